@@ -1,0 +1,101 @@
+//! Packets, from files and from interfaces.
+//!
+//! Knows files, interfaces, time stamps and link types. Is given paths or the name of an interface; gives
+//! [`Packet`]s in order of time, and what it found odd. Deliberately does not know what is in a packet.
+//!
+//! The doors of the `pcap` and `pcap-parser` crates are in this room and nowhere else.
+
+mod place;
+
+use std::path::PathBuf;
+
+pub use crate::capture::place::{Place, SourceId, Timestamp};
+
+use crate::oddity::OddityLog;
+
+/// The link type of a packet, as <https://www.tcpdump.org/linktypes.html> numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u32);
+
+/// One packet as the capture holds it. It borrows from the source and lives until the next one is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Which input it comes from.
+    pub source: SourceId,
+    /// Its number in that input, from 1, as Wireshark counts.
+    pub number: u64,
+    /// What its first bytes are.
+    pub link: LinkType,
+    /// The bytes that were kept.
+    pub bytes: &'a [u8],
+    /// Bytes on the wire; more than `bytes.len()` if the capture cut the packet.
+    pub original_len: u32,
+}
+
+/// What a source gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// Nothing arrived until now. Only an interface says so.
+    Quiet(Timestamp),
+}
+
+/// Where packets come from.
+pub trait Source {
+    /// The next packet in order of time, `None` at the end.
+    ///
+    /// # Errors
+    /// Only what stops the whole run. Damage of a file is noted in its [`InputFacts`], and the source goes on.
+    fn next(&mut self) -> Result<Option<Input<'_>>, Error>;
+
+    /// What is known of each input so far, in the order of [`SourceId`].
+    fn inputs(&self) -> Vec<InputFacts>;
+}
+
+/// What is known of one input when it has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFacts {
+    /// Path as it was given, `-` for standard input, or the interface.
+    pub name: String,
+    /// Lower-case hexadecimal SHA-256 of the file's bytes as they are stored; `None` if it was not asked for.
+    pub sha256: Option<String>,
+    /// `pcap`, `pcapng`, `interface`; with `+gzip`, `+zstd` or `+lz4`.
+    pub format: String,
+    /// Names of the link types seen, without `LINKTYPE_`, in order of appearance: `EN10MB` for 1, as libpcap names them.
+    pub link_types: Vec<String>,
+    /// Packets read.
+    pub packets: u64,
+    /// Time of the earliest and of the latest packet.
+    pub first_and_last: Option<(Timestamp, Timestamp)>,
+    /// True if times have more than microseconds.
+    pub nanoseconds: bool,
+    /// Packets that the capturing system says it dropped.
+    pub drops: u64,
+    /// What was odd.
+    pub oddities: OddityLog,
+}
+
+/// Why an input cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be opened or read.
+    #[error("cannot open the capture {}", .path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not a capture.
+    #[error("{} is not a capture: {looks_like}", .path.display())]
+    NotACapture {
+        /// Which.
+        path: PathBuf,
+        /// What it looks like, and what to do.
+        looks_like: String,
+    },
+}

@@ -1,0 +1,229 @@
+//! From packets to payloads with their path.
+//!
+//! Knows link layers, tunnels, IP, fragments, UDP, TCP streams and ICMP errors. Is given [`Packet`]s; gives
+//! [`Delivery`]s. Deliberately does not know SIP.
+//!
+//! The door of the `etherparse` crate is in this room and nowhere else. Nothing here indexes, unwraps or computes
+//! what could overflow: the input may be hostile.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{Packet, Place};
+use crate::oddity::OddityLog;
+
+/// What carries a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Transport {
+    /// UDP (RFC 768).
+    #[serde(rename = "UDP")]
+    Udp,
+    /// TCP (RFC 9293).
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// TLS over TCP, decrypted (RFC 8446).
+    #[serde(rename = "TLS")]
+    Tls,
+    /// SCTP (RFC 9260).
+    #[serde(rename = "SCTP")]
+    Sctp,
+    /// WebSocket (RFC 7118).
+    #[serde(rename = "WS")]
+    Ws,
+    /// WebSocket over TLS, decrypted.
+    #[serde(rename = "WSS")]
+    Wss,
+}
+
+impl Transport {
+    /// True where the transport itself repeats what is lost, so that SIP does not (RFC 3261 §17.1.1.2).
+    pub fn is_reliable(self) -> bool {
+        self != Transport::Udp
+    }
+
+    /// The token of a Via header (RFC 3261 §20.42).
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Sctp => "SCTP",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// From whom to whom, innermost addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// To whom.
+    pub destination: SocketAddr,
+    /// By what.
+    pub transport: Transport,
+}
+
+impl Path {
+    /// The way back.
+    pub fn reversed(self) -> Path {
+        Path { source: self.destination, destination: self.source, transport: self.transport }
+    }
+}
+
+/// One direction of one TCP connection. A new connection between the same ports has a new number; the two
+/// directions differ in the lowest bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// What the decoder hands on.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Delivery<'a> {
+    /// A whole datagram (UDP, reassembled if it was fragmented; one WebSocket or SCTP message).
+    Datagram(Datagram<'a>),
+    /// The next bytes of a stream, in order, each byte once.
+    Segment(Segment<'a>),
+    /// An ICMP or ICMPv6 error.
+    Icmp(IcmpError<'a>),
+    /// Something happened to a TCP connection.
+    Connection(Connection),
+}
+
+/// A whole datagram.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// The frame that completed it; `index` is 0.
+    pub place: Place,
+    /// From whom to whom.
+    pub path: Path,
+    /// The payload.
+    pub bytes: &'a [u8],
+    /// Bytes that the capture cut off (snap length), 0 if it is whole.
+    pub cut: u32,
+    /// The identification of the IPv4 header; `None` for IPv6, and for 0, which proves nothing.
+    pub ip_id: Option<u16>,
+}
+
+/// The next bytes of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    /// The frame that completed these bytes; `index` is 0.
+    pub place: Place,
+    /// From whom to whom.
+    pub path: Path,
+    /// Which direction of which connection.
+    pub stream: StreamId,
+    /// Bytes missing right before these; 0 if they follow what was delivered before. At a start in mid-stream, where
+    /// nothing was delivered before, 0.
+    pub gap: u32,
+    /// True at the first segment of a stream whose beginning (SYN) was not captured.
+    pub midstream: bool,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// An ICMP or ICMPv6 error (RFC 792, RFC 4443).
+#[derive(Debug, Clone, Copy)]
+pub struct IcmpError<'a> {
+    /// The frame that carried it.
+    pub place: Place,
+    /// Who sent the error.
+    pub reporter: IpAddr,
+    /// To whom.
+    pub told: IpAddr,
+    /// True for ICMPv6.
+    pub version6: bool,
+    /// Type and code.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// The next hop's MTU where the error gives it (IPv4 type 3 code 4, IPv6 type 2), else 0.
+    pub mtu: u32,
+    /// The path of the quoted packet; `None` if it is neither UDP nor TCP or has no ports.
+    pub quoted: Option<Path>,
+    /// What is quoted of its payload; may be empty.
+    pub quoted_bytes: &'a [u8],
+}
+
+/// Something happened to a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// The frame in which it happened.
+    pub place: Place,
+    /// From whom to whom.
+    pub path: Path,
+    /// Which direction of which connection.
+    pub stream: StreamId,
+    /// What.
+    pub what: ConnectionEvent,
+}
+
+/// What happened to a TCP connection (RFC 9293 §3.5–3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ConnectionEvent {
+    /// SYN without ACK. Repeated SYNs are told each time.
+    Syn,
+    /// SYN with ACK.
+    SynAck,
+    /// FIN: this direction will send no more.
+    Fin,
+    /// RST in answer to a SYN: refused.
+    Refused,
+    /// RST of a connection that stood.
+    Reset,
+    /// The tables were full, and this stream was forgotten.
+    Forgotten,
+}
+
+/// Bounds of the decoder. Each is settable by `--limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Layers of encapsulation.
+    pub layers: u8,
+    /// Bytes of IP fragments held.
+    pub fragment_bytes: usize,
+    /// Bytes of TCP segments held out of order, over all streams.
+    pub stream_bytes: usize,
+    /// TCP streams followed.
+    pub streams: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { layers: 16, fragment_bytes: 8 << 20, stream_bytes: 16 << 20, streams: 65_536 }
+    }
+}
+
+/// Strips link, tunnel and IP layers, reassembles, and hands on payloads.
+#[derive(Debug, Default)]
+pub struct Decoder {}
+
+impl Decoder {
+    /// A decoder with these bounds.
+    pub fn new(limits: Limits) -> Decoder {
+        let _ = limits;
+        Decoder {}
+    }
+
+    /// Decodes one packet and hands each payload to `deliver`, in order. What is odd goes into `oddities`.
+    pub fn feed(&mut self, packet: &Packet<'_>, oddities: &mut OddityLog, deliver: &mut dyn FnMut(Delivery<'_>)) {
+        let _ = (packet, oddities, deliver);
+    }
+
+    /// Says that the input has ended: what waited for missing pieces is handed on or noted. `oddities_of` gives the
+    /// log of a source.
+    pub fn finish(&mut self, oddities: &mut OddityLog, deliver: &mut dyn FnMut(Delivery<'_>)) {
+        let _ = (oddities, deliver);
+    }
+}

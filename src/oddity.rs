@@ -1,0 +1,377 @@
+//! Every named imperfection of the input, and the log that counts them.
+//!
+//! Reading never fails: a function that reads what the network did returns what it understood and notes an [`Oddity`].
+
+use std::collections::BTreeMap;
+
+/// One imperfection of the input that we carried on without. It carries the numbers: what was needed, what was there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Oddity {
+    // --- the file ---
+    /// The file ends inside a record or block (J10).
+    CaptureCut {
+        /// Bytes from the start of the (decompressed) file to the record that is not whole.
+        offset: u64,
+        /// Bytes that were wanted.
+        wanted: u64,
+        /// Bytes that were there.
+        had: u64,
+    },
+    /// A record or block contradicts itself; what could be read behind it was read (J10).
+    CaptureDamaged {
+        /// Bytes from the start of the (decompressed) file.
+        offset: u64,
+        /// What was found there.
+        found: String,
+    },
+    /// Bytes behind the last record that are none (J10).
+    TrailingBytes {
+        /// Bytes from the start of the (decompressed) file.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+    /// The version of the file format is not one we know; it was read as the one we know.
+    UnknownVersion {
+        /// The major version found.
+        major: u16,
+        /// The minor version found.
+        minor: u16,
+    },
+    /// The capture kept fewer bytes of the frame than were on the wire (J4).
+    CutBySnapLength {
+        /// Bytes on the wire.
+        wanted: u32,
+        /// Bytes kept.
+        had: u32,
+    },
+    /// A record claims more bytes than the frame had on the wire.
+    LongerThanOnWire {
+        /// Bytes on the wire, as the record says.
+        wire: u32,
+        /// Bytes kept, as the record says.
+        had: u32,
+    },
+    /// The capturing system reports packets that it dropped (J9).
+    Drops {
+        /// How many.
+        packets: u64,
+    },
+    /// The packet carries no time (pcapng Simple Packet Block).
+    NoTimestamp,
+    /// The packet's time cannot be right (resolution or value out of range).
+    TimestampOutOfRange,
+    /// The packet is earlier than the one before it in the same file (J6).
+    TimeWentBack {
+        /// By how many nanoseconds.
+        nanoseconds: u64,
+    },
+    /// A packet refers to an interface that the file does not describe.
+    UnknownInterface {
+        /// Its number.
+        interface: u32,
+    },
+    /// An option of a pcapng block does not fit into its block; the packet data was used.
+    BrokenOption,
+    /// A link type that we cannot decode.
+    UnsupportedLinkType {
+        /// The number of <https://www.tcpdump.org/linktypes.html>.
+        link_type: u32,
+    },
+    /// Decompression stopped at its limit.
+    DecompressionLimit {
+        /// Bytes after which it stopped.
+        bytes: u64,
+    },
+    // --- the network ---
+    /// An IP header that cannot be right; the rest was read if it could be.
+    BrokenIpHeader,
+    /// More layers of encapsulation than the limit.
+    TooDeep {
+        /// The limit.
+        layers: u8,
+    },
+    /// An IP datagram of which pieces are missing (J5).
+    FragmentsMissing {
+        /// Pieces that were there.
+        had: u32,
+    },
+    /// Pieces of an IP datagram that overlap or reach beyond 65 535 bytes.
+    FragmentsOverlap,
+    /// A UDP header whose length is not that of the datagram.
+    BrokenUdpLength {
+        /// What the header says.
+        said: u16,
+        /// What was there.
+        had: u32,
+    },
+    /// Bytes are missing from a TCP stream, so a message may be missing too.
+    StreamGap {
+        /// How many, as far as sequence numbers tell.
+        bytes: u32,
+    },
+    /// A TCP retransmission that carries other bytes than the first copy; the first was kept.
+    StreamConflict {
+        /// Bytes that differ in place.
+        bytes: u32,
+    },
+    /// A payload that is encrypted (TLS records) and was not read.
+    Encrypted,
+    /// Something was dropped because a limit was hit.
+    LimitHit {
+        /// The limit's name in the table of `--limits`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    // --- the SIP message ---
+    /// The message ends before its empty line or its body's end.
+    MessageCut {
+        /// Bytes missing, 0 when not known.
+        bytes: u32,
+    },
+    /// Lines end in LF alone (RFC 3261 §7 wants CR LF).
+    BareLineFeed,
+    /// Bytes that are not UTF-8 (RFC 3261 §25.1).
+    NotUtf8,
+    /// A NUL byte in the headers.
+    NulByte,
+    /// A header line without a colon.
+    NoColon,
+    /// A quoted string that does not end.
+    UnclosedQuote,
+    /// The body is shorter than Content-Length says.
+    BodyTooShort {
+        /// Content-Length.
+        said: u64,
+        /// Bytes that were there.
+        had: u64,
+    },
+    /// Bytes behind the body that Content-Length describes.
+    BytesAfterBody {
+        /// How many.
+        bytes: u64,
+    },
+    /// A Content-Length that is no number, negative or out of range.
+    BadContentLength,
+    /// A header that may stand once stands several times (RFC 3261 §7.3.1).
+    DuplicateHeader {
+        /// The header's name.
+        header: &'static str,
+    },
+    /// A header without which a SIP message cannot be matched is missing (RFC 3261 §8.1.1).
+    MissingHeader {
+        /// The header's name.
+        header: &'static str,
+    },
+    /// A status code outside 100–699 or not of three digits (RFC 3261 §7.2).
+    BadStatusCode,
+    /// A CSeq that is no number from 0 to 2³¹−1, or without a method (RFC 3261 §8.1.1.5).
+    BadCSeq,
+    /// The method in CSeq is not that of the request.
+    CSeqMethodDiffers,
+    /// A start line that breaks the grammar (spaces, brackets, version).
+    BadStartLine,
+    /// A header whose value breaks the grammar.
+    BadHeader {
+        /// The header's name.
+        header: &'static str,
+    },
+    /// Text before the start line of a datagram.
+    BytesBeforeMessage {
+        /// How many.
+        bytes: u32,
+    },
+}
+
+impl Oddity {
+    /// The name in the report, in kebab-case. The capture rules J… have the same names.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Oddity::CaptureCut { .. } | Oddity::CaptureDamaged { .. } | Oddity::TrailingBytes { .. } => "capture-cut",
+            Oddity::UnknownVersion { .. } => "unknown-version",
+            Oddity::CutBySnapLength { .. } => "capture-truncated",
+            Oddity::LongerThanOnWire { .. } => "longer-than-on-wire",
+            Oddity::Drops { .. } => "capture-drops",
+            Oddity::NoTimestamp => "no-timestamp",
+            Oddity::TimestampOutOfRange => "timestamp-out-of-range",
+            Oddity::TimeWentBack { .. } => "clock-unsteady",
+            Oddity::UnknownInterface { .. } => "unknown-interface",
+            Oddity::BrokenOption => "broken-option",
+            Oddity::UnsupportedLinkType { .. } => "unsupported-link-type",
+            Oddity::DecompressionLimit { .. } => "decompression-limit",
+            Oddity::BrokenIpHeader => "broken-ip-header",
+            Oddity::TooDeep { .. } => "too-deep",
+            Oddity::FragmentsMissing { .. } => "fragments-missing",
+            Oddity::FragmentsOverlap => "fragments-overlap",
+            Oddity::BrokenUdpLength { .. } => "broken-udp-length",
+            Oddity::StreamGap { .. } => "stream-gap",
+            Oddity::StreamConflict { .. } => "stream-conflict",
+            Oddity::Encrypted => "payload-unreadable",
+            Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::MessageCut { .. } => "message-cut",
+            Oddity::BareLineFeed => "bare-line-feed",
+            Oddity::NotUtf8 => "not-utf8",
+            Oddity::NulByte => "nul-byte",
+            Oddity::NoColon => "no-colon",
+            Oddity::UnclosedQuote => "unclosed-quote",
+            Oddity::BodyTooShort { .. } => "body-too-short",
+            Oddity::BytesAfterBody { .. } => "bytes-after-body",
+            Oddity::BadContentLength => "bad-content-length",
+            Oddity::DuplicateHeader { .. } => "duplicate-header",
+            Oddity::MissingHeader { .. } => "missing-header",
+            Oddity::BadStatusCode => "bad-status-code",
+            Oddity::BadCSeq => "bad-cseq",
+            Oddity::CSeqMethodDiffers => "cseq-method-differs",
+            Oddity::BadStartLine => "bad-start-line",
+            Oddity::BadHeader { .. } => "bad-header",
+            Oddity::BytesBeforeMessage { .. } => "bytes-before-message",
+        }
+    }
+
+    /// One sentence for the reader of the report: what was found, what was expected.
+    pub fn says(&self) -> String {
+        match self {
+            Oddity::CaptureCut { offset, wanted, had } => format!(
+                "the file is cut short: the record at byte {offset} needs {wanted} bytes and only {had} are there"
+            ),
+            Oddity::CaptureDamaged { offset, found } => format!("the file is damaged at byte {offset}: {found}"),
+            Oddity::TrailingBytes { offset, bytes } => {
+                format!("{bytes} bytes from byte {offset} on are no record: corrupt or trailing data")
+            }
+            Oddity::UnknownVersion { major, minor } => {
+                format!("the file claims format version {major}.{minor}, which is unknown; read as the usual one")
+            }
+            Oddity::CutBySnapLength { wanted, had } => format!(
+                "the capture's snap length truncated the frame: {had} of {wanted} bytes kept; capture again with -s 0"
+            ),
+            Oddity::LongerThanOnWire { wire, had } => {
+                format!("the record holds {had} bytes of a frame that had {wire} on the wire; all were used")
+            }
+            Oddity::Drops { packets } => {
+                format!(
+                    "the capturing system dropped {packets} packets: what is missing here may have been on the wire"
+                )
+            }
+            Oddity::NoTimestamp => "the packet carries no time; that of the packet before it is used".into(),
+            Oddity::TimestampOutOfRange => "the packet's time is malformed or out of range".into(),
+            Oddity::TimeWentBack { nanoseconds } => {
+                format!("the time is {:.6} s earlier than in the packet before it", *nanoseconds as f64 / 1e9)
+            }
+            Oddity::UnknownInterface { interface } => {
+                format!("the packet names interface {interface}, which the file does not describe")
+            }
+            Oddity::BrokenOption => "an option of a block does not fit into it: malformed; the packet was used".into(),
+            Oddity::UnsupportedLinkType { link_type } => format!(
+                "link type {link_type} is not supported: capture on another interface, or convert with tshark or editcap"
+            ),
+            Oddity::DecompressionLimit { bytes } => {
+                format!("decompression stopped after {bytes} bytes, the limit of --limits decompressed-bytes")
+            }
+            Oddity::BrokenIpHeader => "the IP header is malformed".into(),
+            Oddity::TooDeep { layers } => {
+                format!("more than {layers} layers of encapsulation: the inner ones were not read")
+            }
+            Oddity::FragmentsMissing { had } => {
+                format!("an IP datagram is incomplete: {had} fragments seen, others missing")
+            }
+            Oddity::FragmentsOverlap => "IP fragments overlap or reach beyond 65535 bytes".into(),
+            Oddity::BrokenUdpLength { said, had } => {
+                format!("the UDP header says {said} bytes, {had} are there: truncated or malformed")
+            }
+            Oddity::StreamGap { bytes } => {
+                format!("{bytes} bytes are missing from a TCP stream: a message may be missing too")
+            }
+            Oddity::StreamConflict { bytes } => {
+                format!("a TCP retransmission carries {bytes} other bytes than the first copy; the first was kept")
+            }
+            Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
+            Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
+            Oddity::MessageCut { bytes } => format!("the message is cut short: {bytes} bytes are missing"),
+            Oddity::BareLineFeed => {
+                "lines end in LF alone where RFC 3261 wants CR LF: malformed, read all the same".into()
+            }
+            Oddity::NotUtf8 => "bytes that are not UTF-8: malformed text, shown as U+FFFD".into(),
+            Oddity::NulByte => "a NUL byte in the headers: malformed".into(),
+            Oddity::NoColon => "a header line without a colon: malformed, skipped".into(),
+            Oddity::UnclosedQuote => "a quoted string that does not end: malformed".into(),
+            Oddity::BodyTooShort { said, had } => {
+                format!(
+                    "Content-Length says {said} bytes and the body has {had}: cut short, or malformed by the sender"
+                )
+            }
+            Oddity::BytesAfterBody { bytes } => format!("{bytes} bytes follow the body that Content-Length describes"),
+            Oddity::BadContentLength => "Content-Length is malformed: no number that fits".into(),
+            Oddity::DuplicateHeader { header } => {
+                format!("{header} stands more than once: malformed, the first is used")
+            }
+            Oddity::MissingHeader { header } => format!("the message has no {header} header: malformed"),
+            Oddity::BadStatusCode => {
+                "the status code is not a number from 100 to 699: malformed, no entry applies".into()
+            }
+            Oddity::BadCSeq => "CSeq is malformed: it needs a number below 2147483648 and a method".into(),
+            Oddity::CSeqMethodDiffers => "the method in CSeq is not that of the request: malformed".into(),
+            Oddity::BadStartLine => "the start line breaks the grammar of RFC 3261 §7: malformed".into(),
+            Oddity::BadHeader { header } => format!("the {header} header breaks its grammar: malformed"),
+            Oddity::BytesBeforeMessage { bytes } => format!("{bytes} bytes stand before the start line: malformed"),
+        }
+    }
+}
+
+/// What was odd in one input: each kind with its count, its first example and its first frames.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OddityLog {
+    kinds: BTreeMap<&'static str, Noted>,
+}
+
+/// One kind of oddity in one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// How often.
+    pub count: u64,
+    /// The frames of the first [`OddityLog::FRAMES_KEPT`].
+    pub frames: Vec<u64>,
+    /// The first of its kind.
+    pub example: Oddity,
+}
+
+impl OddityLog {
+    /// Frames kept for each kind.
+    pub const FRAMES_KEPT: usize = 20;
+
+    /// Counts one oddity, of a frame if it belongs to one.
+    pub fn note(&mut self, oddity: Oddity, frame: Option<u64>) {
+        let noted = self.kinds.entry(oddity.kind()).or_insert_with(|| Noted {
+            count: 0,
+            frames: Vec::new(),
+            example: oddity.clone(),
+        });
+        noted.count += match oddity {
+            Oddity::Drops { packets } => packets,
+            _ => 1,
+        };
+        if let Some(frame) = frame
+            && noted.frames.len() < OddityLog::FRAMES_KEPT
+            && noted.frames.last() != Some(&frame)
+        {
+            noted.frames.push(frame);
+        }
+    }
+
+    /// Each kind in the order of its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Noted)> {
+        self.kinds.iter().map(|(kind, noted)| (*kind, noted))
+    }
+
+    /// What is noted of one kind.
+    pub fn of(&self, kind: &str) -> Option<&Noted> {
+        self.kinds.get(kind)
+    }
+
+    /// True if nothing was odd.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+}
