@@ -1,1 +1,24 @@
-//! To come.
+//! One SIP message: start line, headers, body.
+//!
+//! Is given bytes; gives a [`Message`] that keeps them and the place of each header in them, and typed readings of
+//! single values when they are asked for. Deliberately does not know any other message.
+//!
+//! [`Message::read`] never refuses what starts like SIP. What is wrong with a message stands in
+//! [`Message::oddities`]. The strict second reading by the `rsip` crate is in [`typed`], its only door.
+
+pub mod auth;
+pub mod frame;
+mod header;
+mod message;
+mod method;
+pub mod sdp;
+mod status_code;
+pub mod typed;
+mod value;
+
+pub use crate::sip::frame::{Framer, looks_like_sip};
+pub use crate::sip::header::{HeaderName, is_single};
+pub use crate::sip::message::{Cut, Message, StartLine};
+pub use crate::sip::method::Method;
+pub use crate::sip::status_code::{Class, StatusCode};
+pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};

@@ -1,0 +1,128 @@
+//! Digest challenges and credentials (RFC 7616, RFC 3261 §22).
+
+use crate::sip::message::Message;
+use crate::sip::value::Parameters;
+
+/// A challenge: one WWW-Authenticate or Proxy-Authenticate (RFC 7616 §3.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Challenge {
+    /// The header it stands in, long form.
+    pub header: &'static str,
+    /// The scheme, as sent: `Digest`.
+    pub scheme: String,
+    /// The realm.
+    pub realm: String,
+    /// The nonce.
+    pub nonce: String,
+    /// The algorithm; `MD5` where none is named.
+    pub algorithm: String,
+    /// The qualities of protection offered.
+    pub qop: Vec<String>,
+    /// True if `stale=true`: the nonce was too old, nothing is said of the secret.
+    pub stale: bool,
+}
+
+/// Credentials: one Authorization or Proxy-Authorization (RFC 7616 §3.4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Credentials {
+    /// The header they stand in, long form.
+    pub header: &'static str,
+    /// The scheme, as sent.
+    pub scheme: String,
+    /// The user name.
+    pub username: String,
+    /// The realm.
+    pub realm: String,
+    /// The nonce.
+    pub nonce: String,
+    /// The digest URI.
+    pub uri: String,
+    /// The algorithm; `MD5` where none is named.
+    pub algorithm: String,
+    /// The nonce count.
+    pub nonce_count: Option<u32>,
+    /// The quality of protection chosen; empty if none.
+    pub qop: String,
+}
+
+/// Every challenge of a response.
+pub fn challenges(message: &Message<'_>) -> Vec<Challenge> {
+    ["WWW-Authenticate", "Proxy-Authenticate"]
+        .into_iter()
+        .flat_map(|header| {
+            message.header_lines(header).map(move |line| read_challenge(header, &line)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Every set of credentials of a request.
+pub fn credentials(message: &Message<'_>) -> Vec<Credentials> {
+    ["Authorization", "Proxy-Authorization"]
+        .into_iter()
+        .flat_map(|header| {
+            message.header_lines(header).map(move |line| read_credentials(header, &line)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn scheme_and_parameters(line: &str) -> (String, Parameters) {
+    let (scheme, rest) = line.trim().split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((line.trim(), ""));
+    (scheme.to_owned(), Parameters::read(rest, b','))
+}
+
+fn algorithm(parameters: &Parameters) -> String {
+    parameters.get("algorithm").filter(|name| !name.is_empty()).unwrap_or("MD5").to_owned()
+}
+
+fn read_challenge(header: &'static str, line: &str) -> Challenge {
+    let (scheme, parameters) = scheme_and_parameters(line);
+    let text = |name: &str| parameters.get(name).unwrap_or_default().to_owned();
+    Challenge {
+        header,
+        scheme,
+        realm: text("realm"),
+        nonce: text("nonce"),
+        algorithm: algorithm(&parameters),
+        qop: text("qop").split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect(),
+        stale: parameters.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
+    }
+}
+
+fn read_credentials(header: &'static str, line: &str) -> Credentials {
+    let (scheme, parameters) = scheme_and_parameters(line);
+    let text = |name: &str| parameters.get(name).unwrap_or_default().to_owned();
+    Credentials {
+        header,
+        scheme,
+        username: text("username"),
+        realm: text("realm"),
+        nonce: text("nonce"),
+        uri: text("uri"),
+        algorithm: algorithm(&parameters),
+        nonce_count: parameters.get("nc").and_then(|count| u32::from_str_radix(count, 16).ok()),
+        qop: text("qop"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::message::Cut;
+
+    #[test]
+    fn challenge_and_credentials_are_read() {
+        let response = b"SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"a, b\", nonce=\"n=1\", stale=TRUE,\r\n qop=\"auth,auth-int\"\r\n\r\n";
+        let message = Message::read(response, Cut::Whole).unwrap();
+        let found = challenges(&message);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].realm.as_str(), found[0].nonce.as_str(), found[0].stale), ("a, b", "n=1", true));
+        assert_eq!(found[0].qop, ["auth", "auth-int"]);
+        let request = b"REGISTER sip:b SIP/2.0\r\nAuthorization: Digest username=\"u\",realm=\"a, b\",nc=0000000a,uri=\"sip:b\"\r\n\r\n";
+        let message = Message::read(request, Cut::Whole).unwrap();
+        let found = credentials(&message);
+        assert_eq!(
+            (found[0].username.as_str(), found[0].nonce_count, found[0].algorithm.as_str()),
+            ("u", Some(10), "MD5")
+        );
+    }
+}

@@ -1,0 +1,383 @@
+//! Where messages begin and end: in a datagram by content, on a stream by Content-Length (RFC 3261 §18.3).
+
+use memchr::{memchr, memmem};
+
+use crate::capture::Place;
+use crate::oddity::{Oddity, OddityLog};
+use crate::sip::message::Cut;
+
+/// True if the bytes start like a SIP message, on whatever port they came: a status line, or a request line with a
+/// method token and `SIP/` before its end. A few nanoseconds for what is not SIP.
+pub fn looks_like_sip(bytes: &[u8]) -> bool {
+    start_of_message(bytes).is_some()
+}
+
+/// Bytes before a start line that are looked through in a datagram.
+const MOST_BEFORE: usize = 256;
+/// Bytes of a start line that are looked through.
+const LONGEST_START_LINE: usize = 65_536;
+/// Letters of the longest method that is believed.
+const LONGEST_METHOD: usize = 64;
+
+/// Where the start line begins; `None` if there is none.
+pub(crate) fn start_of_message(bytes: &[u8]) -> Option<usize> {
+    match bytes.first()? {
+        b'\r' | b'\n' | b' ' | b'\t' | 0 => {
+            let blank = bytes.iter().take(MOST_BEFORE).take_while(|byte| is_blank(**byte)).count();
+            is_start_line(bytes.get(blank..)?).then_some(blank)
+        }
+        byte if is_token(*byte) => {
+            if is_start_line(bytes) {
+                Some(0)
+            } else {
+                start_behind_junk(bytes)
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A datagram whose first line is not SIP and whose second one is: something stands before the message.
+fn start_behind_junk(bytes: &[u8]) -> Option<usize> {
+    let window = bytes.get(..bytes.len().min(MOST_BEFORE))?;
+    let next = memchr(b'\n', window)?.checked_add(1)?;
+    let rest = bytes.get(next..)?;
+    let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    let start = next.checked_add(blank)?;
+    is_start_line(bytes.get(start..)?).then_some(start)
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | 0)
+}
+
+/// True if these bytes are keep-alives or padding only (RFC 5626 §3.5.1).
+pub(crate) fn is_only_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| is_blank(*byte))
+}
+
+/// The characters of a token (RFC 3261 §25.1).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+}
+
+fn is_start_line(bytes: &[u8]) -> bool {
+    if let Some(after) = bytes.strip_prefix(b"SIP/") {
+        return after.first().is_some_and(u8::is_ascii_digit);
+    }
+    let method = bytes.iter().take(LONGEST_METHOD).take_while(|byte| is_token(**byte)).count();
+    if method == 0 || bytes.get(method) != Some(&b' ') {
+        return false;
+    }
+    let window = bytes.get(..bytes.len().min(LONGEST_START_LINE)).unwrap_or_default();
+    let line = window.get(..memchr(b'\n', window).unwrap_or(window.len())).unwrap_or_default();
+    has_version(line) || is_cut_request_line(line, bytes.len())
+}
+
+/// `SIP/` and a digit in the last word of the line.
+fn has_version(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let word = memchr::memrchr(b' ', line).and_then(|at| line.get(at.wrapping_add(1)..)).unwrap_or_default();
+    word.strip_prefix(b"SIP/").is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
+}
+
+/// A request line that the capture cut before its version: a known method and a `sip:` URI.
+fn is_cut_request_line(line: &[u8], all: usize) -> bool {
+    line.len() == all
+        && [&b"INVITE sip"[..], b"ACK sip", b"BYE sip", b"CANCEL sip", b"REGISTER sip", b"OPTIONS sip", b"NOTIFY sip"]
+            .iter()
+            .any(|start| line.starts_with(start))
+}
+
+/// Reads a Content-Length (RFC 3261 §20.14); of a list the first, if all are equal.
+pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    if text.is_empty() || text.len() > 18 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// Cuts one direction of a stream into messages.
+///
+/// Bytes are pushed in order; whole messages are handed on, each once. Keep-alive CRLFs between them are skipped
+/// (RFC 5626 §3.5.1). After a gap, or bytes that are no SIP, it looks for the next line that starts a message.
+#[derive(Debug, Default)]
+pub struct Framer {
+    /// What has arrived of the message that is not whole yet.
+    kept: Vec<u8>,
+    /// Bytes of `kept` that were searched for the end of the headers, so that each is searched once.
+    searched: usize,
+    /// Bytes that the message in `kept` needs, once its headers are whole.
+    wanted: Option<usize>,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A message starts here.
+    #[default]
+    AtStart,
+    /// Something else is passing by, or the start was missed.
+    Searching,
+}
+
+/// A message cut out of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Framed<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Whether it is whole.
+    pub cut: Cut,
+    /// The frame that completed it.
+    pub place: Place,
+}
+
+impl Framer {
+    /// Bytes of headers that a message on a stream may have.
+    pub const LONGEST_HEAD: usize = 256 << 10;
+    /// Bytes of body that a message on a stream may have.
+    pub const LONGEST_BODY: u64 = 1 << 20;
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// True if nothing that looked like SIP has come yet, or lately.
+    pub fn is_searching(&self) -> bool {
+        self.state == State::Searching
+    }
+
+    /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
+    pub fn gap(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, oddities, give);
+        self.state = State::Searching;
+    }
+
+    /// The next bytes of the stream. `place` is their frame; messages completed by it get rising indexes by the caller.
+    pub fn push(&mut self, bytes: &[u8], place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        if self.kept.is_empty() {
+            let used = self.take_from(bytes, place, oddities, give);
+            self.keep(bytes.get(used..).unwrap_or_default(), place, oddities, give);
+            return;
+        }
+        self.kept.extend_from_slice(bytes);
+        if self.wanted.is_some_and(|wanted| self.kept.len() < wanted) {
+            return;
+        }
+        let kept = std::mem::take(&mut self.kept);
+        let used = self.take_from(&kept, place, oddities, give);
+        self.kept = kept;
+        self.kept.drain(..used);
+        self.limit(place, oddities, give);
+    }
+
+    /// Says that the stream has ended: what waits is handed on as it is.
+    pub fn finish(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, oddities, give);
+    }
+
+    fn keep(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        if rest.is_empty() {
+            return;
+        }
+        self.kept.extend_from_slice(rest);
+        self.limit(place, oddities, give);
+    }
+
+    fn limit(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        if self.wanted.is_none() && self.kept.len() > Framer::LONGEST_HEAD {
+            let limit = Oddity::LimitHit { limit: "header-bytes", value: Framer::LONGEST_HEAD as u64 };
+            oddities.note(limit, Some(place.frame));
+            self.flush(place, oddities, give);
+            self.state = State::Searching;
+        }
+    }
+
+    /// Takes whole messages from the front; gives how many bytes were used.
+    fn take_from(
+        &mut self,
+        bytes: &[u8],
+        place: Place,
+        oddities: &mut OddityLog,
+        give: &mut impl FnMut(Framed<'_>),
+    ) -> usize {
+        let mut used = 0usize;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let step = self.step(rest, place, oddities, give);
+            if step == 0 {
+                return used;
+            }
+            used = used.saturating_add(step);
+            self.searched = 0;
+            self.wanted = None;
+        }
+    }
+
+    /// Uses one message, or what is none, from the front of `rest`; 0 if more bytes are needed.
+    fn step(
+        &mut self,
+        rest: &[u8],
+        place: Place,
+        oddities: &mut OddityLog,
+        give: &mut impl FnMut(Framed<'_>),
+    ) -> usize {
+        let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        if blank > 0 {
+            return blank;
+        }
+        if rest.is_empty() {
+            return 0;
+        }
+        let line_is_whole = memchr(b'\n', rest.get(..rest.len().min(LONGEST_START_LINE)).unwrap_or_default()).is_some();
+        if !line_is_whole && could_start(rest) {
+            return 0;
+        }
+        if !is_start_line(rest) {
+            return self.skip(rest, place, oddities);
+        }
+        let Some(head) = self.end_of_head(rest) else { return 0 };
+        let body = self.body_after(rest.get(..head).unwrap_or_default(), place, oddities);
+        let whole = head.saturating_add(body);
+        if rest.len() < whole {
+            self.wanted = Some(whole);
+            return 0;
+        }
+        self.state = State::AtStart;
+        give(Framed { bytes: rest.get(..whole).unwrap_or_default(), cut: Cut::Whole, place });
+        whole
+    }
+
+    /// Passes over a line that starts no message; says so once for each stretch.
+    fn skip(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog) -> usize {
+        if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
+            oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
+        }
+        self.state = State::Searching;
+        match memchr(b'\n', rest) {
+            Some(end) => end.saturating_add(1),
+            None => rest.len(),
+        }
+    }
+
+    fn has_seen_message(&self) -> bool {
+        self.state == State::AtStart
+    }
+
+    /// Where the headers end, the empty line included.
+    fn end_of_head(&mut self, rest: &[u8]) -> Option<usize> {
+        let from = self.searched.saturating_sub(3).min(rest.len());
+        let tail = rest.get(from..)?;
+        let crlf = memmem::find(tail, b"\r\n\r\n").map(|at| at.saturating_add(4));
+        let lf = memmem::find(tail.get(..crlf.unwrap_or(tail.len()))?, b"\n\n").map(|at| at.saturating_add(2));
+        match lf.or(crlf) {
+            Some(end) => Some(from.saturating_add(end)),
+            None => {
+                self.searched = rest.len();
+                None
+            }
+        }
+    }
+
+    /// Bytes of body that the headers announce; none where they say nothing (RFC 3261 §18.3).
+    fn body_after(&self, head: &[u8], place: Place, oddities: &mut OddityLog) -> usize {
+        let Some(value) = content_length_line(head) else { return 0 };
+        match content_length(value) {
+            Some(length) if length <= Framer::LONGEST_BODY => usize::try_from(length).unwrap_or(0),
+            Some(_) => {
+                let limit = Oddity::LimitHit { limit: "body-bytes", value: Framer::LONGEST_BODY };
+                oddities.note(limit, Some(place.frame));
+                0
+            }
+            None => 0,
+        }
+    }
+
+    fn flush(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        let kept = std::mem::take(&mut self.kept);
+        let wanted = self.wanted.take();
+        self.searched = 0;
+        if kept.is_empty() || !is_start_line(&kept) {
+            return;
+        }
+        let missing = wanted.map_or(0, |wanted| wanted.saturating_sub(kept.len()));
+        let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+        oddities.note(Oddity::MessageCut { bytes: missing }, Some(place.frame));
+        give(Framed { bytes: &kept, cut: Cut::Missing(missing), place });
+    }
+}
+
+/// True if these bytes, which hold no line end yet, may become a start line.
+fn could_start(rest: &[u8]) -> bool {
+    rest.len() < LONGEST_START_LINE
+        && (rest.starts_with(b"SIP/") || {
+            let method = rest.iter().take(LONGEST_METHOD).take_while(|byte| is_token(**byte)).count();
+            method == rest.len() || (method > 0 && rest.get(method) == Some(&b' '))
+        })
+}
+
+/// The value of the first Content-Length line of these headers.
+fn content_length_line(head: &[u8]) -> Option<&[u8]> {
+    let mut at = 0usize;
+    while let Some(end) = memchr(b'\n', head.get(at..)?) {
+        let line = head.get(at..at.saturating_add(end))?;
+        if matches!(line.first(), Some(b'c' | b'C' | b'l' | b'L')) {
+            let colon = memchr(b':', line).unwrap_or(0);
+            let name = line.get(..colon)?.trim_ascii_end();
+            if name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"l") {
+                return Some(line.get(colon.saturating_add(1)..)?.trim_ascii());
+            }
+        }
+        at = at.saturating_add(end).saturating_add(1);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut_up(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut framer = Framer::default();
+        let mut log = OddityLog::default();
+        let mut messages = Vec::new();
+        for piece in pieces {
+            framer.push(piece, Place::default(), &mut log, &mut |framed| messages.push(framed.bytes.to_vec()));
+        }
+        messages
+    }
+
+    const OPTIONS: &[u8] = b"OPTIONS sip:a@example.com SIP/2.0\r\nContent-Length: 3\r\n\r\nabc";
+
+    #[test]
+    fn any_cutting_gives_the_same_messages() {
+        let stream = [b"\r\n\r\n", OPTIONS, b"\r\n", OPTIONS].concat();
+        for size in 1..stream.len() {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            assert_eq!(cut_up(&pieces), [OPTIONS, OPTIONS], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_start_in_the_middle_is_passed_over() {
+        let stream = [b"tail of a message\r\nv=0\r\n", OPTIONS].concat();
+        assert_eq!(cut_up(&[&stream]), [OPTIONS]);
+    }
+
+    #[test]
+    fn what_is_no_sip_is_none() {
+        for bytes in [
+            &b"\x80\x08abcdefgh"[..],
+            b"GET / HTTP/1.1\r\n",
+            b"",
+            b"RTSP/1.0 200 OK\r\n",
+            b"OPTIONS rtsp://a RTSP/1.0\r\n",
+        ] {
+            assert!(!looks_like_sip(bytes), "{bytes:?}");
+        }
+        assert!(looks_like_sip(b"SIP/2.0 200 OK"));
+        assert!(looks_like_sip(b"\r\nINVITE sip:a SIP/2.0\r\n"));
+    }
+}

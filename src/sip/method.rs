@@ -1,0 +1,90 @@
+//! Request methods (RFC 3261 §7.1 and the IANA register).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The method of a request. Methods are case-sensitive (RFC 3261 §7.1); an unknown one keeps its text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+#[allow(missing_docs)] // The names are the methods themselves.
+pub enum Method {
+    Invite,
+    Ack,
+    Bye,
+    Cancel,
+    Register,
+    Options,
+    Prack,
+    Update,
+    Info,
+    Refer,
+    Subscribe,
+    Notify,
+    Publish,
+    Message,
+    /// Any other token.
+    Other(Box<str>),
+}
+
+impl Method {
+    /// Reads a method; bytes that are not UTF-8 become U+FFFD.
+    pub fn read(token: &[u8]) -> Method {
+        match token {
+            b"INVITE" => Method::Invite,
+            b"ACK" => Method::Ack,
+            b"BYE" => Method::Bye,
+            b"CANCEL" => Method::Cancel,
+            b"REGISTER" => Method::Register,
+            b"OPTIONS" => Method::Options,
+            b"PRACK" => Method::Prack,
+            b"UPDATE" => Method::Update,
+            b"INFO" => Method::Info,
+            b"REFER" => Method::Refer,
+            b"SUBSCRIBE" => Method::Subscribe,
+            b"NOTIFY" => Method::Notify,
+            b"PUBLISH" => Method::Publish,
+            b"MESSAGE" => Method::Message,
+            other => Method::Other(String::from_utf8_lossy(other).into()),
+        }
+    }
+
+    /// The token as it stands in a request line.
+    pub fn name(&self) -> &str {
+        match self {
+            Method::Invite => "INVITE",
+            Method::Ack => "ACK",
+            Method::Bye => "BYE",
+            Method::Cancel => "CANCEL",
+            Method::Register => "REGISTER",
+            Method::Options => "OPTIONS",
+            Method::Prack => "PRACK",
+            Method::Update => "UPDATE",
+            Method::Info => "INFO",
+            Method::Refer => "REFER",
+            Method::Subscribe => "SUBSCRIBE",
+            Method::Notify => "NOTIFY",
+            Method::Publish => "PUBLISH",
+            Method::Message => "MESSAGE",
+            Method::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for Method {
+    fn from(name: String) -> Method {
+        Method::read(name.as_bytes())
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> String {
+        method.name().to_owned()
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,421 @@
+//! Typed readings of single header values, each as tolerant as the message itself.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::sip::method::Method;
+
+/// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left out.
+pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
+    split_outside(line, b',').map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// Splits at a separator outside of quotes and angle brackets.
+fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut quoted = false;
+        let mut bracketed = false;
+        let mut escaped = false;
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'<' if !quoted => bracketed = true,
+                b'>' if !quoted => bracketed = false,
+                byte if byte == separator && !quoted && !bracketed => {
+                    rest = text.get(at.saturating_add(1)..);
+                    return text.get(..at);
+                }
+                _ => {}
+            }
+        }
+        rest = None;
+        Some(text)
+    })
+}
+
+/// Parameters in order: `;name=value` (RFC 3261 §7.3.1). Names keep their spelling; quotes around values are taken off.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parameters(Vec<(String, Option<String>)>);
+
+impl Parameters {
+    /// Reads what follows the first `;`, or a comma-separated list for `,` (RFC 3261 §25.1 auth-param).
+    pub(crate) fn read(text: &str, separator: u8) -> Parameters {
+        let mut parameters = Vec::new();
+        for part in split_outside(text, separator) {
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            match part.split_once('=') {
+                Some((name, value)) => {
+                    parameters.push((name.trim().to_owned(), Some(unquote(value.trim()).into_owned())))
+                }
+                None => parameters.push((part.to_owned(), None)),
+            }
+        }
+        Parameters(parameters)
+    }
+
+    /// The value of the first parameter of this name, in any case; an empty text if it has none.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_deref().unwrap_or_default())
+    }
+
+    /// True if there is a parameter of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Each parameter in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+}
+
+/// A quoted string without its quotes and escapes (RFC 3261 §25.1); anything else as it is.
+fn unquote(text: &str) -> Cow<'_, str> {
+    let Some(inside) = text.strip_prefix('"') else { return Cow::Borrowed(text) };
+    let inside = inside.strip_suffix('"').unwrap_or(inside);
+    if !inside.contains('\\') {
+        return Cow::Borrowed(inside);
+    }
+    let mut plain = String::with_capacity(inside.len());
+    let mut characters = inside.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next()),
+            character => plain.push(character),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// A CSeq (RFC 3261 §20.16).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CSeq {
+    /// The number, below 2³¹.
+    pub number: u32,
+    /// The method.
+    pub method: Method,
+}
+
+impl CSeq {
+    /// Reads a value; `None` if the number or the method is missing, or the number is 2³¹ or more.
+    pub fn read(value: &[u8]) -> Option<CSeq> {
+        let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let number = std::str::from_utf8(words.next()?).ok()?;
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = number.parse::<u32>().ok().filter(|number| *number < 1 << 31)?;
+        Some(CSeq { number, method: Method::read(words.next()?) })
+    }
+}
+
+/// A Via (RFC 3261 §20.42).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Via {
+    /// The transport: `UDP`, `TCP`, `TLS`, `WSS` …, upper case.
+    pub transport: String,
+    /// Host of the sent-by, without brackets.
+    pub host: String,
+    /// Port of the sent-by.
+    pub port: Option<u16>,
+    /// The parameters.
+    pub parameters: Parameters,
+}
+
+impl Via {
+    /// The beginning of a branch that identifies the transaction alone (RFC 3261 §8.1.1.7).
+    pub const COOKIE: &'static str = "z9hG4bK";
+
+    /// Reads a value; what is missing stays empty.
+    pub fn read(value: &str) -> Via {
+        let (before, parameters) = value.split_once(';').unwrap_or((value, ""));
+        // sent-protocol may hold spaces around its slashes (RFC 4475 §3.1.1.1).
+        let mut protocol = before.trim().splitn(3, '/');
+        let rest = protocol.nth(2).unwrap_or_default().trim();
+        let (transport, sent_by) = rest.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((rest, ""));
+        let (host, port) = host_and_port(sent_by.trim());
+        Via {
+            transport: transport.to_ascii_uppercase(),
+            host: host.to_owned(),
+            port,
+            parameters: Parameters::read(parameters, b';'),
+        }
+    }
+
+    /// The branch; empty if there is none.
+    pub fn branch(&self) -> &str {
+        self.parameters.get("branch").unwrap_or_default()
+    }
+}
+
+/// The host, without brackets, and the port of `host:port`, `[v6]:port`, or either alone.
+pub fn host_and_port(text: &str) -> (&str, Option<u16>) {
+    let text = text.trim();
+    if let Some(inside) = text.strip_prefix('[') {
+        let (host, rest) = inside.split_once(']').unwrap_or((inside, ""));
+        return (host, rest.trim().strip_prefix(':').and_then(|port| port.trim().parse().ok()));
+    }
+    match text.rsplit_once(':') {
+        // More than one colon without brackets is an IPv6 address and no port.
+        Some((host, _)) if host.contains(':') => (text, None),
+        Some((host, port)) => (host.trim(), port.trim().parse().ok()),
+        None => (text, None),
+    }
+}
+
+/// A name-addr or addr-spec with the parameters of its header (RFC 3261 §20.10, §20.20, §20.39).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NameAddr {
+    /// The display name, without quotes.
+    pub display: String,
+    /// The URI as it was sent.
+    pub uri: String,
+    /// The header's parameters (`tag`, `expires`, `q` …).
+    pub parameters: Parameters,
+}
+
+impl NameAddr {
+    /// Reads a value; what is missing stays empty.
+    pub fn read(value: &str) -> NameAddr {
+        let mut quoted = false;
+        let opening = value.bytes().position(|byte| {
+            quoted ^= byte == b'"';
+            byte == b'<' && !quoted
+        });
+        match opening {
+            Some(opening) => {
+                let display = unquote(value.get(..opening).unwrap_or_default().trim()).into_owned();
+                let inside = value.get(opening.saturating_add(1)..).unwrap_or_default();
+                let (uri, rest) = inside.split_once('>').unwrap_or((inside, ""));
+                let parameters = rest.split_once(';').map_or("", |(_, parameters)| parameters);
+                NameAddr { display, uri: uri.trim().to_owned(), parameters: Parameters::read(parameters, b';') }
+            }
+            None => {
+                let (uri, parameters) = value.split_once(';').unwrap_or((value, ""));
+                NameAddr {
+                    display: String::new(),
+                    uri: uri.trim().to_owned(),
+                    parameters: Parameters::read(parameters, b';'),
+                }
+            }
+        }
+    }
+
+    /// The tag; `None` if there is none.
+    pub fn tag(&self) -> Option<&str> {
+        self.parameters.get("tag").filter(|tag| !tag.is_empty())
+    }
+
+    /// The URI, read.
+    pub fn parsed(&self) -> Uri {
+        Uri::read(&self.uri)
+    }
+}
+
+/// A URI (RFC 3261 §19.1, RFC 3966), read as far as it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Uri {
+    /// The scheme, lower case: `sip`, `sips`, `tel`, `urn`.
+    pub scheme: String,
+    /// The user part without password, or the number of a `tel` URI; empty if there is none.
+    pub user: String,
+    /// The host without brackets; empty for `tel` and `urn`.
+    pub host: String,
+    /// The port.
+    pub port: Option<u16>,
+    /// The parameters behind the host.
+    pub parameters: Parameters,
+}
+
+impl Uri {
+    /// Reads a URI; what is missing stays empty. A password is left out (RFC 3261 §19.1.1 advises against it).
+    pub fn read(text: &str) -> Uri {
+        let text = text.trim().trim_start_matches('<').trim_end_matches('>');
+        let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+        let scheme = scheme.to_ascii_lowercase();
+        if scheme != "sip" && scheme != "sips" {
+            let (user, parameters) = rest.split_once(';').unwrap_or((rest, ""));
+            let parameters = Parameters::read(parameters, b';');
+            return Uri { scheme, user: user.to_owned(), parameters, ..Uri::default() };
+        }
+        let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
+        let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let user = user.split_once(':').map_or(user, |(user, _)| user);
+        let (host, parameters) = host.split_once(';').unwrap_or((host, ""));
+        let (host, port) = host_and_port(host);
+        Uri {
+            scheme,
+            user: user.to_owned(),
+            host: host.to_owned(),
+            port,
+            parameters: Parameters::read(parameters, b';'),
+        }
+    }
+
+    /// The user part without its own parameters (`+1555;phone-context=…`), escapes as sent.
+    pub fn bare_user(&self) -> &str {
+        self.user.split_once(';').map_or(self.user.as_str(), |(user, _)| user)
+    }
+
+    /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
+    pub fn is_number(&self) -> bool {
+        let user = self.bare_user();
+        let digits = user.strip_prefix('+').unwrap_or(user);
+        digits.bytes().any(|byte| byte.is_ascii_digit())
+            && digits.bytes().all(|byte| byte.is_ascii_digit() || b"-.()*#".contains(&byte))
+    }
+}
+
+/// A value of the Reason header (RFC 3326).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The protocol: `Q.850`, `SIP` …, as sent.
+    pub protocol: String,
+    /// The cause.
+    pub cause: Option<u32>,
+    /// The text.
+    pub text: Option<String>,
+    /// Where the cause arose (RFC 8606).
+    pub location: Option<String>,
+}
+
+impl Reason {
+    /// Reads one value.
+    pub fn read(value: &str) -> Reason {
+        let (protocol, parameters) = value.split_once(';').unwrap_or((value, ""));
+        let parameters = Parameters::read(parameters, b';');
+        Reason {
+            protocol: protocol.trim().to_owned(),
+            cause: parameters.get("cause").and_then(|cause| cause.trim().parse().ok()),
+            text: parameters.get("text").map(str::to_owned),
+            location: parameters.get("location").map(str::to_owned),
+        }
+    }
+
+    /// The cause, if the protocol is Q.850.
+    pub fn q850(&self) -> Option<u32> {
+        self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("Q.850"))
+    }
+
+    /// The cause, if the protocol is SIP.
+    pub fn sip(&self) -> Option<u32> {
+        self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("SIP"))
+    }
+}
+
+/// A value of the Warning header (RFC 3261 §20.43).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The code, 300–399.
+    pub code: u16,
+    /// Who warns.
+    pub agent: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Warning {
+    /// Reads one value; `None` if its code is no number.
+    pub fn read(value: &str) -> Option<Warning> {
+        let mut words = value.trim().splitn(3, ' ');
+        let code = words.next()?.parse().ok()?;
+        let agent = words.next().unwrap_or_default().to_owned();
+        let text = unquote(words.next().unwrap_or_default().trim()).into_owned();
+        Some(Warning { code, agent, text })
+    }
+}
+
+/// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
+pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
+    let first = via.get(..memchr(b',', via).unwrap_or(via.len())).unwrap_or_default();
+    parameter(first, b"branch")
+}
+
+/// The tag of a From or To as bytes; empty if there is none.
+pub(crate) fn tag(value: &[u8]) -> &[u8] {
+    let after = memchr::memrchr(b'>', value).map_or(0, |at| at.saturating_add(1));
+    parameter(value.get(after..).unwrap_or_default(), b"tag")
+}
+
+/// The value of `;name=value` in bytes.
+fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
+    let mut rest = value;
+    while let Some(at) = memchr(b';', rest) {
+        rest = rest.get(at.saturating_add(1)..).unwrap_or_default();
+        let part = rest.trim_ascii_start();
+        let Some(after) = part
+            .get(name.len()..)
+            .filter(|_| part.get(..name.len()).is_some_and(|sent| sent.eq_ignore_ascii_case(name)))
+        else {
+            continue;
+        };
+        if let Some(found) = after.trim_ascii_start().strip_prefix(b"=") {
+            let found = found.trim_ascii_start();
+            let end = found.iter().position(|byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'));
+            return found.get(..end.unwrap_or(found.len())).unwrap_or_default();
+        }
+    }
+    &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_outside_quotes_and_brackets() {
+        let line = r#""Bell, A" <sip:a,b@example.com>;q=1, <sip:b@example.com> ,, *"#;
+        let values: Vec<&str> = split_list(line).collect();
+        assert_eq!(values, [r#""Bell, A" <sip:a,b@example.com>;q=1"#, "<sip:b@example.com>", "*"]);
+    }
+
+    #[test]
+    fn via_with_spaces_and_ipv6() {
+        let via = Via::read("SIP / 2.0 / UDP [2001:db8::1]:5070 ;branch = z9hG4bKa ; rport");
+        assert_eq!((via.transport.as_str(), via.host.as_str(), via.port), ("UDP", "2001:db8::1", Some(5070)));
+        assert_eq!((via.branch(), via.parameters.has("rport")), ("z9hG4bKa", true));
+        assert_eq!(top_branch(b"SIP/2.0/UDP h;rport;branch=z9hG4bKa, SIP/2.0/UDP g;branch=x"), b"z9hG4bKa");
+    }
+
+    #[test]
+    fn addresses_in_all_forms() {
+        let to = NameAddr::read(r#""Q \"x\" <y" <sip:b:secret@[2001:db8::2]:5062;transport=tcp?x=y>;tag=t1"#);
+        assert_eq!((to.display.as_str(), to.tag()), (r#"Q "x" <y"#, Some("t1")));
+        let uri = to.parsed();
+        assert_eq!((uri.user.as_str(), uri.host.as_str(), uri.port), ("b", "2001:db8::2", Some(5062)));
+        assert_eq!(tag(br#""tag=no" <sip:a@b;tag=no>;x=y; tag=yes"#), b"yes");
+        assert_eq!(NameAddr::read("sip:a@b;tag=t").tag(), Some("t"));
+        assert!(Uri::read("tel:+1-555-0100;phone-context=x").is_number());
+        assert!(!Uri::read("sip:bob@example.com").is_number());
+    }
+
+    #[test]
+    fn reason_and_warning() {
+        let reason = Reason::read(r#"Q.850 ;cause=34;text="no; circuit""#);
+        assert_eq!((reason.q850(), reason.text.as_deref()), (Some(34), Some("no; circuit")));
+        assert_eq!(
+            Warning::read(r#"370 host "too narrow""#).map(|w| (w.code, w.text)),
+            Some((370, "too narrow".into()))
+        );
+        assert_eq!(Warning::read(""), None);
+    }
+
+    #[test]
+    fn cseq_is_a_number_below_two_to_the_31_and_a_method() {
+        assert_eq!(CSeq::read(b"0009  INVITE").map(|c| c.number), Some(9));
+        for value in [&b"4294967296 INVITE"[..], b"-1 INVITE", b"INVITE", b"7", b""] {
+            assert_eq!(CSeq::read(value), None);
+        }
+    }
+}
