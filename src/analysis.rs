@@ -1,1 +1,295 @@
-//! To come.
+//! The staircase: packets come in at the front door, calls that have ended come out.
+//!
+//! Nothing here opens, prints, waits or asks for the time: the only clock is the capture's. A file and an interface
+//! differ only in that an interface also says [`Input::Quiet`].
+//!
+//! There are two doors. [`Analysis::feed`] takes packets. Beneath it, [`Analysis::deliver`] takes what a
+//! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
+//! decode elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use crate::call::{self, Arrival, Call, Surroundings, Tracker};
+use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
+use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Path, Segment, StreamId, Transport};
+use crate::oddity::OddityLog;
+use crate::sip::{self, Cut, Framer, Message};
+
+/// Every bound of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Those of the decoder.
+    pub net: net::Limits,
+    /// Those of the tracker.
+    pub call: call::Limits,
+}
+
+/// What came out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call has ended, or the input has.
+    Call(Box<Call>),
+}
+
+/// What was counted in one input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages on the wire: retransmissions and duplicates too, fragments as one, without those quoted in ICMP.
+    pub sip_messages: u64,
+    /// What was odd, of the network and of messages.
+    pub oddities: OddityLog,
+}
+
+/// Follows a capture from packets to calls.
+#[derive(Debug)]
+pub struct Analysis {
+    decoder: Decoder,
+    /// Oddities of the network, by source.
+    of_network: BTreeMap<SourceId, OddityLog>,
+    stairs: Stairs,
+}
+
+/// What stands above the decoder.
+#[derive(Debug)]
+struct Stairs {
+    tracker: Tracker,
+    streams: HashMap<StreamId, Stream>,
+    counts: BTreeMap<SourceId, Counts>,
+    census: Census,
+    /// The frame that last gave a message, and how many it gave.
+    last_frame: (SourceId, u64, u32),
+}
+
+/// One direction of a TCP connection.
+#[derive(Debug)]
+struct Stream {
+    framer: Framer,
+    path: Path,
+    /// Where its last bytes stood.
+    last: Place,
+}
+
+/// What else the packets held, for the reader of a capture in which there is no SIP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Payloads that are no SIP, by transport and the lower port of the two, as far as they were counted.
+    pub ports: BTreeMap<(Transport, u16), u64>,
+    /// Payloads looked at.
+    pub looked_at: u64,
+}
+
+/// Payloads that the census looks at.
+const CENSUS: u64 = 50_000;
+/// Ports that the census tells apart.
+const CENSUS_PORTS: usize = 4096;
+
+/// Feeds everything `source` gives, and hands on every event in order.
+///
+/// # Errors
+/// What stops the source.
+pub fn run(
+    source: &mut dyn Source,
+    analysis: &mut Analysis,
+    mut on_event: impl FnMut(&Analysis, Event),
+) -> Result<(), capture::Error> {
+    while let Some(input) = source.next()? {
+        match input {
+            Input::Packet(packet) => analysis.feed(&packet),
+            Input::Quiet(now) => analysis.advance(now),
+        }
+        while let Some(event) = analysis.next_event() {
+            on_event(analysis, event);
+        }
+    }
+    analysis.finish();
+    while let Some(event) = analysis.next_event() {
+        on_event(analysis, event);
+    }
+    Ok(())
+}
+
+impl Default for Analysis {
+    fn default() -> Analysis {
+        Analysis::new(Limits::default())
+    }
+}
+
+impl Analysis {
+    /// An analysis with these bounds.
+    pub fn new(limits: Limits) -> Analysis {
+        Analysis {
+            decoder: Decoder::new(limits.net),
+            of_network: BTreeMap::new(),
+            stairs: Stairs {
+                tracker: Tracker::new(limits.call),
+                streams: HashMap::new(),
+                counts: BTreeMap::new(),
+                census: Census::default(),
+                last_frame: (SourceId::default(), 0, 0),
+            },
+        }
+    }
+
+    /// Takes in one packet. Packets must come in order of their place.
+    pub fn feed(&mut self, packet: &Packet<'_>) {
+        let Analysis { decoder, of_network, stairs } = self;
+        let oddities = of_network.entry(packet.source).or_default();
+        decoder.feed(packet, oddities, &mut |delivery| stairs.deliver(&delivery));
+    }
+
+    /// The lower door: takes in what a [`Decoder`] gives.
+    pub fn deliver(&mut self, delivery: &Delivery<'_>) {
+        self.stairs.deliver(delivery);
+    }
+
+    /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
+    pub fn message(&mut self, bytes: &[u8], path: Path, place: Place) {
+        self.stairs.message(bytes, Cut::Whole, &Arrival { place, path, ip_id: None });
+    }
+
+    /// Says what time it is by the capture's clock.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.stairs.tracker.advance(now);
+    }
+
+    /// Says that the input has ended: what waits is taken as it is, and every call ends.
+    pub fn finish(&mut self) {
+        let Analysis { decoder, of_network, stairs } = self;
+        let mut late = OddityLog::default();
+        decoder.finish(&mut late, &mut |delivery| stairs.deliver(&delivery));
+        if !late.is_empty() {
+            of_network.entry(stairs.last_frame.0).or_default().merge(&late);
+        }
+        stairs.finish();
+    }
+
+    /// The next event.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.stairs.tracker.next_closed().map(|call| Event::Call(Box::new(call)))
+    }
+
+    /// What is known of the surroundings so far.
+    pub fn surroundings(&self) -> &Surroundings {
+        self.stairs.tracker.surroundings()
+    }
+
+    /// The latest time that was seen.
+    pub fn now(&self) -> Timestamp {
+        self.stairs.tracker.now()
+    }
+
+    /// What was counted in one input.
+    pub fn counts(&self, source: SourceId) -> Counts {
+        let mut counts = self.stairs.counts.get(&source).cloned().unwrap_or_default();
+        if let Some(oddities) = self.of_network.get(&source) {
+            counts.oddities.merge(oddities);
+        }
+        counts
+    }
+
+    /// What else the packets held.
+    pub fn census(&self) -> &Census {
+        &self.stairs.census
+    }
+}
+
+impl Stairs {
+    fn deliver(&mut self, delivery: &Delivery<'_>) {
+        match delivery {
+            Delivery::Datagram(datagram) => self.datagram(datagram),
+            Delivery::Segment(segment) => self.segment(segment),
+            Delivery::Icmp(error) => self.tracker.icmp(error),
+            Delivery::Connection(connection) => {
+                let ends = matches!(
+                    connection.what,
+                    ConnectionEvent::Fin | ConnectionEvent::Reset | ConnectionEvent::Forgotten
+                );
+                if ends && let Some(stream) = self.streams.remove(&connection.stream) {
+                    self.end_of_stream(stream);
+                }
+            }
+        }
+    }
+
+    fn datagram(&mut self, datagram: &Datagram<'_>) {
+        if !sip::looks_like_sip(datagram.bytes) {
+            return self.not_sip(datagram.path);
+        }
+        let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
+        let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
+        self.message(datagram.bytes, cut, &arrival);
+    }
+
+    fn segment(&mut self, segment: &Segment<'_>) {
+        let (path, place) = (segment.path, segment.place);
+        let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
+        let mut oddities = OddityLog::default();
+        if segment.gap > 0 {
+            framer.gap(place, &mut oddities, &mut |framed| self.framed(framed, path));
+        }
+        framer.push(segment.bytes, place, &mut oddities, &mut |framed| self.framed(framed, path));
+        if !oddities.is_empty() {
+            self.counts.entry(place.source).or_default().oddities.merge(&oddities);
+        }
+        if framer.is_searching() {
+            self.not_sip(path);
+        }
+        self.streams.insert(segment.stream, Stream { framer, path, last: place });
+    }
+
+    fn framed(&mut self, framed: sip::frame::Framed<'_>, path: Path) {
+        let place = self.next_in_frame(framed.place);
+        self.message(framed.bytes, framed.cut, &Arrival { place, path, ip_id: None });
+    }
+
+    /// Messages of one frame get rising indexes.
+    fn next_in_frame(&mut self, place: Place) -> Place {
+        let (source, frame, count) = self.last_frame;
+        let index = if (source, frame) == (place.source, place.frame) { count } else { 0 };
+        Place { index, ..place }
+    }
+
+    fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
+        let Some(message) = Message::read(bytes, cut) else { return self.not_sip(arrival.path) };
+        let place = arrival.place;
+        self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
+        let counts = self.counts.entry(place.source).or_default();
+        counts.sip_messages += 1;
+        for oddity in message.oddities() {
+            counts.oddities.note(oddity.clone(), Some(place.frame));
+        }
+        self.tracker.message(message, arrival, &mut counts.oddities);
+    }
+
+    fn end_of_stream(&mut self, stream: Stream) {
+        let Stream { mut framer, path, last } = stream;
+        let mut oddities = OddityLog::default();
+        framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
+        if !oddities.is_empty() {
+            self.counts.entry(last.source).or_default().oddities.merge(&oddities);
+        }
+    }
+
+    fn finish(&mut self) {
+        let mut waiting: Vec<(StreamId, Stream)> = self.streams.drain().collect();
+        waiting.sort_unstable_by_key(|(id, _)| *id);
+        for (_, stream) in waiting {
+            self.end_of_stream(stream);
+        }
+        self.tracker.finish();
+    }
+
+    fn not_sip(&mut self, path: Path) {
+        if self.census.looked_at >= CENSUS {
+            return;
+        }
+        self.census.looked_at += 1;
+        let port = |address: SocketAddr| address.port();
+        let key = (path.transport, port(path.source).min(port(path.destination)));
+        if self.census.ports.len() < CENSUS_PORTS || self.census.ports.contains_key(&key) {
+            *self.census.ports.entry(key).or_default() += 1;
+        }
+    }
+}

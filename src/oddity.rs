@@ -116,6 +116,8 @@ pub enum Oddity {
         /// Bytes that differ in place.
         bytes: u32,
     },
+    /// The same packet twice: a mirror port or an interface list that sees it two times (J1).
+    DuplicatePacket,
     /// A payload that is encrypted (TLS records) and was not read.
     Encrypted,
     /// Something was dropped because a limit was hit.
@@ -208,6 +210,7 @@ impl Oddity {
             Oddity::BrokenUdpLength { .. } => "broken-udp-length",
             Oddity::StreamGap { .. } => "stream-gap",
             Oddity::StreamConflict { .. } => "stream-conflict",
+            Oddity::DuplicatePacket => "capture-duplicated",
             Oddity::Encrypted => "payload-unreadable",
             Oddity::LimitHit { .. } => "limit-hit",
             Oddity::MessageCut { .. } => "message-cut",
@@ -286,6 +289,9 @@ impl Oddity {
             Oddity::StreamConflict { bytes } => {
                 format!("a TCP retransmission carries {bytes} other bytes than the first copy; the first was kept")
             }
+            Oddity::DuplicatePacket => {
+                "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
+            }
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
@@ -357,6 +363,24 @@ impl OddityLog {
             && noted.frames.last() != Some(&frame)
         {
             noted.frames.push(frame);
+        }
+    }
+
+    /// Adds what another log of the same input has noted.
+    pub fn merge(&mut self, other: &OddityLog) {
+        for (kind, noted) in &other.kinds {
+            match self.kinds.get_mut(kind) {
+                None => {
+                    self.kinds.insert(kind, noted.clone());
+                }
+                Some(known) => {
+                    known.count += noted.count;
+                    known.frames.extend(&noted.frames);
+                    known.frames.sort_unstable();
+                    known.frames.dedup();
+                    known.frames.truncate(OddityLog::FRAMES_KEPT);
+                }
+            }
         }
     }
 

@@ -1,1 +1,38 @@
-//! To come.
+//! Transactions (RFC 3261 §17), dialogs (§12), legs, calls, and which of their responses are failures.
+//!
+//! Is given messages with their path and place; gives whole [`Call`]s when they have ended. Knows what belongs
+//! together and what is a normal step. Deliberately does not know what to advise.
+
+mod ended;
+mod judge;
+mod key;
+mod link;
+mod model;
+mod step;
+mod surroundings;
+mod tracker;
+mod transaction;
+
+pub use crate::call::judge::Outcome;
+pub use crate::call::key::call_key;
+pub use crate::call::link::LinkedBy;
+pub use crate::call::model::{
+    Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
+};
+pub use crate::call::step::NormalStep;
+pub use crate::call::surroundings::{BackOff, Seen, Surroundings};
+pub use crate::call::tracker::{Limits, Tracker};
+
+/// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
+pub mod timer {
+    use std::time::Duration;
+
+    /// T1: the estimate of the round-trip time.
+    pub const T1: Duration = Duration::from_millis(500);
+    /// T2: the longest interval between repeats of non-INVITE requests and INVITE responses.
+    pub const T2: Duration = Duration::from_secs(4);
+    /// 64·T1: timers B, F, H and J; a request without any answer is given up after it.
+    pub const GIVE_UP: Duration = Duration::from_secs(32);
+    /// Timer C: how long a proxy waits for the end of a ringing INVITE, at least (§16.6 step 11).
+    pub const C: Duration = Duration::from_secs(180);
+}

@@ -1,0 +1,146 @@
+//! How a call ended: its outcome, its final status, its failures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::model::{Call, Failure, Kind, Transaction};
+use crate::call::timer;
+use crate::sip::{Method, StatusCode};
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The callee answered.
+    Answered,
+    /// Answered, and then ended against the parties' will. Told by diagnosis.
+    Dropped,
+    /// Refused with a final response of 400 or more, or never answered by the one who took it over.
+    Failed,
+    /// The callee was busy: 486 or 600.
+    Busy,
+    /// The caller gave up before an answer.
+    Cancelled,
+    /// Sent elsewhere by a 3xx that was not followed.
+    Redirected,
+    /// No final response in all the time that RFC 3261 allows.
+    Unanswered,
+    /// The capture ends before the call does.
+    Unfinished,
+    /// A registration that was accepted.
+    Registered,
+    /// Another request that was accepted.
+    Accepted,
+}
+
+impl Call {
+    /// Judges the call as it stands at `self.until`.
+    pub(crate) fn judge(&mut self) {
+        self.failures = self.find_failures();
+        let (outcome, status) = match self.kind {
+            Kind::Call => self.judge_call(),
+            _ => self.judge_other(),
+        };
+        self.outcome = outcome;
+        self.final_status = status;
+    }
+
+    fn find_failures(&self) -> Vec<Failure> {
+        let mut failures: Vec<Failure> = self
+            .transactions
+            .iter()
+            .flat_map(|transaction| transaction.finals.iter().map(move |id| (transaction, self.message(*id))))
+            .filter_map(|(transaction, response)| {
+                let status = response.message.status().filter(|status| status.is_failure())?;
+                let normal = self.normal_step(transaction, response);
+                Some(Failure { response: response.id, transaction: transaction.id, status, normal })
+            })
+            .collect();
+        failures.sort_by_key(|failure| failure.response);
+        failures
+    }
+
+    fn judge_call(&self) -> (Outcome, Option<StatusCode>) {
+        let Some(last) = self.attempts().last() else { return self.judge_without_attempt() };
+        let success = self
+            .attempts()
+            .flat_map(|attempt| attempt.finals.iter())
+            .filter_map(|id| self.message(*id).message.status())
+            .find(|status| status.is_success());
+        if let Some(status) = success {
+            return (Outcome::Answered, Some(status));
+        }
+        let status = self.last_status(last);
+        let cancelled = last.cancelled_by.is_some();
+        let outcome = match status.map(StatusCode::get) {
+            Some(486 | 600) => Outcome::Busy,
+            Some(487) => Outcome::Cancelled,
+            Some(_) if cancelled => Outcome::Cancelled,
+            Some(300..=399) => Outcome::Redirected,
+            Some(_) => Outcome::Failed,
+            None if cancelled => Outcome::Cancelled,
+            None => self.judge_silence(last),
+        };
+        (outcome, status)
+    }
+
+    /// The final status that the caller got for its last try; of several the last.
+    fn last_status(&self, attempt: &Transaction) -> Option<StatusCode> {
+        attempt.finals.iter().rev().find_map(|id| self.message(*id).message.status())
+    }
+
+    /// Nothing final came: too late, or the capture ended too early to tell.
+    fn judge_silence(&self, attempt: &Transaction) -> Outcome {
+        let waited = self.until.since(attempt.last);
+        if attempt.provisionals.is_empty() {
+            let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);
+            let icmp = self.icmp.iter().any(|icmp| Some(icmp.message) == attempt.request);
+            let given_up = icmp || self.until.since(first) >= timer::GIVE_UP;
+            return if given_up { Outcome::Unanswered } else { Outcome::Unfinished };
+        }
+        if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }
+    }
+
+    /// The INVITE is not in the capture: what happened inside the dialog counts.
+    fn judge_without_attempt(&self) -> (Outcome, Option<StatusCode>) {
+        let finals = || {
+            self.transactions
+                .iter()
+                .filter(|transaction| transaction.upstream.is_none())
+                .filter_map(|transaction| Some((transaction, self.last_status(transaction)?)))
+        };
+        let worst = finals().filter(|(_, status)| status.is_failure() && !status.is_challenge()).last();
+        match worst {
+            Some((transaction, status)) if transaction.method == Method::Invite && !transaction.in_dialog => {
+                (Outcome::Failed, Some(status))
+            }
+            // A dialog existed, or nobody would send BYE in it.
+            Some((_, status)) => (Outcome::Answered, Some(status)),
+            None => match finals().last() {
+                Some((_, status)) => (Outcome::Answered, Some(status)),
+                None => (Outcome::Unfinished, None),
+            },
+        }
+    }
+
+    fn judge_other(&self) -> (Outcome, Option<StatusCode>) {
+        let opening = self.transactions.first().map(|transaction| transaction.method.clone());
+        let own = || {
+            self.transactions
+                .iter()
+                .filter(|transaction| transaction.upstream.is_none() && Some(&transaction.method) == opening.as_ref())
+        };
+        let Some(last) = own().next_back() else { return (Outcome::Unfinished, None) };
+        let status = self.last_status(last).or_else(|| {
+            // The last try may still be open while an earlier one was decided.
+            own().rev().skip(1).find_map(|earlier| self.last_status(earlier).filter(|status| !status.is_challenge()))
+        });
+        let outcome = match status {
+            Some(status) if status.is_success() && self.kind == Kind::Registration => Outcome::Registered,
+            Some(status) if status.is_success() => Outcome::Accepted,
+            Some(status) if status.get() < 400 => Outcome::Redirected,
+            Some(_) => Outcome::Failed,
+            None => self.judge_silence(last),
+        };
+        (outcome, status)
+    }
+}

@@ -1,0 +1,240 @@
+//! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::model::TransactionId;
+use crate::capture::Timestamp;
+use crate::net::Path;
+use crate::sip::Message;
+use crate::sip::sdp::Sdp;
+
+/// Why a leg with a Call-ID of its own belongs to a call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkedBy {
+    /// The same Session-ID (RFC 7989).
+    SessionId,
+    /// The same value in this header.
+    Header(String),
+    /// The same icid-value in P-Charging-Vector (RFC 7315 §4.6).
+    ChargingVector,
+    /// The same origin of the session description (RFC 8866 §5.2).
+    SdpOrigin,
+    /// Only by the called number and the time: a guess, and marked as one.
+    NumberAndTime,
+}
+
+impl LinkedBy {
+    /// A few words for the report.
+    pub fn words(&self) -> String {
+        match self {
+            LinkedBy::SessionId => "Session-ID".into(),
+            LinkedBy::Header(name) => name.clone(),
+            LinkedBy::ChargingVector => "P-Charging-Vector icid".into(),
+            LinkedBy::SdpOrigin => "SDP origin".into(),
+            LinkedBy::NumberAndTime => "number and time (a guess)".into(),
+        }
+    }
+}
+
+/// A key that two legs of one call share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LinkKey {
+    pub(crate) by: &'static str,
+    pub(crate) value: String,
+}
+
+/// Keys of one INVITE that are looked at.
+const MOST_KEYS: usize = 8;
+
+/// The keys that an INVITE carries, the surest first.
+pub(crate) fn keys(message: &Message<'_>) -> Vec<(LinkKey, LinkedBy)> {
+    let mut keys = Vec::new();
+    for (name, value) in message.all_headers() {
+        if keys.len() >= MOST_KEYS {
+            break;
+        }
+        if let Some(key) = key_of_header(&name, &value) {
+            keys.push(key);
+        }
+    }
+    if let Some(origin) = Sdp::of(message).and_then(|sdp| sdp.origin_key()) {
+        keys.push((LinkKey { by: "sdp-origin", value: origin }, LinkedBy::SdpOrigin));
+    }
+    keys
+}
+
+fn key_of_header(name: &str, value: &str) -> Option<(LinkKey, LinkedBy)> {
+    let key = |by, value: &str| LinkKey { by, value: value.trim().to_owned() };
+    if name.eq_ignore_ascii_case("Session-ID") {
+        let uuid = value.split(';').next().unwrap_or_default().trim();
+        let known = uuid.len() >= 32 && uuid.bytes().any(|byte| byte != b'0');
+        return known.then(|| (key("session-id", uuid), LinkedBy::SessionId));
+    }
+    if name.eq_ignore_ascii_case("P-Charging-Vector") {
+        let icid = value.split(';').find_map(|part| part.trim().strip_prefix("icid-value="))?;
+        return Some((key("icid", icid.trim_matches('"')), LinkedBy::ChargingVector));
+    }
+    let carries_over = name.eq_ignore_ascii_case("Cisco-Guid") || is_call_reference(name);
+    (carries_over && value.trim().len() >= 6).then(|| {
+        let reference = LinkKey { by: "reference", value: format!("{}={}", name.to_ascii_lowercase(), value.trim()) };
+        (reference, LinkedBy::Header(name.to_owned()))
+    })
+}
+
+/// Private headers whose name says that they identify the call: X-Call-ID, X-CID, X-Call-Ref, X-Twilio-CallSid ….
+fn is_call_reference(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let Some(rest) = lower.strip_prefix("x-") else { return false };
+    let rest: String = rest.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    rest == "cid"
+        || rest.ends_with("callid")
+        || rest.ends_with("callref")
+        || rest.ends_with("calluuid")
+        || rest.ends_with("callsid")
+        || rest.ends_with("correlationid")
+        || rest.ends_with("sessionid")
+}
+
+/// What a guess by number and time needs of an INVITE that is waiting for its answer.
+#[derive(Debug, Clone)]
+struct Waiting {
+    attempt: Attempt,
+    path: Path,
+    number: String,
+    since: Timestamp,
+}
+
+/// An INVITE of an open call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// The index of the open call.
+    pub(crate) index: u32,
+    /// The number of the call, for an index may be used again.
+    pub(crate) call: u32,
+    /// The transaction.
+    pub(crate) transaction: TransactionId,
+}
+
+/// The INVITEs of the last seconds, by where they went and the end of the called number.
+#[derive(Debug, Default)]
+pub(crate) struct Guesses {
+    waiting: HashMap<(IpAddr, String), Vec<Waiting>>,
+    in_order: VecDeque<(Timestamp, IpAddr, String)>,
+}
+
+/// Time within which a B2BUA is expected to send its own INVITE.
+const GUESS_WINDOW: Duration = Duration::from_secs(4);
+/// Digits that must agree at the end of two numbers.
+const GUESS_DIGITS: usize = 5;
+/// INVITEs that are kept for guesses.
+const MOST_WAITING: usize = 20_000;
+
+impl Guesses {
+    /// Notes an INVITE that waits for its answer.
+    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, number: String, now: Timestamp) {
+        self.forget(now);
+        if number.is_empty() || self.in_order.len() >= MOST_WAITING {
+            return;
+        }
+        let key = (path.destination.ip(), tail(&number).to_owned());
+        self.in_order.push_back((now, key.0, key.1.clone()));
+        self.waiting.entry(key).or_default().push(Waiting { attempt, path, number, since: now });
+    }
+
+    /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
+    pub(crate) fn fitting(&self, path: Path, number: &str, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
+        let key = (path.source.ip(), tail(number).to_owned());
+        let number = number.to_owned();
+        self.waiting
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .rev()
+            .filter(move |waiting| waiting.continues_as(path, &number, now))
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((since, ..)) = self.in_order.front()
+            && now.since(*since) > GUESS_WINDOW
+        {
+            let Some((since, host, tail)) = self.in_order.pop_front() else { return };
+            if let Entry::Occupied(mut entry) = self.waiting.entry((host, tail)) {
+                entry.get_mut().retain(|waiting| waiting.since > since);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn continues_as(&self, path: Path, number: &str, now: Timestamp) -> bool {
+        self.since <= now
+            && now.since(self.since) <= GUESS_WINDOW
+            && self.path.source.ip() != path.destination.ip()
+            && path.source.ip() != path.destination.ip()
+            && same_number(&self.number, number)
+    }
+}
+
+/// The end of a number by which guesses are looked up: its last digits, or a whole name.
+fn tail(number: &str) -> &str {
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number;
+    }
+    number.get(number.len().saturating_sub(GUESS_DIGITS)..).unwrap_or(number)
+}
+
+/// The called number or name, digits alone where it is a number.
+pub(crate) fn called(message: &Message<'_>) -> String {
+    let uri = crate::sip::Uri::read(&message.request_uri().unwrap_or_default());
+    if uri.is_number() {
+        return uri.bare_user().chars().filter(char::is_ascii_digit).collect();
+    }
+    uri.bare_user().to_ascii_lowercase()
+}
+
+fn same_number(one: &str, other: &str) -> bool {
+    if one.is_empty() || other.is_empty() {
+        return false;
+    }
+    if one == other {
+        return true;
+    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    digits(one) && digits(other) && short.len() >= GUESS_DIGITS && {
+        // A trunk prefix or country code may be put before: the last digits count.
+        let tail = short.trim_start_matches('0');
+        tail.len() >= GUESS_DIGITS && long.ends_with(tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_other_formats_agree() {
+        assert!(same_number("4930123456", "030123456"));
+        assert!(same_number("bob", "bob"));
+        assert!(!same_number("4930123456", "4930123457"));
+        assert!(!same_number("1001", "91001"));
+    }
+
+    #[test]
+    fn private_call_references_are_known_by_their_name() {
+        for name in ["X-Call-ID", "x-cid", "X-Call-Ref", "X-Twilio-CallSid", "X-FS-Call-UUID"] {
+            assert!(is_call_reference(name), "{name}");
+        }
+        assert!(!is_call_reference("X-Asterisk-HangupCause"));
+    }
+}

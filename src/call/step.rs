@@ -1,0 +1,181 @@
+//! Which failure responses are normal steps of a healthy exchange.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::model::{Call, Heard, MessageId, Transaction};
+use crate::sip::auth::credentials;
+use crate::sip::{Message, Method, NameAddr, StatusCode, Uri};
+
+/// Why a response of 300 or more is a step of a healthy exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormalStep {
+    /// A 401 or 407 that was answered with credentials (RFC 3261 §22).
+    ChallengeAnswered,
+    /// A 487 after a CANCEL or BYE of the caller (§9.2, §15.1.2).
+    CancelledByCaller,
+    /// A 423 or 422 after which a better value was asked for (§10.3, RFC 4028 §6).
+    IntervalRaised,
+    /// A 491 after which the request was sent again (§14.1).
+    GlareRetried,
+    /// A 3xx whose Contact was tried (§8.1.3.4).
+    RedirectFollowed,
+    /// A branch of a fork that another branch made good (§16.7).
+    OtherBranchAnswered,
+    /// Refused here, and answered later on another try of the same call.
+    LaterTryAnswered,
+}
+
+impl NormalStep {
+    /// A few words for the report.
+    pub fn words(self) -> &'static str {
+        match self {
+            NormalStep::ChallengeAnswered => "normal: the request is sent again with credentials",
+            NormalStep::CancelledByCaller => "normal: the caller gave up, and this ends the INVITE",
+            NormalStep::IntervalRaised => "normal: the request is sent again with the value asked for",
+            NormalStep::GlareRetried => "normal: both sides asked at once, and one tries again",
+            NormalStep::RedirectFollowed => "normal: the caller follows the redirect",
+            NormalStep::OtherBranchAnswered => "normal: another branch of the fork was answered",
+            NormalStep::LaterTryAnswered => "no harm: a later try of the same call was answered",
+        }
+    }
+}
+
+impl Call {
+    /// Why a failure response is a normal step; `None` if it is a failure.
+    pub(crate) fn normal_step(&self, transaction: &Transaction, response: &Heard) -> Option<NormalStep> {
+        let status = response.message.status()?;
+        let step = match status.get() {
+            401 | 407 => self.is_challenge_answered(transaction, response).then_some(NormalStep::ChallengeAnswered),
+            487 => self.is_given_up(transaction).then_some(NormalStep::CancelledByCaller),
+            422 | 423 => self.is_interval_raised(transaction, response).then_some(NormalStep::IntervalRaised),
+            491 => self.is_retried(transaction, response).then_some(NormalStep::GlareRetried),
+            300..=399 => self.is_redirect_followed(transaction, response).then_some(NormalStep::RedirectFollowed),
+            _ => None,
+        };
+        step.or_else(|| self.is_made_good(transaction).then_some(NormalStep::OtherBranchAnswered))
+            .or_else(|| self.is_tried_again(transaction, response).then_some(NormalStep::LaterTryAnswered))
+    }
+
+    /// Later requests with the method and Call-ID of a transaction, from the same side.
+    fn later<'a>(&'a self, transaction: &'a Transaction, after: MessageId) -> impl Iterator<Item = &'a Heard> {
+        let call_id = &self.leg(transaction.leg).call_id;
+        self.transactions
+            .iter()
+            .filter(move |later| later.method == transaction.method && later.id != transaction.id)
+            .filter(move |later| self.leg(later.leg).call_id == *call_id)
+            .filter(move |later| later.path.source.ip() == transaction.path.source.ip())
+            .filter_map(|later| self.request_of(later))
+            .filter(move |request| request.id > after)
+    }
+
+    fn is_challenge_answered(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let realm = crate::sip::auth::challenges(&response.message).into_iter().next().map(|challenge| challenge.nonce);
+        let answered = |request: &Heard| {
+            let offered = credentials(&request.message);
+            match &realm {
+                Some(nonce) => offered.iter().any(|one| one.nonce == *nonce) || !offered.is_empty(),
+                None => !offered.is_empty(),
+            }
+        };
+        if self.later(transaction, response.id).any(answered) {
+            return true;
+        }
+        // A proxy passes the challenge of the next hop back: it is answered where the caller answers it.
+        transaction.upstream.is_some_and(|upstream| {
+            let upstream = self.transaction(upstream);
+            self.later(upstream, response.id).any(answered)
+        })
+    }
+
+    /// The caller sent CANCEL, or BYE before an answer, on this hop or further up.
+    fn is_given_up(&self, transaction: &Transaction) -> bool {
+        let mut next = Some(transaction);
+        let mut steps = 0;
+        while let Some(here) = next {
+            if here.cancelled_by.is_some() || self.has_bye_before_answer(here) {
+                return true;
+            }
+            steps += 1;
+            next = here.upstream.filter(|_| steps < 32).map(|id| self.transaction(id));
+        }
+        false
+    }
+
+    fn has_bye_before_answer(&self, invite: &Transaction) -> bool {
+        self.transactions.iter().any(|bye| {
+            bye.method == Method::Bye
+                && self.leg(bye.leg).call_id == self.leg(invite.leg).call_id
+                && bye.path.source.ip() == invite.path.source.ip()
+        })
+    }
+
+    fn is_interval_raised(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let wanted = seconds(&response.message, "Min-Expires").or_else(|| seconds(&response.message, "Min-SE"));
+        self.later(transaction, response.id).any(|request| {
+            let asked = asked_interval(&request.message);
+            wanted.is_none_or(|wanted| asked.is_some_and(|asked| asked >= wanted || asked == 0))
+        })
+    }
+
+    fn is_retried(&self, transaction: &Transaction, response: &Heard) -> bool {
+        self.later(transaction, response.id).next().is_some()
+    }
+
+    /// The caller, or the proxy itself, tried one of the Contacts.
+    fn is_redirect_followed(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let targets: Vec<Uri> =
+            response.message.headers("Contact").iter().map(|contact| NameAddr::read(contact).parsed()).collect();
+        self.transactions.iter().filter(|later| later.method == transaction.method).any(|later| {
+            let Some(request) = self.request_of(later).filter(|request| request.id > response.id) else { return false };
+            let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
+            targets.iter().any(|target| target.user == uri.user && target.host == uri.host)
+        })
+    }
+
+    /// What was forwarded as this branch, or another branch of it, got a 2xx.
+    fn is_made_good(&self, transaction: &Transaction) -> bool {
+        let mut next = transaction.upstream;
+        let mut steps = 0;
+        while let Some(id) = next {
+            let upstream = self.transaction(id);
+            let has_success = |of: &Transaction| {
+                of.finals.iter().any(|id| self.message(*id).message.status().is_some_and(StatusCode::is_success))
+            };
+            if has_success(upstream) || self.downstream_of(id).any(has_success) {
+                return true;
+            }
+            steps += 1;
+            next = upstream.upstream.filter(|_| steps < 32);
+        }
+        false
+    }
+
+    /// A later try of the same initial request, from the same side, got a 2xx.
+    fn is_tried_again(&self, transaction: &Transaction, response: &Heard) -> bool {
+        if transaction.in_dialog || !matches!(transaction.method, Method::Invite | Method::Register) {
+            return false;
+        }
+        self.transactions.iter().any(|later| {
+            later.method == transaction.method
+                && !later.in_dialog
+                && later.path.source.ip() == transaction.path.source.ip()
+                && later.request.is_some_and(|request| request > response.id)
+                && self.final_status_of(later).is_some_and(StatusCode::is_success)
+        })
+    }
+}
+
+/// The interval that a request asks for: Session-Expires, or `expires` of Contact, or Expires, in seconds.
+pub(crate) fn asked_interval(message: &Message<'_>) -> Option<u32> {
+    seconds(message, "Session-Expires")
+        .or_else(|| message.contact()?.parameters.get("expires")?.trim().parse().ok())
+        .or_else(|| seconds(message, "Expires"))
+}
+
+/// The seconds at the start of a header's value.
+pub(crate) fn seconds(message: &Message<'_>, header: &str) -> Option<u32> {
+    let value = message.header(header)?;
+    let digits: &str = value.trim().split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}

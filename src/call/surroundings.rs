@@ -1,0 +1,269 @@
+//! What is known of the surroundings of a call: who was heard, who asked to be left alone, which software was seen.
+//!
+//! It is a value: it can be merged (commutative, associative, with [`Surroundings::default`] as identity) and
+//! serialised, so that several runs, or several machines, can put together what each has seen.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{Place, Timestamp};
+
+/// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seen {
+    spans: Vec<(Timestamp, Timestamp)>,
+    /// How many messages.
+    pub count: u64,
+}
+
+impl Seen {
+    /// Moments no further apart than this are one span: visibility looks 60 s around.
+    pub const CLOSE: Duration = Duration::from_secs(30);
+
+    /// Notes one message.
+    pub fn note(&mut self, time: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        match self.spans.last_mut() {
+            Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
+            Some((first, last)) if *first <= time && time <= *last => {}
+            _ => self.join((time, time)),
+        }
+    }
+
+    /// True if anything was seen in this span.
+    pub fn within(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.spans.iter().any(|(first, last)| *first <= to && from <= *last)
+    }
+
+    /// When something was seen first and last.
+    pub fn first_and_last(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.spans.first()?.0, self.spans.last()?.1))
+    }
+
+    fn join(&mut self, span: (Timestamp, Timestamp)) {
+        self.spans.push(span);
+        self.spans.sort_unstable();
+        let mut joined: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(self.spans.len());
+        for (first, last) in self.spans.drain(..) {
+            match joined.last_mut() {
+                Some((_, end)) if first <= *end || first.since(*end) <= Seen::CLOSE => *end = (*end).max(last),
+                _ => joined.push((first, last)),
+            }
+        }
+        self.spans = joined;
+    }
+
+    fn merge(&mut self, other: &Seen) {
+        self.count = self.count.saturating_add(other.count);
+        for span in &other.spans {
+            self.join(*span);
+        }
+    }
+}
+
+/// A server asked to be left alone for a while: a 503 with Retry-After (RFC 3261 §21.5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BackOff {
+    /// The 503.
+    pub place: Place,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whom it asked.
+    pub asked: IpAddr,
+}
+
+/// What is known of the surroundings of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// SIP seen on each hop, in one direction: from an address to another.
+    #[serde(with = "as_pairs")]
+    hops: BTreeMap<(IpAddr, IpAddr), Seen>,
+    /// Who asked to be left alone, by address, in order.
+    back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
+    /// What User-Agent or Server each address showed first.
+    software: BTreeMap<IpAddr, (Place, String)>,
+    /// Hops that were not noted because the table was full.
+    not_noted: u64,
+}
+
+impl Surroundings {
+    /// Hops that are kept.
+    const MOST_HOPS: usize = 20_000;
+    /// Times that one server may ask to be left alone, as far as they are kept.
+    const MOST_BACK_OFFS: usize = 64;
+    /// Letters of a software's name that are kept.
+    const LONGEST_NAME: usize = 200;
+
+    /// Notes a SIP message on a hop.
+    pub fn note_message(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
+        if let Some(seen) = self.hops.get_mut(&(from, to)) {
+            return seen.note(time);
+        }
+        if self.hops.len() >= Surroundings::MOST_HOPS {
+            self.not_noted = self.not_noted.saturating_add(1);
+            return;
+        }
+        self.hops.entry((from, to)).or_default().note(time);
+    }
+
+    /// Notes that a server asked to be left alone.
+    pub fn note_back_off(&mut self, server: IpAddr, back_off: BackOff) {
+        if self.back_offs.len() >= Surroundings::MOST_HOPS && !self.back_offs.contains_key(&server) {
+            return;
+        }
+        let known = self.back_offs.entry(server).or_default();
+        if known.len() < Surroundings::MOST_BACK_OFFS && !known.contains(&back_off) {
+            known.push(back_off);
+            known.sort_unstable();
+        }
+    }
+
+    /// Notes the software that an address names; the first name stays.
+    pub fn note_software(&mut self, address: IpAddr, place: Place, name: &str) {
+        if self.software.contains_key(&address) || self.software.len() >= Surroundings::MOST_HOPS {
+            return;
+        }
+        let name = name.chars().take(Surroundings::LONGEST_NAME).collect();
+        self.software.insert(address, (place, name));
+    }
+
+    /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
+    pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
+        const MINUTE: i64 = 60_000_000_000;
+        let start = Timestamp(start.0.saturating_sub(MINUTE));
+        let end = Timestamp(end.0.saturating_add(MINUTE));
+        self.hops.get(&(from, to)).is_some_and(|seen| seen.within(start, end))
+    }
+
+    /// Each hop in one direction, in order of addresses.
+    pub fn hops(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Seen)> {
+        self.hops.iter().map(|((from, to), seen)| (*from, *to, seen))
+    }
+
+    /// What is known of one hop in one direction.
+    pub fn hop(&self, from: IpAddr, to: IpAddr) -> Option<&Seen> {
+        self.hops.get(&(from, to))
+    }
+
+    /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
+    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, at: Timestamp) -> Option<&BackOff> {
+        let known = self.back_offs.get(&server)?;
+        known.iter().find(|back_off| back_off.asked == client && back_off.place.time < at && at < back_off.until)
+    }
+
+    /// The software that an address named.
+    pub fn software(&self, address: IpAddr) -> Option<&str> {
+        self.software.get(&address).map(|(_, name)| name.as_str())
+    }
+
+    /// Puts together what two readers have seen. Commutative and associative as long as no table is full.
+    pub fn merge(&mut self, other: &Surroundings) {
+        for (hop, seen) in &other.hops {
+            self.hops.entry(*hop).or_default().merge(seen);
+        }
+        for (server, back_offs) in &other.back_offs {
+            for back_off in back_offs {
+                self.note_back_off(*server, *back_off);
+            }
+        }
+        for (address, named) in &other.software {
+            let known = self.software.entry(*address).or_insert_with(|| named.clone());
+            if (named.0, &named.1) < (known.0, &known.1) {
+                *known = named.clone();
+            }
+        }
+        self.not_noted = self.not_noted.saturating_add(other.not_noted);
+    }
+}
+
+/// Maps with keys of two parts, as lists: JSON has text keys only.
+mod as_pairs {
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Seen;
+
+    type Hops = BTreeMap<(IpAddr, IpAddr), Seen>;
+
+    pub(super) fn serialize<S: Serializer>(hops: &Hops, serializer: S) -> Result<S::Ok, S::Error> {
+        hops.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hops, D::Error> {
+        Ok(Vec::<((IpAddr, IpAddr), Seen)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Note {
+        Message(u8, u8, u16),
+        BackOff(u8, u8, u16),
+        Software(u8, u16),
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, last % 4))
+    }
+
+    fn build(notes: &[Note]) -> Surroundings {
+        let mut surroundings = Surroundings::default();
+        let time = |seconds: u16| Timestamp(i64::from(seconds) * 1_000_000_000);
+        for note in notes {
+            match *note {
+                Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
+                Note::BackOff(server, asked, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked) };
+                    surroundings.note_back_off(address(server), back_off);
+                }
+                Note::Software(who, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    surroundings.note_software(address(who), place, &format!("software {at}"));
+                }
+            }
+        }
+        surroundings
+    }
+
+    fn note() -> impl Strategy<Value = Note> {
+        prop_oneof![
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Message(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::BackOff(a, b, t)),
+            (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Software(a, t)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_commutative_and_associative(
+            a in prop::collection::vec(note(), 0..12),
+            b in prop::collection::vec(note(), 0..12),
+            c in prop::collection::vec(note(), 0..12),
+        ) {
+            let [a, b, c] = [a, b, c].map(|notes| build(&notes));
+            let merged = |one: &Surroundings, other: &Surroundings| {
+                let mut one = one.clone();
+                one.merge(other);
+                one
+            };
+            prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+            prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+            prop_assert_eq!(merged(&a, &Surroundings::default()), a.clone());
+            let text = serde_json::to_string(&a).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Surroundings>(&text).unwrap(), a);
+        }
+    }
+}

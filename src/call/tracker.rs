@@ -1,0 +1,473 @@
+//! Finds the call of each message, and gives calls when they have ended.
+//!
+//! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::call::ended::Phase;
+use crate::call::judge::Outcome;
+use crate::call::link::{self, Attempt, Guesses, LinkKey, LinkedBy};
+use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId, TransactionId};
+use crate::call::surroundings::{BackOff, Surroundings};
+use crate::call::transaction::{Keys, Told};
+use crate::capture::Timestamp;
+use crate::net::{IcmpError, Path};
+use crate::oddity::{Oddity, OddityLog};
+use crate::sip::{Cut, HeaderName, Message, Method};
+
+/// Bounds of the tracker. Each is settable by `--limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of messages of all open calls together.
+    pub call_bytes: usize,
+    /// Open calls.
+    pub calls: usize,
+    /// Messages kept of one call.
+    pub messages: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { call_bytes: 32 << 20, calls: 100_000, messages: 1000 }
+    }
+}
+
+/// Follows every call of a capture.
+#[derive(Debug)]
+pub struct Tracker {
+    limits: Limits,
+    open: Vec<Option<Open>>,
+    free: Vec<u32>,
+    by_call_id: HashMap<Box<[u8]>, u32>,
+    links: HashMap<LinkKey, Link>,
+    guesses: Guesses,
+    /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
+    last_on_path: HashMap<(SocketAddr, SocketAddr), u32>,
+    deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    /// Open calls by what they wait for and when they last moved: the order in which memory is taken back.
+    evictable: BTreeMap<(bool, Phase, Timestamp, u32), u32>,
+    closed: VecDeque<Call>,
+    surroundings: Surroundings,
+    bytes: usize,
+    numbered: u32,
+    now: Timestamp,
+}
+
+#[derive(Debug)]
+struct Open {
+    call: Call,
+    bytes: usize,
+    rank: (bool, Phase, Timestamp, u32),
+    deadline: Option<Timestamp>,
+    keys: Vec<LinkKey>,
+}
+
+/// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
+#[derive(Debug, Clone, Copy)]
+enum Link {
+    Call(u32),
+    Ambiguous,
+}
+
+/// An ICMP error comes this soon after the packet it quotes.
+const ICMP_WINDOW: Duration = Duration::from_secs(5);
+/// ICMP errors kept of one call.
+const MOST_ICMP: usize = 64;
+/// Keys that are kept.
+const MOST_LINKS: usize = 200_000;
+/// Paths on which the last sender is kept.
+const MOST_PATHS: usize = 65_536;
+/// Messages after which a record that is no call begins anew once it is settled.
+const LONG_RECORD: usize = 64;
+
+impl Default for Tracker {
+    fn default() -> Tracker {
+        Tracker::new(Limits::default())
+    }
+}
+
+impl Tracker {
+    /// A tracker with these bounds.
+    pub fn new(limits: Limits) -> Tracker {
+        Tracker {
+            limits,
+            open: Vec::new(),
+            free: Vec::new(),
+            by_call_id: HashMap::new(),
+            links: HashMap::new(),
+            guesses: Guesses::default(),
+            last_on_path: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            evictable: BTreeMap::new(),
+            closed: VecDeque::new(),
+            surroundings: Surroundings::default(),
+            bytes: 0,
+            numbered: 0,
+            now: Timestamp(i64::MIN),
+        }
+    }
+
+    /// Takes in one message. Messages must come in order of [`crate::capture::Place`].
+    pub fn message(&mut self, message: Message<'_>, arrival: &Arrival, oddities: &mut OddityLog) {
+        self.advance(arrival.place.time);
+        self.note_surroundings(&message, arrival);
+        let keys = Keys::read(&message);
+        let index = match self.known_call(&message) {
+            Some(index) => index,
+            None => self.open_call(&message, &keys, arrival),
+        };
+        if keys.is_request {
+            self.note_sender(index, arrival.path);
+        }
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let footprint = message.footprint();
+        let opens_attempt = keys.is_request && keys.cseq.method == Method::Invite && keys.to_tag.is_empty();
+        let told = open.call.hear(message, &keys, arrival, self.limits.messages);
+        match told {
+            Told::New(_) => {
+                open.bytes += footprint;
+                self.bytes += footprint;
+            }
+            Told::NotKept => {
+                let limit = Oddity::LimitHit { limit: "messages", value: self.limits.messages as u64 };
+                oddities.note(limit, Some(arrival.place.frame));
+            }
+            Told::Duplicate(_) => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
+            Told::Again(_) => {}
+        }
+        if let (Told::New(id), true) = (told, opens_attempt) {
+            self.note_attempt(index, id);
+        }
+        self.reschedule(index);
+        self.make_room(oddities);
+    }
+
+    /// Takes in an ICMP error: it belongs to the call whose packet it quotes.
+    pub fn icmp(&mut self, error: &IcmpError<'_>) {
+        self.advance(error.place.time);
+        let Some(quoted) = error.quoted else { return };
+        let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
+            .and_then(|message| self.by_call_id.get(message.call_id()).copied());
+        let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
+        let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) else {
+            return;
+        };
+        let sent = open.call.messages.iter().rev().find(|heard| {
+            heard.path.source == quoted.source
+                && heard.path.destination == quoted.destination
+                && error.place.time.since(heard.last_place().time) <= ICMP_WINDOW
+        });
+        let Some(message) = sent.map(|heard| heard.id) else { return };
+        if open.call.icmp.len() < MOST_ICMP {
+            open.call.icmp.push(IcmpSeen {
+                place: error.place,
+                reporter: error.reporter,
+                version6: error.version6,
+                kind: error.kind,
+                code: error.code,
+                mtu: error.mtu,
+                quoted,
+                message,
+            });
+        }
+    }
+
+    /// Says what time it is by the capture's clock: calls whose time has run out are closed.
+    pub fn advance(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        while let Some(Reverse((deadline, number, index))) = self.deadlines.peek().copied() {
+            if deadline > now {
+                return;
+            }
+            self.deadlines.pop();
+            let due = self
+                .open
+                .get(index as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|open| open.call.number == number && open.deadline == Some(deadline));
+            if due {
+                self.close(index);
+            }
+        }
+    }
+
+    /// Says that the input has ended: every open call is closed, in order of its number.
+    pub fn finish(&mut self) {
+        let mut indexes: Vec<(u32, u32)> = (0u32..)
+            .zip(&self.open)
+            .filter_map(|(index, open)| open.as_ref().map(|open| (open.call.number, index)))
+            .collect();
+        indexes.sort_unstable();
+        for (_, index) in indexes {
+            self.close(index);
+        }
+    }
+
+    /// The next call that has ended.
+    pub fn next_closed(&mut self) -> Option<Call> {
+        self.closed.pop_front()
+    }
+
+    /// What is known of the surroundings.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// The latest time that was seen.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
+    /// nothing in it is open, so that it does not grow for ever.
+    fn known_call(&mut self, message: &Message<'_>) -> Option<u32> {
+        let index = *self.by_call_id.get(message.call_id())?;
+        let open = self.open.get(index as usize)?.as_ref()?;
+        if open.call.kind != Kind::Call && open.call.messages.len() >= LONG_RECORD && open.rank.1 == Phase::Settled {
+            self.close(index);
+            return None;
+        }
+        Some(index)
+    }
+
+    fn note_sender(&mut self, index: u32, path: Path) {
+        let key = (path.source, path.destination);
+        if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
+            self.last_on_path.insert(key, index);
+        }
+    }
+
+    fn note_surroundings(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
+        self.surroundings.note_message(from, to, arrival.place.time);
+        if message.status().is_some_and(|status| status.get() == 503)
+            && let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0)
+        {
+            let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
+            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to });
+        }
+        if self.surroundings.software(from).is_some() {
+            return;
+        }
+        // A proxy passes on the name of the sender: only a message with one Via tells of the one who sends it.
+        let is_own =
+            message.header_bytes(HeaderName::Via).is_some_and(|via| !via.contains(&b',')) && message.vias().len() == 1;
+        let name = if message.is_request() { "User-Agent" } else { "Server" };
+        let name = message.header(name).or_else(|| message.header("User-Agent"));
+        if let Some(name) = name.filter(|_| is_own) {
+            self.surroundings.note_software(from, arrival.place, &name);
+        }
+    }
+
+    /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
+    fn open_call(&mut self, message: &Message<'_>, keys: &Keys, arrival: &Arrival) -> u32 {
+        let is_attempt = keys.is_request && keys.cseq.method == Method::Invite && keys.to_tag.is_empty();
+        let link_keys = if is_attempt { link::keys(message) } else { Vec::new() };
+        let linked = if is_attempt { self.linked_call(message, &link_keys, arrival) } else { None };
+        let index = match linked {
+            Some((index, by, upstream)) => {
+                self.add_leg(index, message, arrival, by, upstream, keys);
+                index
+            }
+            None => self.new_call(keys),
+        };
+        self.by_call_id.insert(message.call_id().into(), index);
+        for (key, _) in link_keys {
+            self.note_link(key, index);
+        }
+        index
+    }
+
+    fn new_call(&mut self, keys: &Keys) -> u32 {
+        self.numbered += 1;
+        let call = Call {
+            number: self.numbered,
+            kind: Kind::of(&keys.cseq.method),
+            messages: Vec::new(),
+            transactions: Vec::new(),
+            dialogs: Vec::new(),
+            legs: Vec::new(),
+            icmp: Vec::new(),
+            failures: Vec::new(),
+            outcome: Outcome::Unfinished,
+            final_status: None,
+            not_kept: 0,
+            until: self.now,
+        };
+        let rank = (false, Phase::Waiting, self.now, self.numbered);
+        let open = Open { call, bytes: 0, rank, deadline: None, keys: Vec::new() };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.open[index as usize] = Some(open);
+                index
+            }
+            None => {
+                self.open.push(Some(open));
+                (self.open.len() - 1) as u32
+            }
+        };
+        self.evictable.insert(rank, index);
+        index
+    }
+
+    /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
+    fn linked_call(
+        &self,
+        message: &Message<'_>,
+        link_keys: &[(LinkKey, LinkedBy)],
+        arrival: &Arrival,
+    ) -> Option<(u32, LinkedBy, Option<TransactionId>)> {
+        for (key, by) in link_keys {
+            let Some(Link::Call(index)) = self.links.get(key) else { continue };
+            let Some(open) = self.open.get(*index as usize).and_then(Option::as_ref) else { continue };
+            if let Some(upstream) = continues(&open.call, arrival) {
+                return Some((*index, by.clone(), Some(upstream)));
+            }
+        }
+        let number = link::called(message);
+        let mut fitting = self
+            .guesses
+            .fitting(arrival.path, &number, arrival.place.time)
+            .filter(|(attempt, path)| self.still_waits(*attempt, *path));
+        let (attempt, _) = fitting.next()?;
+        // A guess that fits two calls is none.
+        if fitting.any(|(other, _)| other.call != attempt.call) {
+            return None;
+        }
+        Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.transaction)))
+    }
+
+    fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_ref);
+        open.filter(|open| open.call.number == attempt.call).is_some_and(|open| {
+            open.call.transactions.get(attempt.transaction.0 as usize).is_some_and(|transaction| {
+                transaction.finals.is_empty()
+                    && transaction.path == path
+                    && transaction.is_initial_invite()
+                    && open.call.downstream_of(transaction.id).next().is_none()
+            })
+        })
+    }
+
+    /// Opens the leg and the transaction of a new Call-ID in a call that is open already.
+    fn add_leg(
+        &mut self,
+        index: u32,
+        message: &Message<'_>,
+        arrival: &Arrival,
+        by: LinkedBy,
+        upstream: Option<TransactionId>,
+        keys: &Keys,
+    ) {
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+            open.call.link_leg(message, arrival, by, upstream, keys);
+        }
+    }
+
+    fn note_link(&mut self, key: LinkKey, index: u32) {
+        if let Some(known) = self.links.get_mut(&key) {
+            // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
+            if !matches!(known, Link::Call(call) if *call == index) {
+                *known = Link::Ambiguous;
+            }
+            return;
+        }
+        if self.links.len() >= MOST_LINKS {
+            return;
+        }
+        self.links.insert(key.clone(), Link::Call(index));
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+            open.keys.push(key);
+        }
+    }
+
+    fn note_attempt(&mut self, index: u32, id: MessageId) {
+        let Some(open) = self.open.get(index as usize).and_then(Option::as_ref) else { return };
+        let heard = open.call.message(id);
+        let attempt = Attempt { index, call: open.call.number, transaction: heard.transaction };
+        self.guesses.note(attempt, heard.path, link::called(&heard.message), self.now);
+    }
+
+    /// Sets the time at which the call is closed if nothing more comes.
+    fn reschedule(&mut self, index: u32) {
+        let now = self.now;
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let phase = open.call.phase();
+        let deadline = open.call.deadline(phase);
+        let rank = (phase != Phase::Settled && open.call.has_failed(), phase, now, open.call.number);
+        if rank != open.rank {
+            self.evictable.remove(&open.rank);
+            open.rank = rank;
+            self.evictable.insert(rank, index);
+        }
+        if deadline == open.deadline {
+            return;
+        }
+        open.deadline = deadline;
+        if let Some(deadline) = deadline {
+            self.deadlines.push(Reverse((deadline, open.call.number, index)));
+        }
+    }
+
+    /// Takes memory back: settled calls first, then the idlest, failed ones last.
+    fn make_room(&mut self, oddities: &mut OddityLog) {
+        while self.bytes > self.limits.call_bytes || self.evictable.len() > self.limits.calls {
+            let Some((rank, index)) = self.evictable.iter().next().map(|(rank, index)| (*rank, *index)) else { return };
+            if rank.1 != Phase::Settled {
+                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
+                oddities.note(limit, None);
+            }
+            self.close(index);
+        }
+    }
+
+    fn close(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
+        let Open { mut call, bytes, rank, keys, .. } = open;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.evictable.remove(&rank);
+        self.free.push(index);
+        for call_id in call.call_ids() {
+            if self.by_call_id.get(call_id) == Some(&index) {
+                self.by_call_id.remove(call_id);
+            }
+        }
+        for key in keys {
+            self.links.remove(&key);
+        }
+        call.until = self.now;
+        call.judge();
+        self.closed.push_back(call);
+    }
+}
+
+/// The INVITE of a call that another one on this path continues: it still waits, and was on another hop.
+fn continues(call: &Call, arrival: &Arrival) -> Option<TransactionId> {
+    let waits = |path| {
+        call.transactions.iter().rev().find(|known| {
+            known.is_initial_invite()
+                && known.finals.is_empty()
+                && known.path != arrival.path
+                && hop_fits(known.path, path)
+        })
+    };
+    waits(arrival.path)
+        .or_else(|| {
+            call.transactions
+                .iter()
+                .rev()
+                .find(|known| known.is_initial_invite() && known.finals.is_empty() && known.path != arrival.path)
+        })
+        .map(|known| known.id)
+}
+
+/// True if a path leaves from where the other arrives.
+fn hop_fits(before: crate::net::Path, after: crate::net::Path) -> bool {
+    before.destination.ip() == after.source.ip()
+}

@@ -1,0 +1,365 @@
+//! How a message finds its transaction (RFC 3261 §17.1.3, §17.2.3), its leg and its dialog, inside one call.
+
+use std::net::SocketAddr;
+
+use crate::call::link::LinkedBy;
+use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Transaction, TransactionId};
+use crate::capture::Timestamp;
+use crate::net::Path;
+use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
+
+/// What became of a message that was given to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is new.
+    New(MessageId),
+    /// It is a retransmission of one that is known (RFC 3261 §17).
+    Again(MessageId),
+    /// The capture holds the same packet twice (J1).
+    Duplicate(MessageId),
+    /// It was counted only: the call holds as many messages as it may.
+    NotKept,
+}
+
+/// The keys by which a message is matched, read once.
+pub(crate) struct Keys {
+    pub(crate) cseq: CSeq,
+    pub(crate) branch: Box<[u8]>,
+    pub(crate) from_tag: Box<[u8]>,
+    pub(crate) to_tag: Box<[u8]>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) is_request: bool,
+}
+
+impl Keys {
+    pub(crate) fn read(message: &Message<'_>) -> Keys {
+        let bytes = |name| message.header_bytes(name).unwrap_or_default();
+        let cseq = message.cseq().unwrap_or_else(|| CSeq {
+            number: u32::MAX,
+            method: message.method().cloned().unwrap_or(Method::Other("".into())),
+        });
+        Keys {
+            // The method of a request line counts more than that of its CSeq.
+            cseq: CSeq { method: message.method().cloned().unwrap_or(cseq.method), ..cseq },
+            branch: crate::sip::top_branch(bytes(HeaderName::Via)).into(),
+            from_tag: crate::sip::tag(bytes(HeaderName::From)).into(),
+            to_tag: crate::sip::tag(bytes(HeaderName::To)).into(),
+            status: message.status(),
+            is_request: message.is_request(),
+        }
+    }
+
+    /// True if the branch identifies the transaction alone (RFC 3261 §8.1.1.7).
+    fn has_cookie(&self) -> bool {
+        self.branch.starts_with(Via::COOKIE.as_bytes())
+    }
+}
+
+/// Two copies of one packet within this are one packet seen twice (J1).
+const TAP_WINDOW_NS: i64 = 10_000_000;
+/// With the same IPv4 identification, within this.
+const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
+
+impl Call {
+    /// Takes in a message: folds it into the one that it repeats, or adds it to its transaction, leg and dialog.
+    pub(crate) fn hear(&mut self, message: Message<'_>, keys: &Keys, arrival: &Arrival, most: usize) -> Told {
+        if self.messages.len() >= most {
+            self.not_kept = self.not_kept.saturating_add(1);
+            return Told::NotKept;
+        }
+        let transaction = self.transaction_of(keys, &message, arrival.path);
+        if let Some(known) = transaction.and_then(|id| self.copy_of(id, &message, keys, arrival)) {
+            return self.note_copy(known, arrival);
+        }
+        let id = MessageId(self.messages.len() as u32);
+        let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, &message, arrival));
+        let leg = self.transactions[transaction.0 as usize].leg;
+        self.enter(id, transaction, keys, arrival.place.time);
+        self.note_dialog(id, keys, &message);
+        self.messages.push(Heard {
+            id,
+            place: arrival.place,
+            path: arrival.path,
+            message: message.into_owned(),
+            leg,
+            transaction,
+            repeats: Vec::new(),
+            repeated: 0,
+            duplicates: 0,
+            last_copy: (arrival.place.time, arrival.ip_id),
+        });
+        Told::New(id)
+    }
+
+    /// The transaction that a message belongs to, if there is one already.
+    fn transaction_of(&self, keys: &Keys, message: &Message<'_>, path: Path) -> Option<TransactionId> {
+        let found = match keys.is_request {
+            true if keys.cseq.method == Method::Ack => self.acked_by(keys, path),
+            true => self.transactions.iter().rev().find(|known| {
+                known.method == keys.cseq.method && known.path == path && self.is_same_request(known, keys, message)
+            }),
+            false => self.answered_by(keys, path),
+        };
+        found.map(|transaction| transaction.id)
+    }
+
+    /// Matching of requests: by branch where it has the cookie, else by the rules of RFC 2543 (§17.2.3).
+    fn is_same_request(&self, known: &Transaction, keys: &Keys, message: &Message<'_>) -> bool {
+        if known.cseq != keys.cseq.number || known.branch != keys.branch {
+            return false;
+        }
+        if keys.has_cookie() {
+            return true;
+        }
+        let Some(request) = self.request_of(known) else { return true };
+        let same = |name| request.message.header_bytes(name) == message.header_bytes(name);
+        same(HeaderName::From)
+            && same(HeaderName::To)
+            && same(HeaderName::Via)
+            && request.message.request_uri() == message.request_uri()
+    }
+
+    /// A response belongs to the request with its branch and CSeq, on this hop if there are several (§17.1.3).
+    fn answered_by(&self, keys: &Keys, path: Path) -> Option<&Transaction> {
+        let back = path.reversed();
+        let fits = |known: &&Transaction| {
+            known.cseq == keys.cseq.number && known.branch == keys.branch && known.method == keys.cseq.method
+        };
+        let candidates = || self.transactions.iter().rev().filter(fits);
+        candidates()
+            .find(|known| known.path == back)
+            .or_else(|| candidates().find(|known| hosts(known.path) == hosts(back)))
+            .or_else(|| candidates().find(|known| known.path.destination.ip() == path.source.ip()))
+            .or_else(|| candidates().find(|known| known.request.is_some() && known.finals.is_empty()))
+    }
+
+    /// The INVITE that an ACK belongs to: by branch for a failure (§17.1.1.3), by CSeq and tags for a 2xx (§13.2.2.4).
+    fn acked_by(&self, keys: &Keys, path: Path) -> Option<&Transaction> {
+        let invites = || {
+            self.transactions.iter().rev().filter(|known| {
+                known.method == Method::Invite
+                    && known.cseq == keys.cseq.number
+                    && self.has_from_tag(known, &keys.from_tag)
+            })
+        };
+        invites()
+            .find(|known| known.branch == keys.branch && known.path == path)
+            .or_else(|| invites().find(|known| known.path == path))
+            .or_else(|| invites().find(|known| hosts(known.path) == hosts(path)))
+            .or_else(|| invites().find(|known| known.path.source.ip() == path.source.ip()))
+            .or_else(|| invites().find(|known| known.path.destination.ip() == path.destination.ip()))
+    }
+
+    fn has_from_tag(&self, transaction: &Transaction, from_tag: &[u8]) -> bool {
+        let any =
+            transaction.request.or(transaction.finals.first().copied()).or(transaction.provisionals.first().copied());
+        any.is_none_or(|id| {
+            let from = self.message(id).message.header_bytes(HeaderName::From).unwrap_or_default();
+            crate::sip::tag(from) == from_tag
+        })
+    }
+
+    /// The message of this transaction that this one is a copy of.
+    fn copy_of(&self, id: TransactionId, message: &Message<'_>, keys: &Keys, arrival: &Arrival) -> Option<MessageId> {
+        let transaction = self.transaction(id);
+        let candidates: &[MessageId] = match (keys.is_request, keys.status) {
+            (true, _) if keys.cseq.method == Method::Ack => &transaction.acks,
+            (true, _) => transaction.request.as_slice(),
+            (false, Some(status)) if status.is_provisional() => &transaction.provisionals,
+            (false, _) => &transaction.finals,
+        };
+        candidates.iter().rev().copied().find(|candidate| {
+            let known = self.message(*candidate);
+            known.path == arrival.path && is_copy(&known.message, message, keys)
+        })
+    }
+
+    fn note_copy(&mut self, id: MessageId, arrival: &Arrival) -> Told {
+        let heard = &mut self.messages[id.0 as usize];
+        let (time, ip_id) = heard.last_copy;
+        let age = arrival.place.time.0.saturating_sub(time.0);
+        let is_duplicate = (0..=TAP_WINDOW_NS).contains(&age)
+            || (ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age));
+        heard.last_copy = (arrival.place.time, arrival.ip_id);
+        let transaction = heard.transaction;
+        if is_duplicate && !arrival.path.transport.is_reliable() {
+            heard.duplicates = heard.duplicates.saturating_add(1);
+            return Told::Duplicate(id);
+        }
+        heard.repeated = heard.repeated.saturating_add(1);
+        if heard.repeats.len() < Heard::MOST_REPEATS {
+            heard.repeats.push(arrival.place);
+        }
+        self.transactions[transaction.0 as usize].last = arrival.place.time;
+        Told::Again(id)
+    }
+
+    fn open_transaction(&mut self, keys: &Keys, message: &Message<'_>, arrival: &Arrival) -> TransactionId {
+        let path = if keys.is_request { arrival.path } else { arrival.path.reversed() };
+        let leg = self.leg_of(message.call_id(), path);
+        let id = TransactionId(self.transactions.len() as u32);
+        // An ACK without its INVITE still tells that there was one.
+        let method = match &keys.cseq.method {
+            Method::Ack => Method::Invite,
+            method => method.clone(),
+        };
+        let upstream = self.upstream_of(message, keys, &method);
+        self.transactions.push(Transaction {
+            id,
+            method,
+            cseq: keys.cseq.number,
+            branch: keys.branch.clone(),
+            path,
+            leg,
+            request: None,
+            provisionals: Vec::new(),
+            finals: Vec::new(),
+            acks: Vec::new(),
+            cancelled_by: None,
+            upstream,
+            in_dialog: (keys.is_request && !keys.to_tag.is_empty()) || keys.cseq.method == Method::Ack,
+            last: arrival.place.time,
+        });
+        if keys.cseq.method == Method::Cancel {
+            self.note_cancel(id, keys, path);
+        }
+        id
+    }
+
+    /// Opens the leg and the transaction of a new Call-ID that continues this call.
+    pub(crate) fn link_leg(
+        &mut self,
+        message: &Message<'_>,
+        arrival: &Arrival,
+        by: LinkedBy,
+        upstream: Option<TransactionId>,
+        keys: &Keys,
+    ) {
+        let id = self.open_transaction(keys, message, arrival);
+        let leg = self.transactions[id.0 as usize].leg;
+        self.transactions[id.0 as usize].upstream = upstream;
+        self.legs[leg.0 as usize].linked_by = Some(by);
+    }
+
+    /// The transaction whose branch stands in the second Via of this message (§16.6 step 8).
+    fn upstream_of(&self, message: &Message<'_>, keys: &Keys, method: &Method) -> Option<TransactionId> {
+        if keys.cseq.method == Method::Ack {
+            return None;
+        }
+        let vias = message.vias();
+        let second = vias.get(1)?.branch();
+        let same = |known: &&Transaction| {
+            *known.branch == *second.as_bytes() && known.method == *method && known.cseq == keys.cseq.number
+        };
+        self.transactions.iter().rev().find(same).map(|known| known.id)
+    }
+
+    /// A CANCEL has the branch of its INVITE (§9.1).
+    fn note_cancel(&mut self, cancel: TransactionId, keys: &Keys, path: Path) {
+        let invite = self.transactions.iter_mut().rev().find(|known| {
+            known.method == Method::Invite && known.branch == keys.branch && hosts(known.path) == hosts(path)
+        });
+        if let Some(invite) = invite {
+            invite.cancelled_by.get_or_insert(cancel);
+        }
+    }
+
+    /// The leg of this Call-ID between these neighbours, opened if it is new.
+    fn leg_of(&mut self, call_id: &[u8], path: Path) -> LegId {
+        let known = self.legs.iter().find(|leg| *leg.call_id == *call_id && is_same_hop(leg.path, path));
+        if let Some(leg) = known {
+            return leg.id;
+        }
+        let id = LegId(self.legs.len() as u32);
+        let linked_by = self.legs.iter().find(|leg| *leg.call_id == *call_id).and_then(|leg| leg.linked_by.clone());
+        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by });
+        id
+    }
+
+    /// Puts a new message into its transaction.
+    fn enter(&mut self, id: MessageId, transaction: TransactionId, keys: &Keys, time: Timestamp) {
+        let transaction = &mut self.transactions[transaction.0 as usize];
+        transaction.last = time;
+        match (keys.is_request, keys.status) {
+            (true, _) if keys.cseq.method == Method::Ack => transaction.acks.push(id),
+            (true, _) => {
+                transaction.request.get_or_insert(id);
+            }
+            (false, Some(status)) if status.is_provisional() => transaction.provisionals.push(id),
+            (false, _) => transaction.finals.push(id),
+        }
+    }
+
+    /// Follows dialogs: opened by a response to INVITE with a To tag, confirmed by its 2xx, ended by BYE (§12, §15).
+    fn note_dialog(&mut self, id: MessageId, keys: &Keys, message: &Message<'_>) {
+        let opens = keys.cseq.method == Method::Invite && !keys.is_request && !keys.to_tag.is_empty();
+        let success = keys.status.is_some_and(StatusCode::is_success);
+        let provisional = keys.status.is_some_and(|status| status.is_provisional() && status.get() > 100);
+        let text = |tag: &[u8]| String::from_utf8_lossy(tag).into_owned();
+        if opens && (success || provisional) {
+            let call_id = message.call_id();
+            let (caller_tag, callee_tag) = (text(&keys.from_tag), text(&keys.to_tag));
+            let known = self.dialogs.iter_mut().find(|dialog| {
+                *dialog.call_id == *call_id
+                    && ((dialog.caller_tag == caller_tag && dialog.callee_tag == callee_tag)
+                        || (dialog.caller_tag == callee_tag && dialog.callee_tag == caller_tag))
+            });
+            let confirmed = success.then_some(id);
+            match known {
+                Some(dialog) => dialog.confirmed = dialog.confirmed.or(confirmed),
+                None => {
+                    self.dialogs.push(Dialog { call_id: call_id.into(), caller_tag, callee_tag, confirmed, bye: None })
+                }
+            }
+            return;
+        }
+        if keys.is_request && keys.cseq.method == Method::Bye {
+            let tags = [text(&keys.from_tag), text(&keys.to_tag)];
+            let call_id = message.call_id();
+            let ended = self.dialogs.iter_mut().find(|dialog| {
+                *dialog.call_id == *call_id && tags.contains(&dialog.caller_tag) && tags.contains(&dialog.callee_tag)
+            });
+            if let Some(dialog) = ended {
+                dialog.bye.get_or_insert(id);
+            }
+        }
+    }
+}
+
+/// A copy has the same bytes; a broken repeater may change what a proxy may add, so a request with the same branch and
+/// a final response with the same code and To tag are copies too.
+fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys) -> bool {
+    if known.bytes() == message.bytes() {
+        return true;
+    }
+    if keys.is_request {
+        return keys.has_cookie() && keys.cseq.method != Method::Ack;
+    }
+    let to_tag = crate::sip::tag(known.header_bytes(HeaderName::To).unwrap_or_default());
+    known.status() == message.status()
+        && keys.status.is_some_and(|status| !status.is_provisional())
+        && *to_tag == *keys.to_tag
+}
+
+fn hosts(path: Path) -> (std::net::IpAddr, std::net::IpAddr) {
+    (path.source.ip(), path.destination.ip())
+}
+
+/// True if both paths join the same two neighbours, in either direction. On a stream the client's port changes with
+/// each connection, so one port in common is enough there.
+fn is_same_hop(one: Path, other: Path) -> bool {
+    if one.transport != other.transport {
+        return false;
+    }
+    let same = |a: SocketAddr, b: SocketAddr| a == b;
+    let exact = |path: Path| same(one.source, path.source) && same(one.destination, path.destination);
+    if exact(other) || exact(other.reversed()) {
+        return true;
+    }
+    let either = |path: Path| {
+        hosts(one) == hosts(path)
+            && (one.source.port() == path.source.port() || one.destination.port() == path.destination.port())
+    };
+    (one.transport.is_reliable() || one.source.ip() != one.destination.ip())
+        && (either(other) || either(other.reversed()))
+}
