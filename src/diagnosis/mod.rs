@@ -1,1 +1,22 @@
-//! To come.
+//! Why a call failed: rules, findings, evidence.
+//!
+//! Is given calls that have ended and what is known of their surroundings; gives a [`Diagnosis`] for each: findings
+//! with claims and with the rivals that were checked. Deliberately does not know how a finding is printed.
+//!
+//! A rule is one file under [`rules`]. To add one: its file, and its word in the list.
+
+mod capture_case;
+mod case;
+mod diagnose;
+mod engine;
+mod finding;
+mod precedence;
+pub mod rule;
+pub mod rules;
+
+pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally};
+pub use crate::diagnosis::case::{CaptureSeen, Case};
+pub use crate::diagnosis::diagnose::{Diagnosis, diagnose, diagnose_capture};
+pub use crate::diagnosis::engine::Engine;
+pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};
+pub use crate::diagnosis::rule::Rule;

@@ -1,0 +1,185 @@
+//! What a rule sees: one call, and what is known around it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::call::timer;
+use crate::call::{Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId};
+use crate::capture::{Place, Timestamp};
+use crate::diagnosis::finding::{Confidence, Role};
+use crate::sip::StatusCode;
+
+/// What is known of the capture as a whole when a call is diagnosed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CaptureSeen {
+    /// Packets that the capturing system says it dropped (J9).
+    pub drops: u64,
+    /// Until when the capture was read.
+    pub until: Timestamp,
+}
+
+/// A call that has ended, and what is known around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// Its surroundings.
+    pub surroundings: &'a Surroundings,
+    /// The capture.
+    pub capture: CaptureSeen,
+}
+
+impl<'a> Case<'a> {
+    /// The transaction that decided how the call ended for the caller: the last try of the opening request.
+    pub fn deciding(&self) -> Option<&'a Transaction> {
+        match self.call.kind {
+            Kind::Call => self.call.attempts().last(),
+            _ => {
+                let opening = &self.call.transactions.first()?.method;
+                let own =
+                    || self.call.transactions.iter().rev().filter(|t| t.upstream.is_none() && t.method == *opening);
+                own().find(|transaction| !transaction.finals.is_empty()).or_else(|| own().next())
+            }
+        }
+    }
+
+    /// The failure that decided the outcome, as the caller got it. `None` if the call did not fail by a response.
+    pub fn outer_failure(&self) -> Option<&'a Failure> {
+        let deciding = self.deciding()?;
+        let failure = self.call.failures.iter().rev().find(|failure| failure.transaction == deciding.id)?;
+        let succeeded = deciding
+            .finals
+            .iter()
+            .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
+        (!succeeded && !self.call.is_answered()).then_some(failure)
+    }
+
+    /// The failure that decided the outcome, on the hop where it arose: a proxy or B2BUA passes a code on, and may
+    /// rewrite it, so the innermost hop tells more.
+    pub fn failure(&self) -> Option<&'a Failure> {
+        let outer = self.outer_failure()?;
+        let mut arose = outer;
+        for _ in 0..32 {
+            let until = self.call.message(arose.response).place;
+            let behind = self
+                .call
+                .downstream_of(arose.transaction)
+                .filter_map(|transaction| {
+                    self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
+                })
+                .filter(|failure| !failure.status.is_challenge() && self.call.message(failure.response).place <= until);
+            // The branch whose code was passed on; where the code was rewritten, the last one to fail.
+            let mut candidates: Vec<&Failure> = behind.collect();
+            candidates
+                .sort_by_key(|failure| (failure.status == arose.status, self.call.message(failure.response).place));
+            match candidates.last() {
+                Some(inner) => arose = inner,
+                None => break,
+            }
+        }
+        Some(arose)
+    }
+
+    /// The failure that decided the outcome, if it has one of these codes where it arose.
+    pub fn failure_with(&self, codes: &[u16]) -> Option<&'a Failure> {
+        self.failure().filter(|failure| codes.contains(&failure.status.get()))
+    }
+
+    /// The response of a failure.
+    pub fn response(&self, failure: &Failure) -> &'a Heard {
+        self.call.message(failure.response)
+    }
+
+    /// The request of a failure; `None` if it was not captured.
+    pub fn request(&self, failure: &Failure) -> Option<&'a Heard> {
+        self.call.request_of(self.call.transaction(failure.transaction))
+    }
+
+    /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: it rang.
+    pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
+        let mut related = vec![transaction];
+        let mut next = self.call.transaction(transaction).upstream;
+        while let Some(id) = next.filter(|id| !related.contains(id)) {
+            related.push(id);
+            next = self.call.transaction(id).upstream;
+        }
+        let mut at = 0;
+        while let Some(id) = related.get(at).copied() {
+            at += 1;
+            related.extend(
+                self.call
+                    .downstream_of(id)
+                    .map(|inner| inner.id)
+                    .filter(|id| !related.contains(id))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let mut rings: Vec<&Heard> = related
+            .iter()
+            .flat_map(|id| &self.call.transaction(*id).provisionals)
+            .map(|id| self.call.message(*id))
+            .filter(|heard| heard.message.status().is_some_and(|status| (180..190).contains(&status.get())))
+            .collect();
+        rings.sort_by_key(|heard| heard.place);
+        rings.first().copied()
+    }
+
+    /// Every value of Reason of a message, read (RFC 3326).
+    pub fn reasons(&self, heard: &Heard) -> Vec<crate::sip::Reason> {
+        heard.message.headers("Reason").iter().map(|value| crate::sip::Reason::read(value)).collect()
+    }
+
+    /// The Q.850 cause of a message, from its Reason.
+    pub fn q850(&self, heard: &Heard) -> Option<u32> {
+        self.reasons(heard).iter().find_map(|reason| reason.q850())
+    }
+
+    /// As what the sender of a response stands in this call: the registrar, a proxy if it passed the request on, else
+    /// the UAS.
+    pub fn role_of_responder(&self, heard: &Heard) -> Role {
+        if self.call.kind == Kind::Registration {
+            return Role::Registrar;
+        }
+        match self.call.downstream_of(heard.transaction).next() {
+            Some(_) => Role::Proxy,
+            None => Role::Uas,
+        }
+    }
+
+    /// True if the response of a failure was made by its sender, and not passed on by it: nothing was sent further.
+    pub fn arose_here(&self, failure: &Failure) -> bool {
+        self.call.downstream_of(failure.transaction).next().is_none()
+    }
+
+    /// How long the capture goes on after a place.
+    pub fn tail(&self, place: Place) -> Duration {
+        self.capture.until.since(place.time)
+    }
+
+    /// True if SIP from one address to another was seen within a minute of the call.
+    pub fn is_visible(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.surroundings.is_visible(from, to, self.call.started(), self.call.ended())
+    }
+
+    /// How sure the absence of an answer can be: `governing` is the timer that must have run since the first copy of
+    /// the message that waits (64·T1 for requests). Too short is `Unseen`; a direction that was never seen, or drops,
+    /// make it `Possible`.
+    pub fn absence(&self, waiting: &Heard, governing: Duration) -> Confidence {
+        if self.tail(waiting.place) < governing {
+            return Confidence::Unseen;
+        }
+        let answers = waiting.path.reversed();
+        let visible = self.is_visible(answers.source.ip(), answers.destination.ip());
+        if visible && self.capture.drops == 0 { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    /// [`Case::absence`] with 64·T1, for requests.
+    pub fn absence_of_answer(&self, waiting: &Heard) -> Confidence {
+        self.absence(waiting, timer::GIVE_UP)
+    }
+
+    /// What software an address named, from this call or the surroundings.
+    pub fn software(&self, address: IpAddr) -> Option<&'a str> {
+        self.surroundings.software(address)
+    }
+}

@@ -1,0 +1,77 @@
+//! Asks every rule, and puts what holds in order.
+
+use crate::call::Outcome;
+use crate::diagnosis::capture_case::CaptureCase;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::{Finding, Refuted};
+use crate::diagnosis::precedence::outranks;
+use crate::diagnosis::rule::{Check, Rule};
+use crate::diagnosis::rules;
+
+/// What was found of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// How the call ended: the tracker's word, or `Dropped` where a finding says that it ended against the parties'
+    /// will.
+    pub outcome: Outcome,
+    /// The findings: those that explain the outcome first, then by confidence, then in the order of the rules.
+    pub findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    /// The first finding that explains the outcome.
+    pub fn cause(&self) -> Option<&Finding> {
+        self.findings.first().filter(|finding| finding.explains)
+    }
+}
+
+/// Diagnoses one call.
+pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+    let found = rules::ALL.iter().filter_map(|rule| match rule.check {
+        Check::Call(check) => check(case),
+        Check::Capture(_) => None,
+    });
+    let findings = in_order(found.collect());
+    let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
+    let outcome = match case.call.outcome {
+        Outcome::Answered if dropped => Outcome::Dropped,
+        outcome => outcome,
+    };
+    Diagnosis { outcome, findings }
+}
+
+/// Findings about the capture as a whole, in the order of the rules.
+pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
+    let checks = rules::ALL.iter().filter_map(|rule: &&Rule| match rule.check {
+        Check::Capture(check) => Some(check),
+        Check::Call(_) => None,
+    });
+    checks.filter_map(|check| check(case)).collect()
+}
+
+/// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in.
+fn in_order(found: Vec<Finding>) -> Vec<Finding> {
+    let explaining: Vec<String> =
+        found.iter().filter(|finding| finding.explains).map(|finding| finding.rule.clone()).collect();
+    let mut kept: Vec<Finding> = Vec::with_capacity(found.len());
+    let mut outranked: Vec<(String, Refuted)> = Vec::new();
+    for finding in found {
+        let winner = explaining.iter().find(|winner| finding.explains && outranks(winner, &finding.rule));
+        match winner {
+            Some(winner) => {
+                let why = format!("it would fit too, and {winner} says more exactly what happened");
+                outranked.push((winner.clone(), Refuted { rule: finding.rule, why: why.into() }));
+            }
+            None => kept.push(finding),
+        }
+    }
+    for (winner, refuted) in outranked {
+        if let Some(finding) = kept.iter_mut().find(|finding| finding.rule == winner)
+            && !finding.refuted.iter().any(|known| known.rule == refuted.rule)
+        {
+            finding.refuted.push(refuted);
+        }
+    }
+    kept.sort_by_key(|finding| (!finding.explains, finding.confidence));
+    kept
+}

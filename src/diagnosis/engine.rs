@@ -1,0 +1,59 @@
+//! Holds ended calls back for a while, so that what the capture tells later is known when they are diagnosed.
+
+use std::collections::VecDeque;
+
+use crate::call::{Call, Surroundings};
+use crate::diagnosis::capture_case::Tally;
+use crate::diagnosis::case::{CaptureSeen, Case};
+use crate::diagnosis::diagnose::{Diagnosis, diagnose};
+
+/// Diagnoses calls in the order in which they ended.
+///
+/// A small capture is diagnosed when all of it is known. Of a large one, calls are held back as long as their messages
+/// fit into the bound; live, the bound is 0 and every call is diagnosed at once.
+#[derive(Debug)]
+pub struct Engine {
+    held: VecDeque<(Call, usize)>,
+    bytes: usize,
+    bound: usize,
+    tally: Tally,
+}
+
+impl Engine {
+    /// Bytes of messages that are held back at most, by default.
+    pub const HELD_BACK: usize = 8 << 20;
+
+    /// An engine that holds back this many bytes.
+    pub fn new(bound: usize) -> Engine {
+        Engine { held: VecDeque::new(), bytes: 0, bound, tally: Tally::default() }
+    }
+
+    /// Takes in a call that has ended.
+    pub fn add(&mut self, call: Call) {
+        self.tally.add(&call);
+        let bytes = call.messages.iter().map(|heard| heard.message.footprint()).sum();
+        self.bytes += bytes;
+        self.held.push_back((call, bytes));
+    }
+
+    /// The next call whose turn it is while the input goes on; `None` while all fit into the bound.
+    pub fn next(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
+        if self.bytes <= self.bound && self.bound > 0 {
+            return None;
+        }
+        self.next_at_end(surroundings, capture)
+    }
+
+    /// The next call when the input has ended.
+    pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
+        let (call, bytes) = self.held.pop_front()?;
+        self.bytes -= bytes;
+        let diagnosis = diagnose(&Case { call: &call, surroundings, capture });
+        Some((call, diagnosis))
+    }
+
+    /// What was counted over all calls.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}

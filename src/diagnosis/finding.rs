@@ -1,0 +1,306 @@
+//! What a rule says when it holds: owned, serialisable, and provable claim by claim.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::Heard;
+use crate::capture::Place;
+use crate::diagnosis::rule::Rule;
+use crate::sip::StatusCode;
+use crate::untrusted::Untrusted;
+
+/// How sure a finding is (best first).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// A packet states it, or arithmetic on two fields that were seen.
+    Proven,
+    /// One signature, timing that fits, rivals checked.
+    Likely,
+    /// It fits, and so do others, which are listed.
+    Possible,
+    /// The capture cannot tell: a statement about the capture, not about the call.
+    Unseen,
+}
+
+impl Confidence {
+    /// The word in the report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Confidence::Proven => "proven",
+            Confidence::Likely => "likely",
+            Confidence::Possible => "possible",
+            Confidence::Unseen => "unseen",
+        }
+    }
+}
+
+/// How much a finding matters (worst first).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It explains a failure.
+    Error,
+    /// Something is wrong that did not decide the outcome.
+    Warning,
+    /// A fact.
+    Info,
+}
+
+/// Who is responsible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The one who sent the request.
+    Uac,
+    /// The one who was asked.
+    Uas,
+    /// One who passes on.
+    Proxy,
+    /// The registrar.
+    Registrar,
+    /// What lies between.
+    Network,
+    /// The capture itself.
+    Capture,
+    /// Nobody: nothing is wrong.
+    Nobody,
+}
+
+/// Who is responsible, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// As what.
+    pub role: Role,
+    /// Its address.
+    pub address: Option<SocketAddr>,
+    /// What its User-Agent or Server header says.
+    pub agent: Option<Untrusted>,
+}
+
+/// One fact with its proof: a frame, a Wireshark display-filter field, and what it holds there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The frame.
+    pub place: Place,
+    /// The field: `sip.Status-Code`, `sip.Reason`, `icmp.code`, … or `absent`.
+    pub field: String,
+    /// What that field holds in that frame; for `absent`, what is missing after it.
+    pub value: Untrusted,
+    /// What it proves.
+    pub says: Untrusted,
+}
+
+/// A rival explanation that was checked and does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refuted {
+    /// The rival's rule.
+    pub rule: String,
+    /// Why it does not hold.
+    pub why: Untrusted,
+}
+
+/// A place in an RFC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Reference {
+    /// The document: `RFC 3261`.
+    pub doc: String,
+    /// The section: `21.5.4`; empty for the whole document.
+    pub section: String,
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule's name.
+    pub rule: String,
+    /// The rule's place in the specification: family and number.
+    pub id: String,
+    /// One line.
+    pub title: Untrusted,
+    /// How sure.
+    pub confidence: Confidence,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Who is responsible.
+    pub party: Party,
+    /// The code that it explains.
+    pub status: Option<StatusCode>,
+    /// Why this call failed, in a sentence or two.
+    pub explanation: Untrusted,
+    /// What to do, most likely first.
+    pub fix: Vec<Untrusted>,
+    /// The proof.
+    pub claims: Vec<Claim>,
+    /// The rivals that were checked.
+    pub refuted: Vec<Refuted>,
+    /// The command that would settle what cannot be told.
+    pub next_capture: Option<Untrusted>,
+    /// Where it is written.
+    pub rfc: Vec<Reference>,
+    /// True if it explains how the call ended.
+    pub explains: bool,
+    /// True if it ended an answered call against the parties' will.
+    pub drops_the_call: bool,
+}
+
+impl Finding {
+    /// A finding of a rule, a fact to begin with: severity info, nobody responsible, nothing explained.
+    pub fn of(rule: &Rule, confidence: Confidence) -> Finding {
+        Finding {
+            rule: rule.name.to_owned(),
+            id: rule.id.to_owned(),
+            title: rule.title().into(),
+            confidence,
+            severity: Severity::Info,
+            party: Party { role: Role::Nobody, address: None, agent: None },
+            status: None,
+            explanation: Untrusted::default(),
+            fix: Vec::new(),
+            claims: Vec::new(),
+            refuted: Vec::new(),
+            next_capture: None,
+            rfc: rule.references(),
+            explains: false,
+            drops_the_call: false,
+        }
+    }
+
+    /// It explains how the call ended: severity error, unless the finding is `unseen`, which explains nothing.
+    pub fn explains(mut self, status: Option<StatusCode>) -> Finding {
+        self.status = status;
+        if self.confidence != Confidence::Unseen {
+            self.explains = true;
+            self.severity = Severity::Error;
+        }
+        self
+    }
+
+    /// It explains how the call ended, and nothing is wrong: severity info.
+    pub fn explains_calmly(mut self, status: Option<StatusCode>) -> Finding {
+        self.status = status;
+        self.explains = self.confidence != Confidence::Unseen;
+        self
+    }
+
+    /// It explains the end of the call although the capture does not show the reason (C10f).
+    pub fn explains_unseen(mut self, status: Option<StatusCode>) -> Finding {
+        self.status = status;
+        self.explains = true;
+        self
+    }
+
+    /// The answered call ended by it, against the parties' will.
+    pub fn drops_the_call(mut self) -> Finding {
+        self.drops_the_call = self.explains;
+        self
+    }
+
+    /// The code it is about, without explaining the outcome.
+    pub fn about(mut self, status: StatusCode) -> Finding {
+        self.status = Some(status);
+        self
+    }
+
+    /// Another severity; `unseen` findings stay info.
+    pub fn severity(mut self, severity: Severity) -> Finding {
+        if self.confidence != Confidence::Unseen {
+            self.severity = severity;
+        }
+        self
+    }
+
+    /// A title for this very case.
+    pub fn titled(mut self, title: impl Into<Untrusted>) -> Finding {
+        self.title = title.into();
+        self
+    }
+
+    /// Why this call failed.
+    pub fn because(mut self, explanation: impl Into<Untrusted>) -> Finding {
+        self.explanation = explanation.into();
+        self
+    }
+
+    /// One more thing to do.
+    pub fn fix(mut self, step: impl Into<Untrusted>) -> Finding {
+        self.fix.push(step.into());
+        self
+    }
+
+    /// Who is responsible, by address.
+    pub fn party(mut self, role: Role, address: Option<SocketAddr>) -> Finding {
+        self.party = Party { role, address, agent: None };
+        self
+    }
+
+    /// The sender of a message is responsible; its Server or User-Agent header names it.
+    pub fn sender(mut self, role: Role, heard: &Heard) -> Finding {
+        let agent = heard.message.header("Server").or_else(|| heard.message.header("User-Agent"));
+        self.party = Party { role, address: Some(heard.path.source), agent: agent.map(|name| (&*name).into()) };
+        self
+    }
+
+    /// A claim about a message: what a Wireshark field holds in its frame.
+    pub fn claim(self, heard: &Heard, field: &str, value: impl Into<Untrusted>, says: impl Into<Untrusted>) -> Finding {
+        self.claim_at(heard.place, field, value, says)
+    }
+
+    /// A claim about a frame.
+    pub fn claim_at(
+        mut self,
+        place: Place,
+        field: &str,
+        value: impl Into<Untrusted>,
+        says: impl Into<Untrusted>,
+    ) -> Finding {
+        self.claims.push(Claim { place, field: field.to_owned(), value: value.into(), says: says.into() });
+        self
+    }
+
+    /// A claim that a header stands in a message, whole, by the header's own field (`sip.Reason`).
+    /// Nothing is claimed if it does not.
+    pub fn claim_header(self, heard: &Heard, header: &str, says: impl Into<Untrusted>) -> Finding {
+        match heard.message.header(header) {
+            Some(value) => {
+                let value = value.into_owned();
+                self.claim(heard, &format!("sip.{header}"), value, says)
+            }
+            None => self,
+        }
+    }
+
+    /// A claim that a response has its code.
+    pub fn claim_status(self, heard: &Heard, says: impl Into<Untrusted>) -> Finding {
+        match heard.message.status() {
+            Some(status) => self.claim(heard, "sip.Status-Code", status.to_string(), says),
+            None => self,
+        }
+    }
+
+    /// A claim that a request has its method.
+    pub fn claim_method(self, heard: &Heard, says: impl Into<Untrusted>) -> Finding {
+        match heard.message.method() {
+            Some(method) => self.claim(heard, "sip.Method", method.name(), says),
+            None => self,
+        }
+    }
+
+    /// A claim that something is missing after a frame.
+    pub fn claim_absent(self, after: Place, what: impl Into<Untrusted>, says: impl Into<Untrusted>) -> Finding {
+        self.claim_at(after, "absent", what, says)
+    }
+
+    /// A rival that was checked and does not hold.
+    pub fn refuted(mut self, rule: &str, why: impl Into<Untrusted>) -> Finding {
+        self.refuted.push(Refuted { rule: rule.to_owned(), why: why.into() });
+        self
+    }
+
+    /// The command that would settle what cannot be told.
+    pub fn next_capture(mut self, command: impl Into<Untrusted>) -> Finding {
+        self.next_capture = Some(command.into());
+        self
+    }
+}

@@ -1,0 +1,68 @@
+//! Which rule wins when several explain the same: the more special cause before the more general one.
+
+/// Chains of rule names: each wins over those behind it.
+const CHAINS: &[&[&str]] = &[
+    &[
+        "destination-unreachable",
+        "large-request-lost",
+        "nat-binding-expired",
+        "response-misdirected",
+        "response-ignored",
+        "return-path-lost",
+        "next-hop-silent",
+    ],
+    &[
+        "realm-mismatch",
+        "digest-uri-mismatch",
+        "digest-algorithm-unsupported",
+        "old-nonce-reused",
+        "nonce-count-replayed",
+        "retry-not-renumbered",
+        "nonce-never-accepted",
+        "credentials-rejected",
+        "challenge-not-answered",
+    ],
+    &[
+        "cancel-crossed-answer",
+        "ack-malformed",
+        "in-dialog-request-misrouted",
+        "record-route-bypassed",
+        "contact-unreachable",
+        "ack-missing",
+    ],
+    &["session-refresh-failed", "session-timer-expired"],
+    &[
+        "late-offer-unsupported",
+        "body-type-unsupported",
+        "media-profile-mismatch",
+        "media-keying-mismatch",
+        "address-family-mismatch",
+        "bandwidth-insufficient",
+        "no-common-codec",
+    ],
+    &[
+        "trunk-congested",
+        "trunk-out-of-order",
+        "server-overloaded",
+        "server-in-maintenance",
+        "overload-backoff-ignored",
+        "server-fault",
+    ],
+    &["number-changed-after-signing", "identity-rejected"],
+    &["address-of-record-refused", "refused-by-policy"],
+    &[
+        "replaces-unmatched",
+        "subscription-dead",
+        "dialog-state-lost",
+        "dialog-identifiers-wrong",
+        "request-after-dialog-end",
+    ],
+];
+
+/// True if the first rule wins over the second where both hold.
+pub(crate) fn outranks(winner: &str, loser: &str) -> bool {
+    CHAINS.iter().any(|chain| {
+        let place = |name: &str| chain.iter().position(|known| *known == name);
+        matches!((place(winner), place(loser)), (Some(higher), Some(lower)) if higher < lower)
+    })
+}

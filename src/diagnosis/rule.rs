@@ -1,0 +1,86 @@
+//! What a rule is: a name, a page, and a pure function of a case.
+
+use crate::diagnosis::capture_case::CaptureCase;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::{Finding, Reference};
+
+/// A rule of the diagnosis. Made by [`rule!`](crate::diagnosis::rule::rule).
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its place in the specification: family and number.
+    pub id: &'static str,
+    /// Its name, in kebab-case: for the fault, not for the cure.
+    pub name: &'static str,
+    /// Its page, in Markdown: the title and the six headings.
+    pub page: &'static str,
+    /// What it looks at.
+    pub check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// One call.
+    Call(fn(&Case<'_>) -> Option<Finding>),
+    /// The capture as a whole.
+    Capture(fn(&CaptureCase<'_>) -> Option<Finding>),
+}
+
+impl Rule {
+    /// The first line of its page, without the full stop.
+    pub fn title(&self) -> &'static str {
+        self.page.trim_start().lines().next().unwrap_or_default().trim().trim_end_matches('.')
+    }
+
+    /// A section of its page by its heading, unwrapped into one paragraph per blank line.
+    pub fn section(&self, heading: &str) -> Option<String> {
+        let mut lines = self.page.lines().map(str::trim).skip_while(|line| line.strip_prefix("## ") != Some(heading));
+        lines.next()?;
+        let body: Vec<&str> = lines.take_while(|line| !line.starts_with("## ")).collect();
+        Some(body.join("\n").trim().to_owned())
+    }
+
+    /// The headings of every page, in order.
+    pub const HEADINGS: [&'static str; 6] =
+        ["What it says", "Why it happens", "Evidence", "How to fix", "When it would be wrong", "References"];
+
+    /// What stands under *References*, read.
+    pub fn references(&self) -> Vec<Reference> {
+        let text = self.section("References").unwrap_or_default();
+        let mut references = Vec::new();
+        let mut doc = String::new();
+        for part in text.split([',', ';', '\n']) {
+            let part = part.trim().trim_end_matches('.');
+            let (name, section) = part.split_once('§').unwrap_or((part, ""));
+            if !name.trim().is_empty() {
+                doc = name.trim().to_owned();
+            }
+            if !doc.is_empty() {
+                references.push(Reference { doc: doc.clone(), section: section.trim().to_owned() });
+            }
+        }
+        references
+    }
+}
+
+/// Makes a rule of its page, its place in the specification, its name and its check.
+///
+/// The comment is at once the rustdoc, what `explain` prints, and a chapter of the manual.
+macro_rules! rule {
+    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Call $check);
+    };
+    ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Capture $check);
+    };
+    (@ [$($line:literal)+] $id:literal $name:literal $kind:ident $check:ident) => {
+        $(#[doc = $line])+
+        pub static RULE: crate::diagnosis::rule::Rule = crate::diagnosis::rule::Rule {
+            id: $id,
+            name: $name,
+            page: concat!($($line, "\n"),+),
+            check: crate::diagnosis::rule::Check::$kind($check),
+        };
+    };
+}
+pub(crate) use rule;

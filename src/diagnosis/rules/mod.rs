@@ -1,0 +1,62 @@
+//! The rules, one file each, in families (A authentication, B reachability, C dialogs, D offer and answer, E routing,
+//! F identity, J capture quality).
+
+use crate::diagnosis::rule::Rule;
+
+/// Declares each family's rules and lists them in order of precedence.
+macro_rules! rules {
+    ($($family:ident { $($rule:ident),* $(,)? })*) => {
+        $(
+            #[allow(missing_docs)] // Each rule's page is on its RULE.
+            pub mod $family {
+                $(pub mod $rule;)*
+            }
+        )*
+        /// Every rule, in order of precedence.
+        pub static ALL: &[&Rule] = &[$($(&$family::$rule::RULE,)*)*];
+    };
+}
+
+rules! {
+    capture {
+    }
+    routing {
+        server_overloaded,
+    }
+}
+
+/// The rule of this name.
+pub fn named(name: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|rule| rule.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_has_a_title_the_six_headings_and_references() {
+        for rule in ALL {
+            assert!(!rule.title().is_empty(), "{} has no title", rule.name);
+            let headings: Vec<&str> = rule.page.lines().filter_map(|line| line.trim().strip_prefix("## ")).collect();
+            assert_eq!(headings, Rule::HEADINGS, "{}", rule.name);
+            for heading in headings {
+                let section = rule.section(heading).unwrap_or_default();
+                assert!(section.len() > 2, "{}: nothing under {heading}", rule.name);
+            }
+            assert!(rule.references().iter().all(|reference| !reference.doc.is_empty()), "{}", rule.name);
+        }
+    }
+
+    #[test]
+    fn names_are_kebab_case_and_unique() {
+        let mut names: Vec<&str> = ALL.iter().map(|rule| rule.name).collect();
+        assert!(
+            names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+        );
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
