@@ -98,7 +98,6 @@ impl CaptureFile {
     /// Notes what can only be told when the last packet was read.
     pub(super) fn close(&mut self) {
         damage::note_failure(&mut self.window, &mut self.ledger);
-        self.ledger.close();
         self.sha256 = self.window.source_mut().stored_mut().finish_hash();
     }
 

@@ -98,15 +98,13 @@ impl Ledger {
         self.drops = drops;
     }
 
-    /// Notes what can only be told at the end.
-    pub(super) fn close(&mut self) {
-        if self.drops > 0 {
-            self.oddities.note(Oddity::Drops { packets: self.drops }, None);
-        }
-    }
-
     /// What is known, in the form that others see.
     pub(super) fn facts(&self, name: String, format: String, sha256: Option<String>) -> InputFacts {
+        let mut oddities = self.oddities.clone();
+        // How many it is in all is known only now.
+        if self.drops > 0 {
+            oddities.note(Oddity::Drops { packets: self.drops }, None);
+        }
         InputFacts {
             name,
             sha256,
@@ -116,7 +114,7 @@ impl Ledger {
             first_and_last: self.earliest.zip(self.latest),
             nanoseconds: self.nanoseconds,
             drops: self.drops,
-            oddities: self.oddities.clone(),
+            oddities,
         }
     }
 

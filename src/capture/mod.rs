@@ -7,12 +7,15 @@
 
 mod blocks;
 mod damage;
+mod device;
 mod file;
 mod files;
 mod folder;
 mod interface;
 mod ledger;
 mod link;
+#[cfg(have_libpcap)]
+mod live;
 mod looks_like;
 mod order;
 mod place;
@@ -21,16 +24,24 @@ mod snoop;
 mod stored;
 mod unpacked;
 mod window;
+#[cfg(not(have_libpcap))]
+mod without_libpcap;
 
 use std::path::PathBuf;
 
+pub use crate::capture::device::Device;
+pub use crate::capture::device::DeviceState;
 pub use crate::capture::files::Files;
 pub use crate::capture::files::Reading;
 pub use crate::capture::files::Skipped;
 pub use crate::capture::link::LinkType;
+#[cfg(have_libpcap)]
+pub use crate::capture::live::{Filtered, Live, devices};
 pub use crate::capture::place::Digits;
 pub use crate::capture::place::{Place, SourceId, Timestamp};
 pub use crate::capture::stored::Digest;
+#[cfg(not(have_libpcap))]
+pub use crate::capture::without_libpcap::{Filtered, Live, devices};
 
 use crate::oddity::OddityLog;
 
@@ -126,5 +137,30 @@ pub enum Error {
         path: PathBuf,
         /// What it looks like, and what to do.
         looks_like: String,
+    },
+    /// The interface cannot be captured on.
+    #[error("cannot capture on {name}: {why}")]
+    Interface {
+        /// Which.
+        name: String,
+        /// What the system said, and what to do where that is known.
+        why: String,
+    },
+    /// The capture filter is none.
+    #[error("the capture filter {filter:?} cannot be used: {why}")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What libpcap said.
+        why: String,
+    },
+    /// The program was built without libpcap.
+    #[error(
+        "{wanted} needs libpcap, and this sipwhy was built without it: install it (Debian and Ubuntu: apt install \
+         libpcap-dev; Fedora: dnf install libpcap-devel; macOS has it) and build again with cargo"
+    )]
+    NoLibpcap {
+        /// For what.
+        wanted: &'static str,
     },
 }

@@ -95,11 +95,10 @@ impl Records {
     #[inline]
     pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
         loop {
-            if let Ok((_, frame)) = self.parse(window.bytes()) {
-                let header = Header::of(&frame);
-                if self.is_ordinary(header) {
-                    return Some(self.take(header, window, ledger));
-                }
+            if let Some(header) = self.whole_record(window.bytes())
+                && self.is_ordinary(header)
+            {
+                return Some(self.take(header, window, ledger));
             }
             match self.next_slowly(window, ledger) {
                 ControlFlow::Continue(()) => {}
@@ -108,16 +107,15 @@ impl Records {
         }
     }
 
+    /// The header of the record that begins here, if all of the record is here.
     #[inline]
-    fn parse<'a>(
-        &self,
-        bytes: &'a [u8],
-    ) -> Result<(&'a [u8], LegacyPcapBlock<'a>), pcap_parser::nom::Err<pcap_parser::PcapError<&'a [u8]>>> {
-        match (self.layout, self.order) {
+    fn whole_record(&self, bytes: &[u8]) -> Option<Header> {
+        let parsed = match (self.layout, self.order) {
             (Layout::Usual, Order::Little) => parse_pcap_frame(bytes),
             (Layout::Usual, Order::Big) => parse_pcap_frame_be(bytes),
             (Layout::Modified, _) => parse_pcap_frame_modified(bytes),
-        }
+        };
+        parsed.ok().map(|(_, frame)| Header::of(&frame))
     }
 
     /// True if nothing about the header gives reason to look twice.

@@ -82,7 +82,7 @@ pub(super) struct Unpacked {
 }
 
 enum Stream {
-    Plain(Stored),
+    Plain(Box<Stored>),
     Gzip(Box<MultiGzDecoder<BufReader<Stored>>>),
     Zstd(Box<Zstd>),
     Lz4(Box<Lz4Decoder<BufReader<Stored>>>),
@@ -99,7 +99,7 @@ impl Unpacked {
     pub(super) fn new(mut stored: Stored, limit: u64) -> io::Result<Unpacked> {
         let packing = Packing::of(stored.head(4)?);
         let stream = match packing {
-            Packing::Plain => Stream::Plain(stored),
+            Packing::Plain => Stream::Plain(Box::new(stored)),
             Packing::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, stored)))),
             Packing::Zstd => Stream::Zstd(Box::new(Zstd {
                 decoder: ZstdDecoder::new(),
