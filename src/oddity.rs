@@ -118,6 +118,8 @@ pub enum Oddity {
     },
     /// A payload that is encrypted (TLS records) and was not read.
     Encrypted,
+    /// A WebSocket message that is compressed (RFC 7692) and was not read.
+    Compressed,
     /// Something was dropped because a limit was hit.
     LimitHit {
         /// The limit's name in the table of `--limits`.
@@ -208,7 +210,7 @@ impl Oddity {
             Oddity::BrokenUdpLength { .. } => "broken-udp-length",
             Oddity::StreamGap { .. } => "stream-gap",
             Oddity::StreamConflict { .. } => "stream-conflict",
-            Oddity::Encrypted => "payload-unreadable",
+            Oddity::Encrypted | Oddity::Compressed => "payload-unreadable",
             Oddity::LimitHit { .. } => "limit-hit",
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
@@ -286,6 +288,7 @@ impl Oddity {
             Oddity::StreamConflict { bytes } => {
                 format!("a TCP retransmission carries {bytes} other bytes than the first copy; the first was kept")
             }
+            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and was not read".into(),
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
