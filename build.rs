@@ -1,5 +1,76 @@
-//! Looks for libpcap, which live capture and BPF need.
+//! Looks for libpcap, which capturing on an interface and BPF filters need. Without it everything else is built.
+//!
+//! `SIPWHY_LIBPCAP=no` builds without libpcap though it is there; `yes` takes it for granted. `LIBPCAP_LIBDIR` names
+//! the folder it is in, for this script as for that of the `pcap` crate.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+/// A program that can be linked only if libpcap is there.
+const PROBE: &str = r#"
+#[link(name = "pcap")]
+unsafe extern "C" {
+    fn pcap_lib_version() -> *const std::ffi::c_char;
+}
 fn main() {
+    println!("{:?}", unsafe { pcap_lib_version() });
+}
+"#;
+
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    for variable in ["SIPWHY_LIBPCAP", "LIBPCAP_LIBDIR", "PKG_CONFIG_PATH", "LIBRARY_PATH"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
     println!("cargo:rustc-check-cfg=cfg(have_libpcap)");
+
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    if is_there(&out)? {
+        println!("cargo:rustc-cfg=have_libpcap");
+        return Ok(());
+    }
+    // The `pcap` crate asks the linker for libpcap even where nothing of it is used: an archive of nothing will do.
+    let empty = out.join("without-libpcap");
+    fs::create_dir_all(&empty)?;
+    fs::write(empty.join("libpcap.a"), "!<arch>\n")?;
+    println!("cargo:rustc-link-search=native={}", empty.display());
+    Ok(())
+}
+
+fn is_there(out: &Path) -> io::Result<bool> {
+    match env::var("SIPWHY_LIBPCAP").as_deref() {
+        Ok("yes") => return Ok(true),
+        Ok("no") => return Ok(false),
+        _ => {}
+    }
+    let source = out.join("probe.rs");
+    fs::write(&source, PROBE)?;
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg("--edition=2024").arg(&source).arg("-o").arg(out.join("probe"));
+    rustc.args(folders().iter().map(|folder| format!("-Lnative={folder}")));
+    if let Ok(target) = env::var("TARGET") {
+        rustc.arg("--target").arg(target);
+    }
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.arg(format!("-Clinker={linker}"));
+    }
+    rustc.args(env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().split('\x1f').filter(|flag| !flag.is_empty()));
+    let linked = rustc.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    Ok(linked.is_ok_and(|status| status.success()))
+}
+
+/// Folders to look into beside those of the linker.
+fn folders() -> Vec<String> {
+    if let Ok(folder) = env::var("LIBPCAP_LIBDIR") {
+        return vec![folder];
+    }
+    let asked = Command::new("pkg-config").args(["--libs-only-L", "libpcap"]).stderr(Stdio::null()).output();
+    let Ok(answer) = asked else { return Vec::new() };
+    let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+    answer.split_whitespace().filter_map(|flag| flag.strip_prefix("-L")).map(str::to_owned).collect()
 }

@@ -5,17 +5,45 @@
 //!
 //! The doors of the `pcap` and `pcap-parser` crates are in this room and nowhere else.
 
+mod blocks;
+mod damage;
+mod device;
+mod file;
+mod files;
+mod folder;
+mod interface;
+mod ledger;
+mod link;
+#[cfg(have_libpcap)]
+mod live;
+mod looks_like;
+mod order;
 mod place;
+mod records;
+mod snoop;
+mod stored;
+mod unpacked;
+mod window;
+#[cfg(not(have_libpcap))]
+mod without_libpcap;
 
 use std::path::PathBuf;
 
+pub use crate::capture::device::Device;
+pub use crate::capture::device::DeviceState;
+pub use crate::capture::files::Files;
+pub use crate::capture::files::Reading;
+pub use crate::capture::files::Skipped;
+pub use crate::capture::link::LinkType;
+#[cfg(have_libpcap)]
+pub use crate::capture::live::{Filtered, Live, devices};
+pub use crate::capture::place::Digits;
 pub use crate::capture::place::{Place, SourceId, Timestamp};
+pub use crate::capture::stored::Digest;
+#[cfg(not(have_libpcap))]
+pub use crate::capture::without_libpcap::{Filtered, Live, devices};
 
 use crate::oddity::OddityLog;
-
-/// The link type of a packet, as <https://www.tcpdump.org/linktypes.html> numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkType(pub u32);
 
 /// One packet as the capture holds it. It borrows from the source and lives until the next one is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +81,18 @@ pub trait Source {
 
     /// What is known of each input so far, in the order of [`SourceId`].
     fn inputs(&self) -> Vec<InputFacts>;
+
+    /// How far reading has come. Costs a few nanoseconds for each input.
+    fn progress(&self) -> Progress;
+}
+
+/// How far reading has come, in bytes as they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Bytes read so far.
+    pub bytes_read: u64,
+    /// Bytes that there are; `None` for a pipe or an interface.
+    pub bytes_in_all: Option<u64>,
 }
 
 /// What is known of one input when it has been read.
@@ -97,5 +137,30 @@ pub enum Error {
         path: PathBuf,
         /// What it looks like, and what to do.
         looks_like: String,
+    },
+    /// The interface cannot be captured on.
+    #[error("cannot capture on {name}: {why}")]
+    Interface {
+        /// Which.
+        name: String,
+        /// What the system said, and what to do where that is known.
+        why: String,
+    },
+    /// The capture filter is none.
+    #[error("the capture filter {filter:?} cannot be used: {why}")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What libpcap said.
+        why: String,
+    },
+    /// The program was built without libpcap.
+    #[error(
+        "{wanted} needs libpcap, and this sipwhy was built without it: install it (Debian and Ubuntu: apt install \
+         libpcap-dev; Fedora: dnf install libpcap-devel; macOS has it) and build again with cargo"
+    )]
+    NoLibpcap {
+        /// For what.
+        wanted: &'static str,
     },
 }

@@ -1,0 +1,404 @@
+//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): sections, interfaces, packets.
+//!
+//! Is given the bytes of the file; gives one packet after the other. What is no packet is skipped, except for what
+//! tells of interfaces and drops; secrets and comments are not looked at. Where a block cannot be right, it looks for
+//! the next one that can. Deliberately does not know what is in a packet.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use pcap_parser::pcapng::EnhancedPacketBlock;
+use pcap_parser::pcapng::parse_enhancedpacketblock_be;
+use pcap_parser::pcapng::parse_enhancedpacketblock_le;
+use pcap_parser::pcapng::parse_sectionheaderblock;
+
+use crate::capture::damage;
+use crate::capture::damage::PACKET_LIMIT;
+use crate::capture::interface::Interface;
+use crate::capture::interface::options_are_sound;
+use crate::capture::ledger::Clock;
+use crate::capture::ledger::Ledger;
+use crate::capture::ledger::Record;
+use crate::capture::order::Order;
+use crate::capture::order::length;
+use crate::capture::window::Window;
+use crate::oddity::Oddity;
+
+/// Interfaces of one section that are remembered.
+const INTERFACES_LIMIT: usize = 65_536;
+
+/// Bytes of a block that is no packet, beyond which its length is taken for damage.
+const BLOCK_LIMIT: u32 = 64 << 20;
+
+/// Bytes around the body of each block: type and length before it, the length again behind it.
+const FRAME: usize = 12;
+
+/// Byte-order magic of a section header, at its ninth byte.
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const OLD_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const INTERFACE_STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+const SYSTEMD_JOURNAL: u32 = 9;
+const DECRYPTION_SECRETS: u32 = 10;
+const CUSTOM: u32 = 0xbad;
+const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
+
+/// Where in a pcapng file we are.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    order: Order,
+    interfaces: Vec<Interface>,
+    drops_of_sections_before: u64,
+}
+
+/// Type and length of a block.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    kind: u32,
+    len: u32,
+}
+
+impl Blocks {
+    /// True if a file that begins so is a pcapng file.
+    pub(super) fn recognises(head: &[u8]) -> bool {
+        Order::Little.u32(head, 0) == Some(SECTION_HEADER) && order_of_section(head).is_some()
+    }
+
+    /// A reader that stands at the first section header.
+    pub(super) fn new() -> Blocks {
+        Blocks { order: Order::Little, interfaces: Vec::new(), drops_of_sections_before: 0 }
+    }
+
+    /// The next packet, `None` at the end.
+    #[inline]
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+        loop {
+            if let Some(record) = self.enhanced_packet(window, ledger) {
+                return Some(record);
+            }
+            match self.next_slowly(window, ledger) {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(record) => return record,
+            }
+        }
+    }
+
+    /// The next block, if it is an enhanced packet of which all is as it should be.
+    #[inline]
+    fn enhanced_packet<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+        let bytes = window.bytes();
+        if self.order.u32(bytes, 0)? != ENHANCED_PACKET {
+            return None;
+        }
+        let (_, block) = match self.order {
+            Order::Little => parse_enhancedpacketblock_le(bytes).ok()?,
+            Order::Big => parse_enhancedpacketblock_be(bytes).ok()?,
+        };
+        let interface = self.interfaces.get(length(block.if_id))?;
+        if block.block_len1 % 4 != 0 || block.caplen > PACKET_LIMIT || !sound(&block, bytes, self.order) {
+            return None;
+        }
+        let clock = interface.clock(block.ts_high, block.ts_low);
+        let start = window.position().saturating_add(28);
+        let end = start.saturating_add(length(block.caplen));
+        let (link, len, original_len) = (interface.link, block.block_len1, block.origlen);
+        window.consume(length(len));
+        Some(ledger.admit(clock, link, start..end, original_len))
+    }
+
+    /// Everything that is not an ordinary packet wholly in the window.
+    #[cold]
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+        if window.fill(FRAME) < FRAME {
+            damage::note_end(window, ledger, FRAME as u64);
+            return ControlFlow::Break(None);
+        }
+        let Some(head) = self.head(window.bytes()) else {
+            return self.search("a section without a byte order".into(), window, ledger);
+        };
+        if let Some(found) = head.is_impossible() {
+            return self.search(found, window, ledger);
+        }
+        if head.is_skipped() && length(head.len) > length(PACKET_LIMIT) {
+            return skip(head, window, ledger);
+        }
+        let len = length(head.len);
+        let here = window.fill(len);
+        if here < len {
+            if self.find(window).is_some() {
+                let found = format!("a block of {len} bytes that reaches beyond the end of the file");
+                return self.search(found, window, ledger);
+            }
+            damage::note_end(window, ledger, head.len.into());
+            return ControlFlow::Break(None);
+        }
+        if self.order.u32(window.bytes(), len.saturating_sub(4)) != Some(head.len) {
+            window.fill(len.saturating_add(FRAME));
+            let found = format!("a block whose two lengths differ, the first being {len}");
+            if !self.may_follow(window.bytes().get(len..).unwrap_or_default()) {
+                return self.search(found, window, ledger);
+            }
+            ledger.note(Oddity::CaptureDamaged { offset: window.offset(), found: format!("corrupt: {found}") });
+        }
+        self.read(head, window, ledger)
+    }
+
+    /// Type and length of the block that begins here. A section header also sets the order of bytes.
+    fn head(&mut self, bytes: &[u8]) -> Option<Head> {
+        let kind = self.order.u32(bytes, 0)?;
+        if kind == SECTION_HEADER {
+            self.order = order_of_section(bytes)?;
+        }
+        Some(Head { kind, len: self.order.u32(bytes, 4)? })
+    }
+
+    /// Reads a block that is wholly in the window.
+    fn read<R: Read>(
+        &mut self,
+        head: Head,
+        window: &mut Window<R>,
+        ledger: &mut Ledger,
+    ) -> ControlFlow<Option<Record>> {
+        let len = length(head.len);
+        match head.kind {
+            SECTION_HEADER => self.begin_section(window.bytes(), ledger),
+            INTERFACE_DESCRIPTION => self.describe_interface(window.bytes().get(..len).unwrap_or_default(), ledger),
+            INTERFACE_STATISTICS => {
+                self.read_statistics(window.bytes().get(..len).unwrap_or_default(), ledger);
+            }
+            ENHANCED_PACKET | OLD_PACKET | SIMPLE_PACKET => {
+                let record = self.packet(head, window, ledger);
+                window.consume(len);
+                return match record {
+                    Some(record) => ControlFlow::Break(Some(record)),
+                    None => ControlFlow::Continue(()),
+                };
+            }
+            // Wireshark numbers these among the frames.
+            SYSTEMD_JOURNAL | CUSTOM | CUSTOM_NOT_COPIED => ledger.pass_over(),
+            _ => {}
+        }
+        window.consume(len);
+        ControlFlow::Continue(())
+    }
+
+    fn begin_section(&mut self, bytes: &[u8], ledger: &mut Ledger) {
+        let drops = self.drops();
+        self.drops_of_sections_before = drops;
+        self.interfaces.clear();
+        // Where the parser refuses, because the two lengths differ or an option is broken, the version is unknown.
+        if let Ok((_, section)) = parse_sectionheaderblock(bytes)
+            && section.major_version != 1
+        {
+            ledger.note(Oddity::UnknownVersion { major: section.major_version, minor: section.minor_version });
+        }
+    }
+
+    fn describe_interface(&mut self, block: &[u8], ledger: &mut Ledger) {
+        if self.interfaces.len() >= INTERFACES_LIMIT {
+            ledger.note(Oddity::LimitHit { limit: "interfaces", value: INTERFACES_LIMIT as u64 });
+            return;
+        }
+        let Some(interface) = Interface::read(block, self.order, ledger) else {
+            ledger.note(Oddity::BrokenOption);
+            return;
+        };
+        self.interfaces.push(interface);
+    }
+
+    fn read_statistics(&mut self, block: &[u8], ledger: &mut Ledger) {
+        let Some(interface) = self.order.u32(block, 8) else { return };
+        match self.interfaces.get_mut(length(interface)) {
+            Some(described) => described.read_statistics(block, self.order),
+            None => ledger.note(Oddity::UnknownInterface { interface }),
+        }
+        ledger.set_drops(self.drops());
+    }
+
+    /// Packets that the capturing system says it dropped, in all sections so far.
+    fn drops(&self) -> u64 {
+        self.interfaces.iter().fold(self.drops_of_sections_before, |sum, it| sum.saturating_add(it.drops()))
+    }
+
+    /// A packet by its fixed fields, whatever else is wrong with its block.
+    fn packet<R: Read>(&mut self, head: Head, window: &Window<R>, ledger: &mut Ledger) -> Option<Record> {
+        let block = window.bytes().get(..length(head.len)).unwrap_or_default();
+        let order = self.order;
+        let (interface, fields_end) = match head.kind {
+            ENHANCED_PACKET => (order.u32(block, 8), 28),
+            OLD_PACKET => (order.u16(block, 8).map(u32::from), 28),
+            _ => (Some(0), 12),
+        };
+        let room = block.len().saturating_sub(fields_end).saturating_sub(4);
+        let number = interface.unwrap_or(u32::MAX);
+        let Some(interface) = self.interfaces.get_mut(length(number)) else {
+            ledger.note_next_frame(Oddity::UnknownInterface { interface: number });
+            ledger.pass_over();
+            return None;
+        };
+        let (kept, original_len, clock) = if head.kind == SIMPLE_PACKET {
+            let original_len = order.u32(block, 8)?;
+            (interface.kept_of(original_len), original_len, Clock::Missing)
+        } else {
+            let clock = interface.clock(order.u32(block, 12)?, order.u32(block, 16)?);
+            (order.u32(block, 20)?, order.u32(block, 24)?, clock)
+        };
+        if head.kind == OLD_PACKET {
+            interface.count_drops(order.u16(block, 10)?);
+        }
+        let link = interface.link;
+        if head.kind == OLD_PACKET {
+            ledger.set_drops(self.drops());
+        }
+        let mut bytes = length(kept);
+        if bytes > room {
+            // A simple packet block may hold less than its interface's snap length promises.
+            if head.kind != SIMPLE_PACKET {
+                let found = format!("corrupt: a packet of {kept} bytes in a block that has room for {room}");
+                ledger.note(Oddity::CaptureDamaged { offset: window.offset(), found });
+            }
+            bytes = room;
+        }
+        if head.kind != SIMPLE_PACKET {
+            let options = fields_end.saturating_add(bytes.next_multiple_of(4));
+            let options = block.get(options..block.len().saturating_sub(4)).unwrap_or_default();
+            if !options_are_sound(options, order) {
+                ledger.note_next_frame(Oddity::BrokenOption);
+            }
+        }
+        let start = window.position().saturating_add(fields_end);
+        Some(ledger.admit(clock, link, start..start.saturating_add(bytes), original_len))
+    }
+
+    /// Looks for the next block behind one that cannot be right, and says what was found and where.
+    fn search<R: Read>(
+        &mut self,
+        found: String,
+        window: &mut Window<R>,
+        ledger: &mut Ledger,
+    ) -> ControlFlow<Option<Record>> {
+        let offset = window.offset();
+        loop {
+            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            if let Some(skip) = self.find(window) {
+                window.consume(skip);
+                damage::note_gap(offset, window, Some(found), ledger);
+                return ControlFlow::Continue(());
+            }
+            if window.has_ended() {
+                window.consume(window.bytes().len());
+                damage::note_rest(offset, window, Some(found), ledger);
+                return ControlFlow::Break(None);
+            }
+            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+        }
+    }
+
+    /// Bytes from here to the next thing that has a known type and the same length at both ends.
+    fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
+        let bytes = window.bytes();
+        (1..bytes.len()).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
+    }
+
+    fn is_block(&self, bytes: &[u8]) -> bool {
+        let Some(kind) = self.order.u32(bytes, 0) else { return false };
+        if !is_known(kind) {
+            return false;
+        }
+        let order = if kind == SECTION_HEADER { order_of_section(bytes) } else { Some(self.order) };
+        let Some((order, len)) = order.and_then(|order| Some((order, order.u32(bytes, 4)?))) else { return false };
+        let head = Head { kind, len };
+        head.is_impossible().is_none() && order.u32(bytes, length(len).saturating_sub(4)) == Some(len)
+    }
+
+    /// True if a block may begin here, or the stream ends here.
+    fn may_follow(&self, bytes: &[u8]) -> bool {
+        match (self.order.u32(bytes, 0), self.order.u32(bytes, 4)) {
+            (Some(SECTION_HEADER), Some(_)) => order_of_section(bytes).is_some(),
+            (Some(kind), Some(len)) => is_known(kind) && Head { kind, len }.is_impossible().is_none(),
+            _ => bytes.is_empty(),
+        }
+    }
+}
+
+impl Head {
+    /// What is wrong with a length, if anything is.
+    fn is_impossible(self) -> Option<String> {
+        let Head { kind, len } = self;
+        let limit = if self.is_skipped() { BLOCK_LIMIT } else { PACKET_LIMIT.saturating_mul(2) };
+        if length(len) < FRAME || length(len) < smallest(kind) {
+            return Some(format!("a block of {len} bytes, too few for its type {kind:#x}"));
+        }
+        if len % 4 != 0 {
+            return Some(format!("a block of {len} bytes, which is no multiple of 4"));
+        }
+        (len > limit).then(|| format!("a block of {len} bytes, too large for its type {kind:#x}"))
+    }
+
+    /// True if nothing of the block is read.
+    fn is_skipped(self) -> bool {
+        !matches!(
+            self.kind,
+            SECTION_HEADER
+                | INTERFACE_DESCRIPTION
+                | INTERFACE_STATISTICS
+                | OLD_PACKET
+                | SIMPLE_PACKET
+                | ENHANCED_PACKET
+        )
+    }
+}
+
+/// Bytes that a block of a type has at least.
+fn smallest(kind: u32) -> usize {
+    match kind {
+        SECTION_HEADER => 28,
+        INTERFACE_DESCRIPTION => 20,
+        OLD_PACKET | ENHANCED_PACKET => 32,
+        SIMPLE_PACKET => 16,
+        INTERFACE_STATISTICS => 24,
+        _ => FRAME,
+    }
+}
+
+fn is_known(kind: u32) -> bool {
+    matches!(kind, SECTION_HEADER | INTERFACE_DESCRIPTION..=ENHANCED_PACKET | SYSTEMD_JOURNAL | DECRYPTION_SECRETS)
+        || matches!(kind, CUSTOM | CUSTOM_NOT_COPIED)
+}
+
+/// Goes over a block that is too large to be held, and of which nothing is wanted.
+fn skip<R: Read>(head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    let offset = window.offset();
+    let had = window.skip(head.len.into());
+    if had < u64::from(head.len) {
+        if !damage::note_failure(window, ledger) {
+            ledger.note(Oddity::CaptureCut { offset, wanted: head.len.into(), had });
+        }
+        return ControlFlow::Break(None);
+    }
+    if matches!(head.kind, SYSTEMD_JOURNAL | CUSTOM | CUSTOM_NOT_COPIED) {
+        ledger.pass_over();
+    }
+    ControlFlow::Continue(())
+}
+
+/// The order of bytes in a section whose header begins here.
+fn order_of_section(bytes: &[u8]) -> Option<Order> {
+    [Order::Little, Order::Big].into_iter().find(|order| order.u32(bytes, 8) == Some(BYTE_ORDER_MAGIC))
+}
+
+/// True if the options of a packet, if there are any, fill their place.
+#[inline]
+fn sound(block: &EnhancedPacketBlock<'_>, bytes: &[u8], order: Order) -> bool {
+    if block.options.is_empty() && length(block.block_len1) == FRAME.saturating_add(20).saturating_add(block.data.len())
+    {
+        return true;
+    }
+    let start = 28_usize.saturating_add(block.data.len());
+    let end = length(block.block_len1).saturating_sub(4);
+    options_are_sound(bytes.get(start..end).unwrap_or_default(), order)
+}

@@ -1,0 +1,155 @@
+//! One capture file from its first byte to its last: what it is, and its packets in the order in which they stand.
+
+use std::io;
+use std::path::Path;
+
+use crate::capture::Error;
+use crate::capture::InputFacts;
+use crate::capture::blocks::Blocks;
+use crate::capture::damage;
+use crate::capture::ledger::Ledger;
+use crate::capture::ledger::Record;
+use crate::capture::looks_like::looks_like;
+use crate::capture::order::Order;
+use crate::capture::records::FILE_HEADER;
+use crate::capture::records::Records;
+use crate::capture::snoop::Snoop;
+use crate::capture::stored::Between;
+use crate::capture::stored::Digest;
+use crate::capture::stored::Stored;
+use crate::capture::unpacked::Packing;
+use crate::capture::unpacked::Unpacked;
+use crate::capture::window::Window;
+
+/// Bytes that are looked at to say what a file is that is no capture.
+const HEAD: usize = 4096;
+
+/// How a file is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) digest: Digest,
+    pub(super) between: Between,
+    pub(super) window: usize,
+    pub(super) unpacked_limit: u64,
+}
+
+/// One capture file that is being read.
+pub(super) struct CaptureFile {
+    name: String,
+    window: Window<Unpacked>,
+    layout: Layout,
+    ledger: Ledger,
+    sha256: Option<String>,
+}
+
+enum Layout {
+    Pcap(Records),
+    Pcapng(Blocks),
+    Snoop(Snoop),
+}
+
+impl CaptureFile {
+    /// Opens a file and reads its header.
+    pub(super) fn open(path: &Path, manner: Manner) -> Result<CaptureFile, Error> {
+        let cannot = |source: io::Error| Error::Open { path: path.to_owned(), source };
+        let stored = Stored::open(path, manner.digest, manner.between).map_err(cannot)?;
+        let unpacked = Unpacked::new(stored, manner.unpacked_limit).map_err(cannot)?;
+        let packing = unpacked.packing();
+        let mut window = Window::new(unpacked, manner.window);
+        let mut ledger = Ledger::default();
+        window.fill(FILE_HEADER);
+        let Some(layout) = Layout::find(&mut window, &mut ledger) else {
+            window.fill(HEAD);
+            let failure = window.take_failure();
+            return Err(match failure {
+                Some(error) if packing == Packing::Plain => cannot(error),
+                failure => not_a_capture(path, packing, window.bytes(), failure),
+            });
+        };
+        Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
+    }
+
+    /// The next packet, `None` at the end.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Option<Record> {
+        match &mut self.layout {
+            Layout::Pcap(records) => records.next(&mut self.window, &mut self.ledger),
+            Layout::Pcapng(blocks) => blocks.next(&mut self.window, &mut self.ledger),
+            Layout::Snoop(snoop) => snoop.next(&mut self.window, &mut self.ledger),
+        }
+    }
+
+    /// The bytes of the packet that [`CaptureFile::advance`] gave last.
+    #[inline]
+    pub(super) fn bytes(&self, record: &Record) -> &[u8] {
+        self.window.at(record.bytes.clone())
+    }
+
+    /// Stored bytes read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.window.source().stored().bytes_read()
+    }
+
+    /// Stored bytes there are, if that can be known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.window.source().stored().size()
+    }
+
+    /// Notes what can only be told when the last packet was read.
+    pub(super) fn close(&mut self) {
+        damage::note_failure(&mut self.window, &mut self.ledger);
+        self.sha256 = self.window.source_mut().stored_mut().finish_hash();
+    }
+
+    /// What is known of the file so far.
+    pub(super) fn facts(&self) -> InputFacts {
+        let layout = match &self.layout {
+            Layout::Pcap(_) => "pcap",
+            Layout::Pcapng(_) => "pcapng",
+            Layout::Snoop(_) => "snoop",
+        };
+        let format = match self.window.source().packing() {
+            Packing::Plain => layout.to_owned(),
+            packing => format!("{layout}+{}", packing.name()),
+        };
+        self.ledger.facts(self.name.clone(), format, self.sha256.clone())
+    }
+}
+
+impl Layout {
+    fn find(window: &mut Window<Unpacked>, ledger: &mut Ledger) -> Option<Layout> {
+        let head = window.bytes();
+        if Records::recognises(head) {
+            return Records::open(window, ledger).map(Layout::Pcap);
+        }
+        if Blocks::recognises(head) {
+            return has_whole_section_header(window).then(|| Layout::Pcapng(Blocks::new()));
+        }
+        if Snoop::recognises(head) {
+            return Snoop::open(window, ledger).map(Layout::Snoop);
+        }
+        None
+    }
+}
+
+/// True if at least the fixed part of the first section header is there.
+fn has_whole_section_header(window: &mut Window<Unpacked>) -> bool {
+    window.fill(28) >= 28
+}
+
+fn not_a_capture(path: &Path, packing: Packing, head: &[u8], failure: Option<io::Error>) -> Error {
+    let mut looks_like = looks_like(head);
+    if packing != Packing::Plain {
+        looks_like = format!("a {} file that holds no capture but {looks_like}", packing.name());
+    }
+    if let Some(error) = failure {
+        looks_like = format!("{looks_like} ({error})");
+    }
+    Error::NotACapture { path: path.to_owned(), looks_like }
+}
+
+/// True if the head of a file is that of a capture that lost its end, and so cannot be told from others by more.
+pub(super) fn is_cut_header(head: &[u8]) -> bool {
+    let begins = Records::recognises(head) || Order::Little.u32(head, 0) == Some(0x0a0d_0d0a);
+    begins && head.len() < 28
+}

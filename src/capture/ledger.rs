@@ -1,0 +1,173 @@
+//! What is written down of one input while it is read: the number and time of each packet, and what was odd.
+
+use std::ops::Range;
+
+use crate::capture::InputFacts;
+use crate::capture::LinkType;
+use crate::capture::place::Timestamp;
+use crate::oddity::Oddity;
+use crate::oddity::OddityLog;
+
+/// Link types that are listed of one input.
+const LINK_TYPES_LISTED: usize = 256;
+
+/// A packet without its bytes: where they stand in the window.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) time: Timestamp,
+    /// The latest time of this input up to here, by which inputs are merged.
+    pub(super) key: Timestamp,
+    pub(super) number: u64,
+    pub(super) link: LinkType,
+    pub(super) bytes: Range<usize>,
+    pub(super) original_len: u32,
+}
+
+/// What a record says of its time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Clock {
+    /// It was measured.
+    Measured(Timestamp),
+    /// It was guessed from something that cannot be right.
+    Doubtful(Timestamp),
+    /// It cannot be right.
+    OutOfRange,
+    /// There is none.
+    Missing,
+}
+
+/// What is known of one input so far.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    number: u64,
+    packets: u64,
+    before: Option<Timestamp>,
+    latest: Option<Timestamp>,
+    earliest: Option<Timestamp>,
+    last_link: Option<LinkType>,
+    links: Vec<LinkType>,
+    nanoseconds: bool,
+    drops: u64,
+    oddities: OddityLog,
+}
+
+impl Ledger {
+    /// Writes down one packet: gives it its number and its time.
+    #[inline]
+    pub(super) fn admit(&mut self, clock: Clock, link: LinkType, bytes: Range<usize>, original_len: u32) -> Record {
+        self.number = self.number.saturating_add(1);
+        self.packets = self.packets.saturating_add(1);
+        let time = match clock {
+            Clock::Measured(time) => time,
+            _ => self.time_without_clock(clock),
+        };
+        if let Clock::Measured(time) | Clock::Doubtful(time) = clock {
+            self.clock_runs(time);
+        }
+        if self.last_link != Some(link) {
+            self.note_link(link);
+        }
+        if original_len as usize != bytes.len() {
+            self.note_lengths(bytes.len(), original_len);
+        }
+        Record { time, key: self.latest.unwrap_or_default(), number: self.number, link, bytes, original_len }
+    }
+
+    /// Counts a frame that is no packet of ours, so that the numbers stay those that Wireshark shows.
+    pub(super) fn pass_over(&mut self) {
+        self.number = self.number.saturating_add(1);
+    }
+
+    /// Notes what belongs to no frame.
+    pub(super) fn note(&mut self, oddity: Oddity) {
+        self.oddities.note(oddity, None);
+    }
+
+    /// Notes what belongs to the frame that comes next.
+    pub(super) fn note_next_frame(&mut self, oddity: Oddity) {
+        self.oddities.note(oddity, Some(self.number.saturating_add(1)));
+    }
+
+    /// Times of this input have more than microseconds.
+    pub(super) fn has_nanoseconds(&mut self) {
+        self.nanoseconds = true;
+    }
+
+    /// The capturing system dropped so many packets in all.
+    pub(super) fn set_drops(&mut self, drops: u64) {
+        self.drops = drops;
+    }
+
+    /// What is known, in the form that others see.
+    pub(super) fn facts(&self, name: String, format: String, sha256: Option<String>) -> InputFacts {
+        let mut oddities = self.oddities.clone();
+        // How many it is in all is known only now.
+        if self.drops > 0 {
+            oddities.note(Oddity::Drops { packets: self.drops }, None);
+        }
+        InputFacts {
+            name,
+            sha256,
+            format,
+            link_types: self.links.iter().map(LinkType::to_string).collect(),
+            packets: self.packets,
+            first_and_last: self.earliest.zip(self.latest),
+            nanoseconds: self.nanoseconds,
+            drops: self.drops,
+            oddities,
+        }
+    }
+
+    #[inline]
+    fn clock_runs(&mut self, time: Timestamp) {
+        if let Some(before) = self.before.replace(time)
+            && time < before
+        {
+            self.note_time_went_back(before, time);
+        }
+        if self.latest.is_none_or(|latest| time > latest) {
+            self.latest = Some(time);
+        }
+        if self.earliest.is_none_or(|earliest| time < earliest) {
+            self.earliest = Some(time);
+        }
+    }
+
+    #[cold]
+    fn note_time_went_back(&mut self, before: Timestamp, time: Timestamp) {
+        let nanoseconds = u64::try_from(before.since(time).as_nanos()).unwrap_or(u64::MAX);
+        self.oddities.note(Oddity::TimeWentBack { nanoseconds }, Some(self.number));
+    }
+
+    #[cold]
+    fn time_without_clock(&mut self, clock: Clock) -> Timestamp {
+        let oddity = match clock {
+            Clock::Missing => Oddity::NoTimestamp,
+            _ => Oddity::TimestampOutOfRange,
+        };
+        self.oddities.note(oddity, Some(self.number));
+        match clock {
+            Clock::Measured(time) | Clock::Doubtful(time) => time,
+            Clock::OutOfRange | Clock::Missing => self.before.unwrap_or_default(),
+        }
+    }
+
+    #[cold]
+    fn note_link(&mut self, link: LinkType) {
+        self.last_link = Some(link);
+        if self.links.len() < LINK_TYPES_LISTED && !self.links.contains(&link) {
+            self.links.push(link);
+        }
+    }
+
+    #[cold]
+    fn note_lengths(&mut self, kept: usize, original_len: u32) {
+        let had = u32::try_from(kept).unwrap_or(u32::MAX);
+        let oddity = if had < original_len {
+            Oddity::CutBySnapLength { wanted: original_len, had }
+        } else {
+            Oddity::LongerThanOnWire { wire: original_len, had }
+        };
+        self.oddities.note(oddity, Some(self.number));
+    }
+}

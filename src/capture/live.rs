@@ -1,0 +1,306 @@
+//! Packets from an interface, and BPF filters, by way of libpcap.
+//!
+//! Is given the name of an interface; gives packets as they arrive, and says when none did. Deliberately does not know
+//! when to stop, nor anything of privileges.
+
+use std::thread;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use pcap::Active;
+use pcap::BpfProgram;
+use pcap::Capture;
+use pcap::Linktype;
+use pcap::Precision;
+
+use crate::capture::Error;
+use crate::capture::Input;
+use crate::capture::InputFacts;
+use crate::capture::LinkType;
+use crate::capture::Packet;
+use crate::capture::Progress;
+use crate::capture::Source;
+use crate::capture::device::Device;
+use crate::capture::device::DeviceState;
+use crate::capture::ledger::Clock;
+use crate::capture::ledger::Ledger;
+use crate::capture::place::SourceId;
+use crate::capture::place::Timestamp;
+
+/// Bytes kept of a packet.
+const SNAPLEN: i32 = 65_535;
+
+/// Bytes of the kernel's ring: what arrives at 10 Gbit/s while we look away.
+const RING: i32 = 16 << 20;
+
+/// Milliseconds after which the kernel hands on a block of packets that is not full.
+const BLOCK_TIMEOUT: i32 = 100;
+
+/// How long to look away when nothing has arrived. libpcap cannot be told to wait for a bounded time: on Linux it
+/// waits for a block of packets, and an interface without traffic never fills one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What is still in the kernel may be so old: `Quiet` must not name a moment of which packets are yet to come.
+const LAG: Duration = Duration::from_millis(250);
+
+/// Packets between two questions for the kernel's drops.
+const DROPS_ASKED_EVERY: u32 = 4096;
+
+/// An interface that is being captured on.
+pub struct Live {
+    name: String,
+    capture: Capture<Active>,
+    link: LinkType,
+    ledger: Ledger,
+    latest: Timestamp,
+    until_drops_are_asked: u32,
+    drops_said: u32,
+    drops: u64,
+}
+
+impl Live {
+    /// Opens an interface in promiscuous mode, for packets that match the BPF filter if there is one.
+    ///
+    /// # Errors
+    /// The interface is not there or may not be captured on; the filter is none.
+    pub fn open(name: &str, filter: Option<&str>) -> Result<Live, Error> {
+        let cannot = |error: pcap::Error| Error::Interface { name: name.to_owned(), why: explain(&error) };
+        let mut capture = Capture::from_device(name)
+            .map_err(cannot)?
+            .promisc(true)
+            .snaplen(SNAPLEN)
+            .buffer_size(RING)
+            .timeout(BLOCK_TIMEOUT)
+            .precision(precision())
+            .open()
+            .map_err(cannot)?
+            .setnonblock()
+            .map_err(cannot)?;
+        if let Some(filter) = filter {
+            capture.filter(filter, true).map_err(|error| wrong_filter(filter, &error))?;
+        }
+        let link = link_type(capture.get_datalink());
+        let mut ledger = Ledger::default();
+        if precision() == Precision::Nano {
+            ledger.has_nanoseconds();
+        }
+        Ok(Live {
+            name: name.to_owned(),
+            capture,
+            link,
+            ledger,
+            latest: Timestamp::default(),
+            until_drops_are_asked: DROPS_ASKED_EVERY,
+            drops_said: 0,
+            drops: 0,
+        })
+    }
+
+    /// The kernel counts in 32 bits, which a long capture exceeds.
+    fn ask_for_drops(&mut self) {
+        self.until_drops_are_asked = DROPS_ASKED_EVERY;
+        let Ok(counted) = self.capture.stats() else { return };
+        let says = counted.dropped.wrapping_add(counted.if_dropped);
+        self.drops = self.drops.saturating_add(says.wrapping_sub(self.drops_said).into());
+        self.drops_said = says;
+        self.ledger.set_drops(self.drops);
+    }
+}
+
+impl Source for Live {
+    fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
+        self.until_drops_are_asked = self.until_drops_are_asked.saturating_sub(1);
+        if self.until_drops_are_asked == 0 {
+            self.ask_for_drops();
+        }
+        let packet = match self.capture.next_packet() {
+            Ok(packet) => packet,
+            Err(pcap::Error::TimeoutExpired) => {
+                thread::sleep(PAUSE);
+                // An idle interface is asked more often by time than by packets.
+                self.until_drops_are_asked = self.until_drops_are_asked.saturating_sub(DROPS_ASKED_EVERY / 64).max(1);
+                self.latest = self.latest.max(now_without_lag());
+                return Ok(Some(Input::Quiet(self.latest)));
+            }
+            Err(pcap::Error::NoMorePackets) => return Ok(None),
+            Err(error) => return Err(Error::Interface { name: self.name.clone(), why: explain(&error) }),
+        };
+        let fraction = u64::try_from(packet.header.ts.tv_usec).unwrap_or_default();
+        let nanoseconds = match precision() {
+            Precision::Nano => fraction,
+            Precision::Micro => fraction.saturating_mul(1000),
+        };
+        let clock = Clock::Measured(Timestamp::from_parts(packet.header.ts.tv_sec, nanoseconds));
+        let record = self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
+        self.latest = self.latest.max(record.time);
+        Ok(Some(Input::Packet(Packet {
+            time: record.time,
+            source: SourceId(0),
+            number: record.number,
+            link: self.link,
+            bytes: packet.data,
+            original_len: packet.header.len,
+        })))
+    }
+
+    fn inputs(&self) -> Vec<InputFacts> {
+        vec![self.ledger.facts(self.name.clone(), "interface".into(), None)]
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+/// The interfaces of this machine, as libpcap lists them.
+///
+/// # Errors
+/// They cannot be listed.
+pub fn devices() -> Result<Vec<Device>, Error> {
+    let list = pcap::Device::list();
+    let list = list.map_err(|error| Error::Interface { name: "any interface".into(), why: explain(&error) })?;
+    Ok(list.into_iter().map(device).collect())
+}
+
+fn device(device: pcap::Device) -> Device {
+    Device {
+        state: if device.flags.is_up() { DeviceState::Up } else { DeviceState::Down },
+        name: device.name,
+        description: device.desc,
+        addresses: device.addresses.into_iter().map(|address| address.addr).collect(),
+    }
+}
+
+/// Only packets that match a BPF filter.
+pub struct Filtered<S> {
+    source: S,
+    filter: String,
+    programs: Vec<(LinkType, BpfProgram)>,
+    kept: Vec<u8>,
+}
+
+impl<S: Source> Filtered<S> {
+    /// Puts a filter before a source.
+    ///
+    /// # Errors
+    /// The filter is none.
+    pub fn new(source: S, filter: &str) -> Result<Filtered<S>, Error> {
+        // What a filter may ask for depends on the link type, which is known only when a packet comes.
+        let usual = [1, 113, 101].map(|number| compile(LinkType(number), filter));
+        if usual.iter().all(Result::is_err) {
+            let [ethernet, ..] = usual;
+            ethernet?;
+        }
+        Ok(Filtered { source, filter: filter.to_owned(), programs: Vec::new(), kept: Vec::new() })
+    }
+
+    /// The source beneath.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+}
+
+impl<S: Source> Source for Filtered<S> {
+    fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
+        loop {
+            let packet = match self.source.next()? {
+                None => return Ok(None),
+                Some(Input::Quiet(now)) => return Ok(Some(Input::Quiet(now))),
+                Some(Input::Packet(packet)) => packet,
+            };
+            if program(&mut self.programs, packet.link, &self.filter)?.filter(packet.bytes) {
+                self.kept.clear();
+                self.kept.extend_from_slice(packet.bytes);
+                let Packet { time, source, number, link, original_len, .. } = packet;
+                return Ok(Some(Input::Packet(Packet { time, source, number, link, bytes: &self.kept, original_len })));
+            }
+        }
+    }
+
+    fn inputs(&self) -> Vec<InputFacts> {
+        self.source.inputs()
+    }
+
+    fn progress(&self) -> Progress {
+        self.source.progress()
+    }
+}
+
+/// The filter for a link type, compiled when the first packet of that type comes.
+fn program<'a>(
+    programs: &'a mut Vec<(LinkType, BpfProgram)>,
+    link: LinkType,
+    filter: &str,
+) -> Result<&'a BpfProgram, Error> {
+    let known = programs.iter().position(|(compiled_for, _)| *compiled_for == link);
+    let place = match known {
+        Some(place) => place,
+        None => {
+            programs.push((link, compile(link, filter)?));
+            programs.len().saturating_sub(1)
+        }
+    };
+    match programs.get(place) {
+        Some((_, program)) => Ok(program),
+        None => Err(Error::Filter { filter: filter.to_owned(), why: "it was lost".into() }),
+    }
+}
+
+fn compile(link: LinkType, filter: &str) -> Result<BpfProgram, Error> {
+    let compiled = Capture::dead(dlt(link)).and_then(|dead| dead.compile(filter, true));
+    compiled.map_err(|error| wrong_filter(filter, &error))
+}
+
+fn wrong_filter(filter: &str, error: &pcap::Error) -> Error {
+    let why = match error {
+        pcap::Error::PcapError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Error::Filter { filter: filter.to_owned(), why }
+}
+
+/// Nanoseconds where the system is known to offer them: the crate does not tell whether a wish was granted.
+fn precision() -> Precision {
+    if cfg!(target_os = "linux") { Precision::Nano } else { Precision::Micro }
+}
+
+fn now_without_lag() -> Timestamp {
+    let now = SystemTime::now().checked_sub(LAG).unwrap_or(SystemTime::UNIX_EPOCH);
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since_epoch)
+}
+
+/// The number that files use for a link type of this system: raw IP has several.
+fn link_type(dlt: Linktype) -> LinkType {
+    match dlt.0 {
+        12 | 14 => LinkType(101),
+        11 => LinkType(100),
+        other => LinkType(other.cast_unsigned()),
+    }
+}
+
+/// The number that this system uses for a link type of a file.
+fn dlt(link: LinkType) -> Linktype {
+    match link.0 {
+        101 if cfg!(target_os = "openbsd") => Linktype(14),
+        101 => Linktype(12),
+        100 => Linktype(11),
+        other => Linktype(other.cast_signed()),
+    }
+}
+
+/// What libpcap says, and what to do about it where that is known.
+fn explain(error: &pcap::Error) -> String {
+    let said = match error {
+        pcap::Error::PcapError(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let lower = said.to_ascii_lowercase();
+    if lower.contains("permission") || lower.contains("not permitted") {
+        return format!("{said}; run it with sudo, or allow it: setcap cap_net_raw,cap_net_admin=eip FILE");
+    }
+    if lower.contains("no such device") {
+        return format!("{said}; sipwhy devices lists the interfaces");
+    }
+    said
+}

@@ -1,0 +1,287 @@
+//! The records of a pcap file, in all its byte orders and time resolutions.
+//!
+//! Is given the bytes behind the file header; gives one record after the other. Where a record cannot be right, it
+//! looks for the next one that can. Deliberately does not know what is in a packet.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use pcap_parser::LegacyPcapBlock;
+use pcap_parser::PcapHeader;
+use pcap_parser::parse_pcap_frame;
+use pcap_parser::parse_pcap_frame_be;
+use pcap_parser::parse_pcap_frame_modified;
+use pcap_parser::parse_pcap_header;
+
+use crate::capture::damage;
+use crate::capture::damage::PACKET_LIMIT;
+use crate::capture::ledger::Clock;
+use crate::capture::ledger::Ledger;
+use crate::capture::ledger::Record;
+use crate::capture::link::LinkType;
+use crate::capture::order::Order;
+use crate::capture::order::length;
+use crate::capture::place::Timestamp;
+use crate::capture::window::Window;
+use crate::oddity::Oddity;
+
+/// Bytes of the file header.
+pub(super) const FILE_HEADER: usize = 24;
+
+/// Seconds by which a record that was searched for may be away from the last one that was read: 30 days.
+const NEAR: i64 = 30 * 24 * 3600;
+
+/// How a pcap file is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Records {
+    layout: Layout,
+    order: Order,
+    nanoseconds_per_unit: u32,
+    link: LinkType,
+    snaplen: u32,
+    last_second: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Usual,
+    /// Magic 0xa1b2cd34: eight more bytes in each record header.
+    Modified,
+}
+
+/// The numbers of a record's header.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    second: u32,
+    fraction: u32,
+    kept: u32,
+    original_len: u32,
+}
+
+impl Records {
+    /// True if a file that begins so is a pcap file.
+    pub(super) fn recognises(head: &[u8]) -> bool {
+        let Some(magic) = Order::Little.u32(head, 0) else { return false };
+        matches!(magic, 0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34 | 0xd4c3_b2a1 | 0x4d3c_b2a1)
+    }
+
+    /// Reads the file header; `None` if it is not whole.
+    pub(super) fn open<R: Read>(window: &mut Window<R>, ledger: &mut Ledger) -> Option<Records> {
+        window.fill(FILE_HEADER);
+        let (_, header) = parse_pcap_header(window.bytes()).ok()?;
+        window.consume(FILE_HEADER);
+        if header.version_major != 2 {
+            ledger.note(Oddity::UnknownVersion { major: header.version_major, minor: header.version_minor });
+        }
+        if header.is_nanosecond_precision() {
+            ledger.has_nanoseconds();
+        }
+        Some(Records::of(&header))
+    }
+
+    fn of(header: &PcapHeader) -> Records {
+        Records {
+            layout: if header.is_modified_format() { Layout::Modified } else { Layout::Usual },
+            order: if header.is_bigendian() { Order::Big } else { Order::Little },
+            nanoseconds_per_unit: if header.is_nanosecond_precision() { 1 } else { 1000 },
+            // The upper bits hold the length of a frame check sequence, if any.
+            link: LinkType(header.network.0.cast_unsigned() & 0xffff),
+            snaplen: header.snaplen,
+            last_second: None,
+        }
+    }
+
+    /// The next record, `None` at the end.
+    #[inline]
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+        loop {
+            if let Some(header) = self.whole_record(window.bytes())
+                && self.is_ordinary(header)
+            {
+                return Some(self.take(header, window, ledger));
+            }
+            match self.next_slowly(window, ledger) {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(record) => return record,
+            }
+        }
+    }
+
+    /// The header of the record that begins here, if all of the record is here.
+    #[inline]
+    fn whole_record(&self, bytes: &[u8]) -> Option<Header> {
+        let parsed = match (self.layout, self.order) {
+            (Layout::Usual, Order::Little) => parse_pcap_frame(bytes),
+            (Layout::Usual, Order::Big) => parse_pcap_frame_be(bytes),
+            (Layout::Modified, _) => parse_pcap_frame_modified(bytes),
+        };
+        parsed.ok().map(|(_, frame)| Header::of(&frame))
+    }
+
+    /// True if nothing about the header gives reason to look twice.
+    #[inline]
+    fn is_ordinary(&self, header: Header) -> bool {
+        header.kept <= header.original_len
+            && header.kept <= PACKET_LIMIT
+            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && (header.second != 0 || header.original_len != 0)
+    }
+
+    #[inline]
+    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Record {
+        let start = window.position().saturating_add(self.header_len());
+        let end = start.saturating_add(length(header.kept));
+        window.consume(self.record_len(header));
+        let nanoseconds = u64::from(header.fraction).saturating_mul(u64::from(self.nanoseconds_per_unit));
+        let clock = if nanoseconds < 1_000_000_000 {
+            self.last_second = Some(header.second);
+            Clock::Measured(Timestamp::from_parts(i64::from(header.second), nanoseconds))
+        } else {
+            Clock::OutOfRange
+        };
+        ledger.admit(clock, self.link, start..end, header.original_len)
+    }
+
+    fn header_len(&self) -> usize {
+        match self.layout {
+            Layout::Usual => 16,
+            Layout::Modified => 24,
+        }
+    }
+
+    fn record_len(&self, header: Header) -> usize {
+        self.header_len().saturating_add(length(header.kept))
+    }
+
+    /// What comes when the next record is not wholly here, or not beyond doubt.
+    #[cold]
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+        let header_len = self.header_len();
+        if window.fill(header_len) < header_len {
+            damage::note_end(window, ledger, header_len as u64);
+            return ControlFlow::Break(None);
+        }
+        let Some(header) = self.header(window.bytes()) else { return ControlFlow::Break(None) };
+        if header.kept > PACKET_LIMIT {
+            let found = format!("a record of {} bytes, more than any packet has", header.kept);
+            return self.search(Some(found).filter(|_| header.fraction < 1_000_000_000), window, ledger);
+        }
+        let record_len = self.record_len(header);
+        let here = window.fill(record_len);
+        if here < record_len {
+            return self.cut(header, record_len, window, ledger);
+        }
+        if self.is_ordinary(header) {
+            return ControlFlow::Continue(());
+        }
+        window.fill(record_len.saturating_add(header_len));
+        if header.is_blank() || !self.is_possible(window.bytes(), record_len, Behind::MayEnd) {
+            return self.search(None, window, ledger);
+        }
+        ControlFlow::Break(Some(self.take(header, window, ledger)))
+    }
+
+    /// The stream ends inside a record: that is all, unless the record's length is what is wrong.
+    fn cut<R: Read>(
+        &mut self,
+        header: Header,
+        record_len: usize,
+        window: &mut Window<R>,
+        ledger: &mut Ledger,
+    ) -> ControlFlow<Option<Record>> {
+        let credible = header.kept <= header.original_len
+            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && (self.snaplen == 0 || header.kept <= self.snaplen.max(0xffff));
+        if credible || self.find(window).is_none() {
+            damage::note_end(window, ledger, record_len as u64);
+            return ControlFlow::Break(None);
+        }
+        let found = format!("a record of {} bytes that reaches beyond the end of the file", header.kept);
+        self.search(Some(found), window, ledger)
+    }
+
+    /// Looks for the next record behind one that cannot be right, and says where and, if it can be said, what it was.
+    fn search<R: Read>(
+        &mut self,
+        found: Option<String>,
+        window: &mut Window<R>,
+        ledger: &mut Ledger,
+    ) -> ControlFlow<Option<Record>> {
+        let offset = window.offset();
+        loop {
+            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            if let Some(skip) = self.find(window) {
+                window.consume(skip);
+                damage::note_gap(offset, window, found, ledger);
+                return ControlFlow::Continue(());
+            }
+            if window.has_ended() {
+                window.consume(window.bytes().len());
+                damage::note_rest(offset, window, found, ledger);
+                return ControlFlow::Break(None);
+            }
+            // Keep what a record that began here would need to be told.
+            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+        }
+    }
+
+    /// Bytes from here to the next thing that looks like a record and is followed by another one or by the end.
+    fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
+        let bytes = window.bytes();
+        (1..bytes.len()).find(|skip| {
+            let rest = bytes.get(*skip..).unwrap_or_default();
+            let Some(header) = self.header(rest) else { return false };
+            let behind = if window.has_ended() { Behind::MayEnd } else { Behind::MustFollow };
+            self.is_ordinary(header)
+                && header.original_len > 0
+                && header.original_len <= PACKET_LIMIT
+                && self.is_near(header)
+                && self.is_possible(rest, self.record_len(header), behind)
+        })
+    }
+
+    /// True if what stands `skip` bytes on can be a record, or is the end of the stream.
+    fn is_possible(&self, bytes: &[u8], skip: usize, behind: Behind) -> bool {
+        let Some(rest) = bytes.get(skip..) else { return false };
+        match self.header(rest) {
+            Some(next) => next.kept <= PACKET_LIMIT && next.original_len <= PACKET_LIMIT && !next.is_blank(),
+            None => rest.is_empty() && behind == Behind::MayEnd,
+        }
+    }
+
+    fn is_near(&self, header: Header) -> bool {
+        match self.last_second {
+            Some(last) => i64::from(header.second).abs_diff(i64::from(last)) <= NEAR.unsigned_abs(),
+            None => header.second != 0,
+        }
+    }
+
+    fn header(&self, bytes: &[u8]) -> Option<Header> {
+        bytes.get(..self.header_len())?;
+        Some(Header {
+            second: self.order.u32(bytes, 0)?,
+            fraction: self.order.u32(bytes, 4)?,
+            kept: self.order.u32(bytes, 8)?,
+            original_len: self.order.u32(bytes, 12)?,
+        })
+    }
+}
+
+/// Whether the stream may end behind a record that was searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    MayEnd,
+    MustFollow,
+}
+
+impl Header {
+    #[inline]
+    fn of(frame: &LegacyPcapBlock<'_>) -> Header {
+        Header { second: frame.ts_sec, fraction: frame.ts_usec, kept: frame.caplen, original_len: frame.origlen }
+    }
+
+    /// True if all is zero, as in the tail of a file that was allocated and never written.
+    fn is_blank(&self) -> bool {
+        (self.second, self.fraction, self.kept, self.original_len) == (0, 0, 0, 0)
+    }
+}

@@ -1,0 +1,245 @@
+//! The bytes of a capture behind its compression, if it has any.
+//!
+//! Is given stored bytes and recognises gzip, zstd and lz4 by their first ones. Gives what is in them, up to a limit:
+//! a small file can unpack to any size.
+
+use std::error;
+use std::fmt;
+use std::io;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+use lz4_flex::frame::FrameDecoder as Lz4Decoder;
+use ruzstd::decoding::BlockDecodingStrategy;
+use ruzstd::decoding::FrameDecoder as ZstdDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
+use ruzstd::decoding::errors::ReadFrameHeaderError;
+
+use crate::capture::stored::Stored;
+
+/// Unpacked bytes from which on [`RATIO_LIMIT`] holds: below, a bomb does no harm.
+const RATIO_FROM: u64 = 256 << 20;
+
+/// Unpacked bytes for each stored one. SIP and RTP give 3 to 30; bombs give 1000 (gzip) to 30 000 (zstd).
+const RATIO_LIMIT: u64 = 250;
+
+/// Stored bytes that are read at a time.
+const PIECE: usize = 1 << 16;
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+    Lz4,
+}
+
+impl Packing {
+    /// What the first four bytes of a file tell.
+    pub(super) fn of(head: &[u8]) -> Packing {
+        match head {
+            [0x1f, 0x8b, ..] => Packing::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
+            [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Packing::Lz4,
+            // Skippable frames are common to zstd and lz4; a file that begins with one comes from zstd's tools.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
+            _ => Packing::Plain,
+        }
+    }
+
+    /// Its name; empty if it is none.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Packing::Plain => "",
+            Packing::Gzip => "gzip",
+            Packing::Zstd => "zstd",
+            Packing::Lz4 => "lz4",
+        }
+    }
+}
+
+/// Unpacking stopped after so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LimitReached(pub(super) u64);
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unpacking stopped after {} bytes", self.0)
+    }
+}
+
+impl error::Error for LimitReached {}
+
+/// A reader of what is in a file.
+pub(super) struct Unpacked {
+    packing: Packing,
+    stream: Stream,
+    bytes: u64,
+    limit: u64,
+}
+
+enum Stream {
+    Plain(Box<Stored>),
+    Gzip(Box<MultiGzDecoder<BufReader<Stored>>>),
+    Zstd(Box<Zstd>),
+    Lz4(Box<Lz4Decoder<BufReader<Stored>>>),
+}
+
+struct Zstd {
+    decoder: ZstdDecoder,
+    source: BufReader<Stored>,
+    frames: u64,
+}
+
+impl Unpacked {
+    /// Looks at the first bytes; `limit` bounds what compressed bytes may unpack to.
+    pub(super) fn new(mut stored: Stored, limit: u64) -> io::Result<Unpacked> {
+        let packing = Packing::of(stored.head(4)?);
+        let stream = match packing {
+            Packing::Plain => Stream::Plain(Box::new(stored)),
+            Packing::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, stored)))),
+            Packing::Zstd => Stream::Zstd(Box::new(Zstd {
+                decoder: ZstdDecoder::new(),
+                source: BufReader::with_capacity(PIECE, stored),
+                frames: 0,
+            })),
+            Packing::Lz4 => Stream::Lz4(Box::new(Lz4Decoder::new(BufReader::with_capacity(PIECE, stored)))),
+        };
+        Ok(Unpacked { packing, stream, bytes: 0, limit })
+    }
+
+    /// How it is compressed.
+    pub(super) fn packing(&self) -> Packing {
+        self.packing
+    }
+
+    /// The stored bytes beneath.
+    pub(super) fn stored(&self) -> &Stored {
+        match &self.stream {
+            Stream::Plain(stored) => stored,
+            Stream::Gzip(decoder) => decoder.get_ref().get_ref(),
+            Stream::Zstd(zstd) => zstd.source.get_ref(),
+            Stream::Lz4(decoder) => decoder.get_ref().get_ref(),
+        }
+    }
+
+    /// The stored bytes beneath. Reading them here ends the unpacking.
+    pub(super) fn stored_mut(&mut self) -> &mut Stored {
+        match &mut self.stream {
+            Stream::Plain(stored) => stored,
+            Stream::Gzip(decoder) => decoder.get_mut().get_mut(),
+            Stream::Zstd(zstd) => zstd.source.get_mut(),
+            Stream::Lz4(decoder) => decoder.get_mut().get_mut(),
+        }
+    }
+
+    fn check_limit(&self) -> io::Result<()> {
+        let stored = self.stored().bytes_read();
+        let too_dense = self.bytes > RATIO_FROM && self.bytes > stored.saturating_mul(RATIO_LIMIT);
+        if too_dense || self.bytes >= self.limit {
+            return Err(io::Error::other(LimitReached(self.bytes)));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Stream::Plain(stored) = &mut self.stream {
+            return stored.read(buffer);
+        }
+        self.check_limit()?;
+        let count = match &mut self.stream {
+            Stream::Plain(stored) => stored.read(buffer),
+            Stream::Gzip(decoder) => decoder.read(buffer),
+            Stream::Zstd(zstd) => zstd.read(buffer),
+            Stream::Lz4(decoder) => read_lz4(decoder, buffer),
+        };
+        let count = count.map_err(|error| self.say_what(error))?;
+        self.bytes = self.bytes.saturating_add(count as u64);
+        Ok(count)
+    }
+}
+
+impl Unpacked {
+    fn say_what(&self, error: io::Error) -> io::Error {
+        let name = self.packing.name();
+        match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            io::ErrorKind::UnexpectedEof => io::Error::other(format!("the {name} stream is cut short (truncated)")),
+            _ => io::Error::other(format!("the {name} stream is corrupt: {error}")),
+        }
+    }
+}
+
+/// Reads on over the end of a frame: concatenated frames are one stream.
+fn read_lz4(decoder: &mut Lz4Decoder<BufReader<Stored>>, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let count = decoder.read(buffer)?;
+        if count > 0 || decoder.get_mut().fill_buf()?.is_empty() {
+            return Ok(count);
+        }
+    }
+}
+
+impl Read for Zstd {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.decoder.can_collect() > 0 {
+                return self.decoder.read(buffer);
+            }
+            if !self.decoder.is_finished() {
+                self.decoder
+                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
+                    .map_err(zstd_error)?;
+                continue;
+            }
+            self.check_frame()?;
+            if self.source.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            self.start_frame()?;
+        }
+    }
+}
+
+impl Zstd {
+    fn start_frame(&mut self) -> io::Result<()> {
+        match self.decoder.reset(&mut self.source) {
+            Ok(()) => {
+                self.frames = self.frames.saturating_add(1);
+                Ok(())
+            }
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink()).map(|_| ())
+            }
+            Err(error) => Err(zstd_error(error)),
+        }
+    }
+
+    fn check_frame(&self) -> io::Result<()> {
+        match (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum()) {
+            (Some(said), Some(found)) if self.frames > 0 && said != found => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum is wrong"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// ruzstd hides the end of its input in errors of its own; an end is told apart from corruption all the same.
+fn zstd_error(error: FrameDecoderError) -> io::Error {
+    let mut cause: Option<&(dyn error::Error + 'static)> = Some(&error);
+    while let Some(step) = cause {
+        if let Some(io) = step.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::UnexpectedEof
+        {
+            return io::ErrorKind::UnexpectedEof.into();
+        }
+        cause = step.source();
+    }
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
