@@ -99,6 +99,12 @@ impl Catalogue {
         codes
     }
 
+    /// The entries that the catalogue lists, sorted by code: those of one class, or all.
+    pub fn entries(&self, class: Option<Class>) -> Vec<Entry> {
+        let wanted = self.codes().into_iter().filter(|code| class.is_none_or(|class| Class::of(*code) == class));
+        wanted.filter_map(|code| Some(self.listed(code)?.into_owned())).collect()
+    }
+
     /// The comparison of two codes, the lower one first whatever the order; `None` if one of them is no status code or
     /// both are the same.
     pub fn compare(&self, one: u16, other: u16) -> Option<Comparison> {
