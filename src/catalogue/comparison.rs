@@ -12,7 +12,7 @@ use super::compose;
 use super::entry::Entry;
 use super::language::{Phrase, Phrases};
 use super::page::{Block, Fact, Item, Page};
-use super::{slices, tables};
+use super::{is_built_in, slices, tables};
 
 /// What tells two status codes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Comparison {
     pub entries: [Entry; 2],
     /// One sentence.
     pub summary: String,
-    /// At least three real differences.
+    /// What differs: at least three points, unless a code is unknown or redefined by a user.
     pub differences: Vec<Difference>,
     /// Where each code belongs, in the order of `entries`.
     pub which_when: [String; 2],
@@ -41,6 +41,8 @@ pub struct Difference {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Point {
+    /// The decisive difference, in a few words.
+    Decisive,
     /// The question that the code answers.
     Asked,
     /// Who or what decides it.
@@ -65,6 +67,7 @@ impl Point {
     /// The words that lead the difference on a page.
     pub fn label(self) -> &'static str {
         match self {
+            Point::Decisive => "In short",
             Point::Asked => "The question",
             Point::Decided => "Who decides",
             Point::Sender => "Who sends it",
@@ -108,6 +111,7 @@ impl Comparison {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pair {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the slices know it; tests compare the two"))]
     pub codes: [u16; 2],
     pub summary: String,
     pub asked: Option<String>,
@@ -132,7 +136,7 @@ impl Pair {
             Point::Scope => self.scope.as_ref(),
             Point::Action => self.action.as_ref(),
             Point::Capture => self.capture.as_ref(),
-            Point::Standing | Point::Defined => None,
+            Point::Decisive | Point::Standing | Point::Defined => None,
         }
     }
 
@@ -151,6 +155,9 @@ struct PairFile {
 /// What tells `lower` and `higher` apart.
 pub(super) fn compare(lower: &Entry, higher: &Entry) -> Comparison {
     let composed = compose::compose(lower, higher);
+    if !is_built_in(lower) || !is_built_in(higher) {
+        return composed;
+    }
     let Some(pair) = by_hand(lower.code, higher.code) else {
         return composed;
     };
@@ -159,7 +166,8 @@ pub(super) fn compare(lower: &Entry, higher: &Entry) -> Comparison {
         .into_iter()
         .filter_map(|point| match pair.point(point) {
             Some(says) => Some(Difference { point, says: says.clone() }),
-            None if pair.is_whole() => None,
+            // The summary has said it already.
+            None if point == Point::Decisive || pair.is_whole() => None,
             None => of_point(point),
         })
         .collect();
@@ -172,7 +180,8 @@ pub(super) fn compare(lower: &Entry, higher: &Entry) -> Comparison {
 }
 
 /// The order of the points on a page.
-pub(super) const ORDER: [Point; 9] = [
+pub(super) const ORDER: [Point; 10] = [
+    Point::Decisive,
     Point::Asked,
     Point::Decided,
     Point::Sender,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::comparison::{Comparison, Difference, Point};
 use super::entry::{Class, ConfusedWith, Entry, Kind, Registered, Retry};
-use super::{slices, tables};
+use super::{is_built_in, lower_first, slices, tables};
 
 /// A few words for each place in a sentence; `data/gists.toml` says which.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,13 +29,22 @@ pub(super) struct Gist {
 /// The fewest differences that a page has.
 const FEWEST: usize = 3;
 
+/// The fewest characters of a text that is a sentence and not a note.
+const SHORTEST_SENTENCE: usize = 40;
+
 /// What tells `a` and `b` apart, `a` having the lower code.
 pub(super) fn compose(a: &Entry, b: &Entry) -> Comparison {
-    let (of_a, of_b) = (gist(a.code), gist(b.code));
-    let gists = of_a.as_ref().zip(of_b.as_ref());
+    let (of_a, of_b) = (gist_of(a), gist_of(b));
+    if let (Some(meaning), Some(same)) = (of_a, of_b)
+        && meaning.code == same.code
+    {
+        return alike(a, b, meaning);
+    }
+    let gists = of_a.zip(of_b);
     let confusion = confusion(a, b);
     let mut differences: Vec<Difference> = [
-        (Point::Asked, asked(a, b, gists, confusion)),
+        (Point::Decisive, confusion.map(|confusion| sentence(&confusion.difference))),
+        (Point::Asked, asked(a, b, gists)),
         (Point::Decided, gists.and_then(|(a, b)| decided(a, b))),
         (Point::Sender, sender(a, b)),
         (Point::Fault, fault(a, b)),
@@ -54,28 +63,73 @@ pub(super) fn compose(a: &Entry, b: &Entry) -> Comparison {
     Comparison {
         summary: summary(a, b, gists),
         differences,
-        which_when: [which_when(a, of_a.as_ref()), which_when(b, of_b.as_ref())],
+        which_when: [which_when(a, of_a), which_when(b, of_b)],
         entries: [a.clone(), b.clone()],
     }
 }
 
+/// Two codes of which at least one is unknown and has the meaning of the other, or of the same third one.
+fn alike(a: &Entry, b: &Entry, meaning: &Gist) -> Comparison {
+    let same = meaning.code;
+    let unknown: Vec<String> =
+        [a, b].iter().filter(|entry| entry.treated_as.is_some()).map(|entry| entry.code.to_string()).collect();
+    let summary = match unknown.as_slice() {
+        [only] => format!("{only} is not registered, and a client treats it as {same} (RFC 3261 §8.1.3.2)."),
+        _ => format!(
+            "Neither {} nor {} is registered, and a client treats both as {same} (RFC 3261 §8.1.3.2).",
+            a.code, b.code
+        ),
+    };
+    let capture = format!(
+        "Only the software that sends {} knows what it means by it: the Server or User-Agent header names that software, and the reason phrase gives its words.",
+        list(&unknown, "or")
+    );
+    let which_when = [a, b].map(|entry| match entry.treated_as {
+        Some(_) => format!(
+            "{} belongs nowhere: software that makes up a code should use {same} with a phrase of its own.",
+            titled(entry)
+        ),
+        None => which_when(entry, Some(meaning)),
+    });
+    let mut differences = vec![Difference { point: Point::Capture, says: capture }];
+    differences.extend(standing(a, b).map(|says| Difference { point: Point::Standing, says }));
+    Comparison { entries: [a.clone(), b.clone()], summary, differences, which_when }
+}
+
+/// The words for an entry: those of the code as which it is treated, and none for one that a user has redefined.
+fn gist_of(entry: &Entry) -> Option<&'static Gist> {
+    let code = entry.treated_as.unwrap_or(entry.code);
+    let ours = entry.treated_as.is_some() || is_built_in(entry);
+    gist(code).filter(|_| ours)
+}
+
 /// The words of a code that `data/gists.toml` has.
-pub(super) fn gist(code: u16) -> Option<Gist> {
+pub(super) fn gist(code: u16) -> Option<&'static Gist> {
     #[derive(Deserialize)]
     struct File {
         code: Vec<Gist>,
     }
-    let slice = gist_slices().iter().find(|(known, _)| *known == code)?;
-    Some(tables::read::<File>(slice.1).code.swap_remove(0))
+    let slot = gist_slots().iter().find(|slot| slot.code == code)?;
+    Some(slot.gist.get_or_init(|| tables::read::<File>(slot.text).code.swap_remove(0)))
 }
 
-/// The codes that have words, each with its text.
-pub(super) fn gist_slices() -> &'static [(u16, &'static str)] {
-    static GISTS: OnceLock<Vec<(u16, &'static str)>> = OnceLock::new();
+/// The place of a code's words in their file, and the words once they have been asked for.
+pub(super) struct GistSlot {
+    pub code: u16,
+    text: &'static str,
+    gist: OnceLock<Gist>,
+}
+
+/// The codes that have words, in the order of the file.
+pub(super) fn gist_slots() -> &'static [GistSlot] {
+    static GISTS: OnceLock<Vec<GistSlot>> = OnceLock::new();
     GISTS.get_or_init(|| {
         slices::cut(include_str!("../../data/gists.toml"), "code")
             .into_iter()
-            .filter_map(|slice| Some((slices::number(slice.text, "code")?, slice.text)))
+            .filter_map(|slice| {
+                let code = slices::number(slice.text, "code")?;
+                Some(GistSlot { code, text: slice.text, gist: OnceLock::new() })
+            })
             .collect()
     })
 }
@@ -95,10 +149,7 @@ fn summary(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> String {
     }
 }
 
-fn asked(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>, confusion: Option<&ConfusedWith>) -> Option<String> {
-    if let Some(confusion) = confusion {
-        return Some(sentence(&confusion.difference));
-    }
+fn asked(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> Option<String> {
     let (of_a, of_b) = gists?;
     Some(format!("{} answers the question \"{}\", {} the question \"{}\".", a.code, of_a.asks, b.code, of_b.asks))
 }
@@ -209,7 +260,23 @@ fn action(a: &Entry, b: &Entry) -> Option<String> {
     if a.retry == b.retry && (a.retry_note == b.retry_note || a.retry_note.is_empty() || b.retry_note.is_empty()) {
         return None;
     }
+    if a.retry == b.retry {
+        let either = match a.retry {
+            Retry::Yes => "the same request may be sent again",
+            Retry::Change => "the request has to be changed before it is sent again",
+            Retry::Elsewhere => "the request belongs to another server",
+            Retry::Follow => "the caller goes on at an address of the response",
+            Retry::No => "it is no use to send the request again",
+            Retry::NotApplicable => "there is nothing to send again",
+        };
+        return Some(format!("Either way {either}. After {}: {}. After {}: {}.", a.code, note(a), b.code, note(b)));
+    }
     Some(format!("{} {}", retry(a), retry(b)))
+}
+
+/// The note on sending again, for the middle of a sentence.
+fn note(entry: &Entry) -> String {
+    lower_first(entry.retry_note.trim().trim_end_matches('.'))
 }
 
 fn retry(entry: &Entry) -> String {
@@ -222,32 +289,32 @@ fn retry(entry: &Entry) -> String {
         Retry::No => format!("After {code} it is no use to send the request again"),
         Retry::NotApplicable => format!("{code} leaves nothing to send again"),
     };
-    match entry.retry_note.trim().trim_end_matches('.') {
+    match note(entry).as_str() {
         "" => format!("{advice}."),
         note => format!("{advice}: {note}."),
     }
 }
 
 fn capture(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>, confusion: Option<&ConfusedWith>) -> Option<String> {
-    let mut says = match (confusion, gists) {
-        (Some(confusion), _) => sentence(&confusion.capture),
-        (None, Some((of_a, of_b))) => {
-            format!("{} shows itself by {}; {} by {}.", of_a.code, of_a.shown_by, of_b.code, of_b.shown_by)
-        }
-        (None, None) => {
-            let (of_a, of_b) = (a.look_at.first()?, b.look_at.first()?);
-            if of_a.header == of_b.header {
-                return None;
-            }
-            format!("For {} look at {}; for {} at {}.", a.code, of_a.header, b.code, of_b.header)
-        }
-    };
+    let mut says: Vec<String> = Vec::new();
+    if let Some((of_a, of_b)) = gists {
+        says.push(format!("{} shows itself by {}; {} by {}.", a.code, of_a.shown_by, b.code, of_b.shown_by));
+    }
+    // On the page of a code a few words suffice beneath the code they belong to; here they would be a cut sentence.
+    let whole = |confusion: &&ConfusedWith| confusion.capture.chars().count() >= SHORTEST_SENTENCE;
+    says.extend(confusion.filter(whole).map(|confusion| sentence(&confusion.capture)));
+    if says.is_empty()
+        && let (Some(of_a), Some(of_b)) = (a.look_at.first(), b.look_at.first())
+        && of_a.header != of_b.header
+    {
+        says.push(format!("For {} look at {}; for {} at {}.", a.code, of_a.header, b.code, of_b.header));
+    }
     let disjoint = !a.q850.iter().any(|cause| b.q850.contains(cause));
     if confusion.is_none() && disjoint && !a.q850.is_empty() && !b.q850.is_empty() {
         let of = |entry: &Entry| list(&entry.q850.iter().map(u8::to_string).collect::<Vec<_>>(), "or");
-        says += &format!(" A Q.850 cause beside {} is mostly {}, beside {} {}.", a.code, of(a), b.code, of(b));
+        says.push(format!("A Q.850 cause beside {} is mostly {}, beside {} {}.", a.code, of(a), b.code, of(b)));
     }
-    Some(says)
+    (!says.is_empty()).then(|| says.join(" "))
 }
 
 fn standing(a: &Entry, b: &Entry) -> Option<String> {
@@ -267,6 +334,9 @@ fn standing(a: &Entry, b: &Entry) -> Option<String> {
 
 fn which_when(entry: &Entry, gist: Option<&Gist>) -> String {
     match gist {
+        _ if entry.treated_as.is_some() => {
+            format!("{} belongs nowhere: a registered code with a phrase of its own says more.", titled(entry))
+        }
         Some(gist) if gist.used_where.is_empty() => format!("{} is never chosen: {}.", titled(entry), gist.never),
         Some(gist) => format!("{} belongs where {}.", titled(entry), gist.used_where),
         None => format!("For {} see {}.", titled(entry), entry.reference),
@@ -316,15 +386,16 @@ mod tests {
 
     #[test]
     fn every_gist_completes_its_sentences() {
-        for (code, _) in gist_slices() {
-            let gist = gist(*code).expect("a slice with a code");
+        for slot in gist_slots() {
+            let code = slot.code;
+            let gist = gist(code).expect("a slot with a code");
             assert!(gist.asks.ends_with('?') && gist.asks.starts_with(char::is_uppercase), "{code}: {}", gist.asks);
             assert_ne!(gist.used_where.is_empty(), gist.never.is_empty(), "{code}: one of used_where and never");
             for text in [&gist.says, &gist.decided_by, &gist.shown_by, &gist.used_where, &gist.never] {
                 assert!(!text.ends_with('.') && !text.contains("  "), "{code}: {text}");
             }
         }
-        let codes: Vec<u16> = gist_slices().iter().map(|(code, _)| *code).collect();
+        let codes: Vec<u16> = gist_slots().iter().map(|slot| slot.code).collect();
         assert!(codes.is_sorted() && codes.len() == 94, "{}", codes.len());
     }
 }

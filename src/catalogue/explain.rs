@@ -98,7 +98,7 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
     }
     if let Some(retry) = phrases.retry(entry.retry) {
         let note = entry.retry_note.as_str();
-        let text = if note.is_empty() { retry.to_owned() } else { format!("{retry}: {note}") };
+        let text = if note.is_empty() { retry.to_owned() } else { format!("{retry} {note}") };
         facts.push(Fact::new(phrases.say(Phrase::Retry), text));
     }
     facts.push(Fact::new(phrases.say(Phrase::SentBy), entry.sent_by.join(", ")));
@@ -119,14 +119,15 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
 
 fn causes(entry: &Entry, phrases: &Phrases) -> Vec<Item> {
     let item = |cause: &super::Cause| {
-        let places = cause.places.iter().map(|place| place_name(place)).collect::<Vec<_>>().join(", ");
+        let places: Vec<&str> =
+            cause.places.iter().map(|place| place_name(place)).filter(|place| !place.is_empty()).collect();
         let mut facts = vec![
             Fact::new(phrases.say(Phrase::Shown), &cause.evidence),
             Fact::new(phrases.say(Phrase::Check), &cause.check),
         ];
         facts.extend(platforms(&cause.platform));
         facts.push(Fact::new(phrases.say(Phrase::Rule), &cause.rule));
-        Item::new(places, &cause.cause).with(facts)
+        Item::new(places.join(", "), &cause.cause).with(facts)
     };
     entry.causes.iter().map(item).collect()
 }
@@ -143,47 +144,23 @@ fn place_name(place: &str) -> &str {
     }
 }
 
-/// Cuts `Asterisk: … Kamailio/OpenSIPS: …` into one fact for each platform.
+/// The most letters in the name of a platform; a colon further on belongs to the sentence.
+const LONGEST_NAME: usize = 40;
+
+/// Cuts `Asterisk: …; Kamailio and OpenSIPS: …` into one fact for each platform.
 fn platforms(text: &str) -> Vec<Fact> {
-    const NAMES: [&str; 16] = [
-        "Asterisk",
-        "FreeSWITCH",
-        "Kamailio/OpenSIPS",
-        "Kamailio and OpenSIPS",
-        "Kamailio",
-        "OpenSIPS",
-        "FreePBX",
-        "SBC",
-        "Oracle SBC",
-        "AudioCodes",
-        "Ribbon",
-        "Cisco",
-        "3CX",
-        "Microsoft Teams",
-        "Teams",
-        "Twilio",
-    ];
-    let begins = |offset: usize| {
-        let rest = &text[offset..];
-        let at_word = offset == 0 || text[..offset].ends_with([' ', ';', '\n']);
-        NAMES.iter().find(|name| at_word && rest.starts_with(**name) && rest[name.len()..].starts_with(": "))
-    };
-    let mut starts: Vec<(usize, &str)> = Vec::new();
-    for (offset, _) in text.char_indices() {
-        let inside = starts.last().is_some_and(|(start, name)| offset < start + name.len());
-        if let Some(name) = begins(offset).filter(|_| !inside) {
-            starts.push((offset, name));
+    let mut facts: Vec<Fact> = Vec::new();
+    for piece in text.trim_end_matches('.').split("; ").filter(|piece| !piece.is_empty()) {
+        let named = piece
+            .split_once(": ")
+            .filter(|(name, _)| name.chars().count() <= LONGEST_NAME && !name.contains([',', '"', '(']));
+        match (named, facts.last_mut()) {
+            (Some((name, text)), _) => facts.push(Fact::new(name, text)),
+            (None, Some(last)) => last.text.extend(["; ", piece]),
+            (None, None) => facts.push(Fact::new("Platforms", piece)),
         }
     }
-    if starts.first().is_none_or(|(offset, _)| *offset > 0) {
-        return if text.is_empty() { Vec::new() } else { vec![Fact::new("Platforms", text)] };
-    }
-    let ends = starts.iter().skip(1).map(|(offset, _)| *offset).chain([text.len()]);
-    let piece = |((start, name), end): (&(usize, &str), usize)| {
-        let text = text[start + name.len() + 2..end].trim().trim_end_matches([';', '.']);
-        Fact::new(*name, text)
-    };
-    starts.iter().zip(ends).map(piece).collect()
+    facts
 }
 
 fn look_at(entry: &Entry) -> Vec<Item> {
@@ -200,7 +177,7 @@ fn confused_with(entry: &Entry, catalogue: &Catalogue) -> Vec<Item> {
 }
 
 fn rules(entry: &Entry) -> Vec<Item> {
-    entry.rules().into_iter().map(|rule| Item::new(rule, format!("sipwhy explain {rule}"))).collect()
+    entry.rules().into_iter().map(|rule| Item::new(rule, "")).collect()
 }
 
 fn references(entry: &Entry) -> Vec<Item> {
@@ -269,11 +246,11 @@ fn warning_page(warning: &WarningCode, phrases: &Phrases) -> Page {
 
 fn reason_page(protocol: &ReasonProtocol, phrases: &Phrases) -> Page {
     let standing = match protocol.registered.as_str() {
-        "yes" => "registered with IANA",
+        "yes" => "Registered with IANA.",
         _ => phrases.say(Phrase::StandingVendor),
     };
     let facts = vec![Fact::new("cause=", &protocol.causes), Fact::new(phrases.say(Phrase::Standing), standing)];
-    let location = |row: &ReasonLocation| Item::new(&row.location, format!("{}: {}", row.name, row.meaning));
+    let location = |row: &ReasonLocation| Item::new(&row.location, format!("{}. {}", row.name, row.meaning));
     let locations = match protocol.protocol.as_str() {
         "Q.850" => tables::reason_locations().iter().map(location).collect(),
         _ => Vec::new(),
@@ -309,14 +286,22 @@ mod tests {
 
     #[test]
     fn platform_words_are_cut_at_their_names() {
-        let facts = platforms("Asterisk: max_contacts=1; qualify. Kamailio/OpenSIPS: t_check. FreeSWITCH: x");
-        let pairs: Vec<(&str, &str)> = facts.iter().map(|fact| (fact.label.as_str(), fact.text.as_str())).collect();
+        let pairs = |text: &str| -> Vec<(String, String)> {
+            platforms(text).into_iter().map(|fact| (fact.label, fact.text)).collect()
+        };
+        let expected = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
         assert_eq!(
-            pairs,
-            [("Asterisk", "max_contacts=1; qualify"), ("Kamailio/OpenSIPS", "t_check"), ("FreeSWITCH", "x")]
+            pairs("Asterisk: max_contacts=1; qualify; Kamailio and OpenSIPS: t_check. x; FreeSWITCH: \"a: b\"."),
+            expected(&[
+                ("Asterisk", "max_contacts=1; qualify"),
+                ("Kamailio and OpenSIPS", "t_check. x"),
+                ("FreeSWITCH", "\"a: b\"")
+            ])
         );
-        assert_eq!(platforms("set x in Asterisk"), [Fact::new("Platforms", "set x in Asterisk")]);
-        assert!(platforms("").is_empty());
+        assert_eq!(pairs("set x in Asterisk"), expected(&[("Platforms", "set x in Asterisk")]));
+        assert_eq!(pairs(""), expected(&[]));
     }
 
     #[test]

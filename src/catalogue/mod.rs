@@ -99,6 +99,12 @@ impl Catalogue {
         codes
     }
 
+    /// The entries that the catalogue lists, sorted by code: those of one class, or all.
+    pub fn entries(&self, class: Option<Class>) -> Vec<Entry> {
+        let wanted = self.codes().into_iter().filter(|code| class.is_none_or(|class| Class::of(*code) == class));
+        wanted.filter_map(|code| Some(self.listed(code)?.into_owned())).collect()
+    }
+
     /// The comparison of two codes, the lower one first whatever the order; `None` if one of them is no status code or
     /// both are the same.
     pub fn compare(&self, one: u16, other: u16) -> Option<Comparison> {
@@ -117,13 +123,14 @@ impl Catalogue {
 }
 
 /// The files of the status codes, in order.
-const STATUS_CODES: [&str; 6] = [
+const STATUS_CODES: [&str; 7] = [
     include_str!("../../data/status-codes/1xx.toml"),
     include_str!("../../data/status-codes/2xx.toml"),
     include_str!("../../data/status-codes/3xx.toml"),
     include_str!("../../data/status-codes/4xx.toml"),
     include_str!("../../data/status-codes/5xx.toml"),
     include_str!("../../data/status-codes/6xx.toml"),
+    include_str!("../../data/status-codes/local.toml"),
 ];
 
 /// The place of an entry in its file, and the entry once it has been asked for.
@@ -160,6 +167,11 @@ fn built_in(code: u16) -> Option<&'static Entry> {
     let slot = &index[index.binary_search_by_key(&code, |slot| slot.code).ok()?];
     let read = || tables::read::<StatusFile>(slot.text).status.swap_remove(0);
     Some(slot.entry.get_or_init(read))
+}
+
+/// True unless a user's overlay file has given the code another meaning. A translated entry keeps its name.
+fn is_built_in(entry: &Entry) -> bool {
+    built_in(entry.code).is_some_and(|own| own.name == entry.name && own.reference == entry.reference)
 }
 
 /// The entry of a code that nobody registered, made from that of the code as which it is treated.
@@ -201,13 +213,16 @@ fn unknown(code: u16) -> Option<Entry> {
     })
 }
 
-/// The sentence for the middle of another: a capital that does not belong to a name or an acronym becomes small.
+/// The sentence for the middle of another: its first letter becomes small, unless the first word is a name or an
+/// acronym.
 fn lower_first(sentence: &str) -> String {
+    const NAMES: [&str; 6] = ["Asterisk", "Kamailio", "Twilio", "Microsoft", "Ribbon", "Teams"];
+    let first_word = sentence.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+    let capitals = first_word.chars().filter(|letter| letter.is_uppercase()).count();
     let mut characters = sentence.chars();
-    let (first, second) = (characters.next(), characters.next());
-    match (first, second) {
-        (Some(first), Some(second)) if first.is_uppercase() && (second.is_lowercase() || second == ' ') => {
-            first.to_lowercase().chain([second]).chain(characters).collect()
+    match characters.next() {
+        Some(first) if capitals == 1 && first.is_uppercase() && !NAMES.contains(&first_word) => {
+            first.to_lowercase().chain(characters).collect()
         }
         _ => sentence.to_owned(),
     }
