@@ -79,10 +79,10 @@ impl Scene {
             value: shortened(&secrets.hide(claim.value.raw())),
             says: secrets.hide_in(&claim.says),
         });
-        let refuted = finding.refuted.iter().map(|refuted| RefutedRecord {
-            rule: refuted.rule.clone(),
-            why: secrets.hide_in(&refuted.why),
-        });
+        let refuted = finding
+            .refuted
+            .iter()
+            .map(|refuted| RefutedRecord { rule: refuted.rule.clone(), why: secrets.hide_in(&refuted.why) });
         FindingRecord {
             rule: finding.rule.clone(),
             id: finding.id.clone(),
@@ -185,8 +185,6 @@ fn telling_headers(response: &Heard, secrets: &Secrets) -> Vec<HeaderRecord> {
 fn shortened(value: &str) -> Untrusted {
     match value.char_indices().nth(LONGEST_VALUE) {
         None => value.into(),
-        Some((end, _)) => {
-            format!("{}… ({} bytes)", value.get(..end).unwrap_or_default(), value.len()).into()
-        }
+        Some((end, _)) => format!("{}… ({} bytes)", value.get(..end).unwrap_or_default(), value.len()).into(),
     }
 }

@@ -63,11 +63,23 @@ impl<W: Write> Events<W> {
     /// # Errors
     /// What the writer says.
     pub fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
-        let record: CallRecord = scene.record(call, diagnosis);
+        self.record(&scene.record(call, diagnosis))
+    }
+
+    fn record(&mut self, record: &CallRecord) -> io::Result<()> {
         for failure in record.failures.iter().filter(|failure| !failure.normal) {
             self.line("failure", Failure { call: record.id, failure })?;
         }
-        self.line("call", &record)
+        self.line("call", record)
+    }
+
+    /// Every event of a run that is over, from the records that were kept.
+    ///
+    /// # Errors
+    /// What the writer says, or the temporary file of the records.
+    pub fn all(&mut self, gathered: &mut Gathered) -> io::Result<()> {
+        gathered.spool.each_record(|_| true, |record| self.record(&record))?;
+        self.end(gathered)
     }
 
     /// The input has ended: incidents, notes, oddities and the numbers.

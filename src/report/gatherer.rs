@@ -115,8 +115,7 @@ impl Gatherer {
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
         let groups = self.groups.finish();
-        let incidents =
-            groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
+        let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
         Gathered {
             inputs: inputs.iter().zip(&seen).map(|(facts, seen)| input_record(scene, facts, seen)).collect(),
             summary: self.summary,

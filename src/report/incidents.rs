@@ -145,8 +145,9 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
     let finding = telling_finding(diagnosis);
     let record = finding.map(|finding| scene.note(finding));
     let started = scene.moment_in(source, call.started());
-    let mut frames: Vec<Frame> =
-        finding.map(|finding| finding.claims.iter().map(|claim| scene.frame(claim.place)).collect()).unwrap_or_default();
+    let mut frames: Vec<Frame> = finding
+        .map(|finding| finding.claims.iter().map(|claim| scene.frame(claim.place)).collect())
+        .unwrap_or_default();
     frames.dedup();
     frames.truncate(MOST_FRAMES);
     let peer = peer(call, finding);

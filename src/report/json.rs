@@ -72,10 +72,11 @@ impl Gathered {
     /// The temporary file of the records cannot be read.
     pub fn report(&mut self) -> io::Result<Report> {
         let mut calls = Vec::with_capacity(self.spool.len());
-        self.spool.each_record(|record| {
+        let push = |record| {
             calls.push(record);
             Ok(())
-        })?;
+        };
+        self.spool.each_record(|_| true, push)?;
         Ok(Report {
             schema: SCHEMA.into(),
             tool: Tool::this(),

@@ -51,10 +51,9 @@ mod tests {
 
     #[test]
     fn a_moment_survives_the_round_trip_with_its_digits() {
-        for (digits, text) in [
-            (Digits::Micro, "\"2026-11-20T08:14:02.118000Z\""),
-            (Digits::Nano, "\"2026-11-20T08:14:02.118000001Z\""),
-        ] {
+        for (digits, text) in
+            [(Digits::Micro, "\"2026-11-20T08:14:02.118000Z\""), (Digits::Nano, "\"2026-11-20T08:14:02.118000001Z\"")]
+        {
             let moment: Moment = serde_json::from_str(text).unwrap();
             assert_eq!(moment.digits, digits);
             assert_eq!(serde_json::to_string(&moment).unwrap(), text);

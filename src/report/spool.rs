@@ -56,10 +56,19 @@ impl Spool {
     ///
     /// # Errors
     /// The temporary file cannot be read, or what `each` says.
-    pub fn each(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub fn each(&mut self, each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.each_where(|_| true, each)
+    }
+
+    fn each_where(
+        &mut self,
+        wanted: impl Fn(u32) -> bool,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.index.sort_unstable();
+        let slots = self.index.iter().filter(|slot| wanted(slot.number));
         let Some(file) = &mut self.file else {
-            for slot in &self.index {
+            for slot in slots {
                 let start = slot.offset as usize;
                 each(&self.memory[start..start + slot.length as usize])?;
             }
@@ -72,18 +81,22 @@ impl Spool {
             self.memory.clear();
         }
         let mut window = Window::default();
-        for slot in &self.index {
+        for slot in slots {
             each(window.read(file, slot)?)?;
         }
         Ok(())
     }
 
-    /// Hands on each record in order of its number, read back.
+    /// Hands on each record that is wanted by its number, read back, in order of numbers.
     ///
     /// # Errors
     /// As [`Spool::each`].
-    pub fn each_record(&mut self, mut each: impl FnMut(CallRecord) -> io::Result<()>) -> io::Result<()> {
-        self.each(|bytes| each(serde_json::from_slice(bytes)?))
+    pub fn each_record(
+        &mut self,
+        wanted: impl Fn(u32) -> bool,
+        mut each: impl FnMut(CallRecord) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.each_where(wanted, |bytes| each(serde_json::from_slice(bytes)?))
     }
 
     fn spill(&mut self) -> io::Result<()> {

@@ -30,7 +30,8 @@ const MOST_LEGS: usize = 6;
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope) -> io::Result<()> {
     let Gathered { spool, groups, .. } = gathered;
     let by_kept: BTreeMap<u32, &Group> = groups.iter().map(|group| (group.kept, group)).collect();
-    spool.each_record(|record| {
+    let wanted = |number: u32| scope == Scope::Everything || by_kept.contains_key(&number);
+    spool.each_record(wanted, |record| {
         lines.empty()?;
         match is_worth_a_ladder(&record) || scope == Scope::Everything {
             true => whole(lines, &record, scope)?,
@@ -162,9 +163,9 @@ fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
 /// step; none if the call did not fail by a response.
 fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     let judged = || record.failures.iter().filter(|failure| !failure.normal || record.outcome == Outcome::Cancelled);
-    let cited = record.cause_finding().and_then(|finding| {
-        judged().find(|failure| finding.claims.iter().any(|claim| claim.frame == failure.frame))
-    });
+    let cited = record
+        .cause_finding()
+        .and_then(|finding| judged().find(|failure| finding.claims.iter().any(|claim| claim.frame == failure.frame)));
     if record.outcome == Outcome::Answered {
         return cited.map(|failure| failure.frame);
     }
@@ -231,8 +232,15 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord) -> io::Result<()> {
     beside(lines, "here", ink, &text)?;
     for claim in finding.claims.iter().take(MOST_CLAIMS) {
         let shown = match claim.field.as_str() {
-            "absent" => format!("frame {}: after it, no {}: {}", frame(claim.frame), value(&claim.value), claim.says.for_terminal()),
-            field => format!("frame {} {field} = {}: {}", frame(claim.frame), value(&claim.value), claim.says.for_terminal()),
+            "absent" => format!(
+                "frame {}: after it, no {}: {}",
+                frame(claim.frame),
+                value(&claim.value),
+                claim.says.for_terminal()
+            ),
+            field => {
+                format!("frame {} {field} = {}: {}", frame(claim.frame), value(&claim.value), claim.says.for_terminal())
+            }
         };
         beside(lines, "", Ink::Plain, &format!("· {shown}"))?;
     }
@@ -317,7 +325,10 @@ fn findings(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         }
     }
     if record.messages_not_kept > 0 {
-        let text = format!("{} of this call were counted and not kept", counted(u64::from(record.messages_not_kept), "message"));
+        let text = format!(
+            "{} of this call were counted and not kept",
+            counted(u64::from(record.messages_not_kept), "message")
+        );
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &text)?;
     }
     Ok(())

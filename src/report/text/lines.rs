@@ -232,7 +232,7 @@ mod tests {
     use crate::report::text::style::Zone;
 
     fn printed(glyphs: Glyphs, text: &str) -> String {
-        let style = Style::new(40, glyphs, Zone::default(), String::new());
+        let style = Style::new(40, glyphs, Zone::default());
         let mut out = Vec::new();
         let mut lines = Lines::new(&mut out, &style);
         lines.wrapped(Line::new().plain("  a  "), &Line::new().plain("     "), text).unwrap();

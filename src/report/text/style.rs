@@ -18,8 +18,6 @@ pub struct Style {
     pub glyphs: Glyphs,
     /// In which zone times are told.
     pub zone: Zone,
-    /// How the program was called, for the commands that the report proposes.
-    pub command: String,
 }
 
 /// With which characters lines are drawn.
@@ -91,8 +89,8 @@ impl Zone {
 
 impl Style {
     /// A style of this width, as far as a report can have it.
-    pub fn new(width: usize, glyphs: Glyphs, zone: Zone, command: String) -> Style {
-        Style { width: width.clamp(NARROWEST, WIDEST), glyphs, zone, command }
+    pub fn new(width: usize, glyphs: Glyphs, zone: Zone) -> Style {
+        Style { width: width.clamp(NARROWEST, WIDEST), glyphs, zone }
     }
 
     /// Columns.
