@@ -12,7 +12,7 @@ use crate::call::ended::Phase;
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::model::{Arrival, Call, Heard, IcmpSeen, Kind, MessageId, TransactionId};
-use crate::call::surroundings::{BackOff, Surroundings};
+use crate::call::surroundings::{BackOff, HopId, Surroundings};
 use crate::call::transaction::{Keys, Told};
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
@@ -42,7 +42,8 @@ pub struct Tracker {
     limits: Limits,
     open: Vec<Option<Open>>,
     free: Vec<u32>,
-    by_call_id: HashMap<Box<[u8]>, u32>,
+    /// The open call of a Call-ID, by a hash that nobody outside can foresee.
+    by_call_id: HashMap<u64, u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
     links: HashMap<u64, Link>,
     hasher: RandomState,
@@ -138,6 +139,7 @@ impl Tracker {
         }
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let told = open.call.hear(message, &keys, arrival, self.limits.messages);
+        note_hop(&mut open.call, told, arrival, &mut self.surroundings);
         match told {
             Told::New(id) => {
                 let footprint = message.footprint() + size_of::<Heard>();
@@ -163,7 +165,7 @@ impl Tracker {
         self.advance(error.place.time);
         let Some(quoted) = error.quoted else { return };
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
-            .and_then(|message| self.by_call_id.get(message.call_id()).copied());
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
         let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) else {
             return;
@@ -225,7 +227,8 @@ impl Tracker {
 
     /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
     pub fn holds(&self, bytes: &[u8]) -> bool {
-        let known = Message::read(bytes, Cut::Whole).and_then(|message| self.by_call_id.get(message.call_id()));
+        let known = Message::read(bytes, Cut::Whole)
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
         let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
         open.is_some_and(|open| open.call.messages.iter().any(|heard| heard.message.bytes() == bytes))
     }
@@ -248,7 +251,7 @@ impl Tracker {
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
     /// nothing in it is open, so that it does not grow for ever.
     fn known_call(&mut self, message: &Message<'_>) -> Option<u32> {
-        let index = *self.by_call_id.get(message.call_id())?;
+        let index = *self.by_call_id.get(&self.hasher.hash_one(message.call_id()))?;
         let open = self.open.get(index as usize)?.as_ref()?;
         if open.call.kind != Kind::Call && open.call.messages.len() >= LONG_RECORD && open.phase == Phase::Settled {
             self.close(index);
@@ -266,7 +269,6 @@ impl Tracker {
 
     fn note_surroundings(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
-        self.surroundings.note_message(from, to, arrival.place.time);
         if message.status().is_some_and(|status| status.get() == 503)
             && let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0)
         {
@@ -310,7 +312,7 @@ impl Tracker {
             }
             None => self.new_call(keys),
         };
-        self.by_call_id.insert(message.call_id().into(), index);
+        self.by_call_id.insert(self.hasher.hash_one(message.call_id()), index);
         index
     }
 
@@ -469,8 +471,9 @@ impl Tracker {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.free.push(index);
         for call_id in call.call_ids() {
-            if self.by_call_id.get(call_id) == Some(&index) {
-                self.by_call_id.remove(call_id);
+            let key = self.hasher.hash_one(call_id);
+            if self.by_call_id.get(&key) == Some(&index) {
+                self.by_call_id.remove(&key);
             }
         }
         for key in keys {
@@ -480,6 +483,24 @@ impl Tracker {
         call.judge();
         self.closed.push_back(call);
     }
+}
+
+/// Counts the message on its hop, which its leg knows after the first time.
+fn note_hop(call: &mut Call, told: Told, arrival: &Arrival, surroundings: &mut Surroundings) {
+    let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
+    let leg = match told {
+        Told::New(id) | Told::Again(id) | Told::Duplicate(id) => call.message(id).leg,
+        Told::NotKept => return surroundings.note_message(from, to, arrival.place.time),
+    };
+    let Some(leg) = call.legs.get_mut(leg.0 as usize) else { return };
+    let ways = [(leg.path.source.ip(), leg.path.destination.ip()), (leg.path.destination.ip(), leg.path.source.ip())];
+    let Some((way, hop)) = ways.iter().zip(&mut leg.hops).find(|(way, _)| **way == (from, to)) else {
+        return surroundings.note_message(from, to, arrival.place.time);
+    };
+    if *hop == HopId::UNKNOWN {
+        *hop = surroundings.hop_id(way.0, way.1);
+    }
+    surroundings.note_on(*hop, arrival.place.time);
 }
 
 /// The INVITE of a call that another one on this path continues: it still waits, and was on another hop.

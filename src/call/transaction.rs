@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::call::key::call_key;
 use crate::call::link::LinkedBy;
 use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Transaction, TransactionId};
+use crate::call::surroundings::HopId;
 use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
@@ -25,6 +27,7 @@ pub(crate) enum Told {
 pub(crate) struct Keys<'a> {
     pub(crate) cseq: CSeq,
     pub(crate) branch: &'a [u8],
+    pub(crate) branch_hash: u64,
     pub(crate) from_tag: &'a [u8],
     pub(crate) to_tag: &'a [u8],
     pub(crate) status: Option<StatusCode>,
@@ -38,9 +41,11 @@ impl<'a> Keys<'a> {
         let number = cseq.as_ref().map_or(u32::MAX, |cseq| cseq.number);
         // The method of a request line counts more than that of its CSeq.
         let method = message.method().cloned().or(cseq.map(|cseq| cseq.method));
+        let branch = crate::sip::top_branch(bytes(HeaderName::Via));
         Keys {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
-            branch: crate::sip::top_branch(bytes(HeaderName::Via)),
+            branch,
+            branch_hash: call_key(branch),
             from_tag: crate::sip::tag(bytes(HeaderName::From)),
             to_tag: crate::sip::tag(bytes(HeaderName::To)),
             status: message.status(),
@@ -51,6 +56,10 @@ impl<'a> Keys<'a> {
     /// True for a request that opens a call: an INVITE without a To tag.
     pub(crate) fn is_attempt(&self) -> bool {
         self.is_request && self.cseq.method == Method::Invite && self.to_tag.is_empty()
+    }
+
+    fn has_branch_of(&self, known: &Transaction) -> bool {
+        known.branch_hash == self.branch_hash && *known.branch == *self.branch
     }
 
     /// True if the branch identifies the transaction alone (RFC 3261 §8.1.1.7).
@@ -109,7 +118,7 @@ impl Call {
 
     /// Matching of requests: by branch where it has the cookie, else by the rules of RFC 2543 (§17.2.3).
     fn is_same_request(&self, known: &Transaction, keys: &Keys<'_>, message: &Message<'_>) -> bool {
-        if known.cseq != keys.cseq.number || *known.branch != *keys.branch {
+        if known.cseq != keys.cseq.number || !keys.has_branch_of(known) {
             return false;
         }
         if keys.has_cookie() {
@@ -127,7 +136,7 @@ impl Call {
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
         let fits = |known: &&Transaction| {
-            known.cseq == keys.cseq.number && *known.branch == *keys.branch && known.method == keys.cseq.method
+            known.cseq == keys.cseq.number && keys.has_branch_of(known) && known.method == keys.cseq.method
         };
         let candidates = || self.transactions.iter().rev().filter(fits);
         candidates()
@@ -147,7 +156,7 @@ impl Call {
             })
         };
         invites()
-            .find(|known| *known.branch == *keys.branch && known.path == path)
+            .find(|known| keys.has_branch_of(known) && known.path == path)
             .or_else(|| invites().find(|known| known.path == path))
             .or_else(|| invites().find(|known| hosts(known.path) == hosts(path)))
             .or_else(|| invites().find(|known| known.path.source.ip() == path.source.ip()))
@@ -219,6 +228,8 @@ impl Call {
             method,
             cseq: keys.cseq.number,
             branch: keys.branch.into(),
+            branch_hash: keys.branch_hash,
+            decided: None,
             path,
             leg,
             request: None,
@@ -260,8 +271,12 @@ impl Call {
         if second.is_empty() {
             return None;
         }
+        let hash = call_key(second);
         let same = |known: &&Transaction| {
-            known.cseq == keys.cseq.number && *known.branch == *second && known.method == *method
+            known.branch_hash == hash
+                && known.cseq == keys.cseq.number
+                && *known.branch == *second
+                && known.method == *method
         };
         self.transactions.iter().rev().find(same).map(|known| known.id)
     }
@@ -269,7 +284,7 @@ impl Call {
     /// A CANCEL has the branch of its INVITE (§9.1).
     fn note_cancel(&mut self, cancel: TransactionId, keys: &Keys<'_>, path: Path) {
         let invite = self.transactions.iter_mut().rev().find(|known| {
-            known.method == Method::Invite && *known.branch == *keys.branch && hosts(known.path) == hosts(path)
+            known.method == Method::Invite && keys.has_branch_of(known) && hosts(known.path) == hosts(path)
         });
         if let Some(invite) = invite {
             invite.cancelled_by.get_or_insert(cancel);
@@ -284,7 +299,7 @@ impl Call {
         }
         let id = LegId(self.legs.len() as u32);
         let linked_by = self.legs.iter().find(|leg| *leg.call_id == *call_id).and_then(|leg| leg.linked_by.clone());
-        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by });
+        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by, hops: [HopId::UNKNOWN; 2] });
         id
     }
 
@@ -298,7 +313,10 @@ impl Call {
                 transaction.request.get_or_insert(id);
             }
             (false, Some(status)) if status.is_provisional() => transaction.provisionals.push(id),
-            (false, _) => transaction.finals.push(id),
+            (false, status) => {
+                transaction.finals.push(id);
+                transaction.decided = transaction.decided.or(status);
+            }
         }
     }
 
