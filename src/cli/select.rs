@@ -70,8 +70,7 @@ impl Selection {
 
     fn has_name(&self, call: &Call) -> bool {
         let number = call.number.to_string();
-        let is =
-            |wanted: &String| *wanted == number || call.call_ids().iter().any(|call_id| *call_id == wanted.as_bytes());
+        let is = |wanted: &String| *wanted == number || call.call_ids().contains(&wanted.as_bytes());
         self.calls.is_empty() || self.calls.iter().any(is)
     }
 

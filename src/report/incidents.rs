@@ -66,7 +66,8 @@ impl Groups {
     /// Takes in a call.
     pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Standing {
         let finding = telling_finding(diagnosis);
-        if finding.is_none() && is_well(diagnosis.outcome) {
+        let has_failure = call.failures.iter().any(|failure| failure.normal.is_none());
+        if finding.is_none() && is_well(diagnosis.outcome) && !has_failure {
             return Standing::Well;
         }
         let key = Key {
@@ -201,8 +202,14 @@ fn peer(call: &Call, finding: Option<&Finding>) -> Option<std::net::SocketAddr> 
     }
 }
 
+/// The code that is explained, else that of the last failure, else what the caller got.
 fn status(call: &Call, finding: Option<&Finding>) -> Option<StatusCode> {
-    finding.and_then(|finding| finding.status).or(call.final_status)
+    let judged = call.failures.iter().rev().find(|failure| failure.normal.is_none());
+    finding
+        .and_then(|finding| finding.status)
+        .or(call.final_status.filter(|status| status.is_failure()))
+        .or(judged.map(|failure| failure.status))
+        .or(call.final_status)
 }
 
 /// The number or name that was called.

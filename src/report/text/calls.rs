@@ -50,7 +50,10 @@ fn is_worth_a_ladder(record: &CallRecord) -> bool {
         record.outcome,
         Outcome::Cancelled | Outcome::Answered | Outcome::Registered | Outcome::Accepted | Outcome::Unfinished
     );
-    !calm || record.findings.iter().any(|finding| finding.severity == Severity::Error)
+    let is_given_up = record.outcome == Outcome::Cancelled;
+    !calm
+        || record.findings.iter().any(|finding| finding.severity == Severity::Error)
+        || !is_given_up && record.failures.iter().any(|failure| !failure.normal)
 }
 
 fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
@@ -67,7 +70,7 @@ fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     let line = Line::new().plain(text);
     let column = lines.width().saturating_sub(hint.width());
     if line.width() + 2 <= column {
-        return lines.line(line.to_column(column).ink(Ink::Faint, hint));
+        return lines.line(line.filled_to(column).ink(Ink::Faint, hint));
     }
     lines.line(line)
 }
@@ -126,7 +129,11 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope) -> io::Result
         ladder::rung(lines, &lanes, record, rung, mark)?;
         if let Some(failure) = failure {
             let here = place == Some(failure.frame) && is_first_of_frame(record, failure);
-            of_failure(lines, record, failure, here, &mut explained)?;
+            let detail = match scope {
+                Scope::Trouble if record.cause.is_some() => Detail::Meaning,
+                _ => Detail::Entry,
+            };
+            of_failure(lines, record, failure, here, (detail, &mut explained))?;
         }
     }
     if place.is_none() {
@@ -146,6 +153,13 @@ fn is_first_of_frame(record: &CallRecord, failure: &FailureRecord) -> bool {
 }
 
 fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+    if let Some(uri) = &record.request_uri {
+        lines.wrapped(
+            Line::new().ink(Ink::Faint, "Request "),
+            &Line::new().plain("        "),
+            &format!("{} {}", opening_method(record), value(uri)),
+        )?;
+    }
     let mut told: Vec<&str> = Vec::new();
     for leg in &record.legs {
         if told.contains(&leg.call_id.raw()) || told.len() >= MOST_LEGS {
@@ -157,6 +171,12 @@ fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         lines.wrapped(first, &Line::new().plain("        "), &format!("{}{linked}", value(&leg.call_id)))?;
     }
     Ok(())
+}
+
+/// The method of the first request.
+fn opening_method(record: &CallRecord) -> String {
+    let request = record.ladder.iter().find(|rung| rung.status.is_none());
+    request.map(|rung| value(&rung.label)).unwrap_or_default()
 }
 
 /// The frame beneath which the cause is told: the failure that its claims cite, else the last one that is no normal
@@ -185,7 +205,7 @@ fn of_failure(
     record: &CallRecord,
     failure: &FailureRecord,
     has_cause: bool,
-    explained: &mut Vec<u16>,
+    (detail, explained): (Detail, &mut Vec<u16>),
 ) -> io::Result<()> {
     if failure.normal {
         let words = failure.normal_step.map_or("normal", |step| step.words());
@@ -203,7 +223,7 @@ fn of_failure(
     }
     if !explained.contains(&failure.status) {
         explained.push(failure.status);
-        meaning(lines, failure)?;
+        meaning(lines, failure, detail)?;
     }
     strict(lines, "response", failure.strict.as_ref())?;
     strict(lines, "request", failure.strict_request.as_ref())
@@ -263,11 +283,23 @@ fn unexplained(lines: &mut Lines<'_>) -> io::Result<()> {
     beside(lines, "here", Ink::Doubtful, text)
 }
 
+/// How much of a code's entry is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// What it means: the cause says the rest.
+    Meaning,
+    /// Also when it is seen and what to do.
+    Entry,
+}
+
 /// What the code means in general.
-fn meaning(lines: &mut Lines<'_>, failure: &FailureRecord) -> io::Result<()> {
+fn meaning(lines: &mut Lines<'_>, failure: &FailureRecord, detail: Detail) -> io::Result<()> {
     let Some(entry) = &failure.catalogue else { return Ok(()) };
     let code = entry.code.to_string();
     beside(lines, &code, Ink::Heading, &format!("{}: {}", entry.name, entry.description))?;
+    if detail == Detail::Meaning {
+        return Ok(());
+    }
     beside(lines, "when", Ink::Faint, &entry.when)?;
     beside(lines, "do", Ink::Faint, &entry.fix)
 }
@@ -278,8 +310,6 @@ fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>) -> io::Resu
         Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
         Because::ParserGap(gap) => format!("no fault of the sender: {gap}"),
         Because::CutMessage => "the capture does not hold the whole message".into(),
-        #[allow(unreachable_patterns)]
-        _ => String::new(),
     };
     let text = format!("strict parser: it refuses this {which} ({}); {because}", value(&refusal.says));
     beside(lines, "", Ink::Faint, &text)

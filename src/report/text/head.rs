@@ -5,7 +5,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use crate::report::gatherer::Gathered;
-use crate::report::text::lines::{Line, Lines, fitted, value};
+use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::{Ink, Zone};
 use crate::report::text::words::{counted, grouped};
 use crate::report::value::InputRecord;
@@ -35,11 +35,10 @@ fn of_input(lines: &mut Lines<'_>, input: &InputRecord) -> io::Result<()> {
     let counts = packets_and_messages(input.packets, input.sip_messages);
     let name = value(&input.file);
     let room = lines.width().saturating_sub(span.width() + counts.width() + 4);
-    if room >= 12 {
-        let name = fitted(&name, room);
+    if name.width() <= room {
         return lines.line(Line::new().ink(Ink::Heading, name).plain(format!("  {span}  {counts}")));
     }
-    lines.line(Line::new().ink(Ink::Heading, name))?;
+    lines.wrapped_in(Ink::Heading, &name)?;
     lines.line(Line::new().plain(format!("{span}  {counts}")))
 }
 
@@ -78,7 +77,7 @@ fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     }
     let column = lines.width().saturating_sub(drops.width());
     if line.width() + 2 <= column {
-        lines.line(line.to_column(column).ink(Ink::Faint, drops))?;
+        lines.line(line.filled_to(column).ink(Ink::Faint, drops))?;
     } else {
         lines.line(line)?;
         lines.line(Line::new().ink(Ink::Faint, drops))?;

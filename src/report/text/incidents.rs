@@ -40,9 +40,9 @@ fn of_group(lines: &mut Lines<'_>, number: usize, group: &Group) -> io::Result<(
     let column = lines.width().saturating_sub(count.width());
     let line = Line::new().ink(Ink::Bad, heading.clone());
     if line.width() + title.width() + 2 <= column {
-        lines.line(line.ink(Ink::Heading, title).to_column(column).plain(count))?;
+        lines.line(line.ink(Ink::Heading, title).filled_to(column).plain(count))?;
     } else {
-        lines.line(line.to_column(column).plain(count))?;
+        lines.line(line.filled_to(column).plain(count))?;
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &title)?;
     }
     lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &when(lines, incident))?;

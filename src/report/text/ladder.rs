@@ -82,8 +82,9 @@ impl Lanes {
             let name = fitted(name, self.step.saturating_sub(1).max(15));
             let middle = FIRST_LANE + lane * self.step;
             let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
-            let start = middle.saturating_sub(name.width() / 2).min(latest).max(line.width() + 1);
-            line = line.to_column(start).ink(Ink::Heading, name);
+            let start = middle.saturating_sub(name.width() / 2).min(latest);
+            let start = start.max(if lane == 0 { TIME } else { line.width() + 1 });
+            line = line.filled_to(start).ink(Ink::Heading, name);
         }
         line
     }
@@ -117,14 +118,14 @@ fn name(address: &str, with_ports: bool) -> &str {
 pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     let zone = lines.style.zone.name();
     let zone = zone.rsplit('/').next().unwrap_or(zone);
-    let time = fitted(&format!("  time ({zone})"), FIRST_LANE);
+    let time = fitted(&format!("  time ({zone})"), TIME - 1);
     let width = lines.width();
     let names = lanes.heading(width);
     let skip = time.width();
     let mut line = Line::new().ink(Ink::Faint, time);
     // The names are placed as if nothing stood before them.
     line = line.plain(names.text_from(skip));
-    lines.line(line.to_column(width.saturating_sub(6)).ink(Ink::Faint, " frame"))
+    lines.line(line.filled_to(width.saturating_sub(6)).ink(Ink::Faint, " frame"))
 }
 
 /// Draws one rung. `first` is the first rung of the call, whose time is told in full.
@@ -152,9 +153,9 @@ pub(crate) fn rung(
     let ink = mark.ink();
     let frame = frame(rung.frame);
     let line = Line::new().plain(format!("{time:>TIME$}   ")).ink(ink, drawing);
-    let line = line.to_column(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
+    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);
-    lines.line(line.to_column(column).plain(frame))
+    lines.line(line.filled_to(column).plain(frame))
 }
 
 /// What stands beside a rung.
@@ -213,9 +214,7 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
         let proves = cause.is_some_and(|cause| rung.findings.iter().any(|rule| rule == cause));
         if (fails || proves) && budget > 0 {
             budget -= 1;
-            for near in at.saturating_sub(1)..=(at + 1).min(rungs.len() - 1) {
-                wanted[near] = true;
-            }
+            wanted[at.saturating_sub(1)..(at + 2).min(rungs.len())].fill(true);
         }
     }
     for at in [0, 1, rungs.len() - 1] {

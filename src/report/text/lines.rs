@@ -34,7 +34,7 @@ impl Line {
     }
 
     /// Filled up to a column.
-    pub(crate) fn to_column(self, column: usize) -> Line {
+    pub(crate) fn filled_to(self, column: usize) -> Line {
         let width = self.width();
         let gap = column.saturating_sub(width);
         self.plain(" ".repeat(gap))
@@ -107,6 +107,14 @@ impl<'a> Lines<'a> {
         for part in wrap(&text, width) {
             self.line(prefix.plain(part))?;
             prefix = rest.clone();
+        }
+        Ok(())
+    }
+
+    /// Writes a name that may be longer than a line.
+    pub(crate) fn wrapped_in(&mut self, ink: Ink, text: &str) -> io::Result<()> {
+        for part in wrap(&self.safe(text), self.style.width()) {
+            self.line(Line::new().ink(ink, part))?;
         }
         Ok(())
     }

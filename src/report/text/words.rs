@@ -16,7 +16,7 @@ pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
@@ -34,6 +34,7 @@ pub(crate) fn counted(number: u64, one: &str) -> String {
 pub(crate) fn lasting(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match duration.as_secs() {
+        0 if duration.as_millis() < 10 => format!("{:.1} ms", seconds * 1000.0),
         0..=9 => format!("{seconds:.3} s"),
         10..=119 => format!("{seconds:.1} s"),
         whole @ 120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
@@ -104,7 +105,11 @@ pub(crate) fn title(record: &CallRecord) -> String {
 pub(crate) fn outcome(record: &CallRecord) -> (Ink, String) {
     let duration = lasting(between(record.started, record.ended));
     let after = format!("after {duration}");
+    // What failed on the way of a call that went on all the same.
+    let failed = record.failures.iter().rev().find(|failure| !failure.normal);
+    let but = failed.map(|failure| format!(", {} to {}", failure.status, value(&failure.method))).unwrap_or_default();
     match record.outcome {
+        Outcome::Answered if failed.is_some() => (Ink::Doubtful, format!("answered, {duration}{but}")),
         Outcome::Answered => (Ink::Good, format!("answered, {duration}")),
         Outcome::Registered => (Ink::Good, "registered".into()),
         Outcome::Accepted => (Ink::Good, "accepted".into()),
@@ -114,7 +119,7 @@ pub(crate) fn outcome(record: &CallRecord) -> (Ink, String) {
         Outcome::Redirected => (Ink::Bad, format!("REDIRECTED {after}")),
         Outcome::Busy => (Ink::Doubtful, format!("BUSY {after}")),
         Outcome::Cancelled => (Ink::Doubtful, format!("cancelled by the caller {after}")),
-        Outcome::Unfinished => (Ink::Doubtful, "not finished when the capture ends".into()),
+        Outcome::Unfinished => (Ink::Doubtful, format!("not finished when the capture ends{but}")),
     }
 }
 
