@@ -98,7 +98,9 @@ impl Groups {
         if group.count == 1 {
             return Standing::First;
         }
-        keep_common_start(&mut group.incident.called, called(call));
+        if group.incident.called.is_some() {
+            keep_common_start(&mut group.incident.called, called(call));
+        }
         Standing::Later
     }
 

@@ -15,7 +15,7 @@ use crate::report::text::incidents::{MOST_NUMBERS, numbers};
 use crate::report::text::ladder::{self, FIRST_LANE, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frame, frames, outcome, title};
+use crate::report::text::words::{counted, frame, frames, host, outcome, title};
 use crate::sip::typed::{Because, Strict};
 
 /// Claims of one finding that are printed.
@@ -189,7 +189,15 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     if record.outcome == Outcome::Answered {
         return cited.map(|failure| failure.frame);
     }
-    cited.or_else(|| judged().next_back()).map(|failure| failure.frame)
+    let arose = judged().rev().find(|failure| !is_passed_on(record, failure));
+    cited.or(arose).map(|failure| failure.frame)
+}
+
+/// True if a failure was got from the one to whom an earlier one was sent: it was passed on.
+fn is_passed_on(record: &CallRecord, failure: &FailureRecord) -> bool {
+    record.failures.iter().take_while(|earlier| !std::ptr::eq(*earlier, failure)).any(|earlier| {
+        !earlier.normal && earlier.method == failure.method && host(&earlier.to_addr) == host(&failure.from_addr)
+    })
 }
 
 /// The bar of the first lane, and the text beside it.
@@ -210,6 +218,10 @@ fn of_failure(
     if failure.normal {
         let words = failure.normal_step.map_or("normal", |step| step.words());
         return beside(lines, "", Ink::Faint, &format!("· {words}"));
+    }
+    let is_repeated = is_passed_on(record, failure) && explained.contains(&failure.status);
+    if is_repeated && !has_cause {
+        return beside(lines, "", Ink::Faint, "· passed on");
     }
     for header in failure.headers.iter().filter(|header| is_shown(failure, &header.name)).take(MOST_HEADERS) {
         beside(lines, "", Ink::Plain, &format!("{}: {}", header.name, value(&header.value)))?;

@@ -72,7 +72,12 @@ fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let mut line = Line::new().plain(counted(summary.calls, "call"));
     let mut separator = ": ";
     for (count, ink, word) in parts.into_iter().filter(|(count, _, _)| *count > 0) {
-        line = line.plain(separator).ink(ink, format!("{} {word}", grouped(count)));
+        let part = format!("{} {word}", grouped(count));
+        if line.width() + separator.width() + part.width() > lines.width() {
+            lines.line(std::mem::replace(&mut line, Line::new().plain("  ")).plain(","))?;
+            separator = "";
+        }
+        line = line.plain(separator).ink(ink, part);
         separator = ", ";
     }
     let column = lines.width().saturating_sub(drops.width());

@@ -8,7 +8,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frames, host};
+use crate::report::text::words::{counted, frames};
 use crate::report::value::Incident;
 
 /// Incidents that are printed; of more only the number is told.
@@ -82,8 +82,7 @@ fn when(lines: &Lines<'_>, incident: &Incident) -> String {
         format!("{} ", zone.day(incident.last))
     };
     let called = incident.called.as_ref().map(|start| format!(", all to {}…", value(start))).unwrap_or_default();
-    let peer = incident.peer.as_deref().map(|peer| format!(", {}", host(peer))).unwrap_or_default();
-    format!("{status}, {first}–{day}{last}{peer}{called}")
+    format!("{status}, {first}–{day}{last}{called}")
 }
 
 pub(crate) fn numbers(numbers: &[u32], count: u64) -> String {
