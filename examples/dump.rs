@@ -9,10 +9,12 @@ fn main() {
     if let Ok(m) = std::env::var("MB") {
         limits.call.call_bytes = m.parse::<usize>().unwrap() << 20;
     }
-    let mut analysis = Analysis::new(limits);
+    let wanted = if quiet { sipwhy::call::Wanted::Troubled } else { Default::default() };
+    let mut analysis = Analysis::new(limits, wanted);
     let mut engine = Engine::new(Engine::HELD_BACK);
     let mut n = [0u64; 3];
     let mut by = std::collections::BTreeMap::new();
+    let mut good = std::collections::BTreeMap::new();
     let mut show = |(call, d): (sipwhy::call::Call, Diagnosis)| {
         n[0] += 1;
         *by.entry(format!("{:?} {:?} {:?}", call.kind, call.outcome, call.final_status.map(|s| s.get())))
@@ -66,7 +68,14 @@ fn main() {
         }
     };
     run(&mut files, &mut analysis, |a, event| {
-        let Event::Call(call) = event else { return };
+        let call = match event {
+            Event::Call(c) => c,
+            Event::Good(k, o) => {
+                *good.entry(format!("{k:?} {o:?}")).or_insert(0u64) += 1;
+                return;
+            }
+            _ => return,
+        };
         engine.add(*call);
         while let Some(x) = engine.next(a.surroundings(), CaptureSeen { drops: 0, until: a.now() }) {
             show(x);
@@ -86,6 +95,7 @@ fn main() {
             c.oddities.iter().map(|(k, n)| (k, n.count)).collect::<Vec<_>>()
         );
     }
+    println!("{good:?}");
     for (k, v) in by {
         println!("  {v} {k}");
     }
