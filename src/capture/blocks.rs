@@ -301,7 +301,7 @@ impl Blocks {
     /// Bytes from here to the next thing that has a known type and the same length at both ends.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..bytes.len()).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
+        (1..damage::searchable(window)).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
     }
 
     fn is_block(&self, bytes: &[u8]) -> bool {

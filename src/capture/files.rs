@@ -91,6 +91,14 @@ enum State {
     Done(InputFacts, u64),
 }
 
+/// Whether an input that was looked at stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Open,
+    /// It is closed, and opened again when its first packet is due.
+    UntilDue,
+}
+
 /// By which inputs are ranked: time of the first packet; pieces that hold no other time first.
 type Rank = (Option<Timestamp>, Times);
 
@@ -109,10 +117,11 @@ impl Files {
         let mut skipped = Vec::new();
         let wanted = without_repetition(folder::files(paths)?, &mut skipped);
         let manner = manner_for(wanted.len(), reading);
+        let keep = if wanted.len() == 1 { Keep::Open } else { Keep::UntilDue };
         let mut ranked = Vec::new();
         for Wanted { path, named } in wanted {
-            match look_at(&path, manner) {
-                Ok((rank, input)) => ranked.push((rank, input)),
+            match look_at(&path, manner, keep) {
+                Ok((first, input)) => ranked.push(((first, Times::Several), input)),
                 Err(error) if named == Named::ByFolder => skipped.push(Skipped { path, why: why(&error) }),
                 Err(error) => return Err(error),
             }
@@ -120,6 +129,7 @@ impl Files {
         if ranked.is_empty() {
             return Err(nothing_to_read(paths, &skipped));
         }
+        break_ties(&mut ranked, manner);
         ranked.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| order_of_names(&x.path, &y.path)));
         let waiting = ranked.iter().enumerate();
         let waiting = waiting.filter_map(|(rank, ((first, _), _))| Some(Reverse(((*first)?, rank)))).collect();
@@ -244,23 +254,38 @@ fn manner_for(files: usize, reading: Reading) -> Manner {
     Manner { digest, between: Between::Open, window: WINDOW, unpacked_limit }
 }
 
-/// Opens an input to see what it is and when it begins. A file is closed again; a pipe can be read only once.
-fn look_at(path: &Path, manner: Manner) -> Result<(Rank, FileInput), Error> {
-    let mut file = CaptureFile::open(path, Manner { digest: digest_for(path, manner), ..manner })?;
+/// Opens an input to see what it is and when it begins.
+fn look_at(path: &Path, manner: Manner, keep: Keep) -> Result<(Option<Timestamp>, FileInput), Error> {
+    let digest = if keep == Keep::UntilDue { digest_for(path, manner) } else { manner.digest };
+    let mut file = CaptureFile::open(path, Manner { digest, ..manner })?;
     let size = file.size();
     let head = file.advance();
     let first = head.as_ref().map(|record| record.key);
-    if size.is_none() {
-        let input = FileInput { path: path.to_owned(), size, state: State::Open(Box::new(file), head) };
-        return Ok(((first, Times::Several), input));
+    // A pipe can be read only once.
+    let state = if keep == Keep::Open || size.is_none() {
+        State::Open(Box::new(file), head)
+    } else {
+        let mut facts = file.facts();
+        (facts.packets, facts.first_and_last, facts.drops) = (0, None, 0);
+        State::Unopened(facts)
+    };
+    Ok((first, FileInput { path: path.to_owned(), size, state }))
+}
+
+/// Looks closer at files that begin in the same moment.
+fn break_ties(ranked: &mut [(Rank, FileInput)], manner: Manner) {
+    let mut seen = BTreeSet::new();
+    let firsts = ranked.iter().filter_map(|((first, _), _)| *first);
+    let shared: BTreeSet<Timestamp> = firsts.filter(|first| !seen.insert(*first)).collect();
+    for ((first, times), input) in ranked {
+        if let Some(first) = first
+            && shared.contains(first)
+            && matches!(input.state, State::Unopened(_))
+            && let Ok(mut file) = CaptureFile::open(&input.path, Manner { digest: Digest::Unasked, ..manner })
+        {
+            *times = look_ahead(&mut file, *first);
+        }
     }
-    let mut facts = file.facts();
-    (facts.packets, facts.first_and_last, facts.drops) = (0, None, 0);
-    let mut times = Times::Several;
-    if let Some(first) = first {
-        times = look_ahead(&mut file, first);
-    }
-    Ok(((first, times), FileInput { path: path.to_owned(), size, state: State::Unopened(facts) }))
 }
 
 /// A regular file is hashed when it is really read.

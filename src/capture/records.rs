@@ -228,16 +228,23 @@ impl Records {
     /// Bytes from here to the next thing that looks like a record and is followed by another one or by the end.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..bytes.len()).find(|skip| {
-            let rest = bytes.get(*skip..).unwrap_or_default();
-            let Some(header) = self.header(rest) else { return false };
-            let behind = if window.has_ended() { Behind::MayEnd } else { Behind::MustFollow };
-            self.is_ordinary(header)
-                && header.original_len > 0
-                && header.original_len <= PACKET_LIMIT
-                && self.is_near(header)
-                && self.is_possible(rest, self.record_len(header), behind)
-        })
+        let behind = if window.has_ended() { Behind::MayEnd } else { Behind::MustFollow };
+        let places = bytes.windows(self.header_len()).enumerate().take(damage::searchable(window)).skip(1);
+        let mut likely = places.filter_map(|(place, head)| Some((place, self.likely_header(head)?)));
+        likely
+            .find(|(place, header)| self.is_possible(bytes, place.saturating_add(self.record_len(*header)), behind))
+            .map(|(place, _)| place)
+    }
+
+    /// The header of a record as most are: neither empty nor far in time from the last one.
+    #[inline]
+    fn likely_header(&self, bytes: &[u8]) -> Option<Header> {
+        let header = self.header(bytes)?;
+        let likely = header.original_len.wrapping_sub(1) < PACKET_LIMIT
+            && header.kept <= header.original_len
+            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && self.is_near(header);
+        likely.then_some(header)
     }
 
     /// True if what stands `skip` bytes on can be a record, or is the end of the stream.
