@@ -140,7 +140,7 @@ fn has_whole_section_header(window: &mut Window<Unpacked>) -> bool {
 fn not_a_capture(path: &Path, packing: Packing, head: &[u8], failure: Option<io::Error>) -> Error {
     let mut looks_like = looks_like(head);
     if packing != Packing::Plain {
-        looks_like = format!("a {} file that holds no capture but {looks_like}", packing.name());
+        looks_like = format!("{looks_like}, inside a {} file", packing.name());
     }
     if let Some(error) = failure {
         looks_like = format!("{looks_like} ({error})");

@@ -183,13 +183,27 @@ impl Files {
     #[inline]
     fn advance(&mut self) -> Option<usize> {
         if let Some(rank) = self.gave.take() {
-            if let Some(FileInput { state: State::Open(_, head), .. }) = self.inputs.get_mut(rank) {
-                *head = None;
-            }
-            if let Some(key) = self.make_ready(rank) {
+            let key = match self.inputs.get_mut(rank).map(|input| &mut input.state) {
+                Some(State::Open(file, head)) => {
+                    *head = file.advance();
+                    head.as_ref().map(|record| record.key)
+                }
+                _ => None,
+            };
+            let key = key.or_else(|| self.make_ready(rank));
+            if let Some(key) = key {
+                // Most packets come from the input that gave the one before.
+                if self.waiting.peek().is_none_or(|Reverse(first)| (key, rank) < *first) {
+                    return Some(rank);
+                }
                 self.waiting.push(Reverse((key, rank)));
             }
         }
+        self.next_waiting()
+    }
+
+    /// The input that has waited longest.
+    fn next_waiting(&mut self) -> Option<usize> {
         loop {
             let Reverse((due, rank)) = self.waiting.pop()?;
             let Some(input) = self.inputs.get(rank) else { continue };
