@@ -14,6 +14,7 @@ use pcap_parser::parse_pcap_frame_modified;
 use pcap_parser::parse_pcap_header;
 
 use crate::capture::damage;
+use crate::capture::damage::LOOKAHEAD;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::ledger::Clock;
 use crate::capture::ledger::Ledger;
@@ -209,7 +210,7 @@ impl Records {
     ) -> ControlFlow<Option<Record>> {
         let offset = window.offset();
         loop {
-            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            window.fill(LOOKAHEAD);
             if let Some(skip) = self.find(window) {
                 window.consume(skip);
                 damage::note_gap(offset, window, found, ledger);
@@ -220,8 +221,7 @@ impl Records {
                 damage::note_rest(offset, window, found, ledger);
                 return ControlFlow::Break(None);
             }
-            // Keep what a record that began here would need to be told.
-            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+            window.consume(damage::searchable(window).max(1));
         }
     }
 
