@@ -28,7 +28,7 @@ use crate::oddity::Oddity;
 /// Interfaces of one section that are remembered.
 const INTERFACES_LIMIT: usize = 65_536;
 
-/// Bytes of a block that is no packet, beyond which its length is taken for damage.
+/// Bytes of secrets, names and the like in one block, beyond which its length is taken for damage.
 const BLOCK_LIMIT: u32 = 64 << 20;
 
 /// Bytes around the body of each block: type and length before it, the length again behind it.
@@ -141,7 +141,8 @@ impl Blocks {
         if self.order.u32(window.bytes(), len.saturating_sub(4)) != Some(head.len) {
             window.fill(len.saturating_add(FRAME));
             let found = format!("a block whose two lengths differ, the first being {len}");
-            if !self.may_follow(window.bytes().get(len..).unwrap_or_default()) {
+            let holds_a_block = self.find_before(len, window).is_some();
+            if holds_a_block || !self.may_follow(window.bytes().get(len..).unwrap_or_default()) {
                 return self.search(found, window, ledger);
             }
             ledger.note(Oddity::CaptureDamaged { offset: window.offset(), found: format!("corrupt: {found}") });
@@ -279,8 +280,12 @@ impl Blocks {
 
     /// Bytes from here to the next thing that has a known type and the same length at both ends.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
+        self.find_before(damage::searchable(window), window)
+    }
+
+    fn find_before<R: Read>(&self, end: usize, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..damage::searchable(window)).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
+        (1..end).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
     }
 
     fn is_block(&self, bytes: &[u8]) -> bool {
@@ -339,7 +344,7 @@ impl Head {
     /// What is wrong with a length, if anything is.
     fn is_impossible(self) -> Option<String> {
         let Head { kind, len } = self;
-        let limit = if self.is_skipped() { BLOCK_LIMIT } else { PACKET_LIMIT.saturating_mul(2) };
+        let limit = if self.is_skipped() && is_known(kind) { BLOCK_LIMIT } else { PACKET_LIMIT };
         if length(len) < FRAME || length(len) < smallest(kind) {
             return Some(format!("a block of {len} bytes, too few for its type {kind:#x}"));
         }
