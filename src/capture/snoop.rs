@@ -1,4 +1,4 @@
-//! The records of a snoop file (RFC 1761), which Solaris writes and some session border controllers export.
+//! The records of a snoop file (RFC 1761), which Solaris writes and some SBCs export.
 
 use std::io::Read;
 
