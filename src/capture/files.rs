@@ -519,6 +519,23 @@ mod tests {
         assert_eq!(unasked[0].sha256, None);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_and_a_file_are_merged_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("even".into(), vec![(0, 0), (2, 2)]), ("odd".into(), vec![(1, 1), (3, 3)])]);
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (bytes, to) = (fs::read(&paths[1]).unwrap(), pipe.clone());
+        let writer = std::thread::spawn(move || fs::write(to, bytes));
+        let reading = Reading { digest: Digest::Sha256, ..Reading::default() };
+        let (seen, facts) = read_files(&[pipe, paths[0].clone()], reading);
+        assert_eq!(seen.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let (_, of_file) = read_files(&paths[1..], reading);
+        assert_eq!(facts[1].sha256, of_file[0].sha256);
+        writer.join().unwrap().unwrap();
+    }
+
     #[test]
     fn progress_ends_where_the_files_end() {
         let folder = tempfile::tempdir().unwrap();

@@ -146,10 +146,6 @@ impl Source for Live {
     fn inputs(&self) -> Vec<InputFacts> {
         vec![self.ledger.facts(self.name.clone(), "interface".into(), None)]
     }
-
-    fn progress(&self) -> Progress {
-        Progress::default()
-    }
 }
 
 /// The interfaces of this machine, as libpcap lists them.
