@@ -18,8 +18,8 @@ use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::interface::Interface;
 use crate::capture::interface::options_are_sound;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::order::Order;
 use crate::capture::order::length;
 use crate::capture::window::Window;
@@ -77,7 +77,7 @@ impl Blocks {
 
     /// The next packet, `None` at the end.
     #[inline]
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         loop {
             if let Some(record) = self.enhanced_packet(window, ledger) {
                 return Some(record);
@@ -91,7 +91,7 @@ impl Blocks {
 
     /// The next block, if it is an enhanced packet of which all is as it should be.
     #[inline]
-    fn enhanced_packet<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    fn enhanced_packet<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         let bytes = window.bytes();
         if self.order.u32(bytes, 0)? != ENHANCED_PACKET {
             return None;
@@ -114,7 +114,7 @@ impl Blocks {
 
     /// Everything that is not an ordinary packet wholly in the window.
     #[cold]
-    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         if window.fill(FRAME) < FRAME {
             damage::note_end(window, ledger, FRAME as u64);
             return ControlFlow::Break(None);
@@ -160,12 +160,7 @@ impl Blocks {
     }
 
     /// Reads a block that is wholly in the window.
-    fn read<R: Read>(
-        &mut self,
-        head: Head,
-        window: &mut Window<R>,
-        ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    fn read<R: Read>(&mut self, head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         let len = length(head.len);
         match head.kind {
             SECTION_HEADER => self.begin_section(window.bytes(), ledger),
@@ -223,7 +218,7 @@ impl Blocks {
     }
 
     /// A packet by its fixed fields, whatever else is wrong with its block.
-    fn packet<R: Read>(&mut self, head: Head, window: &Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    fn packet<R: Read>(&mut self, head: Head, window: &Window<R>, ledger: &mut Ledger) -> Option<Due> {
         let block = window.bytes().get(..length(head.len)).unwrap_or_default();
         let fields = Fields::read(head.kind, block, self.order)?;
         let Some(interface) = self.interfaces.get_mut(length(fields.interface)) else {
@@ -260,7 +255,7 @@ impl Blocks {
         found: String,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let offset = window.offset();
         loop {
             window.fill(LOOKAHEAD);
@@ -386,7 +381,7 @@ fn is_known(kind: u32) -> bool {
 }
 
 /// Goes over a block that is too large to be held, and of which nothing is wanted.
-fn skip<R: Read>(head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+fn skip<R: Read>(head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
     let offset = window.offset();
     let had = window.skip(head.len.into());
     if had < u64::from(head.len) {

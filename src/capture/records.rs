@@ -17,8 +17,8 @@ use crate::capture::damage;
 use crate::capture::damage::LOOKAHEAD;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::link::LinkType;
 use crate::capture::order::Order;
 use crate::capture::order::length;
@@ -94,7 +94,7 @@ impl Records {
 
     /// The next record, `None` at the end.
     #[inline]
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         loop {
             if let Some(header) = self.whole_record(window.bytes())
                 && self.is_ordinary(header)
@@ -129,7 +129,7 @@ impl Records {
     }
 
     #[inline]
-    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Record {
+    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Due {
         let start = window.position().saturating_add(self.header_len());
         let end = start.saturating_add(length(header.kept));
         window.consume(self.record_len(header));
@@ -156,7 +156,7 @@ impl Records {
 
     /// What comes when the next record is not wholly here, or not beyond doubt.
     #[cold]
-    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         let header_len = self.header_len();
         if window.fill(header_len) < header_len {
             damage::note_end(window, ledger, header_len as u64);
@@ -189,7 +189,7 @@ impl Records {
         record_len: usize,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let credible = header.kept <= header.original_len
             && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
             && (self.snaplen == 0 || header.kept <= self.snaplen.max(0xffff));
@@ -207,7 +207,7 @@ impl Records {
         found: Option<String>,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let offset = window.offset();
         loop {
             window.fill(LOOKAHEAD);

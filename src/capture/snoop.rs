@@ -5,8 +5,8 @@ use std::io::Read;
 use crate::capture::damage;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::link::LinkType;
 use crate::capture::order::Order;
 use crate::capture::order::length;
@@ -45,7 +45,7 @@ impl Snoop {
     }
 
     /// The next record, `None` at the end. Its drops count from the start of the capture.
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         if window.fill(RECORD_HEADER) < RECORD_HEADER {
             damage::note_end(window, ledger, RECORD_HEADER as u64);
             return None;
@@ -103,7 +103,8 @@ mod tests {
         let (mut window, mut ledger) = (Window::new(file, 64), Ledger::default());
         let mut snoop = Snoop::open(&mut window, &mut ledger).unwrap();
         let mut seen = Vec::new();
-        while let Some(record) = snoop.next(&mut window, &mut ledger) {
+        while snoop.next(&mut window, &mut ledger).is_some() {
+            let record = ledger.record().unwrap();
             seen.push((record.time.0, window.at(record.bytes.clone()).to_vec()));
         }
         (seen, ledger, snoop.link)
