@@ -1,8 +1,8 @@
 //! What a TCP stream carries.
 //!
-//! Knows how WebSocket, TLS and HTTP begin and that SIP names its version in each start line. Is given the bytes of a
-//! stream in order; hands on those that may be SIP, the messages inside of WebSocket, and TLS alerts. Deliberately
-//! does not cut SIP messages.
+//! Knows how WebSocket, TLS, HEP and HTTP begin and that SIP names its version in each start line. Is given the bytes
+//! of a stream in order; hands on those that may be SIP, the messages inside of WebSocket and HEP, and TLS alerts.
+//! Deliberately does not cut SIP messages.
 
 use memchr::memmem;
 
@@ -16,7 +16,10 @@ use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
 use crate::net::Transport;
+use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
+use crate::net::hep;
+use crate::net::hep::Hep;
 use crate::net::tls;
 use crate::net::websocket;
 use crate::oddity::Oddity;
@@ -48,6 +51,8 @@ pub(super) enum Content {
     Head(Vec<u8>),
     /// WebSocket frames.
     WebSocket(Box<websocket::Reader>),
+    /// HEP3 packets, each with its length.
+    Hep(Vec<u8>),
     /// TLS records.
     Tls(tls::Records),
 }
@@ -72,6 +77,7 @@ enum Beginning {
     Tls,
     Head,
     WebSocket,
+    Hep,
     Sip,
     Unknown,
 }
@@ -96,7 +102,7 @@ impl Content {
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Content::Head(head) => head.len(),
+            Content::Head(bytes) | Content::Hep(bytes) => bytes.len(),
             Content::WebSocket(reader) => reader.weight(),
             _ => 0,
         }
@@ -106,6 +112,7 @@ impl Content {
     pub(super) fn forget(&mut self) {
         match self {
             Content::Head(_) => *self = Content::Passed,
+            Content::Hep(packet) => packet.clear(),
             Content::WebSocket(reader) => reader.forget(),
             _ => {}
         }
@@ -130,7 +137,8 @@ impl Content {
                 Content::Unknown { .. } | Content::Passed => self.recognise(segment, marks, sink),
                 Content::Head(_) if segment.gap == 0 => self.head(segment),
                 Content::WebSocket(_) if segment.gap == 0 => self.web_socket(segment, sink),
-                Content::Head(_) | Content::WebSocket(_) => {
+                Content::Hep(_) if segment.gap == 0 => self.hep(segment, sink),
+                Content::Head(_) | Content::WebSocket(_) | Content::Hep(_) => {
                     note_gap(segment.gap, segment.place, sink);
                     *self = Content::default();
                     Some(Segment { gap: 0, ..segment })
@@ -162,6 +170,10 @@ impl Content {
             Beginning::WebSocket => {
                 note_gap(gap, since, sink);
                 *self = Content::WebSocket(Box::default());
+            }
+            Beginning::Hep => {
+                note_gap(gap, since, sink);
+                *self = Content::Hep(Vec::new());
             }
             Beginning::Sip => {
                 note_gap(gap, since, sink);
@@ -233,6 +245,28 @@ impl Content {
         let is_other = messages == 0 && beginning(segment.bytes) != Beginning::WebSocket;
         is_other.then_some(segment)
     }
+
+    /// Cuts a stream of HEP3 packets.
+    fn hep<'a>(&mut self, segment: Segment<'a>, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
+        let Content::Hep(pending) = self else { return None };
+        pending.extend_from_slice(segment.bytes);
+        let mut rest = pending.as_slice();
+        while let Some((packet, behind)) = hep::length_in_stream(rest).and_then(|length| rest.split_at_checked(length))
+        {
+            if let Some(Hep::Sip(copied)) = hep::read(Rest::whole(packet)) {
+                sink.deliver(Delivery::Datagram(copied.datagram(segment.place)));
+            }
+            rest = behind;
+        }
+        // Neither a header that is still coming nor one that is whole.
+        if rest.len() >= 6 && hep::length_in_stream(rest).is_none() {
+            *self = Content::default();
+            return None;
+        }
+        let read = pending.len().saturating_sub(rest.len());
+        pending.drain(..read);
+        None
+    }
 }
 
 fn beginning(bytes: &[u8]) -> Beginning {
@@ -244,6 +278,9 @@ fn beginning(bytes: &[u8]) -> Beginning {
     }
     if websocket::begins_with_sip(bytes) {
         return Beginning::WebSocket;
+    }
+    if bytes.starts_with(b"HEP3") {
+        return Beginning::Hep;
     }
     match memmem::find(bytes, b"SIP/2.0") {
         Some(_) => Beginning::Sip,
@@ -293,7 +330,7 @@ mod tests {
         bench.handshake(100);
         let mut sequence = 101;
         for part in bytes.chunks(size) {
-            bench.tcp(&[Tcp::data(sequence, part)]);
+            bench.tcp(&[Tcp::of(sequence, part)]);
             sequence += part.len() as u32;
         }
         bench
@@ -313,7 +350,7 @@ mod tests {
     #[test]
     fn web_socket_without_its_upgrade_and_after_a_gap() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp::data(100, FRAME), Tcp::data(200, FRAME)]);
+        bench.tcp(&[Tcp::of(100, FRAME), Tcp::of(200, FRAME)]);
         bench.finish();
         assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]]);
         assert_eq!(bench.noted("stream-gap"), 1);
@@ -333,6 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn copies_in_a_stream_of_hep() {
+        let mut chunks = Vec::new();
+        for (number, value) in [(3, &[10, 0, 0, 1][..]), (4, &[10, 0, 0, 2]), (15, b"BYE sip:a@b SIP/2.0")] {
+            chunks.extend([0, 0, 0, number, 0, value.len() as u8 + 6]);
+            chunks.extend(value);
+        }
+        let packet = [&b"HEP3"[..], &(chunks.len() as u16 + 6).to_be_bytes(), &chunks].concat();
+        for size in [4, 9, 60, 500] {
+            let bench = client(&packet.repeat(3), size);
+            assert_eq!(bench.payloads(), [b"BYE sip:a@b SIP/2.0"; 3], "in parts of {size}");
+            assert!(bench.datagrams.iter().all(|(datagram, _)| datagram.mirrored == Mirror::Hep));
+        }
+        let bench = client(&[&packet[..], b"HEP3\0\x01", &[0; 40]].concat(), 500);
+        assert_eq!(bench.payloads().len(), 1);
+    }
+
+    #[test]
     fn tls_is_told_once_with_its_alerts() {
         let bench = client(&[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40, 23, 3, 3, 0, 1, 0], 6);
         assert_eq!(bench.noted("payload-unreadable"), 1);
@@ -348,8 +402,8 @@ mod tests {
         let mut bench = client(&[b'x'; 80_000], 1000);
         let before = bench.segments.len();
         assert!(before < 80, "{before} segments handed on");
-        bench.tcp(&[Tcp::data(90_000, b"garbage"), Tcp::data(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
-        bench.tcp(&[Tcp::data(90_122, b"\r\n")]);
+        bench.tcp(&[Tcp::of(90_000, b"garbage"), Tcp::of(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
+        bench.tcp(&[Tcp::of(90_122, b"\r\n")]);
         let behind = &bench.segments[before..];
         assert_eq!(behind.len(), 2);
         assert_eq!((behind[0].0.midstream, behind[0].0.gap), (true, 0));
@@ -361,11 +415,11 @@ mod tests {
     fn a_gap_is_noted_when_the_stream_turns_out_to_be_sip() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"def")]);
-        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::data(9001, b"") };
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp::of(110, b"def")]);
+        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::of(9001, b"") };
         bench.tcp(&[acknowledging]);
         assert_eq!((bench.stream(Sender::Client).as_str(), bench.noted("stream-gap")), ("abc-def", 0));
-        bench.tcp(&[Tcp::data(113, b"SIP/2.0 200 OK\r\n\r\n")]);
+        bench.tcp(&[Tcp::of(113, b"SIP/2.0 200 OK\r\n\r\n")]);
         let noted = bench.log.of("stream-gap").unwrap();
         assert_eq!((&noted.example, noted.frames.as_slice()), (&Oddity::StreamGap { bytes: 6 }, &[5][..]));
     }
@@ -373,7 +427,7 @@ mod tests {
     #[test]
     fn frames_whose_upgrade_was_not_seen_are_found_behind_half_a_frame() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp::data(100, b"BYE sip:a@b SIP/2.0"), Tcp::data(119, FRAME)]);
+        bench.tcp(&[Tcp::of(100, b"BYE sip:a@b SIP/2.0"), Tcp::of(119, FRAME)]);
         assert_eq!(bench.payloads(), [&FRAME[2..]]);
     }
 }

@@ -227,14 +227,7 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
     match hep::read(payload) {
         Some(Hep::Other) => return None,
         Some(Hep::Sip(copied)) => {
-            sink.deliver(Delivery::Datagram(Datagram {
-                place: Place { time: copied.time.unwrap_or(place.time), ..place },
-                path: copied.path,
-                bytes: copied.rest.bytes,
-                cut: copied.rest.missing,
-                ip_id: None,
-                mirrored: Mirror::Hep,
-            }));
+            sink.deliver(Delivery::Datagram(copied.datagram(place)));
             return None;
         }
         None => {}
@@ -463,7 +456,7 @@ mod tests {
                 frames::ipv4_part(17, &udp[..16], 0, 1),
                 frames::ipv6(44, &[&[17, 0, 0, 1, 0, 0, 0, 9][..], &udp].concat()),
                 frames::ipv4(47, &[&[0x30, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &frames::udp_v4(TEXT)].concat()),
-                frames::Tcp::data(7, TEXT).frame()[14..].to_vec(),
+                frames::Tcp::of(7, TEXT).frame()[14..].to_vec(),
             ];
             let mut bench = Bench::default();
             for (which, changes, length) in damage {
