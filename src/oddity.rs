@@ -118,7 +118,7 @@ pub enum Oddity {
     },
     /// A payload that is encrypted (TLS records) and was not read.
     Encrypted,
-    /// A WebSocket message that is compressed (RFC 7692) and was not read.
+    /// A WebSocket message that is compressed (RFC 7692) and could not be read.
     Compressed,
     /// Something was dropped because a limit was hit.
     LimitHit {
@@ -288,7 +288,7 @@ impl Oddity {
             Oddity::StreamConflict { bytes } => {
                 format!("a TCP retransmission carries {bytes} other bytes than the first copy; the first was kept")
             }
-            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and was not read".into(),
+            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and could not be read".into(),
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),

@@ -22,6 +22,7 @@ use crate::net::hep;
 use crate::net::hep::Hep;
 use crate::net::tls;
 use crate::net::websocket;
+use crate::net::websocket::Reader;
 use crate::oddity::Oddity;
 
 /// Bytes without a start line after which a stream is only looked at segment by segment.
@@ -217,7 +218,7 @@ impl Content {
             return None;
         };
         let upgrades = head.get(..end).is_some_and(asks_for_web_socket);
-        *self = if upgrades { Content::WebSocket(Box::default()) } else { Content::default() };
+        *self = if upgrades { Content::WebSocket(Box::new(Reader::behind_upgrade())) } else { Content::default() };
         let behind = segment.bytes.get(end.saturating_sub(known)..).filter(|behind| !behind.is_empty())?;
         Some(Segment { bytes: behind, ..segment })
     }

@@ -15,6 +15,7 @@ mod fragments;
 mod frames;
 mod hep;
 mod icmp;
+mod inflate;
 mod ip;
 mod link;
 mod pieces;
