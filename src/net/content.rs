@@ -321,6 +321,7 @@ mod tests {
     use crate::net::frames::Bench;
     use crate::net::frames::Sender;
     use crate::net::frames::Tcp;
+    use proptest::prelude::*;
 
     const REQUEST: &[u8] =
         b"GET /ws HTTP/1.1\r\nHost: example.com\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
@@ -430,5 +431,26 @@ mod tests {
         let mut bench = Bench::default();
         bench.tcp(&[Tcp::of(100, b"BYE sip:a@b SIP/2.0"), Tcp::of(119, FRAME)]);
         assert_eq!(bench.payloads(), [&FRAME[2..]]);
+    }
+
+    proptest! {
+        /// Streams that begin like something we know and go on at random do no harm.
+        #[test]
+        fn streams_that_break_off_do_no_harm(
+            parts in proptest::collection::vec((0..6usize, proptest::collection::vec(any::<u8>(), 0..80), any::<bool>()), 1..30)
+        ) {
+            let beginnings: [&[u8]; 6] = [REQUEST, FRAME, b"HEP3\0\x40", &[21, 3, 3, 0, 2], b"SIP/2.0 200 OK\r\n", b"\xC1\x05"];
+            let mut bench = Bench::default();
+            bench.handshake(100);
+            let mut sequence = 101_u32;
+            for (beginning, bytes, lost) in &parts {
+                let part = [beginnings[*beginning], bytes].concat();
+                if !lost {
+                    bench.tcp(&[Tcp::of(sequence, &part)]);
+                }
+                sequence += part.len() as u32;
+            }
+            bench.finish();
+        }
     }
 }
