@@ -283,10 +283,26 @@ fn beginning(bytes: &[u8]) -> Beginning {
     if bytes.starts_with(b"HEP3") {
         return Beginning::Hep;
     }
-    match memmem::find(bytes, b"SIP/2.0") {
-        Some(_) => Beginning::Sip,
-        None => Beginning::Unknown,
-    }
+    if has_start_line(bytes) { Beginning::Sip } else { Beginning::Unknown }
+}
+
+/// Whether a line is a start line of SIP (RFC 3261 §7): the version at its start, or at its end behind two other words.
+/// The version alone does not do: a Via has it too, and logs that travel over TCP.
+fn has_start_line(bytes: &[u8]) -> bool {
+    const VERSION: &[u8] = b"SIP/2.0";
+    memmem::find_iter(bytes, VERSION).any(|at| {
+        let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        match behind.get(VERSION.len()) {
+            Some(b' ') => line.is_empty(),
+            None | Some(b'\r' | b'\n') => {
+                line.first().is_some_and(u8::is_ascii_alphabetic)
+                    && line.ends_with(b" ")
+                    && line.iter().filter(|byte| **byte == b' ').count() >= 2
+            }
+            Some(_) => false,
+        }
+    })
 }
 
 /// Whether a head has `Upgrade: websocket`; both words in any case (RFC 6455 §4.1).
@@ -411,6 +427,19 @@ mod tests {
         assert_eq!((behind[0].0.midstream, behind[0].0.gap), (true, 0));
         assert_eq!(behind[1].1, b"\r\n");
         assert_eq!(bench.noted("stream-gap"), 0);
+    }
+
+    #[test]
+    fn a_start_line_is_one_line() {
+        for text in ["SIP/2.0 200 OK", "x\r\nSIP/2.0 200 OK", "\r\n\r\nBYE sip:a@b SIP/2.0\r\n", "BYE sip:a@b SIP/2.0"]
+        {
+            assert!(has_start_line(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["Via: SIP/2.0/TCP a", "got: SIP/2.0 200 OK", "BYE SIP/2.0\r\n", " a b SIP/2.0", "SIP/2.0", "SIP/2.01"]
+        {
+            assert!(!has_start_line(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! what could overflow: the input may be hostile.
 
 mod bytes;
+mod connection;
 mod content;
 mod decoder;
 mod exported;

@@ -5,10 +5,9 @@
 //! does not verify checksums: offloading leaves them unset.
 
 use std::collections::BTreeMap;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use etherparse::TcpHeaderSlice;
@@ -21,19 +20,20 @@ use crate::net::Delivery;
 use crate::net::Limits;
 use crate::net::Path;
 use crate::net::Sink;
-use crate::net::StreamId;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
-use crate::net::content::Marks;
+use crate::net::connection::Both;
+use crate::net::connection::Pair;
+use crate::net::connection::Sender;
 use crate::net::recent::Recent;
-use crate::net::stream::Line;
 use crate::net::stream::Stream;
 use crate::net::stream::Tails;
-use crate::net::stream::Told;
 use crate::oddity::Oddity;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many of them at once. Times may jump to and fro, and then every frame is an occasion to look.
+const LOOK_AT: usize = 256;
 
 /// The connections that are followed, bounded in number and in bytes.
 #[derive(Debug)]
@@ -45,31 +45,9 @@ pub(super) struct ConnectionTable {
     bytes: usize,
     opened: u64,
     looked: Timestamp,
+    /// The last connection that was looked at, 0 to begin with the first.
+    looked_at: u64,
     limits: Limits,
-}
-
-/// Two ends, the lower first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pair {
-    low: SocketAddr,
-    high: SocketAddr,
-}
-
-/// Which end sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sender {
-    Low,
-    High,
-}
-
-/// Both directions of a connection.
-#[derive(Debug)]
-struct Both {
-    number: u64,
-    from_low: Stream,
-    from_high: Stream,
-    reset: Told,
-    marks: Marks,
 }
 
 impl ConnectionTable {
@@ -82,6 +60,7 @@ impl ConnectionTable {
             bytes: 0,
             opened: 0,
             looked: Timestamp(i64::MIN),
+            looked_at: 0,
             limits,
         }
     }
@@ -124,11 +103,13 @@ impl ConnectionTable {
         }
     }
 
-    /// Looks whether what waits has waited long enough.
+    /// Looks whether what waits has waited long enough, each time at the next few.
     pub(super) fn look(&mut self, place: Place, sink: &mut Sink<'_>) {
         self.looked = place.time;
-        let pairs: Vec<Pair> = self.holding.values().copied().collect();
-        for pair in pairs {
+        let next = (Bound::Excluded(self.looked_at), Bound::Unbounded);
+        let waiting: Vec<(u64, Pair)> = self.holding.range(next).take(LOOK_AT).map(|(n, pair)| (*n, *pair)).collect();
+        self.looked_at = if waiting.len() < LOOK_AT { 0 } else { waiting.last().map_or(0, |(number, _)| *number) };
+        for (_, pair) in waiting {
             let Some(both) = self.connections.peek_mut(&pair) else { continue };
             let before = both.weight();
             both.each(pair, place, &mut self.tails, sink, Stream::release);
@@ -185,147 +166,10 @@ impl ConnectionTable {
             both.each(pair, place, &mut self.tails, sink, Stream::flush);
             self.bytes = self.bytes.saturating_add(both.weight()).saturating_sub(weight);
         }
-        if both.from_low.is_holding() || both.from_high.is_holding() {
+        if both.is_holding() {
             self.holding.insert(both.number, pair);
         } else {
             self.holding.remove(&both.number);
-        }
-    }
-}
-
-impl Hash for Pair {
-    /// The same for equal pairs, in few words: the derived one takes a third of the time of a TCP packet.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for end in [self.low, self.high] {
-            match end {
-                SocketAddr::V4(end) => state.write_u64(u64::from(end.ip().to_bits()) << 16 | u64::from(end.port())),
-                SocketAddr::V6(end) => {
-                    state.write_u128(end.ip().to_bits());
-                    state.write_u16(end.port());
-                }
-            }
-        }
-    }
-}
-
-impl Pair {
-    fn of(path: Path) -> (Pair, Sender) {
-        if path.source <= path.destination {
-            (Pair { low: path.source, high: path.destination }, Sender::Low)
-        } else {
-            (Pair { low: path.destination, high: path.source }, Sender::High)
-        }
-    }
-
-    fn path(self, sender: Sender) -> Path {
-        let path = Path { source: self.low, destination: self.high, transport: Transport::Tcp };
-        match sender {
-            Sender::Low => path,
-            Sender::High => path.reversed(),
-        }
-    }
-}
-
-impl Both {
-    fn new(number: u64) -> Both {
-        let id = number.saturating_mul(2);
-        Both {
-            number,
-            from_low: Stream::new(StreamId(id)),
-            from_high: Stream::new(StreamId(id | 1)),
-            reset: Told::NotYet,
-            marks: Marks::default(),
-        }
-    }
-
-    fn stream(&self, sender: Sender) -> &Stream {
-        match sender {
-            Sender::Low => &self.from_low,
-            Sender::High => &self.from_high,
-        }
-    }
-
-    fn weight(&self) -> usize {
-        self.from_low.weight().saturating_add(self.from_high.weight())
-    }
-
-    fn is_closed(&self) -> bool {
-        let finished = [self.from_low.finished, self.from_high.finished];
-        self.reset == Told::Already || finished == [Told::Already; 2]
-    }
-
-    /// Whether a segment belongs to this connection, and not to a later one between the same ports.
-    fn follows(&self, sender: Sender, header: &TcpHeaderSlice<'_>, payload: Rest<'_>) -> bool {
-        let own = self.stream(sender);
-        if header.syn() {
-            return own.may_begin(header.sequence_number());
-        }
-        payload.bytes.is_empty() || own.may_continue(header.sequence_number())
-    }
-
-    /// Does the same to both directions.
-    fn each(
-        &mut self,
-        pair: Pair,
-        place: Place,
-        tails: &mut Tails,
-        sink: &mut Sink<'_>,
-        what: impl Fn(&mut Stream, &mut Line<'_, '_>),
-    ) {
-        let marks = &mut self.marks;
-        let path = pair.path(Sender::Low);
-        what(&mut self.from_low, &mut Line { path, place, tails, marks, sink });
-        what(&mut self.from_high, &mut Line { path: path.reversed(), place, tails, marks, sink });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "it is what one frame and its table are made of")]
-    fn take(
-        &mut self,
-        sender: Sender,
-        path: Path,
-        place: Place,
-        header: &TcpHeaderSlice<'_>,
-        payload: Rest<'_>,
-        tails: &mut Tails,
-        sink: &mut Sink<'_>,
-    ) {
-        let (own, other) = match sender {
-            Sender::Low => (&mut self.from_low, &mut self.from_high),
-            Sender::High => (&mut self.from_high, &mut self.from_low),
-        };
-        let marks = &mut self.marks;
-        let sequence = header.sequence_number();
-        let tell = |stream: StreamId, what: ConnectionEvent, sink: &mut Sink<'_>| {
-            sink.deliver(Delivery::Connection(Connection { place, path, stream, what }));
-        };
-        if header.syn() {
-            own.begin(sequence);
-            if header.ack() {
-                other.expect(header.acknowledgment_number());
-            }
-            tell(own.id, if header.ack() { ConnectionEvent::SynAck } else { ConnectionEvent::Syn }, sink);
-        }
-        if header.ack() {
-            let mut line = Line { path: path.reversed(), place, tails, marks, sink };
-            other.acknowledge(header.acknowledgment_number(), &mut line);
-        }
-        if header.rst() {
-            let refused = other.has_begun() && !own.has_begun();
-            if self.reset == Told::NotYet {
-                own.flush(&mut Line { path, place, tails, marks, sink });
-                other.flush(&mut Line { path: path.reversed(), place, tails, marks, sink });
-                tell(own.id, if refused { ConnectionEvent::Refused } else { ConnectionEvent::Reset }, sink);
-            }
-            self.reset = Told::Already;
-            return;
-        }
-        let first = sequence.wrapping_add(u32::from(header.syn()));
-        if payload.on_wire() > 0 {
-            own.receive(first, payload, &mut Line { path, place, tails, marks, sink });
-        }
-        if header.fin() && own.finished == Told::NotYet {
-            own.finished = Told::Already;
-            tell(own.id, ConnectionEvent::Fin, sink);
         }
     }
 }
@@ -438,6 +282,22 @@ mod tests {
         assert_eq!(bench.stream(From::Client), "");
         bench.advance(6_000_000_000);
         assert_eq!(bench.stream(From::Client), "-SIP/2.0 200");
+    }
+
+    #[test]
+    fn many_that_wait_are_looked_at_in_turns() {
+        let mut bench = Bench::default();
+        for port in 0..600_u16 {
+            for segment in [Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(104, b"SIP/2.0 200")] {
+                let mut frame = segment.frame();
+                frame[34..36].copy_from_slice(&port.to_be_bytes());
+                bench.feed_at(1, &frame, frame.len(), 1_000_000_000);
+            }
+        }
+        for (turn, released) in [(1, 256), (2, 512), (3, 600)] {
+            bench.advance(10_000_000_000);
+            assert_eq!(bench.segments.len(), released, "turn {turn}");
+        }
     }
 
     #[test]
