@@ -9,21 +9,22 @@ use serde::Deserialize;
 
 use super::comparison::{Comparison, Difference, Point};
 use super::entry::{Class, ConfusedWith, Entry, Kind, Registered, Retry};
-use super::{is_built_in, lower_first, slices, tables};
+use super::slices::Table;
+use super::{is_built_in, lower_first};
 
 /// A few words for each place in a sentence; `data/gists.toml` says which.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gist {
-    pub code: u16,
-    pub says: String,
-    pub asks: String,
-    pub decided_by: String,
-    pub shown_by: String,
+struct Gist {
+    code: u16,
+    says: String,
+    asks: String,
+    decided_by: String,
+    shown_by: String,
     #[serde(default)]
-    pub used_where: String,
+    used_where: String,
     #[serde(default)]
-    pub never: String,
+    never: String,
 }
 
 /// The fewest differences that a page has.
@@ -104,34 +105,13 @@ fn gist_of(entry: &Entry) -> Option<&'static Gist> {
 }
 
 /// The words of a code that `data/gists.toml` has.
-pub(super) fn gist(code: u16) -> Option<&'static Gist> {
-    #[derive(Deserialize)]
-    struct File {
-        code: Vec<Gist>,
-    }
-    let slot = gist_slots().iter().find(|slot| slot.code == code)?;
-    Some(slot.gist.get_or_init(|| tables::read::<File>(slot.text).code.swap_remove(0)))
+fn gist(code: u16) -> Option<&'static Gist> {
+    gists().get(code)
 }
 
-/// The place of a code's words in their file, and the words once they have been asked for.
-pub(super) struct GistSlot {
-    pub code: u16,
-    text: &'static str,
-    gist: OnceLock<Gist>,
-}
-
-/// The codes that have words, in the order of the file.
-pub(super) fn gist_slots() -> &'static [GistSlot] {
-    static GISTS: OnceLock<Vec<GistSlot>> = OnceLock::new();
-    GISTS.get_or_init(|| {
-        slices::cut(include_str!("../../data/gists.toml"), "code")
-            .into_iter()
-            .filter_map(|slice| {
-                let code = slices::number(slice.text, "code")?;
-                Some(GistSlot { code, text: slice.text, gist: OnceLock::new() })
-            })
-            .collect()
-    })
+fn gists() -> &'static Table<Gist> {
+    static TABLE: OnceLock<Table<Gist>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::cut(&[include_str!("../../data/gists.toml")], "code", "code"))
 }
 
 /// What the entries themselves say of each other.
@@ -386,16 +366,14 @@ mod tests {
 
     #[test]
     fn every_gist_completes_its_sentences() {
-        for slot in gist_slots() {
-            let code = slot.code;
-            let gist = gist(code).expect("a slot with a code");
+        for gist in gists().iter() {
+            let code = gist.code;
             assert!(gist.asks.ends_with('?') && gist.asks.starts_with(char::is_uppercase), "{code}: {}", gist.asks);
             assert_ne!(gist.used_where.is_empty(), gist.never.is_empty(), "{code}: one of used_where and never");
             for text in [&gist.says, &gist.decided_by, &gist.shown_by, &gist.used_where, &gist.never] {
                 assert!(!text.ends_with('.') && !text.contains("  "), "{code}: {text}");
             }
         }
-        let codes: Vec<u16> = gist_slots().iter().map(|slot| slot.code).collect();
-        assert!(codes.is_sorted() && codes.len() == 94, "{}", codes.len());
+        assert_eq!(gists().keys().count(), 94);
     }
 }

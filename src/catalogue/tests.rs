@@ -220,8 +220,7 @@ fn every_code_is_there_and_no_other() {
 #[test]
 fn files_are_sorted_and_hold_their_class() {
     for (file, class) in STATUS_CODES.iter().zip(Class::ALL.into_iter().chain([Class::Local])) {
-        let codes: Vec<u16> =
-            slices::cut(file, "status").iter().filter_map(|slice| slices::number(slice.text, "code")).collect();
+        let codes: Vec<u16> = whole(file).iter().map(|entry| entry.code).collect();
         assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
         assert!(codes.iter().all(|code| Class::of(*code) == class), "{codes:?}");
     }
@@ -229,12 +228,17 @@ fn files_are_sorted_and_hold_their_class() {
 
 #[test]
 fn a_piece_of_a_file_says_the_same_as_the_whole() {
-    for file in STATUS_CODES {
-        let whole: StatusFile = toml::from_str(file).expect("a file of the catalogue");
-        for entry in whole.status {
-            assert_eq!(Some(&entry), built_in(entry.code), "{}", entry.code);
-        }
+    for entry in STATUS_CODES.iter().flat_map(|file| whole(file)) {
+        assert_eq!(Some(&entry), built_in(entry.code), "{}", entry.code);
     }
+    assert_eq!(STATUS_CODES.iter().map(|file| whole(file).len()).sum::<usize>(), status_codes().keys().count());
+}
+
+/// The entries of a file, parsed in one go.
+fn whole(file: &str) -> Vec<Entry> {
+    let mut tables: BTreeMap<String, Vec<Entry>> = toml::from_str(file).expect("a file of the catalogue");
+    assert_eq!(tables.len(), 1);
+    tables.remove("status").expect("a list of status codes")
 }
 
 #[test]
@@ -409,7 +413,7 @@ fn faults_of(text: &str) -> Vec<String> {
             faults.push(format!("{wrong:?}"));
         }
     }
-    if text.matches('(').count() != text.matches(')').count() || text.matches('"').count() % 2 != 0 {
+    if text.matches('(').count() != text.matches(')').count() || !text.matches('"').count().is_multiple_of(2) {
         faults.push("a bracket or quote is open".to_owned());
     }
     faults.into_iter().map(|fault| format!("{fault}: {text}")).collect()
@@ -540,6 +544,20 @@ fn every_entry_has_a_page() {
         let page = catalogue.subject(&entry.code.to_string()).expect("a listed code").page(&catalogue);
         let headings: Vec<&str> = page.sections.iter().map(|section| section.heading.as_str()).collect();
         assert_eq!(headings[..5], ["", "Description", "When You See It", "How to Fix", "Causes"], "{}", entry.code);
+    }
+}
+
+#[test]
+fn french_and_japanese_are_complete_and_the_others_count_what_they_lack() {
+    let listed = REGISTERED.into_iter().chain(OTHERS).filter(|code| *code < 700).collect::<Vec<_>>();
+    for tag in Phrases::tags() {
+        let missing = Phrases::of(tag).expect("a language that is there").missing(&listed);
+        let expected = match tag {
+            "en" | "fr" | "ja" => 0,
+            _ => listed.len(),
+        };
+        assert_eq!((missing.entries, missing.classes), (expected, 0), "{tag}");
+        assert_eq!(missing.phrases == 0, ["en", "fr", "ja"].contains(&tag), "{tag} lacks {} phrases", missing.phrases);
     }
 }
 
