@@ -557,7 +557,8 @@ fn french_and_japanese_are_complete_and_the_others_count_what_they_lack() {
             _ => listed.len(),
         };
         assert_eq!((missing.entries, missing.classes), (expected, 0), "{tag}");
-        assert_eq!(missing.phrases == 0, ["en", "fr", "ja"].contains(&tag), "{tag} lacks {} phrases", missing.phrases);
+        let whole = ["de", "en", "fr", "ja"].contains(&tag);
+        assert_eq!(missing.phrases, if whole { 0 } else { 19 }, "{tag}");
     }
 }
 
@@ -569,5 +570,7 @@ fn a_missing_translation_falls_back_to_english() {
     let page = catalogue.subject("503").expect("503").page(&catalogue);
     assert_eq!(page.language, "th");
     assert!(page.sections.iter().any(|section| section.heading == phrases.say(Phrase::Description)));
-    assert!(page.sections.iter().any(|section| section.heading == "Causes"));
+    let english = Phrases::english().kind(Kind::Failure);
+    assert!(format!("{page:?}").contains(english) && phrases.kind(Kind::Failure) == english);
+    assert!(format!("{page:?}").contains(&Catalogue::new().entry(503).expect("503").description));
 }
