@@ -248,6 +248,7 @@ fn no_field_is_empty_and_texts_have_a_sensible_length() {
         for (field, text) in texts(&entry) {
             assert!(!text.trim().is_empty() && text.trim() == text, "{code}: {field} is empty or has blanks: {text:?}");
             assert!(!text.contains("  ") && !text.contains('\n'), "{code}: {field}: {text:?}");
+            assert_eq!(doubled_word(text), None, "{code}: {field}: {text}");
         }
         for (field, text, range) in [
             ("description", &entry.description, 60..=600),
@@ -388,14 +389,20 @@ fn an_overlay_adds_and_replaces() {
     assert_compares_well(&comparison, 3);
 }
 
-/// The first word that stands twice in a row, if any.
+/// The first word that stands twice in a row within a sentence, if any.
 fn doubled_word(text: &str) -> Option<String> {
-    let words: Vec<String> = text
-        .split_whitespace()
-        .map(|word| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase())
-        .collect();
-    let double = words.windows(2).find(|pair| !pair[0].is_empty() && pair[0] == pair[1])?;
-    Some(double[0].clone())
+    let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let doubled = |pair: &&[&str]| {
+        !bare(pair[0]).is_empty() && !pair[0].ends_with(['.', '?', ':', ',']) && bare(pair[0]) == bare(pair[1])
+    };
+    words.windows(2).find(doubled).map(|pair| bare(pair[0]))
+}
+
+#[test]
+fn a_doubled_word_is_found_and_a_new_sentence_is_none() {
+    assert_eq!(doubled_word("You meet it when when it rains.").as_deref(), Some("when"));
+    assert_eq!(doubled_word("They know it. It is forwarded."), None);
 }
 
 /// What is wrong with the form of `text`.
