@@ -325,7 +325,7 @@ impl Completion<'_> {
         draft.push("Call-ID", self.ledger.calls[call].id.clone());
         draft.push("CSeq", format!("{cseq} {method}"));
         if matches!(method, "INVITE" | "REGISTER" | "SUBSCRIBE" | "REFER" | "NOTIFY" | "UPDATE" | "OPTIONS") {
-            draft.push("Contact", contact(actor));
+            draft.push("Contact", contact(actor, actor.user()));
         }
         match method {
             "INVITE" => draft.push("Allow", ALLOW),
@@ -494,7 +494,7 @@ fn without_parameters(uri: &str) -> &str {
 }
 
 /// The Contact that an actor gives.
-pub(super) fn contact(actor: &Actor) -> String {
+pub(super) fn contact(actor: &Actor, user: &str) -> String {
     let transport = if actor.transport == Transport::Tcp { ";transport=tcp" } else { "" };
-    format!("<sip:{}@{}{transport}>", actor.user(), actor.says)
+    format!("<sip:{user}@{}{transport}>", actor.says)
 }
