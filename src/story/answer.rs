@@ -94,7 +94,7 @@ impl Completion<'_> {
         let answered_user = user_of(&exchange.uri).unwrap_or(actor.user());
         match (method.as_str(), code) {
             ("INVITE" | "SUBSCRIBE" | "REFER" | "UPDATE", 101..300) => {
-                draft.push("Contact", contact(actor, answered_user))
+                draft.push("Contact", contact(actor, answered_user, self.transport(line)))
             }
             ("REGISTER", 200..300) => bindings(&request, &mut draft),
             _ => {}

@@ -139,6 +139,8 @@
 //! ```
 
 mod answer;
+#[cfg(test)]
+mod capture_tests;
 mod complete;
 mod digest;
 mod draft;

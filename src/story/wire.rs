@@ -186,7 +186,9 @@ impl Wire {
         let identification = *next;
         let header = if source.is_ipv4() { 20 } else { 40 };
         let whole = header + payload.len() <= MTU;
-        let room = if whole { payload.len().max(1) } else { (MTU - header - 8) / 8 * 8 };
+        // IPv6 says in a header of its own what IPv4 has in its first.
+        let fragment_header = if source.is_ipv4() { 0 } else { 8 };
+        let room = if whole { payload.len().max(1) } else { (MTU - header - fragment_header) / 8 * 8 };
         let mut offset = 0;
         for (index, part) in payload.chunks(room).enumerate() {
             let more = offset + part.len() < payload.len();
