@@ -224,6 +224,7 @@ impl Completion<'_> {
         let target = request.header("Contact").map_or(target, |contact| uri_of(contact).to_owned());
         let peer = self.ledger.exchanges[self.ledger.root(answered)].from;
         let stage = if code >= 200 { Stage::Confirmed } else { stage };
+        let contact = response.header("Contact").map(str::to_owned);
         self.ledger.keep_dialog(Dialog {
             call: exchange.call,
             owner,
@@ -231,6 +232,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact,
             routes,
             stage,
             invite_cseq,
@@ -263,6 +265,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact: exchange.sent.header("Contact").map(str::to_owned),
             routes,
             stage: if code >= 200 { Stage::Confirmed } else { stage },
             invite_cseq: if is_invite { exchange.cseq } else { invite_cseq },

@@ -288,6 +288,9 @@ impl Completion<'_> {
         let uri = uri.unwrap_or(&dialog.target).to_owned();
         let ends = (dialog.local.clone(), dialog.remote.clone());
         let mut draft = self.request_draft(line, method, &uri, ends, cseq, dialog.call, &dialog.routes);
+        if let Some(contact) = dialog.contact.clone().filter(|_| draft.header("Contact").is_some()) {
+            draft.set("Contact", contact);
+        }
         if let Some(reliable) = dialog.reliable.as_ref().filter(|_| method == "PRACK") {
             draft.push("RAck", reliable.clone());
         }

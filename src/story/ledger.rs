@@ -81,6 +81,8 @@ pub(super) struct Dialog {
     /// To of the owner's requests.
     pub remote: String,
     pub target: String,
+    /// The Contact that the owner gave when the dialog began, and gives again.
+    pub contact: Option<String>,
     pub routes: Vec<String>,
     pub stage: Stage,
     /// CSeq of the owner's last INVITE, which an ACK takes.
