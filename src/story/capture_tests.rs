@@ -153,6 +153,15 @@ fn a_tcp_connection_is_opened_and_its_numbers_go_on() {
 }
 
 #[test]
+fn a_connection_may_be_refused_or_unanswered() {
+    let actors = "alice 192.0.2.10:5060 transport tcp\nbob 192.0.2.30:5060\n";
+    let text =
+        format!("# Closed.\n{actors}0 alice connect bob refused\n1 alice connect bob unanswered\n  again +1 +3\n");
+    let flags: Vec<u8> = records(&text).iter().map(|record| checked(&record.frame).1[13]).collect();
+    assert_eq!(flags, [2, 20, 2, 2, 2]);
+}
+
+#[test]
 fn an_icmp_error_quotes_the_packet() {
     for (actors, most) in [(TWO, 548), (TWO6, 1232)] {
         let text = format!(

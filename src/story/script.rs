@@ -109,8 +109,23 @@ pub(super) enum What {
         to: usize,
         with: Closing,
     },
+    /// A TCP connection is asked for, and there is none.
+    Knock {
+        from: usize,
+        to: usize,
+        answer: Answer,
+    },
     /// A datagram between strangers: the capture lasted until then.
     End,
+}
+
+/// What comes of asking for a TCP connection in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A segment with RST.
+    Refused,
+    /// Nothing.
+    Unanswered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +292,7 @@ impl Reader {
 
     /// What follows the name of an actor.
     fn deed(&self, number: usize, from: usize, glued: bool, mut words: Words) -> Result<What, Error> {
-        let verb = words.next("`->`, `~>`, `icmp`, `close` or `reset`")?;
+        let verb = words.next("`->`, `~>`, `icmp`, `connect`, `close` or `reset`")?;
         let seen = match verb.as_str() {
             "->" => Seen::Captured,
             "~>" => Seen::Missed,
@@ -288,8 +303,9 @@ impl Reader {
                 words.end()?;
                 return Ok(What::Close { from, to, with });
             }
+            "connect" => return self.knock(number, from, words),
             _ => {
-                let says = format!("expected `->`, `~>`, `icmp`, `close` or `reset`, found `{verb}`");
+                let says = format!("expected `->`, `~>`, `icmp`, `connect`, `close` or `reset`, found `{verb}`");
                 return Err(Error::new(number, says));
             }
         };
@@ -308,6 +324,17 @@ impl Reader {
         line.glued = glued;
         line.section = self.call.clone();
         Ok(What::Message(Box::new(line)))
+    }
+
+    fn knock(&self, number: usize, from: usize, mut words: Words) -> Result<What, Error> {
+        let to = self.find(number, &words.next("with whom")?)?;
+        let word = words.next("`refused` or `unanswered`")?;
+        words.end()?;
+        match word.as_str() {
+            "refused" => Ok(What::Knock { from, to, answer: Answer::Refused }),
+            "unanswered" => Ok(What::Knock { from, to, answer: Answer::Unanswered }),
+            _ => Err(Error::new(number, format!("expected `refused` or `unanswered`, found `{word}`"))),
+        }
     }
 
     fn icmp(&self, number: usize, reporter: usize, mut words: Words) -> Result<What, Error> {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::net::{Path, Transport};
 use crate::story::Error;
 use crate::story::complete::Completion;
-use crate::story::script::{Actor, Closing, IcmpKind, Script, Step, What};
+use crate::story::script::{Actor, Answer, Closing, IcmpKind, Script, Step, What};
 use crate::story::script_line::{MessageLine, Seen};
 use crate::story::wire::{Frame, Wire};
 
@@ -45,6 +45,10 @@ pub(super) enum Deed {
     Close {
         path: Path,
         with: Closing,
+    },
+    Knock {
+        path: Path,
+        answer: Answer,
     },
     /// The clock of the capture steps by so many microseconds.
     Clock(i64),
@@ -93,6 +97,7 @@ pub(super) fn frames(events: &[Event]) -> Result<Vec<Frame>, Error> {
                 }
             }
             Deed::Close { path, with } => wire.close(event.time, *path, *with),
+            Deed::Knock { path, answer } => wire.knock(event.time, *path, *answer),
             Deed::Clock(_) => {}
         }
     }
@@ -147,11 +152,13 @@ impl Teller<'_> {
                 self.rtp(step, (*from, *to), *packets, *payload_type, *ports)?;
             }
             What::Clock(jump) => self.push(step, Seen::Captured, Deed::Clock(*jump)),
+            What::Knock { from, to, answer } => {
+                let path = self.tcp_path(step.line, *from, *to)?;
+                self.connections.remove(&pair(*from, *to));
+                self.push(step, Seen::Captured, Deed::Knock { path, answer: *answer });
+            }
             What::Close { from, to, with } => {
-                let path = self.path(step.line, *from, *to)?;
-                if path.transport == Transport::Udp {
-                    return Err(Error::new(step.line, "expected actors that speak TCP: UDP has no connections"));
-                }
+                let path = self.tcp_path(step.line, *from, *to)?;
                 self.connections.remove(&pair(*from, *to));
                 self.push(step, Seen::Captured, Deed::Close { path, with: *with });
             }
@@ -249,6 +256,14 @@ impl Teller<'_> {
             path.source.set_port(open.port);
         } else {
             path.destination.set_port(open.port);
+        }
+        Ok(path)
+    }
+
+    fn tcp_path(&mut self, line: usize, from: usize, to: usize) -> Result<Path, Error> {
+        let path = self.path(line, from, to)?;
+        if path.transport == Transport::Udp {
+            return Err(Error::new(line, "expected actors that speak TCP: UDP has no connections"));
         }
         Ok(path)
     }
