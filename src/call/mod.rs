@@ -21,7 +21,7 @@ pub use crate::call::model::{
 };
 pub use crate::call::step::NormalStep;
 pub use crate::call::surroundings::{BackOff, Seen, Surroundings};
-pub use crate::call::tracker::{Ended, Limits, Tracker, Wanted};
+pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -91,8 +91,19 @@ pub enum Wanted {
 pub enum Ended {
     /// The call, worked out and judged.
     Call(Box<Call>),
-    /// A plain good call that nobody wants whole: what it was about, and how it ended.
-    Good(Kind, Outcome),
+    /// A plain good call that nobody wants whole.
+    Good(GoodCall),
+}
+
+/// What is counted of a plain good call that nobody wants whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodCall {
+    /// What it was about.
+    pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its messages.
+    pub messages: u64,
 }
 
 /// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
@@ -462,7 +473,7 @@ impl Tracker {
         }
         let good = log.plainly_good().filter(|_| self.wanted == Wanted::Troubled);
         self.closed.push_back(match good {
-            Some(outcome) => Ended::Good(log.kind, outcome),
+            Some(outcome) => Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.len() as u64 }),
             None => Ended::Call(Box::new(log.assemble(self.now))),
         });
     }
