@@ -24,9 +24,9 @@ pub(super) fn citations(text: &str) -> Vec<Citation> {
             else {
                 break;
             };
-            let section = section.trim_end_matches('.');
             // A full stop may end the sentence and not the number.
-            rest = &after[..];
+            let section = section.trim_end_matches('.');
+            rest = after;
             found.push(Citation { doc: doc.clone(), section: section.to_owned() });
         }
         if found.len() == first {

@@ -9,21 +9,22 @@ use serde::Deserialize;
 
 use super::comparison::{Comparison, Difference, Point};
 use super::entry::{Class, ConfusedWith, Entry, Kind, Registered, Retry};
-use super::{is_built_in, lower_first, slices, tables};
+use super::slices::Table;
+use super::{is_built_in, lower_first};
 
 /// A few words for each place in a sentence; `data/gists.toml` says which.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gist {
-    pub code: u16,
-    pub says: String,
-    pub asks: String,
-    pub decided_by: String,
-    pub shown_by: String,
+struct Gist {
+    code: u16,
+    says: String,
+    asks: String,
+    decided_by: String,
+    shown_by: String,
     #[serde(default)]
-    pub used_where: String,
+    used_where: String,
     #[serde(default)]
-    pub never: String,
+    never: String,
 }
 
 /// The fewest differences that a page has.
@@ -45,7 +46,7 @@ pub(super) fn compose(a: &Entry, b: &Entry) -> Comparison {
     let mut differences: Vec<Difference> = [
         (Point::Decisive, confusion.map(|confusion| sentence(&confusion.difference))),
         (Point::Asked, asked(a, b, gists)),
-        (Point::Decided, gists.and_then(|(a, b)| decided(a, b))),
+        (Point::Decided, decided(a, b, gists)),
         (Point::Sender, sender(a, b)),
         (Point::Fault, fault(a, b)),
         (Point::Scope, scope(a, b)),
@@ -104,34 +105,13 @@ fn gist_of(entry: &Entry) -> Option<&'static Gist> {
 }
 
 /// The words of a code that `data/gists.toml` has.
-pub(super) fn gist(code: u16) -> Option<&'static Gist> {
-    #[derive(Deserialize)]
-    struct File {
-        code: Vec<Gist>,
-    }
-    let slot = gist_slots().iter().find(|slot| slot.code == code)?;
-    Some(slot.gist.get_or_init(|| tables::read::<File>(slot.text).code.swap_remove(0)))
+fn gist(code: u16) -> Option<&'static Gist> {
+    gists().get(code)
 }
 
-/// The place of a code's words in their file, and the words once they have been asked for.
-pub(super) struct GistSlot {
-    pub code: u16,
-    text: &'static str,
-    gist: OnceLock<Gist>,
-}
-
-/// The codes that have words, in the order of the file.
-pub(super) fn gist_slots() -> &'static [GistSlot] {
-    static GISTS: OnceLock<Vec<GistSlot>> = OnceLock::new();
-    GISTS.get_or_init(|| {
-        slices::cut(include_str!("../../data/gists.toml"), "code")
-            .into_iter()
-            .filter_map(|slice| {
-                let code = slices::number(slice.text, "code")?;
-                Some(GistSlot { code, text: slice.text, gist: OnceLock::new() })
-            })
-            .collect()
-    })
+fn gists() -> &'static Table<Gist> {
+    static TABLE: OnceLock<Table<Gist>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::cut(&[include_str!("../../data/gists.toml")], "code", "code"))
 }
 
 /// What the entries themselves say of each other.
@@ -154,11 +134,9 @@ fn asked(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> Option<String> 
     Some(format!("{} answers the question \"{}\", {} the question \"{}\".", a.code, of_a.asks, b.code, of_b.asks))
 }
 
-fn decided(a: &Gist, b: &Gist) -> Option<String> {
-    if a.decided_by == b.decided_by {
-        return None;
-    }
-    Some(format!("{} is decided by {}; {} by {}.", a.code, a.decided_by, b.code, b.decided_by))
+fn decided(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> Option<String> {
+    let (of_a, of_b) = gists.filter(|(of_a, of_b)| of_a.decided_by != of_b.decided_by)?;
+    Some(format!("{} is decided by {}; {} by {}.", a.code, of_a.decided_by, b.code, of_b.decided_by))
 }
 
 fn sender(a: &Entry, b: &Entry) -> Option<String> {
@@ -225,6 +203,10 @@ fn kind(entry: &Entry) -> &'static str {
 fn scope(a: &Entry, b: &Entry) -> Option<String> {
     use Class::{ClientFailure, GlobalFailure, Local, Provisional, Redirection, ServerFailure, Success};
     let (x, y) = (a.code, b.code);
+    let registered = |entry: &Entry| matches!(entry.registered, Registered::Yes | Registered::Deprecated);
+    // A challenge, a cancelled call or a vendor's own number says nothing on whose side the fault lies.
+    let plain = a.kind == Kind::Failure && b.kind == Kind::Failure && registered(a) && registered(b);
+    let refusal = matches!(a.kind, Kind::Failure | Kind::CalleeDecline | Kind::PolicyReject);
     Some(match (a.class(), b.class()) {
         (Local, Local) => return None,
         (_, Local) => format!("{x} is sent on the wire and {y} is not: no capture can show it."),
@@ -244,12 +226,12 @@ fn scope(a: &Entry, b: &Entry) -> Option<String> {
         (Redirection, ClientFailure | ServerFailure) => {
             format!("{x} opens a way to go on; {y} ends this branch without one.")
         }
-        (ClientFailure, ServerFailure) => {
+        (ClientFailure, ServerFailure) if plain => {
             format!(
                 "{x} lies with the request or its target; {y} lies with the server, so that another server may succeed."
             )
         }
-        (ClientFailure | ServerFailure, GlobalFailure) => format!(
+        (ClientFailure | ServerFailure, GlobalFailure) if refusal => format!(
             "After {x} a proxy goes on with its other targets; {y} speaks for all of them and ends the search (RFC 3261 §16.7)."
         ),
         _ => return None,
@@ -264,7 +246,7 @@ fn action(a: &Entry, b: &Entry) -> Option<String> {
         let either = match a.retry {
             Retry::Yes => "the same request may be sent again",
             Retry::Change => "the request has to be changed before it is sent again",
-            Retry::Elsewhere => "the request belongs to another server",
+            Retry::Elsewhere => "the request has to take another way",
             Retry::Follow => "the caller goes on at an address of the response",
             Retry::No => "it is no use to send the request again",
             Retry::NotApplicable => "there is nothing to send again",
@@ -284,7 +266,7 @@ fn retry(entry: &Entry) -> String {
     let advice = match entry.retry {
         Retry::Yes => format!("After {code} the same request may be sent again"),
         Retry::Change => format!("After {code} the request has to be changed before it is sent again"),
-        Retry::Elsewhere => format!("After {code} the request belongs to another server"),
+        Retry::Elsewhere => format!("After {code} the request has to take another way"),
         Retry::Follow => format!("After {code} the caller goes on at the address in the response"),
         Retry::No => format!("After {code} it is no use to send the request again"),
         Retry::NotApplicable => format!("{code} leaves nothing to send again"),
@@ -335,7 +317,7 @@ fn standing(a: &Entry, b: &Entry) -> Option<String> {
 fn which_when(entry: &Entry, gist: Option<&Gist>) -> String {
     match gist {
         _ if entry.treated_as.is_some() => {
-            format!("{} belongs nowhere: a registered code with a phrase of its own says more.", titled(entry))
+            format!("{} belongs nowhere: a registered code with a phrase of its own says more.", entry.code)
         }
         Some(gist) if gist.used_where.is_empty() => format!("{} is never chosen: {}.", titled(entry), gist.never),
         Some(gist) => format!("{} belongs where {}.", titled(entry), gist.used_where),
@@ -344,9 +326,9 @@ fn which_when(entry: &Entry, gist: Option<&Gist>) -> String {
 }
 
 fn titled(entry: &Entry) -> String {
-    match entry.registered {
-        Registered::Unknown => format!("{} ({})", entry.code, entry.name),
-        _ => format!("{} {}", entry.code, entry.name),
+    match entry.treated_as {
+        Some(code) => format!("{} (not registered, treated as {code})", entry.code),
+        None => format!("{} {}", entry.code, entry.name),
     }
 }
 
@@ -386,16 +368,14 @@ mod tests {
 
     #[test]
     fn every_gist_completes_its_sentences() {
-        for slot in gist_slots() {
-            let code = slot.code;
-            let gist = gist(code).expect("a slot with a code");
+        for gist in gists().iter() {
+            let code = gist.code;
             assert!(gist.asks.ends_with('?') && gist.asks.starts_with(char::is_uppercase), "{code}: {}", gist.asks);
             assert_ne!(gist.used_where.is_empty(), gist.never.is_empty(), "{code}: one of used_where and never");
             for text in [&gist.says, &gist.decided_by, &gist.shown_by, &gist.used_where, &gist.never] {
                 assert!(!text.ends_with('.') && !text.contains("  "), "{code}: {text}");
             }
         }
-        let codes: Vec<u16> = gist_slots().iter().map(|slot| slot.code).collect();
-        assert!(codes.is_sorted() && codes.len() == 94, "{}", codes.len());
+        assert_eq!(gists().keys().count(), 94);
     }
 }

@@ -3,10 +3,11 @@
 //! Knows the form of a `[[status]]` of `data/status-codes/` and of an overlay file. Gives [`Entry`] and the words its
 //! fields are made of. Deliberately does not know where entries come from, nor how they are printed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a status code means (RFC 3261 §21 and the RFCs that add to it).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The number: 100–699, or a local code above that never stands on the wire.
@@ -56,7 +57,7 @@ pub struct Entry {
 }
 
 /// A header that matters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookAt {
     /// Its name, or that of a part of the message.
@@ -66,7 +67,7 @@ pub struct LookAt {
 }
 
 /// A concrete cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cause {
     /// Where it is found: any, pbx, trunk, registrar, sbc, proxy, gateway, webrtc, ims.
@@ -87,7 +88,7 @@ pub struct Cause {
 }
 
 /// A code that is taken for this one, or the other way round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfusedWith {
     /// The other code.
@@ -117,7 +118,7 @@ impl Entry {
 }
 
 /// The class of a status code (RFC 3261 §7.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Class {
@@ -197,7 +198,7 @@ impl Class {
 }
 
 /// Whether IANA knows the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Registered {
@@ -216,7 +217,7 @@ pub enum Registered {
 }
 
 /// What sort of outcome a code is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Kind {
@@ -248,7 +249,7 @@ impl Kind {
 }
 
 /// Whether a request is worth sending again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Retry {

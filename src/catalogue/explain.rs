@@ -40,13 +40,14 @@ pub enum Subject {
 
 /// Finds what `word` names.
 pub(super) fn subject(catalogue: &Catalogue, word: &str) -> Option<Subject> {
-    if let Ok(code) = word.parse() {
+    if is_number(word) {
+        let code = word.parse().ok()?;
         let entry = Box::new(catalogue.entry(code)?.into_owned());
         return Some(Subject::Status { class: entry.class(), entry });
     }
     let (table, row) = word.split_once('-')?;
-    let number = || row.parse::<u16>().ok();
-    let byte = || row.parse::<u8>().ok();
+    let number = || row.parse::<u16>().ok().filter(|_| is_number(row));
+    let byte = || row.parse::<u8>().ok().filter(|_| is_number(row));
     match table.to_ascii_lowercase().as_str() {
         "q850" | "q.850" => Some(Subject::Q850(tables::q850(byte()?)?.clone())),
         "warning" => Some(Subject::Warning(tables::warning(number()?)?.clone())),
@@ -55,6 +56,11 @@ pub(super) fn subject(catalogue: &Catalogue, word: &str) -> Option<Subject> {
         "freeswitch" => Some(Subject::FreeSwitch(tables::freeswitch_cause(number()?)?.clone())),
         _ => None,
     }
+}
+
+/// True for digits alone, without a sign or a needless zero.
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit()) && (word == "0" || !word.starts_with('0')) && !word.is_empty()
 }
 
 impl Subject {
@@ -307,12 +313,29 @@ mod tests {
     #[test]
     fn a_word_names_its_subject() {
         let catalogue = Catalogue::new();
-        for word in ["q850-34", "Q.850-34", "warning-304", "reason-stir", "tls-48", "freeswitch-806"] {
+        for word in
+            ["503", "1408", "q850-0", "q850-34", "Q.850-34", "warning-304", "reason-stir", "tls-48", "freeswitch-806"]
+        {
             let subject = catalogue.subject(word).unwrap_or_else(|| panic!("{word} names nothing"));
             let page = subject.page(&catalogue);
             assert!(page.sections.len() >= 2 && !page.title.is_empty(), "{word}: {page:?}");
         }
-        for word in ["", "-", "q850-", "q850-200", "q850-300", "warning-1", "reason-x", "099", "1", "700", "tls-1"] {
+        for word in [
+            "",
+            "-",
+            "q850-",
+            "q850-200",
+            "q850-300",
+            "warning-1",
+            "reason-x",
+            "099",
+            "1",
+            "700",
+            "tls-1",
+            "0503",
+            "+503",
+            "q850-034",
+        ] {
             assert_eq!(catalogue.subject(word), None, "{word}");
         }
     }

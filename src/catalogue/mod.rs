@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use slices::Table;
 
 pub use comparison::{Comparison, Difference, Point};
 pub use entry::{Cause, Class, ConfusedWith, Entry, Kind, LookAt, Registered, Retry};
@@ -93,7 +93,7 @@ impl Catalogue {
 
     /// The codes that the catalogue lists, sorted.
     pub fn codes(&self) -> Vec<u16> {
-        let mut codes: Vec<u16> = index().iter().map(|slot| slot.code).chain(self.overlay.keys().copied()).collect();
+        let mut codes: Vec<u16> = status_codes().keys().chain(self.overlay.keys().copied()).collect();
         codes.sort_unstable();
         codes.dedup();
         codes
@@ -133,40 +133,13 @@ const STATUS_CODES: [&str; 7] = [
     include_str!("../../data/status-codes/local.toml"),
 ];
 
-/// The place of an entry in its file, and the entry once it has been asked for.
-struct Slot {
-    code: u16,
-    text: &'static str,
-    entry: OnceLock<Entry>,
-}
-
-fn index() -> &'static [Slot] {
-    static INDEX: OnceLock<Vec<Slot>> = OnceLock::new();
-    INDEX.get_or_init(|| {
-        let mut slots: Vec<Slot> = STATUS_CODES
-            .iter()
-            .flat_map(|file| slices::cut(file, "status"))
-            .filter_map(|slice| {
-                let code = slices::number(slice.text, "code")?;
-                Some(Slot { code, text: slice.text, entry: OnceLock::new() })
-            })
-            .collect();
-        slots.sort_by_key(|slot| slot.code);
-        slots
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatusFile {
-    status: Vec<Entry>,
+fn status_codes() -> &'static Table<Entry> {
+    static TABLE: OnceLock<Table<Entry>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::cut(&STATUS_CODES, "status", "code"))
 }
 
 fn built_in(code: u16) -> Option<&'static Entry> {
-    let index = index();
-    let slot = &index[index.binary_search_by_key(&code, |slot| slot.code).ok()?];
-    let read = || tables::read::<StatusFile>(slot.text).status.swap_remove(0);
-    Some(slot.entry.get_or_init(read))
+    status_codes().get(code)
 }
 
 /// True unless a user's overlay file has given the code another meaning. A translated entry keeps its name.

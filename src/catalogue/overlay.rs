@@ -6,7 +6,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::StatusFile;
+use serde::Deserialize;
+
 use super::entry::Entry;
 use super::slices;
 
@@ -70,6 +71,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, OverlayError> {
     })
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverlayFile {
+    status: Vec<Entry>,
+}
+
 /// What is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {
@@ -80,7 +87,7 @@ struct Fault {
 
 fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
     let pieces = slices::cut(text, "status");
-    let file: StatusFile = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
+    let file: OverlayFile = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
     // A `[[status]]` with blanks around its name is legal TOML that the cutting does not see; the line is then that of
     // the file's first entry, and the code says which is meant.
     let mut known: Vec<u16> = Vec::new();

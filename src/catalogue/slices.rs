@@ -4,6 +4,13 @@
 //! cost more time than the answer. A file is cut at its `[[name]]` lines, and a piece is parsed when it is asked for.
 //! Our files hold no such line inside a string; a test compares the pieces with the parse of the whole.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::de::DeserializeOwned;
+
+use super::tables;
+
 /// A piece of a file: one `[[name]]` table with the tables beneath it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slice<'a> {
@@ -28,8 +35,61 @@ pub(super) fn cut<'a>(text: &'a str, name: &str) -> Vec<Slice<'a>> {
     starts.iter().zip(ends).map(|(&(start, line), end)| Slice { text: &text[start..end], line }).collect()
 }
 
+/// The rows of one or several files, each parsed when it is first asked for.
+pub(super) struct Table<T> {
+    rows: Vec<Row<T>>,
+}
+
+struct Row<T> {
+    key: u16,
+    text: &'static str,
+    value: OnceLock<T>,
+}
+
+impl<T: DeserializeOwned> Table<T> {
+    /// The `[[name]]` tables of `files`, in the order of their number `key`. That our files can be read is tested, so
+    /// a row without its number is a fault of the build.
+    pub fn cut(files: &[&'static str], name: &str, key: &str) -> Table<T> {
+        let row = |slice: Slice<'static>| match number(slice.text, key) {
+            Some(key) => Row { key, text: slice.text, value: OnceLock::new() },
+            None => panic!("a table of data/ has no {key}: {}", slice.text),
+        };
+        let mut rows: Vec<Row<T>> = files.iter().flat_map(|file| cut(file, name)).map(row).collect();
+        rows.sort_by_key(|row| row.key);
+        Table { rows }
+    }
+
+    /// The row with this number.
+    pub fn get(&self, key: u16) -> Option<&T> {
+        let place = self.rows.binary_search_by_key(&key, |row| row.key).ok()?;
+        Some(self.rows[place].read())
+    }
+
+    /// Every number, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = u16> + '_ {
+        self.rows.iter().map(|row| row.key)
+    }
+
+    /// Every row, in the order of its number.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + '_ {
+        self.rows.iter().map(Row::read)
+    }
+}
+
+impl<T: DeserializeOwned> Row<T> {
+    fn read(&self) -> &T {
+        self.value.get_or_init(|| {
+            let mut tables: BTreeMap<String, Vec<T>> = tables::read(self.text);
+            match tables.pop_first().and_then(|(_, mut rows)| rows.pop()) {
+                Some(value) => value,
+                None => panic!("a table of data/ is empty: {}", self.text),
+            }
+        })
+    }
+}
+
 /// The number after `key = ` at the start of a line, the first there is.
-pub(super) fn number(text: &str, key: &str) -> Option<u16> {
+fn number(text: &str, key: &str) -> Option<u16> {
     text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().parse().ok())
 }
 

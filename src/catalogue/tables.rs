@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::slices::Table;
+
 /// A cause of ITU-T Q.850, as in `Reason: Q.850;cause=34` (RFC 3326, RFC 6432).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,17 +138,17 @@ pub struct RfcSection {
 
 /// The Q.850 cause with this number.
 pub fn q850(cause: u8) -> Option<&'static Q850Cause> {
-    q850_causes().iter().find(|entry| entry.cause == cause)
+    q850_table().get(cause.into())
 }
 
 /// Every Q.850 cause, in the order of its number.
-pub fn q850_causes() -> &'static [Q850Cause] {
-    static TABLE: OnceLock<Vec<Q850Cause>> = OnceLock::new();
-    #[derive(Deserialize)]
-    struct File {
-        cause: Vec<Q850Cause>,
-    }
-    TABLE.get_or_init(|| read::<File>(include_str!("../../data/q850-causes.toml")).cause)
+pub fn q850_causes() -> impl Iterator<Item = &'static Q850Cause> {
+    q850_table().iter()
+}
+
+fn q850_table() -> &'static Table<Q850Cause> {
+    static TABLE: OnceLock<Table<Q850Cause>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::cut(&[include_str!("../../data/q850-causes.toml")], "cause", "cause"))
 }
 
 /// The Warning code with this number.
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_table_is_sorted_and_without_doubles() {
-        assert_sorted(q850_causes().iter().map(|entry| entry.cause));
+        assert_sorted(q850_causes().map(|entry| entry.cause));
         assert_sorted(warning_codes().iter().map(|entry| entry.code));
         assert_sorted(reason_protocols().iter().map(|entry| &entry.protocol));
         assert_sorted(reason_locations().iter().map(|entry| &entry.location));
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_registered_number_is_there() {
-        assert_eq!(q850_causes().len(), 75);
+        assert_eq!(q850_causes().count(), 75);
         for cause in [0, 1, 16, 17, 18, 19, 20, 21, 27, 31, 34, 38, 41, 42, 44, 47, 58, 63, 65, 79, 88, 102, 111, 127] {
             assert!(q850(cause).is_some(), "{cause}");
         }
@@ -285,7 +287,6 @@ mod tests {
     #[test]
     fn every_text_is_a_sentence() {
         let texts = q850_causes()
-            .iter()
             .flat_map(|entry| [&entry.meaning, &entry.fix])
             .chain(warning_codes().iter().flat_map(|entry| [&entry.meaning, &entry.fix]))
             .chain(reason_protocols().iter().flat_map(|entry| [&entry.meaning, &entry.fix]))

@@ -220,8 +220,7 @@ fn every_code_is_there_and_no_other() {
 #[test]
 fn files_are_sorted_and_hold_their_class() {
     for (file, class) in STATUS_CODES.iter().zip(Class::ALL.into_iter().chain([Class::Local])) {
-        let codes: Vec<u16> =
-            slices::cut(file, "status").iter().filter_map(|slice| slices::number(slice.text, "code")).collect();
+        let codes: Vec<u16> = whole(file).iter().map(|entry| entry.code).collect();
         assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
         assert!(codes.iter().all(|code| Class::of(*code) == class), "{codes:?}");
     }
@@ -229,12 +228,17 @@ fn files_are_sorted_and_hold_their_class() {
 
 #[test]
 fn a_piece_of_a_file_says_the_same_as_the_whole() {
-    for file in STATUS_CODES {
-        let whole: StatusFile = toml::from_str(file).expect("a file of the catalogue");
-        for entry in whole.status {
-            assert_eq!(Some(&entry), built_in(entry.code), "{}", entry.code);
-        }
+    for entry in STATUS_CODES.iter().flat_map(|file| whole(file)) {
+        assert_eq!(Some(&entry), built_in(entry.code), "{}", entry.code);
     }
+    assert_eq!(STATUS_CODES.iter().map(|file| whole(file).len()).sum::<usize>(), status_codes().keys().count());
+}
+
+/// The entries of a file, parsed in one go.
+fn whole(file: &str) -> Vec<Entry> {
+    let mut tables: BTreeMap<String, Vec<Entry>> = toml::from_str(file).expect("a file of the catalogue");
+    assert_eq!(tables.len(), 1);
+    tables.remove("status").expect("a list of status codes")
 }
 
 #[test]
@@ -244,6 +248,7 @@ fn no_field_is_empty_and_texts_have_a_sensible_length() {
         for (field, text) in texts(&entry) {
             assert!(!text.trim().is_empty() && text.trim() == text, "{code}: {field} is empty or has blanks: {text:?}");
             assert!(!text.contains("  ") && !text.contains('\n'), "{code}: {field}: {text:?}");
+            assert_eq!(doubled_word(text), None, "{code}: {field}: {text}");
         }
         for (field, text, range) in [
             ("description", &entry.description, 60..=600),
@@ -384,14 +389,20 @@ fn an_overlay_adds_and_replaces() {
     assert_compares_well(&comparison, 3);
 }
 
-/// The first word that stands twice in a row, if any.
+/// The first word that stands twice in a row within a sentence, if any.
 fn doubled_word(text: &str) -> Option<String> {
-    let words: Vec<String> = text
-        .split_whitespace()
-        .map(|word| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase())
-        .collect();
-    let double = words.windows(2).find(|pair| !pair[0].is_empty() && pair[0] == pair[1])?;
-    Some(double[0].clone())
+    let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let doubled = |pair: &&[&str]| {
+        !bare(pair[0]).is_empty() && !pair[0].ends_with(['.', '?', ':', ',']) && bare(pair[0]) == bare(pair[1])
+    };
+    words.windows(2).find(doubled).map(|pair| bare(pair[0]))
+}
+
+#[test]
+fn a_doubled_word_is_found_and_a_new_sentence_is_none() {
+    assert_eq!(doubled_word("You meet it when when it rains.").as_deref(), Some("when"));
+    assert_eq!(doubled_word("They know it. It is forwarded."), None);
 }
 
 /// What is wrong with the form of `text`.
@@ -409,7 +420,7 @@ fn faults_of(text: &str) -> Vec<String> {
             faults.push(format!("{wrong:?}"));
         }
     }
-    if text.matches('(').count() != text.matches(')').count() || text.matches('"').count() % 2 != 0 {
+    if text.matches('(').count() != text.matches(')').count() || !text.matches('"').count().is_multiple_of(2) {
         faults.push("a bracket or quote is open".to_owned());
     }
     faults.into_iter().map(|fault| format!("{fault}: {text}")).collect()
@@ -544,6 +555,21 @@ fn every_entry_has_a_page() {
 }
 
 #[test]
+fn french_and_japanese_are_complete_and_the_others_count_what_they_lack() {
+    let listed = REGISTERED.into_iter().chain(OTHERS).filter(|code| *code < 700).collect::<Vec<_>>();
+    for tag in Phrases::tags() {
+        let missing = Phrases::of(tag).expect("a language that is there").missing(&listed);
+        let expected = match tag {
+            "en" | "fr" | "ja" => 0,
+            _ => listed.len(),
+        };
+        assert_eq!((missing.entries, missing.classes), (expected, 0), "{tag}");
+        let whole = ["de", "en", "fr", "ja"].contains(&tag);
+        assert_eq!(missing.phrases, if whole { 0 } else { 19 }, "{tag}");
+    }
+}
+
+#[test]
 fn a_missing_translation_falls_back_to_english() {
     let phrases = Phrases::of("th").expect("Thai is there");
     let catalogue = Catalogue::new().in_language(phrases);
@@ -551,5 +577,7 @@ fn a_missing_translation_falls_back_to_english() {
     let page = catalogue.subject("503").expect("503").page(&catalogue);
     assert_eq!(page.language, "th");
     assert!(page.sections.iter().any(|section| section.heading == phrases.say(Phrase::Description)));
-    assert!(page.sections.iter().any(|section| section.heading == "Causes"));
+    let english = Phrases::english().kind(Kind::Failure);
+    assert!(format!("{page:?}").contains(english) && phrases.kind(Kind::Failure) == english);
+    assert!(format!("{page:?}").contains(&Catalogue::new().entry(503).expect("503").description));
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::analysis::Analysis;
+use crate::call::Wanted;
 use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Source};
 use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
@@ -102,8 +103,11 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     }
     let running = running(run, look, &style, from);
     let bar = if run.quiet || from == From::Interface { Bar::none() } else { Bar::on_stderr() };
+    let counts_good_ones =
+        keep == Keep::Trouble && selection.is_everything() && run.fail_on.is_none() && from != From::Interface;
+    let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
-    let mut analysis = Analysis::new(limits.analysis);
+    let mut analysis = Analysis::new(limits.analysis, wanted);
     let mut engine = Engine::new(limits.held_back);
     let mut scene = Scene::new(&source.inputs(), terminal::catalogue(look)?);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;

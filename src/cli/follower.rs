@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::call::Call;
+use crate::call::{Call, GoodCall};
 use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
 use crate::cli::select::Selection;
 use crate::diagnosis::Diagnosis;
@@ -74,6 +74,10 @@ impl Follower for Follow {
             }
         }
         Ok(())
+    }
+
+    fn good(&mut self, good: GoodCall) {
+        self.gatherer.add_good(good);
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {

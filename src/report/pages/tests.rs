@@ -127,3 +127,22 @@ fn the_direction_follows_the_language() {
     assert_eq!(page_of("415", "ar").direction, Direction::Rtl);
     assert_eq!(page_of("415", "en").direction, Direction::Ltr);
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_fits_its_width_and_loses_no_letter(text in "\\PC{0,200}", width in 30usize..100) {
+        let page = Page::new("t", "").section("", vec![text.clone().into()]);
+        let printed = super::text(&page, width);
+        let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+        proptest::prop_assert!(printed.lines().all(|line| line.width() <= width));
+        proptest::prop_assert_eq!(letters(printed.strip_prefix("t\n").unwrap_or_default()), letters(&for_text(&text)));
+    }
+
+    #[test]
+    fn no_word_of_the_command_line_panics(word in "\\PC{0,20}|(q850|warning|tls|reason|freeswitch)-[0-9A-Z.]{0,6}|[0-9]{1,6}") {
+        let catalogue = Catalogue::new();
+        if let Some(subject) = catalogue.subject(&word) {
+            proptest::prop_assert!(!super::text(&subject.page(&catalogue), 80).is_empty());
+        }
+    }
+}
