@@ -103,8 +103,11 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     }
     let running = running(run, look, &style, from);
     let bar = if run.quiet || from == From::Interface { Bar::none() } else { Bar::on_stderr() };
-    let counts_good_ones =
-        keep == Keep::Trouble && selection.is_everything() && run.fail_on.is_none() && from != From::Interface;
+    let counts_good_ones = keep == Keep::Trouble
+        && run.format == Format::Text
+        && selection.is_everything()
+        && run.fail_on.is_none()
+        && from != From::Interface;
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
     let mut analysis = Analysis::new(limits.analysis, wanted);
