@@ -301,7 +301,7 @@ impl Blocks {
     /// Bytes from here to the next thing that has a known type and the same length at both ends.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..bytes.len()).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
+        (1..damage::searchable(window)).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
     }
 
     fn is_block(&self, bytes: &[u8]) -> bool {
@@ -401,4 +401,151 @@ fn sound(block: &EnhancedPacketBlock<'_>, bytes: &[u8], order: Order) -> bool {
     let start = 28_usize.saturating_add(block.data.len());
     let end = length(block.block_len1).saturating_sub(4);
     options_are_sound(bytes.get(start..end).unwrap_or_default(), order)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::written::Pcapng;
+    use crate::capture::written::Seen;
+    use crate::capture::written::options_in;
+    use crate::capture::written::read_pcapng;
+
+    const MICRO: u64 = 1_700_000_000_000_000;
+
+    fn first_bytes(seen: &[Seen]) -> Vec<u8> {
+        seen.iter().map(|it| it.bytes[0]).collect()
+    }
+
+    #[test]
+    fn each_interface_has_its_own_clock_and_link_type() {
+        let file = Pcapng::new()
+            .interface(1, 0, &[(9, &[9])])
+            .interface(101, 0, &[(9, &[0x94])])
+            .interface(276, 0, &[(9, &[3]), (14, &3600_i64.to_le_bytes())])
+            .packet(0, MICRO * 1000 + 7, b"a")
+            .packet(1, 1_700_000_001 << 20 | 1 << 19, b"b")
+            .packet(2, 1_700_000_002_003, b"c");
+        let (seen, facts) = read_pcapng(&file.bytes);
+        let times = seen.iter().map(|it| it.time).collect::<Vec<_>>();
+        assert_eq!(times, [1_700_000_000_000_000_007, 1_700_000_001_500_000_000, 1_700_003_602_003_000_000]);
+        assert_eq!(facts.link_types, ["EN10MB", "RAW", "LINUX_SLL2"]);
+        assert!(facts.nanoseconds);
+        assert!(facts.oddities.is_empty());
+    }
+
+    #[test]
+    fn a_new_section_has_its_own_byte_order_and_interfaces() {
+        let file = Pcapng::new().interface(101, 0, &[]).packet(0, MICRO, b"a").section(Order::Big);
+        let file = file.interface(1, 0, &[(9, &[9])]).packet(0, MICRO * 1000, b"b").packet(1, 0, b"lost");
+        let (seen, facts) = read_pcapng(&file.bytes);
+        assert_eq!(first_bytes(&seen), *b"ab");
+        assert_eq!(seen[0].time, seen[1].time);
+        assert_eq!(facts.oddities.of("unknown-interface").map(|it| it.frames.clone()), Some(vec![3]));
+    }
+
+    #[test]
+    fn drops_of_all_interfaces_and_sections_are_summed_and_told_once() {
+        for order in [Order::Little, Order::Big] {
+            let number = |drops: u64| match order {
+                Order::Little => drops.to_le_bytes(),
+                Order::Big => drops.to_be_bytes(),
+            };
+            let file = Pcapng::new().section(order).interface(1, 0, &[]).interface(1, 0, &[]);
+            let file = file.statistics(0, &[(5, &number(10))]).statistics(0, &[(5, &number(30)), (7, &number(4))]);
+            let file = file.statistics(1, &[(7, &number(200))]).section(order).interface(1, 0, &[]);
+            let (_, facts) = read_pcapng(&file.statistics(0, &[(5, &number(1000))]).bytes);
+            assert_eq!(facts.drops, 1234);
+            assert_eq!(facts.oddities.of("capture-drops").map(|it| it.count), Some(1234));
+        }
+    }
+
+    #[test]
+    fn frames_are_numbered_as_wireshark_numbers_them() {
+        let file = Pcapng::new().interface(1, 3, &[]).packet(0, MICRO, b"a").block(CUSTOM, &[0; 8]);
+        let file = file.packet(0, MICRO, b"b").block(SYSTEMD_JOURNAL, b"A=1\n").block(DECRYPTION_SECRETS, &[0; 8]);
+        let file = file.packet(0, MICRO, b"c").block(0x0bad_f00d, b"what").block(SIMPLE_PACKET, b"\x05\0\0\0defg");
+        let old = [&[0, 0, 7, 0][..], &0_u64.to_le_bytes(), &4_u32.to_le_bytes(), &4_u32.to_le_bytes(), b"old."];
+        let (seen, facts) = read_pcapng(&file.block(OLD_PACKET, &old.concat()).bytes);
+        let numbers = seen.iter().map(|it| it.number).collect::<Vec<_>>();
+        assert_eq!(numbers, [1, 3, 5, 6, 7]);
+        assert_eq!(seen[3].bytes, b"def", "the snap length of the interface cuts a simple packet");
+        assert_eq!(seen[4].bytes, b"old.");
+        assert_eq!(facts.drops, 7);
+        assert_eq!(facts.oddities.of("no-timestamp").map(|it| it.frames.clone()), Some(vec![6]));
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_right_costs_only_itself() {
+        let enhanced = |len: u32| [6_u32.to_le_bytes(), len.to_le_bytes()].concat();
+        for broken in [enhanced(0), enhanced(35), enhanced(0xffff_fffc), enhanced(1 << 30), enhanced(400_000), vec![9]]
+        {
+            let file = Pcapng::new().interface(1, 0, &[]).packet(0, MICRO, b"a").raw(&broken).raw(&[0; 27]);
+            let (seen, facts) = read_pcapng(&file.packet(0, MICRO, b"b").packet(0, MICRO, b"c").bytes);
+            assert_eq!(first_bytes(&seen), *b"abc", "{broken:?}");
+            assert!(facts.oddities.of("capture-cut").is_some());
+        }
+    }
+
+    #[test]
+    fn a_broken_option_costs_no_packet() {
+        let file = Pcapng::new().interface(1, 0, &[]).packet_with(0, MICRO, b"a", b"\x01\0\x60\xeaabcd");
+        let sound = [options_in(Order::Little, &[(1, b"why?")]), vec![0; 4]].concat();
+        let (seen, facts) = read_pcapng(&file.packet_with(0, MICRO, b"b", &sound).bytes);
+        assert_eq!(first_bytes(&seen), *b"ab");
+        assert_eq!(facts.oddities.of("broken-option").map(|it| it.frames.clone()), Some(vec![1]));
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_gives_no_time_without_a_word() {
+        let file = Pcapng::new().interface(1, 0, &[(9, &[0x7f])]).packet(0, MICRO, b"a");
+        let (seen, facts) = read_pcapng(&file.packet(0, u64::MAX, b"b").bytes);
+        assert_eq!(seen.len(), 2);
+        assert_eq!(facts.oddities.of("timestamp-out-of-range").map(|it| it.count), Some(2));
+    }
+
+    #[test]
+    fn interfaces_without_end_are_not_remembered() {
+        let mut file = Pcapng::new();
+        for _ in 0..INTERFACES_LIMIT + 2 {
+            file = file.interface(1, 0, &[]);
+        }
+        let (_, facts) = read_pcapng(&file.bytes);
+        assert_eq!(facts.oddities.of("limit-hit").map(|it| it.count), Some(2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_cut_at_any_byte_gives_a_prefix_of_its_packets(
+            packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 1..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut file = Pcapng::new().interface(1, 0, &[(9, &[6])]);
+            for packet in &packets {
+                file = file.packet(0, MICRO, packet);
+            }
+            let (all, _) = read_pcapng(&file.bytes);
+            prop_assert_eq!(all.len(), packets.len());
+            let (some, _) = read_pcapng(&file.bytes[..cut.index(file.bytes.len())]);
+            prop_assert_eq!(&some[..], &all[..some.len()]);
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_their_end(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
+        ) {
+            let mut file = Pcapng::new().interface(1, 0, &[(9, &[6])]);
+            for number in 0..20 {
+                file = file.packet(0, MICRO + number, &[7; 60]).statistics(0, &[(5, &[1; 8])]);
+            }
+            for (place, byte) in damage {
+                let place = place.index(file.bytes.len());
+                file.bytes[place] = byte;
+            }
+            let (seen, facts) = read_pcapng(&file.bytes);
+            prop_assert_eq!(seen.len() as u64, facts.packets);
+        }
+    }
 }

@@ -26,6 +26,8 @@ mod unpacked;
 mod window;
 #[cfg(not(have_libpcap))]
 mod without_libpcap;
+#[cfg(test)]
+mod written;
 
 use std::path::PathBuf;
 
