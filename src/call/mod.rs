@@ -6,6 +6,7 @@
 mod ended;
 mod judge;
 mod key;
+mod learn;
 mod link;
 mod model;
 mod step;
@@ -20,6 +21,7 @@ pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::step::NormalStep;
+pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, Seen, Surroundings};
 pub use crate::call::tracker::{Limits, Tracker};
 

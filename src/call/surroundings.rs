@@ -3,7 +3,7 @@
 //! It is a value: it can be merged (commutative, associative, with [`Surroundings::default`] as identity) and
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -73,6 +73,9 @@ pub struct BackOff {
     pub until: Timestamp,
     /// Whom it asked.
     pub asked: IpAddr,
+    /// [`call_key`](crate::call::call_key) of the From URI, for a REGISTER: many phones may stand behind one address,
+    /// and only the one that was asked has to wait. 0 for other requests, which one peer sends for many callers.
+    pub of: u64,
 }
 
 /// What is known of the surroundings of a call.
@@ -81,6 +84,13 @@ pub struct Surroundings {
     /// SIP seen on each hop, in one direction: from an address to another.
     #[serde(with = "as_pairs")]
     hops: BTreeMap<(IpAddr, IpAddr), Seen>,
+    /// When a client showed credentials, by its address and its From URI.
+    #[serde(with = "as_pairs")]
+    credentials: BTreeMap<(IpAddr, String), Seen>,
+    /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
+    other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
+    /// The hosts of Request-URIs that each server accepted.
+    served: BTreeMap<IpAddr, BTreeSet<String>>,
     /// Who asked to be left alone, by address, in order.
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
@@ -94,6 +104,8 @@ impl Surroundings {
     const MOST_HOPS: usize = 20_000;
     /// Times that one server may ask to be left alone, as far as they are kept.
     const MOST_BACK_OFFS: usize = 64;
+    /// Hosts that are kept of one server.
+    const MOST_SERVED: usize = 64;
     /// Letters of a software's name that are kept.
     const LONGEST_NAME: usize = 200;
 
@@ -130,6 +142,54 @@ impl Surroundings {
         self.software.insert(address, (place, name));
     }
 
+    /// Notes that a client showed credentials for this From URI.
+    pub fn note_credentials(&mut self, client: IpAddr, from: &str, time: Timestamp) {
+        let key = (client, from.chars().take(Surroundings::LONGEST_NAME).collect());
+        if let Some(seen) = self.credentials.get_mut(&key) {
+            return seen.note(time);
+        }
+        if self.credentials.len() < Surroundings::MOST_HOPS {
+            self.credentials.entry(key).or_default().note(time);
+        }
+    }
+
+    /// Notes that a server accepted a digest whose URI was not the Request-URI.
+    pub fn note_other_digest_uri(&mut self, server: IpAddr, client: IpAddr) {
+        if self.other_digest_uris.len() < Surroundings::MOST_HOPS {
+            self.other_digest_uris.insert((server, client));
+        }
+    }
+
+    /// Notes that a server accepted a request to this host.
+    pub fn note_served(&mut self, server: IpAddr, host: &str) {
+        if self
+            .served
+            .get(&server)
+            .is_some_and(|hosts| hosts.contains(host) || hosts.len() >= Surroundings::MOST_SERVED)
+            || self.served.len() >= Surroundings::MOST_HOPS
+            || host.len() > Surroundings::LONGEST_NAME
+        {
+            return;
+        }
+        self.served.entry(server).or_default().insert(host.to_owned());
+    }
+
+    /// True if a client showed credentials for this From URI in this span, or closer to it than [`Seen::CLOSE`].
+    pub fn showed_credentials(&self, client: IpAddr, from: &str, start: Timestamp, end: Timestamp) -> bool {
+        let key = (client, from.chars().take(Surroundings::LONGEST_NAME).collect());
+        self.credentials.get(&key).is_some_and(|seen| seen.within(start, end))
+    }
+
+    /// True if a server accepted a digest of this client whose URI was not the Request-URI.
+    pub fn other_digest_uri_accepted(&self, server: IpAddr, client: IpAddr) -> bool {
+        self.other_digest_uris.contains(&(server, client))
+    }
+
+    /// The hosts of Request-URIs that a server accepted, in order.
+    pub fn served(&self, server: IpAddr) -> impl Iterator<Item = &str> {
+        self.served.get(&server).into_iter().flatten().map(String::as_str)
+    }
+
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         const MINUTE: i64 = 60_000_000_000;
@@ -149,9 +209,12 @@ impl Surroundings {
     }
 
     /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
-    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, at: Timestamp) -> Option<&BackOff> {
+    /// `of` is [`BackOff::of`].
+    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, of: u64, at: Timestamp) -> Option<&BackOff> {
         let known = self.back_offs.get(&server)?;
-        known.iter().find(|back_off| back_off.asked == client && back_off.place.time < at && at < back_off.until)
+        known.iter().find(|back_off| {
+            back_off.asked == client && back_off.of == of && back_off.place.time < at && at < back_off.until
+        })
     }
 
     /// The software that an address named.
@@ -175,6 +238,13 @@ impl Surroundings {
                 *known = named.clone();
             }
         }
+        for (key, seen) in &other.credentials {
+            self.credentials.entry(key.clone()).or_default().merge(seen);
+        }
+        self.other_digest_uris.extend(&other.other_digest_uris);
+        for (server, hosts) in &other.served {
+            self.served.entry(*server).or_default().extend(hosts.iter().cloned());
+        }
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }
@@ -182,20 +252,22 @@ impl Surroundings {
 /// Maps with keys of two parts, as lists: JSON has text keys only.
 mod as_pairs {
     use std::collections::BTreeMap;
-    use std::net::IpAddr;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Seen;
 
-    type Hops = BTreeMap<(IpAddr, IpAddr), Seen>;
-
-    pub(super) fn serialize<S: Serializer>(hops: &Hops, serializer: S) -> Result<S::Ok, S::Error> {
-        hops.iter().collect::<Vec<_>>().serialize(serializer)
+    pub(super) fn serialize<K: Serialize, S: Serializer>(
+        seen: &BTreeMap<K, Seen>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        seen.iter().collect::<Vec<_>>().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hops, D::Error> {
-        Ok(Vec::<((IpAddr, IpAddr), Seen)>::deserialize(deserializer)?.into_iter().collect())
+    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, Seen>, D::Error> {
+        Ok(Vec::<(K, Seen)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -212,6 +284,9 @@ mod tests {
         Message(u8, u8, u16),
         BackOff(u8, u8, u16),
         Software(u8, u16),
+        Credentials(u8, u16),
+        OtherDigestUri(u8, u8),
+        Served(u8, u8),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -226,9 +301,14 @@ mod tests {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
                 Note::BackOff(server, asked, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked) };
+                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked), of: 0 };
                     surroundings.note_back_off(address(server), back_off);
                 }
+                Note::Credentials(who, at) => surroundings.note_credentials(address(who), "sip:a@b", time(at)),
+                Note::OtherDigestUri(server, client) => {
+                    surroundings.note_other_digest_uri(address(server), address(client));
+                }
+                Note::Served(server, host) => surroundings.note_served(address(server), &format!("host{}", host % 4)),
                 Note::Software(who, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     surroundings.note_software(address(who), place, &format!("software {at}"));
@@ -243,6 +323,9 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Message(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::BackOff(a, b, t)),
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Software(a, t)),
+            (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Served(a, b)),
         ]
     }
 

@@ -257,7 +257,13 @@ impl Tracker {
             && let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0)
         {
             let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
-            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to });
+            let of = crate::call::step::back_off_of(message);
+            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to, of });
+        }
+        let has = |name| message.header_bytes(name).is_some();
+        if message.is_request() && (has(HeaderName::Authorization) || has(HeaderName::ProxyAuthorization)) {
+            let of = message.from().map(|from| from.uri).unwrap_or_default();
+            self.surroundings.note_credentials(from, &of, arrival.place.time);
         }
         if self.surroundings.software(from).is_some() {
             return;
@@ -450,6 +456,7 @@ impl Tracker {
         }
         call.until = self.now;
         call.judge();
+        self.surroundings.learn(&call);
         self.closed.push_back(call);
     }
 }

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::timer;
-use crate::call::{Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId};
+use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
-use crate::sip::StatusCode;
+use crate::sip::{StatusCode, Uri};
 
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,6 +122,19 @@ impl<'a> Case<'a> {
             .collect();
         rings.sort_by_key(|heard| heard.place);
         rings.first().copied()
+    }
+
+    /// The Request-URI of a failed request, read.
+    pub fn target(&self, failure: &Failure) -> Option<Uri> {
+        Some(Uri::read(&self.request(failure)?.message.request_uri()?))
+    }
+
+    /// A 503 with Retry-After that was in force for the client of a failed request when it was sent.
+    pub fn back_off(&self, failure: &Failure) -> Option<&'a BackOff> {
+        let request = self.request(failure)?;
+        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+        let of = back_off_of(&request.message);
+        self.surroundings.back_off_in_force(server, client, of, request.place.time)
     }
 
     /// Every value of Reason of a message, read (RFC 3326).

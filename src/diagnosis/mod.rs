@@ -10,13 +10,18 @@ mod case;
 mod diagnose;
 mod engine;
 mod finding;
+mod platform;
 mod precedence;
 pub mod rule;
 pub mod rules;
+mod said;
+mod tries;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally};
 pub use crate::diagnosis::case::{CaptureSeen, Case};
 pub use crate::diagnosis::diagnose::{Diagnosis, diagnose, diagnose_capture};
 pub use crate::diagnosis::engine::Engine;
 pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};
+pub use crate::diagnosis::platform::Platform;
 pub use crate::diagnosis::rule::Rule;
+pub use crate::diagnosis::tries::{Rejection, Try};

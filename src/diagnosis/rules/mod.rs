@@ -20,8 +20,20 @@ macro_rules! rules {
 rules! {
     capture {
     }
+    authentication {
+        realm_mismatch,
+        nonce_never_accepted,
+        credentials_rejected,
+        challenge_not_answered,
+        registration_interval_too_brief,
+        challenge_answered,
+    }
     routing {
         server_overloaded,
+        server_in_maintenance,
+        overload_backoff_ignored,
+        callee_did_not_answer,
+        callee_unreachable,
     }
 }
 
