@@ -10,6 +10,8 @@ use crate::sip::{Method, StatusCode};
 const SETTLED: Duration = Duration::from_secs(5);
 /// How long something that waits for its end is kept: timers B and F and a little more.
 const WAITING: Duration = Duration::from_secs(40);
+/// How long a challenge is waited on: a client may ask its user for the secret.
+const CHALLENGED: Duration = Duration::from_secs(180);
 /// How long a ringing INVITE is kept: well beyond timer C.
 const RINGING: Duration = Duration::from_secs(420);
 
@@ -43,6 +45,7 @@ impl Call {
         let last = self.transactions.iter().map(|transaction| transaction.last).max()?;
         let patience = match phase {
             Phase::Settled => SETTLED,
+            Phase::Waiting if self.is_challenged() => CHALLENGED,
             Phase::Waiting => WAITING,
             Phase::Ringing => RINGING,
             Phase::Talking => return None,
@@ -61,6 +64,14 @@ impl Call {
         let is_acked = transaction.method != Method::Invite || !transaction.acks.is_empty();
         let is_upstream_of_success = status.is_success() && transaction.upstream.is_some();
         if is_acked || is_upstream_of_success { Phase::Settled } else { Phase::Waiting }
+    }
+
+    /// True if the last thing that happened is a challenge.
+    fn is_challenged(&self) -> bool {
+        self.transactions
+            .last()
+            .and_then(|transaction| self.final_status_of(transaction))
+            .is_some_and(StatusCode::is_challenge)
     }
 
     fn has_later(&self, transaction: &Transaction) -> bool {
