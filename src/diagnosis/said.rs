@@ -4,6 +4,7 @@
 
 use crate::call::Heard;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Finding;
 use crate::sip::{Reason, Warning};
 
 /// The phrases that stacks send when they mean nothing beyond the code (RFC 3261 §21, and the defaults of sofia-sip,
@@ -50,7 +51,35 @@ const USUAL: &[(u16, &[&str])] = &[
     (606, &["Not Acceptable"]),
 ];
 
+/// User-Agents of tools that probe servers. What they are refused is no fault of anybody's telephony.
+const SCANNERS: &[&str] =
+    &["friendly-scanner", "sipvicious", "sipcli", "vaxsipuseragent", "sundayddr", "pplsip", "sipsak"];
+
+impl Finding {
+    /// Claims for what a response says in words of its own: its phrase, its Warning, the text of its Reason.
+    pub(crate) fn claim_own_words(self, case: &Case<'_>, heard: &Heard) -> Finding {
+        let with_phrase = match case.own_phrase(heard) {
+            Some(_) => {
+                self.claim(heard, "sip.Status-Line", heard.message.first_line().into_owned(), "in words of its own")
+            }
+            None => self,
+        };
+        with_phrase.claim_header(heard, "Warning", "a warning that says more").claim_header(
+            heard,
+            "Reason",
+            "the reason that the sender gives",
+        )
+    }
+}
+
 impl Case<'_> {
+    /// True if the call was opened by a tool that probes servers.
+    pub fn is_scan(&self) -> bool {
+        let Some(first) = self.call.messages.iter().find(|heard| heard.message.is_request()) else { return false };
+        let agent = first.message.header("User-Agent").unwrap_or_default().to_lowercase();
+        SCANNERS.iter().any(|known| agent.contains(known))
+    }
+
     /// The reason phrase, if it says more than the code: other than the usual one.
     pub fn own_phrase(&self, heard: &Heard) -> Option<String> {
         let phrase = heard.message.reason_phrase().trim().to_owned();

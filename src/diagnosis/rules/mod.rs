@@ -22,18 +22,37 @@ rules! {
     }
     authentication {
         realm_mismatch,
+        digest_uri_mismatch,
+        digest_algorithm_unsupported,
+        old_nonce_reused,
+        nonce_count_replayed,
+        retry_not_renumbered,
         nonce_never_accepted,
         credentials_rejected,
         challenge_not_answered,
+        forbidden_after_credentials,
+        address_of_record_refused,
         registration_interval_too_brief,
         challenge_answered,
     }
     routing {
+        trunk_congested,
+        trunk_out_of_order,
         server_overloaded,
         server_in_maintenance,
         overload_backoff_ignored,
+        request_uri_without_user,
+        number_changed,
+        domain_not_served,
+        number_not_routable,
+        user_unknown,
+        callee_busy,
+        rejected_by_callee,
         callee_did_not_answer,
         callee_unreachable,
+        timeout_behind_proxy,
+        timeout_at_responder,
+        cause_disagrees,
     }
 }
 

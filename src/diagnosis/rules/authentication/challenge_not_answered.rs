@@ -30,7 +30,7 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().filter(|failure| failure.status.is_challenge())?;
-    if case.rejection().is_some() {
+    if case.rejection().is_some() || case.is_scan() {
         return None;
     }
     let response = case.response(failure);

@@ -1,4 +1,4 @@
-use crate::call::Kind;
+use crate::call::{Failure, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
 
@@ -37,8 +37,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 20 | 31)) {
         return None;
     }
-    let target = case.target(failure)?;
-    let callee = if target.user.is_empty() { target.host.clone() } else { target.bare_user().to_owned() };
+    let callee = case.callee(failure);
     let responder = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let absent = cause == Some(20) || case.says_any(response, &["not registered", "no registered", "offline", "absent", "unregistered"]);
@@ -82,7 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server
 /// that looks the callee up.
-fn is_device(case: &Case<'_>, failure: &crate::call::Failure) -> bool {
+fn is_device(case: &Case<'_>, failure: &Failure) -> bool {
     case.arose_here(failure) && case.call.transaction(failure.transaction).upstream.is_some()
 }
 
