@@ -41,7 +41,17 @@ rules! {
         server_overloaded,
         server_in_maintenance,
         overload_backoff_ignored,
+        redirect_target_failed,
+        redirect_not_followed,
+        routing_loop,
+        request_merged,
+        hop_limit_too_low,
+        caller_identity_refused,
+        refused_by_policy,
         request_uri_without_user,
+        message_too_large,
+        syntax_rejected,
+        method_unsupported,
         number_changed,
         domain_not_served,
         number_not_routable,
@@ -52,7 +62,9 @@ rules! {
         callee_unreachable,
         timeout_behind_proxy,
         timeout_at_responder,
+        server_fault,
         cause_disagrees,
+        setup_slow,
     }
 }
 
