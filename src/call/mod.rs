@@ -3,10 +3,10 @@
 //! Is given messages with their path and place; gives whole [`Call`]s when they have ended. Knows what belongs
 //! together and what is a normal step. Deliberately does not know what to advise.
 
+mod accepted;
 mod ended;
 mod judge;
 mod key;
-mod learn;
 mod link;
 mod model;
 mod step;
@@ -14,6 +14,7 @@ mod surroundings;
 mod tracker;
 mod transaction;
 
+pub use crate::call::accepted::Accepted;
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;

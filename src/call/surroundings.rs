@@ -3,12 +3,13 @@
 //! It is a value: it can be merged (commutative, associative, with [`Surroundings::default`] as identity) and
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::accepted::Accepted;
 use crate::capture::{Place, Timestamp};
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
@@ -56,7 +57,7 @@ impl Seen {
         self.spans = joined;
     }
 
-    fn merge(&mut self, other: &Seen) {
+    pub(crate) fn merge(&mut self, other: &Seen) {
         self.count = self.count.saturating_add(other.count);
         for span in &other.spans {
             self.join(*span);
@@ -78,23 +79,86 @@ pub struct BackOff {
     pub of: u64,
 }
 
+/// Where a hop is counted, so that it need not be looked up for every message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HopId(u32);
+
+impl HopId {
+    /// Not looked up yet.
+    pub(crate) const UNKNOWN: HopId = HopId(u32::MAX);
+    /// There is no room for it.
+    const NO_ROOM: HopId = HopId(u32::MAX - 1);
+}
+
+/// The table of hops: what was seen on each, and where it stands. As a value it is the map from hop to what was seen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<((IpAddr, IpAddr), Seen)>", into = "Vec<((IpAddr, IpAddr), Seen)>")]
+struct Hops {
+    places: BTreeMap<(IpAddr, IpAddr), HopId>,
+    seen: Vec<Seen>,
+}
+
+impl Hops {
+    fn id(&mut self, hop: (IpAddr, IpAddr)) -> HopId {
+        if let Some(id) = self.places.get(&hop) {
+            return *id;
+        }
+        if self.seen.len() >= Surroundings::MOST_HOPS {
+            return HopId::NO_ROOM;
+        }
+        let id = HopId(self.seen.len() as u32);
+        self.places.insert(hop, id);
+        self.seen.push(Seen::default());
+        id
+    }
+
+    fn get(&self, hop: (IpAddr, IpAddr)) -> Option<&Seen> {
+        self.seen.get(self.places.get(&hop)?.0 as usize)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
+        self.places.iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
+    }
+}
+
+impl PartialEq for Hops {
+    fn eq(&self, other: &Hops) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Hops {}
+
+impl From<Hops> for Vec<((IpAddr, IpAddr), Seen)> {
+    fn from(hops: Hops) -> Self {
+        hops.iter().map(|(hop, seen)| (*hop, seen.clone())).collect()
+    }
+}
+
+impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
+    fn from(list: Vec<((IpAddr, IpAddr), Seen)>) -> Hops {
+        let mut hops = Hops::default();
+        for (hop, seen) in list {
+            let id = hops.id(hop);
+            if let Some(known) = hops.seen.get_mut(id.0 as usize) {
+                *known = seen;
+            }
+        }
+        hops
+    }
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
     /// SIP seen on each hop, in one direction: from an address to another.
-    #[serde(with = "as_pairs")]
-    hops: BTreeMap<(IpAddr, IpAddr), Seen>,
-    /// When a client showed credentials, by its address and its From URI.
-    #[serde(with = "as_pairs")]
-    credentials: BTreeMap<(IpAddr, String), Seen>,
-    /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
-    other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
-    /// The hosts of Request-URIs that each server accepted.
-    served: BTreeMap<IpAddr, BTreeSet<String>>,
+    hops: Hops,
     /// Who asked to be left alone, by address, in order.
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
     software: BTreeMap<IpAddr, (Place, String)>,
+    /// What clients showed and servers accepted.
+    accepted: Accepted,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -104,21 +168,26 @@ impl Surroundings {
     const MOST_HOPS: usize = 20_000;
     /// Times that one server may ask to be left alone, as far as they are kept.
     const MOST_BACK_OFFS: usize = 64;
-    /// Hosts that are kept of one server.
-    const MOST_SERVED: usize = 64;
     /// Letters of a software's name that are kept.
     const LONGEST_NAME: usize = 200;
 
     /// Notes a SIP message on a hop.
     pub fn note_message(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
-        if let Some(seen) = self.hops.get_mut(&(from, to)) {
-            return seen.note(time);
+        let hop = self.hop_id(from, to);
+        self.note_on(hop, time);
+    }
+
+    /// Where a hop is counted.
+    pub(crate) fn hop_id(&mut self, from: IpAddr, to: IpAddr) -> HopId {
+        self.hops.id((from, to))
+    }
+
+    /// Notes a SIP message on a hop that was looked up.
+    pub(crate) fn note_on(&mut self, hop: HopId, time: Timestamp) {
+        match self.hops.seen.get_mut(hop.0 as usize) {
+            Some(seen) => seen.note(time),
+            None => self.not_noted = self.not_noted.saturating_add(1),
         }
-        if self.hops.len() >= Surroundings::MOST_HOPS {
-            self.not_noted = self.not_noted.saturating_add(1);
-            return;
-        }
-        self.hops.entry((from, to)).or_default().note(time);
     }
 
     /// Notes that a server asked to be left alone.
@@ -142,60 +211,12 @@ impl Surroundings {
         self.software.insert(address, (place, name));
     }
 
-    /// Notes that a client showed credentials for this From URI.
-    pub fn note_credentials(&mut self, client: IpAddr, from: &str, time: Timestamp) {
-        let key = (client, from.chars().take(Surroundings::LONGEST_NAME).collect());
-        if let Some(seen) = self.credentials.get_mut(&key) {
-            return seen.note(time);
-        }
-        if self.credentials.len() < Surroundings::MOST_HOPS {
-            self.credentials.entry(key).or_default().note(time);
-        }
-    }
-
-    /// Notes that a server accepted a digest whose URI was not the Request-URI.
-    pub fn note_other_digest_uri(&mut self, server: IpAddr, client: IpAddr) {
-        if self.other_digest_uris.len() < Surroundings::MOST_HOPS {
-            self.other_digest_uris.insert((server, client));
-        }
-    }
-
-    /// Notes that a server accepted a request to this host.
-    pub fn note_served(&mut self, server: IpAddr, host: &str) {
-        if self
-            .served
-            .get(&server)
-            .is_some_and(|hosts| hosts.contains(host) || hosts.len() >= Surroundings::MOST_SERVED)
-            || self.served.len() >= Surroundings::MOST_HOPS
-            || host.len() > Surroundings::LONGEST_NAME
-        {
-            return;
-        }
-        self.served.entry(server).or_default().insert(host.to_owned());
-    }
-
-    /// True if a client showed credentials for this From URI in this span, or closer to it than [`Seen::CLOSE`].
-    pub fn showed_credentials(&self, client: IpAddr, from: &str, start: Timestamp, end: Timestamp) -> bool {
-        let key = (client, from.chars().take(Surroundings::LONGEST_NAME).collect());
-        self.credentials.get(&key).is_some_and(|seen| seen.within(start, end))
-    }
-
-    /// True if a server accepted a digest of this client whose URI was not the Request-URI.
-    pub fn other_digest_uri_accepted(&self, server: IpAddr, client: IpAddr) -> bool {
-        self.other_digest_uris.contains(&(server, client))
-    }
-
-    /// The hosts of Request-URIs that a server accepted, in order.
-    pub fn served(&self, server: IpAddr) -> impl Iterator<Item = &str> {
-        self.served.get(&server).into_iter().flatten().map(String::as_str)
-    }
-
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         const MINUTE: i64 = 60_000_000_000;
         let start = Timestamp(start.0.saturating_sub(MINUTE));
         let end = Timestamp(end.0.saturating_add(MINUTE));
-        self.hops.get(&(from, to)).is_some_and(|seen| seen.within(start, end))
+        self.hops.get((from, to)).is_some_and(|seen| seen.within(start, end))
     }
 
     /// Each hop in one direction, in order of addresses.
@@ -205,7 +226,7 @@ impl Surroundings {
 
     /// What is known of one hop in one direction.
     pub fn hop(&self, from: IpAddr, to: IpAddr) -> Option<&Seen> {
-        self.hops.get(&(from, to))
+        self.hops.get((from, to))
     }
 
     /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
@@ -217,6 +238,16 @@ impl Surroundings {
         })
     }
 
+    /// What clients showed and servers accepted.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// The same, to be added to.
+    pub fn accepted_mut(&mut self) -> &mut Accepted {
+        &mut self.accepted
+    }
+
     /// The software that an address named.
     pub fn software(&self, address: IpAddr) -> Option<&str> {
         self.software.get(&address).map(|(_, name)| name.as_str())
@@ -224,8 +255,12 @@ impl Surroundings {
 
     /// Puts together what two readers have seen. Commutative and associative as long as no table is full.
     pub fn merge(&mut self, other: &Surroundings) {
-        for (hop, seen) in &other.hops {
-            self.hops.entry(*hop).or_default().merge(seen);
+        for (hop, seen) in other.hops.iter() {
+            let id = self.hops.id(*hop);
+            match self.hops.seen.get_mut(id.0 as usize) {
+                Some(known) => known.merge(seen),
+                None => self.not_noted = self.not_noted.saturating_add(seen.count),
+            }
         }
         for (server, back_offs) in &other.back_offs {
             for back_off in back_offs {
@@ -238,36 +273,8 @@ impl Surroundings {
                 *known = named.clone();
             }
         }
-        for (key, seen) in &other.credentials {
-            self.credentials.entry(key.clone()).or_default().merge(seen);
-        }
-        self.other_digest_uris.extend(&other.other_digest_uris);
-        for (server, hosts) in &other.served {
-            self.served.entry(*server).or_default().extend(hosts.iter().cloned());
-        }
+        self.accepted.merge(&other.accepted);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
-    }
-}
-
-/// Maps with keys of two parts, as lists: JSON has text keys only.
-mod as_pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Seen;
-
-    pub(super) fn serialize<K: Serialize, S: Serializer>(
-        seen: &BTreeMap<K, Seen>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        seen.iter().collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<K, Seen>, D::Error> {
-        Ok(Vec::<(K, Seen)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -286,7 +293,7 @@ mod tests {
         Software(u8, u16),
         Credentials(u8, u16),
         OtherDigestUri(u8, u8),
-        Served(u8, u8),
+        Host(u8, u8),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -304,11 +311,15 @@ mod tests {
                     let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked), of: 0 };
                     surroundings.note_back_off(address(server), back_off);
                 }
-                Note::Credentials(who, at) => surroundings.note_credentials(address(who), "sip:a@b", time(at)),
-                Note::OtherDigestUri(server, client) => {
-                    surroundings.note_other_digest_uri(address(server), address(client));
+                Note::Credentials(who, at) => {
+                    surroundings.accepted_mut().note_credentials(address(who), "sip:a@b", time(at));
                 }
-                Note::Served(server, host) => surroundings.note_served(address(server), &format!("host{}", host % 4)),
+                Note::OtherDigestUri(server, client) => {
+                    surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                }
+                Note::Host(server, host) => {
+                    surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
+                }
                 Note::Software(who, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     surroundings.note_software(address(who), place, &format!("software {at}"));
@@ -325,7 +336,7 @@ mod tests {
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Software(a, t)),
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
-            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Served(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
         ]
     }
 

@@ -156,7 +156,7 @@ impl<'a> Case<'a> {
     /// or another one.
     pub fn accepts_other_digest_uri(&self, rejection: &Rejection<'_>) -> bool {
         let (client, server) = (rejection.request.path.source.ip(), rejection.request.path.destination.ip());
-        self.surroundings.other_digest_uri_accepted(server, client)
+        self.surroundings.accepted().has_other_digest_uri(server, client)
     }
 }
 

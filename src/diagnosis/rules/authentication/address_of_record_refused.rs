@@ -42,7 +42,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (user, domain, registrar) = (uri.bare_user(), uri.host.as_str(), response.path.source);
     let others: Vec<&str> = case
         .surroundings
-        .served(registrar.ip())
+        .accepted()
+        .hosts(registrar.ip())
         .filter(|host| !host.eq_ignore_ascii_case(domain))
         .take(3)
         .collect();

@@ -104,7 +104,7 @@ fn tried_elsewhere(case: &Case<'_>, last: &Try<'_>, response: &Heard) -> bool {
     let Some(from) = last.request.message.from() else { return false };
     let (start, end) = (response.place.time, response.place.time.plus(SOON));
     last.credentials.is_empty()
-        && case.surroundings.showed_credentials(last.request.path.source.ip(), &from.uri, start, end)
+        && case.surroundings.accepted().showed_credentials(last.request.path.source.ip(), &from.uri, start, end)
 }
 
 fn client_words(platform: Option<Platform>) -> &'static str {

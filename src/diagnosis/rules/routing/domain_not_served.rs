@@ -34,7 +34,7 @@ pub(super) fn other_domain(case: &Case<'_>, failure: &Failure) -> Option<(String
         return None;
     }
     let mut accepted = None;
-    for served in case.surroundings.served(server) {
+    for served in case.surroundings.accepted().hosts(server) {
         if served == host {
             return None;
         }
