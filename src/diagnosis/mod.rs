@@ -8,14 +8,17 @@
 mod capture_case;
 mod case;
 mod diagnose;
+mod dialogs;
 mod engine;
 mod finding;
 mod precedence;
 pub mod rule;
 pub mod rules;
+mod words;
 
-pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally};
+pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};
 pub use crate::diagnosis::case::{CaptureSeen, Case};
+pub use crate::diagnosis::dialogs::Asked;
 pub use crate::diagnosis::diagnose::{Diagnosis, diagnose, diagnose_capture};
 pub use crate::diagnosis::engine::Engine;
 pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};

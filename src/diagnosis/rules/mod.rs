@@ -19,6 +19,15 @@ macro_rules! rules {
 
 rules! {
     capture {
+        capture_cut,
+        capture_drops,
+        capture_truncated,
+        fragments_missing,
+        payload_unreadable,
+        clock_unsteady,
+        capture_one_sided,
+        capture_partial,
+        capture_duplicated,
     }
     routing {
         server_overloaded,
