@@ -29,6 +29,11 @@ rules! {
         capture_partial,
         capture_duplicated,
     }
+    reachability {
+        destination_unreachable,
+        next_hop_silent,
+        silent_downstream,
+    }
     routing {
         server_overloaded,
     }
