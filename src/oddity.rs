@@ -120,6 +120,8 @@ pub enum Oddity {
     DuplicatePacket,
     /// A payload that is encrypted (TLS records) and was not read.
     Encrypted,
+    /// A WebSocket message that is compressed (RFC 7692) and was not read.
+    Compressed,
     /// Something was dropped because a limit was hit.
     LimitHit {
         /// The limit's name in the table of `--limits`.
@@ -211,7 +213,7 @@ impl Oddity {
             Oddity::StreamGap { .. } => "stream-gap",
             Oddity::StreamConflict { .. } => "stream-conflict",
             Oddity::DuplicatePacket => "capture-duplicated",
-            Oddity::Encrypted => "payload-unreadable",
+            Oddity::Encrypted | Oddity::Compressed => "payload-unreadable",
             Oddity::LimitHit { .. } => "limit-hit",
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
@@ -292,6 +294,7 @@ impl Oddity {
             Oddity::DuplicatePacket => {
                 "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
             }
+            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and was not read".into(),
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),

@@ -6,13 +6,37 @@
 //! The door of the `etherparse` crate is in this room and nowhere else. Nothing here indexes, unwraps or computes
 //! what could overflow: the input may be hostile.
 
+mod bytes;
+mod content;
+mod decoder;
+mod fast;
+mod fragments;
+#[cfg(test)]
+mod frames;
+mod hep;
+mod icmp;
+mod ip;
+mod link;
+mod pieces;
+mod recent;
+mod sctp;
+mod stream;
+mod tcp;
+mod tls;
+mod tunnel;
+mod websocket;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::capture::{Packet, Place};
+use crate::capture::Packet;
+use crate::capture::Place;
+use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
+
+pub use crate::net::decoder::Decoder;
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,16 +127,28 @@ pub enum Delivery<'a> {
 /// A whole datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
-    /// The frame that completed it; `index` is 0.
+    /// The frame that completed it; `index` is 0. The time of a copy out of HEP is the one that HEP gives.
     pub place: Place,
-    /// From whom to whom.
+    /// From whom to whom. A copy out of HEP that was one message of a stream has TCP here.
     pub path: Path,
     /// The payload.
     pub bytes: &'a [u8],
     /// Bytes that the capture cut off (snap length), 0 if it is whole.
     pub cut: u32,
-    /// The identification of the IPv4 header; `None` for IPv6, and for 0, which proves nothing.
+    /// The identification of the innermost IPv4 header; `None` for IPv6, for 0, which proves nothing, and for messages
+    /// that no one packet carried.
     pub ip_id: Option<u16>,
+    /// Whether it was on the wire here, or is a copy that an agent sent.
+    pub mirrored: Mirror,
+}
+
+/// Whether a payload was itself on the wire, or is a copy inside a protocol for copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mirror {
+    /// It was on the wire.
+    Wire,
+    /// It is a copy inside HEP. It counts only where it is the only one.
+    Hep,
 }
 
 /// The next bytes of a stream.
@@ -127,7 +163,8 @@ pub struct Segment<'a> {
     /// Bytes missing right before these; 0 if they follow what was delivered before. At a start in mid-stream, where
     /// nothing was delivered before, 0.
     pub gap: u32,
-    /// True at the first segment of a stream whose beginning (SYN) was not captured.
+    /// True where bytes before these are unknown in number: at the first segment of a stream whose beginning (SYN) was
+    /// not captured, and where a stream shows SIP that carried nothing of the kind for long and was passed over.
     pub midstream: bool,
     /// The bytes.
     pub bytes: &'a [u8],
@@ -184,6 +221,15 @@ pub enum ConnectionEvent {
     Reset,
     /// The tables were full, and this stream was forgotten.
     Forgotten,
+    /// TLS records began. Told once for each connection.
+    Encrypted,
+    /// A TLS alert that is not encrypted (RFC 8446 §6).
+    TlsAlert {
+        /// 1 for a warning, 2 for a fatal alert.
+        level: u8,
+        /// What is wrong, as <https://www.iana.org/assignments/tls-parameters> numbers it.
+        description: u8,
+    },
 }
 
 /// Bounds of the decoder. Each is settable by `--limits`.
@@ -205,25 +251,24 @@ impl Default for Limits {
     }
 }
 
-/// Strips link, tunnel and IP layers, reassembles, and hands on payloads.
-#[derive(Debug, Default)]
-pub struct Decoder {}
+/// Where what is found goes.
+struct Sink<'s> {
+    oddities: &'s mut OddityLog,
+    deliver: &'s mut dyn FnMut(Delivery<'_>),
+}
 
-impl Decoder {
-    /// A decoder with these bounds.
-    pub fn new(limits: Limits) -> Decoder {
-        let _ = limits;
-        Decoder {}
+impl Sink<'_> {
+    fn note(&mut self, oddity: Oddity, place: Place) {
+        self.oddities.note(oddity, Some(place.frame));
     }
 
-    /// Decodes one packet and hands each payload to `deliver`, in order. What is odd goes into `oddities`.
-    pub fn feed(&mut self, packet: &Packet<'_>, oddities: &mut OddityLog, deliver: &mut dyn FnMut(Delivery<'_>)) {
-        let _ = (packet, oddities, deliver);
+    fn deliver(&mut self, delivery: Delivery<'_>) {
+        (self.deliver)(delivery);
     }
+}
 
-    /// Says that the input has ended: what waited for missing pieces is handed on or noted. `oddities_of` gives the
-    /// log of a source.
-    pub fn finish(&mut self, oddities: &mut OddityLog, deliver: &mut dyn FnMut(Delivery<'_>)) {
-        let _ = (oddities, deliver);
-    }
+/// The place of a packet's first message.
+#[inline]
+fn place_of(packet: &Packet<'_>) -> Place {
+    Place { time: packet.time, source: packet.source, frame: packet.number, index: 0 }
 }

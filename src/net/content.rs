@@ -1,0 +1,360 @@
+//! What a TCP stream carries.
+//!
+//! Knows how WebSocket, TLS and HTTP begin and that SIP names its version in each start line. Is given the bytes of a
+//! stream in order; hands on those that may be SIP, the messages inside of WebSocket, and TLS alerts. Deliberately
+//! does not cut SIP messages.
+
+use memchr::memmem;
+
+use crate::net::Connection;
+use crate::net::ConnectionEvent;
+use crate::net::Datagram;
+use crate::net::Delivery;
+use crate::net::Mirror;
+use crate::net::Path;
+use crate::net::Segment;
+use crate::net::Sink;
+use crate::net::Transport;
+use crate::net::bytes::to_u32;
+use crate::net::tls;
+use crate::net::websocket;
+use crate::oddity::Oddity;
+
+/// Bytes without a start line after which a stream is only looked at segment by segment.
+const LOOKED_ENOUGH: u32 = 64 << 10;
+/// Segments shorter than this may cut a start line into pieces, so they prove nothing.
+const TOO_SHORT_TO_TELL: usize = 64;
+/// The longest HTTP head that is waited for.
+const LONGEST_HEAD: usize = 16 << 10;
+
+/// What one direction carries, as far as was seen.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Not known yet; everything is handed on.
+    Unknown {
+        /// Bytes seen in which SIP would have shown itself.
+        looked: u32,
+        /// Bytes missing so far; worth a note only if it turns out to be SIP.
+        missing: u32,
+    },
+    /// SIP.
+    Sip,
+    /// Nothing of ours for long.
+    Passed,
+    /// An HTTP head that may ask for WebSocket.
+    Head(Vec<u8>),
+    /// WebSocket frames.
+    WebSocket(Box<websocket::Reader>),
+    /// TLS records.
+    Tls(tls::Records),
+}
+
+/// What is known of a connection as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    encrypted: Encrypted,
+}
+
+/// Whether it was told that a connection is encrypted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Encrypted {
+    #[default]
+    NotSeen,
+    Told,
+}
+
+/// How a segment begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Tls,
+    Head,
+    WebSocket,
+    Sip,
+    Unknown,
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content::Unknown { looked: 0, missing: 0 }
+    }
+}
+
+impl Content {
+    /// True where only single segments are looked at.
+    pub(super) fn is_passed(&self) -> bool {
+        matches!(self, Content::Passed)
+    }
+
+    /// True where a contradiction is worth a note: it may be SIP.
+    pub(super) fn matters(&self) -> bool {
+        !matches!(self, Content::Passed | Content::Tls(_))
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Content::Head(head) => head.len(),
+            Content::WebSocket(reader) => reader.weight(),
+            _ => 0,
+        }
+    }
+
+    /// Forgets what was begun and not finished.
+    pub(super) fn forget(&mut self) {
+        match self {
+            Content::Head(_) => *self = Content::Passed,
+            Content::WebSocket(reader) => reader.forget(),
+            _ => {}
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, segment: Segment<'_>, marks: &mut Marks, sink: &mut Sink<'_>) {
+        let mut next = Some(segment);
+        // Each turn leaves fewer bytes, or a content that the next turn takes.
+        while let Some(segment) = next {
+            next = match self {
+                Content::Sip => {
+                    note_gap(segment.gap, segment, sink);
+                    sink.deliver(Delivery::Segment(segment));
+                    None
+                }
+                Content::Unknown { .. } | Content::Passed => self.recognise(segment, marks, sink),
+                Content::Head(_) if segment.gap == 0 => self.head(segment),
+                Content::WebSocket(_) if segment.gap == 0 => self.web_socket(segment, sink),
+                Content::Head(_) | Content::WebSocket(_) => {
+                    note_gap(segment.gap, segment, sink);
+                    *self = Content::default();
+                    Some(Segment { gap: 0, ..segment })
+                }
+                Content::Tls(records) => {
+                    records.take(segment.gap, segment.bytes, |alert| tell_alert(segment, alert, sink));
+                    None
+                }
+            };
+        }
+    }
+
+    /// Finds out what this is. What is left for the content that was found is given back.
+    fn recognise<'a>(&mut self, segment: Segment<'a>, marks: &mut Marks, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
+        let gap = match self {
+            Content::Unknown { missing, .. } => missing.saturating_add(segment.gap),
+            _ => segment.gap,
+        };
+        match beginning(segment.bytes) {
+            Beginning::Tls => {
+                if marks.encrypted == Encrypted::NotSeen {
+                    marks.encrypted = Encrypted::Told;
+                    sink.note(Oddity::Encrypted, segment.place);
+                    tell(segment, ConnectionEvent::Encrypted, sink);
+                }
+                *self = Content::Tls(tls::Records::default());
+            }
+            Beginning::Head => *self = Content::Head(Vec::new()),
+            Beginning::WebSocket => {
+                note_gap(gap, segment, sink);
+                *self = Content::WebSocket(Box::default());
+            }
+            Beginning::Sip => {
+                note_gap(gap, segment, sink);
+                *self = Content::Sip;
+                sink.deliver(Delivery::Segment(segment));
+                return None;
+            }
+            Beginning::Unknown => {
+                self.unknown(segment, sink);
+                return None;
+            }
+        }
+        Some(Segment { gap: 0, ..segment })
+    }
+
+    fn unknown(&mut self, segment: Segment<'_>, sink: &mut Sink<'_>) {
+        let Content::Unknown { looked, missing } = self else { return };
+        *missing = missing.saturating_add(segment.gap);
+        if segment.bytes.len() >= TOO_SHORT_TO_TELL {
+            *looked = looked.saturating_add(to_u32(segment.bytes.len()));
+        }
+        if *looked > LOOKED_ENOUGH {
+            *self = Content::Passed;
+            return;
+        }
+        sink.deliver(Delivery::Segment(segment));
+    }
+
+    /// Collects an HTTP head. If it asks for WebSocket or grants it, frames follow (RFC 6455 §4).
+    fn head<'a>(&mut self, segment: Segment<'a>) -> Option<Segment<'a>> {
+        let Content::Head(head) = self else { return None };
+        let known = head.len();
+        head.extend_from_slice(segment.bytes);
+        let Some(end) = memmem::find(head, b"\r\n\r\n").map(|at| at.saturating_add(4)) else {
+            if head.len() > LONGEST_HEAD {
+                *self = Content::Passed;
+            }
+            return None;
+        };
+        let upgrades = head.get(..end).is_some_and(asks_for_web_socket);
+        *self = if upgrades { Content::WebSocket(Box::default()) } else { Content::default() };
+        let behind = segment.bytes.get(end.saturating_sub(known)..).filter(|behind| !behind.is_empty())?;
+        Some(Segment { bytes: behind, ..segment })
+    }
+
+    fn web_socket<'a>(&mut self, segment: Segment<'a>, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
+        let Content::WebSocket(reader) = self else { return None };
+        let path = Path { transport: Transport::Ws, ..segment.path };
+        let place = segment.place;
+        let mut messages: u32 = 0;
+        let outcome = reader.take(segment.bytes, |message| {
+            messages = messages.saturating_add(1);
+            match message {
+                websocket::Message::Whole(bytes) => {
+                    let datagram = Datagram { place, path, bytes, cut: 0, ip_id: None, mirrored: Mirror::Wire };
+                    sink.deliver(Delivery::Datagram(datagram));
+                }
+                websocket::Message::Unreadable => sink.note(Oddity::Compressed, place),
+            }
+        });
+        if outcome == websocket::Outcome::Read {
+            return None;
+        }
+        *self = Content::default();
+        // A refused upgrade goes on as HTTP. Not so what began as frames, which would be handed on twice.
+        let is_other = messages == 0 && beginning(segment.bytes) != Beginning::WebSocket;
+        is_other.then_some(segment)
+    }
+}
+
+fn beginning(bytes: &[u8]) -> Beginning {
+    if tls::may_begin(bytes) {
+        return Beginning::Tls;
+    }
+    if bytes.starts_with(b"GET ") || bytes.starts_with(b"HTTP/1.1 101") {
+        return Beginning::Head;
+    }
+    if websocket::begins_with_sip(bytes) {
+        return Beginning::WebSocket;
+    }
+    match memmem::find(bytes, b"SIP/2.0") {
+        Some(_) => Beginning::Sip,
+        None => Beginning::Unknown,
+    }
+}
+
+/// Whether a head has `Upgrade: websocket`; both words in any case (RFC 6455 §4.1).
+fn asks_for_web_socket(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let value = parts.next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"upgrade") && value.eq_ignore_ascii_case(b"websocket")
+    })
+}
+
+fn note_gap(bytes: u32, segment: Segment<'_>, sink: &mut Sink<'_>) {
+    if bytes > 0 {
+        sink.note(Oddity::StreamGap { bytes }, segment.place);
+    }
+}
+
+fn tell(segment: Segment<'_>, what: ConnectionEvent, sink: &mut Sink<'_>) {
+    let Segment { place, path, stream, .. } = segment;
+    sink.deliver(Delivery::Connection(Connection { place, path, stream, what }));
+}
+
+fn tell_alert(segment: Segment<'_>, alert: tls::Alert, sink: &mut Sink<'_>) {
+    let tls::Alert { level, description } = alert;
+    tell(segment, ConnectionEvent::TlsAlert { level, description }, sink);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::frames::Bench;
+    use crate::net::frames::Sender;
+    use crate::net::frames::Tcp;
+
+    const REQUEST: &[u8] =
+        b"GET /ws HTTP/1.1\r\nHost: example.com\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
+    const FRAME: &[u8] = b"\x81\x13BYE sip:a@b SIP/2.0";
+
+    fn client(bytes: &[u8], size: usize) -> Bench {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        let mut sequence = 101;
+        for part in bytes.chunks(size) {
+            bench.tcp(&[Tcp::data(sequence, part)]);
+            sequence += part.len() as u32;
+        }
+        bench
+    }
+
+    #[test]
+    fn web_socket_behind_its_upgrade() {
+        let stream = [REQUEST, FRAME, FRAME].concat();
+        for size in [4, 7, 50, 500] {
+            let bench = client(&stream, size);
+            assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]], "in parts of {size}");
+            assert!(bench.datagrams.iter().all(|(datagram, _)| datagram.path.transport == Transport::Ws));
+            assert!(bench.segments.is_empty());
+        }
+    }
+
+    #[test]
+    fn web_socket_without_its_upgrade_and_after_a_gap() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::data(100, FRAME), Tcp::data(200, FRAME)]);
+        bench.finish();
+        assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]]);
+        assert_eq!(bench.noted("stream-gap"), 1);
+    }
+
+    #[test]
+    fn a_refused_upgrade_is_no_web_socket() {
+        let bench = client(&[REQUEST, b"GET / HTTP/1.1\r\n\r\n", REQUEST, FRAME].concat(), 500);
+        assert_eq!(bench.payloads(), [&FRAME[2..]]);
+    }
+
+    #[test]
+    fn many_heads_in_one_segment_do_no_harm() {
+        let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let bench = client(&head.repeat(1500), 64_000);
+        assert!(bench.datagrams.is_empty());
+    }
+
+    #[test]
+    fn tls_is_told_once_with_its_alerts() {
+        let bench = client(&[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40, 23, 3, 3, 0, 1, 0], 6);
+        assert_eq!(bench.noted("payload-unreadable"), 1);
+        assert_eq!(bench.log.of("payload-unreadable").unwrap().frames, [4]);
+        let what: Vec<ConnectionEvent> = bench.events.iter().skip(2).map(|event| event.what).collect();
+        let alert = ConnectionEvent::TlsAlert { level: 2, description: 40 };
+        assert_eq!(what, [ConnectionEvent::Encrypted, alert]);
+        assert!(bench.segments.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_sip_for_long_is_passed_over_until_it_is() {
+        let mut bench = client(&[b'x'; 80_000], 1000);
+        let before = bench.segments.len();
+        assert!(before < 80, "{before} segments handed on");
+        bench.tcp(&[Tcp::data(90_000, b"garbage"), Tcp::data(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
+        bench.tcp(&[Tcp::data(90_122, b"\r\n")]);
+        let behind = &bench.segments[before..];
+        assert_eq!(behind.len(), 2);
+        assert_eq!((behind[0].0.midstream, behind[0].0.gap), (true, 0));
+        assert_eq!(behind[1].1, b"\r\n");
+        assert_eq!(bench.noted("stream-gap"), 0);
+    }
+
+    #[test]
+    fn a_gap_is_noted_when_the_stream_turns_out_to_be_sip() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"def")]);
+        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::data(9001, b"") };
+        bench.tcp(&[acknowledging]);
+        assert_eq!((bench.stream(Sender::Client).as_str(), bench.noted("stream-gap")), ("abc-def", 0));
+        bench.tcp(&[Tcp::data(113, b"SIP/2.0 200 OK\r\n\r\n")]);
+        assert_eq!(bench.log.of("stream-gap").unwrap().example, Oddity::StreamGap { bytes: 6 });
+    }
+}

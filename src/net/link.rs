@@ -1,0 +1,325 @@
+//! Link layers, and the tags and headers that stand between them and IP.
+//!
+//! Knows the link types of <https://www.tcpdump.org/linktypes.html> that carry IP, and EtherTypes. Is given the bytes
+//! of a frame; says what comes next in it. Deliberately does not read IP.
+
+use crate::capture::LinkType;
+use crate::net::bytes::Rest;
+use crate::net::bytes::u8_at;
+use crate::net::bytes::u16_at;
+use crate::net::bytes::u32_at;
+use crate::net::tunnel;
+
+/// What the next bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// An Ethernet frame, from the destination address on.
+    Ethernet,
+    /// What an EtherType announces.
+    EtherType(u16),
+    /// An IPv4 or IPv6 header.
+    Ip,
+    /// PPP, with or without address and control (RFC 1661, RFC 1662 §3.1).
+    Ppp,
+    /// PPPoE (RFC 2516).
+    Pppoe,
+    /// MPLS labels (RFC 3032).
+    Mpls,
+    /// GRE (RFC 2784, RFC 2890, RFC 2637 §4.1).
+    Gre,
+    /// IEEE 802.2 LLC, with SNAP behind it if it leads to IP.
+    Llc,
+}
+
+/// How bytes of a link type begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start<'a> {
+    /// With this layer.
+    Layer(Layer, Rest<'a>),
+    /// With something that carries no IP, or that is cut off.
+    Nothing,
+    /// We do not know this link type.
+    Unsupported,
+}
+
+/// EtherTypes (<https://www.iana.org/assignments/ieee-802-numbers>).
+pub(super) mod ether_type {
+    /// IPv4.
+    pub(in crate::net) const IPV4: u16 = 0x0800;
+    /// IPv6.
+    pub(in crate::net) const IPV6: u16 = 0x86DD;
+    /// Ethernet inside of a tunnel (RFC 1701).
+    pub(in crate::net) const BRIDGED: u16 = 0x6558;
+    /// PPP inside of GRE (RFC 2637).
+    pub(in crate::net) const PPP: u16 = 0x880B;
+    /// A mirrored frame, ERSPAN types I and II.
+    pub(in crate::net) const ERSPAN: u16 = 0x88BE;
+    /// A mirrored frame, ERSPAN type III.
+    pub(in crate::net) const ERSPAN_3: u16 = 0x22EB;
+}
+
+/// The first layer of a frame.
+pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
+    let next = match link.0 {
+        1 => Some((Layer::Ethernet, rest)),
+        0 | 108 => null(rest),
+        9 | 50 => Some((Layer::Ppp, rest)),
+        51 => Some((Layer::Pppoe, rest)),
+        12 | 14 | 101 | 228 | 229 => Some((Layer::Ip, rest)),
+        104 => ether_typed(rest, 2),
+        113 => cooked(rest),
+        117 => packet_filter_log(rest),
+        239 => netfilter_log(rest),
+        258 => return packet_tap(rest),
+        276 => cooked_2(rest),
+        _ => return Start::Unsupported,
+    };
+    next.map_or(Start::Nothing, |(layer, rest)| Start::Layer(layer, rest))
+}
+
+/// What follows a layer other than IP; `None` where nothing follows that could carry SIP.
+pub(super) fn step(layer: Layer, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    match layer {
+        Layer::Ethernet => ethernet(rest),
+        Layer::EtherType(number) => ether_type(number, rest),
+        Layer::Ip => Some((Layer::Ip, rest)),
+        Layer::Ppp => tunnel::ppp(rest),
+        Layer::Pppoe => tunnel::pppoe(rest),
+        Layer::Mpls => tunnel::mpls(rest),
+        Layer::Gre => tunnel::gre(rest),
+        Layer::Llc => llc(rest),
+    }
+}
+
+fn ethernet(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let number = u16_at(rest.bytes, 12)?;
+    let behind = rest.skip(14)?;
+    if number >= 0x0600 {
+        return Some((Layer::EtherType(number), behind));
+    }
+    Some((Layer::Llc, behind.limit(usize::from(number))))
+}
+
+/// Logical link control; SNAP names an EtherType (RFC 1042).
+fn llc(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    match rest.bytes.first_chunk::<6>()? {
+        [0xAA, 0xAA, 0x03, _, _, _] => ether_typed(rest, 6),
+        [0x06, 0x06, 0x03, ..] => Some((Layer::Ip, rest.skip(3)?)),
+        _ => None,
+    }
+}
+
+fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    match number {
+        ether_type::IPV4 | ether_type::IPV6 => Some((Layer::Ip, rest)),
+        // IEEE 802.1Q and 802.1ad, and the numbers that were in use before these; any number of tags.
+        0x8100 | 0x88A8 | 0x9100 | 0x9200 | 0x9300 => tagged(rest),
+        // IEEE 802.1ah: a service tag, then the customer's frame.
+        0x88E7 => Some((Layer::Ethernet, rest.skip(4)?)),
+        // VN-tag and Cisco metadata stand before another EtherType.
+        0x8926 => ether_typed(rest, 4),
+        0x8909 => ether_typed(rest, 6),
+        0x8847 | 0x8848 => Some((Layer::Mpls, rest)),
+        0x8864 => Some((Layer::Pppoe, rest)),
+        ether_type::PPP => Some((Layer::Ppp, rest)),
+        ether_type::BRIDGED => Some((Layer::Ethernet, rest)),
+        _ => None,
+    }
+}
+
+/// A VLAN tag; behind it an EtherType, or a length as in IEEE 802.3.
+fn tagged(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let number = u16_at(rest.bytes, 2)?;
+    let behind = rest.skip(4)?;
+    if number >= 0x0600 {
+        return Some((Layer::EtherType(number), behind));
+    }
+    Some((Layer::Llc, behind.limit(usize::from(number))))
+}
+
+/// An EtherType at `at`, and what it announces behind it.
+fn ether_typed(rest: Rest<'_>, at: usize) -> Option<(Layer, Rest<'_>)> {
+    let number = u16_at(rest.bytes, at)?;
+    Some((Layer::EtherType(number), rest.skip(at.checked_add(2)?)?))
+}
+
+/// BSD loopback: the address family in the byte order of the host (NULL) or of the network (LOOP).
+fn null(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let family = u32_at(rest.bytes, 0)?;
+    let behind = rest.skip(4)?;
+    match family.min(family.swap_bytes()) {
+        // IPv4; IPv6 on Linux, NetBSD and OpenBSD, FreeBSD, macOS, Windows.
+        2 | 10 | 24 | 28 | 30 | 23 => Some((Layer::Ip, behind)),
+        _ => guessed_ip(behind),
+    }
+}
+
+/// Linux cooked capture: packet type, ARPHRD, address length, address, protocol.
+fn cooked(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let hardware = u16_at(rest.bytes, 2)?;
+    let number = u16_at(rest.bytes, 14)?;
+    cooked_payload(hardware, number, rest.skip(16)?)
+}
+
+/// Linux cooked capture version 2: protocol, reserved, interface, ARPHRD, packet type, address length, address.
+fn cooked_2(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let number = u16_at(rest.bytes, 0)?;
+    let hardware = u16_at(rest.bytes, 8)?;
+    cooked_payload(hardware, number, rest.skip(20)?)
+}
+
+fn cooked_payload(hardware: u16, number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    // `linux/if_arp.h`: netlink messages, CAN, 802.11 with and without radiotap carry no EtherType.
+    if matches!(hardware, 280 | 801..=805 | 824) {
+        return None;
+    }
+    match number {
+        // ETH_P_802_2: an LLC header follows.
+        0x0004 => Some((Layer::Llc, rest)),
+        0..0x0600 => guessed_ip(rest),
+        // ARPHRD_IPGRE names the protocol as GRE does.
+        ether_type::ERSPAN if hardware == 778 => Some((Layer::Ethernet, rest.skip(8)?)),
+        _ => Some((Layer::EtherType(number), rest)),
+    }
+}
+
+/// IP, if the first half byte says 4 or 6 and the header has its least length.
+fn guessed_ip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    match u8_at(rest.bytes, 0)? {
+        0x45..=0x4F if rest.bytes.len() >= 20 => Some((Layer::Ip, rest)),
+        0x60..=0x6F if rest.bytes.len() >= 40 => Some((Layer::Ip, rest)),
+        _ => None,
+    }
+}
+
+/// OpenBSD's and FreeBSD's `pflog`: the first byte is the header's length, rounded up to four.
+fn packet_filter_log(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let length = usize::from(u8_at(rest.bytes, 0)?);
+    guessed_ip(rest.skip(length.checked_next_multiple_of(4)?)?)
+}
+
+/// Linux `nflog`: a header of four bytes, then attributes in the host's byte order; number 9 is the packet.
+fn netfilter_log(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    const PAYLOAD: u16 = 9;
+    let mut attributes = rest.skip(4)?;
+    loop {
+        let said = u16_at(attributes.bytes, 0)?;
+        let kind = u16_at(attributes.bytes, 2)?;
+        let (length, kind) =
+            if kind.swap_bytes() <= 255 { (said.swap_bytes(), kind.swap_bytes()) } else { (said, kind) };
+        let length = usize::from(length);
+        if length < 4 {
+            return None;
+        }
+        if kind == PAYLOAD {
+            return guessed_ip(attributes.skip(4)?.limit(length.checked_sub(4)?));
+        }
+        attributes = attributes.skip(length.checked_next_multiple_of(4)?)?;
+    }
+}
+
+/// macOS `pktap`: its own length, then the link type of what follows, both in little-endian order.
+fn packet_tap(rest: Rest<'_>) -> Start<'_> {
+    let length = u32_at(rest.bytes, 0).map(u32::swap_bytes);
+    let link = u32_at(rest.bytes, 8).map(u32::swap_bytes);
+    let (Some(length), Some(link)) = (length, link) else { return Start::Nothing };
+    let behind = usize::try_from(length).ok().filter(|length| *length >= 12).and_then(|length| rest.skip(length));
+    match behind {
+        // One level only: a tap in a tap does not exist.
+        Some(behind) if link != 258 => start(LinkType(link), behind),
+        _ => Start::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::frames;
+
+    /// Follows the layers up to IP.
+    fn ip_of(link: u32, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Start::Layer(layer, rest) = start(LinkType(link), Rest::whole(bytes)) else { return None };
+        let mut next = (layer, rest);
+        while next.0 != Layer::Ip {
+            next = step(next.0, next.1)?;
+        }
+        Some(next.1.bytes.to_vec())
+    }
+
+    fn with(head: &[u8], ip: &[u8]) -> Vec<u8> {
+        [head, ip].concat()
+    }
+
+    #[test]
+    fn ethernet_with_any_stack_of_tags() {
+        let ip = frames::udp_v4(b"x");
+        let tags: [u16; 4] = [0x88A8, 0x8100, 0x9100, 0x8100];
+        for count in 0..=tags.len() {
+            let mut frame = vec![2; 12];
+            for tag in &tags[..count] {
+                frame.extend(tag.to_be_bytes());
+                frame.extend([0, 5]);
+            }
+            frame.extend([0x08, 0x00]);
+            assert_eq!(ip_of(1, &with(&frame, &ip)), Some(ip.clone()), "{count} tags");
+        }
+    }
+
+    #[test]
+    fn snap_leads_to_ip() {
+        let ip = frames::udp_v4(b"x");
+        let mut frame = vec![2; 12];
+        frame.extend(u16::try_from(ip.len() + 8).unwrap().to_be_bytes());
+        frame.extend([0xAA, 0xAA, 3, 0, 0, 0, 8, 0]);
+        let padded = [with(&frame, &ip), vec![0; 20]].concat();
+        assert_eq!(ip_of(1, &padded), Some(ip));
+    }
+
+    #[test]
+    fn null_in_either_byte_order() {
+        let (four, six) = (frames::udp_v4(b"x"), frames::udp_v6(b"x"));
+        for family in [24_u32, 28, 30, 10] {
+            assert_eq!(ip_of(0, &with(&family.to_le_bytes(), &six)), Some(six.clone()));
+            assert_eq!(ip_of(0, &with(&family.to_be_bytes(), &six)), Some(six.clone()));
+        }
+        assert_eq!(ip_of(0, &with(&2_u32.to_le_bytes(), &four)), Some(four.clone()));
+        assert_eq!(ip_of(108, &with(&2_u32.to_be_bytes(), &four)), Some(four));
+    }
+
+    #[test]
+    fn cooked_by_what_it_carries() {
+        let ip = frames::udp_v4(b"x");
+        for hardware in [1_u16, 512, 768, 772, 65_534] {
+            let head = [&[0, 0][..], &hardware.to_be_bytes(), &[0; 10], &[8, 0]].concat();
+            assert_eq!(ip_of(113, &with(&head, &ip)), Some(ip.clone()), "{hardware}");
+            let head = [&[8, 0, 0, 0, 0, 0, 0, 3][..], &hardware.to_be_bytes(), &[0; 10]].concat();
+            assert_eq!(ip_of(276, &with(&head, &ip)), Some(ip.clone()), "{hardware}");
+        }
+        let tagged = [&[0, 0, 0, 1][..], &[0; 10], &[0x81, 0, 0, 5, 8, 0]].concat();
+        assert_eq!(ip_of(113, &with(&tagged, &ip)), Some(ip.clone()));
+        let netlink = [&[0, 0][..], &824_u16.to_be_bytes(), &[0; 10], &[8, 0]].concat();
+        assert_eq!(ip_of(113, &with(&netlink, &ip)), None);
+    }
+
+    #[test]
+    fn raw_logs_and_taps() {
+        let ip = frames::udp_v4(b"x");
+        for link in [12, 14, 101, 228] {
+            assert_eq!(ip_of(link, &ip), Some(ip.clone()));
+        }
+        let mut pflog = vec![0; 64];
+        pflog[0] = 61;
+        assert_eq!(ip_of(117, &with(&pflog, &ip)), Some(ip.clone()));
+        let length = u16::try_from(ip.len() + 4).unwrap().to_le_bytes();
+        let nflog = [&[2, 0, 0, 0, 6, 0, 10, 0, 1, 2, 0, 0][..], &length, &[9, 0]].concat();
+        assert_eq!(ip_of(239, &with(&nflog, &ip)), Some(ip.clone()));
+        let pktap = [&[16, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0][..], &[0; 4]].concat();
+        assert_eq!(ip_of(258, &with(&pktap, &ip)), Some(ip));
+    }
+
+    #[test]
+    fn an_unknown_link_type_is_said_to_be_unknown() {
+        assert_eq!(start(LinkType(147), Rest::whole(&[0; 60])), Start::Unsupported);
+        assert_eq!(start(LinkType(113), Rest::whole(&[0; 6])), Start::Nothing);
+    }
+}

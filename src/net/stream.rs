@@ -1,0 +1,346 @@
+//! One direction of a TCP connection, put in order.
+//!
+//! Knows sequence numbers (RFC 9293 §3.4). Is given segments as they were captured; gives their bytes in order, each
+//! byte once and the first copy of it, and says where bytes are missing. Deliberately does not know what they mean.
+
+use std::time::Duration;
+
+use crate::capture::Place;
+use crate::capture::Timestamp;
+use crate::net::Path;
+use crate::net::Segment;
+use crate::net::Sink;
+use crate::net::StreamId;
+use crate::net::bytes::Rest;
+use crate::net::bytes::to_u32;
+use crate::net::content::Content;
+use crate::net::content::Marks;
+use crate::net::pieces::Pieces;
+use crate::net::pieces::different;
+use crate::net::recent::Recent;
+use crate::oddity::Oddity;
+
+/// Bytes behind a hole after which it is taken for a loss of the capture.
+const HOLD_BYTES: usize = 256 << 10;
+/// Pieces behind a hole after which it is taken for a loss of the capture.
+const HOLD_PIECES: usize = 1024;
+/// How long a hole may stay when nothing is known of the receiver.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it may stay when the receiver waits for it too: TCP repeats until it gives up, about a minute later.
+const PATIENCE_WITH_RECEIVER: Duration = Duration::from_secs(60);
+/// Farther from what is expected than this, a sequence number belongs to another connection. No window is larger in
+/// practice.
+const WINDOW: u64 = 1 << 24;
+/// Added to sequence numbers, so that positions before the first one are none below zero.
+const BASE: u64 = 1 << 32;
+/// Bytes already delivered that are kept of a stream, to compare repetitions with.
+const TAIL_BYTES: usize = 4096;
+/// Streams of which delivered bytes are kept.
+const TAILS: usize = 512;
+
+/// One direction of a connection.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Its number.
+    pub id: StreamId,
+    /// True once its FIN was told.
+    pub finished: Told,
+    /// The sequence number of its SYN, if that was seen.
+    first: Option<u32>,
+    /// Position of the next byte to deliver.
+    next: Option<u64>,
+    /// Position up to which the receiver has everything.
+    acknowledged: Option<u64>,
+    held: Pieces,
+    gap: u32,
+    begun: Begun,
+    content: Content,
+}
+
+/// Whether something was told already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// No.
+    NotYet,
+    /// Yes.
+    Already,
+}
+
+/// How the next segment begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// With the connection, or where the last one ended.
+    InOrder,
+    /// In mid-stream.
+    Midstream,
+}
+
+/// What a stream works with while it looks at one frame.
+pub(super) struct Line<'l, 's> {
+    /// From whom to whom.
+    pub path: Path,
+    /// The frame.
+    pub place: Place,
+    /// What was delivered of the latest streams.
+    pub tails: &'l mut Tails,
+    /// What is known of the connection.
+    pub marks: &'l mut Marks,
+    /// Where everything goes.
+    pub sink: &'l mut Sink<'s>,
+}
+
+impl Stream {
+    /// A direction of which nothing was seen.
+    pub(super) fn new(id: StreamId) -> Stream {
+        Stream {
+            id,
+            finished: Told::NotYet,
+            first: None,
+            next: None,
+            acknowledged: None,
+            held: Pieces::default(),
+            gap: 0,
+            begun: Begun::InOrder,
+            content: Content::default(),
+        }
+    }
+
+    /// Whether a SYN with this sequence number belongs to this stream.
+    pub(super) fn may_begin(&self, sequence: u32) -> bool {
+        match (self.first, self.next) {
+            (Some(first), _) => first == sequence,
+            (None, Some(next)) => sequence_of(next) == sequence.wrapping_add(1),
+            (None, None) => true,
+        }
+    }
+
+    /// Whether bytes with this sequence number can belong to this stream.
+    pub(super) fn may_continue(&self, sequence: u32) -> bool {
+        match (self.next, self.position(sequence)) {
+            (Some(next), Some(position)) => next.abs_diff(position) < WINDOW,
+            _ => true,
+        }
+    }
+
+    /// A SYN: what follows its sequence number is the first byte.
+    pub(super) fn begin(&mut self, sequence: u32) {
+        self.first = Some(sequence);
+        self.expect(sequence.wrapping_add(1));
+    }
+
+    /// The other side waits for this sequence number, so it is the first byte if none was seen before.
+    pub(super) fn expect(&mut self, sequence: u32) {
+        if self.next.is_none() {
+            self.next = Some(BASE.saturating_add(u64::from(sequence)));
+        }
+    }
+
+    /// Whether a SYN was seen.
+    pub(super) fn has_begun(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Whether bytes are held.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn weight(&self) -> usize {
+        self.held.weight().saturating_add(self.content.weight())
+    }
+
+    /// Bytes arrive.
+    pub(super) fn data(&mut self, sequence: u32, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        if self.next.is_none() {
+            // One byte before everything else is the probe of a connection that is idle, not the start of a message.
+            if rest.on_wire() <= 1 {
+                return;
+            }
+            self.begun = Begun::Midstream;
+            self.expect(sequence);
+        }
+        let (Some(next), Some(at)) = (self.next, self.position(sequence)) else { return };
+        let end = at.saturating_add(rest.on_wire() as u64);
+        if self.content.is_passed() {
+            return self.pass(at, end, rest, line);
+        }
+        if at < next {
+            self.compare(at, next, rest, line);
+        }
+        if end <= next {
+            return;
+        }
+        let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX);
+        let new = behind(rest, known);
+        if self.held.is_empty() && at <= next {
+            return self.emit(new, line.place, line);
+        }
+        let overlap = self.held.insert(at.max(next), new, line.place);
+        if overlap.different > 0 && self.content.matters() {
+            line.sink.note(Oddity::StreamConflict { bytes: overlap.different }, line.place);
+        }
+        self.drain(Some(line.place), line);
+        self.release(line);
+    }
+
+    /// The receiver has everything before this sequence number. A hole before it was lost by the capture alone.
+    pub(super) fn acknowledge(&mut self, sequence: u32, line: &mut Line<'_, '_>) {
+        let Some(position) = self.position(sequence) else { return };
+        if self.next.is_some_and(|next| next.abs_diff(position) < WINDOW) {
+            self.acknowledged = self.acknowledged.max(Some(position));
+        }
+        self.release(line);
+    }
+
+    /// Hands on what waits behind holes that will not be filled any more.
+    pub(super) fn release(&mut self, line: &mut Line<'_, '_>) {
+        while self.gives_up(line.place.time) {
+            self.skip_hole(line);
+        }
+    }
+
+    /// Hands on everything that is held, and forgets what was begun.
+    pub(super) fn flush(&mut self, line: &mut Line<'_, '_>) {
+        while self.is_holding() {
+            self.skip_hole(line);
+        }
+        self.content.forget();
+    }
+
+    fn gives_up(&self, now: Timestamp) -> bool {
+        let Some(first) = self.held.first() else { return false };
+        if self.acknowledged >= Some(first.at) || self.held.weight() > HOLD_BYTES || self.held.len() > HOLD_PIECES {
+            return true;
+        }
+        let receiver_waits = self.acknowledged.is_some() && self.acknowledged >= self.next;
+        now.since(first.place.time) > if receiver_waits { PATIENCE_WITH_RECEIVER } else { PATIENCE }
+    }
+
+    fn skip_hole(&mut self, line: &mut Line<'_, '_>) {
+        let (Some(next), Some(first)) = (self.next, self.held.first()) else { return };
+        self.gap = self.gap.saturating_add(u32::try_from(first.at.saturating_sub(next)).unwrap_or(u32::MAX));
+        self.next = Some(first.at);
+        line.tails.forget(self.id);
+        self.drain(None, line);
+    }
+
+    /// Hands on what is held up to the next hole. Its place is the frame that filled the hole before it, if one did.
+    fn drain(&mut self, filled: Option<Place>, line: &mut Line<'_, '_>) {
+        let mut place = filled.unwrap_or_default();
+        while let Some(piece) = self.next.and_then(|next| self.held.take_first_until(next)) {
+            place = place.max(piece.place);
+            self.emit(Rest { bytes: &piece.bytes, missing: piece.missing }, place, line);
+        }
+    }
+
+    fn emit(&mut self, rest: Rest<'_>, place: Place, line: &mut Line<'_, '_>) {
+        self.next = self.next.map(|next| next.saturating_add(rest.on_wire() as u64));
+        if !rest.bytes.is_empty() {
+            let midstream = std::mem::replace(&mut self.begun, Begun::InOrder) == Begun::Midstream;
+            let gap = std::mem::take(&mut self.gap);
+            let segment = Segment { place, path: line.path, stream: self.id, gap, midstream, bytes: rest.bytes };
+            self.content.take(segment, line.marks, line.sink);
+            if self.content.matters() {
+                line.tails.append(self.id, rest.bytes);
+            }
+        }
+        if rest.missing > 0 {
+            self.gap = self.gap.saturating_add(rest.missing);
+            line.tails.forget(self.id);
+        }
+    }
+
+    /// A stream that carried nothing of ours for long: each segment is looked at for itself, nothing is held.
+    fn pass(&mut self, at: u64, end: u64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        if self.next.is_some_and(|next| at < next) {
+            return;
+        }
+        self.next = Some(end);
+        let segment =
+            Segment { place: line.place, path: line.path, stream: self.id, gap: 0, midstream: true, bytes: rest.bytes };
+        self.content.take(segment, line.marks, line.sink);
+        self.gap = rest.missing;
+    }
+
+    /// Compares a repetition with what was delivered.
+    fn compare(&self, at: u64, next: u64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        // The byte of a keep-alive probe may be anything (RFC 9293 §3.8.4).
+        let is_probe = rest.on_wire() <= 1 && at.saturating_add(1) == next;
+        if is_probe || !self.content.matters() {
+            return;
+        }
+        let bytes = line.tails.different(self.id, at, next, rest.bytes);
+        if bytes > 0 {
+            line.sink.note(Oddity::StreamConflict { bytes }, line.place);
+        }
+    }
+
+    fn position(&self, sequence: u32) -> Option<u64> {
+        let next = self.next?;
+        let distance = sequence.wrapping_sub(sequence_of(next)).cast_signed();
+        next.checked_add_signed(i64::from(distance))
+    }
+}
+
+/// The sequence number at a position.
+fn sequence_of(position: u64) -> u32 {
+    u32::try_from(position & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+/// Without the first `count` bytes, of which some may not have been captured.
+fn behind(rest: Rest<'_>, count: usize) -> Rest<'_> {
+    match rest.skip(count) {
+        Some(rest) => rest,
+        None => Rest { bytes: &[], missing: to_u32(rest.on_wire().saturating_sub(count)) },
+    }
+}
+
+/// The last bytes delivered of the streams used last, to compare repetitions with.
+#[derive(Debug)]
+pub(super) struct Tails {
+    tails: Recent<StreamId, Vec<u8>>,
+}
+
+impl Tails {
+    /// None yet.
+    pub(super) fn new() -> Tails {
+        Tails { tails: Recent::new() }
+    }
+
+    fn append(&mut self, stream: StreamId, bytes: &[u8]) {
+        let kept = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
+        if let Some(tail) = self.tails.get_mut(&stream) {
+            if tail.len().saturating_add(kept.len()) > TAIL_BYTES {
+                let surplus = tail.len().saturating_add(kept.len()).saturating_sub(TAIL_BYTES / 2);
+                tail.drain(..surplus.min(tail.len()));
+            }
+            tail.extend_from_slice(kept);
+            return;
+        }
+        let mut tail = match self.tails.len() < TAILS {
+            true => Vec::new(),
+            false => self.tails.pop_oldest().map(|(_, tail)| tail).unwrap_or_default(),
+        };
+        tail.clear();
+        tail.extend_from_slice(kept);
+        self.tails.insert(stream, tail);
+    }
+
+    fn forget(&mut self, stream: StreamId) {
+        self.tails.remove(&stream);
+    }
+
+    /// Bytes of a repetition from `at` on that differ from those delivered before `next`.
+    fn different(&mut self, stream: StreamId, at: u64, next: u64, bytes: &[u8]) -> u32 {
+        let Some(tail) = self.tails.get_mut(&stream) else { return 0 };
+        let begin = next.saturating_sub(tail.len() as u64);
+        let (skip_old, skip_new) = (at.saturating_sub(begin), begin.saturating_sub(at));
+        let old = usize::try_from(skip_old).ok().and_then(|skip| tail.get(skip..));
+        let new = usize::try_from(skip_new).ok().and_then(|skip| bytes.get(skip..));
+        match (old, new) {
+            (Some(old), Some(new)) => different(old, new),
+            _ => 0,
+        }
+    }
+}
