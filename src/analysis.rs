@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Surroundings, Tracker};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Path, Segment, StreamId, Transport};
+use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
 use crate::sip::{self, Cut, Framer, Message};
 
@@ -136,7 +136,7 @@ impl Analysis {
     pub fn feed(&mut self, packet: &Packet<'_>) {
         let Analysis { decoder, of_network, stairs } = self;
         let oddities = of_network.entry(packet.source).or_default();
-        decoder.feed(packet, oddities, &mut |delivery| stairs.deliver(&delivery));
+        decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
 
     /// The lower door: takes in what a [`Decoder`] gives.
@@ -151,14 +151,17 @@ impl Analysis {
 
     /// Says what time it is by the capture's clock.
     pub fn advance(&mut self, now: Timestamp) {
-        self.stairs.tracker.advance(now);
+        let Analysis { decoder, of_network, stairs } = self;
+        let oddities = of_network.entry(stairs.last_frame.0).or_default();
+        decoder.advance(now, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
+        stairs.tracker.advance(now);
     }
 
     /// Says that the input has ended: what waits is taken as it is, and every call ends.
     pub fn finish(&mut self) {
         let Analysis { decoder, of_network, stairs } = self;
         let mut late = OddityLog::default();
-        decoder.finish(&mut late, &mut |delivery| stairs.deliver(&delivery));
+        decoder.finish(&mut late, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         if !late.is_empty() {
             of_network.entry(stairs.last_frame.0).or_default().merge(&late);
         }
@@ -216,6 +219,9 @@ impl Stairs {
     fn datagram(&mut self, datagram: &Datagram<'_>) {
         if !sip::looks_like_sip(datagram.bytes) {
             return self.not_sip(datagram.path);
+        }
+        if datagram.mirrored == Mirror::Hep && self.tracker.holds(datagram.bytes) {
+            return;
         }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };

@@ -108,14 +108,14 @@ impl Call {
                 .filter(|transaction| transaction.upstream.is_none())
                 .filter_map(|transaction| Some((transaction, self.last_status(transaction)?)))
         };
-        let worst = finals().filter(|(_, status)| status.is_failure() && !status.is_challenge()).last();
+        let worst = finals().rfind(|(_, status)| status.is_failure() && !status.is_challenge());
         match worst {
             Some((transaction, status)) if transaction.method == Method::Invite && !transaction.in_dialog => {
                 (Outcome::Failed, Some(status))
             }
             // A dialog existed, or nobody would send BYE in it.
             Some((_, status)) => (Outcome::Answered, Some(status)),
-            None => match finals().last() {
+            None => match finals().next_back() {
                 Some((_, status)) => (Outcome::Answered, Some(status)),
                 None => (Outcome::Unfinished, None),
             },

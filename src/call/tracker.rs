@@ -209,6 +209,13 @@ impl Tracker {
         }
     }
 
+    /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        let known = Message::read(bytes, Cut::Whole).and_then(|message| self.by_call_id.get(message.call_id()));
+        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
+        open.is_some_and(|open| open.call.messages.iter().any(|heard| heard.message.bytes() == bytes))
+    }
+
     /// The next call that has ended.
     pub fn next_closed(&mut self) -> Option<Call> {
         self.closed.pop_front()

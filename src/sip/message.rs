@@ -375,7 +375,7 @@ impl Reader<'_> {
             !text.get(uri_end..).is_some_and(|version| version.trim_ascii().eq_ignore_ascii_case(b"SIP/2.0"));
         let uri_is_odd = sent_uri.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'<' | b'>' | b'"'))
             || sent_uri.is_empty()
-            || (sent_uri.contains(&b'?') && sent_uri.starts_with(b"sip"));
+            || (sent_uri.starts_with(b"sip") && (sent_uri.contains(&b'?') || has_bare_ipv6_host(sent_uri)));
         if version_is_odd || uri_is_odd || !single_spaces {
             self.oddities.push(Oddity::BadStartLine);
         }
@@ -538,6 +538,15 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// An IPv6 address without its brackets (RFC 5118 §4.2): more than one colon behind the user part.
+fn has_bare_ipv6_host(uri: &[u8]) -> bool {
+    let after_scheme = memchr(b':', uri).map_or(uri, |at| uri.get(at.saturating_add(1)..).unwrap_or_default());
+    let host =
+        memchr::memrchr(b'@', after_scheme).map_or(after_scheme, |at| after_scheme.get(at..).unwrap_or_default());
+    let host = host.split(|byte| *byte == b';').next().unwrap_or_default();
+    !host.contains(&b'[') && host.iter().filter(|byte| **byte == b':').count() > 1
 }
 
 /// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
