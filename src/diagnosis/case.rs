@@ -173,9 +173,9 @@ impl<'a> Case<'a> {
         if visible && self.capture.drops == 0 { Confidence::Likely } else { Confidence::Possible }
     }
 
-    /// [`Case::absence`] with 64·T1, for requests.
+    /// [`Case::absence`] with 64·T1, for requests and for the 2xx that waits for its ACK.
     pub fn absence_of_answer(&self, waiting: &Heard) -> Confidence {
-        self.absence(waiting, timer::GIVE_UP)
+        self.absence(waiting, timer::OVERDUE)
     }
 
     /// What software an address named, from this call or the surroundings.
