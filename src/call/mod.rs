@@ -20,7 +20,7 @@ pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::step::NormalStep;
-pub use crate::call::surroundings::{BackOff, Seen, Surroundings};
+pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
 pub use crate::call::tracker::{Limits, Tracker};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.

@@ -11,7 +11,7 @@ use crate::call::ended::Phase;
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkKey, LinkedBy};
 use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId, TransactionId};
-use crate::call::surroundings::{BackOff, Surroundings};
+use crate::call::surroundings::{BackOff, Registering, Surroundings};
 use crate::call::transaction::{Keys, Told};
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
@@ -258,6 +258,12 @@ impl Tracker {
         {
             let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
             self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to });
+        }
+        if message.method() == Some(&Method::Register) {
+            let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
+            let call_key = crate::call::call_key(message.call_id());
+            let row = Registering { address_of_record, call_key, place: arrival.place };
+            self.surroundings.note_registering(from, row);
         }
         if self.surroundings.software(from).is_some() {
             return;

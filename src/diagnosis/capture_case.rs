@@ -103,9 +103,9 @@ impl Tally {
 
 /// True if a final response to an INVITE with this number was captured on any hop.
 fn has_answer(call: &Call, cseq: u32) -> bool {
-    call.transactions
-        .iter()
-        .any(|transaction| transaction.method == Method::Invite && transaction.cseq == cseq && !transaction.finals.is_empty())
+    call.transactions.iter().any(|transaction| {
+        transaction.method == Method::Invite && transaction.cseq == cseq && !transaction.finals.is_empty()
+    })
 }
 
 /// True if a dialog of the call was confirmed and its BYE was not captured.

@@ -2,6 +2,7 @@
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Role;
 use crate::sip::{Method, StatusCode};
 
 /// A request inside a call, with its transaction.
@@ -11,6 +12,37 @@ pub struct Asked<'a> {
     pub transaction: &'a Transaction,
     /// The request.
     pub request: &'a Heard,
+}
+
+/// Whose side a request of a dialog came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The side that sent the INVITE.
+    Caller,
+    /// The side that answered it.
+    Callee,
+    /// The INVITE is not in the capture.
+    Unknown,
+}
+
+impl Side {
+    /// `the caller's side, ADDRESS,` or the address alone.
+    pub(crate) fn named(self, heard: &Heard) -> String {
+        let address = heard.path.source;
+        match self {
+            Side::Caller => format!("the caller's side ({address})"),
+            Side::Callee => format!("the callee's side ({address})"),
+            Side::Unknown => address.to_string(),
+        }
+    }
+
+    /// Its role in the dialog.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Side::Caller => Role::Uac,
+            Side::Callee | Side::Unknown => Role::Uas,
+        }
+    }
 }
 
 impl<'a> Case<'a> {
@@ -65,16 +97,17 @@ impl<'a> Case<'a> {
         self.asked_first(&Method::Bye).min_by_key(|asked| asked.request.place)
     }
 
-    /// True if the caller's side sent this message: its From tag, or for a B2BUA's other leg its direction, says so.
-    pub fn is_from_caller(&self, request: &Heard) -> bool {
+    /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.
+    pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
         let opening = self.call.transactions.iter().find(|transaction| {
             transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
         });
         let opening = opening.and_then(|transaction| self.call.request_of(transaction));
         match opening {
-            Some(opening) => from_tag(opening) == from_tag(request),
-            None => request.path.source.ip() == leg.path.source.ip(),
+            Some(opening) if from_tag(opening) == from_tag(request) => Side::Caller,
+            Some(_) => Side::Callee,
+            None => Side::Unknown,
         }
     }
 
@@ -102,9 +135,10 @@ impl<'a> Case<'a> {
             return None;
         }
         let leg = &self.call.leg(invite.leg).call_id;
-        self.call.messages.iter().find(|heard| {
-            heard.message.is_request() && heard.message.call_id() == &**leg && to_tag(heard).is_some()
-        })
+        self.call
+            .messages
+            .iter()
+            .find(|heard| heard.message.is_request() && heard.message.call_id() == &**leg && to_tag(heard).is_some())
     }
 }
 

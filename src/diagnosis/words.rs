@@ -57,7 +57,9 @@ pub(crate) fn capture_at(host: IpAddr, path: Path) -> String {
     }
     match host {
         IpAddr::V4(_) => {
-            format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp or (ip[6:2] & 0x1fff != 0))'")
+            format!(
+                "tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp or (ip[6:2] & 0x1fff != 0))'"
+            )
         }
         IpAddr::V6(_) => {
             format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp6 or ip6[6] == 44)'")
@@ -83,10 +85,7 @@ mod tests {
     #[test]
     fn lengths_read_as_people_say_them() {
         let said = |milliseconds| length(Duration::from_millis(milliseconds));
-        assert_eq!(
-            [said(240), said(3_870), said(32_000), said(252_000)],
-            ["240 ms", "3.9 s", "32 s", "4 min 12 s"]
-        );
+        assert_eq!([said(240), said(3_870), said(32_000), said(252_000)], ["240 ms", "3.9 s", "32 s", "4 min 12 s"]);
     }
 
     #[test]

@@ -34,6 +34,20 @@ rules! {
         next_hop_silent,
         silent_downstream,
     }
+    dialog {
+        ack_missing,
+        dialog_state_lost,
+        dialog_identifiers_wrong,
+        ring_timeout,
+        caller_abandoned,
+        answered_elsewhere,
+        cancelled_with_reason,
+        ended_before_answer,
+        termination_not_captured,
+        bye_crossed,
+        request_after_dialog_end,
+        released_by,
+    }
     routing {
         server_overloaded,
     }
