@@ -151,11 +151,11 @@ impl Surroundings {
             return;
         }
         let known = self.registering.entry(address).or_default();
-        let same = known.iter_mut().find(|known| {
+        let is_same = |known: &Registering| {
             known.call_key == registering.call_key && known.address_of_record == registering.address_of_record
-        });
-        match same {
-            Some(known) => known.place = known.place.min(registering.place),
+        };
+        match known.iter().position(is_same) {
+            Some(at) => known[at].place = known[at].place.min(registering.place),
             None if known.len() < Surroundings::MOST_REGISTERING => known.push(registering),
             None => return,
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::{Dialog, Heard, Kind, Transaction};
+use crate::call::{Dialog, Heard, Kind, Registering, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
@@ -150,14 +150,9 @@ impl<'a> Case<'a> {
     }
 
     /// A REGISTER that shows a restart of an address between the answer and this moment.
-    pub(crate) fn restart_of(&self, address: IpAddr, until: Timestamp) -> Option<String> {
+    pub(crate) fn restart_of(&self, address: IpAddr, until: Timestamp) -> Option<&'a Registering> {
         let (_, success) = self.answer()?;
-        let anew = self.surroundings.registered_anew(address, success.place.time, until)?;
-        let after = crate::diagnosis::words::length(anew.place.time.since(success.place.time));
-        Some(format!(
-            "{address} registered anew under another Call-ID {after} after the answer (frame {}), as after a restart",
-            anew.place.frame
-        ))
+        self.surroundings.registered_anew(address, success.place.time, until)
     }
 
     /// The message with which the receiver of this request spoke for itself when the dialog was made: its 2xx, or its

@@ -34,8 +34,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let unknown = case.unknown_dialogs().into_iter().find(|unknown| matches!(unknown.why, Why::StateLost))?;
     let (request, response) = (unknown.request, unknown.response);
     let mut signs = case.signs_of_loss(&unknown);
-    if let Some(restart) = case.restart_of(response.path.source.ip(), request.place.time) {
-        signs.push(restart);
+    let restart = case.restart_of(response.path.source.ip(), request.place.time);
+    if let (Some(restart), Some((_, success))) = (restart, case.answer()) {
+        signs.push(format!(
+            "it registered anew under another Call-ID {} after the answer, as after a restart",
+            length(restart.place.time.since(success.place.time))
+        ));
     }
     let method = request.message.method()?;
     let known = case.call.dialogs.iter().any(|dialog| dialog.confirmed.is_some());
@@ -72,6 +76,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let (Some((_, success)), Some(tag)) = (case.answer(), request.message.to().and_then(|to| to.tag().map(str::to_owned))) {
         finding = finding.claim_status(success, "the dialog was established");
         finding = finding.claim(request, "sip.to.tag", tag, "the To tag of the request");
+    }
+    if let Some(restart) = restart {
+        finding = finding.claim_at(restart.place, "sip.Method", "REGISTER", "the responder registers anew");
     }
     finding = finding.claim_absent(request.place, "a BYE before this request", "nothing had ended the dialog");
     Some(
