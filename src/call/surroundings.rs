@@ -148,6 +148,17 @@ impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
     }
 }
 
+/// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Registering {
+    /// For which address-of-record.
+    pub address_of_record: String,
+    /// The [`call_key`](crate::call::call_key) of its Call-ID.
+    pub call_key: u64,
+    /// The first REGISTER of it.
+    pub place: Place,
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
@@ -159,6 +170,8 @@ pub struct Surroundings {
     software: BTreeMap<IpAddr, (Place, String)>,
     /// What clients showed and servers accepted.
     accepted: Accepted,
+    /// Who registered, by address.
+    registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -168,6 +181,8 @@ impl Surroundings {
     const MOST_HOPS: usize = 20_000;
     /// Times that one server may ask to be left alone, as far as they are kept.
     const MOST_BACK_OFFS: usize = 64;
+    /// Rows of REGISTERs that are kept of one address.
+    const MOST_REGISTERING: usize = 64;
     /// Letters of a software's name that are kept.
     const LONGEST_NAME: usize = 200;
 
@@ -209,6 +224,36 @@ impl Surroundings {
         }
         let name = name.chars().take(Surroundings::LONGEST_NAME).collect();
         self.software.insert(address, (place, name));
+    }
+
+    /// Notes a REGISTER; of each Call-ID the first stays.
+    pub fn note_registering(&mut self, address: IpAddr, registering: Registering) {
+        if self.registering.len() >= Surroundings::MOST_HOPS && !self.registering.contains_key(&address) {
+            return;
+        }
+        let known = self.registering.entry(address).or_default();
+        let is_same = |known: &Registering| {
+            known.call_key == registering.call_key && known.address_of_record == registering.address_of_record
+        };
+        match known.iter().position(is_same) {
+            Some(at) => known[at].place = known[at].place.min(registering.place),
+            None if known.len() < Surroundings::MOST_REGISTERING => known.push(registering),
+            None => return,
+        }
+        known.sort_unstable();
+    }
+
+    /// The REGISTER with which an address began anew between two moments: it had registered the same address-of-record
+    /// before, with another Call-ID. A sign that it was restarted.
+    pub fn registered_anew(&self, address: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Registering> {
+        let known = self.registering.get(&address)?;
+        known.iter().find(|anew| {
+            from < anew.place.time
+                && anew.place.time < to
+                && known
+                    .iter()
+                    .any(|before| before.address_of_record == anew.address_of_record && before.place.time <= from)
+        })
     }
 
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
@@ -267,6 +312,11 @@ impl Surroundings {
                 self.note_back_off(*server, *back_off);
             }
         }
+        for (address, rows) in &other.registering {
+            for row in rows {
+                self.note_registering(*address, row.clone());
+            }
+        }
         for (address, named) in &other.software {
             let known = self.software.entry(*address).or_insert_with(|| named.clone());
             if (named.0, &named.1) < (known.0, &known.1) {
@@ -294,6 +344,7 @@ mod tests {
         Credentials(u8, u16),
         OtherDigestUri(u8, u8),
         Host(u8, u8),
+        Registering(u8, u8, u16),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -320,6 +371,11 @@ mod tests {
                 Note::Host(server, host) => {
                     surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
                 }
+                Note::Registering(who, call_key, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let row = Registering { address_of_record: "a".into(), call_key: u64::from(call_key % 3), place };
+                    surroundings.note_registering(address(who), row);
+                }
                 Note::Software(who, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     surroundings.note_software(address(who), place, &format!("software {at}"));
@@ -337,6 +393,7 @@ mod tests {
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
         ]
     }
 

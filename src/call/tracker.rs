@@ -12,7 +12,7 @@ use crate::call::ended::Phase;
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::model::{Arrival, Call, Heard, IcmpSeen, Kind, MessageId, TransactionId};
-use crate::call::surroundings::{BackOff, HopId, Surroundings};
+use crate::call::surroundings::{BackOff, HopId, Registering, Surroundings};
 use crate::call::transaction::{Keys, Told};
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
@@ -275,6 +275,12 @@ impl Tracker {
             let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
             let of = crate::call::step::back_off_of(message);
             self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to, of });
+        }
+        if message.method() == Some(&crate::sip::Method::Register) {
+            let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
+            let call_key = crate::call::call_key(message.call_id());
+            let row = Registering { address_of_record, call_key, place: arrival.place };
+            self.surroundings.note_registering(from, row);
         }
         self.surroundings.accepted_mut().learn_request(message, from, arrival.place.time);
         self.note_software(message, arrival);

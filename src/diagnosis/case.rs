@@ -129,17 +129,23 @@ impl<'a> Case<'a> {
         Some(Uri::read(&self.request(failure)?.message.request_uri()?))
     }
 
-    /// The callee as the request, or else the response, names it: the user, or the host where there is none.
+    /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
     pub fn callee(&self, failure: &Failure) -> String {
         let of_to = || self.response(failure).message.to().map(|to| to.parsed());
-        let Some(target) = self.target(failure).or_else(of_to) else { return "the callee".to_owned() };
+        let dialled = || {
+            let request = self.call.request_of(self.deciding()?)?;
+            Some(Uri::read(&request.message.request_uri()?))
+        };
+        let Some(target) = dialled().or_else(|| self.target(failure)).or_else(of_to) else {
+            return "the callee".to_owned();
+        };
         if target.user.is_empty() { target.host } else { target.bare_user().to_owned() }
     }
 
-    /// Seconds from a failed request to its response.
-    pub fn seconds_to(&self, failure: &Failure) -> Option<f64> {
+    /// How long it took from a failed request to its response.
+    pub fn time_to(&self, failure: &Failure) -> Option<Duration> {
         let since = self.request(failure)?.place.time;
-        Some(self.response(failure).place.time.since(since).as_secs_f64())
+        Some(self.response(failure).place.time.since(since))
     }
 
     /// The redirect that led to the deciding try: a 3xx to an earlier try of the same request, one of whose Contacts
@@ -213,9 +219,9 @@ impl<'a> Case<'a> {
         if visible && self.capture.drops == 0 { Confidence::Likely } else { Confidence::Possible }
     }
 
-    /// [`Case::absence`] with 64·T1, for requests.
+    /// [`Case::absence`] with 64·T1, for requests and for the 2xx that waits for its ACK.
     pub fn absence_of_answer(&self, waiting: &Heard) -> Confidence {
-        self.absence(waiting, timer::GIVE_UP)
+        self.absence(waiting, timer::OVERDUE)
     }
 
     /// What software an address named, from this call or the surroundings.

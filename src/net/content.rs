@@ -265,3 +265,96 @@ fn tell_alert(segment: Segment<'_>, alert: tls::Alert, sink: &mut Sink<'_>) {
     let tls::Alert { level, description } = alert;
     tell(segment, ConnectionEvent::TlsAlert { level, description }, sink);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::frames::Bench;
+    use crate::net::frames::Sender;
+    use crate::net::frames::Tcp;
+
+    const REQUEST: &[u8] =
+        b"GET /ws HTTP/1.1\r\nHost: example.com\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
+    const FRAME: &[u8] = b"\x81\x13BYE sip:a@b SIP/2.0";
+
+    fn client(bytes: &[u8], size: usize) -> Bench {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        let mut sequence = 101;
+        for part in bytes.chunks(size) {
+            bench.tcp(&[Tcp::data(sequence, part)]);
+            sequence += part.len() as u32;
+        }
+        bench
+    }
+
+    #[test]
+    fn web_socket_behind_its_upgrade() {
+        let stream = [REQUEST, FRAME, FRAME].concat();
+        for size in [4, 7, 50, 500] {
+            let bench = client(&stream, size);
+            assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]], "in parts of {size}");
+            assert!(bench.datagrams.iter().all(|(datagram, _)| datagram.path.transport == Transport::Ws));
+            assert!(bench.segments.is_empty());
+        }
+    }
+
+    #[test]
+    fn web_socket_without_its_upgrade_and_after_a_gap() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::data(100, FRAME), Tcp::data(200, FRAME)]);
+        bench.finish();
+        assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]]);
+        assert_eq!(bench.noted("stream-gap"), 1);
+    }
+
+    #[test]
+    fn a_refused_upgrade_is_no_web_socket() {
+        let bench = client(&[REQUEST, b"GET / HTTP/1.1\r\n\r\n", REQUEST, FRAME].concat(), 500);
+        assert_eq!(bench.payloads(), [&FRAME[2..]]);
+    }
+
+    #[test]
+    fn many_heads_in_one_segment_do_no_harm() {
+        let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let bench = client(&head.repeat(1500), 64_000);
+        assert!(bench.datagrams.is_empty());
+    }
+
+    #[test]
+    fn tls_is_told_once_with_its_alerts() {
+        let bench = client(&[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40, 23, 3, 3, 0, 1, 0], 6);
+        assert_eq!(bench.noted("payload-unreadable"), 1);
+        assert_eq!(bench.log.of("payload-unreadable").unwrap().frames, [4]);
+        let what: Vec<ConnectionEvent> = bench.events.iter().skip(2).map(|event| event.what).collect();
+        let alert = ConnectionEvent::TlsAlert { level: 2, description: 40 };
+        assert_eq!(what, [ConnectionEvent::Encrypted, alert]);
+        assert!(bench.segments.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_sip_for_long_is_passed_over_until_it_is() {
+        let mut bench = client(&[b'x'; 80_000], 1000);
+        let before = bench.segments.len();
+        assert!(before < 80, "{before} segments handed on");
+        bench.tcp(&[Tcp::data(90_000, b"garbage"), Tcp::data(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
+        bench.tcp(&[Tcp::data(90_122, b"\r\n")]);
+        let behind = &bench.segments[before..];
+        assert_eq!(behind.len(), 2);
+        assert_eq!((behind[0].0.midstream, behind[0].0.gap), (true, 0));
+        assert_eq!(behind[1].1, b"\r\n");
+        assert_eq!(bench.noted("stream-gap"), 0);
+    }
+
+    #[test]
+    fn a_gap_is_noted_when_the_stream_turns_out_to_be_sip() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"def")]);
+        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::data(9001, b"") };
+        bench.tcp(&[acknowledging]);
+        assert_eq!((bench.stream(Sender::Client).as_str(), bench.noted("stream-gap")), ("abc-def", 0));
+        bench.tcp(&[Tcp::data(113, b"SIP/2.0 200 OK\r\n\r\n")]);
+        assert_eq!(bench.log.of("stream-gap").unwrap().example, Oddity::StreamGap { bytes: 6 });
+    }
+}

@@ -272,3 +272,209 @@ fn sctp_messages(place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::frames;
+    use crate::net::frames::Bench;
+    use proptest::prelude::*;
+
+    const TEXT: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\n\r\n";
+
+    fn vxlan(ip: &[u8]) -> Vec<u8> {
+        let head = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &frames::ethernet(ip)].concat();
+        frames::ipv4(17, &frames::udp_to(4789, &head))
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_agree() {
+        for ip in [frames::udp_v4(TEXT), frames::udp_v6(TEXT)] {
+            let mut bench = Bench::default();
+            bench.feed(1, &frames::ethernet(&ip));
+            bench.feed(101, &ip);
+            let mut tagged = frames::ethernet(&ip);
+            tagged.splice(12..12, [0x81, 0, 0, 5]);
+            bench.feed(1, &tagged);
+            let first = bench.datagrams[0].clone();
+            assert_eq!((first.1.as_slice(), first.0.cut), (TEXT, 0));
+            assert_eq!(first.0.path.source.port(), 5060);
+            assert_eq!(first.0.ip_id, ip[0].eq(&0x45).then_some(7));
+            for (datagram, bytes) in &bench.datagrams {
+                assert_eq!((datagram.path, datagram.ip_id, bytes), (first.0.path, first.0.ip_id, &first.1));
+            }
+            assert_eq!(bench.datagrams.len(), 3);
+        }
+    }
+
+    #[test]
+    fn tunnels_in_tunnels_up_to_the_limit() {
+        let mut ip = frames::udp_v4(TEXT);
+        for depth in 1..20 {
+            let mut bench = Bench::default();
+            bench.feed(101, &ip);
+            let fits = depth <= 16;
+            assert_eq!(bench.payloads().len(), usize::from(fits), "{depth} headers");
+            assert_eq!(bench.noted("too-deep"), u64::from(!fits));
+            ip = frames::ipv4(4, &ip);
+        }
+        let mut bench = Bench::default();
+        bench.feed(101, &vxlan(&vxlan(&frames::ipv4(41, &frames::udp_v6(TEXT)))));
+        assert_eq!(bench.payloads(), [TEXT]);
+    }
+
+    #[test]
+    fn a_phone_may_use_the_port_of_a_tunnel() {
+        let mut bench = Bench::default();
+        for port in [4789, 8472, 6081, 2152, 37_008] {
+            bench.feed(1, &frames::ethernet(&frames::ipv4(17, &frames::udp_to(port, TEXT))));
+        }
+        assert_eq!(bench.payloads(), [TEXT; 5]);
+    }
+
+    #[test]
+    fn fragments_over_the_whole_way() {
+        let udp = frames::udp(&TEXT.repeat(40));
+        let (first, second) = udp.split_at(800);
+        let mut bench = Bench::default();
+        bench.feed(1, &frames::ethernet(&frames::ipv4_part(17, second, 800, 0)));
+        bench.feed(1, &frames::ethernet(&frames::ipv4_part(17, first, 0, 1)));
+        assert_eq!(bench.payloads(), [TEXT.repeat(40)]);
+        assert_eq!((bench.datagrams[0].0.place.frame, bench.datagrams[0].0.ip_id), (2, Some(7)));
+        for (part, offset, next) in [(first, 1_u16, 0), (second, 800, 0)] {
+            let field = if offset == 1 { 1 } else { offset };
+            let head = [&[17, next][..], &field.to_be_bytes(), &[0, 0, 0, 9]].concat();
+            bench.feed(1, &frames::ethernet(&frames::ipv6(44, &[&head, part].concat())));
+        }
+        assert_eq!(bench.payloads().len(), 2);
+        assert!(bench.log.is_empty());
+    }
+
+    #[test]
+    fn forty_extension_headers() {
+        let mut next = 17;
+        let mut payload = frames::udp(TEXT);
+        for kind in [60, 43, 0, 135].repeat(10) {
+            payload = [&[next, 0, 1, 4, 0, 0, 0, 0][..], &payload].concat();
+            next = kind;
+        }
+        let mut bench = Bench::default();
+        bench.feed(101, &frames::ipv6(next, &payload));
+        let authenticated = [&[17, 4, 0, 0][..], &[0; 20], &frames::udp(TEXT)].concat();
+        bench.feed(101, &frames::ipv6(51, &authenticated));
+        bench.feed(101, &frames::ipv4(51, &authenticated));
+        assert_eq!(bench.payloads(), [TEXT; 3]);
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_right() {
+        let mut bench = Bench::default();
+        let good = frames::udp_v4(TEXT);
+        let mut offloaded = good.clone();
+        offloaded[2..4].copy_from_slice(&[0, 0]);
+        bench.feed(1, &frames::ethernet(&offloaded));
+        assert!(bench.log.is_empty());
+        for (at, value) in [(2, [0, 10]), (2, [9, 9])] {
+            let mut broken = good.clone();
+            broken[at..at + 2].copy_from_slice(&value);
+            bench.feed(1, &frames::ethernet(&broken));
+        }
+        assert_eq!(bench.noted("broken-ip-header"), 2);
+        for value in [[0, 3], [9, 9]] {
+            let mut broken = good.clone();
+            broken[24..26].copy_from_slice(&value);
+            bench.feed(1, &frames::ethernet(&broken));
+        }
+        assert_eq!(bench.noted("broken-udp-length"), 2);
+        assert_eq!(bench.payloads(), [TEXT; 5]);
+        assert_eq!(bench.datagrams[4].0.cut, 0x0909 - 8 - TEXT.len() as u32);
+        let mut short = good.clone();
+        short[0] = 0x43;
+        bench.feed(1, &frames::ethernet(&short));
+        assert_eq!((bench.noted("broken-ip-header"), bench.payloads().len()), (3, 5));
+    }
+
+    #[test]
+    fn a_cut_frame_gives_what_is_there() {
+        let frame = frames::ethernet(&frames::udp_v4(TEXT));
+        let mut bench = Bench::default();
+        bench.feed_cut(1, &frame[..frame.len() - 7], frame.len());
+        assert_eq!(bench.payloads(), [&TEXT[..TEXT.len() - 7]]);
+        assert_eq!(bench.datagrams[0].0.cut, 7);
+        bench.feed_cut(1, &frame[..30], frame.len());
+        assert!(bench.log.is_empty(), "the source notes what it cut");
+    }
+
+    #[test]
+    fn copies_out_of_hep_are_marked() {
+        let head = [1, 16, 2, 17, 0x13, 0xC4, 0x13, 0xCE, 10, 0, 0, 1, 10, 0, 0, 2];
+        let mut bench = Bench::default();
+        bench.feed(1, &frames::ethernet(&frames::udp_v4(&[&head[..], TEXT].concat())));
+        bench.feed(1, &frames::ethernet(&frames::udp_v4(b"HELLO sip:a@b SIP/2.0")));
+        let marks: Vec<Mirror> = bench.datagrams.iter().map(|(datagram, _)| datagram.mirrored).collect();
+        assert_eq!(marks, [Mirror::Hep, Mirror::Wire]);
+        assert_eq!(bench.datagrams[0].0.path.source, "10.0.0.1:5060".parse().unwrap());
+        assert_eq!(bench.payloads()[0], TEXT);
+    }
+
+    #[test]
+    fn what_icmp_quotes_is_no_datagram() {
+        let icmp = [&[3, 3, 0, 0, 0, 0, 0, 0][..], &frames::udp_v4(TEXT)].concat();
+        let mut bench = Bench::default();
+        bench.feed(1, &frames::ethernet(&frames::ipv4(1, &icmp)));
+        assert!(bench.datagrams.is_empty());
+        assert_eq!(bench.errors[0].1, TEXT);
+        assert!(bench.log.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_link_type_is_noted() {
+        let mut bench = Bench::default();
+        bench.feed(147, &[0; 40]);
+        let wanted = Oddity::UnsupportedLinkType { link_type: 147 };
+        assert_eq!(bench.log.of("unsupported-link-type").unwrap().example, wanted);
+    }
+
+    const LINKS: [u32; 19] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 258, 276, 147, 105];
+
+    proptest! {
+        /// Nothing that a frame may hold makes the decoder panic.
+        #[test]
+        fn random_bytes_do_no_harm(
+            frames in proptest::collection::vec((0..LINKS.len(), proptest::collection::vec(any::<u8>(), 0..200)), 1..20)
+        ) {
+            let mut bench = Bench::default();
+            for (link, bytes) in frames {
+                bench.feed_cut(LINKS[link], &bytes, bytes.len() + 10);
+            }
+            bench.finish();
+        }
+
+        /// The same for good frames with some bytes changed, which reach deeper.
+        #[test]
+        fn damaged_frames_do_no_harm(
+            damage in proptest::collection::vec((0..7usize, proptest::collection::vec((0..120usize, any::<u8>()), 0..6), 0..130usize), 1..30)
+        ) {
+            let udp = frames::udp(TEXT);
+            let good = [
+                frames::udp_v4(TEXT),
+                frames::udp_v6(TEXT),
+                vxlan(&frames::udp_v4(TEXT)),
+                frames::ipv4_part(17, &udp[..16], 0, 1),
+                frames::ipv6(44, &[&[17, 0, 0, 1, 0, 0, 0, 9][..], &udp].concat()),
+                frames::ipv4(47, &[&[0x30, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &frames::udp_v4(TEXT)].concat()),
+                frames::Tcp::data(7, TEXT).frame()[14..].to_vec(),
+            ];
+            let mut bench = Bench::default();
+            for (which, changes, length) in damage {
+                let mut frame = frames::ethernet(&good[which]);
+                for (at, byte) in changes {
+                    if let Some(place) = frame.get_mut(at) { *place = byte; }
+                }
+                let length = length.max(1).min(frame.len());
+                bench.feed_cut(1, &frame[..length], frame.len());
+            }
+            bench.finish();
+        }
+    }
+}

@@ -306,10 +306,7 @@ mod tests {
             copies in proptest::collection::vec(any::<bool>(), 600),
         ) {
             let parts: Vec<&[u8]> = bytes.chunks(size * 8).collect();
-            let mut plan: Vec<(u32, usize)> = Vec::new();
-            for index in 0..parts.len() {
-                plan.push((order[index], index));
-            }
+            let mut plan: Vec<(u32, usize)> = order.iter().copied().zip(0..parts.len()).collect();
             plan.sort();
             let mut table = FragmentTable::new(1 << 20);
             let mut log = OddityLog::default();

@@ -4,6 +4,14 @@ use crate::capture::LinkType;
 use crate::capture::Packet;
 use crate::capture::SourceId;
 use crate::capture::Timestamp;
+use crate::net::Connection;
+use crate::net::Datagram;
+use crate::net::Decoder;
+use crate::net::Delivery;
+use crate::net::IcmpError;
+use crate::net::Limits;
+use crate::net::Segment;
+use crate::oddity::OddityLog;
 
 /// UDP from port 5060 to port 5062.
 pub fn udp(payload: &[u8]) -> Vec<u8> {
@@ -26,7 +34,7 @@ pub fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
 /// The same, but a fragment: `offset` in bytes, `more` 1 or 0.
 pub fn ipv4_part(protocol: u8, payload: &[u8], offset: u16, more: u16) -> Vec<u8> {
     let mut packet = ipv4(protocol, payload);
-    packet[6..8].copy_from_slice(&(offset / 8 | more << 13).to_be_bytes());
+    packet[6..8].copy_from_slice(&((offset / 8) | (more << 13)).to_be_bytes());
     packet
 }
 
@@ -65,5 +73,176 @@ pub fn packet(link: u32, number: u64, bytes: &[u8]) -> Packet<'_> {
         link: LinkType(link),
         bytes,
         original_len: u32::try_from(bytes.len()).unwrap(),
+    }
+}
+
+/// One TCP segment in Ethernet, from the client (192.0.2.1:40000) or the server (192.0.2.2:5060).
+#[derive(Debug, Clone, Copy)]
+pub struct Tcp<'a> {
+    pub sender: Sender,
+    pub flags: u8,
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    pub payload: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    Client,
+    Server,
+}
+
+pub const FIN: u8 = 1;
+pub const SYN: u8 = 2;
+pub const RST: u8 = 4;
+pub const ACK: u8 = 16;
+
+impl Tcp<'_> {
+    /// Data from the client.
+    pub fn data(sequence: u32, payload: &[u8]) -> Tcp<'_> {
+        Tcp { sender: Sender::Client, flags: ACK, sequence, acknowledgment: 0, payload }
+    }
+
+    /// The frame.
+    pub fn frame(self) -> Vec<u8> {
+        let mut ports = [40_000_u16.to_be_bytes(), 5060_u16.to_be_bytes()];
+        if self.sender == Sender::Server {
+            ports.reverse();
+        }
+        let mut tcp = ports.concat();
+        tcp.extend(self.sequence.to_be_bytes());
+        tcp.extend(self.acknowledgment.to_be_bytes());
+        tcp.extend([0x50, self.flags, 0xFF, 0xFF, 0, 0, 0, 0]);
+        tcp.extend(self.payload);
+        let mut ip = ipv4(6, &tcp);
+        if self.sender == Sender::Server {
+            ip[15] = 2;
+            ip[19] = 1;
+        }
+        ethernet(&ip)
+    }
+}
+
+/// A decoder, and everything that it handed on and noted.
+#[derive(Debug, Default)]
+pub struct Bench {
+    pub decoder: Decoder,
+    pub log: OddityLog,
+    pub datagrams: Vec<(Datagram<'static>, Vec<u8>)>,
+    pub segments: Vec<(Segment<'static>, Vec<u8>)>,
+    pub errors: Vec<(IcmpError<'static>, Vec<u8>)>,
+    pub events: Vec<Connection>,
+    frame: u64,
+}
+
+impl Bench {
+    /// With these bounds.
+    pub fn new(limits: Limits) -> Bench {
+        Bench { decoder: Decoder::new(limits), ..Bench::default() }
+    }
+
+    /// Feeds the next frame, one second after the last one.
+    pub fn feed(&mut self, link: u32, bytes: &[u8]) {
+        self.feed_cut(link, bytes, bytes.len());
+    }
+
+    /// The same, of a frame that had `wire` bytes.
+    pub fn feed_cut(&mut self, link: u32, bytes: &[u8], wire: usize) {
+        self.frame += 1;
+        self.feed_at(link, bytes, wire, self.frame as i64 * 1_000_000_000);
+    }
+
+    /// The same at a time in nanoseconds, for the frame that is the latest already.
+    pub fn feed_at(&mut self, link: u32, bytes: &[u8], wire: usize, time: i64) {
+        let packet = Packet {
+            time: Timestamp(time),
+            original_len: u32::try_from(wire).unwrap(),
+            ..packet(link, self.frame, bytes)
+        };
+        let Bench { decoder, log, datagrams, segments, errors, events, .. } = self;
+        decoder.feed(&packet, log, |delivery| keep(delivery, datagrams, segments, errors, events));
+    }
+
+    /// Feeds TCP segments.
+    pub fn tcp(&mut self, list: &[Tcp<'_>]) {
+        for segment in list {
+            self.feed(1, &segment.frame());
+        }
+    }
+
+    /// The handshake: the client's data begins at `sequence` + 1, the server's at 9001.
+    pub fn handshake(&mut self, sequence: u32) {
+        let syn = Tcp { flags: SYN, ..Tcp::data(sequence, b"") };
+        let both = Tcp {
+            sender: Sender::Server,
+            flags: SYN | ACK,
+            sequence: 9000,
+            acknowledgment: sequence.wrapping_add(1),
+            payload: b"",
+        };
+        self.tcp(&[syn, both, Tcp { acknowledgment: 9001, ..Tcp::data(sequence.wrapping_add(1), b"") }]);
+    }
+
+    /// The end of the input.
+    pub fn finish(&mut self) {
+        let Bench { decoder, log, datagrams, segments, errors, events, .. } = self;
+        decoder.finish(log, |delivery| keep(delivery, datagrams, segments, errors, events));
+    }
+
+    /// Time passes.
+    pub fn advance(&mut self, time: i64) {
+        let Bench { decoder, log, datagrams, segments, errors, events, .. } = self;
+        decoder.advance(Timestamp(time), log, |delivery| keep(delivery, datagrams, segments, errors, events));
+    }
+
+    /// What one direction carried, with `-` where bytes are missing.
+    pub fn stream(&self, sender: Sender) -> String {
+        let port = if sender == Sender::Client { 40_000 } else { 5060 };
+        let mut text = String::new();
+        for (segment, bytes) in self.segments.iter().filter(|(s, _)| s.path.source.port() == port) {
+            if segment.gap > 0 {
+                text.push('-');
+            }
+            text.push_str(&String::from_utf8_lossy(bytes));
+        }
+        text
+    }
+
+    /// The frames of each segment.
+    pub fn segment_frames(&self) -> Vec<u64> {
+        self.segments.iter().map(|(segment, _)| segment.place.frame).collect()
+    }
+
+    /// The payload of each datagram.
+    pub fn payloads(&self) -> Vec<&[u8]> {
+        self.datagrams.iter().map(|(_, bytes)| bytes.as_slice()).collect()
+    }
+
+    /// How often a kind of oddity was noted.
+    pub fn noted(&self, kind: &str) -> u64 {
+        self.log.of(kind).map_or(0, |noted| noted.count)
+    }
+}
+
+fn keep(
+    delivery: Delivery<'_>,
+    datagrams: &mut Vec<(Datagram<'static>, Vec<u8>)>,
+    segments: &mut Vec<(Segment<'static>, Vec<u8>)>,
+    errors: &mut Vec<(IcmpError<'static>, Vec<u8>)>,
+    events: &mut Vec<Connection>,
+) {
+    match delivery {
+        Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, mirrored }) => {
+            datagrams.push((Datagram { place, path, bytes: &[], cut, ip_id, mirrored }, bytes.to_vec()));
+        }
+        Delivery::Segment(Segment { place, path, stream, gap, midstream, bytes }) => {
+            segments.push((Segment { place, path, stream, gap, midstream, bytes: &[] }, bytes.to_vec()));
+        }
+        Delivery::Icmp(error) => {
+            let IcmpError { place, reporter, told, version6, kind, code, mtu, quoted, quoted_bytes } = error;
+            let kept = IcmpError { place, reporter, told, version6, kind, code, mtu, quoted, quoted_bytes: &[] };
+            errors.push((kept, quoted_bytes.to_vec()));
+        }
+        Delivery::Connection(connection) => events.push(connection),
     }
 }

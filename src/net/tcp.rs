@@ -314,3 +314,243 @@ impl Both {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::frames::Bench;
+    use crate::net::frames::Sender as From;
+    use crate::net::frames::Tcp;
+    use crate::net::frames::{ACK, FIN, RST, SYN};
+    use proptest::prelude::*;
+
+    fn answer(sequence: u32, acknowledgment: u32, payload: &[u8]) -> Tcp<'_> {
+        Tcp { sender: From::Server, flags: ACK, sequence, acknowledgment, payload }
+    }
+
+    fn events(bench: &Bench) -> Vec<(ConnectionEvent, u64, u64)> {
+        bench.events.iter().map(|event| (event.what, event.place.frame, event.stream.0)).collect()
+    }
+
+    #[test]
+    fn segments_in_reverse_order() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(107, b"ghi"), Tcp::data(104, b"def"), Tcp::data(101, b"abc")]);
+        assert_eq!(bench.stream(From::Client), "abcdefghi");
+        assert_eq!(bench.segment_frames(), [6, 6, 6], "the frame that filled the hole completes them");
+        assert!(bench.log.is_empty());
+        assert!(!bench.segments[0].0.midstream);
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let mut bench = Bench::default();
+        bench.handshake(u32::MAX - 3);
+        bench.tcp(&[Tcp::data(1, b"ef"), Tcp::data(u32::MAX - 2, b"abcd"), Tcp::data(3, b"gh")]);
+        assert_eq!(bench.stream(From::Client), "abcdefgh");
+    }
+
+    #[test]
+    fn the_first_copy_wins_and_the_other_is_noted() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abcdef"), Tcp::data(103, b"cXXf"), Tcp::data(101, b"abcdef")]);
+        assert_eq!(bench.stream(From::Client), "abcdef");
+        let noted = bench.log.of("stream-conflict").unwrap();
+        assert_eq!((noted.count, noted.frames.as_slice()), (1, &[5][..]));
+        assert_eq!(noted.example, Oddity::StreamConflict { bytes: 2 });
+    }
+
+    #[test]
+    fn a_conflict_among_what_waits_is_noted_too() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(104, b"def"), Tcp::data(101, b"abcDef")]);
+        assert_eq!(bench.stream(From::Client), "abcdef");
+        assert_eq!(bench.log.of("stream-conflict").unwrap().example, Oddity::StreamConflict { bytes: 1 });
+    }
+
+    #[test]
+    fn keep_alive_probes_are_no_data() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(103, b"\0"), Tcp::data(103, b""), Tcp::data(104, b"def")]);
+        assert_eq!(bench.stream(From::Client), "abcdef");
+        assert!(bench.log.is_empty());
+    }
+
+    #[test]
+    fn an_acknowledged_hole_is_a_loss_of_the_capture() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"BYE sip:a SIP/2.0")]);
+        assert_eq!(bench.stream(From::Client), "abc");
+        bench.tcp(&[answer(9001, 127, b"SIP/2.0 200 OK")]);
+        assert_eq!(bench.stream(From::Client), "abc-BYE sip:a SIP/2.0");
+        assert_eq!(bench.segments[1].0.gap, 6);
+        assert_eq!(bench.segment_frames(), [4, 5, 6], "before the answer, and at its own frame");
+        assert_eq!(bench.log.of("stream-gap").unwrap().example, Oddity::StreamGap { bytes: 6 });
+    }
+
+    #[test]
+    fn the_receiver_waits_and_so_do_we() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(107, b"ghi")]);
+        bench.tcp(&[answer(9001, 104, b""); 10]);
+        bench.tcp(&[Tcp::data(104, b"def")]);
+        assert_eq!(bench.stream(From::Client), "abcdefghi");
+    }
+
+    #[test]
+    fn without_the_receiver_patience_is_short() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(104, b"SIP/2.0 200")]);
+        bench.tcp(&[Tcp::data(115, b"x"); 5]);
+        assert_eq!(bench.stream(From::Client), "-SIP/2.0 200x");
+        assert_eq!(bench.noted("stream-gap"), 1);
+    }
+
+    #[test]
+    fn time_that_passes_ends_a_wait() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(104, b"SIP/2.0 200")]);
+        bench.advance(4_000_000_000);
+        assert_eq!(bench.stream(From::Client), "");
+        bench.advance(6_000_000_000);
+        assert_eq!(bench.stream(From::Client), "-SIP/2.0 200");
+    }
+
+    #[test]
+    fn too_many_bytes_behind_a_hole_end_a_wait() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        let bytes = [b'x'; 1000];
+        for count in 0..400_u32 {
+            let segment = Tcp::data(200 + count * 1000, &bytes).frame();
+            bench.feed_at(1, &segment, segment.len(), 4_000_000_000);
+        }
+        assert_eq!(bench.segments[0].0.gap, 99);
+        let bytes: usize = bench.segments.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(bytes <= 64_000 + 1000 || bytes == 400_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_start_in_mid_stream_is_said() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::data(50, b"\0"), Tcp::data(51, b"def"), Tcp::data(54, b"ghi")]);
+        assert_eq!(bench.stream(From::Client), "defghi");
+        let midstream: Vec<bool> = bench.segments.iter().map(|(segment, _)| segment.midstream).collect();
+        assert_eq!(midstream, [true, false]);
+    }
+
+    #[test]
+    fn what_happens_to_a_connection() {
+        let mut bench = Bench::default();
+        let syn = Tcp { flags: SYN, ..Tcp::data(100, b"") };
+        bench.tcp(&[syn, syn]);
+        bench.tcp(&[Tcp { flags: RST | ACK, ..answer(0, 101, b"") }]);
+        let wanted = [(ConnectionEvent::Syn, 1, 2), (ConnectionEvent::Syn, 2, 2), (ConnectionEvent::Refused, 3, 3)];
+        assert_eq!(events(&bench), wanted);
+
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp { flags: FIN | ACK, ..Tcp::data(101, b"bye") }, Tcp { flags: RST, ..answer(9001, 0, b"") }]);
+        let wanted = [
+            (ConnectionEvent::Syn, 1, 2),
+            (ConnectionEvent::SynAck, 2, 3),
+            (ConnectionEvent::Fin, 4, 2),
+            (ConnectionEvent::Reset, 5, 3),
+        ];
+        assert_eq!(events(&bench), wanted);
+        assert_eq!(bench.stream(From::Client), "bye");
+    }
+
+    #[test]
+    fn a_new_connection_between_the_same_ports_has_a_new_number() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::data(101, b"abc")]);
+        bench.handshake(5_000);
+        bench.tcp(&[Tcp::data(5_001, b"def")]);
+        let streams: Vec<u64> = bench.segments.iter().map(|(segment, _)| segment.stream.0).collect();
+        assert_eq!(streams, [2, 4]);
+        bench.tcp(&[Tcp::data(1_000_000_000, b"without a SYN")]);
+        assert_eq!(bench.segments[2].0.stream.0, 6);
+        assert!(bench.segments[2].0.midstream);
+    }
+
+    #[test]
+    fn what_the_capture_cut_is_a_gap() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        let frame = Tcp::data(101, b"SIP/2.0 200 OK").frame();
+        bench.feed_cut(1, &frame[..frame.len() - 3], frame.len());
+        bench.tcp(&[Tcp::data(115, b"next")]);
+        assert_eq!(bench.stream(From::Client), "SIP/2.0 200-next");
+        assert_eq!(bench.segments[1].0.gap, 3);
+    }
+
+    #[test]
+    fn the_oldest_connection_is_forgotten_and_it_is_said() {
+        let mut bench = Bench::new(Limits { streams: 4, ..Limits::default() });
+        for port in 0..4_u8 {
+            let mut frame = Tcp::data(101, b"abc").frame();
+            frame[35] = port;
+            bench.feed(1, &frame);
+        }
+        assert_eq!(bench.noted("limit-hit"), 2);
+        let forgotten: Vec<u64> = bench.events.iter().map(|event| event.stream.0).collect();
+        assert_eq!(forgotten, [2, 3, 4, 5]);
+        assert!(bench.events.iter().all(|event| event.what == ConnectionEvent::Forgotten));
+    }
+
+    #[test]
+    fn bytes_that_wait_are_bounded_over_all_streams() {
+        let mut bench = Bench::new(Limits { stream_bytes: 5_000, ..Limits::default() });
+        let bytes = [b'x'; 1000];
+        for port in 0..8_u8 {
+            for segment in [Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(200, &bytes)] {
+                let mut frame = segment.frame();
+                frame[35] = port;
+                bench.feed_at(1, &frame, frame.len(), 0);
+            }
+        }
+        assert_eq!(bench.noted("limit-hit"), 4);
+        bench.finish();
+        assert_eq!(bench.segments.len(), 8);
+    }
+
+    proptest! {
+        /// However a stream is cut, mixed within a window, repeated and overlapped: the bytes are the same.
+        #[test]
+        fn any_cutting_delivers_the_same_bytes(
+            text in "[a-z]{1,900}",
+            start in any::<u32>(),
+            cuts in proptest::collection::vec((1..60usize, 0..20usize, 0..8u32, any::<bool>()), 1..200),
+        ) {
+            let bytes = text.as_bytes();
+            let mut plan: Vec<(u32, usize, usize)> = Vec::new();
+            let (mut at, mut turn) = (0, 0);
+            for (length, overlap, delay, again) in cuts.iter().cycle() {
+                if at >= bytes.len() { break; }
+                let end = (at + length).min(bytes.len());
+                let begin = at.saturating_sub(*overlap);
+                plan.push((turn + delay, begin, end));
+                if *again { plan.push((turn + delay + 3, begin, end)); }
+                at = end;
+                turn += 1;
+            }
+            plan.sort_by_key(|(turn, ..)| *turn);
+            let mut bench = Bench::default();
+            bench.handshake(start);
+            for (_, begin, end) in plan {
+                let segment = Tcp::data(start.wrapping_add(1 + begin as u32), &bytes[begin..end]).frame();
+                bench.feed_at(1, &segment, segment.len(), 4_000_000_000);
+            }
+            prop_assert_eq!(bench.stream(From::Client), text);
+            prop_assert!(bench.log.is_empty());
+        }
+    }
+}

@@ -58,7 +58,7 @@ impl Records {
             self.start.extend_from_slice(now);
             bytes = later;
             if self.start.len() < self.wanted() {
-                return;
+                continue;
             }
             match self.end_of_start() {
                 Some(alert) => on_alert(alert),

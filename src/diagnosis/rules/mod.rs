@@ -19,6 +19,34 @@ macro_rules! rules {
 
 rules! {
     capture {
+        capture_cut,
+        capture_drops,
+        capture_truncated,
+        fragments_missing,
+        payload_unreadable,
+        clock_unsteady,
+        capture_one_sided,
+        capture_partial,
+        capture_duplicated,
+    }
+    reachability {
+        destination_unreachable,
+        next_hop_silent,
+        silent_downstream,
+    }
+    dialog {
+        ack_missing,
+        dialog_state_lost,
+        dialog_identifiers_wrong,
+        ring_timeout,
+        caller_abandoned,
+        answered_elsewhere,
+        cancelled_with_reason,
+        ended_before_answer,
+        termination_not_captured,
+        bye_crossed,
+        request_after_dialog_end,
+        released_by,
     }
     authentication {
         realm_mismatch,

@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -39,8 +40,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let responder = response.path.source;
     let because = match ringing {
         Some(ringing) => format!(
-            "The call rang for {:.1} s and nobody answered; then {responder} ended it with {}{}.",
-            response.place.time.since(ringing.place.time).as_secs_f64(),
+            "The call rang for {} and nobody answered; then {responder} ended it with {}{}.",
+            length(response.place.time.since(ringing.place.time)),
             failure.status,
             if says_no_answer { ", Q.850 cause 19 (no answer from the user)" } else { "" }
         ),

@@ -1,5 +1,6 @@
 use crate::call::{Failure, Kind};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
 
 rule! {
@@ -47,8 +48,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, true) => "the device refuses calls for now, as with do not disturb",
         (false, false) => "no device of the callee could be reached, for none rang",
     };
-    let after = case.request(failure).map(|request| response.place.time.since(request.place.time).as_secs_f64());
-    let after = after.map(|seconds| format!(" after {seconds:.3} s")).unwrap_or_default();
+    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
     let because = format!("{responder} answered the call to \"{callee}\" with 480{after}, and nothing had rung: {what}{quotation}.");
     let mut finding = Finding::of(&RULE, Confidence::Likely)
         .explains(Some(failure.status))

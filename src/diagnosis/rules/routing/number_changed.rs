@@ -1,6 +1,7 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::NameAddr;
 
 rule! {
     /// The number is no longer in use.
@@ -34,7 +35,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (callee, responder) = (case.callee(failure), response.path.source);
-    let new = response.message.contact().map(|contact| contact.uri).filter(|uri| !uri.is_empty());
+    // A device also writes its own Contact into failures: only another user is a new address.
+    let is_new = |contact: &NameAddr, old: &str| {
+        let user = contact.parsed().bare_user().to_owned();
+        !user.is_empty() && user != old
+    };
+    let new = response.message.contact().filter(|contact| is_new(contact, &callee)).map(|contact| contact.uri);
     let cause_words = if cause == Some(22) { ", Q.850 cause 22 (number changed)" } else { "" };
     let new_words = match &new {
         Some(uri) => format!("; it names {uri} as the new one"),

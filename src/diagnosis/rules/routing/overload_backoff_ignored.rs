@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -33,12 +34,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let asked = case.back_off(failure)?;
     let request = case.request(failure)?;
-    let after = request.place.time.since(asked.place.time).as_secs_f64();
+    let after = request.place.time.since(asked.place.time);
     let pause = asked.until.since(asked.place.time).as_secs();
     let (client, server) = (request.path.source, response.path.source);
     let because = format!(
-        "{server} had asked {} to wait {pause} s; this request came {after:.3} s after that, and was refused with 503 again.",
-        client.ip()
+        "{server} had asked {} to wait {pause} s; this request came {} after that, and was refused with 503 again.",
+        client.ip(),
+        length(after)
     );
     Some(
         Finding::of(&RULE, Confidence::Proven)

@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -45,12 +46,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => return None,
     };
     let responder = response.path.source;
-    let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time).as_secs_f64());
+    let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = match (rang, code) {
-        (Some(seconds), 603) => format!("The device rang for {seconds:.1} s, and then {responder} declined the call with 603{quotation}."),
-        (Some(seconds), _) => format!(
-            "The device rang for {seconds:.1} s, and then {responder} ended it with {code}{quotation}: a person pressed \
+    let because = match (&rang, code) {
+        (Some(time), 603) => format!("The device rang for {time}, and then {responder} declined the call with 603{quotation}."),
+        (Some(time), _) => format!(
+            "The device rang for {time}, and then {responder} ended it with {code}{quotation}: a person pressed \
              reject, or a timer of the device did it."
         ),
         (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or a server does so for the callee."),

@@ -1,5 +1,6 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 
 rule! {
@@ -36,7 +37,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let server = response.path.source;
     let quotation = case.quotation(response);
-    let after = case.seconds_to(failure).map(|seconds| format!(" after {seconds:.3} s")).unwrap_or_default();
+    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
     let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
     let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
     let what = match code {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Kind, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -44,14 +45,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let hops = hops(case, last);
     let slowest = hops.iter().max_by_key(|(_, own)| *own);
     let share = match slowest {
-        Some((hop, own)) if hops.len() > 1 => format!("; {:.1} s of it passed in {} before it sent the request on or answered", own.as_secs_f64(), hop.path.destination),
+        Some((hop, own)) if hops.len() > 1 => format!("; {} of it passed in {} before it sent the request on or answered", length(*own), hop.path.destination),
         _ => String::new(),
     };
     let because = format!(
-        "From the first INVITE to the {} of {} {:.1} s passed{share}.",
+        "From the first INVITE to the {} of {} {} passed{share}.",
         alerted.message.status()?,
         alerted.path.source,
-        delay.as_secs_f64()
+        length(delay)
     );
     let place = slowest.map_or(alerted.path.source, |(hop, _)| hop.path.destination);
     Some(

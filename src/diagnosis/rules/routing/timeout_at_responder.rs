@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -51,10 +52,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let server = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!(
-        "{server} answered the {} with 408 after {:.3} s{quotation}: it gave up waiting for something behind it, which \
+        "{server} answered the {} with 408 after {}{quotation}: it gave up waiting for something behind it, which \
          this capture does not hold.",
         transaction.method.name(),
-        waited.as_secs_f64()
+        length(waited)
     );
     Some(
         Finding::of(&RULE, Confidence::Likely)

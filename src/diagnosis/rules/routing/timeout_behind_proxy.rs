@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -35,12 +36,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_silent = silent.provisionals.is_empty();
     let (proxy, next) = (response.path.source, silent.path.destination);
     let copies = sent.repeated + 1;
-    let waited = response.place.time.since(sent.place.time).as_secs_f64();
+    let waited = response.place.time.since(sent.place.time);
     let silence = if is_silent { "nothing came back" } else { "no final response came back" };
     let because = format!(
-        "{proxy} sent the {} on to {next}, {}, {silence} in {waited:.1} s, and {proxy} made the 408 itself.",
+        "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
         silent.method.name(),
-        if copies == 1 { "once".to_owned() } else { format!("{copies} times") }
+        if copies == 1 { "once".to_owned() } else { format!("{copies} times") },
+        length(waited)
     );
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
