@@ -1,13 +1,15 @@
 //! What clients showed and servers accepted: for telling what is normal on a hop from what is not.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::key::call_key;
 use crate::call::model::{Call, Transaction};
 use crate::call::surroundings::Seen;
-use crate::capture::Timestamp;
+use crate::capture::{Place, Timestamp};
 use crate::sip::auth::credentials;
 use crate::sip::{HeaderName, Message, StatusCode, Uri};
 
@@ -21,6 +23,10 @@ pub struct Accepted {
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// The hosts of Request-URIs that each server accepted.
     hosts: BTreeMap<IpAddr, BTreeSet<String>>,
+    /// The highest count with which a server accepted a nonce, and where: by its address and the
+    /// [`call_key`](crate::call::call_key) of the nonce.
+    #[serde(with = "as_pairs")]
+    nonce_counts: BTreeMap<(IpAddr, u64), (u32, Place)>,
 }
 
 impl Accepted {
@@ -45,6 +51,24 @@ impl Accepted {
     /// The hosts of Request-URIs that a server accepted, in order, in lower case.
     pub fn hosts(&self, server: IpAddr) -> impl Iterator<Item = &str> {
         self.hosts.get(&server).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The highest count with which a server accepted a nonce before, and the request with it.
+    pub fn nonce_count(&self, server: IpAddr, nonce: &str) -> Option<(u32, Place)> {
+        self.nonce_counts.get(&(server, call_key(nonce.as_bytes()))).copied()
+    }
+
+    /// Notes that a server accepted a nonce with this count.
+    pub fn note_nonce_count(&mut self, server: IpAddr, nonce: &str, count: u32, place: Place) {
+        let key = (server, call_key(nonce.as_bytes()));
+        let has_room = self.nonce_counts.len() < Accepted::MOST;
+        match self.nonce_counts.get_mut(&key) {
+            Some(known) => *known = higher(*known, (count, place)),
+            None if has_room => {
+                self.nonce_counts.insert(key, (count, place));
+            }
+            None => {}
+        }
     }
 
     /// Notes that a client showed credentials for this From URI.
@@ -105,9 +129,13 @@ impl Accepted {
         if !has_credentials(&request.message) {
             return;
         }
-        let is_other = |uri_of_digest: &str| !Uri::read(uri_of_digest).is_same_target(&uri);
-        if credentials(&request.message).iter().any(|shown| is_other(&shown.uri)) {
-            self.note_other_digest_uri(server, client);
+        for shown in credentials(&request.message) {
+            if !Uri::read(&shown.uri).is_same_target(&uri) {
+                self.note_other_digest_uri(server, client);
+            }
+            if let Some(count) = shown.nonce_count {
+                self.note_nonce_count(server, &shown.nonce, count, request.place);
+            }
         }
     }
 
@@ -117,9 +145,22 @@ impl Accepted {
             self.credentials.entry(key.clone()).or_default().merge(seen);
         }
         self.other_digest_uris.extend(&other.other_digest_uris);
+        for (key, seen) in &other.nonce_counts {
+            let known = self.nonce_counts.entry(*key).or_insert(*seen);
+            *known = higher(*known, *seen);
+        }
         for (server, hosts) in &other.hosts {
             self.hosts.entry(*server).or_default().extend(hosts.iter().cloned());
         }
+    }
+}
+
+/// The higher count; of two equal ones the earlier.
+fn higher(one: (u32, Place), other: (u32, Place)) -> (u32, Place) {
+    match one.0.cmp(&other.0) {
+        Ordering::Less => other,
+        Ordering::Greater => one,
+        Ordering::Equal => (one.0, one.1.min(other.1)),
     }
 }
 
@@ -131,19 +172,22 @@ fn has_credentials(message: &Message<'_>) -> bool {
 /// Maps with keys of two parts, as lists: JSON has text keys only.
 mod as_pairs {
     use std::collections::BTreeMap;
-    use std::net::IpAddr;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::Seen;
-
-    type Shown = BTreeMap<(IpAddr, String), Seen>;
-
-    pub(super) fn serialize<S: Serializer>(shown: &Shown, serializer: S) -> Result<S::Ok, S::Error> {
-        shown.iter().collect::<Vec<_>>().serialize(serializer)
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shown, D::Error> {
-        Ok(Vec::<((IpAddr, String), Seen)>::deserialize(deserializer)?.into_iter().collect())
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

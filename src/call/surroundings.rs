@@ -344,6 +344,7 @@ mod tests {
         Credentials(u8, u16),
         OtherDigestUri(u8, u8),
         Host(u8, u8),
+        NonceCount(u8, u8, u16),
         Registering(u8, u8, u16),
     }
 
@@ -367,6 +368,11 @@ mod tests {
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                }
+                Note::NonceCount(server, nonce, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let nonce = format!("nonce{}", nonce % 2);
+                    surroundings.accepted_mut().note_nonce_count(address(server), &nonce, u32::from(at % 3), place);
                 }
                 Note::Host(server, host) => {
                     surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
@@ -393,6 +399,7 @@ mod tests {
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
         ]
     }

@@ -30,7 +30,8 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().filter(|failure| failure.status.is_challenge())?;
-    if case.rejection().is_some() || case.is_scan() {
+    let rejection = case.rejection();
+    if rejection.as_ref().is_some_and(|rejection| rejection.asked.is_some()) || case.is_scan() {
         return None;
     }
     let response = case.response(failure);
@@ -41,15 +42,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = last.request;
-    let confidence = match case.tail(response.place) >= timer::GIVE_UP {
-        true => Confidence::Proven,
-        false => Confidence::Unseen,
+    let confidence = match (case.tail(response.place) >= timer::GIVE_UP, &rejection) {
+        (true, None) => Confidence::Proven,
+        // The secret in credentials that came unasked may be wrong too.
+        (true, Some(_)) => Confidence::Possible,
+        (false, _) => Confidence::Unseen,
     };
     let challenger = case.challenger(response, challenge);
     let (client, server) = (request.path.source, challenger.path.source);
     let method = &last.transaction.method;
+    let then = match &rejection {
+        None => "never sent any",
+        Some(_) => "had shown some with an older nonce, and did not try again with the new one",
+    };
     let because = format!(
-        "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} never sent any.",
+        "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} {then}.",
         method.name(),
         failure.status,
         challenge.realm
@@ -77,7 +84,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),
                 "the client does not try again",
             )
-            .refuted("credentials-rejected", "no credentials were sent that the server could have refused"),
+            .refuted("credentials-rejected", match &rejection {
+                None => "no credentials were sent that the server could have refused",
+                Some(_) => "the credentials carried an older nonce, so the server need not have looked at the secret",
+            }),
     )
 }
 

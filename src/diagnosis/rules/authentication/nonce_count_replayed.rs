@@ -1,5 +1,7 @@
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
+use crate::sip::StatusCode;
 use crate::sip::auth::Credentials;
 
 rule! {
@@ -28,50 +30,59 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
-    let (first, second, shown) = tries.iter().enumerate().rev().find_map(|(at, second)| {
-        let before = tries.get(..at)?;
-        replayed(before, second).map(|(first, shown)| (first, second, shown))
+    let (first, second, shown) = tries.iter().rev().find_map(|second| {
+        let (first, shown) = replayed(case, &tries, second)?;
+        Some((first, second, shown))
     })?;
     let refusal = second.response?;
     let (client, server) = (second.request.path.source, refusal.path.source);
     let count = shown.nonce_count?;
     let decides = case.outer_failure().is_some_and(|failure| failure.response == refusal.id);
     let because = format!(
-        "{client} used a nonce of {server} a second time with the count {count:08x}, which it had used before; {server} \
-         refused that as a replay{}.",
+        "{client} used a nonce of {server} with the count {count:08x}, which {server} had accepted with the count \
+         {:08x} before; {server} refused that as a replay{}.",
+        first.0,
         if decides { "" } else { ", and accepted the next try" }
     );
     let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match (decides, refusal.message.status()) {
-        (true, status) => finding.explains(status),
-        (false, Some(status)) => finding.about(status),
-        (false, None) => finding,
+    let finding = match decides {
+        true => finding.explains(second.status()),
+        false => finding.about(second.status()?),
     };
     let header = (shown.header, shown.nonce.as_str());
     Some(
         finding
             .sender(Role::Uac, second.request)
             .because(because)
-            .fix(format!("Update the software of {client}: it has to raise `nc` with each request that uses the same nonce."))
+            .fix(format!(
+                "Update the software of {client}: it has to raise `nc` with each request that uses the same nonce."
+            ))
             .fix(format!("Or let {server} give nonces that serve only once."))
-            .claim_auth(first.request, header, "nc", "the count is used")
-            .claim_auth(second.request, header, "nc", "the count is used again with the same nonce")
+            .claim_at(first.1, "sip.auth.nc", format!("{:08x}", first.0), "the count is used, and accepted")
+            .claim_auth(second.request, header, "nc", "the same nonce again, and its count is not higher")
             .claim_status(refusal, "the server refuses it")
             .refuted("credentials-rejected", "the same secret was accepted with this nonce before"),
     )
 }
 
-/// The earlier, accepted use of the same nonce with a count that is not lower.
-fn replayed<'t, 'a>(before: &'t [Try<'a>], second: &'t Try<'a>) -> Option<(&'t Try<'a>, &'t Credentials)> {
+/// The count with which the server had accepted the nonce of these credentials before, and where, if it was not lower.
+fn replayed(case: &Case<'_>, tries: &[Try<'_>], second: &Try<'_>) -> Option<((u32, Place), Credentials)> {
     if !second.is_challenged() || second.challenges.iter().any(|challenge| challenge.stale) {
         return None;
     }
+    let server = second.request.path.destination.ip();
     second.credentials.iter().find_map(|shown| {
         let count = shown.nonce_count?;
-        let is_use = |one: &&Credentials| one.nonce == shown.nonce && one.nonce_count.is_some_and(|used| used >= count);
-        let first = before
-            .iter()
-            .find(|one| one.credentials.iter().any(|used| is_use(&used)) && one.status().is_some_and(|s| s.is_success()))?;
-        Some((first, shown))
+        let in_call = || {
+            let before = tries.iter().filter(|one| one.request.id < second.request.id);
+            let accepted = before.filter(|one| one.status().is_some_and(StatusCode::is_success));
+            accepted
+                .flat_map(|one| one.credentials.iter().map(move |used| (used, one.request.place)))
+                .filter(|(used, _)| used.nonce == shown.nonce)
+                .find_map(|(used, place)| Some((used.nonce_count?, place)))
+        };
+        let elsewhere = || case.surroundings.accepted().nonce_count(server, &shown.nonce);
+        let (used, place) = in_call().or_else(elsewhere)?;
+        (used >= count && place < second.request.place).then(|| ((used, place), shown.clone()))
     })
 }
