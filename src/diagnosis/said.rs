@@ -109,7 +109,7 @@ impl Case<'_> {
         words.to_lowercase()
     }
 
-    /// What a response says beyond its code, as a part of a sentence: `it says "…" (reason phrase)`. `None` if it says
+    /// What a response says beyond its code, as a part of a sentence: `its reason phrase says "…"`. `None` if it says
     /// nothing.
     pub fn quotation(&self, heard: &Heard) -> Option<String> {
         if let Some(reason) = self.reasons(heard).iter().find(|reason| reason.text.is_some()) {

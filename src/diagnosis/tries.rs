@@ -48,6 +48,12 @@ impl Try<'_> {
         self.status().is_some_and(StatusCode::is_challenge)
     }
 
+    /// True if its credentials carry a nonce that an earlier try was given.
+    pub fn has_nonce_of(&self, earlier: &Try<'_>) -> bool {
+        let is_given = |nonce: &str| earlier.challenges.iter().any(|challenge| challenge.nonce == nonce);
+        self.credentials.iter().any(|shown| is_given(&shown.nonce))
+    }
+
     /// The credentials that are for the challenger of this challenge: in the header that belongs to it
     /// (RFC 3261 §22.2, §22.3).
     fn for_challenger(&self, challenge: &Challenge) -> impl Iterator<Item = &Credentials> {

@@ -48,13 +48,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .take(3)
         .collect();
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let unasked = if with_credentials { "after it had seen the credentials" } else { "without asking for credentials" };
+    let unasked = if with_credentials { "after it had seen the \
+        credentials" } else { "without asking for credentials" };
     let what = match code {
         404 | 604 => format!("it does not know the user \"{user}\" in the domain \"{domain}\""),
         403 => format!("it does not let {} register this address", request.path.source.ip()),
         _ => "the REGISTER was passed on too often".to_owned(),
     };
-    let because = format!("{registrar} refused to register {} with {code} {unasked}: {what}{quotation}.", address.uri);
+    let because = format!("{registrar} refused to register {} with {code} {unasked}: \
+        {what}{quotation}.", address.uri);
     let mut finding = Finding::of(&RULE, if code == 403 { Confidence::Likely } else { Confidence::Proven })
         .explains(Some(failure.status))
         .sender(Role::Registrar, response)
@@ -67,9 +69,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = match code {
         403 => finding
-            .fix(format!("Look on {registrar} which addresses may register \"{user}\", and whether {} is among them.", request.path.source.ip()))
-            .fix(format!("Look whether the account \"{user}\" is enabled, and whether more devices are registered than allowed.")),
-        483 => finding.fix(format!("Look why {registrar} passes the REGISTER on: the domain \"{domain}\" must be its own.")),
+            .fix(format!("Look on {registrar} which addresses may register \"{user}\", and whether {} is among \
+                them.", request.path.source.ip()))
+            .fix(format!("Look whether the account \"{user}\" is enabled, and whether more devices are \
+                registered than allowed.")),
+        483 => finding.fix(format!("Look why {registrar} passes the REGISTER on: the domain \"{domain}\" must \
+            be its own.")),
         _ => finding
             .fix(format!("Compare user and domain on the client with the account: \"{user}\" at \"{domain}\"."))
             .fix(format!("If they are right, create the user on {registrar}{}.", words(case.platform(response)))),
@@ -84,7 +89,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding.refuted("challenge-not-answered", "the registrar did not ask for credentials")
     };
-    Some(finding.refuted("refused-by-policy", "the request is a REGISTER, and its answer is about the address-of-record"))
+    Some(finding.refuted("refused-by-policy", "the request is a REGISTER, and its answer is about the \
+        address-of-record"))
 }
 
 /// What Wireshark shows in `sip.to.addr`: the URI without its parameters.
@@ -94,9 +100,12 @@ fn to_address(uri: &str) -> String {
 
 fn words(platform: Option<Platform>) -> &'static str {
     match platform {
-        Some(Platform::Asterisk) => " (Asterisk: the endpoint's `aors` must name a section `type=aor` that is called like the user in To)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: the directory of the domain; `force-register-domain` of the profile)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (table `subscriber`, and `alias` or `domain` for the domain)",
+        Some(Platform::Asterisk) => " (Asterisk: the endpoint's `aors` must name a section `type=aor` that is \
+            called like the user in To)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: the directory of the domain; `force-register-domain` of \
+            the profile)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (table `subscriber`, and `alias` or `domain` for the \
+            domain)",
         None => "",
     }
 }

@@ -129,7 +129,8 @@ fn client_words(platform: Option<Platform>) -> &'static str {
 
 fn server_words(platform: Option<Platform>) -> &'static str {
     match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `type=identify` with `match`; the log says \"No matching endpoint found\")",
+        Some(Platform::Asterisk) => " (Asterisk: `type=identify` with `match`; the log says \"No matching \
+            endpoint found\")",
         Some(Platform::FreeSwitch) => " (FreeSWITCH: `apply-inbound-acl` of the profile)",
         Some(Platform::Kamailio) => " (Kamailio: the table `address` of the module `permissions`)",
         Some(Platform::OpenSips) => " (OpenSIPS: the table `address` of the module `permissions`)",

@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role};
 use crate::sip::auth;
 
@@ -45,9 +46,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let refusals = case.rejections().iter().filter(|one| one.again.realm == rejection.again.realm).count();
     let (user, realm) = (&rejection.credentials.username, &rejection.credentials.realm);
     let server = case.challenger(rejection.refusal, &rejection.again);
-    let times = if refusals == 1 { "once".to_owned() } else { format!("{refusals} times") };
+    let times = times(refusals as u32);
     let because = format!(
-        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it had been \
+        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it \
+            had been \
          given, and realm and algorithm fit, so the secret or the user name is not the one the server knows.",
         server.path.source
     );
@@ -56,14 +58,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(rejection.refusal.message.status())
         .sender(Role::Uac, rejection.request)
         .because(because)
-        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {}.", server.path.source));
+        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on \
+            {}.", server.path.source));
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!(
-            "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect that name."
+            "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect \
+                that name."
         ));
     } else {
         finding = finding.fix(format!(
-            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."
+            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or \
+                extension."
         ));
     }
     if let Some(step) = on_platform(case.platform(server), user, realm) {
@@ -79,7 +84,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")
             .claim_auth(rejection.request, shown, "username", "as this user")
             .claim_status(rejection.refusal, "the server asks again")
-            .claim_auth(rejection.refusal, (again_header, &again_nonce), "realm", "for the same realm, and does not call the nonce stale")
+            .claim_auth(rejection.refusal, (again_header, &again_nonce), "realm", "for the same realm, and does \
+                not call the nonce stale")
             .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
             .refuted("realm-mismatch", format!("challenge and credentials both say \"{realm}\""))
             .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
@@ -91,7 +97,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {
     match is_other {
         true => format!(
-            "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this client",
+            "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this \
+                client",
             rejection.credentials.uri
         ),
         false => "the URI of the digest is the Request-URI".to_owned(),
@@ -108,19 +115,21 @@ fn is_offered(rejection: &Rejection<'_>) -> bool {
 
 fn on_platform(platform: Option<Platform>, user: &str, realm: &str) -> Option<String> {
     Some(match platform? {
-        Platform::Asterisk => format!(
-            "Asterisk: compare `username`, `password` and `realm` of the section `type=auth` that the endpoint's `auth` \
-             names (`pjsip show auths`); the log says \"Failed to authenticate\"."
-        ),
+        Platform::Asterisk => "Asterisk: compare `username`, `password` and `realm` of the section `type=auth` that \
+                               the endpoint's `auth` names (`pjsip show auths`); the log says \"Failed to authenticate\"."
+            .to_owned(),
         Platform::FreeSwitch => format!(
-            "FreeSWITCH: compare `password` of user \"{user}\" in the directory of domain \"{realm}\", then `reloadxml`."
+            "FreeSWITCH: compare `password` of user \"{user}\" in the directory of domain \"{realm}\", then \
+                `reloadxml`."
         ),
         Platform::Kamailio => format!(
-            "Kamailio: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must have been \
+            "Kamailio: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
+                have been \
              made with the realm \"{realm}\"."
         ),
         Platform::OpenSips => format!(
-            "OpenSIPS: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must have been \
+            "OpenSIPS: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
+                have been \
              made with the realm \"{realm}\"."
         ),
     })

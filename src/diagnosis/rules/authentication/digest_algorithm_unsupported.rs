@@ -38,7 +38,8 @@ fn answered_otherwise(case: &Case<'_>) -> Option<Finding> {
     let (asked, challenge) = rejection.asked.as_ref()?;
     let offered: Vec<Challenge> =
         auth::challenges(&asked.message).into_iter().filter(|one| one.header == challenge.header).collect();
-    if offered.iter().any(|one| one.algorithm.eq_ignore_ascii_case(&shown.algorithm)) || shown.realm != challenge.realm {
+    let is_offered = offered.iter().any(|one| one.algorithm.eq_ignore_ascii_case(&shown.algorithm));
+    if is_offered || shown.realm != challenge.realm {
         return None;
     }
     let names = names(&offered);
@@ -77,7 +78,8 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
     let what = if only_auth_int { "qop=\"auth-int\"".to_owned() } else { format!("algorithm {}", names(&digests)) };
     let (client, server) = (last.request.path.source, response.path.source);
     let because = format!(
-        "{server} offers digests with {what} only, and {client} did not answer the challenge: it does not know them, or \
+        "{server} offers digests with {what} only, and {client} did not answer the challenge: it does not know \
+            them, or \
          it has no credentials for realm \"{}\".",
         challenge.realm
     );

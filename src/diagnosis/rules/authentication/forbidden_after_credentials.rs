@@ -1,6 +1,6 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role, Try};
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 
 rule! {
     /// The server refused the request after it had seen credentials.
@@ -73,7 +73,7 @@ pub(in crate::diagnosis::rules) fn refused_try<'a>(case: &Case<'a>, failure: &Fa
     let at = tries.iter().rposition(|one| one.status() == Some(failure.status) && !one.credentials.is_empty())?;
     let refused = tries.get(at)?.clone();
     let asked = tries.iter().take(at).rev().find_map(|before| {
-        let is_answer = before.challenges.iter().any(|challenge| refused.credentials.iter().any(|shown| shown.nonce == challenge.nonce));
+        let is_answer = refused.has_nonce_of(before);
         before.response.filter(|_| is_answer)
     })?;
     Some((refused, asked))
@@ -105,20 +105,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "the secret is wrong, or the account is not allowed to do this".to_owned(),
     };
     let because = format!(
-        "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of going on{quotation}: {meaning}."
+        "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
+            going on{quotation}: {meaning}."
     );
     let mut finding = Finding::of(&RULE, Confidence::Possible)
         .explains(Some(failure.status))
-        .sender(if case.call.kind == Kind::Registration { Role::Registrar } else { case.role_of_responder(response) }, response)
+        .sender(case.role_of_responder(response), response)
         .because(because);
     if names_account {
-        finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{}\".", shown.realm));
+        finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, \
+            in the domain \"{}\".", shown.realm));
     }
     finding = finding
-        .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{}.", shown.realm, words(case.platform(response))))
+        .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
+            sides{}.", shown.realm, words(case.platform(response))))
         .fix(format!("Look on {server} whether {} may use this account.", refused.request.path.source.ip()));
     if !from.is_empty() && from != *user {
-        finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the same, or allow the difference on {server}."));
+        finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
+            same, or allow the difference on {server}."));
     }
     if case.call.kind == Kind::Registration {
         finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
@@ -128,21 +132,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_auth(refused.request, (shown.header, &shown.nonce), "username", "the client shows them")
         .claim_status(response, "the server refuses the request");
     if !from.is_empty() && from != *user {
-        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the credentials");
+        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the \
+            credentials");
     }
     Some(
         finding
             .claim_own_words(case, response)
-            .refuted("refused-by-policy", "neither Reason nor Warning nor phrase names a policy, and the server that asked for credentials refused itself")
+            .refuted("refused-by-policy", "neither Reason nor Warning nor phrase names a policy, and the server \
+                that asked for credentials refused itself")
             .refuted("challenge-not-answered", "the request was sent again with credentials"),
     )
 }
 
 fn words(platform: Option<Platform>) -> &'static str {
     match platform {
-        Some(Platform::Asterisk) => " (Asterisk with chan_sip answers a wrong secret with 403: `secret` of the peer; with PJSIP look at `max_contacts` and `aors`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH answers a wrong secret with 403: `password` of the user in its directory)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (the script decides what is answered: look where it sends 403 after `auth_check`)",
+        Some(Platform::Asterisk) => " (Asterisk with chan_sip answers a wrong secret with 403: `secret` of the \
+            peer; with PJSIP look at `max_contacts` and `aors`)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH answers a wrong secret with 403: `password` of the user in \
+            its directory)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (the script decides what is answered: look where it \
+            sends 403 after `auth_check`)",
         None => "",
     }
 }

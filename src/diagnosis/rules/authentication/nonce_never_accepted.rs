@@ -42,7 +42,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     servers.sort();
     servers.dedup();
     let because = format!(
-        "The client answered {} challenges in a row with the newest nonce each time, and {} called each of them stale: \
+        "The client answered {} challenges in a row with the newest nonce each time, and {} called each of them \
+            stale: \
          the password of user \"{}\" was never evaluated.",
         stale.len(),
         servers.join(" and "),
@@ -52,8 +53,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(last.refusal.message.status())
         .sender(case.role_of_responder(last.refusal), last.refusal)
         .because(because)
-        .fix("If several nodes answer behind this address, give them one secret for nonces, or keep each client at one node (Kamailio `auth`: the same `secret` on all nodes).")
-        .fix("Raise the lifetime of nonces above the time that a request needs (Kamailio `auth`: `nonce_expire`; Asterisk `type=auth`: `nonce_lifetime`).")
+        .fix("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
+            at one node (Kamailio `auth`: the same `secret` on all nodes).")
+        .fix("Raise the lifetime of nonces above the time that a request needs (Kamailio `auth`: \
+            `nonce_expire`; Asterisk `type=auth`: `nonce_lifetime`).")
         .fix("Compare the clocks of the nodes: a clock that jumps makes a fresh nonce look old.");
     for one in stale.iter().rev().take(4) {
         let again = (one.again.header, one.again.nonce.as_str());

@@ -43,7 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let shown = (last.credentials.header, last.credentials.nonce.as_str());
     let (client, server) = (last.request.path.source, asked.path.source);
     let because = format!(
-        "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} times.",
+        "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} \
+            times.",
         last.credentials.username,
         answers.len(),
         answers.len()
@@ -54,7 +55,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(Role::Uac, last.request)
             .because(because)
             .fix(format!("Restart {client}, so that it forgets its old nonce."))
-            .fix(format!("If it comes back, update the software of {client}: a client has to take the nonce of the newest challenge."))
+            .fix(format!("If it comes back, update the software of {client}: a client has to take the nonce of \
+                the newest challenge."))
             .claim_auth(asked, (challenge.header, &challenge.nonce), "realm", "the newest challenge of this realm")
             .claim_auth(last.request, shown, "realm", "the credentials for it carry a nonce of an earlier one")
             .claim_status(last.refusal, "the server asks again")

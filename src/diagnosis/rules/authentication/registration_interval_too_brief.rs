@@ -60,7 +60,8 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         Some(minimum) if is_enough => finding
             .sender(Role::Registrar, response)
             .because(format!(
-                "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to {what} for \
+                "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to \
+                    {what} for \
                  {asked_words}."
             ))
             .fix(format!("Let {server} accept an interval that is equal to its own minimum of {minimum} s."))
@@ -69,16 +70,19 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         Some(minimum) => finding
             .sender(Role::Uac, request)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, and the \
+                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, \
+                    and the \
                  client did not ask for that."
             ))
             .fix(format!("Set the interval on the client to {minimum} s or more."))
-            .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the minimum of {server}."))
+            .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the \
+                minimum of {server}."))
             .claim_header(response, "Min-Expires", "the shortest interval that the server accepts"),
         None => finding
             .sender(Role::Registrar, response)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short and does not say what \
+                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short and does not \
+                    say what \
                  it accepts: its 423 carries no Min-Expires, so the client cannot ask for enough."
             ))
             .fix("Let the registrar send Min-Expires in its 423: RFC 3261 §21.4.17 demands it.")
@@ -102,7 +106,8 @@ fn raised(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Info)
         .about(failure.status)
         .titled("The interval was raised to what the registrar wants")
-        .because(format!("The client asked for {seconds} s, the server wants at least {minimum} s, and the client raised it."))
+        .because(format!("The client asked for {seconds} s, the server wants at least {minimum} s, and the \
+            client raised it."))
         .claim_header(response, "Min-Expires", "the shortest interval that the server accepts");
     Some(claim_asked(finding, request, asked))
 }

@@ -28,13 +28,15 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
     let pairs = tries.iter().zip(tries.iter().skip(1));
-    let (first, second) = pairs.clone().rev().find(|(first, second)| is_retry(first, second) && fault(first, second).is_some())?;
-    let (what, field) = fault(first, second)?;
+    let (first, second, (what, field)) = pairs
+        .rev()
+        .filter(|(first, second)| is_retry(first, second))
+        .find_map(|(first, second)| Some((first, second, fault(first, second)?)))?;
     let answer = second.response;
     let decides = case
         .outer_failure()
         .zip(answer)
-        .is_some_and(|(failure, answer)| failure.response == answer.id && !answer.message.status().is_none_or(|s| s.is_success()));
+        .is_some_and(|(failure, answer)| failure.response == answer.id);
     let client = second.request.path.source;
     let because = format!(
         "{client} answered the challenge of {} with a request that {what}, so a server may take it for a copy of the \
@@ -56,7 +58,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(Role::Uac, second.request)
             .because(because)
-            .fix(format!("Update the software of {client}: a retry after 401 or 407 raises CSeq by one and keeps Call-ID and From tag."))
+            .fix(format!("Update the software of {client}: a retry after 401 or 407 raises CSeq by one and \
+                keeps Call-ID and From tag."))
             .fix("If a box between client and server rewrites requests (ALG), switch that off and try again.")
             .claim(first.request, field, value(first).unwrap_or_default(), "the first try")
             .claim(second.request, field, value(second).unwrap_or_default(), "the try with credentials")
@@ -67,7 +70,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
     first.is_challenged()
         && first.response.is_some_and(|response| response.id < second.request.id)
-        && second.credentials.iter().any(|shown| first.challenges.iter().any(|challenge| challenge.nonce == shown.nonce))
+        && second.has_nonce_of(first)
 }
 
 /// What is wrong with a retry, and the field that shows it.

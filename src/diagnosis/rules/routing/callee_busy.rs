@@ -48,15 +48,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (_, None) => "nothing had rung before".to_owned(),
     };
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
-    let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}: the callee is busy, for {proof}.");
+    let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}: the callee is \
+        busy, for {proof}.");
     let confidence = if cause == Some(17) { Confidence::Proven } else { Confidence::Likely };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(because)
         .fix(format!("Call \"{callee}\" again later: the signalling is sound."))
-        .fix(format!("If it should take more calls, allow call waiting or more lines on {responder}, or divert on busy."))
-        .fix(format!("If nobody is on the phone there, look on {responder} for calls that hang, and for the limit of calls of the account."))
+        .fix(format!("If it should take more calls, allow call waiting or more lines on {responder}, or divert \
+            on busy."))
+        .fix(format!("If nobody is on the phone there, look on {responder} for calls that hang, and for the \
+            limit of calls of the account."))
         .claim_status(response, "busy");
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
@@ -66,5 +69,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",
         (_, None) => "nothing rang, so nobody could reject the call by hand",
     };
-    Some(finding.refuted("rejected-by-callee", why).refuted("callee-unreachable", format!("{code} comes from a callee that was reached")))
+    let reached = format!("{code} comes from a callee that was reached");
+    Some(finding.refuted("rejected-by-callee", why).refuted("callee-unreachable", reached))
 }

@@ -52,7 +52,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uas, response)
         .because(because)
         .fix("Ask the callee: the signalling is sound, the call was only not taken.")
-        .fix(format!("If it should ring longer, raise the time without an answer on {responder}, or on the callee's device."))
+        .fix(format!("If it should ring longer, raise the time without an answer on {responder}, or on the \
+            callee's device."))
         .fix("If nobody may be there, divert unanswered calls to a voicemail or another number.");
     if let Some(ringing) = ringing {
         finding = finding.claim_status(ringing, "the callee's device rings");

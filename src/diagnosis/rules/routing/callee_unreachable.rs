@@ -27,6 +27,9 @@ rule! {
     "E4" "callee-unreachable", check
 }
 
+/// Words that say that no device of the callee is registered.
+const ABSENT: &[&str] = &["not registered", "no registered", "unregistered", "offline", "absent"];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[480])?;
     let response = case.response(failure);
@@ -41,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let callee = case.callee(failure);
     let responder = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let absent = cause == Some(20) || case.says_any(response, &["not registered", "no registered", "offline", "absent", "unregistered"]);
+    let absent = cause == Some(20) || case.says_any(response, ABSENT);
     let is_device = is_device(case, failure);
     let what = match (absent, is_device) {
         (true, _) => "no device of the callee is registered",
@@ -49,7 +52,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => "no device of the callee could be reached, for none rang",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    let because = format!("{responder} answered the call to \"{callee}\" with 480{after}, and nothing had rung: {what}{quotation}.");
+    let because = format!("{responder} answered the call to \"{callee}\" with 480{after}, and nothing had rung: \
+        {what}{quotation}.");
     let mut finding = Finding::of(&RULE, Confidence::Likely)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
@@ -57,12 +61,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if is_device && !absent {
         finding = finding
             .sender(Role::Uas, response)
-            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines in use."))
+            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines \
+                in use."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");
     } else {
         finding = finding
-            .fix(format!("Look whether \"{callee}\" is registered on {responder}{}.", where_to_look(case.platform(response))))
-            .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"))
+            .fix(format!("Look whether \"{callee}\" is registered on \
+                {responder}{}.", where_to_look(case.platform(response))))
+            .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its \
+                REGISTER get?"))
             .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.");
     }
     finding = finding.claim_status(response, "the callee is not available");

@@ -28,8 +28,19 @@ rule! {
 
 /// Words that speak of the caller's number.
 const WORDS: &[&str] = &[
-    "caller id", "caller-id", "callerid", "calling number", "anonym", "cli ", "asserted", "invalid from", "origination number",
-    "caller identity", "from number", "caller number", " d35", " d36",
+    "caller id",
+    "caller-id",
+    "callerid",
+    "caller identity",
+    "caller number",
+    "calling number",
+    "from number",
+    "invalid from",
+    "origination number",
+    "asserted",
+    "anonym",
+    " d35",
+    " d36",
 ];
 
 /// True if a refusal speaks of the caller's number.
@@ -49,18 +60,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_withheld = from.uri.to_lowercase().contains("anonymous")
         || request.message.header("Privacy").is_some_and(|value| value.contains("id"));
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let what = if is_withheld { "the call withholds the caller's number".to_owned() } else { format!("From shows {}", from.uri) };
-    let because = format!("{} refused the call because of the caller's identity ({code}): {what}{quotation}.", response.path.source);
+    let what = if is_withheld { "the call withholds the caller's \
+        number".to_owned() } else { format!("From shows {}", from.uri) };
+    let because = format!("{} refused the call because of the caller's identity ({code}): \
+        {what}{quotation}.", response.path.source);
     let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(Role::Uac, request)
         .because(because);
     finding = match is_withheld {
-        true => finding.fix(format!("Let {} show its number: From without \"anonymous\", no Privacy: id.", request.path.source)),
-        false => finding.fix(format!("Let {} show a number that belongs to the account, with country code (E.164), in From and P-Asserted-Identity.", request.path.source)),
+        true => finding.fix(format!("Let {} show its number: From without \"anonymous\", no Privacy: \
+            id.", request.path.source)),
+        false => finding.fix(format!("Let {} show a number that belongs to the account, with country code \
+            (E.164), in From and P-Asserted-Identity.", request.path.source)),
     };
     finding = finding
-        .fix(format!("If the number is right, ask the operator of {} which numbers the account may show.", response.path.source))
+        .fix(format!("If the number is right, ask the operator of {} which numbers the account may \
+            show.", response.path.source))
         .claim_header(request, "From", "who calls, as the request shows it");
     if asserted.is_some() {
         finding = finding.claim_header(request, "P-Asserted-Identity", "the identity that is asserted");

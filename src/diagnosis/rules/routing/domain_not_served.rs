@@ -54,7 +54,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let server = response.path.source;
     let because = format!(
-        "{server} answered 404 to a request for the host {host}, and accepted requests for {accepted} in this capture: \
+        "{server} answered 404 to a request for the host {host}, and accepted requests for {accepted} in this \
+            capture: \
          it does not serve {host}."
     );
     let words = match case.platform(response) {

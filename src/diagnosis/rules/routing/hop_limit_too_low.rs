@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Via;
 
 rule! {
     /// The request was given too few hops to reach the callee.
@@ -31,9 +32,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[483])?;
     let outer = case.deciding().and_then(|deciding| case.call.request_of(deciding))?;
     let hops: u32 = outer.message.header("Max-Forwards")?.trim().parse().ok()?;
-    let vias = outer.message.vias();
-    let passed_twice = vias.iter().enumerate().any(|(at, via)| vias.iter().skip(at + 1).any(|other| other.host == via.host && other.port == via.port));
-    if hops >= FEW || passed_twice {
+    let arrived = case.request(failure)?;
+    if hops >= FEW || passes_a_host_twice(&arrived.message.vias()) {
         return None;
     }
     let response = case.response(failure);
@@ -53,4 +53,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "they were used up")
             .refuted("routing-loop", "no server was passed twice as far as Via shows"),
     )
+}
+
+/// True if two Vias name the same sent-by.
+pub(super) fn passes_a_host_twice(vias: &[Via]) -> bool {
+    vias.iter().enumerate().any(|(at, via)| {
+        vias.iter().skip(at + 1).any(|other| other.host.eq_ignore_ascii_case(&via.host) && other.port == via.port)
+    })
 }

@@ -33,18 +33,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let uri = request.message.request_uri()?.into_owned();
     let because = match failure.status.get() {
         414 => format!("{server} refused a Request-URI of {} bytes as too long (414).", uri.len()),
-        code => format!("{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of them in its body."),
+        code => format!("{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of \
+            them in its body."),
     };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(Role::Uac, request)
         .because(because);
     finding = match failure.status.get() {
-        414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or headers in the URI.", request.path.source)),
-        _ if body > bytes / 2 => finding.fix(format!("Let {} offer fewer codecs and candidates: the body makes up most of the request.", request.path.source)),
-        _ => finding.fix(format!("Look which headers of {} are large (Record-Route, History-Info, private ones), and drop what is not needed.", request.path.source)),
+        414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or \
+            headers in the URI.", request.path.source)),
+        _ if body > bytes / 2 => finding.fix(format!("Let {} offer fewer codecs and candidates: the body makes \
+            up most of the request.", request.path.source)),
+        _ => finding.fix(format!("Look which headers of {} are large (Record-Route, History-Info, private \
+            ones), and drop what is not needed.", request.path.source)),
     };
-    finding = finding.fix(format!("Or raise the limit for messages on {server}.")).claim_request_uri(request, "the request");
+    finding = finding.fix(format!("Or raise the limit for messages on \
+        {server}.")).claim_request_uri(request, "the request");
     if request.message.header("Content-Length").is_some() {
         finding = finding.claim_header(request, "Content-Length", "the size of its body");
     }

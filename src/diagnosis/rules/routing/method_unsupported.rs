@@ -42,7 +42,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(Role::Uas, response)
         .because(because)
-        .fix(format!("Switch on what {method} is for at {server}, or keep {} from sending it there.", request.path.source))
+        .fix(format!("Switch on what {method} is for at {server}, or keep {} from sending it \
+            there.", request.path.source))
         .claim_method(request, "the method")
         .claim_status(response, "it is not supported")
         .claim_header(response, "Allow", "what is supported instead");

@@ -31,7 +31,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let cause = case.q850(response);
     let holds = failure.status.get() == 410 || (cause == Some(22) && failure.status.get() >= 400);
-    if !holds || cause.is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 22 | 23 | 31)) || case.call.kind == Kind::Options {
+    let names_other = cause.is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 22 | 23 | 31));
+    if !holds || names_other || case.call.kind == Kind::Options {
         return None;
     }
     let (callee, responder) = (case.callee(failure), response.path.source);
@@ -46,7 +47,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(uri) => format!("; it names {uri} as the new one"),
         None => "; it names no new one".to_owned(),
     };
-    let because = format!("{responder} says that \"{callee}\" is no longer in use: {}{cause_words}{new_words}.", failure.status);
+    let because = format!("{responder} says that \"{callee}\" is no longer in use: \
+        {}{cause_words}{new_words}.", failure.status);
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)

@@ -67,7 +67,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))
-        .fix(format!("If number and format are right, look for a route or subscriber for it on {responder}{}.", words(case.platform(response))))
+        .fix(format!("If number and format are right, look for a route or subscriber for it on \
+            {responder}{}.", words(case.platform(response))))
         .claim_request_uri(request, "the number that was dialled")
         .claim_status(response, "it is refused");
     finding = finding.claim_own_words(case, response);
@@ -83,8 +84,10 @@ fn formats(number: &str) -> String {
     match number {
         _ if number.starts_with('+') => "it begins with \"+\"; some want 00, or no prefix at all".to_owned(),
         _ if number.starts_with("00") => "it begins with 00; many want \"+\" and the country code (E.164)".to_owned(),
-        _ if number.starts_with("011") => "it begins with 011; many want \"+\" and the country code (E.164)".to_owned(),
-        _ if number.starts_with('0') => "it begins with 0 and has no country code; many want \"+\" and the country code (E.164)".to_owned(),
+        _ if number.starts_with("011") => "it begins with 011; many want \"+\" and the country code \
+            (E.164)".to_owned(),
+        _ if number.starts_with('0') => "it begins with 0 and has no country code; many want \"+\" and the \
+            country code (E.164)".to_owned(),
         _ if number.len() <= 6 => "it is short, as an extension is; a trunk wants whole numbers".to_owned(),
         _ => "it has no \"+\" and no prefix; many want \"+\" and the country code (E.164)".to_owned(),
     }

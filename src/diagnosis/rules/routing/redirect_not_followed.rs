@@ -43,8 +43,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let (client, server) = (request.path.source, response.path.source);
     let because = match &target {
-        Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request there.", failure.status),
-        None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not follow.", failure.status),
+        Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
+            there.", failure.status),
+        None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
+            follow.", failure.status),
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
@@ -54,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Or let {server} forward the call to {target} itself instead of redirecting it."))
             .claim_status(response, "the callee is elsewhere")
             .claim_header(response, "Contact", "namely here")
-            .claim_absent(response.place, format!("{} to {target}", case.call.transaction(failure.transaction).method.name()), "the redirect is not followed"),
+            .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),
         None => finding
             .sender(Role::Uas, response)
             .fix(format!("Let {server} name the new address in Contact."))

@@ -45,7 +45,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uas, redirect)
             .because(because)
-            .fix(format!("Correct the redirect on {redirector}: {target} is not, or no longer, a place where the callee can be reached."))
+            .fix(format!("Correct the redirect on {redirector}: {target} is not, or no longer, a place where \
+                the callee can be reached."))
             .fix(format!("If {target} is right, look why {} answers {code} for it.", response.path.source))
             .claim_status(redirect, "the call is sent elsewhere")
             .claim_header(redirect, "Contact", "namely here")

@@ -57,7 +57,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, code, server) = (case.request(failure)?, failure.status.get(), response.path.source);
     let callee = case.callee(failure);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = format!("{server} does not allow the {} to \"{callee}\": {code}{}{quotation}.", request.message.method()?.name(), ground.words);
+    let because = format!("{server} does not allow the {} to \"{callee}\": \
+        {code}{}{quotation}.", request.message.method()?.name(), ground.words);
     let mut finding = Finding::of(&RULE, ground.confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
@@ -65,12 +66,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = match code {
         402 => finding.fix(format!("Look at the balance and the state of the account on {server}.")),
         603 => finding.fix(platform_of_603(case.platform(response), server.to_string())),
-        _ if ground.is_named => finding.fix(format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")),
-        _ => finding.fix(format!("Look on {server} whether the address {} is known there as this peer{}.", request.path.source.ip(), words(case.platform(response)))),
+        _ if ground.is_named => finding.fix(format!("Allow this on {server} for the account, or have its \
+            operator do so: it names the ground itself.")),
+        _ => finding.fix(format!("Look on {server} whether the address {} is known there as this \
+            peer{}.", request.path.source.ip(), words(case.platform(response)))),
     };
     finding = finding
-        .fix(format!("Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), From, and P-Asserted-Identity."))
-        .fix(format!("If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule that refused it."))
+        .fix(format!("Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), \
+            From, and P-Asserted-Identity."))
+        .fix(format!("If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule \
+            that refused it."))
         .claim_request_uri(request, "what was asked for")
         .claim_status(response, "it is not allowed")
         .claim_own_words(case, response);
@@ -82,7 +87,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .refuted("forbidden-after-credentials", ground.why_not_credentials),
         );
     }
-    Some(finding.refuted("forbidden-after-credentials", "no challenge came before").refuted("credentials-rejected", "no credentials were asked for"))
+    Some(
+        finding
+            .refuted("forbidden-after-credentials", "no challenge came before")
+            .refuted("credentials-rejected", "no credentials were asked for"),
+    )
 }
 
 /// Why a refusal is one of policy.
@@ -114,8 +123,9 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
     let ground = |words: String, why| Some(Ground { confidence, words, is_named, asked, why_not_credentials: why });
     if code == 603 {
-        return of_603(case, failure, response, names_policy).then_some(())
-            .and_then(|()| Some(Ground { confidence: Confidence::Possible, ..ground(cause_words, "nothing was challenged")? }));
+        let is_own = of_603(case, failure, response, names_policy);
+        let found = ground(cause_words, "nothing was challenged");
+        return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }
     match asked {
         None if case.call.kind == Kind::Registration => None,
@@ -125,7 +135,8 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
             format!("{cause_words}, from behind the server that had accepted the credentials"),
             "the server that asked for credentials passed the request on, so it accepted them",
         ),
-        Some(_) if is_named => ground(format!("{cause_words}, after the credentials had been accepted"), "the response names another ground than the credentials"),
+        Some(_) if is_named => ground(format!("{cause_words}, after the credentials had been \
+            accepted"), "the response names another ground than the credentials"),
         Some(_) => None,
     }
 }
@@ -141,7 +152,8 @@ fn of_603(case: &Case<'_>, failure: &Failure, response: &Heard, names_policy: bo
 
 fn platform_of_603(platform: Option<Platform>, server: String) -> String {
     match platform {
-        Some(Platform::Asterisk) => format!("Look at the dialplan of the Asterisk {server}: it ended the call before anything rang, by `Hangup()` or because it had nothing more to do."),
+        Some(Platform::Asterisk) => format!("Look at the dialplan of the Asterisk {server}: it ended the call \
+            before anything rang, by `Hangup()` or because it had nothing more to do."),
         _ => format!("Look on {server} for the rule that it names."),
     }
 }
@@ -150,7 +162,8 @@ fn words(platform: Option<Platform>) -> &'static str {
     match platform {
         Some(Platform::Asterisk) => " (Asterisk: `type=identify`, and the `acl` of the endpoint)",
         Some(Platform::FreeSwitch) => " (FreeSWITCH: `apply-inbound-acl` of the profile)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (module `permissions`, table `address`; or a domain that is not local: \"Not relaying\")",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (module `permissions`, table `address`; or a domain \
+            that is not local: \"Not relaying\")",
         None => "",
     }
 }

@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let cause = case.q850(response);
     let ringing = case.ringing(failure.transaction);
-    let is_network = case.says_any(response, &["network blocked", "v=analytics", "analytics"]) || case.says_any(response, POLICY);
+    let is_network = case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY);
     let confidence = match (code, cause, ringing) {
         _ if is_network => return None,
         (_, Some(21), _) => Confidence::Likely,
@@ -49,28 +49,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match (&rang, code) {
-        (Some(time), 603) => format!("The device rang for {time}, and then {responder} declined the call with 603{quotation}."),
+        (Some(time), 603) => format!("The device rang for {time}, and then {responder} declined the call with \
+            603{quotation}."),
         (Some(time), _) => format!(
             "The device rang for {time}, and then {responder} ended it with {code}{quotation}: a person pressed \
              reject, or a timer of the device did it."
         ),
-        (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or a server does so for the callee."),
+        (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the \
+            device is set to refuse it, or a server does so for the callee."),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(because)
         .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-        .fix(format!("If not, look on {responder} for do not disturb, refused callers, or a time after which it rejects."));
+        .fix(format!("If not, look on {responder} for do not disturb, refused callers, or a time after which it \
+            rejects."));
     if code == 603 {
-        finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 instead of 603, which ends the call everywhere.");
+        finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \
+            instead of 603, which ends the call everywhere.");
     }
     if let Some(ringing) = ringing {
         finding = finding.claim_status(ringing, "the callee's device rings");
     }
     finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
     finding = match (code, ringing) {
-        (486, _) => finding.refuted("callee-busy", "the device rang first, so it had a free line; a second call that came meanwhile is not excluded"),
+        (486, _) => finding.refuted("callee-busy", "the device rang first, so it had a free line; a second call \
+            that came meanwhile is not excluded"),
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
     Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))

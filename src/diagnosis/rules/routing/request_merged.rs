@@ -27,7 +27,8 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (failure, request, twin) = case.call.failures.iter().filter(|failure| failure.status.get() == 482).find_map(|failure| {
+    let mut refused = case.call.failures.iter().filter(|failure| failure.status.get() == 482);
+    let (failure, request, twin) = refused.find_map(|failure| {
         let request = case.request(failure)?;
         Some((failure, request, twin(case, request)?))
     })?;
@@ -48,11 +49,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .party(Role::Proxy, Some(request.path.source))
             .because(because)
             .fix(format!("Look which two contacts, routes or DNS records lead to {server}, and remove one."))
-            .claim(twin, "sip.Call-ID", String::from_utf8_lossy(twin.message.call_id()).into_owned(), "the request")
-            .claim(request, "sip.Call-ID", String::from_utf8_lossy(request.message.call_id()).into_owned(), "the same request by another way")
+            .claim(twin, "sip.Call-ID", call_id(twin), "the request")
+            .claim(request, "sip.Call-ID", call_id(request), "the same request by another way")
             .claim_status(response, "refused as a copy")
             .refuted("routing-loop", "no server got the request back that it had sent on"),
     )
+}
+
+fn call_id(heard: &Heard) -> String {
+    String::from_utf8_lossy(heard.message.call_id()).into_owned()
 }
 
 /// The other request with the same Call-ID, From tag and CSeq at the same server, which is not on the way of this one.

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::hop_limit_too_low::passes_a_host_twice;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -40,7 +41,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .call
         .transactions
         .iter()
-        .filter(|known| known.method == case.call.transaction(again.transaction).method && known.path.destination == again.path.destination)
+        .filter(|known| known.path.destination == again.path.destination)
+        .filter(|known| known.method == case.call.transaction(again.transaction).method)
         .count();
     let because = format!(
         "The request for {uri} went round: {}. {} got it {passes} times, until {} ended it with {}.",
@@ -54,7 +56,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .party(Role::Proxy, Some(again.path.source))
         .because(because)
-        .fix(format!("Look on {} where it sends \"{callee}\" and why: it had got the request from {}.", again.path.source, first.path.destination))
+        .fix(format!("Look on {} where it sends \"{callee}\" and why: it had got the request from \
+            {}.", again.path.source, first.path.destination))
         .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."))
         .claim_request_uri(first, "the request")
         .claim_header(first, "Max-Forwards", "on its first pass");
@@ -88,7 +91,8 @@ fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &
     let hops = |heard: &Heard| heard.message.header("Max-Forwards").and_then(|value| value.trim().parse::<u32>().ok());
     passes.iter().enumerate().find_map(|(at, first)| {
         let again = passes.iter().skip(at + 1).find(|again| {
-            again.path.destination == first.path.destination && hops(again).zip(hops(first)).is_some_and(|(later, before)| later < before)
+            let is_later = hops(again).zip(hops(first)).is_some_and(|(later, before)| later < before);
+            is_later && again.path.destination == first.path.destination
         })?;
         Some((*first, *again))
     })
@@ -96,10 +100,7 @@ fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &
 
 /// A request in whose Via a host stands twice.
 fn via_twice(request: &Heard) -> Option<(&Heard, &Heard)> {
-    let vias = request.message.vias();
-    let is_repeated = vias.iter().enumerate().any(|(at, via)| {
-        vias.iter().skip(at + 1).any(|other| other.host.eq_ignore_ascii_case(&via.host) && other.port == via.port)
-    });
+    let is_repeated = passes_a_host_twice(&request.message.vias());
     is_repeated.then_some((request, request))
 }
 

@@ -19,8 +19,8 @@ rule! {
     /// Look into the log of that server for the Call-ID. Let the caller try another server meanwhile.
     ///
     /// ## When it would be wrong
-    /// A 503 with `Retry-After` is overload; with a Q.850 cause the trunk failed. A 500 to a request inside a dialog may
-    /// mean a CSeq that went back.
+    /// A 503 with `Retry-After` is overload; with a Q.850 cause the trunk failed. A 500 to a request inside a dialog
+    /// may mean a CSeq that went back.
     ///
     /// ## References
     /// RFC 3261 §21.5, §16.7
@@ -28,11 +28,12 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[500, 502, 503, 504, 505, 580, 477, 478, 479])?;
+    let failure = case.failure_with(&[477, 478, 479, 500, 502, 503, 504, 505])?;
     let response = case.response(failure);
     let code = failure.status.get();
     let has_cause = case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 16 | 31 | 111 | 127));
-    if has_cause || code == 580 || case.call.kind == Kind::Options || (code == 503 && response.message.header("Retry-After").is_some()) {
+    let is_overload = code == 503 && response.message.header("Retry-After").is_some();
+    if has_cause || is_overload || case.call.kind == Kind::Options {
         return None;
     }
     let server = response.path.source;
@@ -49,18 +50,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "the fault lies with it or behind it, and it does not say what it is",
     };
     let because = format!("{server} answered {code}{after}: {what}{said}.");
-    let confidence = if quotation.is_some() || hidden_503 || code == 504 { Confidence::Likely } else { Confidence::Possible };
+    let is_told = quotation.is_some() || hidden_503 || code == 504;
+    let confidence = if is_told { Confidence::Likely } else { Confidence::Possible };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because);
     if hidden_503 {
-        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more (Kamailio `tm`: `remap_503_500=0`)."));
+        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more (Kamailio \
+            `tm`: `remap_503_500=0`)."));
     }
-    finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that moment{}.", log(case.platform(response))));
+    finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
+        moment{}.", log(case.platform(response))));
     finding = match code {
-        502 | 504 | 477..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and whether it answers and its name resolves.")),
-        _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, script, changes of the last hours.")),
+        502 | 504 | 477..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
+            whether it answers and its name resolves.")),
+        _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, \
+            script, changes of the last hours.")),
     };
     finding = finding
         .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
@@ -77,7 +83,8 @@ fn log(platform: Option<Platform>) -> &'static str {
     match platform {
         Some(Platform::Asterisk) => " (Asterisk: `pjsip set logger on`, `core set verbose 5`)",
         Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia global siptrace on`, `console loglevel debug`)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (the numbers in brackets in the phrase, such as 1/TM, name the error and the module)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (the numbers in brackets in the phrase, such as \
+            1/TM, name the error and the module)",
         None => "",
     }
 }

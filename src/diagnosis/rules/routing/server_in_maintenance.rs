@@ -26,7 +26,8 @@ rule! {
 }
 
 /// Words of a phrase or Warning that speak of maintenance.
-pub(super) const MAINTENANCE: &[&str] = &["maintenance", "out of service", "shutting down", "shutdown", "paused", "drain"];
+pub(super) const MAINTENANCE: &[&str] = 
+    &["maintenance", "out of service", "shutting down", "shutdown", "paused", "drain"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[503])?;
@@ -35,26 +36,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let server = response.path.source;
-    let until = response.message.header("Retry-After").map(|value| format!(", and asks to come back after {}", with_unit(value.trim())));
+    let until = response.message.header("Retry-After").map(|value| format!(", and asks to come back after \
+        {}", with_unit(value.trim())));
     let because = format!(
         "{server} refuses requests because it is in maintenance: {}{}.",
         case.quotation(response).unwrap_or_default(),
         until.unwrap_or_default()
     );
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
+    let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because)
         .fix(format!("Send requests to another server until the maintenance of {server} is over."))
         .fix(format!("Take {server} out of DNS SRV or of the list of destinations whenever it is in maintenance."))
         .claim_status(response, "the server refuses");
-    if case.own_phrase(response).is_some() {
-        finding = finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "and says why");
-    }
     Some(
         finding
-            .claim_header(response, "Warning", "the server's own words")
-            .claim_header(response, "Reason", "the server's own words")
+            .claim_own_words(case, response)
             .claim_header(response, "Retry-After", "the server names the time itself")
             .refuted("server-overloaded", "the words speak of maintenance, not of load"),
     )

@@ -44,9 +44,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let says_maintenance = case.says_any(response, super::server_in_maintenance::MAINTENANCE);
     let because = match (&wait, says_maintenance) {
         (Some(wait), true) => {
-            format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}: it is out of service on purpose.")
+            format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}: it is out \
+                of service on purpose.")
         }
-        (Some(wait), false) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
+        (Some(wait), false) => format!("{server} refuses new requests and asks to be left alone for \
+            {wait}{quotation}."),
         (None, _) => format!("{server} refuses new requests because it has reached a limit{quotation}."),
     };
     let mut finding = Finding::of(&RULE, if wait.is_some() { Confidence::Proven } else { Confidence::Likely })
@@ -61,11 +63,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !says_maintenance {
         finding = finding.fix(limits(case.platform(response), server.to_string()));
     }
-    finding = finding.claim_status(response, "the server refuses");
-    finding = match case.own_phrase(response) {
-        Some(_) => finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "in words of its own"),
-        None => finding,
-    };
+    finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);
     Some(
         finding
             .claim_header(response, "Retry-After", "the server names the time itself")
@@ -84,10 +82,15 @@ pub(super) fn with_unit(value: &str) -> String {
 
 fn limits(platform: Option<Platform>, server: String) -> String {
     match platform {
-        Some(Platform::Asterisk) => format!("If it recurs, look at the load of {server}: Asterisk's `core show taskprocessors` and `core show channels count`."),
-        Some(Platform::FreeSwitch) => format!("If it recurs, compare FreeSWITCH's `max-sessions` and `sessions-per-second` on {server} with the traffic (`status`)."),
-        Some(Platform::Kamailio) => format!("If it recurs, compare the limits in Kamailio's script on {server} (`pike`, `ratelimit`, `pipelimit`) with the traffic."),
-        Some(Platform::OpenSips) => format!("If it recurs, compare the limits in OpenSIPS's script on {server} (`pike`, `ratelimit`, `load_balancer`) with the traffic."),
-        None => format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the traffic."),
+        Some(Platform::Asterisk) => format!("If it recurs, look at the load of {server}: Asterisk's `core show \
+            taskprocessors` and `core show channels count`."),
+        Some(Platform::FreeSwitch) => format!("If it recurs, compare FreeSWITCH's `max-sessions` and \
+            `sessions-per-second` on {server} with the traffic (`status`)."),
+        Some(Platform::Kamailio) => format!("If it recurs, compare the limits in Kamailio's script on {server} \
+            (`pike`, `ratelimit`, `pipelimit`) with the traffic."),
+        Some(Platform::OpenSips) => format!("If it recurs, compare the limits in OpenSIPS's script on {server} \
+            (`pike`, `ratelimit`, `load_balancer`) with the traffic."),
+        None => format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the \
+            traffic."),
     }
 }

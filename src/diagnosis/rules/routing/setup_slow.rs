@@ -45,7 +45,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let hops = hops(case, last);
     let slowest = hops.iter().max_by_key(|(_, own)| *own);
     let share = match slowest {
-        Some((hop, own)) if hops.len() > 1 => format!("; {} of it passed in {} before it sent the request on or answered", length(*own), hop.path.destination),
+        Some((hop, own)) if hops.len() > 1 => format!("; {} of it passed in {} before it sent the request on or \
+            answered", length(*own), hop.path.destination),
         _ => String::new(),
     };
     let because = format!(
@@ -58,7 +59,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .because(because)
-            .fix(format!("Look on {place} what it waits for: DNS, a database, a destination that does not answer before the next one is tried."))
+            .fix(format!("Look on {place} what it waits for: DNS, a database, a destination that does not \
+                answer before the next one is tried."))
             .claim_method(first, "the call begins")
             .claim_status(alerted, "the caller hears of the callee for the first time"),
     )
@@ -66,7 +68,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The first response from 180 to 299 of an INVITE.
 fn alerted<'a>(case: &Case<'a>, invite: &Transaction) -> Option<&'a Heard> {
-    let mut responses: Vec<&Heard> = invite.provisionals.iter().chain(&invite.finals).map(|id| case.call.message(*id)).collect();
+    let responses = invite.provisionals.iter().chain(&invite.finals);
+    let mut responses: Vec<&Heard> = responses.map(|id| case.call.message(*id)).collect();
     responses.sort_by_key(|heard| heard.place);
     responses.into_iter().find(|heard| heard.message.status().is_some_and(|status| (180..300).contains(&status.get())))
 }

@@ -46,8 +46,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let uri = request.message.request_uri()?.into_owned();
     let because = match (is_scheme, found.is_empty()) {
         (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
-        (false, false) => format!("{server} found the request of {client} malformed (400){said}. In it {}.", found.join("; ")),
-        (false, true) => format!("{server} found the request of {client} malformed (400){said}. This program finds nothing broken in it."),
+        (false, false) => format!("{server} found the request of {client} malformed (400){said}. In it \
+            {}.", found.join("; ")),
+        (false, true) => format!("{server} found the request of {client} malformed (400){said}. This program \
+            finds nothing broken in it."),
     };
     let confidence = match (is_scheme, found.is_empty()) {
         (true, _) => Confidence::Proven,
@@ -59,11 +61,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uac, request)
         .because(because);
     finding = match is_scheme {
-        true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before {server} rewrite it.")),
+        true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before \
+            {server} rewrite it.")),
         false => finding
-            .fix(format!("Correct what {client} writes there: {}.", if found.is_empty() { "its request, compared with one that is accepted".to_owned() } else { found.join("; ") }))
-            .fix(format!("If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), and switch that off.")),
+            .fix(match found.is_empty() {
+                true => format!("Compare the request of {client} with one that {server} accepts, header by header."),
+                false => format!("Correct what {client} writes: {}.", found.join("; ")),
+            })
+            .fix(format!("If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), \
+                and switch that off.")),
     };
-    finding = finding.claim_request_uri(request, "the request").claim_status(response, "refused as malformed").claim_own_words(case, response);
+    finding = finding
+        .claim_request_uri(request, "the request")
+        .claim_status(response, "refused as malformed")
+        .claim_own_words(case, response);
     Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
 }

@@ -63,13 +63,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(case.role_of_responder(response), response)
             .because(because)
             .fix(format!("Look in the log of {server} for the Call-ID: which host or device did not answer?"))
-            .fix(format!("If the callee is a device that registers, look whether its registration on {server} is stale (device off, address changed)."))
+            .fix(format!("If the callee is a device that registers, look whether its registration on {server} \
+                is stale (device off, address changed)."))
             .fix(format!("Capture on {server} towards what is behind it, and call again."))
             .claim_method(request, "the request")
             .claim_status(response, "the server gives up")
             .claim_own_words(case, response)
             .refuted("timeout-behind-proxy", "no hop behind this server was captured")
             .refuted("ring-timeout", "nothing rang")
-            .next_capture(format!("tcpdump -n -s 0 -w behind.pcap 'udp port 5060 or tcp port 5060 or icmp'   # on {}", server.ip())),
+            .next_capture(format!("tcpdump -n -s 0 -w behind.pcap 'udp port 5060 or tcp port 5060 or icmp'   # \
+                on {}", server.ip())),
     )
 }

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -41,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!(
         "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
         silent.method.name(),
-        if copies == 1 { "once".to_owned() } else { format!("{copies} times") },
+        times(copies),
         length(waited)
     );
     let mut finding = Finding::of(&RULE, Confidence::Proven)
@@ -49,7 +49,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .party(Role::Uas, Some(next))
         .because(because)
         .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-        .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} is silent."))
+        .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} \
+            is silent."))
         .claim_method(request, "the caller's request")
         .claim(sent, ip_destination(next), next.ip().to_string(), "the proxy sends it on to this host");
     if let Some(last) = sent.repeats.last() {
@@ -62,7 +63,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy")
             .refuted("ring-timeout", "nothing rang")
             .refuted("destination-unreachable", "no ICMP error came back for it")
-            .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on {}", proxy.ip(), next.port(), next.ip())),
+            .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on \
+                {}", proxy.ip(), next.port(), next.ip())),
     )
 }
 

@@ -50,7 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
         .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
-        .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause {cause}."));
+        .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause \
+            {cause}."));
     Some(
         finding
             .claim_status(response, "the gateway refuses")

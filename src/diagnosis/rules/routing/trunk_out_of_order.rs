@@ -48,7 +48,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .fix(format!("Look at the state of the lines and links behind {responder}."))
         .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
-        .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause {cause}."));
+        .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause \
+            {cause}."));
     Some(
         finding
             .claim_status(response, "the gateway refuses")

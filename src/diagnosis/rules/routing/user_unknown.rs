@@ -31,7 +31,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[404, 604])?;
     let response = case.response(failure);
     let target = case.target(failure)?;
-    let is_other = target.user.is_empty() || target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options);
+    let is_name = !target.user.is_empty() && !target.is_number();
+    let is_other = !is_name || matches!(case.call.kind, Kind::Registration | Kind::Options);
     if is_other || case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 20 | 31)) {
         return None;
     }
@@ -42,19 +43,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = format!("{server} knows no user \"{user}\" at {host}: it answered {} itself{quotation}.", failure.status);
+    let because = format!("{server} knows no user \"{user}\" at {host}: it answered {} \
+        itself{quotation}.", failure.status);
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(Some(failure.status))
             .sender(case.role_of_responder(response), response)
             .because(because)
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
-            .fix(format!("If the user exists there, look whether a device is registered for it: some servers answer 404 when none is{}.", words(case.platform(response))))
+            .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
+                answer 404 when none is{}.", words(case.platform(response))))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
             .claim_request_uri(request, "the user that was called")
             .claim_status(response, "the server does not know it")
             .claim_own_words(case, response)
-            .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other domains than {host} only"))
+            .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
+                domains than {host} only"))
             .refuted("number-not-routable", format!("\"{user}\" is a name, not a number"))
             .refuted("callee-unreachable", "a user that is known and not reachable gets 480"),
     )
@@ -62,8 +66,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 fn words(platform: Option<Platform>) -> &'static str {
     match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context; the log says \"extension not found in context\")",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`, and the dialplan of the context)",
+        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context; the log says \
+            \"extension not found in context\")",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`, and the dialplan of \
+            the context)",
         Some(Platform::Kamailio) => " (Kamailio: `kamcmd ul.dump`)",
         Some(Platform::OpenSips) => " (OpenSIPS: `opensips-cli -x mi ul_dump`)",
         None => "",
