@@ -8,15 +8,25 @@
 mod capture_case;
 mod case;
 mod diagnose;
+mod dialogs;
+mod early_end;
 mod engine;
 mod finding;
+mod lost_dialog;
+mod platform;
 mod precedence;
 pub mod rule;
 pub mod rules;
+mod said;
+mod tries;
+mod words;
 
-pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally};
+pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};
 pub use crate::diagnosis::case::{CaptureSeen, Case};
 pub use crate::diagnosis::diagnose::{Diagnosis, diagnose, diagnose_capture};
+pub use crate::diagnosis::dialogs::{Asked, Side};
 pub use crate::diagnosis::engine::Engine;
 pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};
+pub use crate::diagnosis::platform::Platform;
 pub use crate::diagnosis::rule::Rule;
+pub use crate::diagnosis::tries::{Rejection, Try};
