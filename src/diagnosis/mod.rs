@@ -13,6 +13,7 @@ mod early_end;
 mod engine;
 mod finding;
 mod lost_dialog;
+mod offers;
 mod precedence;
 pub mod rule;
 pub mod rules;

@@ -48,6 +48,22 @@ rules! {
         request_after_dialog_end,
         released_by,
     }
+    offer_answer {
+        late_offer_unsupported,
+        body_type_unsupported,
+        media_profile_mismatch,
+        address_family_mismatch,
+        bandwidth_insufficient,
+        no_common_codec,
+        extension_unsupported,
+        extension_required,
+        event_unsupported,
+        fax_switch_failed,
+        reinvite_refused,
+    }
+    identity {
+        blocked_by_analytics,
+    }
     routing {
         server_overloaded,
     }
