@@ -35,7 +35,14 @@ rules! {
         silent_downstream,
     }
     dialog {
+        cancel_crossed_answer,
         ack_missing,
+        session_refresh_failed,
+        session_timer_expired,
+        session_interval_too_small,
+        bye_unanswered,
+        fork_ended_by_global_failure,
+        fork_all_failed,
         dialog_state_lost,
         dialog_identifiers_wrong,
         ring_timeout,
@@ -44,6 +51,7 @@ rules! {
         cancelled_with_reason,
         ended_before_answer,
         termination_not_captured,
+        cancel_unanswered,
         bye_crossed,
         request_after_dialog_end,
         released_by,
