@@ -217,9 +217,6 @@ impl Stairs {
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {
-        if !sip::looks_like_sip(datagram.bytes) {
-            return self.not_sip(datagram.path);
-        }
         if datagram.mirrored == Mirror::Hep && self.tracker.holds(datagram.bytes) {
             return;
         }
@@ -266,7 +263,7 @@ impl Stairs {
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));
         }
-        self.tracker.message(message, arrival, &mut counts.oddities);
+        self.tracker.message(&message, arrival, &mut counts.oddities);
     }
 
     fn end_of_stream(&mut self, stream: Stream) {

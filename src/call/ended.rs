@@ -38,9 +38,8 @@ impl Call {
         }
     }
 
-    /// When it may be closed, if nothing more comes; `None` while a conversation lasts.
-    pub(crate) fn deadline(&self, phase: Phase) -> Option<Timestamp> {
-        let last = self.transactions.iter().map(|transaction| transaction.last).max()?;
+    /// When it may be closed, if nothing more comes after `last`; `None` while a conversation lasts.
+    pub(crate) fn deadline(&self, phase: Phase, last: Timestamp) -> Option<Timestamp> {
         let patience = match phase {
             Phase::Settled => SETTLED,
             Phase::Waiting => WAITING,

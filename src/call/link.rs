@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::model::TransactionId;
 use crate::capture::Timestamp;
 use crate::net::Path;
-use crate::sip::Message;
-use crate::sip::sdp::Sdp;
+use crate::sip::{HeaderName, Message};
 
 /// Why a leg with a Call-ID of its own belongs to a call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -42,63 +41,68 @@ impl LinkedBy {
     }
 }
 
-/// A key that two legs of one call share.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct LinkKey {
-    pub(crate) by: &'static str,
-    pub(crate) value: String,
+/// A key that two legs of one call share: which kind it is, and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LinkKey<'a> {
+    kind: &'static str,
+    name: &'a [u8],
+    value: &'a [u8],
+    more: &'a [u8],
 }
 
 /// Keys of one INVITE that are looked at.
 const MOST_KEYS: usize = 8;
 
 /// The keys that an INVITE carries, the surest first.
-pub(crate) fn keys(message: &Message<'_>) -> Vec<(LinkKey, LinkedBy)> {
+pub(crate) fn keys<'a>(message: &'a Message<'_>) -> Vec<(LinkKey<'a>, LinkedBy)> {
     let mut keys = Vec::new();
-    for (name, value) in message.all_headers() {
-        if keys.len() >= MOST_KEYS {
-            break;
-        }
-        if let Some(key) = key_of_header(&name, &value) {
-            keys.push(key);
-        }
+    if let Some(value) = message.header_bytes(HeaderName::SessionId) {
+        keys.extend(session_id(value));
     }
-    if let Some(origin) = Sdp::of(message).and_then(|sdp| sdp.origin_key()) {
-        keys.push((LinkKey { by: "sdp-origin", value: origin }, LinkedBy::SdpOrigin));
+    if let Some(value) = message.header_bytes(HeaderName::PChargingVector) {
+        keys.extend(charging_vector(value));
     }
+    let references = message.other_headers().filter(|(name, value)| is_call_reference(name) && value.len() >= 6);
+    for (name, value) in references.take(MOST_KEYS) {
+        let key = LinkKey { kind: "reference", name, value, more: &[] };
+        keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
+    }
+    keys.extend(sdp_origin(message.body()));
     keys
 }
 
-fn key_of_header(name: &str, value: &str) -> Option<(LinkKey, LinkedBy)> {
-    let key = |by, value: &str| LinkKey { by, value: value.trim().to_owned() };
-    if name.eq_ignore_ascii_case("Session-ID") {
-        let uuid = value.split(';').next().unwrap_or_default().trim();
-        let known = uuid.len() >= 32 && uuid.bytes().any(|byte| byte != b'0');
-        return known.then(|| (key("session-id", uuid), LinkedBy::SessionId));
-    }
-    if name.eq_ignore_ascii_case("P-Charging-Vector") {
-        let icid = value.split(';').find_map(|part| part.trim().strip_prefix("icid-value="))?;
-        return Some((key("icid", icid.trim_matches('"')), LinkedBy::ChargingVector));
-    }
-    let carries_over = name.eq_ignore_ascii_case("Cisco-Guid") || is_call_reference(name);
-    (carries_over && value.trim().len() >= 6).then(|| {
-        let reference = LinkKey { by: "reference", value: format!("{}={}", name.to_ascii_lowercase(), value.trim()) };
-        (reference, LinkedBy::Header(name.to_owned()))
-    })
+fn session_id(value: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+    let uuid = value.split(|byte| *byte == b';').next()?.trim_ascii();
+    let known = uuid.len() >= 32 && uuid.iter().any(|byte| *byte != b'0');
+    known.then_some((LinkKey { kind: "session-id", name: &[], value: uuid, more: &[] }, LinkedBy::SessionId))
+}
+
+fn charging_vector(value: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+    let icid = value.split(|byte| *byte == b';').find_map(|part| part.trim_ascii().strip_prefix(b"icid-value="))?;
+    Some((LinkKey { kind: "icid", name: &[], value: icid, more: &[] }, LinkedBy::ChargingVector))
+}
+
+/// User name, session identifier and address of `o=`: they stay the same where a description is passed on.
+fn sdp_origin(body: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+    let at = memchr::memmem::find(body, b"\no=")?;
+    let line = body.get(at.checked_add(3)?..)?;
+    let line = line.get(..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()))?;
+    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let (user, id) = (words.next()?, words.next()?);
+    let address = words.nth(3)?;
+    (id.len() > 3)
+        .then_some((LinkKey { kind: "sdp-origin", name: user, value: id, more: address }, LinkedBy::SdpOrigin))
 }
 
 /// Private headers whose name says that they identify the call: X-Call-ID, X-CID, X-Call-Ref, X-Twilio-CallSid ….
-fn is_call_reference(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let Some(rest) = lower.strip_prefix("x-") else { return false };
-    let rest: String = rest.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    rest == "cid"
-        || rest.ends_with("callid")
-        || rest.ends_with("callref")
-        || rest.ends_with("calluuid")
-        || rest.ends_with("callsid")
-        || rest.ends_with("correlationid")
-        || rest.ends_with("sessionid")
+fn is_call_reference(name: &[u8]) -> bool {
+    if name.eq_ignore_ascii_case(b"Cisco-Guid") {
+        return true;
+    }
+    let [b'x' | b'X', b'-', rest @ ..] = name else { return false };
+    let rest: Vec<u8> = rest.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    const ENDS: [&[u8]; 6] = [b"callid", b"callref", b"calluuid", b"callsid", b"correlationid", b"sessionid"];
+    rest == b"cid" || ENDS.iter().any(|end| rest.ends_with(end))
 }
 
 /// What a guess by number and time needs of an INVITE that is waiting for its answer.
@@ -233,8 +237,8 @@ mod tests {
     #[test]
     fn private_call_references_are_known_by_their_name() {
         for name in ["X-Call-ID", "x-cid", "X-Call-Ref", "X-Twilio-CallSid", "X-FS-Call-UUID"] {
-            assert!(is_call_reference(name), "{name}");
+            assert!(is_call_reference(name.as_bytes()), "{name}");
         }
-        assert!(!is_call_reference("X-Asterisk-HangupCause"));
+        assert!(!is_call_reference(b"X-Asterisk-HangupCause"));
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
 use crate::call::step::NormalStep;
+use crate::call::surroundings::HopId;
 use crate::capture::{Place, Timestamp};
 use crate::net::Path;
 use crate::sip::{Message, Method, StatusCode};
@@ -80,6 +81,10 @@ pub struct Transaction {
     pub cseq: u32,
     /// The branch of the topmost Via.
     pub branch: Box<[u8]>,
+    /// A hash of the branch: most branches differ in it, and it needs no look at another place in memory.
+    pub(crate) branch_hash: u64,
+    /// The first final code, for the same reason.
+    pub(crate) decided: Option<StatusCode>,
     /// From the client to the server.
     pub path: Path,
     /// The leg.
@@ -136,6 +141,8 @@ pub struct Leg {
     pub path: Path,
     /// Why it belongs to the call, if its Call-ID is another than that of the first leg.
     pub linked_by: Option<LinkedBy>,
+    /// Where the surroundings count what goes along the path, and what comes back.
+    pub(crate) hops: [HopId; 2],
 }
 
 /// What a call is about: the method of its first request.
@@ -268,9 +275,9 @@ impl Call {
         transaction.finals.first().map(|id| self.message(*id))
     }
 
-    /// The first final code of a transaction.
+    /// The first final code of a transaction; `None` if it has none from 200 to 699.
     pub fn final_status_of(&self, transaction: &Transaction) -> Option<StatusCode> {
-        self.final_of(transaction)?.message.status()
+        transaction.decided
     }
 
     /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as.

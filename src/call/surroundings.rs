@@ -86,12 +86,80 @@ pub struct Registering {
     pub place: Place,
 }
 
+/// Where a hop is counted, so that it need not be looked up for every message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HopId(u32);
+
+impl HopId {
+    /// Not looked up yet.
+    pub(crate) const UNKNOWN: HopId = HopId(u32::MAX);
+    /// There is no room for it.
+    const NO_ROOM: HopId = HopId(u32::MAX - 1);
+}
+
+/// The table of hops: what was seen on each, and where it stands. As a value it is the map from hop to what was seen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<((IpAddr, IpAddr), Seen)>", into = "Vec<((IpAddr, IpAddr), Seen)>")]
+struct Hops {
+    places: BTreeMap<(IpAddr, IpAddr), HopId>,
+    seen: Vec<Seen>,
+}
+
+impl Hops {
+    fn id(&mut self, hop: (IpAddr, IpAddr)) -> HopId {
+        if let Some(id) = self.places.get(&hop) {
+            return *id;
+        }
+        if self.seen.len() >= Surroundings::MOST_HOPS {
+            return HopId::NO_ROOM;
+        }
+        let id = HopId(self.seen.len() as u32);
+        self.places.insert(hop, id);
+        self.seen.push(Seen::default());
+        id
+    }
+
+    fn get(&self, hop: (IpAddr, IpAddr)) -> Option<&Seen> {
+        self.seen.get(self.places.get(&hop)?.0 as usize)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
+        self.places.iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
+    }
+}
+
+impl PartialEq for Hops {
+    fn eq(&self, other: &Hops) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Hops {}
+
+impl From<Hops> for Vec<((IpAddr, IpAddr), Seen)> {
+    fn from(hops: Hops) -> Self {
+        hops.iter().map(|(hop, seen)| (*hop, seen.clone())).collect()
+    }
+}
+
+impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
+    fn from(list: Vec<((IpAddr, IpAddr), Seen)>) -> Hops {
+        let mut hops = Hops::default();
+        for (hop, seen) in list {
+            let id = hops.id(hop);
+            if let Some(known) = hops.seen.get_mut(id.0 as usize) {
+                *known = seen;
+            }
+        }
+        hops
+    }
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
     /// SIP seen on each hop, in one direction: from an address to another.
-    #[serde(with = "as_pairs")]
-    hops: BTreeMap<(IpAddr, IpAddr), Seen>,
+    hops: Hops,
     /// Who asked to be left alone, by address, in order.
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
@@ -114,14 +182,21 @@ impl Surroundings {
 
     /// Notes a SIP message on a hop.
     pub fn note_message(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
-        if let Some(seen) = self.hops.get_mut(&(from, to)) {
-            return seen.note(time);
+        let hop = self.hop_id(from, to);
+        self.note_on(hop, time);
+    }
+
+    /// Where a hop is counted.
+    pub(crate) fn hop_id(&mut self, from: IpAddr, to: IpAddr) -> HopId {
+        self.hops.id((from, to))
+    }
+
+    /// Notes a SIP message on a hop that was looked up.
+    pub(crate) fn note_on(&mut self, hop: HopId, time: Timestamp) {
+        match self.hops.seen.get_mut(hop.0 as usize) {
+            Some(seen) => seen.note(time),
+            None => self.not_noted = self.not_noted.saturating_add(1),
         }
-        if self.hops.len() >= Surroundings::MOST_HOPS {
-            self.not_noted = self.not_noted.saturating_add(1);
-            return;
-        }
-        self.hops.entry((from, to)).or_default().note(time);
     }
 
     /// Notes that a server asked to be left alone.
@@ -180,7 +255,7 @@ impl Surroundings {
         const MINUTE: i64 = 60_000_000_000;
         let start = Timestamp(start.0.saturating_sub(MINUTE));
         let end = Timestamp(end.0.saturating_add(MINUTE));
-        self.hops.get(&(from, to)).is_some_and(|seen| seen.within(start, end))
+        self.hops.get((from, to)).is_some_and(|seen| seen.within(start, end))
     }
 
     /// Each hop in one direction, in order of addresses.
@@ -190,7 +265,7 @@ impl Surroundings {
 
     /// What is known of one hop in one direction.
     pub fn hop(&self, from: IpAddr, to: IpAddr) -> Option<&Seen> {
-        self.hops.get(&(from, to))
+        self.hops.get((from, to))
     }
 
     /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
@@ -206,8 +281,12 @@ impl Surroundings {
 
     /// Puts together what two readers have seen. Commutative and associative as long as no table is full.
     pub fn merge(&mut self, other: &Surroundings) {
-        for (hop, seen) in &other.hops {
-            self.hops.entry(*hop).or_default().merge(seen);
+        for (hop, seen) in other.hops.iter() {
+            let id = self.hops.id(*hop);
+            match self.hops.seen.get_mut(id.0 as usize) {
+                Some(known) => known.merge(seen),
+                None => self.not_noted = self.not_noted.saturating_add(seen.count),
+            }
         }
         for (server, back_offs) in &other.back_offs {
             for back_off in back_offs {
@@ -226,26 +305,6 @@ impl Surroundings {
             }
         }
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
-    }
-}
-
-/// Maps with keys of two parts, as lists: JSON has text keys only.
-mod as_pairs {
-    use std::collections::BTreeMap;
-    use std::net::IpAddr;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Seen;
-
-    type Hops = BTreeMap<(IpAddr, IpAddr), Seen>;
-
-    pub(super) fn serialize<S: Serializer>(hops: &Hops, serializer: S) -> Result<S::Ok, S::Error> {
-        hops.iter().collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hops, D::Error> {
-        Ok(Vec::<((IpAddr, IpAddr), Seen)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

@@ -3,20 +3,21 @@
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::ended::Phase;
 use crate::call::judge::Outcome;
-use crate::call::link::{self, Attempt, Guesses, LinkKey, LinkedBy};
-use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId, TransactionId};
-use crate::call::surroundings::{BackOff, Registering, Surroundings};
+use crate::call::link::{self, Attempt, Guesses, LinkedBy};
+use crate::call::model::{Arrival, Call, Heard, IcmpSeen, Kind, MessageId, TransactionId};
+use crate::call::surroundings::{BackOff, HopId, Registering, Surroundings};
 use crate::call::transaction::{Keys, Told};
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
 use crate::oddity::{Oddity, OddityLog};
-use crate::sip::{Cut, HeaderName, Message, Method};
+use crate::sip::{Cut, Message, Method};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +42,19 @@ pub struct Tracker {
     limits: Limits,
     open: Vec<Option<Open>>,
     free: Vec<u32>,
-    by_call_id: HashMap<Box<[u8]>, u32>,
-    links: HashMap<LinkKey, Link>,
+    /// The open call of a Call-ID, by a hash that nobody outside can foresee.
+    by_call_id: HashMap<u64, u32>,
+    /// Keys that legs share, as hashes that nobody outside can foresee.
+    links: HashMap<u64, Link>,
+    hasher: RandomState,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
     last_on_path: HashMap<(SocketAddr, SocketAddr), u32>,
     deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
-    /// Open calls by what they wait for and when they last moved: the order in which memory is taken back.
-    evictable: BTreeMap<(bool, Phase, Timestamp, u32), u32>,
     closed: VecDeque<Call>,
     surroundings: Surroundings,
+    /// How many messages of each address were looked at for the name of its software.
+    looked_for_software: HashMap<IpAddr, u8>,
     bytes: usize,
     numbered: u32,
     now: Timestamp,
@@ -60,9 +64,15 @@ pub struct Tracker {
 struct Open {
     call: Call,
     bytes: usize,
-    rank: (bool, Phase, Timestamp, u32),
+    /// What it waits for.
+    phase: Phase,
+    /// When it last moved.
+    moved: Timestamp,
+    /// When it is closed if nothing more comes; `None` while a conversation lasts.
     deadline: Option<Timestamp>,
-    keys: Vec<LinkKey>,
+    /// The earliest time at which the queue of deadlines looks at it again.
+    queued: Option<Timestamp>,
+    keys: Vec<u64>,
 }
 
 /// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
@@ -76,6 +86,10 @@ enum Link {
 const ICMP_WINDOW: Duration = Duration::from_secs(5);
 /// ICMP errors kept of one call.
 const MOST_ICMP: usize = 64;
+/// Addresses whose software is looked for.
+const MOST_ADDRESSES: usize = 65_536;
+/// Messages of an address that are looked at for the name of its software.
+const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
@@ -98,12 +112,13 @@ impl Tracker {
             free: Vec::new(),
             by_call_id: HashMap::new(),
             links: HashMap::new(),
+            hasher: RandomState::new(),
             guesses: Guesses::default(),
             last_on_path: HashMap::new(),
             deadlines: BinaryHeap::new(),
-            evictable: BTreeMap::new(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
+            looked_for_software: HashMap::new(),
             bytes: 0,
             numbered: 0,
             now: Timestamp(i64::MIN),
@@ -111,25 +126,28 @@ impl Tracker {
     }
 
     /// Takes in one message. Messages must come in order of [`crate::capture::Place`].
-    pub fn message(&mut self, message: Message<'_>, arrival: &Arrival, oddities: &mut OddityLog) {
+    pub fn message(&mut self, message: &Message<'_>, arrival: &Arrival, oddities: &mut OddityLog) {
         self.advance(arrival.place.time);
-        self.note_surroundings(&message, arrival);
-        let keys = Keys::read(&message);
-        let index = match self.known_call(&message) {
+        self.note_surroundings(message, arrival);
+        let keys = Keys::read(message);
+        let index = match self.known_call(message) {
             Some(index) => index,
-            None => self.open_call(&message, &keys, arrival),
+            None => self.open_call(message, &keys, arrival),
         };
         if keys.is_request {
             self.note_sender(index, arrival.path);
         }
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let footprint = message.footprint();
-        let opens_attempt = keys.is_request && keys.cseq.method == Method::Invite && keys.to_tag.is_empty();
         let told = open.call.hear(message, &keys, arrival, self.limits.messages);
+        note_hop(&mut open.call, told, arrival, &mut self.surroundings);
         match told {
-            Told::New(_) => {
+            Told::New(id) => {
+                let footprint = message.footprint() + size_of::<Heard>();
                 open.bytes += footprint;
                 self.bytes += footprint;
+                if keys.is_attempt() {
+                    self.note_attempt(index, id, message);
+                }
             }
             Told::NotKept => {
                 let limit = Oddity::LimitHit { limit: "messages", value: self.limits.messages as u64 };
@@ -137,9 +155,6 @@ impl Tracker {
             }
             Told::Duplicate(_) => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
             Told::Again(_) => {}
-        }
-        if let (Told::New(id), true) = (told, opens_attempt) {
-            self.note_attempt(index, id);
         }
         self.reschedule(index);
         self.make_room(oddities);
@@ -150,7 +165,7 @@ impl Tracker {
         self.advance(error.place.time);
         let Some(quoted) = error.quoted else { return };
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
-            .and_then(|message| self.by_call_id.get(message.call_id()).copied());
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
         let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) else {
             return;
@@ -186,13 +201,14 @@ impl Tracker {
                 return;
             }
             self.deadlines.pop();
-            let due = self
-                .open
-                .get(index as usize)
-                .and_then(Option::as_ref)
-                .is_some_and(|open| open.call.number == number && open.deadline == Some(deadline));
-            if due {
-                self.close(index);
+            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { continue };
+            if open.call.number != number {
+                continue;
+            }
+            open.queued = None;
+            match open.deadline {
+                Some(due) if due <= now => self.close(index),
+                _ => self.queue(index),
             }
         }
     }
@@ -211,7 +227,8 @@ impl Tracker {
 
     /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
     pub fn holds(&self, bytes: &[u8]) -> bool {
-        let known = Message::read(bytes, Cut::Whole).and_then(|message| self.by_call_id.get(message.call_id()));
+        let known = Message::read(bytes, Cut::Whole)
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
         let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
         open.is_some_and(|open| open.call.messages.iter().any(|heard| heard.message.bytes() == bytes))
     }
@@ -234,9 +251,9 @@ impl Tracker {
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
     /// nothing in it is open, so that it does not grow for ever.
     fn known_call(&mut self, message: &Message<'_>) -> Option<u32> {
-        let index = *self.by_call_id.get(message.call_id())?;
+        let index = *self.by_call_id.get(&self.hasher.hash_one(message.call_id()))?;
         let open = self.open.get(index as usize)?.as_ref()?;
-        if open.call.kind != Kind::Call && open.call.messages.len() >= LONG_RECORD && open.rank.1 == Phase::Settled {
+        if open.call.kind != Kind::Call && open.call.messages.len() >= LONG_RECORD && open.phase == Phase::Settled {
             self.close(index);
             return None;
         }
@@ -252,7 +269,6 @@ impl Tracker {
 
     fn note_surroundings(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
-        self.surroundings.note_message(from, to, arrival.place.time);
         if message.status().is_some_and(|status| status.get() == 503)
             && let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0)
         {
@@ -265,39 +281,48 @@ impl Tracker {
             let row = Registering { address_of_record, call_key, place: arrival.place };
             self.surroundings.note_registering(from, row);
         }
-        if self.surroundings.software(from).is_some() {
+        self.note_software(message, arrival);
+    }
+
+    /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
+    /// only a message with one Via tells of the one who sends it.
+    fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let address = arrival.path.source.ip();
+        let full = self.looked_for_software.len() >= MOST_ADDRESSES;
+        let tries = match self.looked_for_software.get_mut(&address) {
+            Some(tries) if *tries >= SOFTWARE_TRIES => return,
+            Some(tries) => tries,
+            None if full => return,
+            None => self.looked_for_software.entry(address).or_default(),
+        };
+        *tries += 1;
+        if !message.second_branch().is_empty() {
             return;
         }
-        // A proxy passes on the name of the sender: only a message with one Via tells of the one who sends it.
-        let is_own =
-            message.header_bytes(HeaderName::Via).is_some_and(|via| !via.contains(&b',')) && message.vias().len() == 1;
         let name = if message.is_request() { "User-Agent" } else { "Server" };
-        let name = message.header(name).or_else(|| message.header("User-Agent"));
-        if let Some(name) = name.filter(|_| is_own) {
-            self.surroundings.note_software(from, arrival.place, &name);
+        if let Some(name) = message.header(name).or_else(|| message.header("User-Agent")) {
+            *tries = SOFTWARE_TRIES;
+            self.surroundings.note_software(address, arrival.place, &name);
         }
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
-    fn open_call(&mut self, message: &Message<'_>, keys: &Keys, arrival: &Arrival) -> u32 {
-        let is_attempt = keys.is_request && keys.cseq.method == Method::Invite && keys.to_tag.is_empty();
-        let link_keys = if is_attempt { link::keys(message) } else { Vec::new() };
-        let linked = if is_attempt { self.linked_call(message, &link_keys, arrival) } else { None };
+    fn open_call(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
+        let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
-                self.add_leg(index, message, arrival, by, upstream, keys);
+                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+                    open.call.link_leg(message, arrival, by, upstream, keys);
+                }
                 index
             }
             None => self.new_call(keys),
         };
-        self.by_call_id.insert(message.call_id().into(), index);
-        for (key, _) in link_keys {
-            self.note_link(key, index);
-        }
+        self.by_call_id.insert(self.hasher.hash_one(message.call_id()), index);
         index
     }
 
-    fn new_call(&mut self, keys: &Keys) -> u32 {
+    fn new_call(&mut self, keys: &Keys<'_>) -> u32 {
         self.numbered += 1;
         let call = Call {
             number: self.numbered,
@@ -313,9 +338,16 @@ impl Tracker {
             not_kept: 0,
             until: self.now,
         };
-        let rank = (false, Phase::Waiting, self.now, self.numbered);
-        let open = Open { call, bytes: 0, rank, deadline: None, keys: Vec::new() };
-        let index = match self.free.pop() {
+        let open = Open {
+            call,
+            bytes: 0,
+            phase: Phase::Waiting,
+            moved: self.now,
+            deadline: None,
+            queued: None,
+            keys: Vec::new(),
+        };
+        match self.free.pop() {
             Some(index) => {
                 self.open[index as usize] = Some(open);
                 index
@@ -324,23 +356,16 @@ impl Tracker {
                 self.open.push(Some(open));
                 (self.open.len() - 1) as u32
             }
-        };
-        self.evictable.insert(rank, index);
-        index
+        }
     }
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    fn linked_call(
-        &self,
-        message: &Message<'_>,
-        link_keys: &[(LinkKey, LinkedBy)],
-        arrival: &Arrival,
-    ) -> Option<(u32, LinkedBy, Option<TransactionId>)> {
-        for (key, by) in link_keys {
-            let Some(Link::Call(index)) = self.links.get(key) else { continue };
+    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, Option<TransactionId>)> {
+        for (key, by) in link::keys(message) {
+            let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_ref) else { continue };
             if let Some(upstream) = continues(&open.call, arrival) {
-                return Some((*index, by.clone(), Some(upstream)));
+                return Some((*index, by, Some(upstream)));
             }
         }
         let number = link::called(message);
@@ -368,22 +393,7 @@ impl Tracker {
         })
     }
 
-    /// Opens the leg and the transaction of a new Call-ID in a call that is open already.
-    fn add_leg(
-        &mut self,
-        index: u32,
-        message: &Message<'_>,
-        arrival: &Arrival,
-        by: LinkedBy,
-        upstream: Option<TransactionId>,
-        keys: &Keys,
-    ) {
-        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
-            open.call.link_leg(message, arrival, by, upstream, keys);
-        }
-    }
-
-    fn note_link(&mut self, key: LinkKey, index: u32) {
+    fn note_link(&mut self, key: u64, index: u32) {
         if let Some(known) = self.links.get_mut(&key) {
             // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
             if !matches!(known, Link::Call(call) if *call == index) {
@@ -394,45 +404,66 @@ impl Tracker {
         if self.links.len() >= MOST_LINKS {
             return;
         }
-        self.links.insert(key.clone(), Link::Call(index));
+        self.links.insert(key, Link::Call(index));
         if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
             open.keys.push(key);
         }
     }
 
-    fn note_attempt(&mut self, index: u32, id: MessageId) {
+    /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
+    fn note_attempt(&mut self, index: u32, id: MessageId, message: &Message<'_>) {
         let Some(open) = self.open.get(index as usize).and_then(Option::as_ref) else { return };
         let heard = open.call.message(id);
         let attempt = Attempt { index, call: open.call.number, transaction: heard.transaction };
-        self.guesses.note(attempt, heard.path, link::called(&heard.message), self.now);
+        self.guesses.note(attempt, heard.path, link::called(message), self.now);
+        for (key, _) in link::keys(message) {
+            self.note_link(self.hasher.hash_one(key), index);
+        }
     }
 
     /// Sets the time at which the call is closed if nothing more comes.
     fn reschedule(&mut self, index: u32) {
         let now = self.now;
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let phase = open.call.phase();
-        let deadline = open.call.deadline(phase);
-        let rank = (phase != Phase::Settled && open.call.has_failed(), phase, now, open.call.number);
-        if rank != open.rank {
-            self.evictable.remove(&open.rank);
-            open.rank = rank;
-            self.evictable.insert(rank, index);
-        }
-        if deadline == open.deadline {
-            return;
-        }
-        open.deadline = deadline;
-        if let Some(deadline) = deadline {
+        open.phase = open.call.phase();
+        open.moved = now;
+        open.deadline = open.call.deadline(open.phase, now);
+        self.queue(index);
+    }
+
+    /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
+    /// again when that has come.
+    fn queue(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(deadline) = open.deadline else { return };
+        if open.queued.is_none_or(|queued| deadline < queued) {
+            open.queued = Some(deadline);
             self.deadlines.push(Reverse((deadline, open.call.number, index)));
         }
     }
 
-    /// Takes memory back: settled calls first, then the idlest, failed ones last.
+    /// Takes memory back: settled calls first, then those that have not failed, the idlest first. A quarter of the
+    /// bound is freed at once, so that the order is not worked out for every message.
     fn make_room(&mut self, oddities: &mut OddityLog) {
-        while self.bytes > self.limits.call_bytes || self.evictable.len() > self.limits.calls {
-            let Some((rank, index)) = self.evictable.iter().next().map(|(rank, index)| (*rank, *index)) else { return };
-            if rank.1 != Phase::Settled {
+        let open_calls = self.open.len() - self.free.len();
+        if self.bytes <= self.limits.call_bytes && open_calls <= self.limits.calls {
+            return;
+        }
+        let mut ranked: Vec<(bool, bool, Timestamp, u32, u32)> = (0u32..)
+            .zip(&self.open)
+            .filter_map(|(index, open)| {
+                let open = open.as_ref()?;
+                let unsettled = open.phase != Phase::Settled;
+                Some((unsettled, unsettled && open.call.has_failed(), open.moved, open.call.number, index))
+            })
+            .collect();
+        ranked.sort_unstable();
+        let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
+        for (unsettled, _, _, _, index) in ranked {
+            if self.bytes <= bytes && self.open.len() - self.free.len() <= calls {
+                return;
+            }
+            if unsettled {
                 let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
                 oddities.note(limit, None);
             }
@@ -442,13 +473,13 @@ impl Tracker {
 
     fn close(&mut self, index: u32) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
-        let Open { mut call, bytes, rank, keys, .. } = open;
+        let Open { mut call, bytes, keys, .. } = open;
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.evictable.remove(&rank);
         self.free.push(index);
         for call_id in call.call_ids() {
-            if self.by_call_id.get(call_id) == Some(&index) {
-                self.by_call_id.remove(call_id);
+            let key = self.hasher.hash_one(call_id);
+            if self.by_call_id.get(&key) == Some(&index) {
+                self.by_call_id.remove(&key);
             }
         }
         for key in keys {
@@ -458,6 +489,24 @@ impl Tracker {
         call.judge();
         self.closed.push_back(call);
     }
+}
+
+/// Counts the message on its hop, which its leg knows after the first time.
+fn note_hop(call: &mut Call, told: Told, arrival: &Arrival, surroundings: &mut Surroundings) {
+    let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
+    let leg = match told {
+        Told::New(id) | Told::Again(id) | Told::Duplicate(id) => call.message(id).leg,
+        Told::NotKept => return surroundings.note_message(from, to, arrival.place.time),
+    };
+    let Some(leg) = call.legs.get_mut(leg.0 as usize) else { return };
+    let ways = [(leg.path.source.ip(), leg.path.destination.ip()), (leg.path.destination.ip(), leg.path.source.ip())];
+    let Some((way, hop)) = ways.iter().zip(&mut leg.hops).find(|(way, _)| **way == (from, to)) else {
+        return surroundings.note_message(from, to, arrival.place.time);
+    };
+    if *hop == HopId::UNKNOWN {
+        *hop = surroundings.hop_id(way.0, way.1);
+    }
+    surroundings.note_on(*hop, arrival.place.time);
 }
 
 /// The INVITE of a call that another one on this path continues: it still waits, and was on another hop.

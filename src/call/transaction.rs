@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::call::key::call_key;
 use crate::call::link::LinkedBy;
 use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Transaction, TransactionId};
+use crate::call::surroundings::HopId;
 use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
@@ -21,32 +23,43 @@ pub(crate) enum Told {
     NotKept,
 }
 
-/// The keys by which a message is matched, read once.
-pub(crate) struct Keys {
+/// The keys by which a message is matched, read once; they borrow from it.
+pub(crate) struct Keys<'a> {
     pub(crate) cseq: CSeq,
-    pub(crate) branch: Box<[u8]>,
-    pub(crate) from_tag: Box<[u8]>,
-    pub(crate) to_tag: Box<[u8]>,
+    pub(crate) branch: &'a [u8],
+    pub(crate) branch_hash: u64,
+    pub(crate) from_tag: &'a [u8],
+    pub(crate) to_tag: &'a [u8],
     pub(crate) status: Option<StatusCode>,
     pub(crate) is_request: bool,
 }
 
-impl Keys {
-    pub(crate) fn read(message: &Message<'_>) -> Keys {
+impl<'a> Keys<'a> {
+    pub(crate) fn read(message: &'a Message<'_>) -> Keys<'a> {
         let bytes = |name| message.header_bytes(name).unwrap_or_default();
-        let cseq = message.cseq().unwrap_or_else(|| CSeq {
-            number: u32::MAX,
-            method: message.method().cloned().unwrap_or(Method::Other("".into())),
-        });
+        let cseq = message.cseq();
+        let number = cseq.as_ref().map_or(u32::MAX, |cseq| cseq.number);
+        // The method of a request line counts more than that of its CSeq.
+        let method = message.method().cloned().or(cseq.map(|cseq| cseq.method));
+        let branch = crate::sip::top_branch(bytes(HeaderName::Via));
         Keys {
-            // The method of a request line counts more than that of its CSeq.
-            cseq: CSeq { method: message.method().cloned().unwrap_or(cseq.method), ..cseq },
-            branch: crate::sip::top_branch(bytes(HeaderName::Via)).into(),
-            from_tag: crate::sip::tag(bytes(HeaderName::From)).into(),
-            to_tag: crate::sip::tag(bytes(HeaderName::To)).into(),
+            cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
+            branch,
+            branch_hash: call_key(branch),
+            from_tag: crate::sip::tag(bytes(HeaderName::From)),
+            to_tag: crate::sip::tag(bytes(HeaderName::To)),
             status: message.status(),
             is_request: message.is_request(),
         }
+    }
+
+    /// True for a request that opens a call: an INVITE without a To tag.
+    pub(crate) fn is_attempt(&self) -> bool {
+        self.is_request && self.cseq.method == Method::Invite && self.to_tag.is_empty()
+    }
+
+    fn has_branch_of(&self, known: &Transaction) -> bool {
+        known.branch_hash == self.branch_hash && *known.branch == *self.branch
     }
 
     /// True if the branch identifies the transaction alone (RFC 3261 §8.1.1.7).
@@ -62,25 +75,25 @@ const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
 
 impl Call {
     /// Takes in a message: folds it into the one that it repeats, or adds it to its transaction, leg and dialog.
-    pub(crate) fn hear(&mut self, message: Message<'_>, keys: &Keys, arrival: &Arrival, most: usize) -> Told {
+    pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival, most: usize) -> Told {
         if self.messages.len() >= most {
             self.not_kept = self.not_kept.saturating_add(1);
             return Told::NotKept;
         }
-        let transaction = self.transaction_of(keys, &message, arrival.path);
-        if let Some(known) = transaction.and_then(|id| self.copy_of(id, &message, keys, arrival)) {
+        let transaction = self.transaction_of(keys, message, arrival.path);
+        if let Some(known) = transaction.and_then(|id| self.copy_of(id, message, keys, arrival)) {
             return self.note_copy(known, arrival);
         }
         let id = MessageId(self.messages.len() as u32);
-        let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, &message, arrival));
+        let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, message, arrival));
         let leg = self.transactions[transaction.0 as usize].leg;
         self.enter(id, transaction, keys, arrival.place.time);
-        self.note_dialog(id, keys, &message);
+        self.note_dialog(id, keys, message);
         self.messages.push(Heard {
             id,
             place: arrival.place,
             path: arrival.path,
-            message: message.into_owned(),
+            message: message.to_stored(),
             leg,
             transaction,
             repeats: Vec::new(),
@@ -92,7 +105,7 @@ impl Call {
     }
 
     /// The transaction that a message belongs to, if there is one already.
-    fn transaction_of(&self, keys: &Keys, message: &Message<'_>, path: Path) -> Option<TransactionId> {
+    fn transaction_of(&self, keys: &Keys<'_>, message: &Message<'_>, path: Path) -> Option<TransactionId> {
         let found = match keys.is_request {
             true if keys.cseq.method == Method::Ack => self.acked_by(keys, path),
             true => self.transactions.iter().rev().find(|known| {
@@ -104,8 +117,8 @@ impl Call {
     }
 
     /// Matching of requests: by branch where it has the cookie, else by the rules of RFC 2543 (§17.2.3).
-    fn is_same_request(&self, known: &Transaction, keys: &Keys, message: &Message<'_>) -> bool {
-        if known.cseq != keys.cseq.number || known.branch != keys.branch {
+    fn is_same_request(&self, known: &Transaction, keys: &Keys<'_>, message: &Message<'_>) -> bool {
+        if known.cseq != keys.cseq.number || !keys.has_branch_of(known) {
             return false;
         }
         if keys.has_cookie() {
@@ -120,10 +133,10 @@ impl Call {
     }
 
     /// A response belongs to the request with its branch and CSeq, on this hop if there are several (§17.1.3).
-    fn answered_by(&self, keys: &Keys, path: Path) -> Option<&Transaction> {
+    fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
         let fits = |known: &&Transaction| {
-            known.cseq == keys.cseq.number && known.branch == keys.branch && known.method == keys.cseq.method
+            known.cseq == keys.cseq.number && keys.has_branch_of(known) && known.method == keys.cseq.method
         };
         let candidates = || self.transactions.iter().rev().filter(fits);
         candidates()
@@ -134,16 +147,16 @@ impl Call {
     }
 
     /// The INVITE that an ACK belongs to: by branch for a failure (§17.1.1.3), by CSeq and tags for a 2xx (§13.2.2.4).
-    fn acked_by(&self, keys: &Keys, path: Path) -> Option<&Transaction> {
+    fn acked_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let invites = || {
             self.transactions.iter().rev().filter(|known| {
                 known.method == Method::Invite
                     && known.cseq == keys.cseq.number
-                    && self.has_from_tag(known, &keys.from_tag)
+                    && self.has_from_tag(known, keys.from_tag)
             })
         };
         invites()
-            .find(|known| known.branch == keys.branch && known.path == path)
+            .find(|known| keys.has_branch_of(known) && known.path == path)
             .or_else(|| invites().find(|known| known.path == path))
             .or_else(|| invites().find(|known| hosts(known.path) == hosts(path)))
             .or_else(|| invites().find(|known| known.path.source.ip() == path.source.ip()))
@@ -160,7 +173,13 @@ impl Call {
     }
 
     /// The message of this transaction that this one is a copy of.
-    fn copy_of(&self, id: TransactionId, message: &Message<'_>, keys: &Keys, arrival: &Arrival) -> Option<MessageId> {
+    fn copy_of(
+        &self,
+        id: TransactionId,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) -> Option<MessageId> {
         let transaction = self.transaction(id);
         let candidates: &[MessageId] = match (keys.is_request, keys.status) {
             (true, _) if keys.cseq.method == Method::Ack => &transaction.acks,
@@ -194,7 +213,7 @@ impl Call {
         Told::Again(id)
     }
 
-    fn open_transaction(&mut self, keys: &Keys, message: &Message<'_>, arrival: &Arrival) -> TransactionId {
+    fn open_transaction(&mut self, keys: &Keys<'_>, message: &Message<'_>, arrival: &Arrival) -> TransactionId {
         let path = if keys.is_request { arrival.path } else { arrival.path.reversed() };
         let leg = self.leg_of(message.call_id(), path);
         let id = TransactionId(self.transactions.len() as u32);
@@ -208,7 +227,9 @@ impl Call {
             id,
             method,
             cseq: keys.cseq.number,
-            branch: keys.branch.clone(),
+            branch: keys.branch.into(),
+            branch_hash: keys.branch_hash,
+            decided: None,
             path,
             leg,
             request: None,
@@ -233,7 +254,7 @@ impl Call {
         arrival: &Arrival,
         by: LinkedBy,
         upstream: Option<TransactionId>,
-        keys: &Keys,
+        keys: &Keys<'_>,
     ) {
         let id = self.open_transaction(keys, message, arrival);
         let leg = self.transactions[id.0 as usize].leg;
@@ -242,22 +263,28 @@ impl Call {
     }
 
     /// The transaction whose branch stands in the second Via of this message (§16.6 step 8).
-    fn upstream_of(&self, message: &Message<'_>, keys: &Keys, method: &Method) -> Option<TransactionId> {
+    fn upstream_of(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<TransactionId> {
         if keys.cseq.method == Method::Ack {
             return None;
         }
-        let vias = message.vias();
-        let second = vias.get(1)?.branch();
+        let second = message.second_branch();
+        if second.is_empty() {
+            return None;
+        }
+        let hash = call_key(second);
         let same = |known: &&Transaction| {
-            *known.branch == *second.as_bytes() && known.method == *method && known.cseq == keys.cseq.number
+            known.branch_hash == hash
+                && known.cseq == keys.cseq.number
+                && *known.branch == *second
+                && known.method == *method
         };
         self.transactions.iter().rev().find(same).map(|known| known.id)
     }
 
     /// A CANCEL has the branch of its INVITE (§9.1).
-    fn note_cancel(&mut self, cancel: TransactionId, keys: &Keys, path: Path) {
+    fn note_cancel(&mut self, cancel: TransactionId, keys: &Keys<'_>, path: Path) {
         let invite = self.transactions.iter_mut().rev().find(|known| {
-            known.method == Method::Invite && known.branch == keys.branch && hosts(known.path) == hosts(path)
+            known.method == Method::Invite && keys.has_branch_of(known) && hosts(known.path) == hosts(path)
         });
         if let Some(invite) = invite {
             invite.cancelled_by.get_or_insert(cancel);
@@ -272,12 +299,12 @@ impl Call {
         }
         let id = LegId(self.legs.len() as u32);
         let linked_by = self.legs.iter().find(|leg| *leg.call_id == *call_id).and_then(|leg| leg.linked_by.clone());
-        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by });
+        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by, hops: [HopId::UNKNOWN; 2] });
         id
     }
 
     /// Puts a new message into its transaction.
-    fn enter(&mut self, id: MessageId, transaction: TransactionId, keys: &Keys, time: Timestamp) {
+    fn enter(&mut self, id: MessageId, transaction: TransactionId, keys: &Keys<'_>, time: Timestamp) {
         let transaction = &mut self.transactions[transaction.0 as usize];
         transaction.last = time;
         match (keys.is_request, keys.status) {
@@ -286,19 +313,22 @@ impl Call {
                 transaction.request.get_or_insert(id);
             }
             (false, Some(status)) if status.is_provisional() => transaction.provisionals.push(id),
-            (false, _) => transaction.finals.push(id),
+            (false, status) => {
+                transaction.finals.push(id);
+                transaction.decided = transaction.decided.or(status);
+            }
         }
     }
 
     /// Follows dialogs: opened by a response to INVITE with a To tag, confirmed by its 2xx, ended by BYE (§12, §15).
-    fn note_dialog(&mut self, id: MessageId, keys: &Keys, message: &Message<'_>) {
+    fn note_dialog(&mut self, id: MessageId, keys: &Keys<'_>, message: &Message<'_>) {
         let opens = keys.cseq.method == Method::Invite && !keys.is_request && !keys.to_tag.is_empty();
         let success = keys.status.is_some_and(StatusCode::is_success);
         let provisional = keys.status.is_some_and(|status| status.is_provisional() && status.get() > 100);
         let text = |tag: &[u8]| String::from_utf8_lossy(tag).into_owned();
         if opens && (success || provisional) {
             let call_id = message.call_id();
-            let (caller_tag, callee_tag) = (text(&keys.from_tag), text(&keys.to_tag));
+            let (caller_tag, callee_tag) = (text(keys.from_tag), text(keys.to_tag));
             let known = self.dialogs.iter_mut().find(|dialog| {
                 *dialog.call_id == *call_id
                     && ((dialog.caller_tag == caller_tag && dialog.callee_tag == callee_tag)
@@ -314,7 +344,7 @@ impl Call {
             return;
         }
         if keys.is_request && keys.cseq.method == Method::Bye {
-            let tags = [text(&keys.from_tag), text(&keys.to_tag)];
+            let tags = [text(keys.from_tag), text(keys.to_tag)];
             let call_id = message.call_id();
             let ended = self.dialogs.iter_mut().find(|dialog| {
                 *dialog.call_id == *call_id && tags.contains(&dialog.caller_tag) && tags.contains(&dialog.callee_tag)
@@ -328,7 +358,7 @@ impl Call {
 
 /// A copy has the same bytes; a broken repeater may change what a proxy may add, so a request with the same branch and
 /// a final response with the same code and To tag are copies too.
-fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys) -> bool {
+fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys<'_>) -> bool {
     if known.bytes() == message.bytes() {
         return true;
     }

@@ -145,13 +145,21 @@ impl HeaderName {
             .get(*from..*to)
             .unwrap_or_default()
             .iter()
-            .find(|(long, _, _)| long.as_bytes().eq_ignore_ascii_case(name))
+            .find(|(long, _, _)| has_same_ends(long.as_bytes(), name) && long.as_bytes().eq_ignore_ascii_case(name))
             .map_or(HeaderName::Other, |(_, _, known)| *known)
     }
 
     /// The long name; empty for [`HeaderName::Other`].
     pub fn long(self) -> &'static str {
         NAMES.iter().find(|(_, _, known)| *known == self).map_or("", |(long, _, _)| long)
+    }
+}
+
+/// A cheap look before the whole comparison: the first and the last letter, in any case.
+fn has_same_ends(long: &[u8], name: &[u8]) -> bool {
+    match (long, name) {
+        ([a, .., b], [c, .., d]) => (a ^ c) & !0x20 == 0 && (b ^ d) & !0x20 == 0,
+        _ => true,
     }
 }
 

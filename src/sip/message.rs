@@ -1,6 +1,7 @@
 //! The tolerant message: the bytes as they came, and the place of each header in them.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use memchr::memchr;
@@ -10,15 +11,17 @@ use crate::sip::frame;
 use crate::sip::header::{HeaderName, is_single, keeps_commas};
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Via, split_list};
+use crate::sip::value::{CSeq, NameAddr, Via, split_list, top_branch};
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
     bytes: Cow<'a, [u8]>,
     start: StartLine,
-    headers: Vec<HeaderPlace>,
-    body: Range<usize>,
+    /// Where each header stands. Not kept with a message that is stored: it is found again when it is asked for,
+    /// which is seldom, and takes half as much room as the message itself.
+    headers: OnceCell<Vec<HeaderPlace>>,
+    body: Range<u32>,
     oddities: Vec<Oddity>,
 }
 
@@ -76,13 +79,19 @@ impl<'a> Message<'a> {
         let body = reader.body(cut);
         reader.remarks(&start, start_at, body.start);
         let Reader { headers, oddities, .. } = reader;
-        Some(Message { bytes: Cow::Borrowed(bytes), start, headers, body, oddities })
+        let body = narrow(body.start)..narrow(body.end);
+        Some(Message { bytes: Cow::Borrowed(bytes), start, headers: OnceCell::from(headers), body, oddities })
     }
 
-    /// The same message, with bytes of its own.
-    pub fn into_owned(self) -> Message<'static> {
-        let Message { bytes, start, headers, body, oddities } = self;
-        Message { bytes: Cow::Owned(bytes.into_owned()), start, headers, body, oddities }
+    /// The same message, with bytes of its own and nothing else: the form in which calls keep it.
+    pub fn to_stored(&self) -> Message<'static> {
+        Message {
+            bytes: Cow::Owned(self.bytes.to_vec()),
+            start: self.start.clone(),
+            headers: OnceCell::new(),
+            body: self.body.clone(),
+            oddities: self.oddities.clone(),
+        }
     }
 }
 
@@ -94,7 +103,7 @@ impl Message<'_> {
 
     /// Bytes of memory that this message holds, about.
     pub fn footprint(&self) -> usize {
-        self.bytes.len() + self.headers.len() * size_of::<HeaderPlace>() + size_of::<Message<'_>>()
+        self.bytes.len() + size_of::<Message<'_>>()
     }
 
     /// The start line.
@@ -159,20 +168,20 @@ impl Message<'_> {
     /// Bytes that are not UTF-8 become U+FFFD.
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let known = HeaderName::read(name.as_bytes());
-        let place = self.headers.iter().find(|place| self.is_named(place, known, name))?;
+        let place = self.places().iter().find(|place| self.is_named(place, known, name))?;
         Some(unfold(self.value(place)))
     }
 
     /// The value of the first header of this name as bytes, folded as it came. The cheap way for correlation.
     pub fn header_bytes(&self, name: HeaderName) -> Option<&[u8]> {
-        self.headers.iter().find(|place| place.name == name).map(|place| self.value(place))
+        self.places().iter().find(|place| place.name == name).map(|place| self.value(place))
     }
 
     /// Each header line of this name, whole and unfolded.
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         let known = HeaderName::read(name.as_bytes());
         let name = name.to_owned();
-        self.headers
+        self.places()
             .iter()
             .filter(move |place| self.is_named(place, known, &name))
             .map(|place| unfold(self.value(place)))
@@ -194,7 +203,7 @@ impl Message<'_> {
 
     /// Each header in order: its name as it was sent, and its value unfolded.
     pub fn all_headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.headers.iter().map(|place| {
+        self.places().iter().map(|place| {
             let name = self.text(place.name_start as usize..place.name_end as usize);
             (name, unfold(self.value(place)))
         })
@@ -203,7 +212,7 @@ impl Message<'_> {
     /// A header line as it was sent, name and value, unfolded: what Wireshark shows as `sip.msg_hdr`'s line.
     pub fn header_line(&self, name: &str) -> Option<String> {
         let known = HeaderName::read(name.as_bytes());
-        let place = self.headers.iter().find(|place| self.is_named(place, known, name))?;
+        let place = self.places().iter().find(|place| self.is_named(place, known, name))?;
         let whole = self.bytes.get(place.name_start as usize..place.value_end as usize).unwrap_or_default();
         Some(unfold(whole).into_owned())
     }
@@ -238,9 +247,30 @@ impl Message<'_> {
         self.headers("Via").iter().map(|value| Via::read(value)).collect()
     }
 
+    /// The branch of the second Via as bytes: the transaction of the one who passed this request on (RFC 3261 §16.6).
+    /// Empty if there is none.
+    pub(crate) fn second_branch(&self) -> &[u8] {
+        let mut vias =
+            self.places().iter().filter(|place| place.name == HeaderName::Via).map(|place| self.value(place));
+        let Some(first) = vias.next() else { return &[] };
+        // Commas do not occur in the parameters of a Via but in quoted ones, which nobody sends.
+        match memchr(b',', first) {
+            Some(comma) => top_branch(first.get(comma.saturating_add(1)..).unwrap_or_default()),
+            None => vias.next().map(top_branch).unwrap_or_default(),
+        }
+    }
+
+    /// Each header whose name this program does not know: name and value as bytes, folded as it came.
+    pub(crate) fn other_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.places().iter().filter(|place| place.name == HeaderName::Other).map(|place| {
+            let name = self.bytes.get(place.name_start as usize..place.name_end as usize).unwrap_or_default();
+            (name, self.value(place))
+        })
+    }
+
     /// The body, as far as it was captured.
     pub fn body(&self) -> &[u8] {
-        self.bytes.get(self.body.clone()).unwrap_or_default()
+        self.bytes.get(self.body.start as usize..self.body.end as usize).unwrap_or_default()
     }
 
     /// What was odd about this message.
@@ -251,6 +281,17 @@ impl Message<'_> {
     /// True if the capture does not hold the whole message, so that nothing may be said of what is missing in it.
     pub fn is_cut(&self) -> bool {
         self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. }))
+    }
+
+    fn places(&self) -> &[HeaderPlace] {
+        self.headers.get_or_init(|| {
+            let start_at = frame::start_of_message(&self.bytes).unwrap_or(0);
+            let mut reader =
+                Reader { bytes: &self.bytes, at: start_at, headers: Vec::with_capacity(20), oddities: Vec::new() };
+            reader.start_line();
+            reader.headers();
+            reader.headers
+        })
     }
 
     fn is_named(&self, place: &HeaderPlace, known: HeaderName, name: &str) -> bool {
@@ -551,31 +592,36 @@ fn has_bare_ipv6_host(uri: &[u8]) -> bool {
 
 /// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
 fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
-    let quotes = value.iter().filter(|byte| **byte == b'"').count();
-    let escaped = value.windows(2).filter(|pair| pair == b"\\\"").count();
-    if quotes.saturating_sub(escaped) % 2 == 1 {
+    if memchr(b'"', value).is_some() && has_unclosed_quote(value) {
         return Some(Oddity::UnclosedQuote);
     }
     let bad = Some(Oddity::BadHeader { header: name.long() });
-    let opening = memchr(b'<', value);
-    match opening {
-        Some(opening) => {
-            let after = value.get(opening.saturating_add(1)..).unwrap_or_default();
-            let Some(closing) = memchr(b'>', after) else { return bad };
-            let inside = after.get(..closing).unwrap_or_default();
-            let display = value.get(..opening).unwrap_or_default().trim_ascii();
-            let display_is_odd = !display.starts_with(b"\"")
-                && !display
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~ \t\r\n".contains(byte) || *byte >= 0x80);
-            (display_is_odd || inside.iter().any(|byte| matches!(byte, b' ' | b'\t')) || inside.starts_with(b"\""))
-                .then_some(())?;
-            bad
+    let Some(opening) = memchr(b'<', value) else {
+        // Without <> a URI must not hold '?' of its own (RFC 3261 §20).
+        return bad.filter(|_| memchr(b'?', value).is_some());
+    };
+    let after = value.get(opening.saturating_add(1)..).unwrap_or_default();
+    let Some(closing) = memchr(b'>', after) else { return bad };
+    let inside = after.get(..closing).unwrap_or_default();
+    let display = value.get(..opening).unwrap_or_default().trim_ascii();
+    let is_display = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~ \t\r\n".contains(byte) || *byte >= 0x80;
+    let display_is_odd = !display.starts_with(b"\"") && !display.iter().all(is_display);
+    let is_odd = display_is_odd || memchr::memchr2(b' ', b'\t', inside).is_some() || inside.starts_with(b"\"");
+    bad.filter(|_| is_odd)
+}
+
+fn has_unclosed_quote(value: &[u8]) -> bool {
+    let mut open = false;
+    let mut escaped = false;
+    for byte in value {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if open => escaped = true,
+            b'"' => open = !open,
+            _ => {}
         }
-        // Without <> a URI must not hold ',' '?' or ';' of its own (RFC 3261 §20): '?' tells that it does.
-        None if value.first() != Some(&b'*') && memchr(b'?', value).is_some() => bad,
-        None => None,
     }
+    open
 }
 
 fn fault_of_date(value: &[u8]) -> bool {
@@ -590,16 +636,13 @@ fn fault_of_seconds(value: &[u8]) -> bool {
     std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()).is_none()
 }
 
-/// Empty values in a list: `;;`, `,;`, `;,` or `, ,` (RFC 4475 §3.1.2.1).
+/// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
 fn fault_of_list(value: &[u8]) -> bool {
-    let mut last = 0u8;
-    for byte in value.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
-        if matches!((last, byte), (b';' | b',', b';' | b',')) {
-            return true;
-        }
-        last = byte;
-    }
-    matches!(last, b';' | b',')
+    memchr::memchr2_iter(b';', b',', value).any(|at| {
+        let after = value.get(at.saturating_add(1)..).unwrap_or_default();
+        let next = after.iter().find(|byte| !byte.is_ascii_whitespace());
+        matches!(next, None | Some(b';' | b','))
+    })
 }
 
 /// Places are kept in 32 bits: [`LONGEST`] is far below.
