@@ -17,6 +17,7 @@ mod offers;
 mod precedence;
 pub mod rule;
 pub mod rules;
+mod scanners;
 mod words;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};
@@ -26,3 +27,4 @@ pub use crate::diagnosis::dialogs::{Asked, Side};
 pub use crate::diagnosis::engine::Engine;
 pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};
 pub use crate::diagnosis::rule::Rule;
+pub use crate::diagnosis::scanners::{Probing, ProbingBySource};

@@ -29,6 +29,9 @@ rules! {
         capture_partial,
         capture_duplicated,
     }
+    noise {
+        scanner,
+    }
     reachability {
         destination_unreachable,
         next_hop_silent,
@@ -71,6 +74,10 @@ rules! {
     }
     identity {
         blocked_by_analytics,
+        identity_rejected,
+    }
+    transfer {
+        transfer_failed,
     }
     routing {
         server_overloaded,
