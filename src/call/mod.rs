@@ -3,10 +3,10 @@
 //! Is given messages with their path and place; gives whole [`Call`]s when they have ended. Knows what belongs
 //! together and what is a normal step. Deliberately does not know what to advise.
 
-mod ended;
 mod judge;
 mod key;
 mod link;
+mod log;
 mod model;
 mod step;
 mod surroundings;
@@ -21,7 +21,7 @@ pub use crate::call::model::{
 };
 pub use crate::call::step::NormalStep;
 pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
-pub use crate::call::tracker::{Limits, Tracker};
+pub use crate::call::tracker::{Ended, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -3,12 +3,22 @@
 use std::io::Read;
 
 use crate::capture::ledger::Ledger;
+use crate::capture::order::length;
 use crate::capture::unpacked::LimitReached;
 use crate::capture::window::Window;
 use crate::oddity::Oddity;
 
 /// Bytes that a packet may have. libpcap's largest snap length is a quarter of it; no IP packet comes near.
 pub(super) const PACKET_LIMIT: u32 = 1 << 20;
+
+/// Bytes to have in sight when looking for the next packet behind damage.
+pub(super) const LOOKAHEAD: usize = (1 << 20) + (64 << 10);
+
+/// How many of the bytes that are here can be searched: from each, all of a packet must be in sight.
+pub(super) fn searchable<R: Read>(window: &Window<R>) -> usize {
+    let here = window.bytes().len();
+    if window.has_ended() { here } else { here.saturating_sub(length(PACKET_LIMIT)) }
+}
 
 /// The stream is over, or cannot be read further, where `wanted` bytes were needed.
 pub(super) fn note_end<R: Read>(window: &mut Window<R>, ledger: &mut Ledger, wanted: u64) {

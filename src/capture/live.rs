@@ -24,6 +24,7 @@ use crate::capture::device::Device;
 use crate::capture::device::DeviceState;
 use crate::capture::ledger::Clock;
 use crate::capture::ledger::Ledger;
+use crate::capture::ledger::Record;
 use crate::capture::place::SourceId;
 use crate::capture::place::Timestamp;
 
@@ -131,24 +132,17 @@ impl Source for Live {
             Precision::Micro => fraction.saturating_mul(1000),
         };
         let clock = Clock::Measured(Timestamp::from_parts(packet.header.ts.tv_sec, nanoseconds));
-        let record = self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
-        self.latest = self.latest.max(record.time);
-        Ok(Some(Input::Packet(Packet {
-            time: record.time,
-            source: SourceId(0),
-            number: record.number,
-            link: self.link,
-            bytes: packet.data,
-            original_len: packet.header.len,
-        })))
+        self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
+        let Some(Record { time, number, link, original_len, .. }) = self.ledger.record().cloned() else {
+            return Ok(None);
+        };
+        self.latest = self.latest.max(time);
+        let source = SourceId(0);
+        Ok(Some(Input::Packet(Packet { time, source, number, link, bytes: packet.data, original_len })))
     }
 
     fn inputs(&self) -> Vec<InputFacts> {
         vec![self.ledger.facts(self.name.clone(), "interface".into(), None)]
-    }
-
-    fn progress(&self) -> Progress {
-        Progress::default()
     }
 }
 
@@ -303,4 +297,60 @@ fn explain(error: &pcap::Error) -> String {
         return format!("{said}; sipwhy devices lists the interfaces");
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Files;
+    use crate::capture::Reading;
+    use crate::capture::written::Pcapng;
+
+    /// An empty UDP datagram between documentation addresses, from the IP header on.
+    fn datagram(port: u16) -> Vec<u8> {
+        let mut bytes = vec![0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 10, 198, 51, 100, 20];
+        bytes.extend([port.to_be_bytes(), port.to_be_bytes(), [0, 8], [0, 0]].concat());
+        bytes
+    }
+
+    #[test]
+    fn a_filter_lets_through_what_matches_on_any_link_type() {
+        let ethernet = |port| [&[2; 12][..], &[8, 0], &datagram(port)].concat();
+        let file = Pcapng::new().interface(1, 0, &[]).interface(101, 0, &[]).packet(0, 1, &ethernet(5060));
+        let file = file.packet(1, 2, &datagram(5060)).packet(0, 3, &ethernet(53)).packet(1, 4, &datagram(53));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two-links.pcapng");
+        std::fs::write(&path, &file.bytes).unwrap();
+        let files = Files::open(&[path], Reading::default()).unwrap();
+        let mut filtered = Filtered::new(files, "udp port 5060").unwrap();
+        let mut numbers = Vec::new();
+        while let Some(Input::Packet(packet)) = filtered.next().unwrap() {
+            assert!(!packet.bytes.is_empty());
+            numbers.push(packet.number);
+        }
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!(filtered.inputs()[0].packets, 4, "all were read");
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_in_libpcaps_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty.pcapng");
+        std::fs::write(&path, Pcapng::new().bytes).unwrap();
+        let files = Files::open(&[path], Reading::default()).unwrap();
+        let error = Filtered::new(files, "udp prot 5060").err().expect("an error").to_string();
+        assert!(error.contains("udp prot 5060") && error.contains("syntax error"), "{error}");
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let error = Live::open("sipwhy-none", None).err().expect("an error").to_string();
+        assert!(error.contains("cannot capture on sipwhy-none"), "{error}");
+    }
+
+    #[test]
+    fn raw_ip_has_one_number_in_files() {
+        assert_eq!(link_type(dlt(LinkType(101))), LinkType(101));
+        assert_eq!(link_type(dlt(LinkType(1))), LinkType(1));
+    }
 }

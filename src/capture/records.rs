@@ -14,10 +14,11 @@ use pcap_parser::parse_pcap_frame_modified;
 use pcap_parser::parse_pcap_header;
 
 use crate::capture::damage;
+use crate::capture::damage::LOOKAHEAD;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::link::LinkType;
 use crate::capture::order::Order;
 use crate::capture::order::length;
@@ -93,7 +94,7 @@ impl Records {
 
     /// The next record, `None` at the end.
     #[inline]
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         loop {
             if let Some(header) = self.whole_record(window.bytes())
                 && self.is_ordinary(header)
@@ -128,7 +129,7 @@ impl Records {
     }
 
     #[inline]
-    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Record {
+    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Due {
         let start = window.position().saturating_add(self.header_len());
         let end = start.saturating_add(length(header.kept));
         window.consume(self.record_len(header));
@@ -155,7 +156,7 @@ impl Records {
 
     /// What comes when the next record is not wholly here, or not beyond doubt.
     #[cold]
-    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         let header_len = self.header_len();
         if window.fill(header_len) < header_len {
             damage::note_end(window, ledger, header_len as u64);
@@ -188,7 +189,7 @@ impl Records {
         record_len: usize,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let credible = header.kept <= header.original_len
             && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
             && (self.snaplen == 0 || header.kept <= self.snaplen.max(0xffff));
@@ -206,10 +207,10 @@ impl Records {
         found: Option<String>,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let offset = window.offset();
         loop {
-            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            window.fill(LOOKAHEAD);
             if let Some(skip) = self.find(window) {
                 window.consume(skip);
                 damage::note_gap(offset, window, found, ledger);
@@ -220,24 +221,30 @@ impl Records {
                 damage::note_rest(offset, window, found, ledger);
                 return ControlFlow::Break(None);
             }
-            // Keep what a record that began here would need to be told.
-            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+            window.consume(damage::searchable(window).max(1));
         }
     }
 
     /// Bytes from here to the next thing that looks like a record and is followed by another one or by the end.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..bytes.len()).find(|skip| {
-            let rest = bytes.get(*skip..).unwrap_or_default();
-            let Some(header) = self.header(rest) else { return false };
-            let behind = if window.has_ended() { Behind::MayEnd } else { Behind::MustFollow };
-            self.is_ordinary(header)
-                && header.original_len > 0
-                && header.original_len <= PACKET_LIMIT
-                && self.is_near(header)
-                && self.is_possible(rest, self.record_len(header), behind)
-        })
+        let behind = if window.has_ended() { Behind::MayEnd } else { Behind::MustFollow };
+        let places = bytes.windows(self.header_len()).enumerate().take(damage::searchable(window)).skip(1);
+        let mut likely = places.filter_map(|(place, head)| Some((place, self.likely_header(head)?)));
+        likely
+            .find(|(place, header)| self.is_possible(bytes, place.saturating_add(self.record_len(*header)), behind))
+            .map(|(place, _)| place)
+    }
+
+    /// The header of a record as most are: neither empty nor far in time from the last one.
+    #[inline]
+    fn likely_header(&self, bytes: &[u8]) -> Option<Header> {
+        let header = self.header(bytes)?;
+        let likely = header.original_len.wrapping_sub(1) < PACKET_LIMIT
+            && header.kept <= header.original_len
+            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && self.is_near(header);
+        likely.then_some(header)
     }
 
     /// True if what stands `skip` bytes on can be a record, or is the end of the stream.
@@ -283,5 +290,125 @@ impl Header {
     /// True if all is zero, as in the tail of a file that was allocated and never written.
     fn is_blank(&self) -> bool {
         (self.second, self.fraction, self.kept, self.original_len) == (0, 0, 0, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::written::Pcap;
+    use crate::capture::written::T0;
+    use crate::capture::written::read_pcap;
+
+    #[test]
+    fn every_byte_order_and_resolution_is_read() {
+        for (order, magic, fraction) in [
+            (Order::Little, 0xa1b2_c3d4, 250_000),
+            (Order::Big, 0xa1b2_c3d4, 250_000),
+            (Order::Little, 0xa1b2_3c4d, 250_000_000),
+            (Order::Big, 0xa1b2_3c4d, 250_000_000),
+            (Order::Little, 0xa1b2_cd34, 250_000),
+        ] {
+            let file = Pcap::with(order, magic, 113).packet(T0, fraction, b"first").packet(T0 + 1, 0, b"second");
+            let (seen, facts) = read_pcap(&file.bytes);
+            assert_eq!(seen.len(), 2, "{magic:x} {order:?}");
+            assert_eq!(seen[0].time, 1_700_000_000_250_000_000);
+            assert_eq!((seen[1].bytes.as_slice(), seen[1].number), (&b"second"[..], 2));
+            assert_eq!(facts.link_types, ["LINUX_SLL"]);
+            assert_eq!(facts.nanoseconds, magic == 0xa1b2_3c4d);
+            assert!(facts.oddities.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_length_that_no_packet_has_costs_one_record_and_no_memory() {
+        let file = Pcap::new().packet(T0, 0, &[1; 40]).record([T0, 1, 0x7fff_ffff, 0x7fff_ffff], &[2; 60]);
+        let file = file.packet(T0, 2, &[3; 50]).packet(T0, 3, &[4; 50]);
+        let (seen, facts) = read_pcap(&file.bytes);
+        assert_eq!(seen.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [1, 3, 4]);
+        let Some(noted) = facts.oddities.of("capture-cut") else { panic!("the damage is named") };
+        assert!(matches!(noted.example, Oddity::CaptureDamaged { offset: 80, .. }), "{:?}", noted.example);
+    }
+
+    #[test]
+    fn a_wrong_length_inside_the_file_is_noticed_at_the_next_record() {
+        let file = Pcap::new().packet(T0, 0, &[1; 40]).record([T0, 1, 90, 60], &[2; 60]);
+        let file = file.packet(T0, 2, &[3; 50]).packet(T0, 3, &[4; 50]);
+        let (seen, facts) = read_pcap(&file.bytes);
+        assert_eq!(seen.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [1, 3, 4]);
+        assert!(facts.oddities.of("capture-cut").is_some());
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_of_the_file_costs_one_record() {
+        let file = Pcap::new().packet(T0, 0, &[1; 40]).record([T0, 1, 200_000, 60], &[2; 60]);
+        let file = file.packet(T0, 2, &[3; 50]).packet(T0, 3, &[4; 50]);
+        let (seen, _) = read_pcap(&file.bytes);
+        assert_eq!(seen.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_tail_that_was_never_written_is_no_packets() {
+        let file = Pcap::new().packet(T0, 0, &[1; 40]).raw(&[0; 4096]);
+        let (seen, facts) = read_pcap(&file.bytes);
+        assert_eq!(seen.len(), 1);
+        let noted = facts.oddities.of("capture-cut").map(|noted| noted.example.clone());
+        assert_eq!(noted, Some(Oddity::TrailingBytes { offset: 80, bytes: 4096 }));
+    }
+
+    #[test]
+    fn lengths_and_times_that_are_odd_are_noted_with_their_frame() {
+        let file = Pcap::new().packet(T0, 0, &[1; 40]).record([T0 - 1, 0, 40, 100], &[2; 40]);
+        let file = file.record([T0, 4_294_967_295, 40, 40], &[3; 40]).record([T0, 0, 40, 30], &[4; 40]);
+        let (seen, facts) = read_pcap(&file.packet(T0, 1, b"end").bytes);
+        assert_eq!(seen.len(), 5);
+        assert_eq!(seen[2].time, seen[1].time, "a time that cannot be right is that of the packet before");
+        for (kind, frame) in
+            [("capture-truncated", 2), ("clock-unsteady", 2), ("timestamp-out-of-range", 3), ("longer-than-on-wire", 4)]
+        {
+            assert_eq!(facts.oddities.of(kind).map(|it| it.frames.clone()), Some(vec![frame]), "{kind}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_cut_at_any_byte_gives_a_prefix_of_its_packets(
+            packets in prop::collection::vec((0u32..1_000_000, prop::collection::vec(any::<u8>(), 0..120)), 1..12),
+            cut in any::<prop::sample::Index>(),
+            big in any::<bool>(),
+        ) {
+            let order = if big { Order::Big } else { Order::Little };
+            let mut file = Pcap::with(order, 0xa1b2_c3d4, 1);
+            for (fraction, packet) in &packets {
+                file = file.packet(T0, *fraction, packet);
+            }
+            let (all, _) = read_pcap(&file.bytes);
+            prop_assert_eq!(all.len(), packets.len());
+            let cut = FILE_HEADER + cut.index(file.bytes.len() - FILE_HEADER);
+            let (some, facts) = read_pcap(&file.bytes[..cut]);
+            prop_assert_eq!(&some[..], &all[..some.len()]);
+            let whole = FILE_HEADER + some.iter().map(|it| 16 + it.bytes.len()).sum::<usize>();
+            prop_assert_eq!(facts.oddities.of("capture-cut").is_some(), whole != cut);
+            let next = all.get(some.len()).map_or(usize::MAX, |it| whole + 16 + it.bytes.len());
+            prop_assert!(cut < next, "no whole packet was left out");
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_their_end(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
+        ) {
+            let mut file = Pcap::new();
+            for number in 0..20 {
+                file = file.packet(T0, number, &[7; 60]);
+            }
+            for (place, byte) in damage {
+                let place = FILE_HEADER + place.index(file.bytes.len() - FILE_HEADER);
+                file.bytes[place] = byte;
+            }
+            let (seen, facts) = read_pcap(&file.bytes);
+            prop_assert_eq!(seen.len() as u64, facts.packets);
+        }
     }
 }

@@ -136,14 +136,28 @@ impl Unpacked {
         }
     }
 
-    fn check_limit(&self) -> io::Result<()> {
-        let stored = self.stored().bytes_read();
-        let too_dense = self.bytes > RATIO_FROM && self.bytes > stored.saturating_mul(RATIO_LIMIT);
-        if too_dense || self.bytes >= self.limit {
-            return Err(io::Error::other(LimitReached(self.bytes)));
+    /// Bytes that may still be unpacked; none if a bomb is at work.
+    fn room(&self) -> u64 {
+        if is_bomb(self.bytes, self.stored().bytes_read()) {
+            return 0;
         }
-        Ok(())
+        self.limit.saturating_sub(self.bytes)
     }
+
+    fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.stream {
+            Stream::Plain(stored) => stored.read(buffer),
+            Stream::Gzip(decoder) => decoder.read(buffer),
+            Stream::Zstd(zstd) => zstd.read(buffer),
+            Stream::Lz4(decoder) => read_lz4(decoder, buffer),
+        };
+        count.map_err(|error| self.say_what(error))
+    }
+}
+
+/// True if so few stored bytes cannot hold so many honest ones.
+fn is_bomb(unpacked: u64, stored: u64) -> bool {
+    unpacked > RATIO_FROM && unpacked > stored.saturating_mul(RATIO_LIMIT)
 }
 
 impl Read for Unpacked {
@@ -151,14 +165,16 @@ impl Read for Unpacked {
         if let Stream::Plain(stored) = &mut self.stream {
             return stored.read(buffer);
         }
-        self.check_limit()?;
-        let count = match &mut self.stream {
-            Stream::Plain(stored) => stored.read(buffer),
-            Stream::Gzip(decoder) => decoder.read(buffer),
-            Stream::Zstd(zstd) => zstd.read(buffer),
-            Stream::Lz4(decoder) => read_lz4(decoder, buffer),
-        };
-        let count = count.map_err(|error| self.say_what(error))?;
+        let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
+        if room == 0 {
+            // The stream may end just here.
+            return match self.unpack(&mut [0])? {
+                0 => Ok(0),
+                _ => Err(io::Error::other(LimitReached(self.bytes))),
+            };
+        }
+        let wanted = buffer.len().min(room);
+        let count = self.unpack(buffer.get_mut(..wanted).unwrap_or_default())?;
         self.bytes = self.bytes.saturating_add(count as u64);
         Ok(count)
     }
@@ -242,4 +258,127 @@ fn zstd_error(error: FrameDecoderError) -> io::Error {
         cause = step.source();
     }
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use lz4_flex::frame::FrameEncoder;
+    use proptest::prelude::*;
+    use ruzstd::encoding::CompressionLevel;
+    use ruzstd::encoding::compress_to_vec;
+
+    use super::*;
+    use crate::capture::InputFacts;
+    use crate::capture::Reading;
+    use crate::capture::written::Pcap;
+    use crate::capture::written::Seen;
+    use crate::capture::written::T0;
+    use crate::capture::written::read_files;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        compress_to_vec(bytes, CompressionLevel::Fastest)
+    }
+
+    fn lz4(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = FrameEncoder::new(Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn capture() -> Vec<u8> {
+        let packet = |number: u32| number.wrapping_mul(2_654_435_761).to_le_bytes().repeat(25);
+        (0..200).fold(Pcap::new(), |pcap, number| pcap.packet(T0, number, &packet(number))).bytes
+    }
+
+    fn read(stored: &[u8], reading: Reading) -> (Vec<Seen>, InputFacts) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        fs::write(&path, stored).unwrap();
+        let (seen, mut facts) = read_files(&[path], reading);
+        (seen, facts.remove(0))
+    }
+
+    #[test]
+    fn each_packing_is_recognised_and_concatenated_streams_are_one() {
+        let plain = capture();
+        let (wanted, _) = read(&plain, Reading::default());
+        let (one, two) = plain.split_at(9_001);
+        let skippable = b"\x53\x2a\x4d\x18\x05\0\0\0hello";
+        for (format, stored) in [
+            ("pcap+gzip", [gzip(one), gzip(two)].concat()),
+            ("pcap+zstd", [&skippable[..], &zstd(one), skippable, &zstd(two)].concat()),
+            ("pcap+lz4", [lz4(one), lz4(two)].concat()),
+        ] {
+            let (seen, facts) = read(&stored, Reading::default());
+            assert_eq!(facts.format, format);
+            assert!(seen == wanted, "{format}");
+            assert!(facts.oddities.is_empty(), "{format}: {:?}", facts.oddities);
+        }
+    }
+
+    #[test]
+    fn unpacking_stops_at_its_limit_and_says_so() {
+        let reading = Reading { unpacked_limit: 10_000, ..Reading::default() };
+        for stored in [gzip(&capture()), zstd(&capture()), lz4(&capture())] {
+            let (seen, facts) = read(&stored, reading);
+            assert!(seen.len() < 200, "{}", seen.len());
+            assert!(facts.oddities.of("decompression-limit").is_some());
+        }
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_it_can_hold_is_a_bomb() {
+        assert!(!is_bomb(64 << 20, 70_000), "too small to do harm");
+        assert!(!is_bomb(10 << 30, 500 << 20), "a large capture that is packed well");
+        assert!(is_bomb(300 << 20, 300_000));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn a_stream_cut_at_any_byte_gives_a_prefix_and_says_so(cut in any::<prop::sample::Index>()) {
+            let plain = capture();
+            let (all, _) = read(&plain, Reading::default());
+            for stored in [gzip(&plain), zstd(&plain), lz4(&plain)] {
+                let cut = 200 + cut.index(stored.len() - 200);
+                let path = tempfile::NamedTempFile::new().unwrap();
+                fs::write(path.path(), &stored[..cut]).unwrap();
+                let paths = [path.path().to_owned()];
+                let Ok(_) = crate::capture::Files::open(&paths, Reading::default()) else { continue };
+                let (some, facts) = read_files(&paths, Reading::default());
+                prop_assert!(some[..] == all[..some.len()]);
+                prop_assert!(some.len() == all.len() || facts[0].oddities.of("capture-cut").is_some());
+            }
+        }
+
+        #[test]
+        fn a_damaged_stream_never_panics(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let plain = capture();
+            for mut stored in [gzip(&plain), zstd(&plain), lz4(&plain)] {
+                for (place, byte) in &damage {
+                    let place = place.index(stored.len());
+                    stored[place] = *byte;
+                }
+                let path = tempfile::NamedTempFile::new().unwrap();
+                fs::write(path.path(), &stored).unwrap();
+                let paths = [path.path().to_owned()];
+                if crate::capture::Files::open(&paths, Reading::default()).is_ok() {
+                    read_files(&paths, Reading::default());
+                }
+            }
+        }
+    }
 }

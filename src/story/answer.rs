@@ -3,7 +3,7 @@
 use crate::story::Error;
 use crate::story::complete::{Completion, contact};
 use crate::story::digest::{AuthLine, Challenge};
-use crate::story::draft::{Draft, parameter, uri as uri_of};
+use crate::story::draft::{Draft, parameter, uri as uri_of, user_of};
 use crate::story::ledger::{Answer, Dialog, Exchange, Stage};
 use crate::story::script_line::MessageLine;
 use crate::story::sdp::SdpLine;
@@ -90,8 +90,12 @@ impl Completion<'_> {
         draft.push("To", self.to_of_response(line, answered, code));
         draft.push("Call-ID", request.header("Call-ID").unwrap_or_default());
         draft.push("CSeq", request.header("CSeq").unwrap_or_default());
+        // A server that answers for many users answers as the one who was asked for.
+        let answered_user = user_of(&exchange.uri).unwrap_or(actor.user());
         match (method.as_str(), code) {
-            ("INVITE" | "SUBSCRIBE" | "REFER" | "UPDATE", 101..300) => draft.push("Contact", contact(actor)),
+            ("INVITE" | "SUBSCRIBE" | "REFER" | "UPDATE", 101..300) => {
+                draft.push("Contact", contact(actor, answered_user, self.transport(line)))
+            }
             ("REGISTER", 200..300) => bindings(&request, &mut draft),
             _ => {}
         }
@@ -220,6 +224,7 @@ impl Completion<'_> {
         let target = request.header("Contact").map_or(target, |contact| uri_of(contact).to_owned());
         let peer = self.ledger.exchanges[self.ledger.root(answered)].from;
         let stage = if code >= 200 { Stage::Confirmed } else { stage };
+        let contact = response.header("Contact").map(str::to_owned);
         self.ledger.keep_dialog(Dialog {
             call: exchange.call,
             owner,
@@ -227,6 +232,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact,
             routes,
             stage,
             invite_cseq,
@@ -259,6 +265,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact: exchange.sent.header("Contact").map(str::to_owned),
             routes,
             stage: if code >= 200 { Stage::Confirmed } else { stage },
             invite_cseq: if is_invite { exchange.cseq } else { invite_cseq },

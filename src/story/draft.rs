@@ -138,3 +138,9 @@ pub(super) fn uri(value: &str) -> &str {
         None => value.split(';').next().unwrap_or(value).trim(),
     }
 }
+
+/// The user part of a SIP URI.
+pub(super) fn user_of(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once(':')?;
+    rest.split_once('@').map(|(user, _)| user)
+}
