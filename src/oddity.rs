@@ -357,6 +357,12 @@ impl OddityLog {
             frames: Vec::new(),
             example: oddity.clone(),
         });
+        // Of steps back in time the longest is the example: short ones are harmless.
+        if let (Oddity::TimeWentBack { nanoseconds }, Oddity::TimeWentBack { nanoseconds: known }) =
+            (&oddity, &mut noted.example)
+        {
+            *known = (*nanoseconds).max(*known);
+        }
         noted.count += match oddity {
             Oddity::Drops { packets } => packets,
             _ => 1,

@@ -94,7 +94,7 @@ impl Call {
         if attempt.provisionals.is_empty() {
             let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);
             let icmp = self.icmp.iter().any(|icmp| Some(icmp.message) == attempt.request);
-            let given_up = icmp || self.until.since(first) >= timer::GIVE_UP;
+            let given_up = icmp || self.until.since(first) >= timer::OVERDUE;
             return if given_up { Outcome::Unanswered } else { Outcome::Unfinished };
         }
         if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }

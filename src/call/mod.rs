@@ -3,6 +3,7 @@
 //! Is given messages with their path and place; gives whole [`Call`]s when they have ended. Knows what belongs
 //! together and what is a normal step. Deliberately does not know what to advise.
 
+mod accepted;
 mod judge;
 mod key;
 mod link;
@@ -13,6 +14,7 @@ mod surroundings;
 mod tracker;
 mod transaction;
 
+pub use crate::call::accepted::Accepted;
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
@@ -20,7 +22,8 @@ pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::step::NormalStep;
-pub use crate::call::surroundings::{BackOff, Seen, Surroundings};
+pub(crate) use crate::call::step::back_off_of;
+pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
 pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
@@ -33,6 +36,9 @@ pub mod timer {
     pub const T2: Duration = Duration::from_secs(4);
     /// 64·T1: timers B, F, H and J; a request without any answer is given up after it.
     pub const GIVE_UP: Duration = Duration::from_secs(32);
+    /// When a request may be called unanswered: its last copy goes out at 63·T1, and a capture that stops with it has seen
+    /// the wait; a tenth of a second for the jitter of clocks.
+    pub const OVERDUE: Duration = Duration::from_millis(31_400);
     /// Timer C: how long a proxy waits for the end of a ringing INVITE, at least (§16.6 step 11).
     pub const C: Duration = Duration::from_secs(180);
 }

@@ -179,3 +179,13 @@ pub(crate) fn seconds(message: &Message<'_>, header: &str) -> Option<u32> {
     let digits: &str = value.trim().split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
+
+/// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.
+pub(crate) fn back_off_of(message: &Message<'_>) -> u64 {
+    match message.cseq() {
+        Some(cseq) if cseq.method == Method::Register => {
+            crate::call::call_key(message.from().map(|from| from.uri).unwrap_or_default().as_bytes())
+        }
+        _ => 0,
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::accepted::Accepted;
 use crate::capture::{Place, Timestamp};
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
@@ -56,7 +57,7 @@ impl Seen {
         self.spans = joined;
     }
 
-    fn merge(&mut self, other: &Seen) {
+    pub(crate) fn merge(&mut self, other: &Seen) {
         self.count = self.count.saturating_add(other.count);
         for span in &other.spans {
             self.join(*span);
@@ -73,6 +74,9 @@ pub struct BackOff {
     pub until: Timestamp,
     /// Whom it asked.
     pub asked: IpAddr,
+    /// [`call_key`](crate::call::call_key) of the From URI, for a REGISTER: many phones may stand behind one address,
+    /// and only the one that was asked has to wait. 0 for other requests, which one peer sends for many callers.
+    pub of: u64,
 }
 
 /// Where a hop is counted, so that it need not be looked up for every message.
@@ -144,6 +148,17 @@ impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
     }
 }
 
+/// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Registering {
+    /// For which address-of-record.
+    pub address_of_record: String,
+    /// The [`call_key`](crate::call::call_key) of its Call-ID.
+    pub call_key: u64,
+    /// The first REGISTER of it.
+    pub place: Place,
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
@@ -153,6 +168,10 @@ pub struct Surroundings {
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
     software: BTreeMap<IpAddr, (Place, String)>,
+    /// What clients showed and servers accepted.
+    accepted: Accepted,
+    /// Who registered, by address.
+    registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -162,6 +181,8 @@ impl Surroundings {
     const MOST_HOPS: usize = 20_000;
     /// Times that one server may ask to be left alone, as far as they are kept.
     const MOST_BACK_OFFS: usize = 64;
+    /// Rows of REGISTERs that are kept of one address.
+    const MOST_REGISTERING: usize = 64;
     /// Letters of a software's name that are kept.
     const LONGEST_NAME: usize = 200;
 
@@ -205,6 +226,36 @@ impl Surroundings {
         self.software.insert(address, (place, name));
     }
 
+    /// Notes a REGISTER; of each Call-ID the first stays.
+    pub fn note_registering(&mut self, address: IpAddr, registering: Registering) {
+        if self.registering.len() >= Surroundings::MOST_HOPS && !self.registering.contains_key(&address) {
+            return;
+        }
+        let known = self.registering.entry(address).or_default();
+        let is_same = |known: &Registering| {
+            known.call_key == registering.call_key && known.address_of_record == registering.address_of_record
+        };
+        match known.iter().position(is_same) {
+            Some(at) => known[at].place = known[at].place.min(registering.place),
+            None if known.len() < Surroundings::MOST_REGISTERING => known.push(registering),
+            None => return,
+        }
+        known.sort_unstable();
+    }
+
+    /// The REGISTER with which an address began anew between two moments: it had registered the same address-of-record
+    /// before, with another Call-ID. A sign that it was restarted.
+    pub fn registered_anew(&self, address: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Registering> {
+        let known = self.registering.get(&address)?;
+        known.iter().find(|anew| {
+            from < anew.place.time
+                && anew.place.time < to
+                && known
+                    .iter()
+                    .any(|before| before.address_of_record == anew.address_of_record && before.place.time <= from)
+        })
+    }
+
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         const MINUTE: i64 = 60_000_000_000;
@@ -224,9 +275,22 @@ impl Surroundings {
     }
 
     /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
-    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, at: Timestamp) -> Option<&BackOff> {
+    /// `of` is [`BackOff::of`].
+    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, of: u64, at: Timestamp) -> Option<&BackOff> {
         let known = self.back_offs.get(&server)?;
-        known.iter().find(|back_off| back_off.asked == client && back_off.place.time < at && at < back_off.until)
+        known.iter().find(|back_off| {
+            back_off.asked == client && back_off.of == of && back_off.place.time < at && at < back_off.until
+        })
+    }
+
+    /// What clients showed and servers accepted.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// The same, to be added to.
+    pub fn accepted_mut(&mut self) -> &mut Accepted {
+        &mut self.accepted
     }
 
     /// The software that an address named.
@@ -248,12 +312,18 @@ impl Surroundings {
                 self.note_back_off(*server, *back_off);
             }
         }
+        for (address, rows) in &other.registering {
+            for row in rows {
+                self.note_registering(*address, row.clone());
+            }
+        }
         for (address, named) in &other.software {
             let known = self.software.entry(*address).or_insert_with(|| named.clone());
             if (named.0, &named.1) < (known.0, &known.1) {
                 *known = named.clone();
             }
         }
+        self.accepted.merge(&other.accepted);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }
@@ -271,6 +341,11 @@ mod tests {
         Message(u8, u8, u16),
         BackOff(u8, u8, u16),
         Software(u8, u16),
+        Credentials(u8, u16),
+        OtherDigestUri(u8, u8),
+        Host(u8, u8),
+        NonceCount(u8, u8, u16),
+        Registering(u8, u8, u16),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -285,8 +360,27 @@ mod tests {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
                 Note::BackOff(server, asked, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked) };
+                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked), of: 0 };
                     surroundings.note_back_off(address(server), back_off);
+                }
+                Note::Credentials(who, at) => {
+                    surroundings.accepted_mut().note_credentials(address(who), "sip:a@b", time(at));
+                }
+                Note::OtherDigestUri(server, client) => {
+                    surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                }
+                Note::NonceCount(server, nonce, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let nonce = format!("nonce{}", nonce % 2);
+                    surroundings.accepted_mut().note_nonce_count(address(server), &nonce, u32::from(at % 3), place);
+                }
+                Note::Host(server, host) => {
+                    surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
+                }
+                Note::Registering(who, call_key, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let row = Registering { address_of_record: "a".into(), call_key: u64::from(call_key % 3), place };
+                    surroundings.note_registering(address(who), row);
                 }
                 Note::Software(who, at) => {
                     let place = Place { time: time(at), ..Place::default() };
@@ -302,6 +396,11 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Message(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::BackOff(a, b, t)),
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Software(a, t)),
+            (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
         ]
     }
 

@@ -1,8 +1,13 @@
 //! What a rule about the whole capture sees.
 
+use std::net::IpAddr;
+
 use crate::call::{Call, Outcome, Surroundings};
 use crate::capture::{Place, SourceId, Timestamp};
+use crate::diagnosis::scanners::ProbingBySource;
+use crate::net::Path;
 use crate::oddity::{Noted, OddityLog};
+use crate::sip::Method;
 
 /// One input, as far as rules need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,17 @@ pub struct InputSeen {
     pub oddities: OddityLog,
 }
 
+/// A message that shows that another one is not in the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// Where it stands.
+    pub place: Place,
+    /// From whom to whom.
+    pub path: Path,
+    /// True if what is missing went the opposite way, as the answer that an ACK confirms.
+    pub of_way_back: bool,
+}
+
 /// What was counted over all calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -26,13 +42,18 @@ pub struct Tally {
     pub calls: u64,
     /// The first message of calls whose beginning is not in the capture: it carries a To tag, or answers a request
     /// that was not captured. At most [`Tally::MOST`].
-    pub without_start: Vec<Place>,
+    pub without_start: Vec<Witness>,
     /// How many such calls there are.
     pub without_start_count: u64,
     /// The last message of calls whose end is not in the capture. At most [`Tally::MOST`].
     pub without_end: Vec<Place>,
     /// How many such calls there are.
     pub without_end_count: u64,
+    /// Messages that prove that something went the opposite way on their hop, and was not captured: a response without
+    /// its request, an ACK or BYE without an answer. At most [`Tally::MOST`].
+    pub one_way: Vec<Witness>,
+    /// What each source asked for.
+    pub probing: ProbingBySource,
 }
 
 impl Tally {
@@ -50,7 +71,8 @@ impl Tally {
         if !opens {
             self.without_start_count += 1;
             if self.without_start.len() < Tally::MOST {
-                self.without_start.push(first.place);
+                let of_way_back = !first.message.is_request();
+                self.without_start.push(Witness { place: first.place, path: first.path, of_way_back });
             }
         }
         if call.outcome == Outcome::Unfinished || has_open_end(call) {
@@ -60,7 +82,34 @@ impl Tally {
                 self.without_end.push(last.place);
             }
         }
+        self.note_one_way(call);
+        self.probing.add(call);
     }
+
+    /// Notes what proves that the other direction of a hop was not captured.
+    fn note_one_way(&mut self, call: &Call) {
+        for transaction in &call.transactions {
+            if self.one_way.len() >= Tally::MOST {
+                return;
+            }
+            let response = transaction.provisionals.iter().chain(&transaction.finals).min();
+            let witness = match (transaction.request, response) {
+                (None, Some(response)) => Some(*response),
+                (_, None) => transaction.acks.first().copied().filter(|_| !has_answer(call, transaction.cseq)),
+                _ => None,
+            };
+            if let Some(witness) = witness.map(|id| call.message(id)) {
+                self.one_way.push(Witness { place: witness.place, path: witness.path, of_way_back: true });
+            }
+        }
+    }
+}
+
+/// True if a final response to an INVITE with this number was captured on any hop.
+fn has_answer(call: &Call, cseq: u32) -> bool {
+    call.transactions.iter().any(|transaction| {
+        transaction.method == Method::Invite && transaction.cseq == cseq && !transaction.finals.is_empty()
+    })
 }
 
 /// True if a dialog of the call was confirmed and its BYE was not captured.
@@ -88,6 +137,11 @@ impl<'a> CaptureCase<'a> {
     /// How often one kind of oddity was noted in all inputs.
     pub fn count(&self, kind: &'a str) -> u64 {
         self.noted(kind).map(|(_, noted)| noted.count).sum()
+    }
+
+    /// True if messages went from one address to another, and none of the whole capture went back.
+    pub fn is_one_way(&self, from: IpAddr, to: IpAddr) -> bool {
+        from != to && self.surroundings.hop(from, to).is_some() && self.surroundings.hop(to, from).is_none()
     }
 
     /// The place of a frame of an input, for a claim.

@@ -9,6 +9,7 @@
 pub mod auth;
 pub mod frame;
 mod header;
+pub mod identity;
 mod message;
 mod method;
 mod outline;

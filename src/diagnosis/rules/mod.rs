@@ -19,9 +19,111 @@ macro_rules! rules {
 
 rules! {
     capture {
+        capture_cut,
+        capture_drops,
+        capture_truncated,
+        fragments_missing,
+        payload_unreadable,
+        clock_unsteady,
+        capture_one_sided,
+        capture_partial,
+        capture_duplicated,
+    }
+    noise {
+        scanner,
+    }
+    reachability {
+        destination_unreachable,
+        next_hop_silent,
+        silent_downstream,
+    }
+    dialog {
+        cancel_crossed_answer,
+        ack_missing,
+        session_refresh_failed,
+        session_timer_expired,
+        session_interval_too_small,
+        bye_unanswered,
+        fork_ended_by_global_failure,
+        fork_all_failed,
+        dialog_state_lost,
+        dialog_identifiers_wrong,
+        ring_timeout,
+        caller_abandoned,
+        answered_elsewhere,
+        cancelled_with_reason,
+        ended_before_answer,
+        termination_not_captured,
+        cancel_unanswered,
+        bye_crossed,
+        request_after_dialog_end,
+        released_by,
+    }
+    authentication {
+        realm_mismatch,
+        digest_uri_mismatch,
+        digest_algorithm_unsupported,
+        old_nonce_reused,
+        nonce_count_replayed,
+        retry_not_renumbered,
+        nonce_never_accepted,
+        credentials_rejected,
+        challenge_not_answered,
+        forbidden_after_credentials,
+        address_of_record_refused,
+        registration_interval_too_brief,
+        challenge_answered,
+    }
+    offer_answer {
+        late_offer_unsupported,
+        body_type_unsupported,
+        media_profile_mismatch,
+        address_family_mismatch,
+        bandwidth_insufficient,
+        no_common_codec,
+        extension_unsupported,
+        extension_required,
+        event_unsupported,
+        fax_switch_failed,
+        reinvite_refused,
+    }
+    identity {
+        blocked_by_analytics,
+        identity_rejected,
+    }
+    transfer {
+        transfer_failed,
     }
     routing {
+        trunk_congested,
+        trunk_out_of_order,
         server_overloaded,
+        server_in_maintenance,
+        overload_backoff_ignored,
+        redirect_target_failed,
+        redirect_not_followed,
+        routing_loop,
+        request_merged,
+        hop_limit_too_low,
+        caller_identity_refused,
+        refused_by_policy,
+        request_uri_without_user,
+        message_too_large,
+        syntax_rejected,
+        method_unsupported,
+        number_changed,
+        domain_not_served,
+        number_not_routable,
+        user_unknown,
+        callee_busy,
+        rejected_by_callee,
+        callee_did_not_answer,
+        callee_unreachable,
+        timeout_behind_proxy,
+        timeout_at_responder,
+        server_fault,
+        cause_disagrees,
+        setup_slow,
     }
 }
 

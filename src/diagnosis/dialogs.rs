@@ -1,0 +1,153 @@
+//! What a rule asks of the dialogs of a call: its answers, their ACKs, its BYEs, what was said inside.
+
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Role;
+use crate::sip::{Method, StatusCode};
+
+/// A request inside a call, with its transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The transaction.
+    pub transaction: &'a Transaction,
+    /// The request.
+    pub request: &'a Heard,
+}
+
+/// Whose side a request of a dialog came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The side that sent the INVITE.
+    Caller,
+    /// The side that answered it.
+    Callee,
+    /// The INVITE is not in the capture.
+    Unknown,
+}
+
+impl Side {
+    /// `the caller's side, ADDRESS,` or the address alone.
+    pub(crate) fn named(self, heard: &Heard) -> String {
+        let address = heard.path.source;
+        match self {
+            Side::Caller => format!("the caller's side ({address})"),
+            Side::Callee => format!("the callee's side ({address})"),
+            Side::Unknown => address.to_string(),
+        }
+    }
+
+    /// Its role in the dialog.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Side::Caller => Role::Uac,
+            Side::Callee | Side::Unknown => Role::Uas,
+        }
+    }
+}
+
+impl<'a> Case<'a> {
+    /// Every captured request of a method on every hop, in order.
+    pub fn asked(&self, method: &'a Method) -> impl Iterator<Item = Asked<'a>> {
+        let call = self.call;
+        call.transactions.iter().filter(move |transaction| transaction.method == *method).filter_map(
+            move |transaction| {
+                let request = call.request_of(transaction)?;
+                Some(Asked { transaction, request })
+            },
+        )
+    }
+
+    /// The requests of a method as their senders sent them: those that nothing was forwarded as.
+    pub fn asked_first(&self, method: &'a Method) -> impl Iterator<Item = Asked<'a>> {
+        self.asked(method).filter(|asked| asked.transaction.upstream.is_none())
+    }
+
+    /// The 2xx responses to INVITEs on every hop, with their transactions, in order.
+    pub fn answers(&self) -> impl Iterator<Item = (&'a Transaction, &'a Heard)> {
+        let call = self.call;
+        call.transactions
+            .iter()
+            .filter(|transaction| transaction.method == Method::Invite)
+            .flat_map(|transaction| transaction.finals.iter().map(move |id| (transaction, *id)))
+            .map(move |(transaction, id)| (transaction, call.message(id)))
+            .filter(|(_, heard)| heard.message.status().is_some_and(StatusCode::is_success))
+    }
+
+    /// The first 2xx to an INVITE that opened the call, as the caller got it.
+    pub fn answer(&self) -> Option<(&'a Transaction, &'a Heard)> {
+        self.answers()
+            .filter(|(transaction, _)| !transaction.in_dialog && transaction.upstream.is_none())
+            .min_by_key(|(_, heard)| heard.place)
+    }
+
+    /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4).
+    pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
+        let number = success.message.cseq().map(|cseq| cseq.number);
+        let tag = to_tag(success);
+        self.call.messages.iter().filter(move |heard| {
+            heard.message.method() == Some(&Method::Ack)
+                && heard.message.call_id() == success.message.call_id()
+                && heard.message.cseq().map(|cseq| cseq.number) == number
+                && to_tag(heard) == tag
+        })
+    }
+
+    /// The first BYE of the call, as its sender sent it.
+    pub fn first_bye(&self) -> Option<Asked<'a>> {
+        self.asked_first(&Method::Bye).min_by_key(|asked| asked.request.place)
+    }
+
+    /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.
+    pub fn side(&self, request: &Heard) -> Side {
+        let leg = self.call.leg(request.leg);
+        let opening = self.call.transactions.iter().find(|transaction| {
+            transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
+        });
+        let opening = opening.and_then(|transaction| self.call.request_of(transaction));
+        match opening {
+            Some(opening) if from_tag(opening) == from_tag(request) => Side::Caller,
+            Some(_) => Side::Callee,
+            None => Side::Unknown,
+        }
+    }
+
+    /// The final responses of a transaction in order.
+    pub fn finals(&self, transaction: &'a Transaction) -> impl Iterator<Item = &'a Heard> {
+        let call = self.call;
+        transaction.finals.iter().map(move |id| call.message(*id))
+    }
+
+    /// The provisional responses of a transaction in order.
+    pub fn provisionals(&self, transaction: &'a Transaction) -> impl Iterator<Item = &'a Heard> {
+        let call = self.call;
+        transaction.provisionals.iter().map(move |id| call.message(*id))
+    }
+
+    /// True if a transaction got any response.
+    pub fn has_response(&self, transaction: &Transaction) -> bool {
+        !transaction.provisionals.is_empty() || !transaction.finals.is_empty()
+    }
+
+    /// True if a request proves that an INVITE was answered although no answer to it was captured: an ACK, or a request
+    /// with its Call-ID that carries a To tag (`diagnosis` §0, proof of existence).
+    pub fn was_answered_unseen(&self, invite: &Transaction) -> Option<&'a Heard> {
+        if self.has_response(invite) {
+            return None;
+        }
+        let leg = &self.call.leg(invite.leg).call_id;
+        self.call
+            .messages
+            .iter()
+            .find(|heard| heard.message.is_request() && heard.message.call_id() == &**leg && to_tag(heard).is_some())
+    }
+}
+
+/// The tag of To.
+pub(crate) fn to_tag(heard: &Heard) -> Option<String> {
+    heard.message.to().and_then(|to| to.tag().map(str::to_owned))
+}
+
+/// The tag of From.
+pub(crate) fn from_tag(heard: &Heard) -> Option<String> {
+    heard.message.from().and_then(|from| from.tag().map(str::to_owned))
+}

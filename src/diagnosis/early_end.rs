@@ -1,0 +1,114 @@
+//! How a call that was not answered was ended before anybody answered it.
+
+use crate::call::{Heard, Outcome, Transaction};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::dialogs::to_tag;
+use crate::sip::{Method, Reason, StatusCode};
+
+/// What ended an INVITE before its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EarlyEnd<'a> {
+    /// The caller's side sent CANCEL on its own hop.
+    Cancel(&'a Heard),
+    /// The caller's side sent BYE.
+    Bye(&'a Heard),
+    /// Only a hop further on sent CANCEL: its own timer, or its own decision.
+    InnerCancel {
+        /// The INVITE that was cancelled.
+        invite: &'a Transaction,
+        /// The CANCEL.
+        cancel: &'a Heard,
+    },
+    /// A 487 came, and nothing in the capture says what ended the call.
+    Unknown(&'a Heard),
+}
+
+/// What the Reason of a CANCEL says (RFC 3326).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CancelSays {
+    /// Nothing, or normal clearing (Q.850 16 and 31).
+    GivenUp,
+    /// The call was answered elsewhere: SIP 200, or Q.850 26.
+    Elsewhere,
+    /// Something else.
+    Other,
+}
+
+/// Reads what the Reason values of a CANCEL or BYE say together.
+pub(crate) fn cancel_says(reasons: &[Reason]) -> CancelSays {
+    let elsewhere = |reason: &Reason| reason.sip() == Some(200) || reason.q850() == Some(26);
+    let given_up = |reason: &Reason| matches!(reason.q850(), Some(16 | 31));
+    match () {
+        () if reasons.iter().any(elsewhere) => CancelSays::Elsewhere,
+        () if reasons.iter().all(given_up) => CancelSays::GivenUp,
+        () => CancelSays::Other,
+    }
+}
+
+impl<'a> Case<'a> {
+    /// What ended the deciding INVITE before an answer; `None` if it was answered, or failed by itself.
+    pub(crate) fn early_end(&self) -> Option<EarlyEnd<'a>> {
+        let deciding = self.deciding().filter(|deciding| deciding.is_initial_invite())?;
+        if self.call.is_answered() {
+            return None;
+        }
+        if let Some(cancel) = self.cancel_of(deciding) {
+            return (self.call.outcome == Outcome::Cancelled).then_some(EarlyEnd::Cancel(cancel));
+        }
+        let last = self.finals(deciding).last();
+        let end = last.map_or(self.call.until, |heard| heard.place.time);
+        let call_id = &self.call.leg(deciding.leg).call_id;
+        let bye = self.asked_first(&Method::Bye).map(|asked| asked.request).find(|bye| {
+            bye.message.call_id() == &**call_id
+                && bye.path.source.ip() == deciding.path.source.ip()
+                && bye.place.time <= end
+        });
+        if let Some(bye) = bye {
+            return Some(EarlyEnd::Bye(bye));
+        }
+        if let Some((invite, cancel)) = self.inner_cancel(deciding) {
+            return Some(EarlyEnd::InnerCancel { invite, cancel });
+        }
+        let terminated = last.filter(|heard| heard.message.status().map(StatusCode::get) == Some(487))?;
+        Some(EarlyEnd::Unknown(terminated))
+    }
+
+    /// The CANCEL of an INVITE on its own hop.
+    pub(crate) fn cancel_of(&self, invite: &Transaction) -> Option<&'a Heard> {
+        self.call.request_of(self.call.transaction(invite.cancelled_by?))
+    }
+
+    /// The first CANCEL on a hop behind this INVITE, if no other branch explains it: neither one that answered nor a
+    /// 6xx that ended the fork (RFC 3261 §16.7).
+    fn inner_cancel(&self, invite: &Transaction) -> Option<(&'a Transaction, &'a Heard)> {
+        let mut behind: Vec<&'a Transaction> = self.call.downstream_of(invite.id).collect();
+        let mut at = 0;
+        while let Some(inner) = behind.get(at).copied() {
+            at += 1;
+            let further: Vec<_> =
+                self.call.downstream_of(inner.id).filter(|one| behind.iter().all(|known| known.id != one.id)).collect();
+            behind.extend(further);
+        }
+        let decided = behind.iter().any(|inner| {
+            self.finals(inner)
+                .any(|heard| heard.message.status().is_some_and(|status| status.is_success() || status.get() >= 600))
+        });
+        if decided {
+            return None;
+        }
+        behind
+            .into_iter()
+            .filter_map(|inner| Some((inner, self.cancel_of(inner)?)))
+            .min_by_key(|(_, cancel)| cancel.place)
+    }
+
+    /// The 2xx on another branch of the fork that this INVITE is a branch of, if there is one.
+    pub(crate) fn answered_on_another_branch(&self, branch: &Transaction) -> Option<&'a Heard> {
+        let upstream = branch.upstream?;
+        self.call
+            .downstream_of(upstream)
+            .filter(|other| other.id != branch.id)
+            .flat_map(|other| self.finals(other))
+            .find(|heard| heard.message.status().is_some_and(StatusCode::is_success) && to_tag(heard).is_some())
+    }
+}

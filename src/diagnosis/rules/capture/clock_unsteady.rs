@@ -1,0 +1,72 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::{CaptureCase, Confidence, Finding, InputSeen, Role};
+use crate::oddity::{Noted, Oddity};
+
+use std::time::Duration;
+
+rule! {
+    /// The clock of the capture goes back.
+    ///
+    /// ## What it says
+    /// A packet carries an earlier time than the one before it in the same file. Times and intervals near it are not
+    /// reliable.
+    ///
+    /// ## Why it happens
+    /// The system's clock was set while the capture ran, several processors or interfaces stamp packets each for
+    /// themselves, or files were put together without sorting.
+    ///
+    /// ## Evidence
+    /// A negative interval between two neighbouring frames of a millisecond or more. Less is the usual disorder between
+    /// the queues of a network card.
+    ///
+    /// ## How to fix
+    /// Keep the clock with NTP or PTP while capturing; sort a file that was put together: `reordercap CAPTURE NEW`.
+    ///
+    /// ## When it would be wrong
+    /// If only the order of the records is mixed and their times are right, sorting mends it, as this program does.
+    ///
+    /// ## References
+    /// RFC 5905
+    "J6" "clock-unsteady", capture check
+}
+
+/// Steps back that are shorter are the usual disorder between the queues of a network card.
+const HARMLESS: Duration = Duration::from_millis(1);
+
+fn check(case: &CaptureCase<'_>) -> Option<Finding> {
+    let (input, noted) = case.noted("clock-unsteady").find(|(_, noted)| step(noted) >= HARMLESS)?;
+    let count = case.count("clock-unsteady");
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .party(Role::Capture, None)
+        .because(format!(
+            "The time goes back {} between neighbouring frames, by up to {}. Frames are put in order of their time; \
+             intervals near these frames are not reliable.",
+            counted(count, "time", "times"),
+            length(step(noted))
+        ))
+        .fix("If the file was put together from several, sort it: reordercap CAPTURE NEW")
+        .fix("Keep the clock of the capturing system steady (NTP or PTP) while capturing.");
+    Some(cite(finding, case, input, noted))
+}
+
+/// The longest step back that was noted.
+fn step(noted: &Noted) -> Duration {
+    match noted.example {
+        Oddity::TimeWentBack { nanoseconds } => Duration::from_nanos(nanoseconds),
+        _ => Duration::ZERO,
+    }
+}
+
+fn cite(finding: Finding, case: &CaptureCase<'_>, input: &InputSeen, noted: &Noted) -> Finding {
+    match noted.frames.as_slice() {
+        [frame] => {
+            let back = format!("-{:.9}", step(noted).as_secs_f64());
+            finding.claim_at(case.place(input, *frame), "frame.time_delta", back, "earlier than the frame before it")
+        }
+        frames => frames.iter().take(5).fold(finding, |finding, frame| {
+            let number = frame.to_string();
+            finding.claim_at(case.place(input, *frame), "frame.number", number, "earlier than the frame before it")
+        }),
+    }
+}

@@ -1,0 +1,75 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::counted;
+use crate::diagnosis::{CaptureCase, Confidence, Finding, Role};
+use crate::oddity::Oddity;
+
+rule! {
+    /// A part of the capture could not be read.
+    ///
+    /// ## What it says
+    /// Some packets are encrypted, or of a link type that this program does not know. There may be SIP in them.
+    ///
+    /// ## Why it happens
+    /// SIP goes over TLS and its secrets were not given, or the capture was made on an unusual interface.
+    ///
+    /// ## Evidence
+    /// TLS records without secrets; frames of an unknown link type.
+    ///
+    /// ## How to fix
+    /// For TLS give the secrets with `--keylog`; kamailio, OpenSIPS, Asterisk and FreeSWITCH can write them through
+    /// `SSLKEYLOGFILE` and a preloaded library. For the link type capture on another interface.
+    ///
+    /// ## When it would be wrong
+    /// The encrypted packets may carry something else than SIP, such as the web pages of a telephone.
+    ///
+    /// ## References
+    /// RFC 8446 §5; RFC 3261 §26.2.1
+    "J7" "payload-unreadable", capture check
+}
+
+/// Frames that are cited of each kind.
+const CITED: usize = 3;
+
+fn check(case: &CaptureCase<'_>) -> Option<Finding> {
+    let encrypted = case.count("payload-unreadable");
+    let foreign = case.count("unsupported-link-type");
+    let mut words = Vec::new();
+    if encrypted > 0 {
+        words.push(format!("{} encrypted with TLS", counted(encrypted, "packet is", "packets are")));
+    }
+    if foreign > 0 {
+        words.push(format!("{} of a link type that is not supported", counted(foreign, "frame is", "frames are")));
+    }
+    if words.is_empty() {
+        return None;
+    }
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .party(Role::Capture, None)
+        .because(format!("Not read: {}. What they carry is not judged.", words.join(", and ")));
+    if encrypted > 0 {
+        finding = finding.fix("Give the TLS secrets of the connection: sipwhy CAPTURE --keylog KEYS");
+    }
+    for (input, noted) in case.noted("unsupported-link-type") {
+        if let Oddity::UnsupportedLinkType { link_type } = noted.example {
+            let step = format!("Capture on another interface: link type {link_type} is not supported.");
+            finding = finding.fix(step);
+        }
+        finding = cite(finding, case, input, &noted.frames, "of a link type that is not supported");
+    }
+    for (input, noted) in case.noted("payload-unreadable") {
+        finding = cite(finding, case, input, &noted.frames, "encrypted, and its secrets are not known");
+    }
+    Some(finding)
+}
+
+fn cite(
+    finding: Finding,
+    case: &CaptureCase<'_>,
+    input: &crate::diagnosis::InputSeen,
+    frames: &[u64],
+    says: &str,
+) -> Finding {
+    frames.iter().take(CITED).fold(finding, |finding, frame| {
+        finding.claim_at(case.place(input, *frame), "frame.number", frame.to_string(), says)
+    })
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{capture_at, is_private, length};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
+use crate::sip::Method;
+
+rule! {
+    /// The ACK never reached the one who answered.
+    ///
+    /// ## What it says
+    /// The callee's side answered, repeated its 2xx again and again, and got no ACK. After 64·T1 (32 s) it gives the call
+    /// up with a BYE.
+    ///
+    /// ## Why it happens
+    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from
+    /// there; or a proxy that must stay in the path did not record-route; or the 2xx does not reach the caller.
+    ///
+    /// ## Evidence
+    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
+    /// sender 28 to 40 s after its first 2xx completes it.
+    ///
+    /// ## How to fix
+    /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
+    /// got the 2xx, and where it sent the ACK.
+    ///
+    /// ## When it would be wrong
+    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long.
+    ///
+    /// ## References
+    /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
+    "C1" "ack-missing", check
+}
+
+/// Repeats of a 2xx that are wanted.
+const ENOUGH_REPEATS: u32 = 2;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = unacknowledged(case)?;
+    let bye = cut_off(case, success);
+    let confidence = match bye {
+        Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
+        _ => case.absence_of_answer(success),
+    };
+    let over = bye.is_some() || ends_without_bye(case, success);
+    let finding = Finding::of(&RULE, confidence);
+    let finding = if over {
+        finding.explains(success.message.status()).drops_the_call()
+    } else {
+        finding.severity(Severity::Warning)
+    };
+    let (server, client) = (success.path.source, success.path.destination);
+    let contact = contact_fault(success);
+    let mut because = format!(
+        "{server} answered with {}, repeated it {} times within {}, and got no ACK",
+        success.message.status()?,
+        success.repeated,
+        length(success.last_place().time.since(success.place.time))
+    );
+    because.push_str(&match bye {
+        Some(bye) => format!(
+            ". {} after its first answer it gave the call up with BYE.",
+            length(bye.place.time.since(success.place.time))
+        ),
+        None if confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
+        None => ".".to_owned(),
+    });
+    because.push_str(&contact.as_ref().map_or_else(
+        || format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way."),
+        |fault| format!(" {fault}"),
+    ));
+    let mut finding = finding
+        .party(if contact.is_some() { Role::Uas } else { Role::Uac }, Some(if contact.is_some() { server } else { client }))
+        .because(because);
+    if contact.is_some() {
+        finding = finding.fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
+    }
+    let finding = finding
+        .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
+        .fix("If a proxy between them must see the ACK, let it add Record-Route.")
+        .next_capture(capture_at(client.ip(), success.path));
+    Some(prove(finding, case, invite, success, bye))
+}
+
+/// The 2xx nearest to its sender that was repeated and got no ACK on its hop.
+fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
+    case.answers()
+        .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS)
+        .filter(|(_, success)| {
+            !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip())
+        })
+        .filter(|(invite, _)| case.asked(&Method::Ack).count() == 0 || !has_ack_of_number(case, invite))
+        .last()
+}
+
+/// An ACK with this number and Call-ID exists, whatever its tags: then it is malformed or misrouted, and not missing.
+fn has_ack_of_number(case: &Case<'_>, invite: &Transaction) -> bool {
+    let call_id = &case.call.leg(invite.leg).call_id;
+    case.call.messages.iter().any(|heard| {
+        heard.message.method() == Some(&Method::Ack)
+            && heard.message.call_id() == &**call_id
+            && heard.message.cseq().is_some_and(|cseq| cseq.number == invite.cseq)
+    })
+}
+
+/// The BYE with which the sender of a 2xx gives up 28 to 40 s after it.
+fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
+    let Asked { request: bye, .. } =
+        case.asked(&Method::Bye).find(|bye| bye.request.message.call_id() == success.message.call_id())?;
+    let after = bye.place.time.since(success.place.time);
+    let in_time = (28..=40).contains(&after.as_secs());
+    (in_time && case.side(bye) != Side::Caller).then_some(bye)
+}
+
+/// No BYE at all, and time enough for the sender to have given up.
+fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
+    case.first_bye().is_none() && case.absence_of_answer(success) != Confidence::Unseen
+}
+
+/// What is wrong with the Contact of a 2xx: an address for private networks, other than the one it came from.
+fn contact_fault(success: &Heard) -> Option<String> {
+    let uri = success.message.contact()?.parsed();
+    let contact: std::net::IpAddr = uri.host.parse().ok()?;
+    let source = success.path.source.ip();
+    (contact != source && is_private(contact)).then(|| {
+        format!(
+            "The ACK has to go to the Contact of the 2xx, and that is the private address {contact}, while the 2xx came from \
+             {source}."
+        )
+    })
+}
+
+fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Heard, bye: Option<&Heard>) -> Finding {
+    let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+    let mut finding = finding.claim_status(success, "the answer");
+    if let Some(last) = success.repeats.last() {
+        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
+    }
+    if contact_fault(success).is_some() {
+        finding = finding.claim_header(success, "Contact", "where the ACK has to go");
+    }
+    finding = finding.claim_absent(
+        success.place,
+        format!("ACK with CSeq {} to {}", invite.cseq, success.path.source),
+        format!("none in the {} that the capture goes on", length(case.tail(success.place))),
+    );
+    if let Some(bye) = bye {
+        finding = finding.claim_method(bye, "the callee's side gives up");
+    }
+    finding
+        .refuted("in-dialog-request-misrouted", "no ACK to this answer is in the capture at all")
+        .refuted("ack-malformed", "no ACK with this CSeq number is in the capture at all")
+        .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains")
+}

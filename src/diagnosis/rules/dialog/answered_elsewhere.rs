@@ -1,0 +1,89 @@
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The call was answered at another place.
+    ///
+    /// ## What it says
+    /// The call was offered to several devices, one answered, and the others were cancelled. This is how forking works,
+    /// and no fault.
+    ///
+    /// ## Why it happens
+    /// A proxy or exchange rang several devices at once.
+    ///
+    /// ## Evidence
+    /// A CANCEL whose Reason says so (`SIP;cause=200`, or Q.850 26), or a 2xx on another branch of the same fork before
+    /// the CANCEL.
+    ///
+    /// ## How to fix
+    /// Nothing has to be done.
+    ///
+    /// ## When it would be wrong
+    /// A CANCEL without such a Reason on a hop whose other branches are not in the capture cannot be told from a caller
+    /// who gave up.
+    ///
+    /// ## References
+    /// RFC 3261 §16.7; RFC 3326 §3.1
+    "C10b" "answered-elsewhere", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if let Some(EarlyEnd::Cancel(cancel)) = case.early_end() {
+        return of_the_whole_call(case, cancel);
+    }
+    let (branch, cancel) = cancelled_branch(case)?;
+    let answer = case.answered_on_another_branch(branch);
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .party(Role::Nobody, Some(cancel.path.source))
+        .because(match answer {
+            Some(answer) => format!(
+                "The call was offered to several devices. {} answered, so {} cancelled the one at {}; its 487 is no failure.",
+                answer.path.source, cancel.path.source, cancel.path.destination
+            ),
+            None => format!(
+                "{} cancelled the branch to {} because the call was answered elsewhere; the 487 there is no failure.",
+                cancel.path.source, cancel.path.destination
+            ),
+        })
+        .claim_method(cancel, "this branch is cancelled")
+        .claim_header(cancel, "Reason", "why, as its sender says");
+    if let Some(answer) = answer {
+        finding = finding.claim_status(answer, "another branch is answered");
+    }
+    Some(finding.refuted("caller-abandoned", "the call was answered on another branch"))
+}
+
+/// The only hop in the capture is the one that was cancelled.
+fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
+    if cancel_says(&case.reasons(cancel)) != CancelSays::Elsewhere {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains_calmly(case.call.final_status)
+            .party(Role::Nobody, Some(cancel.path.source))
+            .because(format!(
+                "{} cancelled this leg because the call was answered elsewhere, as the Reason of its CANCEL says. Nothing is \
+                 wrong with that.",
+                cancel.path.source
+            ))
+            .fix("Nothing has to be done.")
+            .claim_method(cancel, "this leg is cancelled")
+            .claim_header(cancel, "Reason", "answered elsewhere")
+            .refuted("caller-abandoned", "the Reason of the CANCEL says that the call was answered elsewhere")
+            .refuted("ring-timeout", "the Reason of the CANCEL says that the call was answered elsewhere"),
+    )
+}
+
+/// A branch of a fork that was cancelled because another one was answered.
+fn cancelled_branch<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
+    case.call.transactions.iter().filter(|branch| branch.is_initial_invite()).find_map(|branch| {
+        let cancel = case.cancel_of(branch)?;
+        let answered_first =
+            case.answered_on_another_branch(branch).is_some_and(|answer| answer.place < cancel.place);
+        let says_so = cancel_says(&case.reasons(cancel)) == CancelSays::Elsewhere;
+        (answered_first || says_so).then_some((branch, cancel))
+    })
+}

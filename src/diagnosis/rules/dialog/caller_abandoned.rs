@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The caller's side gave up before an answer.
+    ///
+    /// ## What it says
+    /// The side that placed the call cancelled it. The 487 that follows is the normal end, and no fault.
+    ///
+    /// ## Why it happens
+    /// Nobody answered in the time that the caller, or its own timer, was willing to wait.
+    ///
+    /// ## Evidence
+    /// A CANCEL on the caller's own hop, without a Reason or with one that means normal clearing (Q.850 16 or 31).
+    ///
+    /// ## How to fix
+    /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
+    ///
+    /// ## When it would be wrong
+    /// A CANCEL with another Reason (`cancelled-with-reason`, `answered-elsewhere`); a CANCEL that exists only behind a
+    /// proxy (`ring-timeout`). It does not tell whether a person or a timer gave up.
+    ///
+    /// ## References
+    /// RFC 3261 §9.1; RFC 3326 §2
+    "C10a" "caller-abandoned", check
+}
+
+/// After so long without ringing it is the silence that needs explaining: `silent-downstream`.
+const SILENCE: Duration = Duration::from_secs(10);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
+    let reasons = case.reasons(cancel);
+    if cancel_says(&reasons) != CancelSays::GivenUp {
+        return None;
+    }
+    let deciding = case.deciding()?;
+    let invite = case.call.request_of(deciding)?;
+    let waited = cancel.place.time.since(invite.place.time);
+    let ring = case.ringing(deciding.id);
+    let progress = case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
+    let state = match ring {
+        Some(ring) => format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time))),
+        None if progress => "before it was answered".to_owned(),
+        None => "before it rang".to_owned(),
+    };
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let silent = ring.is_none() && !progress && waited >= SILENCE;
+    let finding = if silent {
+        finding.about_end(case)
+    } else {
+        finding.explains_calmly(case.call.final_status)
+    };
+    let mut finding = finding
+        .party(Role::Uac, Some(cancel.path.source))
+        .because(format!(
+            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. Nothing is wrong with that; it gives {}.",
+            cancel.path.source,
+            length(waited),
+            if reasons.is_empty() { "no reason" } else { "normal clearing as the reason" }
+        ))
+        .fix("Nothing has to be done, if the caller meant to give up.")
+        .claim_method(cancel, "the caller's side cancels")
+        .claim_header(cancel, "Reason", "normal clearing");
+    if let Some(ring) = ring {
+        finding = finding.claim_status(ring, "the callee's side rang");
+    }
+    if let Some(last) = case.finals(deciding).last() {
+        finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");
+    }
+    Some(
+        finding
+            .refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered")
+            .refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy"),
+    )
+}
+
+impl Finding {
+    /// It is about the final code of the call without explaining it.
+    fn about_end(self, case: &Case<'_>) -> Finding {
+        match case.call.final_status {
+            Some(status) => self.about(status),
+            None => self,
+        }
+    }
+}

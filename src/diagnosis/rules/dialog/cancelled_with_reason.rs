@@ -1,0 +1,53 @@
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The call was cancelled, and the CANCEL says why.
+    ///
+    /// ## What it says
+    /// The side that placed the call cancelled it for a reason that it names.
+    ///
+    /// ## Why it happens
+    /// A timer of the calling system ran out, a better route was found, the call was taken by another rule: the Reason
+    /// header tells.
+    ///
+    /// ## Evidence
+    /// A CANCEL on the caller's own hop whose Reason is neither normal clearing nor "answered elsewhere".
+    ///
+    /// ## How to fix
+    /// Look up the reason on the system that sent the CANCEL.
+    ///
+    /// ## When it would be wrong
+    /// Some systems write a fixed Reason into every CANCEL. Compare it with that of calls that people ended.
+    ///
+    /// ## References
+    /// RFC 3326 §2; RFC 3261 §9.1
+    "C10c" "cancelled-with-reason", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
+    if cancel_says(&case.reasons(cancel)) != CancelSays::Other {
+        return None;
+    }
+    let deciding = case.deciding()?;
+    let invite = case.call.request_of(deciding)?;
+    let reason = cancel.message.header("Reason").unwrap_or_default().into_owned();
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains_calmly(case.call.final_status)
+            .party(Role::Uac, Some(cancel.path.source))
+            .because(format!(
+                "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason:?}.",
+                cancel.path.source,
+                length(cancel.place.time.since(invite.place.time))
+            ))
+            .fix(format!("Look up this reason on {}, which sent the CANCEL.", cancel.path.source))
+            .claim_method(cancel, "the caller's side cancels")
+            .claim_header(cancel, "Reason", "why, as its sender says")
+            .refuted("caller-abandoned", "the Reason is not that of normal clearing")
+            .refuted("answered-elsewhere", "the Reason is neither SIP 200 nor Q.850 26"),
+    )
+}

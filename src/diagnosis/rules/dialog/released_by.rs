@@ -1,0 +1,66 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
+
+rule! {
+    /// Which side ended the call.
+    ///
+    /// ## What it says
+    /// Who sent the first BYE, how long after the answer, and what reason it gives. A fact, and no fault.
+    ///
+    /// ## Why it happens
+    /// Every answered call ends with a BYE from one side.
+    ///
+    /// ## Evidence
+    /// The first BYE of the call, its From tag, and its Reason or X-Asterisk-HangupCause header if there is one.
+    ///
+    /// ## How to fix
+    /// Nothing has to be done. If the end was not wanted, look at the side that sent the BYE first.
+    ///
+    /// ## When it would be wrong
+    /// A BYE says which side ended the call, not whether a person or a timer did.
+    ///
+    /// ## References
+    /// RFC 3261 §15; RFC 3326 §2
+    "C19" "released-by", check
+}
+
+/// Private headers that say why a call was ended.
+const PRIVATE_REASONS: [&str; 2] = ["X-Asterisk-HangupCause", "X-Asterisk-HangupCauseCode"];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Asked { request: bye, .. } = case.first_bye()?;
+    let answer = case.answer();
+    if answer.is_none() && case.call.attempts().next().is_some() {
+        return None; // A BYE before the answer is another matter: ended-before-answer.
+    }
+    let side = case.side(bye);
+    let when = match answer {
+        Some((_, success)) => format!(" {} after the answer", length(bye.place.time.since(success.place.time))),
+        None => String::new(),
+    };
+    let reason = bye.message.header("Reason").or_else(|| bye.message.header(PRIVATE_REASONS[0]));
+    let why = match &reason {
+        Some(reason) => format!("with the reason {reason:?}"),
+        None => "and gives no reason".to_owned(),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .party(Role::Nobody, Some(bye.path.source))
+        .because(sentence(&format!("{} sent the first BYE{when}, {why}.", side.named(bye))))
+        .claim_method(bye, "the first BYE of the call");
+    if reason.is_some() {
+        finding = finding.claim_header(bye, "Reason", "why, as its sender says");
+        for header in PRIVATE_REASONS {
+            if let Some(line) = bye.message.header_line(header) {
+                finding = finding.claim(bye, "sip.msg_hdr", line, "why, as its sender says");
+            }
+        }
+    }
+    Some(finding)
+}
+
+/// The same sentence with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

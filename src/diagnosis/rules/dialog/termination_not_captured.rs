@@ -1,0 +1,48 @@
+use crate::diagnosis::early_end::EarlyEnd;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::capture_at;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The call was terminated, and what terminated it is not in the capture.
+    ///
+    /// ## What it says
+    /// A 487 says that the INVITE was ended by a CANCEL or BYE. Neither is in the capture.
+    ///
+    /// ## Why it happens
+    /// The CANCEL took another way, was sent on a hop that was not captured, or was lost to the capture. Or a system
+    /// further on ended the call by itself and answered 487.
+    ///
+    /// ## Evidence
+    /// A 487 to the INVITE, and no CANCEL and no BYE on any hop of the call.
+    ///
+    /// ## How to fix
+    /// Capture at the system that sent the 487, on all its interfaces.
+    ///
+    /// ## When it would be wrong
+    /// It says nothing of the call, only of the capture.
+    ///
+    /// ## References
+    /// RFC 3261 §9.2, §15.1.2, §21.4.25
+    "C10f" "termination-not-captured", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Some(EarlyEnd::Unknown(response)) = case.early_end() else { return None };
+    let from = response.path.source;
+    Some(
+        Finding::of(&RULE, Confidence::Unseen)
+            .explains_unseen(response.message.status())
+            .party(Role::Capture, None)
+            .because(format!(
+                "{from} ended the INVITE with 487, which follows a CANCEL or BYE. Neither is in the capture, so it cannot be \
+                 said who ended the call."
+            ))
+            .fix(format!("Capture at {} on all its interfaces, and look for the CANCEL.", from.ip()))
+            .next_capture(capture_at(from.ip(), response.path))
+            .claim_status(response, "the INVITE was terminated")
+            .claim_absent(response.place, "a CANCEL or BYE before it", "none is in the capture on any hop")
+            .refuted("caller-abandoned", "no CANCEL of the caller's side is in the capture")
+            .refuted("ring-timeout", "no CANCEL behind a proxy is in the capture"),
+    )
+}

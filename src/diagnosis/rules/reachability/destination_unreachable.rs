@@ -1,0 +1,156 @@
+use crate::call::{Call, Heard, IcmpSeen, Outcome};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::capture_at;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::StatusCode;
+
+rule! {
+    /// The destination cannot be reached, and an ICMP error says so.
+    ///
+    /// ## What it says
+    /// A host or a router answered a SIP packet with an ICMP error: it was not delivered.
+    ///
+    /// ## Why it happens
+    /// Port unreachable: the host is there, and nothing listens on that port, because the service has stopped or uses
+    /// another port. Host or network unreachable: the address is wrong or its network is down. Administratively
+    /// prohibited: a filter rejects the packet.
+    ///
+    /// ## Evidence
+    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1 that quotes the packet by its addresses and ports.
+    ///
+    /// ## How to fix
+    /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
+    ///
+    /// ## When it would be wrong
+    /// An error for an older packet of the same ports. "Fragmentation needed" is no such error: `large-request-lost`.
+    ///
+    /// ## References
+    /// RFC 792; RFC 4443 §3.1; RFC 3261 §18.4
+    "B2" "destination-unreachable", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let call = case.call;
+    let mut errors = call.icmp.iter().filter(|icmp| what_it_says(icmp).is_some());
+    let explaining = errors.clone().find(|icmp| decides(case, icmp));
+    let icmp = explaining.or_else(|| errors.next())?;
+    let quoted = call.message(icmp.message);
+    let says = what_it_says(icmp)?;
+    let count = call.icmp.iter().filter(|other| other.quoted == icmp.quoted).count();
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match explaining {
+        Some(_) => finding.explains(case.outer_failure().map(|failure| failure.status)),
+        None if is_harmless(call, quoted) => finding,
+        None => finding.severity(Severity::Warning),
+    };
+    let label = label(quoted);
+    let target = icmp.quoted.destination;
+    let finding = finding
+        .party(says.role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
+        .because(format!(
+            "{} answered the {label} to {target} with ICMP {}{}: {}.",
+            icmp.reporter,
+            says.name,
+            if count > 1 { format!(" ({count} times)") } else { String::new() },
+            says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
+        ))
+        .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
+        .next_capture(capture_at(target.ip(), icmp.quoted));
+    Some(prove(finding, icmp, quoted, &says))
+}
+
+/// What an ICMP error says of the destination.
+struct Says {
+    name: &'static str,
+    meaning: &'static str,
+    fix: &'static str,
+    role: Role,
+}
+
+fn what_it_says(icmp: &IcmpSeen) -> Option<Says> {
+    let port = Says {
+        name: "port unreachable",
+        meaning: "that host is there, and nothing listens on this port",
+        fix: "Start the SIP service of TARGET, or send to the port on which it listens.",
+        role: Role::Uas,
+    };
+    let prohibited = Says {
+        name: "administratively prohibited",
+        meaning: "a filter at REPORTER rejects the packet",
+        fix: "Let the filter at REPORTER pass SIP to TARGET.",
+        role: Role::Network,
+    };
+    let nowhere = |name, meaning| Says {
+        name,
+        meaning,
+        fix: "Check the address TARGET and the route to it as REPORTER sees it.",
+        role: Role::Network,
+    };
+    match (icmp.version6, icmp.kind, icmp.code) {
+        (false, 3, 3) | (true, 1, 4) => Some(port),
+        (false, 3, 9 | 10 | 13) | (true, 1, 1 | 5) => Some(prohibited),
+        (false, 3, 0 | 6) | (true, 1, 0) => Some(nowhere("network unreachable", "REPORTER has no route to that address")),
+        (false, 3, 1 | 7) | (true, 1, 3) => {
+            Some(nowhere("host unreachable", "the last router before that host does not reach it"))
+        }
+        (false, 3, 2) => Some(nowhere("protocol unreachable", "that host does not take this transport protocol")),
+        (true, 1, 6) => Some(nowhere("reject route", "REPORTER has a route that rejects that address")),
+        _ => None,
+    }
+}
+
+/// True if the request that was not delivered is why the call ended as it did: it opened the call or is what the
+/// last try was forwarded as, and nothing answered it.
+fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
+    let call = case.call;
+    if !matches!(call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished) {
+        return false;
+    }
+    let quoted = call.message(icmp.message);
+    let transaction = call.transaction(quoted.transaction);
+    if !quoted.message.is_request() || transaction.in_dialog || case.has_response(transaction) {
+        return false;
+    }
+    let Some(deciding) = case.deciding() else { return false };
+    let mut at = Some(transaction);
+    for _ in 0..32 {
+        match at {
+            Some(here) if here.id == deciding.id => return true,
+            Some(here) => at = here.upstream.map(|id| call.transaction(id)),
+            None => return false,
+        }
+    }
+    false
+}
+
+/// True if what was not delivered is of no use any more: a copy of what its receiver had, or part of the end of a call
+/// that both sides have ended.
+fn is_harmless(call: &Call, quoted: &Heard) -> bool {
+    let transaction = call.transaction(quoted.transaction);
+    let answered = quoted.message.is_request() && !transaction.finals.is_empty();
+    let over = call.dialogs.iter().any(|dialog| {
+        dialog.bye.is_some_and(|bye| call.message(bye).id != quoted.id && call.message(bye).place < quoted.place)
+    });
+    answered || over
+}
+
+fn label(quoted: &Heard) -> String {
+    match (quoted.message.method(), quoted.message.status()) {
+        (Some(method), _) => method.to_string(),
+        (None, Some(status)) => format!("{status} response"),
+        _ => "message".into(),
+    }
+}
+
+fn prove(finding: Finding, icmp: &IcmpSeen, quoted: &Heard, says: &Says) -> Finding {
+    let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
+    let finding = match (quoted.message.is_request(), quoted.message.status().map(StatusCode::get)) {
+        (false, Some(_)) => finding.claim_status(quoted, "the response that was not delivered"),
+        _ => finding.claim_method(quoted, "the request that was not delivered"),
+    };
+    finding
+        .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "destination unreachable")
+        .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), says.name)
+        .refuted("next-hop-silent", "the ICMP error is an answer: the packet was not lost without a word")
+        .refuted("large-request-lost", "the error is not \"fragmentation needed\"")
+}

@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Outcome, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
+
+rule! {
+    /// The next hop gives no answer at all.
+    ///
+    /// ## What it says
+    /// A request was sent again and again as its timers want, and nothing came back: no response, no ICMP error.
+    ///
+    /// ## Why it happens
+    /// The address is dead or wrong, something on the way drops the packets without a word, or the answers do not find
+    /// their way back. From one capture these cannot be told apart.
+    ///
+    /// ## Evidence
+    /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s)
+    /// after the first copy. It is more than possible only if the other direction of the hop is in the capture.
+    ///
+    /// ## How to fix
+    /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
+    /// address.
+    ///
+    /// ## When it would be wrong
+    /// In a capture of one direction the answers exist and are not seen (`capture-one-sided`). With an ICMP error it is
+    /// `destination-unreachable`; if only large requests are lost, `large-request-lost`.
+    ///
+    /// ## References
+    /// RFC 3261 §17.1.1.2, §17.1.2.2
+    "B1" "next-hop-silent", check
+}
+
+/// Copies that are wanted before a silence counts.
+const ENOUGH_COPIES: u32 = 3;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled) {
+        return None;
+    }
+    let silent = silent_hop(case)?;
+    let request = case.call.request_of(silent)?;
+    if request.repeated + 1 < ENOUGH_COPIES || request.path.transport.is_reliable() {
+        return None;
+    }
+    if case.call.icmp.iter().any(|icmp| icmp.message == request.id) || case.was_answered_unseen(silent).is_some() {
+        return None;
+    }
+    let patterned = is_timed(request, &silent.method);
+    let confidence = match case.absence_of_answer(request) {
+        Confidence::Likely if !patterned => Confidence::Possible,
+        confidence => confidence,
+    };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(None)
+        .party(Role::Network, Some(request.path.destination))
+        .because(explanation(case, request, &silent.method, confidence))
+        .fix(format!(
+            "Check that {} is the right address and port, and that its SIP service runs.",
+            request.path.destination
+        ))
+        .fix(format!(
+            "Capture at {} (command below): if the {} arrives there, follow its answer; if not, follow the way there.",
+            request.path.destination.ip(),
+            silent.method
+        ))
+        .next_capture(capture_at(request.path.destination.ip(), request.path));
+    Some(prove(finding, case, request))
+}
+
+/// The innermost hop of the last try at which a request got no response.
+fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
+    let deciding = case.deciding()?;
+    if deciding.in_dialog || !deciding.finals.is_empty() {
+        return None;
+    }
+    let mut at = deciding;
+    for _ in 0..32 {
+        if !case.has_response(at) && case.call.downstream_of(at.id).next().is_none() {
+            return Some(at);
+        }
+        at = case.call.downstream_of(at.id).find(|inner| inner.finals.is_empty())?;
+    }
+    None
+}
+
+/// True if the copies come at the times of timer A or E, whatever T1 is (RFC 3261 §17.1.1.2, §17.1.2.2).
+fn is_timed(request: &Heard, method: &Method) -> bool {
+    const T2: Duration = Duration::from_secs(4);
+    let mut times = vec![request.place.time];
+    times.extend(request.repeats.iter().map(|place| place.time));
+    let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    gaps.windows(2).all(|pair| {
+        let wanted = if *method == Method::Invite { pair[0] * 2 } else { (pair[0] * 2).min(T2.max(pair[0])) };
+        pair[1] >= wanted.mul_f64(0.8) && pair[1] <= wanted.mul_f64(1.2)
+    })
+}
+
+fn explanation(case: &Case<'_>, request: &Heard, method: &Method, confidence: Confidence) -> String {
+    let to = request.path.destination;
+    let copies = request.repeated + 1;
+    let span = length(request.last_place().time.since(request.place.time));
+    if confidence == Confidence::Unseen {
+        let tail = length(case.tail(request.place));
+        return format!(
+            "{to} had not answered the {method} ({copies} copies in {span}) when the capture ended, {tail} after the first \
+             copy. That is too early to say that it never did."
+        );
+    }
+    let sent = format!("{} sent the {method} {copies} times within {span} to {to}, and nothing came back", request.path.source);
+    let answers = request.path.reversed();
+    if case.is_visible(answers.source.ip(), answers.destination.ip()) {
+        return format!(
+            "{sent}: no response and no ICMP error. Other messages from {} are in the capture at about that time, so the \
+             way back exists: either this message did not arrive, or it was dropped without a word.",
+            answers.source.ip()
+        );
+    }
+    format!(
+        "{sent}: no response and no ICMP error. Either {to} received nothing, or its answer never came back; from here the \
+         two cannot be told apart."
+    )
+}
+
+fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
+    let tail = length(case.tail(request.place));
+    let mut finding = finding.claim_method(request, "the first copy of the request");
+    if let Some(last) = request.repeats.last() {
+        let cseq = request.message.header("CSeq").unwrap_or_default().into_owned();
+        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
+    }
+    finding
+        .claim_absent(
+            request.last_place(),
+            format!("any response from {}", request.path.destination),
+            format!("the capture goes on for {tail} after the first copy"),
+        )
+        .refuted("destination-unreachable", "no ICMP error quotes this request")
+        .refuted("capture-one-sided", "no ACK and no request with a To tag shows that it was answered unseen")
+        .refuted("capture-duplicated", "the copies are too far apart for copies made by the capture")
+}

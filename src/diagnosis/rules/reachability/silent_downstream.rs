@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Outcome};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::StatusCode;
+
+rule! {
+    /// The next hop took the call over, and nothing came from behind it.
+    ///
+    /// ## What it says
+    /// A 100 Trying says that the next hop has the INVITE and will see to it. After it came nothing: no ringing, no
+    /// progress, no answer.
+    ///
+    /// ## Why it happens
+    /// Behind that hop something is silent: the next server, the trunk, the telephone. Or the hop itself is stuck in a
+    /// look-up.
+    ///
+    /// ## Evidence
+    /// A 100, then nothing for 10 seconds or more until a CANCEL, a 408 or 504, or the end of the wait; no other response
+    /// on any hop of the call.
+    ///
+    /// ## How to fix
+    /// Look behind the hop that sent the 100: capture there, and see where it sent the INVITE.
+    ///
+    /// ## When it would be wrong
+    /// If the leg behind that hop is in the capture, it tells more: `timeout-behind-proxy`, `next-hop-silent`.
+    ///
+    /// ## References
+    /// RFC 3261 §16.2, §16.8, §8.2.6.1
+    "B7" "silent-downstream", check
+}
+
+/// A silence this long after a 100 is one.
+const SILENCE: Duration = Duration::from_secs(10);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Cancelled | Outcome::Unfinished) {
+        return None;
+    }
+    let deciding = case.deciding().filter(|deciding| deciding.is_initial_invite())?;
+    let request = case.call.request_of(deciding)?;
+    let trying = case.provisionals(deciding).find(|heard| is_trying(heard))?;
+    let spoke = case.provisionals(deciding).any(|heard| !is_trying(heard));
+    if spoke || case.call.downstream_of(deciding.id).next().is_some() {
+        return None;
+    }
+    let end = end_of_wait(case, request);
+    let silence = end.time.since(trying.place.time);
+    if silence < SILENCE {
+        return None;
+    }
+    let ended = match end.kind {
+        Kind::Response(response, status) => {
+            if !matches!(status.get(), 408 | 487 | 504) {
+                return None;
+            }
+            Some((response, status))
+        }
+        _ => None,
+    };
+    let confidence = match end.kind {
+        Kind::EndOfCapture if case.call.outcome == Outcome::Unfinished => Confidence::Unseen,
+        _ if case.capture.drops > 0 => Confidence::Possible,
+        _ => Confidence::Likely,
+    };
+    let hop = trying.path.source;
+    let words = match end.kind {
+        Kind::Cancel(_) => "until the caller gave up".to_owned(),
+        Kind::Response(_, status) => format!("until the {status}"),
+        Kind::EndOfCapture => "until the capture ended".to_owned(),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(ended.map(|(_, status)| status))
+        .sender(Role::Proxy, trying)
+        .because(format!(
+            "{hop} confirmed the INVITE with 100 after {}, and then nothing came from it for {} {words}. It took the call \
+             over; what is silent lies behind it, or in its own look-up.",
+            length(trying.place.time.since(request.place.time)),
+            length(silence)
+        ))
+        .fix(format!("Look at {hop}: where did it send this INVITE, and what did it get?"))
+        .fix("Let that hop give up sooner on a silent target and try the next one.")
+        .claim_method(request, "the request")
+        .claim_status(trying, "the next hop has it")
+        .claim_absent(trying.place, "180, 183 or a final response", format!("nothing for {}", length(silence)))
+        .refuted("next-hop-silent", "the next hop answered with 100")
+        .refuted("timeout-behind-proxy", "the leg behind that hop is not in the capture")
+        .next_capture(capture_at(hop.ip(), trying.path));
+    finding = match end.kind {
+        Kind::Response(response, _) => finding.claim_status(response, "the end of the wait"),
+        Kind::Cancel(cancel) => finding.claim_method(cancel, "the caller gave up"),
+        Kind::EndOfCapture => finding,
+    };
+    Some(finding)
+}
+
+fn is_trying(heard: &Heard) -> bool {
+    heard.message.status().map(StatusCode::get) == Some(100)
+}
+
+struct End<'a> {
+    time: crate::capture::Timestamp,
+    kind: Kind<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Cancel(&'a Heard),
+    Response(&'a Heard, StatusCode),
+    EndOfCapture,
+}
+
+/// What ended the wait for an INVITE: the CANCEL, the final response, or the end of the capture.
+fn end_of_wait<'a>(case: &Case<'a>, request: &Heard) -> End<'a> {
+    let transaction = case.call.transaction(request.transaction);
+    let cancel = transaction.cancelled_by.and_then(|id| case.call.request_of(case.call.transaction(id)));
+    let response = case.call.final_of(transaction);
+    match (cancel, response.and_then(|response| Some((response, response.message.status()?)))) {
+        (Some(cancel), Some((response, _))) if cancel.place < response.place => {
+            End { time: cancel.place.time, kind: Kind::Cancel(cancel) }
+        }
+        (_, Some((response, status))) => End { time: response.place.time, kind: Kind::Response(response, status) },
+        (Some(cancel), None) => End { time: cancel.place.time, kind: Kind::Cancel(cancel) },
+        (None, None) => End { time: case.call.until, kind: Kind::EndOfCapture },
+    }
+}

@@ -1,0 +1,104 @@
+//! Small pieces of sentences that many rules share.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::net::Path;
+
+/// A length of time as people say it: `240 ms`, `3.9 s`, `32 s`, `4 min 12 s`.
+pub(crate) fn length(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    match milliseconds {
+        0 => format!("{:.1} ms", duration.as_secs_f64() * 1000.0),
+        1..=999 => format!("{milliseconds} ms"),
+        1000..=9_999 => format!("{:.1} s", duration.as_secs_f64()),
+        10_000..=119_999 => format!("{:.0} s", duration.as_secs_f64()),
+        _ => {
+            let seconds = duration.as_secs();
+            format!("{} min {} s", seconds / 60, seconds % 60)
+        }
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; of many the first eight and how many more.
+pub(crate) fn list<T: AsRef<str>>(items: &[T]) -> String {
+    const MOST: usize = 8;
+    let mut words: Vec<&str> = items.iter().take(MOST).map(AsRef::as_ref).collect();
+    let more = format!("{} more", items.len().saturating_sub(MOST));
+    if items.len() > MOST {
+        words.push(&more);
+    }
+    match words.split_last() {
+        None => "none".into(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+    }
+}
+
+/// `once`, `twice`, `3 times`.
+pub(crate) fn times(count: u32) -> String {
+    match count {
+        1 => "once".into(),
+        2 => "twice".into(),
+        count => format!("{count} times"),
+    }
+}
+
+/// `1 copy`, `3 copies`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// The command that captures what passes a host, fragments included, on the port that it was asked on.
+pub(crate) fn capture_at(host: IpAddr, path: Path) -> String {
+    let port = if path.destination.ip() == host { path.destination.port() } else { path.source.port() };
+    if path.transport.is_reliable() {
+        return format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (tcp port {port} or icmp or icmp6)'");
+    }
+    match host {
+        IpAddr::V4(_) => {
+            format!(
+                "tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp or (ip[6:2] & 0x1fff != 0))'"
+            )
+        }
+        IpAddr::V6(_) => {
+            format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp6 or ip6[6] == 44)'")
+        }
+    }
+}
+
+/// True for addresses that are not routed on the public Internet (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            address.is_private() || address.is_link_local() || (first == 100 && (64..128).contains(&second))
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_as_people_say_them() {
+        let said = |milliseconds| length(Duration::from_millis(milliseconds));
+        assert_eq!([said(240), said(3_870), said(32_000), said(252_000)], ["240 ms", "3.9 s", "32 s", "4 min 12 s"]);
+    }
+
+    #[test]
+    fn lists_end_with_and() {
+        assert_eq!((list(&["a"]), list(&["a", "b", "c"])), ("a".to_owned(), "a, b and c".to_owned()));
+    }
+
+    #[test]
+    fn carrier_grade_addresses_are_private() {
+        let private = |text: &str| is_private(text.parse().unwrap());
+        assert_eq!(
+            [private("100.64.0.1"), private("100.128.0.1"), private("fd00::1"), private("192.0.2.1")],
+            [true, false, true, false]
+        );
+    }
+}
