@@ -274,7 +274,8 @@ impl Tracker {
         {
             let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
             let of = crate::call::step::back_off_of(message);
-            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to, of });
+            let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
+            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to, of, is_plain });
         }
         if message.method() == Some(&crate::sip::Method::Register) {
             let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();

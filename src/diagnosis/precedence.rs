@@ -48,6 +48,9 @@ const CHAINS: &[&[&str]] = &[
         "overload-backoff-ignored",
         "server-fault",
     ],
+    &["retry-not-renumbered", "server-fault"],
+    &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
+    &["redirect-target-failed", "callee-unreachable"],
     &["number-changed-after-signing", "identity-rejected"],
     &["address-of-record-refused", "refused-by-policy"],
     &[
