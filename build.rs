@@ -27,6 +27,10 @@ fn main() -> io::Result<()> {
     for variable in ["SIPWHY_LIBPCAP", "LIBPCAP_LIBDIR", "PKG_CONFIG_PATH", "LIBRARY_PATH"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
+    // Whoever installs libpcap and builds again must not get what was found before.
+    for folder in folders_of_descriptions() {
+        println!("cargo:rerun-if-changed={}", folder.display());
+    }
     println!("cargo:rustc-check-cfg=cfg(have_libpcap)");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
@@ -73,4 +77,15 @@ fn folders() -> Vec<String> {
     let Ok(answer) = asked else { return Vec::new() };
     let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
     answer.split_whitespace().filter_map(|flag| flag.strip_prefix("-L")).map(str::to_owned).collect()
+}
+
+/// Folders that change when a library for building is installed or removed.
+fn folders_of_descriptions() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib"].map(PathBuf::from).into();
+    if let Ok(architectures) = fs::read_dir("/usr/lib") {
+        folders.extend(architectures.flatten().map(|entry| entry.path()));
+    }
+    folders.sort();
+    folders.into_iter().map(|folder| folder.join("pkgconfig")).filter(|folder| folder.is_dir()).collect()
 }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
-use crate::call::{self, Arrival, Call, Surroundings, Tracker};
+use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
@@ -31,6 +31,8 @@ pub struct Limits {
 pub enum Event {
     /// A call has ended, or the input has.
     Call(Box<Call>),
+    /// A plain good call has ended that nobody wants whole ([`Wanted::Troubled`]).
+    Good(GoodCall),
 }
 
 /// What was counted in one input.
@@ -112,18 +114,18 @@ pub fn run(
 
 impl Default for Analysis {
     fn default() -> Analysis {
-        Analysis::new(Limits::default())
+        Analysis::new(Limits::default(), Wanted::default())
     }
 }
 
 impl Analysis {
     /// An analysis with these bounds.
-    pub fn new(limits: Limits) -> Analysis {
+    pub fn new(limits: Limits, wanted: Wanted) -> Analysis {
         Analysis {
             decoder: Decoder::new(limits.net),
             of_network: BTreeMap::new(),
             stairs: Stairs {
-                tracker: Tracker::new(limits.call),
+                tracker: Tracker::new(limits.call, wanted),
                 streams: HashMap::new(),
                 counts: BTreeMap::new(),
                 census: Census::default(),
@@ -170,7 +172,10 @@ impl Analysis {
 
     /// The next event.
     pub fn next_event(&mut self) -> Option<Event> {
-        self.stairs.tracker.next_closed().map(|call| Event::Call(Box::new(call)))
+        self.stairs.tracker.next_closed().map(|ended| match ended {
+            Ended::Call(call) => Event::Call(call),
+            Ended::Good(good) => Event::Good(good),
+        })
     }
 
     /// What is known of the surroundings so far.
@@ -263,7 +268,7 @@ impl Stairs {
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));
         }
-        self.tracker.message(&message, arrival, &mut counts.oddities);
+        self.tracker.message(&message, cut, arrival, &mut counts.oddities);
     }
 
     fn end_of_stream(&mut self, stream: Stream) {

@@ -1,5 +1,6 @@
 //! What can stop a run. Everything that a run can carry on without is an [`crate::oddity::Oddity`] instead.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::capture;
@@ -11,15 +12,42 @@ pub enum Error {
     /// An input could not be used at all (exit status 3).
     #[error(transparent)]
     Capture(#[from] capture::Error),
+    /// An input could be read, and nothing in it could be used (exit status 3).
+    #[error("{file}: {why}")]
+    Unusable {
+        /// Which.
+        file: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The report could not be written (exit status 4).
     #[error("cannot write {}", .path.display())]
     WriteReport {
         /// Where it was to go.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The report could not be written to standard output, or its records not put aside (exit status 4).
+    #[error("cannot write the report")]
+    Write(#[from] io::Error),
     /// What was asked for cannot be done (exit status 2).
     #[error("{0}")]
     Usage(String),
+}
+
+impl Error {
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Error::Capture(capture::Error::Filter { .. }) | Error::Usage(_) => 2,
+            Error::Capture(_) | Error::Unusable { .. } => 3,
+            Error::WriteReport { .. } | Error::Write(_) => 4,
+        }
+    }
+
+    /// True if the reader of standard output went away, which is no failure.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Error::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
 }

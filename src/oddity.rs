@@ -120,7 +120,7 @@ pub enum Oddity {
     DuplicatePacket,
     /// A payload that is encrypted (TLS records) and was not read.
     Encrypted,
-    /// A WebSocket message that is compressed (RFC 7692) and was not read.
+    /// A WebSocket message that is compressed (RFC 7692) and could not be read.
     Compressed,
     /// Something was dropped because a limit was hit.
     LimitHit {
@@ -294,7 +294,7 @@ impl Oddity {
             Oddity::DuplicatePacket => {
                 "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
             }
-            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and was not read".into(),
+            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and could not be read".into(),
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),

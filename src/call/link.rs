@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::model::TransactionId;
+use crate::call::log::StepId;
 use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::{HeaderName, Message};
@@ -121,8 +121,8 @@ pub(crate) struct Attempt {
     pub(crate) index: u32,
     /// The number of the call, for an index may be used again.
     pub(crate) call: u32,
-    /// The transaction.
-    pub(crate) transaction: TransactionId,
+    /// Its step.
+    pub(crate) step: StepId,
 }
 
 /// The INVITEs of the last seconds, by where they went and the end of the called number.
@@ -197,13 +197,18 @@ fn tail(number: &str) -> &str {
     number.get(number.len().saturating_sub(GUESS_DIGITS)..).unwrap_or(number)
 }
 
-/// The called number or name, digits alone where it is a number.
+/// The called number or name of a Request-URI, digits alone where it is a number.
 pub(crate) fn called(message: &Message<'_>) -> String {
-    let uri = crate::sip::Uri::read(&message.request_uri().unwrap_or_default());
-    if uri.is_number() {
-        return uri.bare_user().chars().filter(char::is_ascii_digit).collect();
-    }
-    uri.bare_user().to_ascii_lowercase()
+    let uri = message.request_uri().unwrap_or_default();
+    let after_scheme = uri.split_once(':').map_or(&*uri, |(_, rest)| rest);
+    let user = match after_scheme.rsplit_once('@') {
+        Some((user, _)) => user,
+        None if uri.starts_with("tel:") => after_scheme,
+        None => return String::new(),
+    };
+    let user = user.split([';', ':']).next().unwrap_or_default();
+    let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
+    if is_number { user.chars().filter(char::is_ascii_digit).collect() } else { user.to_ascii_lowercase() }
 }
 
 fn same_number(one: &str, other: &str) -> bool {

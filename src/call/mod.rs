@@ -4,10 +4,10 @@
 //! together and what is a normal step. Deliberately does not know what to advise.
 
 mod accepted;
-mod ended;
 mod judge;
 mod key;
 mod link;
+mod log;
 mod model;
 mod step;
 mod surroundings;
@@ -24,7 +24,7 @@ pub use crate::call::model::{
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
-pub use crate::call::tracker::{Limits, Tracker};
+pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
 use crate::call::step::NormalStep;
-use crate::call::surroundings::HopId;
 use crate::capture::{Place, Timestamp};
 use crate::net::Path;
 use crate::sip::{Message, Method, StatusCode};
@@ -141,8 +140,6 @@ pub struct Leg {
     pub path: Path,
     /// Why it belongs to the call, if its Call-ID is another than that of the first leg.
     pub linked_by: Option<LinkedBy>,
-    /// Where the surroundings count what goes along the path, and what comes back.
-    pub(crate) hops: [HopId; 2],
 }
 
 /// What a call is about: the method of its first request.

@@ -8,16 +8,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::ended::Phase;
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
-use crate::call::model::{Arrival, Call, Heard, IcmpSeen, Kind, MessageId, TransactionId};
-use crate::call::surroundings::{BackOff, HopId, Registering, Surroundings};
-use crate::call::transaction::{Keys, Told};
+use crate::call::log::{Log, Phase, StepId, Told};
+use crate::call::model::{Arrival, Call, Kind};
+use crate::call::surroundings::{BackOff, Registering, Surroundings};
+use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
 use crate::oddity::{Oddity, OddityLog};
-use crate::sip::{Cut, Message};
+use crate::sip::{Cut, Message, Method};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +51,13 @@ pub struct Tracker {
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
     last_on_path: HashMap<(SocketAddr, SocketAddr), u32>,
     deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
-    closed: VecDeque<Call>,
+    wanted: Wanted,
+    closed: VecDeque<Ended>,
     surroundings: Surroundings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: HashMap<IpAddr, u8>,
+    /// How many good calls of each hop were learned from.
+    learned: HashMap<(IpAddr, IpAddr), u8>,
     bytes: usize,
     numbered: u32,
     now: Timestamp,
@@ -62,7 +65,7 @@ pub struct Tracker {
 
 #[derive(Debug)]
 struct Open {
-    call: Call,
+    log: Log,
     bytes: usize,
     /// What it waits for.
     phase: Phase,
@@ -75,6 +78,36 @@ struct Open {
     keys: Vec<u64>,
 }
 
+/// Which calls are wanted whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// All of them.
+    #[default]
+    EveryCall,
+    /// Those in which something may need explaining; plain good ones are only counted.
+    Troubled,
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The call, worked out and judged.
+    Call(Box<Call>),
+    /// A plain good call that nobody wants whole.
+    Good(GoodCall),
+}
+
+/// What is counted of a plain good call that nobody wants whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodCall {
+    /// What it was about.
+    pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its messages.
+    pub messages: u64,
+}
+
 /// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
 #[derive(Debug, Clone, Copy)]
 enum Link {
@@ -82,12 +115,10 @@ enum Link {
     Ambiguous,
 }
 
-/// An ICMP error comes this soon after the packet it quotes.
-const ICMP_WINDOW: Duration = Duration::from_secs(5);
-/// ICMP errors kept of one call.
-const MOST_ICMP: usize = 64;
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
+/// Good calls of a hop that are learned from.
+const LEARNED_FROM: u8 = 3;
 /// Messages of an address that are looked at for the name of its software.
 const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
@@ -99,15 +130,16 @@ const LONG_RECORD: usize = 64;
 
 impl Default for Tracker {
     fn default() -> Tracker {
-        Tracker::new(Limits::default())
+        Tracker::new(Limits::default(), Wanted::default())
     }
 }
 
 impl Tracker {
     /// A tracker with these bounds.
-    pub fn new(limits: Limits) -> Tracker {
+    pub fn new(limits: Limits, wanted: Wanted) -> Tracker {
         Tracker {
             limits,
+            wanted,
             open: Vec::new(),
             free: Vec::new(),
             by_call_id: HashMap::new(),
@@ -119,6 +151,7 @@ impl Tracker {
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
             looked_for_software: HashMap::new(),
+            learned: HashMap::new(),
             bytes: 0,
             numbered: 0,
             now: Timestamp(i64::MIN),
@@ -126,35 +159,29 @@ impl Tracker {
     }
 
     /// Takes in one message. Messages must come in order of [`crate::capture::Place`].
-    pub fn message(&mut self, message: &Message<'_>, arrival: &Arrival, oddities: &mut OddityLog) {
+    pub fn message(&mut self, message: &Message<'_>, cut: Cut, arrival: &Arrival, oddities: &mut OddityLog) {
         self.advance(arrival.place.time);
-        self.note_surroundings(message, arrival);
+        self.note_back_off(message, arrival);
         let keys = Keys::read(message);
-        let index = match self.known_call(message) {
+        let call_id = self.hasher.hash_one(message.call_id());
+        let index = match self.known_call(call_id) {
             Some(index) => index,
-            None => self.open_call(message, &keys, arrival),
+            None => self.open_call(call_id, message, &keys, arrival),
         };
-        if keys.is_request {
-            self.note_sender(index, arrival.path);
-        }
+        self.note_hop(index, message, arrival);
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let told = open.call.hear(message, &keys, arrival, self.limits.messages);
-        note_hop(&mut open.call, told, arrival, &mut self.surroundings);
+        let told = open.log.hear(message, &keys, cut, arrival, self.limits.messages);
+        if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
+            self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
+        }
         match told {
-            Told::New(id) => {
-                let footprint = message.footprint() + size_of::<Heard>();
-                open.bytes += footprint;
-                self.bytes += footprint;
-                if keys.is_attempt() {
-                    self.note_attempt(index, id, message);
-                }
-            }
+            Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
+            Told::New(None) | Told::Again => {}
+            Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
             Told::NotKept => {
                 let limit = Oddity::LimitHit { limit: "messages", value: self.limits.messages as u64 };
                 oddities.note(limit, Some(arrival.place.frame));
             }
-            Told::Duplicate(_) => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
-            Told::Again(_) => {}
         }
         self.reschedule(index);
         self.make_room(oddities);
@@ -167,26 +194,8 @@ impl Tracker {
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
-        let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) else {
-            return;
-        };
-        let sent = open.call.messages.iter().rev().find(|heard| {
-            heard.path.source == quoted.source
-                && heard.path.destination == quoted.destination
-                && error.place.time.since(heard.last_place().time) <= ICMP_WINDOW
-        });
-        let Some(message) = sent.map(|heard| heard.id) else { return };
-        if open.call.icmp.len() < MOST_ICMP {
-            open.call.icmp.push(IcmpSeen {
-                place: error.place,
-                reporter: error.reporter,
-                version6: error.version6,
-                kind: error.kind,
-                code: error.code,
-                mtu: error.mtu,
-                quoted,
-                message,
-            });
+        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) {
+            open.log.hear_icmp(error, quoted);
         }
     }
 
@@ -202,7 +211,7 @@ impl Tracker {
             }
             self.deadlines.pop();
             let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { continue };
-            if open.call.number != number {
+            if open.log.number != number {
                 continue;
             }
             open.queued = None;
@@ -217,7 +226,7 @@ impl Tracker {
     pub fn finish(&mut self) {
         let mut indexes: Vec<(u32, u32)> = (0u32..)
             .zip(&self.open)
-            .filter_map(|(index, open)| open.as_ref().map(|open| (open.call.number, index)))
+            .filter_map(|(index, open)| open.as_ref().map(|open| (open.log.number, index)))
             .collect();
         indexes.sort_unstable();
         for (_, index) in indexes {
@@ -230,11 +239,11 @@ impl Tracker {
         let known = Message::read(bytes, Cut::Whole)
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
         let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
-        open.is_some_and(|open| open.call.messages.iter().any(|heard| heard.message.bytes() == bytes))
+        open.is_some_and(|open| open.log.holds(bytes))
     }
 
     /// The next call that has ended.
-    pub fn next_closed(&mut self) -> Option<Call> {
+    pub fn next_closed(&mut self) -> Option<Ended> {
         self.closed.pop_front()
     }
 
@@ -250,41 +259,53 @@ impl Tracker {
 
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
     /// nothing in it is open, so that it does not grow for ever.
-    fn known_call(&mut self, message: &Message<'_>) -> Option<u32> {
-        let index = *self.by_call_id.get(&self.hasher.hash_one(message.call_id()))?;
+    fn known_call(&mut self, call_id: u64) -> Option<u32> {
+        let index = *self.by_call_id.get(&call_id)?;
         let open = self.open.get(index as usize)?.as_ref()?;
-        if open.call.kind != Kind::Call && open.call.messages.len() >= LONG_RECORD && open.phase == Phase::Settled {
+        if open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled {
             self.close(index);
             return None;
         }
         Some(index)
     }
 
-    fn note_sender(&mut self, index: u32, path: Path) {
-        let key = (path.source, path.destination);
+    /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
+    fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if let Some(hop) = open.log.hop(arrival.path) {
+            return self.surroundings.note_on(hop, arrival.place.time);
+        }
+        let (from, to) = (arrival.path.source, arrival.path.destination);
+        let hop = self.surroundings.hop_id(from.ip(), to.ip());
+        self.surroundings.note_on(hop, arrival.place.time);
+        open.log.set_hop(arrival.path, hop);
+        let key = (from, to);
         if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
             self.last_on_path.insert(key, index);
         }
+        self.note_software(message, arrival);
     }
 
-    fn note_surroundings(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
-        if message.status().is_some_and(|status| status.get() == 503)
-            && let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0)
-        {
-            let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
-            let of = crate::call::step::back_off_of(message);
-            let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
-            self.surroundings.note_back_off(from, BackOff { place: arrival.place, until, asked: to, of, is_plain });
+    /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
+    fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
+        let call_key = crate::call::call_key(message.call_id());
+        let row = Registering { address_of_record, call_key, place: arrival.place };
+        self.surroundings.note_registering(arrival.path.source.ip(), row);
+    }
+
+    fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        if message.status().is_none_or(|status| status.get() != 503) {
+            return;
         }
-        if message.method() == Some(&crate::sip::Method::Register) {
-            let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
-            let call_key = crate::call::call_key(message.call_id());
-            let row = Registering { address_of_record, call_key, place: arrival.place };
-            self.surroundings.note_registering(from, row);
-        }
-        self.surroundings.accepted_mut().learn_request(message, from, arrival.place.time);
-        self.note_software(message, arrival);
+        let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0) else {
+            return;
+        };
+        let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
+        let of = crate::call::step::back_off_of(message);
+        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
+        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
+        self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
     /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
@@ -310,45 +331,35 @@ impl Tracker {
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
-    fn open_call(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
+    fn open_call(&mut self, call_id: u64, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
         let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
                 if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
-                    open.call.link_leg(message, arrival, by, upstream, keys);
+                    open.log.link(by, upstream);
+                    open.keys.push(call_id);
                 }
                 index
             }
-            None => self.new_call(keys),
+            None => self.new_call(call_id, keys),
         };
-        self.by_call_id.insert(self.hasher.hash_one(message.call_id()), index);
+        if keys.is_request && keys.cseq.method == Method::Register {
+            self.note_registering(message, arrival);
+        }
+        self.by_call_id.insert(call_id, index);
         index
     }
 
-    fn new_call(&mut self, keys: &Keys<'_>) -> u32 {
+    fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
         self.numbered += 1;
-        let call = Call {
-            number: self.numbered,
-            kind: Kind::of(&keys.cseq.method),
-            messages: Vec::new(),
-            transactions: Vec::new(),
-            dialogs: Vec::new(),
-            legs: Vec::new(),
-            icmp: Vec::new(),
-            failures: Vec::new(),
-            outcome: Outcome::Unfinished,
-            final_status: None,
-            not_kept: 0,
-            until: self.now,
-        };
         let open = Open {
-            call,
+            log: Log::new(self.numbered, Kind::of(&keys.cseq.method)),
             bytes: 0,
             phase: Phase::Waiting,
             moved: self.now,
             deadline: None,
             queued: None,
-            keys: Vec::new(),
+            keys: vec![call_id],
         };
         match self.free.pop() {
             Some(index) => {
@@ -363,12 +374,12 @@ impl Tracker {
     }
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, Option<TransactionId>)> {
+    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
         for (key, by) in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_ref) else { continue };
-            if let Some(upstream) = continues(&open.call, arrival) {
-                return Some((*index, by, Some(upstream)));
+            if let Some(upstream) = open.log.continued_by(arrival.path) {
+                return Some((*index, by, upstream));
             }
         }
         let number = link::called(message);
@@ -381,19 +392,12 @@ impl Tracker {
         if fitting.any(|(other, _)| other.call != attempt.call) {
             return None;
         }
-        Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.transaction)))
+        Some((attempt.index, LinkedBy::NumberAndTime, attempt.step))
     }
 
     fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
         let open = self.open.get(attempt.index as usize).and_then(Option::as_ref);
-        open.filter(|open| open.call.number == attempt.call).is_some_and(|open| {
-            open.call.transactions.get(attempt.transaction.0 as usize).is_some_and(|transaction| {
-                transaction.finals.is_empty()
-                    && transaction.path == path
-                    && transaction.is_initial_invite()
-                    && open.call.downstream_of(transaction.id).next().is_none()
-            })
-        })
+        open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
     }
 
     fn note_link(&mut self, key: u64, index: u32) {
@@ -414,11 +418,10 @@ impl Tracker {
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
-    fn note_attempt(&mut self, index: u32, id: MessageId, message: &Message<'_>) {
+    fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
         let Some(open) = self.open.get(index as usize).and_then(Option::as_ref) else { return };
-        let heard = open.call.message(id);
-        let attempt = Attempt { index, call: open.call.number, transaction: heard.transaction };
-        self.guesses.note(attempt, heard.path, link::called(message), self.now);
+        let attempt = Attempt { index, call: open.log.number, step };
+        self.guesses.note(attempt, path, link::called(message), self.now);
         for (key, _) in link::keys(message) {
             self.note_link(self.hasher.hash_one(key), index);
         }
@@ -428,9 +431,12 @@ impl Tracker {
     fn reschedule(&mut self, index: u32) {
         let now = self.now;
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        open.phase = open.call.phase();
+        open.phase = open.log.phase();
         open.moved = now;
-        open.deadline = open.call.deadline(open.phase, now);
+        open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
+        let footprint = open.log.footprint();
+        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
+        open.bytes = footprint;
         self.queue(index);
     }
 
@@ -441,7 +447,7 @@ impl Tracker {
         let Some(deadline) = open.deadline else { return };
         if open.queued.is_none_or(|queued| deadline < queued) {
             open.queued = Some(deadline);
-            self.deadlines.push(Reverse((deadline, open.call.number, index)));
+            self.deadlines.push(Reverse((deadline, open.log.number, index)));
         }
     }
 
@@ -457,7 +463,7 @@ impl Tracker {
             .filter_map(|(index, open)| {
                 let open = open.as_ref()?;
                 let unsettled = open.phase != Phase::Settled;
-                Some((unsettled, unsettled && open.call.has_failed(), open.moved, open.call.number, index))
+                Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number, index))
             })
             .collect();
         ranked.sort_unstable();
@@ -476,64 +482,47 @@ impl Tracker {
 
     fn close(&mut self, index: u32) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
-        let Open { mut call, bytes, keys, .. } = open;
+        let Open { log, bytes, keys, .. } = open;
         self.bytes = self.bytes.saturating_sub(bytes);
         self.free.push(index);
-        for call_id in call.call_ids() {
-            let key = self.hasher.hash_one(call_id);
+        for key in keys {
+            // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
             if self.by_call_id.get(&key) == Some(&index) {
                 self.by_call_id.remove(&key);
+            } else {
+                self.links.remove(&key);
             }
         }
-        for key in keys {
-            self.links.remove(&key);
+        let good = log.plainly_good();
+        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
+            && !self.has_to_learn(&log)
+        {
+            let good = GoodCall { kind: log.kind, outcome, messages: log.len() as u64 };
+            return self.closed.push_back(Ended::Good(good));
         }
-        call.until = self.now;
-        call.judge();
+        let (kind, messages) = (log.kind, log.len() as u64);
+        let call = log.assemble(self.now);
         self.surroundings.accepted_mut().learn_call(&call);
-        self.closed.push_back(call);
+        self.closed.push_back(match (good, self.wanted) {
+            (Some(outcome), Wanted::Troubled) => Ended::Good(GoodCall { kind, outcome, messages }),
+            _ => Ended::Call(Box::new(call)),
+        });
     }
-}
 
-/// Counts the message on its hop, which its leg knows after the first time.
-fn note_hop(call: &mut Call, told: Told, arrival: &Arrival, surroundings: &mut Surroundings) {
-    let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
-    let leg = match told {
-        Told::New(id) | Told::Again(id) | Told::Duplicate(id) => call.message(id).leg,
-        Told::NotKept => return surroundings.note_message(from, to, arrival.place.time),
-    };
-    let Some(leg) = call.legs.get_mut(leg.0 as usize) else { return };
-    let ways = [(leg.path.source.ip(), leg.path.destination.ip()), (leg.path.destination.ip(), leg.path.source.ip())];
-    let Some((way, hop)) = ways.iter().zip(&mut leg.hops).find(|(way, _)| **way == (from, to)) else {
-        return surroundings.note_message(from, to, arrival.place.time);
-    };
-    if *hop == HopId::UNKNOWN {
-        *hop = surroundings.hop_id(way.0, way.1);
+    /// True for the first good calls on each hop: what a server accepts is learned from them, and not from thousands of
+    /// the same kind.
+    fn has_to_learn(&mut self, log: &Log) -> bool {
+        let Some(path) = log.first_path() else { return false };
+        let hop = (path.source.ip(), path.destination.ip());
+        let is_full = self.learned.len() >= MOST_PATHS;
+        match self.learned.get_mut(&hop) {
+            Some(count) if *count >= LEARNED_FROM => false,
+            Some(count) => {
+                *count += 1;
+                true
+            }
+            None if is_full => false,
+            None => self.learned.insert(hop, 1).is_none(),
+        }
     }
-    surroundings.note_on(*hop, arrival.place.time);
-}
-
-/// The INVITE of a call that another one on this path continues: it still waits, and was on another hop.
-fn continues(call: &Call, arrival: &Arrival) -> Option<TransactionId> {
-    let waits = |path| {
-        call.transactions.iter().rev().find(|known| {
-            known.is_initial_invite()
-                && known.finals.is_empty()
-                && known.path != arrival.path
-                && hop_fits(known.path, path)
-        })
-    };
-    waits(arrival.path)
-        .or_else(|| {
-            call.transactions
-                .iter()
-                .rev()
-                .find(|known| known.is_initial_invite() && known.finals.is_empty() && known.path != arrival.path)
-        })
-        .map(|known| known.id)
-}
-
-/// True if a path leaves from where the other arrives.
-fn hop_fits(before: crate::net::Path, after: crate::net::Path) -> bool {
-    before.destination.ip() == after.source.ip()
 }

@@ -4,24 +4,11 @@ use std::net::SocketAddr;
 
 use crate::call::key::call_key;
 use crate::call::link::LinkedBy;
+use crate::call::log::is_same_packet;
 use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Transaction, TransactionId};
-use crate::call::surroundings::HopId;
 use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
-
-/// What became of a message that was given to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// It is new.
-    New(MessageId),
-    /// It is a retransmission of one that is known (RFC 3261 §17).
-    Again(MessageId),
-    /// The capture holds the same packet twice (J1).
-    Duplicate(MessageId),
-    /// It was counted only: the call holds as many messages as it may.
-    NotKept,
-}
 
 /// The keys by which a message is matched, read once; they borrow from it.
 pub(crate) struct Keys<'a> {
@@ -68,21 +55,13 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Two copies of one packet within this are one packet seen twice (J1).
-const TAP_WINDOW_NS: i64 = 10_000_000;
-/// With the same IPv4 identification, within this.
-const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
-
 impl Call {
     /// Takes in a message: folds it into the one that it repeats, or adds it to its transaction, leg and dialog.
-    pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival, most: usize) -> Told {
-        if self.messages.len() >= most {
-            self.not_kept = self.not_kept.saturating_add(1);
-            return Told::NotKept;
-        }
+    pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> MessageId {
         let transaction = self.transaction_of(keys, message, arrival.path);
         if let Some(known) = transaction.and_then(|id| self.copy_of(id, message, keys, arrival)) {
-            return self.note_copy(known, arrival);
+            self.note_copy(known, arrival);
+            return known;
         }
         let id = MessageId(self.messages.len() as u32);
         let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, message, arrival));
@@ -101,7 +80,7 @@ impl Call {
             duplicates: 0,
             last_copy: (arrival.place.time, arrival.ip_id),
         });
-        Told::New(id)
+        id
     }
 
     /// The transaction that a message belongs to, if there is one already.
@@ -193,24 +172,21 @@ impl Call {
         })
     }
 
-    fn note_copy(&mut self, id: MessageId, arrival: &Arrival) -> Told {
+    /// Folds another copy into a message: a retransmission, or the same packet captured twice.
+    pub(crate) fn note_copy(&mut self, id: MessageId, arrival: &Arrival) {
         let heard = &mut self.messages[id.0 as usize];
-        let (time, ip_id) = heard.last_copy;
-        let age = arrival.place.time.0.saturating_sub(time.0);
-        let is_duplicate = (0..=TAP_WINDOW_NS).contains(&age)
-            || (ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age));
+        let is_duplicate = is_same_packet(heard.last_copy, arrival);
         heard.last_copy = (arrival.place.time, arrival.ip_id);
-        let transaction = heard.transaction;
-        if is_duplicate && !arrival.path.transport.is_reliable() {
+        if is_duplicate {
             heard.duplicates = heard.duplicates.saturating_add(1);
-            return Told::Duplicate(id);
+            return;
         }
         heard.repeated = heard.repeated.saturating_add(1);
         if heard.repeats.len() < Heard::MOST_REPEATS {
             heard.repeats.push(arrival.place);
         }
+        let transaction = heard.transaction;
         self.transactions[transaction.0 as usize].last = arrival.place.time;
-        Told::Again(id)
     }
 
     fn open_transaction(&mut self, keys: &Keys<'_>, message: &Message<'_>, arrival: &Arrival) -> TransactionId {
@@ -299,7 +275,7 @@ impl Call {
         }
         let id = LegId(self.legs.len() as u32);
         let linked_by = self.legs.iter().find(|leg| *leg.call_id == *call_id).and_then(|leg| leg.linked_by.clone());
-        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by, hops: [HopId::UNKNOWN; 2] });
+        self.legs.push(Leg { id, call_id: call_id.into(), path, linked_by });
         id
     }
 

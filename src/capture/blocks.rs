@@ -13,12 +13,13 @@ use pcap_parser::pcapng::parse_enhancedpacketblock_le;
 use pcap_parser::pcapng::parse_sectionheaderblock;
 
 use crate::capture::damage;
+use crate::capture::damage::LOOKAHEAD;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::interface::Interface;
 use crate::capture::interface::options_are_sound;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::order::Order;
 use crate::capture::order::length;
 use crate::capture::window::Window;
@@ -27,7 +28,7 @@ use crate::oddity::Oddity;
 /// Interfaces of one section that are remembered.
 const INTERFACES_LIMIT: usize = 65_536;
 
-/// Bytes of a block that is no packet, beyond which its length is taken for damage.
+/// Bytes of secrets, names and the like in one block, beyond which its length is taken for damage.
 const BLOCK_LIMIT: u32 = 64 << 20;
 
 /// Bytes around the body of each block: type and length before it, the length again behind it.
@@ -52,7 +53,8 @@ const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 pub(super) struct Blocks {
     order: Order,
     interfaces: Vec<Interface>,
-    drops_of_sections_before: u64,
+    /// Packets that the capturing system says it dropped, on all interfaces of all sections so far.
+    drops: u64,
 }
 
 /// Type and length of a block.
@@ -70,12 +72,12 @@ impl Blocks {
 
     /// A reader that stands at the first section header.
     pub(super) fn new() -> Blocks {
-        Blocks { order: Order::Little, interfaces: Vec::new(), drops_of_sections_before: 0 }
+        Blocks { order: Order::Little, interfaces: Vec::new(), drops: 0 }
     }
 
     /// The next packet, `None` at the end.
     #[inline]
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         loop {
             if let Some(record) = self.enhanced_packet(window, ledger) {
                 return Some(record);
@@ -89,7 +91,7 @@ impl Blocks {
 
     /// The next block, if it is an enhanced packet of which all is as it should be.
     #[inline]
-    fn enhanced_packet<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    fn enhanced_packet<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         let bytes = window.bytes();
         if self.order.u32(bytes, 0)? != ENHANCED_PACKET {
             return None;
@@ -112,7 +114,7 @@ impl Blocks {
 
     /// Everything that is not an ordinary packet wholly in the window.
     #[cold]
-    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         if window.fill(FRAME) < FRAME {
             damage::note_end(window, ledger, FRAME as u64);
             return ControlFlow::Break(None);
@@ -139,7 +141,8 @@ impl Blocks {
         if self.order.u32(window.bytes(), len.saturating_sub(4)) != Some(head.len) {
             window.fill(len.saturating_add(FRAME));
             let found = format!("a block whose two lengths differ, the first being {len}");
-            if !self.may_follow(window.bytes().get(len..).unwrap_or_default()) {
+            let holds_a_block = self.find_before(len, window).is_some();
+            if holds_a_block || !self.may_follow(window.bytes().get(len..).unwrap_or_default()) {
                 return self.search(found, window, ledger);
             }
             ledger.note(Oddity::CaptureDamaged { offset: window.offset(), found: format!("corrupt: {found}") });
@@ -157,12 +160,7 @@ impl Blocks {
     }
 
     /// Reads a block that is wholly in the window.
-    fn read<R: Read>(
-        &mut self,
-        head: Head,
-        window: &mut Window<R>,
-        ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    fn read<R: Read>(&mut self, head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         let len = length(head.len);
         match head.kind {
             SECTION_HEADER => self.begin_section(window.bytes(), ledger),
@@ -187,8 +185,6 @@ impl Blocks {
     }
 
     fn begin_section(&mut self, bytes: &[u8], ledger: &mut Ledger) {
-        let drops = self.drops();
-        self.drops_of_sections_before = drops;
         self.interfaces.clear();
         // Where the parser refuses, because the two lengths differ or an option is broken, the version is unknown.
         if let Ok((_, section)) = parse_sectionheaderblock(bytes)
@@ -213,65 +209,44 @@ impl Blocks {
     fn read_statistics(&mut self, block: &[u8], ledger: &mut Ledger) {
         let Some(interface) = self.order.u32(block, 8) else { return };
         match self.interfaces.get_mut(length(interface)) {
-            Some(described) => described.read_statistics(block, self.order),
+            Some(described) => {
+                self.drops = self.drops.saturating_add(described.read_statistics(block, self.order));
+                ledger.set_drops(self.drops);
+            }
             None => ledger.note(Oddity::UnknownInterface { interface }),
         }
-        ledger.set_drops(self.drops());
-    }
-
-    /// Packets that the capturing system says it dropped, in all sections so far.
-    fn drops(&self) -> u64 {
-        self.interfaces.iter().fold(self.drops_of_sections_before, |sum, it| sum.saturating_add(it.drops()))
     }
 
     /// A packet by its fixed fields, whatever else is wrong with its block.
-    fn packet<R: Read>(&mut self, head: Head, window: &Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    fn packet<R: Read>(&mut self, head: Head, window: &Window<R>, ledger: &mut Ledger) -> Option<Due> {
         let block = window.bytes().get(..length(head.len)).unwrap_or_default();
-        let order = self.order;
-        let (interface, fields_end) = match head.kind {
-            ENHANCED_PACKET => (order.u32(block, 8), 28),
-            OLD_PACKET => (order.u16(block, 8).map(u32::from), 28),
-            _ => (Some(0), 12),
-        };
-        let room = block.len().saturating_sub(fields_end).saturating_sub(4);
-        let number = interface.unwrap_or(u32::MAX);
-        let Some(interface) = self.interfaces.get_mut(length(number)) else {
-            ledger.note_next_frame(Oddity::UnknownInterface { interface: number });
+        let fields = Fields::read(head.kind, block, self.order)?;
+        let Some(interface) = self.interfaces.get_mut(length(fields.interface)) else {
+            ledger.note_next_frame(Oddity::UnknownInterface { interface: fields.interface });
             ledger.pass_over();
             return None;
         };
-        let (kept, original_len, clock) = if head.kind == SIMPLE_PACKET {
-            let original_len = order.u32(block, 8)?;
-            (interface.kept_of(original_len), original_len, Clock::Missing)
-        } else {
-            let clock = interface.clock(order.u32(block, 12)?, order.u32(block, 16)?);
-            (order.u32(block, 20)?, order.u32(block, 24)?, clock)
-        };
-        if head.kind == OLD_PACKET {
-            interface.count_drops(order.u16(block, 10)?);
+        if fields.drops > 0 {
+            self.drops = self.drops.saturating_add(interface.count_drops(fields.drops));
+            ledger.set_drops(self.drops);
         }
-        let link = interface.link;
-        if head.kind == OLD_PACKET {
-            ledger.set_drops(self.drops());
-        }
-        let mut bytes = length(kept);
-        if bytes > room {
-            // A simple packet block may hold less than its interface's snap length promises.
-            if head.kind != SIMPLE_PACKET {
+        let clock = fields.ticks.map_or(Clock::Missing, |(high, low)| interface.clock(high, low));
+        let room = block.len().saturating_sub(fields.end).saturating_sub(4);
+        let mut kept = length(fields.kept.unwrap_or_else(|| interface.kept_of(fields.original_len)));
+        if kept > room {
+            // A simple packet block may hold less than the snap length of its interface promises.
+            if fields.kept.is_some() {
                 let found = format!("corrupt: a packet of {kept} bytes in a block that has room for {room}");
                 ledger.note(Oddity::CaptureDamaged { offset: window.offset(), found });
             }
-            bytes = room;
+            kept = room;
         }
-        if head.kind != SIMPLE_PACKET {
-            let options = fields_end.saturating_add(bytes.next_multiple_of(4));
-            let options = block.get(options..block.len().saturating_sub(4)).unwrap_or_default();
-            if !options_are_sound(options, order) {
-                ledger.note_next_frame(Oddity::BrokenOption);
-            }
+        let options = fields.end.saturating_add(kept.next_multiple_of(4))..block.len().saturating_sub(4);
+        if fields.kept.is_some() && !options_are_sound(block.get(options).unwrap_or_default(), self.order) {
+            ledger.note_next_frame(Oddity::BrokenOption);
         }
-        let start = window.position().saturating_add(fields_end);
-        Some(ledger.admit(clock, link, start..start.saturating_add(bytes), original_len))
+        let start = window.position().saturating_add(fields.end);
+        Some(ledger.admit(clock, interface.link, start..start.saturating_add(kept), fields.original_len))
     }
 
     /// Looks for the next block behind one that cannot be right, and says what was found and where.
@@ -280,10 +255,10 @@ impl Blocks {
         found: String,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let offset = window.offset();
         loop {
-            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            window.fill(LOOKAHEAD);
             if let Some(skip) = self.find(window) {
                 window.consume(skip);
                 damage::note_gap(offset, window, Some(found), ledger);
@@ -294,14 +269,18 @@ impl Blocks {
                 damage::note_rest(offset, window, Some(found), ledger);
                 return ControlFlow::Break(None);
             }
-            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+            window.consume(damage::searchable(window).max(1));
         }
     }
 
     /// Bytes from here to the next thing that has a known type and the same length at both ends.
     fn find<R: Read>(&self, window: &Window<R>) -> Option<usize> {
+        self.find_before(damage::searchable(window), window)
+    }
+
+    fn find_before<R: Read>(&self, end: usize, window: &Window<R>) -> Option<usize> {
         let bytes = window.bytes();
-        (1..damage::searchable(window)).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
+        (1..end).find(|skip| self.is_block(bytes.get(*skip..).unwrap_or_default()))
     }
 
     fn is_block(&self, bytes: &[u8]) -> bool {
@@ -325,11 +304,42 @@ impl Blocks {
     }
 }
 
+/// The fixed fields of a packet block.
+#[derive(Debug, Clone, Copy)]
+struct Fields {
+    interface: u32,
+    /// Upper and lower half of the time; a simple packet has none.
+    ticks: Option<(u32, u32)>,
+    /// Bytes kept, where the block says so.
+    kept: Option<u32>,
+    original_len: u32,
+    /// Packets lost before this one; only the obsolete block tells.
+    drops: u16,
+    /// Where the packet begins.
+    end: usize,
+}
+
+impl Fields {
+    fn read(kind: u32, block: &[u8], order: Order) -> Option<Fields> {
+        if kind == SIMPLE_PACKET {
+            let original_len = order.u32(block, 8)?;
+            return Some(Fields { interface: 0, ticks: None, kept: None, original_len, drops: 0, end: 12 });
+        }
+        let (interface, drops) = match kind {
+            OLD_PACKET => (order.u16(block, 8)?.into(), order.u16(block, 10)?),
+            _ => (order.u32(block, 8)?, 0),
+        };
+        let ticks = Some((order.u32(block, 12)?, order.u32(block, 16)?));
+        let (kept, original_len) = (Some(order.u32(block, 20)?), order.u32(block, 24)?);
+        Some(Fields { interface, ticks, kept, original_len, drops, end: 28 })
+    }
+}
+
 impl Head {
     /// What is wrong with a length, if anything is.
     fn is_impossible(self) -> Option<String> {
         let Head { kind, len } = self;
-        let limit = if self.is_skipped() { BLOCK_LIMIT } else { PACKET_LIMIT.saturating_mul(2) };
+        let limit = if self.is_skipped() && is_known(kind) { BLOCK_LIMIT } else { PACKET_LIMIT };
         if length(len) < FRAME || length(len) < smallest(kind) {
             return Some(format!("a block of {len} bytes, too few for its type {kind:#x}"));
         }
@@ -371,7 +381,7 @@ fn is_known(kind: u32) -> bool {
 }
 
 /// Goes over a block that is too large to be held, and of which nothing is wanted.
-fn skip<R: Read>(head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+fn skip<R: Read>(head: Head, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
     let offset = window.offset();
     let had = window.skip(head.len.into());
     if had < u64::from(head.len) {

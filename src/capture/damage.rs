@@ -11,6 +11,9 @@ use crate::oddity::Oddity;
 /// Bytes that a packet may have. libpcap's largest snap length is a quarter of it; no IP packet comes near.
 pub(super) const PACKET_LIMIT: u32 = 1 << 20;
 
+/// Bytes to have in sight when looking for the next packet behind damage.
+pub(super) const LOOKAHEAD: usize = (1 << 20) + (64 << 10);
+
 /// How many of the bytes that are here can be searched: from each, all of a packet must be in sight.
 pub(super) fn searchable<R: Read>(window: &Window<R>) -> usize {
     let here = window.bytes().len();

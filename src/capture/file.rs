@@ -5,12 +5,15 @@ use std::path::Path;
 
 use crate::capture::Error;
 use crate::capture::InputFacts;
+use crate::capture::Packet;
 use crate::capture::blocks::Blocks;
 use crate::capture::damage;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
 use crate::capture::ledger::Record;
 use crate::capture::looks_like::looks_like;
 use crate::capture::order::Order;
+use crate::capture::place::SourceId;
 use crate::capture::records::FILE_HEADER;
 use crate::capture::records::Records;
 use crate::capture::snoop::Snoop;
@@ -71,7 +74,7 @@ impl CaptureFile {
 
     /// The next packet, `None` at the end.
     #[inline]
-    pub(super) fn advance(&mut self) -> Option<Record> {
+    pub(super) fn advance(&mut self) -> Option<Due> {
         match &mut self.layout {
             Layout::Pcap(records) => records.next(&mut self.window, &mut self.ledger),
             Layout::Pcapng(blocks) => blocks.next(&mut self.window, &mut self.ledger),
@@ -79,10 +82,11 @@ impl CaptureFile {
         }
     }
 
-    /// The bytes of the packet that [`CaptureFile::advance`] gave last.
+    /// The packet that [`CaptureFile::advance`] found last.
     #[inline]
-    pub(super) fn bytes(&self, record: &Record) -> &[u8] {
-        self.window.at(record.bytes.clone())
+    pub(super) fn packet(&self, source: SourceId) -> Option<Packet<'_>> {
+        let Record { time, number, link, bytes, original_len } = self.ledger.record()?.clone();
+        Some(Packet { time, source, number, link, bytes: self.window.at(bytes), original_len })
     }
 
     /// Stored bytes read so far.
@@ -140,7 +144,7 @@ fn has_whole_section_header(window: &mut Window<Unpacked>) -> bool {
 fn not_a_capture(path: &Path, packing: Packing, head: &[u8], failure: Option<io::Error>) -> Error {
     let mut looks_like = looks_like(head);
     if packing != Packing::Plain {
-        looks_like = format!("a {} file that holds no capture but {looks_like}", packing.name());
+        looks_like = format!("{looks_like}, inside a {} file", packing.name());
     }
     if let Some(error) = failure {
         looks_like = format!("{looks_like} ({error})");

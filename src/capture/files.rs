@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use crate::capture::Error;
 use crate::capture::Input;
 use crate::capture::InputFacts;
-use crate::capture::Packet;
 use crate::capture::Progress;
 use crate::capture::Source;
 use crate::capture::file::CaptureFile;
@@ -22,7 +21,7 @@ use crate::capture::folder;
 use crate::capture::folder::Named;
 use crate::capture::folder::Wanted;
 use crate::capture::folder::order_of_names;
-use crate::capture::ledger::Record;
+use crate::capture::ledger::Due;
 use crate::capture::place::SourceId;
 use crate::capture::place::Timestamp;
 use crate::capture::stored::Between;
@@ -87,7 +86,7 @@ struct FileInput {
 enum State {
     /// It was looked at, and will be opened when its first packet is due.
     Unopened(InputFacts),
-    Open(Box<CaptureFile>, Option<Record>),
+    Open(Box<CaptureFile>, Option<Due>),
     Done(InputFacts, u64),
 }
 
@@ -171,8 +170,8 @@ impl Files {
         if head.is_none() {
             *head = file.advance();
         }
-        if let Some(record) = head {
-            return Some(record.key);
+        if let Some(Due(time)) = head {
+            return Some(*time);
         }
         file.close();
         input.state = State::Done(file.facts(), file.bytes_read());
@@ -183,13 +182,27 @@ impl Files {
     #[inline]
     fn advance(&mut self) -> Option<usize> {
         if let Some(rank) = self.gave.take() {
-            if let Some(FileInput { state: State::Open(_, head), .. }) = self.inputs.get_mut(rank) {
-                *head = None;
-            }
-            if let Some(key) = self.make_ready(rank) {
+            let key = match self.inputs.get_mut(rank).map(|input| &mut input.state) {
+                Some(State::Open(file, head)) => {
+                    *head = file.advance();
+                    head.map(|Due(time)| time)
+                }
+                _ => None,
+            };
+            let key = key.or_else(|| self.make_ready(rank));
+            if let Some(key) = key {
+                // Most packets come from the input that gave the one before.
+                if self.waiting.peek().is_none_or(|Reverse(first)| (key, rank) < *first) {
+                    return Some(rank);
+                }
                 self.waiting.push(Reverse((key, rank)));
             }
         }
+        self.next_waiting()
+    }
+
+    /// The input that has waited longest.
+    fn next_waiting(&mut self) -> Option<usize> {
         loop {
             let Reverse((due, rank)) = self.waiting.pop()?;
             let Some(input) = self.inputs.get(rank) else { continue };
@@ -211,17 +224,9 @@ impl Source for Files {
     fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
         let Some(rank) = self.advance() else { return Ok(None) };
         self.gave = Some(rank);
-        let Some(FileInput { state: State::Open(file, Some(record)), .. }) = self.inputs.get(rank) else {
-            return Ok(None);
-        };
-        Ok(Some(Input::Packet(Packet {
-            time: record.time,
-            source: SourceId(u32::try_from(rank).unwrap_or(u32::MAX)),
-            number: record.number,
-            link: record.link,
-            bytes: file.bytes(record),
-            original_len: record.original_len,
-        })))
+        let source = SourceId(u32::try_from(rank).unwrap_or(u32::MAX));
+        let Some(FileInput { state: State::Open(file, Some(_)), .. }) = self.inputs.get(rank) else { return Ok(None) };
+        Ok(file.packet(source).map(Input::Packet))
     }
 
     fn inputs(&self) -> Vec<InputFacts> {
@@ -260,7 +265,7 @@ fn look_at(path: &Path, manner: Manner, keep: Keep) -> Result<(Option<Timestamp>
     let mut file = CaptureFile::open(path, Manner { digest, ..manner })?;
     let size = file.size();
     let head = file.advance();
-    let first = head.as_ref().map(|record| record.key);
+    let first = head.map(|Due(time)| time);
     // A pipe can be read only once.
     let state = if keep == Keep::Open || size.is_none() {
         State::Open(Box::new(file), head)
@@ -297,7 +302,7 @@ fn digest_for(path: &Path, manner: Manner) -> Digest {
 fn look_ahead(file: &mut CaptureFile, first: Timestamp) -> Times {
     for _ in 0..LOOKED_AHEAD {
         match file.advance() {
-            Some(record) if record.time == first => {}
+            Some(Due(time)) if time == first => {}
             Some(_) => return Times::Several,
             None => return Times::AllTheSame,
         }
@@ -503,6 +508,23 @@ mod tests {
         assert_eq!(facts[0].sha256.as_ref().map(String::len), Some(64));
         let (_, unasked) = read_files(&[path], Reading::default());
         assert_eq!(unasked[0].sha256, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_and_a_file_are_merged_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("even".into(), vec![(0, 0), (2, 2)]), ("odd".into(), vec![(1, 1), (3, 3)])]);
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (bytes, to) = (fs::read(&paths[1]).unwrap(), pipe.clone());
+        let writer = std::thread::spawn(move || fs::write(to, bytes));
+        let reading = Reading { digest: Digest::Sha256, ..Reading::default() };
+        let (seen, facts) = read_files(&[pipe, paths[0].clone()], reading);
+        assert_eq!(seen.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let (_, of_file) = read_files(&paths[1..], reading);
+        assert_eq!(facts[1].sha256, of_file[0].sha256);
+        writer.join().unwrap().unwrap();
     }
 
     #[test]

@@ -29,8 +29,7 @@ pub(super) struct Interface {
     /// `None` if the file gives a resolution that no clock has.
     ticks_per_second: Option<u64>,
     offset_seconds: i64,
-    drops_counted: u64,
-    drops_reported: u64,
+    drops: u64,
 }
 
 impl Interface {
@@ -41,8 +40,7 @@ impl Interface {
             snaplen: order.u32(block, 12)?,
             ticks_per_second: Some(1_000_000),
             offset_seconds: 0,
-            drops_counted: 0,
-            drops_reported: 0,
+            drops: 0,
         };
         if let Some(parsed) = parse(block, order) {
             interface.link = LinkType(parsed.linktype.0.cast_unsigned());
@@ -100,26 +98,24 @@ impl Interface {
         }
     }
 
-    /// Reads an Interface Statistics Block. Its numbers count from the start of the capture, so the last ones hold.
-    pub(super) fn read_statistics(&mut self, block: &[u8], order: Order) {
+    /// Reads an Interface Statistics Block; gives the drops that were not known before. Its numbers count from the
+    /// start of the capture, so the largest holds.
+    pub(super) fn read_statistics(&mut self, block: &[u8], order: Order) -> u64 {
         let options = block.get(20..block.len().saturating_sub(4)).unwrap_or_default();
         let reported = Options { rest: options, order }
             .filter(|(code, _)| matches!(*code, ISB_IFDROP | ISB_OSDROP))
             .filter_map(|(_, value)| order.u64(value, 0))
             .fold(0_u64, u64::saturating_add);
-        self.drops_reported = self.drops_reported.max(reported);
+        let more = reported.saturating_sub(self.drops);
+        self.drops = self.drops.max(reported);
+        more
     }
 
-    /// Counts the drops that an obsolete Packet Block tells of; all ones means that they are not known.
-    pub(super) fn count_drops(&mut self, drops: u16) {
-        if drops != u16::MAX {
-            self.drops_counted = self.drops_counted.saturating_add(u64::from(drops));
-        }
-    }
-
-    /// Packets that were dropped on this interface.
-    pub(super) fn drops(&self) -> u64 {
-        self.drops_counted.max(self.drops_reported)
+    /// Counts the drops that an obsolete Packet Block tells of, and gives them; all ones means that they are not known.
+    pub(super) fn count_drops(&mut self, drops: u16) -> u64 {
+        let more = if drops == u16::MAX { 0 } else { u64::from(drops) };
+        self.drops = self.drops.saturating_add(more);
+        more
     }
 }
 

@@ -15,13 +15,15 @@ const LINK_TYPES_LISTED: usize = 256;
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) time: Timestamp,
-    /// The latest time of this input up to here, by which inputs are merged.
-    pub(super) key: Timestamp,
     pub(super) number: u64,
     pub(super) link: LinkType,
     pub(super) bytes: Range<usize>,
     pub(super) original_len: u32,
 }
+
+/// A packet was written down and is due at a time: the latest of its input up to here, by which inputs are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due(pub(super) Timestamp);
 
 /// What a record says of its time.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +41,7 @@ pub(super) enum Clock {
 /// What is known of one input so far.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    record: Option<Record>,
     number: u64,
     packets: u64,
     before: Option<Timestamp>,
@@ -54,7 +57,7 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Writes down one packet: gives it its number and its time.
     #[inline]
-    pub(super) fn admit(&mut self, clock: Clock, link: LinkType, bytes: Range<usize>, original_len: u32) -> Record {
+    pub(super) fn admit(&mut self, clock: Clock, link: LinkType, bytes: Range<usize>, original_len: u32) -> Due {
         self.number = self.number.saturating_add(1);
         self.packets = self.packets.saturating_add(1);
         let time = match clock {
@@ -70,7 +73,15 @@ impl Ledger {
         if original_len as usize != bytes.len() {
             self.note_lengths(bytes.len(), original_len);
         }
-        Record { time, key: self.latest.unwrap_or_default(), number: self.number, link, bytes, original_len }
+        // In place: a packet that is handed from floor to floor costs more than reading it does.
+        self.record = Some(Record { time, number: self.number, link, bytes, original_len });
+        Due(self.latest.unwrap_or_default())
+    }
+
+    /// The packet that was written down last.
+    #[inline]
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
     }
 
     /// Counts a frame that is no packet of ours, so that the numbers stay those that Wireshark shows.

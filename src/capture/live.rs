@@ -24,6 +24,7 @@ use crate::capture::device::Device;
 use crate::capture::device::DeviceState;
 use crate::capture::ledger::Clock;
 use crate::capture::ledger::Ledger;
+use crate::capture::ledger::Record;
 use crate::capture::place::SourceId;
 use crate::capture::place::Timestamp;
 
@@ -131,24 +132,17 @@ impl Source for Live {
             Precision::Micro => fraction.saturating_mul(1000),
         };
         let clock = Clock::Measured(Timestamp::from_parts(packet.header.ts.tv_sec, nanoseconds));
-        let record = self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
-        self.latest = self.latest.max(record.time);
-        Ok(Some(Input::Packet(Packet {
-            time: record.time,
-            source: SourceId(0),
-            number: record.number,
-            link: self.link,
-            bytes: packet.data,
-            original_len: packet.header.len,
-        })))
+        self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
+        let Some(Record { time, number, link, original_len, .. }) = self.ledger.record().cloned() else {
+            return Ok(None);
+        };
+        self.latest = self.latest.max(time);
+        let source = SourceId(0);
+        Ok(Some(Input::Packet(Packet { time, source, number, link, bytes: packet.data, original_len })))
     }
 
     fn inputs(&self) -> Vec<InputFacts> {
         vec![self.ledger.facts(self.name.clone(), "interface".into(), None)]
-    }
-
-    fn progress(&self) -> Progress {
-        Progress::default()
     }
 }
 

@@ -84,8 +84,10 @@ pub trait Source {
     /// What is known of each input so far, in the order of [`SourceId`].
     fn inputs(&self) -> Vec<InputFacts>;
 
-    /// How far reading has come. Costs a few nanoseconds for each input.
-    fn progress(&self) -> Progress;
+    /// How far reading has come, as far as that can be known. Costs a few nanoseconds for each input.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
 }
 
 /// How far reading has come, in bytes as they are stored.

@@ -14,10 +14,11 @@ use pcap_parser::parse_pcap_frame_modified;
 use pcap_parser::parse_pcap_header;
 
 use crate::capture::damage;
+use crate::capture::damage::LOOKAHEAD;
 use crate::capture::damage::PACKET_LIMIT;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::link::LinkType;
 use crate::capture::order::Order;
 use crate::capture::order::length;
@@ -93,7 +94,7 @@ impl Records {
 
     /// The next record, `None` at the end.
     #[inline]
-    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Record> {
+    pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {
         loop {
             if let Some(header) = self.whole_record(window.bytes())
                 && self.is_ordinary(header)
@@ -128,7 +129,7 @@ impl Records {
     }
 
     #[inline]
-    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Record {
+    fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Due {
         let start = window.position().saturating_add(self.header_len());
         let end = start.saturating_add(length(header.kept));
         window.consume(self.record_len(header));
@@ -155,7 +156,7 @@ impl Records {
 
     /// What comes when the next record is not wholly here, or not beyond doubt.
     #[cold]
-    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Record>> {
+    fn next_slowly<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> ControlFlow<Option<Due>> {
         let header_len = self.header_len();
         if window.fill(header_len) < header_len {
             damage::note_end(window, ledger, header_len as u64);
@@ -188,7 +189,7 @@ impl Records {
         record_len: usize,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let credible = header.kept <= header.original_len
             && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
             && (self.snaplen == 0 || header.kept <= self.snaplen.max(0xffff));
@@ -206,10 +207,10 @@ impl Records {
         found: Option<String>,
         window: &mut Window<R>,
         ledger: &mut Ledger,
-    ) -> ControlFlow<Option<Record>> {
+    ) -> ControlFlow<Option<Due>> {
         let offset = window.offset();
         loop {
-            window.fill(length(PACKET_LIMIT).saturating_mul(2));
+            window.fill(LOOKAHEAD);
             if let Some(skip) = self.find(window) {
                 window.consume(skip);
                 damage::note_gap(offset, window, found, ledger);
@@ -220,8 +221,7 @@ impl Records {
                 damage::note_rest(offset, window, found, ledger);
                 return ControlFlow::Break(None);
             }
-            // Keep what a record that began here would need to be told.
-            window.consume(window.bytes().len().saturating_sub(length(PACKET_LIMIT)).max(1));
+            window.consume(damage::searchable(window).max(1));
         }
     }
 

@@ -12,6 +12,8 @@ use std::ops::Range;
 pub(super) struct Window<R> {
     source: R,
     buffer: Vec<u8>,
+    /// Bytes of the buffer as long as nothing larger is wanted.
+    size: usize,
     start: usize,
     end: usize,
     offset: u64,
@@ -30,7 +32,7 @@ pub(super) enum Ended {
 impl<R: Read> Window<R> {
     /// A window that reads `size` bytes at a time.
     pub(super) fn new(source: R, size: usize) -> Window<R> {
-        Window { source, buffer: vec![0; size], start: 0, end: 0, offset: 0, ended: None }
+        Window { source, buffer: vec![0; size], size, start: 0, end: 0, offset: 0, ended: None }
     }
 
     /// The bytes that are here.
@@ -117,17 +119,79 @@ impl<R: Read> Window<R> {
 
     #[cold]
     fn read_more(&mut self, wanted: usize) {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end = self.end.saturating_sub(self.start);
-        self.start = 0;
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted.checked_next_power_of_two().unwrap_or(wanted), 0);
-        }
+        self.make_room(wanted);
         match self.source.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
             Ok(0) => self.ended = Some(Ended::Whole),
             Ok(count) => self.end = self.end.saturating_add(count).min(self.buffer.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.ended = Some(Ended::Failed(error)),
         }
+    }
+
+    /// Moves bytes to the front only when no more are moved than were consumed since the last time, and gives back
+    /// what a search needed: neither time nor memory depends on how often a file is damaged.
+    fn make_room(&mut self, wanted: usize) {
+        let here = self.end.saturating_sub(self.start);
+        if here <= self.start || self.end >= self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, here);
+            if self.buffer.len() > self.size && here.max(wanted) < self.size {
+                self.buffer.truncate(self.size);
+                self.buffer.shrink_to_fit();
+            }
+        }
+        if self.buffer.len().saturating_sub(self.start) < wanted {
+            let size = wanted.saturating_mul(2);
+            self.buffer.resize(size.checked_next_power_of_two().unwrap_or(size), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_the_same_however_they_are_asked_for() {
+        let stream: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut window = Window::new(&stream[..], 64);
+        let (mut place, mut step) = (0, 1);
+        while window.fill(step) > 0 {
+            let here = window.bytes().len();
+            assert!(here >= step || place + here == stream.len());
+            assert_eq!(window.bytes(), &stream[place..place + here]);
+            assert_eq!(window.offset(), place as u64);
+            let consumed = here.min(step / 2 + 1);
+            window.consume(consumed);
+            place += consumed;
+            step = (step * 7 + 3) % 9_001 + 1;
+        }
+        assert_eq!(place, stream.len());
+    }
+
+    #[test]
+    fn a_large_wish_is_forgotten_when_it_is_over() {
+        let stream = vec![7; 100_000];
+        let mut window = Window::new(&stream[..], 64);
+        window.fill(10_000);
+        window.consume(20_000);
+        while window.fill(16) > 0 {
+            window.consume(16);
+        }
+        assert_eq!(window.buffer.len(), 64);
+    }
+
+    #[test]
+    fn what_ended_a_stream_is_told_once() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let mut window = Window::new((&b"abc"[..]).chain(Broken), 64);
+        assert_eq!(window.fill(10), 3);
+        assert!(window.take_failure().is_some_and(|error| error.to_string() == "broken"));
+        assert!(window.take_failure().is_none() && window.has_ended());
     }
 }

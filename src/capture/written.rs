@@ -4,8 +4,8 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use crate::capture::blocks::Blocks;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
 use crate::capture::order::Order;
 use crate::capture::records::Records;
 use crate::capture::window::Window;
@@ -177,10 +177,11 @@ pub(super) fn read_pcapng(file: &[u8]) -> (Vec<Seen>, InputFacts) {
 fn read_all<R: Read>(
     window: &mut Window<R>,
     ledger: &mut Ledger,
-    mut next: impl FnMut(&mut Window<R>, &mut Ledger) -> Option<Record>,
+    mut next: impl FnMut(&mut Window<R>, &mut Ledger) -> Option<Due>,
 ) -> (Vec<Seen>, InputFacts) {
     let mut seen = Vec::new();
-    while let Some(record) = next(window, ledger) {
+    while next(window, ledger).is_some() {
+        let record = ledger.record().expect("a record that was written down");
         let bytes = window.at(record.bytes.clone()).to_vec();
         assert_eq!(bytes.len(), record.bytes.len());
         seen.push(Seen { time: record.time.0, number: record.number, link: record.link, bytes });

@@ -1,6 +1,84 @@
-//! To come.
+//! The program: arguments, commands, exit status.
+//!
+//! The door of the `clap` crate is in this room and nowhere else. Standard output is data, standard error is for
+//! messages.
+
+mod analyse;
+mod args;
+mod follower;
+mod limits;
+mod output;
+mod pages;
+mod select;
+mod terminal;
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::args::{Cli, Command};
+use crate::error::Error;
+use crate::untrusted::Untrusted;
+
 /// Runs the program.
-pub fn run(_: std::env::ArgsOs) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe of help is no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match command(cli) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn command(cli: Cli) -> Result<u8, Error> {
+    let Cli { command, look, options } = cli;
+    match command {
+        Some(Command::Report(options)) => analyse::report(&options, &look),
+        Some(Command::Live(live)) => analyse::live(&live, &look),
+        Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
+        Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),
+        Some(Command::Codes { class, format }) => pages::codes(class.as_deref(), format, &look),
+        Some(Command::Devices) => pages::devices(&look),
+        Some(Command::Schema) => pages::schema(),
+        Some(Command::Completions { shell }) => pages::completions(shell),
+        Some(Command::Man) => pages::man(),
+        None if options.devices => pages::devices(&look),
+        None => match pages::bare_codes(&options)? {
+            Some((codes, format)) => pages::of_codes(&codes, format, &look),
+            None => analyse::report(&options, &look),
+        },
+    }
+}
+
+/// One line on standard error: names come from outside, so control characters are shown.
+fn complain(error: &Error) {
+    let mut line = format!("sipwhy: {error}");
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let words = deeper.to_string();
+        if !line.ends_with(&words) {
+            line.push_str(": ");
+            line.push_str(&words);
+        }
+        cause = deeper.source();
+    }
+    say(&line);
+}
+
+/// A line on standard error. That it cannot be written is nothing that could be told.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", Untrusted::from(line).for_terminal());
 }

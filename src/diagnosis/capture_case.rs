@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::call::{Call, Outcome, Surroundings};
 use crate::capture::{Place, SourceId, Timestamp};
+use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::Path;
 use crate::oddity::{Noted, OddityLog};
 use crate::sip::Method;
@@ -51,6 +52,8 @@ pub struct Tally {
     /// Messages that prove that something went the opposite way on their hop, and was not captured: a response without
     /// its request, an ACK or BYE without an answer. At most [`Tally::MOST`].
     pub one_way: Vec<Witness>,
+    /// What each source asked for.
+    pub probing: ProbingBySource,
 }
 
 impl Tally {
@@ -80,6 +83,7 @@ impl Tally {
             }
         }
         self.note_one_way(call);
+        self.probing.add(call);
     }
 
     /// Notes what proves that the other direction of a hop was not captured.

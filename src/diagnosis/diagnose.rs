@@ -5,7 +5,6 @@ use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Refuted};
 use crate::diagnosis::precedence::outranks;
-use crate::diagnosis::rule::{Check, Rule};
 use crate::diagnosis::rules;
 
 /// What was found of one call.
@@ -27,10 +26,7 @@ impl Diagnosis {
 
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
-    let found = rules::ALL.iter().filter_map(|rule| match rule.check {
-        Check::Call(check) => check(case),
-        Check::Capture(_) => None,
-    });
+    let found = rules::ALL.iter().filter_map(|rule| rule.check.of_call()?(case));
     let findings = in_order(found.collect());
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
@@ -42,10 +38,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
 
 /// Findings about the capture as a whole, in the order of the rules.
 pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
-    let checks = rules::ALL.iter().filter_map(|rule: &&Rule| match rule.check {
-        Check::Capture(check) => Some(check),
-        Check::Call(_) => None,
-    });
+    let checks = rules::ALL.iter().filter_map(|rule| rule.check.of_capture());
     checks.filter_map(|check| check(case)).collect()
 }
 

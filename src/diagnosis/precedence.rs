@@ -51,6 +51,18 @@ const CHAINS: &[&[&str]] = &[
     &["retry-not-renumbered", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],
+    // What a scanner gets is right, whatever it is.
+    &["scanner", "address-of-record-refused"],
+    &["scanner", "challenge-not-answered"],
+    &["scanner", "credentials-rejected"],
+    &["scanner", "user-unknown"],
+    &["scanner", "number-not-routable"],
+    &["scanner", "method-unsupported"],
+    &["scanner", "next-hop-silent"],
+    &["ring-timeout", "callee-did-not-answer"],
+    &["ring-timeout", "timeout-at-responder"],
+    &["ring-timeout", "timeout-behind-proxy"],
+    &["fork-ended-by-global-failure", "rejected-by-callee"],
     &["number-changed-after-signing", "identity-rejected"],
     &["address-of-record-refused", "refused-by-policy"],
     &[

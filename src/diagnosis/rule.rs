@@ -24,6 +24,26 @@ pub enum Check {
     Call(fn(&Case<'_>) -> Option<Finding>),
     /// The capture as a whole.
     Capture(fn(&CaptureCase<'_>) -> Option<Finding>),
+    /// Each call, and the capture as a whole.
+    Both(fn(&Case<'_>) -> Option<Finding>, fn(&CaptureCase<'_>) -> Option<Finding>),
+}
+
+impl Check {
+    /// The check of one call, if there is one.
+    pub fn of_call(self) -> Option<fn(&Case<'_>) -> Option<Finding>> {
+        match self {
+            Check::Call(check) | Check::Both(check, _) => Some(check),
+            Check::Capture(_) => None,
+        }
+    }
+
+    /// The check of the whole capture, if there is one.
+    pub fn of_capture(self) -> Option<fn(&CaptureCase<'_>) -> Option<Finding>> {
+        match self {
+            Check::Capture(check) | Check::Both(_, check) => Some(check),
+            Check::Call(_) => None,
+        }
+    }
 }
 
 impl Rule {
@@ -70,16 +90,19 @@ macro_rules! rule {
     ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Call $check);
     };
+    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident, capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Both $check, $of_capture);
+    };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Capture $check);
     };
-    (@ [$($line:literal)+] $id:literal $name:literal $kind:ident $check:ident) => {
+    (@ [$($line:literal)+] $id:literal $name:literal $kind:ident $($check:ident),+) => {
         $(#[doc = $line])+
         pub static RULE: crate::diagnosis::rule::Rule = crate::diagnosis::rule::Rule {
             id: $id,
             name: $name,
             page: concat!($($line, "\n"),+),
-            check: crate::diagnosis::rule::Check::$kind($check),
+            check: crate::diagnosis::rule::Check::$kind($($check),+),
         };
     };
 }

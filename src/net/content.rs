@@ -1,11 +1,12 @@
 //! What a TCP stream carries.
 //!
-//! Knows how WebSocket, TLS and HTTP begin and that SIP names its version in each start line. Is given the bytes of a
-//! stream in order; hands on those that may be SIP, the messages inside of WebSocket, and TLS alerts. Deliberately
-//! does not cut SIP messages.
+//! Knows how WebSocket, TLS, HEP and HTTP begin and that SIP names its version in each start line. Is given the bytes
+//! of a stream in order; hands on those that may be SIP, the messages inside of WebSocket and HEP, and TLS alerts.
+//! Deliberately does not cut SIP messages.
 
 use memchr::memmem;
 
+use crate::capture::Place;
 use crate::net::Connection;
 use crate::net::ConnectionEvent;
 use crate::net::Datagram;
@@ -15,9 +16,13 @@ use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
 use crate::net::Transport;
+use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
+use crate::net::hep;
+use crate::net::hep::Hep;
 use crate::net::tls;
 use crate::net::websocket;
+use crate::net::websocket::Reader;
 use crate::oddity::Oddity;
 
 /// Bytes without a start line after which a stream is only looked at segment by segment.
@@ -36,6 +41,8 @@ pub(super) enum Content {
         looked: u32,
         /// Bytes missing so far; worth a note only if it turns out to be SIP.
         missing: u32,
+        /// Where the first of them were missing.
+        since: Place,
     },
     /// SIP.
     Sip,
@@ -45,6 +52,8 @@ pub(super) enum Content {
     Head(Vec<u8>),
     /// WebSocket frames.
     WebSocket(Box<websocket::Reader>),
+    /// HEP3 packets, each with its length.
+    Hep(Vec<u8>),
     /// TLS records.
     Tls(tls::Records),
 }
@@ -69,13 +78,14 @@ enum Beginning {
     Tls,
     Head,
     WebSocket,
+    Hep,
     Sip,
     Unknown,
 }
 
 impl Default for Content {
     fn default() -> Content {
-        Content::Unknown { looked: 0, missing: 0 }
+        Content::Unknown { looked: 0, missing: 0, since: Place::default() }
     }
 }
 
@@ -93,7 +103,7 @@ impl Content {
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Content::Head(head) => head.len(),
+            Content::Head(bytes) | Content::Hep(bytes) => bytes.len(),
             Content::WebSocket(reader) => reader.weight(),
             _ => 0,
         }
@@ -103,6 +113,7 @@ impl Content {
     pub(super) fn forget(&mut self) {
         match self {
             Content::Head(_) => *self = Content::Passed,
+            Content::Hep(packet) => packet.clear(),
             Content::WebSocket(reader) => reader.forget(),
             _ => {}
         }
@@ -114,16 +125,22 @@ impl Content {
         // Each turn leaves fewer bytes, or a content that the next turn takes.
         while let Some(segment) = next {
             next = match self {
+                // Frames whose upgrade was not seen, and whose first segment began within one.
+                Content::Sip if websocket::begins_with_sip(segment.bytes) => {
+                    *self = Content::default();
+                    Some(segment)
+                }
                 Content::Sip => {
-                    note_gap(segment.gap, segment, sink);
+                    note_gap(segment.gap, segment.place, sink);
                     sink.deliver(Delivery::Segment(segment));
                     None
                 }
                 Content::Unknown { .. } | Content::Passed => self.recognise(segment, marks, sink),
                 Content::Head(_) if segment.gap == 0 => self.head(segment),
                 Content::WebSocket(_) if segment.gap == 0 => self.web_socket(segment, sink),
-                Content::Head(_) | Content::WebSocket(_) => {
-                    note_gap(segment.gap, segment, sink);
+                Content::Hep(_) if segment.gap == 0 => self.hep(segment, sink),
+                Content::Head(_) | Content::WebSocket(_) | Content::Hep(_) => {
+                    note_gap(segment.gap, segment.place, sink);
                     *self = Content::default();
                     Some(Segment { gap: 0, ..segment })
                 }
@@ -137,9 +154,9 @@ impl Content {
 
     /// Finds out what this is. What is left for the content that was found is given back.
     fn recognise<'a>(&mut self, segment: Segment<'a>, marks: &mut Marks, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
-        let gap = match self {
-            Content::Unknown { missing, .. } => missing.saturating_add(segment.gap),
-            _ => segment.gap,
+        let (gap, since) = match self {
+            Content::Unknown { missing, since, .. } if *missing > 0 => (missing.saturating_add(segment.gap), *since),
+            _ => (segment.gap, segment.place),
         };
         match beginning(segment.bytes) {
             Beginning::Tls => {
@@ -152,11 +169,15 @@ impl Content {
             }
             Beginning::Head => *self = Content::Head(Vec::new()),
             Beginning::WebSocket => {
-                note_gap(gap, segment, sink);
+                note_gap(gap, since, sink);
                 *self = Content::WebSocket(Box::default());
             }
+            Beginning::Hep => {
+                note_gap(gap, since, sink);
+                *self = Content::Hep(Vec::new());
+            }
             Beginning::Sip => {
-                note_gap(gap, segment, sink);
+                note_gap(gap, since, sink);
                 *self = Content::Sip;
                 sink.deliver(Delivery::Segment(segment));
                 return None;
@@ -170,7 +191,10 @@ impl Content {
     }
 
     fn unknown(&mut self, segment: Segment<'_>, sink: &mut Sink<'_>) {
-        let Content::Unknown { looked, missing } = self else { return };
+        let Content::Unknown { looked, missing, since } = self else { return };
+        if *missing == 0 {
+            *since = segment.place;
+        }
         *missing = missing.saturating_add(segment.gap);
         if segment.bytes.len() >= TOO_SHORT_TO_TELL {
             *looked = looked.saturating_add(to_u32(segment.bytes.len()));
@@ -194,7 +218,7 @@ impl Content {
             return None;
         };
         let upgrades = head.get(..end).is_some_and(asks_for_web_socket);
-        *self = if upgrades { Content::WebSocket(Box::default()) } else { Content::default() };
+        *self = if upgrades { Content::WebSocket(Box::new(Reader::behind_upgrade())) } else { Content::default() };
         let behind = segment.bytes.get(end.saturating_sub(known)..).filter(|behind| !behind.is_empty())?;
         Some(Segment { bytes: behind, ..segment })
     }
@@ -222,6 +246,28 @@ impl Content {
         let is_other = messages == 0 && beginning(segment.bytes) != Beginning::WebSocket;
         is_other.then_some(segment)
     }
+
+    /// Cuts a stream of HEP3 packets.
+    fn hep<'a>(&mut self, segment: Segment<'a>, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
+        let Content::Hep(pending) = self else { return None };
+        pending.extend_from_slice(segment.bytes);
+        let mut rest = pending.as_slice();
+        while let Some((packet, behind)) = hep::length_in_stream(rest).and_then(|length| rest.split_at_checked(length))
+        {
+            if let Some(Hep::Sip(copied)) = hep::read(Rest::whole(packet)) {
+                sink.deliver(Delivery::Datagram(copied.datagram(segment.place)));
+            }
+            rest = behind;
+        }
+        // Neither a header that is still coming nor one that is whole.
+        if rest.len() >= 6 && hep::length_in_stream(rest).is_none() {
+            *self = Content::default();
+            return None;
+        }
+        let read = pending.len().saturating_sub(rest.len());
+        pending.drain(..read);
+        None
+    }
 }
 
 fn beginning(bytes: &[u8]) -> Beginning {
@@ -234,10 +280,29 @@ fn beginning(bytes: &[u8]) -> Beginning {
     if websocket::begins_with_sip(bytes) {
         return Beginning::WebSocket;
     }
-    match memmem::find(bytes, b"SIP/2.0") {
-        Some(_) => Beginning::Sip,
-        None => Beginning::Unknown,
+    if bytes.starts_with(b"HEP3") {
+        return Beginning::Hep;
     }
+    if has_start_line(bytes) { Beginning::Sip } else { Beginning::Unknown }
+}
+
+/// Whether a line is a start line of SIP (RFC 3261 §7): the version at its start, or at its end behind two other words.
+/// The version alone does not do: a Via has it too, and logs that travel over TCP.
+fn has_start_line(bytes: &[u8]) -> bool {
+    const VERSION: &[u8] = b"SIP/2.0";
+    memmem::find_iter(bytes, VERSION).any(|at| {
+        let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        match behind.get(VERSION.len()) {
+            Some(b' ') => line.is_empty(),
+            None | Some(b'\r' | b'\n') => {
+                line.first().is_some_and(u8::is_ascii_alphabetic)
+                    && line.ends_with(b" ")
+                    && line.iter().filter(|byte| **byte == b' ').count() >= 2
+            }
+            Some(_) => false,
+        }
+    })
 }
 
 /// Whether a head has `Upgrade: websocket`; both words in any case (RFC 6455 §4.1).
@@ -250,9 +315,9 @@ fn asks_for_web_socket(head: &[u8]) -> bool {
     })
 }
 
-fn note_gap(bytes: u32, segment: Segment<'_>, sink: &mut Sink<'_>) {
+fn note_gap(bytes: u32, place: Place, sink: &mut Sink<'_>) {
     if bytes > 0 {
-        sink.note(Oddity::StreamGap { bytes }, segment.place);
+        sink.note(Oddity::StreamGap { bytes }, place);
     }
 }
 
@@ -272,6 +337,7 @@ mod tests {
     use crate::net::frames::Bench;
     use crate::net::frames::Sender;
     use crate::net::frames::Tcp;
+    use proptest::prelude::*;
 
     const REQUEST: &[u8] =
         b"GET /ws HTTP/1.1\r\nHost: example.com\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
@@ -282,7 +348,7 @@ mod tests {
         bench.handshake(100);
         let mut sequence = 101;
         for part in bytes.chunks(size) {
-            bench.tcp(&[Tcp::data(sequence, part)]);
+            bench.tcp(&[Tcp::of(sequence, part)]);
             sequence += part.len() as u32;
         }
         bench
@@ -302,7 +368,7 @@ mod tests {
     #[test]
     fn web_socket_without_its_upgrade_and_after_a_gap() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp::data(100, FRAME), Tcp::data(200, FRAME)]);
+        bench.tcp(&[Tcp::of(100, FRAME), Tcp::of(200, FRAME)]);
         bench.finish();
         assert_eq!(bench.payloads(), [&FRAME[2..], &FRAME[2..]]);
         assert_eq!(bench.noted("stream-gap"), 1);
@@ -322,6 +388,23 @@ mod tests {
     }
 
     #[test]
+    fn copies_in_a_stream_of_hep() {
+        let mut chunks = Vec::new();
+        for (number, value) in [(3, &[10, 0, 0, 1][..]), (4, &[10, 0, 0, 2]), (15, b"BYE sip:a@b SIP/2.0")] {
+            chunks.extend([0, 0, 0, number, 0, value.len() as u8 + 6]);
+            chunks.extend(value);
+        }
+        let packet = [&b"HEP3"[..], &(chunks.len() as u16 + 6).to_be_bytes(), &chunks].concat();
+        for size in [4, 9, 60, 500] {
+            let bench = client(&packet.repeat(3), size);
+            assert_eq!(bench.payloads(), [b"BYE sip:a@b SIP/2.0"; 3], "in parts of {size}");
+            assert!(bench.datagrams.iter().all(|(datagram, _)| datagram.mirrored == Mirror::Hep));
+        }
+        let bench = client(&[&packet[..], b"HEP3\0\x01", &[0; 40]].concat(), 500);
+        assert_eq!(bench.payloads().len(), 1);
+    }
+
+    #[test]
     fn tls_is_told_once_with_its_alerts() {
         let bench = client(&[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40, 23, 3, 3, 0, 1, 0], 6);
         assert_eq!(bench.noted("payload-unreadable"), 1);
@@ -337,8 +420,8 @@ mod tests {
         let mut bench = client(&[b'x'; 80_000], 1000);
         let before = bench.segments.len();
         assert!(before < 80, "{before} segments handed on");
-        bench.tcp(&[Tcp::data(90_000, b"garbage"), Tcp::data(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
-        bench.tcp(&[Tcp::data(90_122, b"\r\n")]);
+        bench.tcp(&[Tcp::of(90_000, b"garbage"), Tcp::of(90_101, b"BYE sip:a@b SIP/2.0\r\n")]);
+        bench.tcp(&[Tcp::of(90_122, b"\r\n")]);
         let behind = &bench.segments[before..];
         assert_eq!(behind.len(), 2);
         assert_eq!((behind[0].0.midstream, behind[0].0.gap), (true, 0));
@@ -347,14 +430,56 @@ mod tests {
     }
 
     #[test]
+    fn a_start_line_is_one_line() {
+        for text in ["SIP/2.0 200 OK", "x\r\nSIP/2.0 200 OK", "\r\n\r\nBYE sip:a@b SIP/2.0\r\n", "BYE sip:a@b SIP/2.0"]
+        {
+            assert!(has_start_line(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["Via: SIP/2.0/TCP a", "got: SIP/2.0 200 OK", "BYE SIP/2.0\r\n", " a b SIP/2.0", "SIP/2.0", "SIP/2.01"]
+        {
+            assert!(!has_start_line(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_gap_is_noted_when_the_stream_turns_out_to_be_sip() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"def")]);
-        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::data(9001, b"") };
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp::of(110, b"def")]);
+        let acknowledging = Tcp { sender: Sender::Server, acknowledgment: 113, ..Tcp::of(9001, b"") };
         bench.tcp(&[acknowledging]);
         assert_eq!((bench.stream(Sender::Client).as_str(), bench.noted("stream-gap")), ("abc-def", 0));
-        bench.tcp(&[Tcp::data(113, b"SIP/2.0 200 OK\r\n\r\n")]);
-        assert_eq!(bench.log.of("stream-gap").unwrap().example, Oddity::StreamGap { bytes: 6 });
+        bench.tcp(&[Tcp::of(113, b"SIP/2.0 200 OK\r\n\r\n")]);
+        let noted = bench.log.of("stream-gap").unwrap();
+        assert_eq!((&noted.example, noted.frames.as_slice()), (&Oddity::StreamGap { bytes: 6 }, &[5][..]));
+    }
+
+    #[test]
+    fn frames_whose_upgrade_was_not_seen_are_found_behind_half_a_frame() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::of(100, b"BYE sip:a@b SIP/2.0"), Tcp::of(119, FRAME)]);
+        assert_eq!(bench.payloads(), [&FRAME[2..]]);
+    }
+
+    proptest! {
+        /// Streams that begin like something we know and go on at random do no harm.
+        #[test]
+        fn streams_that_break_off_do_no_harm(
+            parts in proptest::collection::vec((0..6usize, proptest::collection::vec(any::<u8>(), 0..80), any::<bool>()), 1..30)
+        ) {
+            let beginnings: [&[u8]; 6] = [REQUEST, FRAME, b"HEP3\0\x40", &[21, 3, 3, 0, 2], b"SIP/2.0 200 OK\r\n", b"\xC1\x05"];
+            let mut bench = Bench::default();
+            bench.handshake(100);
+            let mut sequence = 101_u32;
+            for (beginning, bytes, lost) in &parts {
+                let part = [beginnings[*beginning], bytes].concat();
+                if !lost {
+                    bench.tcp(&[Tcp::of(sequence, &part)]);
+                }
+                sequence += part.len() as u32;
+            }
+            bench.finish();
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::net::Transport;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::bytes::u16_at;
+use crate::net::exported;
 use crate::net::fast;
 use crate::net::fragments::DatagramKey;
 use crate::net::fragments::FragmentTable;
@@ -105,7 +106,14 @@ impl Decoder {
         let place = place_of(packet);
         self.last = place;
         let missing = packet.original_len.saturating_sub(to_u32(packet.bytes.len()));
-        match link::start(packet.link, Rest { bytes: packet.bytes, missing }) {
+        let rest = Rest { bytes: packet.bytes, missing };
+        if packet.link.0 == exported::LINK_TYPE {
+            if let Some((path, rest)) = exported::read(rest) {
+                sink.deliver(Delivery::Datagram(datagram(place, path, rest, None)));
+            }
+            return;
+        }
+        match link::start(packet.link, rest) {
             Start::Layer(layer, rest) => self.layers(place, layer, rest, 0, sink),
             Start::Nothing => {}
             Start::Unsupported => sink.note(Oddity::UnsupportedLinkType { link_type: packet.link.0 }, place),
@@ -227,31 +235,23 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
     match hep::read(payload) {
         Some(Hep::Other) => return None,
         Some(Hep::Sip(copied)) => {
-            sink.deliver(Delivery::Datagram(Datagram {
-                place: Place { time: copied.time.unwrap_or(place.time), ..place },
-                path: copied.path,
-                bytes: copied.rest.bytes,
-                cut: copied.rest.missing,
-                ip_id: None,
-                mirrored: Mirror::Hep,
-            }));
+            sink.deliver(Delivery::Datagram(copied.datagram(place)));
             return None;
         }
         None => {}
     }
-    sink.deliver(Delivery::Datagram(Datagram {
-        place,
-        path: Path {
-            source: SocketAddr::new(packet.source, source),
-            destination: SocketAddr::new(packet.destination, destination),
-            transport: Transport::Udp,
-        },
-        bytes: payload.bytes,
-        cut: payload.missing,
-        ip_id: packet.id,
-        mirrored: Mirror::Wire,
-    }));
+    let path = Path {
+        source: SocketAddr::new(packet.source, source),
+        destination: SocketAddr::new(packet.destination, destination),
+        transport: Transport::Udp,
+    };
+    sink.deliver(Delivery::Datagram(datagram(place, path, payload, packet.id)));
     None
+}
+
+/// A datagram that was on the wire.
+fn datagram(place: Place, path: Path, rest: Rest<'_>, ip_id: Option<u16>) -> Datagram<'_> {
+    Datagram { place, path, bytes: rest.bytes, cut: rest.missing, ip_id, mirrored: Mirror::Wire }
 }
 
 fn sctp_messages(place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {
@@ -262,14 +262,7 @@ fn sctp_messages(place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut
         transport: Transport::Sctp,
     };
     for message in messages {
-        sink.deliver(Delivery::Datagram(Datagram {
-            place,
-            path,
-            bytes: message.bytes,
-            cut: message.missing,
-            ip_id: packet.id,
-            mirrored: Mirror::Wire,
-        }));
+        sink.deliver(Delivery::Datagram(datagram(place, path, message, packet.id)));
     }
 }
 
@@ -435,7 +428,7 @@ mod tests {
         assert_eq!(bench.log.of("unsupported-link-type").unwrap().example, wanted);
     }
 
-    const LINKS: [u32; 19] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 258, 276, 147, 105];
+    const LINKS: [u32; 20] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 252, 258, 276, 147, 105];
 
     proptest! {
         /// Nothing that a frame may hold makes the decoder panic.
@@ -463,7 +456,7 @@ mod tests {
                 frames::ipv4_part(17, &udp[..16], 0, 1),
                 frames::ipv6(44, &[&[17, 0, 0, 1, 0, 0, 0, 9][..], &udp].concat()),
                 frames::ipv4(47, &[&[0x30, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &frames::udp_v4(TEXT)].concat()),
-                frames::Tcp::data(7, TEXT).frame()[14..].to_vec(),
+                frames::Tcp::of(7, TEXT).frame()[14..].to_vec(),
             ];
             let mut bench = Bench::default();
             for (which, changes, length) in damage {

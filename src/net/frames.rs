@@ -98,8 +98,8 @@ pub const RST: u8 = 4;
 pub const ACK: u8 = 16;
 
 impl Tcp<'_> {
-    /// Data from the client.
-    pub fn data(sequence: u32, payload: &[u8]) -> Tcp<'_> {
+    /// Bytes from the client.
+    pub fn of(sequence: u32, payload: &[u8]) -> Tcp<'_> {
         Tcp { sender: Sender::Client, flags: ACK, sequence, acknowledgment: 0, payload }
     }
 
@@ -172,7 +172,7 @@ impl Bench {
 
     /// The handshake: the client's data begins at `sequence` + 1, the server's at 9001.
     pub fn handshake(&mut self, sequence: u32) {
-        let syn = Tcp { flags: SYN, ..Tcp::data(sequence, b"") };
+        let syn = Tcp { flags: SYN, ..Tcp::of(sequence, b"") };
         let both = Tcp {
             sender: Sender::Server,
             flags: SYN | ACK,
@@ -180,7 +180,7 @@ impl Bench {
             acknowledgment: sequence.wrapping_add(1),
             payload: b"",
         };
-        self.tcp(&[syn, both, Tcp { acknowledgment: 9001, ..Tcp::data(sequence.wrapping_add(1), b"") }]);
+        self.tcp(&[syn, both, Tcp { acknowledgment: 9001, ..Tcp::of(sequence.wrapping_add(1), b"") }]);
     }
 
     /// The end of the input.

@@ -7,7 +7,10 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use crate::capture::Place;
 use crate::capture::Timestamp;
+use crate::net::Datagram;
+use crate::net::Mirror;
 use crate::net::Path;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
@@ -36,6 +39,26 @@ pub(super) struct Copied<'a> {
     pub time: Option<Timestamp>,
     /// The message.
     pub rest: Rest<'a>,
+}
+
+impl<'a> Copied<'a> {
+    /// The delivery of what a frame copied.
+    pub(super) fn datagram(self, place: Place) -> Datagram<'a> {
+        Datagram {
+            place: Place { time: self.time.unwrap_or(place.time), ..place },
+            path: self.path,
+            bytes: self.rest.bytes,
+            cut: self.rest.missing,
+            ip_id: None,
+            mirrored: Mirror::Hep,
+        }
+    }
+}
+
+/// The length of the HEP3 packet that a stream begins with; `None` if it begins with something else or is too short.
+pub(super) fn length_in_stream(bytes: &[u8]) -> Option<usize> {
+    let length = usize::from(u16_at(bytes, 4)?);
+    (bytes.starts_with(b"HEP3") && length >= 6).then_some(length)
 }
 
 /// True where it is worth calling [`read`]: all versions begin with one of these bytes.

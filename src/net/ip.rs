@@ -129,7 +129,7 @@ pub(super) fn skip_extensions(mut protocol: u8, mut rest: Rest<'_>) -> (u8, Rest
                 let part = Fragment {
                     id: header.identification(),
                     offset: header.fragment_offset().byte_offset(),
-                    more: more(header.more_fragments()),
+                    more: if header.more_fragments() { More::Follow } else { More::Last },
                 };
                 if header.is_fragmenting_payload() {
                     return (header.next_header().0, behind, Some(part));
@@ -159,7 +159,7 @@ fn read_ipv4(rest: Rest<'_>) -> Option<IpPacket<'_>> {
     let fragment = header.is_fragmenting_payload().then(|| Fragment {
         id: u32::from(header.identification()),
         offset: header.fragments_offset().byte_offset(),
-        more: more(header.more_fragments()),
+        more: if header.more_fragments() { More::Follow } else { More::Last },
     });
     let (protocol, payload) = match (fragment, header.protocol().0) {
         (None, protocol::AUTHENTICATION) => {
@@ -199,8 +199,4 @@ fn read_ipv6(rest: Rest<'_>) -> Option<IpPacket<'_>> {
         fragment,
         lengths,
     })
-}
-
-fn more(more_fragments: bool) -> More {
-    if more_fragments { More::Follow } else { More::Last }
 }

@@ -7,14 +7,17 @@
 //! what could overflow: the input may be hostile.
 
 mod bytes;
+mod connection;
 mod content;
 mod decoder;
+mod exported;
 mod fast;
 mod fragments;
 #[cfg(test)]
 mod frames;
 mod hep;
 mod icmp;
+mod inflate;
 mod ip;
 mod link;
 mod pieces;
@@ -129,7 +132,8 @@ pub enum Delivery<'a> {
 pub struct Datagram<'a> {
     /// The frame that completed it; `index` is 0. The time of a copy out of HEP is the one that HEP gives.
     pub place: Place,
-    /// From whom to whom. A copy out of HEP that was one message of a stream has TCP here.
+    /// From whom to whom. What was one message of a stream when an agent copied it (HEP) or Wireshark exported it has
+    /// TCP here.
     pub path: Path,
     /// The payload.
     pub bytes: &'a [u8],

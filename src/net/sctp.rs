@@ -44,7 +44,7 @@ impl<'a> Iterator for Messages<'a> {
 mod tests {
     use super::*;
 
-    fn data(flags: u8, payload: &[u8]) -> Vec<u8> {
+    fn chunk(flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len() + 16).unwrap().to_be_bytes();
         let mut chunk = [&[0, flags, length[0], length[1]][..], &[0; 12], payload].concat();
         chunk.resize(chunk.len().next_multiple_of(4), 0);
@@ -55,7 +55,7 @@ mod tests {
     fn each_whole_message_of_a_packet() {
         let head = [0x13, 0xC4, 0x13, 0xCE, 0, 0, 0, 1, 0, 0, 0, 0];
         let sack = [3, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let packet = [&head[..], &sack, &data(3, b"BYE x"), &data(2, b"half"), &data(3, b"ACK y")].concat();
+        let packet = [&head[..], &sack, &chunk(3, b"BYE x"), &chunk(2, b"half"), &chunk(3, b"ACK y")].concat();
         let (source, destination, messages) = read(Rest::whole(&packet)).unwrap();
         assert_eq!((source, destination), (5060, 5070));
         let messages: Vec<&[u8]> = messages.map(|message| message.bytes).collect();
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_cut_chunk_says_what_is_missing() {
-        let packet = [&[0; 12][..], &data(3, b"BYE sip:a@b")].concat();
+        let packet = [&[0; 12][..], &chunk(3, b"BYE sip:a@b")].concat();
         let cut = Rest { bytes: &packet[..packet.len() - 4], missing: 4 };
         assert_eq!(read(cut).unwrap().2.next(), Some(Rest { bytes: b"BYE sip:", missing: 3 }));
     }

@@ -151,7 +151,7 @@ impl Stream {
     }
 
     /// Bytes arrive.
-    pub(super) fn data(&mut self, sequence: u32, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+    pub(super) fn receive(&mut self, sequence: u32, rest: Rest<'_>, line: &mut Line<'_, '_>) {
         if self.next.is_none() {
             // One byte before everything else is the probe of a connection that is idle, not the start of a message.
             if rest.on_wire() <= 1 {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use etherparse::TcpHeaderSlice;
@@ -19,19 +20,20 @@ use crate::net::Delivery;
 use crate::net::Limits;
 use crate::net::Path;
 use crate::net::Sink;
-use crate::net::StreamId;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
-use crate::net::content::Marks;
+use crate::net::connection::Both;
+use crate::net::connection::Pair;
+use crate::net::connection::Sender;
 use crate::net::recent::Recent;
-use crate::net::stream::Line;
 use crate::net::stream::Stream;
 use crate::net::stream::Tails;
-use crate::net::stream::Told;
 use crate::oddity::Oddity;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many of them at once. Times may jump to and fro, and then every frame is an occasion to look.
+const LOOK_AT: usize = 256;
 
 /// The connections that are followed, bounded in number and in bytes.
 #[derive(Debug)]
@@ -43,31 +45,9 @@ pub(super) struct ConnectionTable {
     bytes: usize,
     opened: u64,
     looked: Timestamp,
+    /// The last connection that was looked at, 0 to begin with the first.
+    looked_at: u64,
     limits: Limits,
-}
-
-/// Two ends, the lower first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Pair {
-    low: SocketAddr,
-    high: SocketAddr,
-}
-
-/// Which end sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sender {
-    Low,
-    High,
-}
-
-/// Both directions of a connection.
-#[derive(Debug)]
-struct Both {
-    number: u64,
-    from_low: Stream,
-    from_high: Stream,
-    reset: Told,
-    marks: Marks,
 }
 
 impl ConnectionTable {
@@ -80,6 +60,7 @@ impl ConnectionTable {
             bytes: 0,
             opened: 0,
             looked: Timestamp(i64::MIN),
+            looked_at: 0,
             limits,
         }
     }
@@ -108,8 +89,6 @@ impl ConnectionTable {
                 self.close(pair, place, sink);
                 self.open(pair, place, sink);
             }
-            // A reset of something that was never seen says nothing about any connection.
-            None if header.rst() && payload.bytes.is_empty() => return,
             None => self.open(pair, place, sink),
         }
         let Some(both) = self.connections.get_mut(&pair) else { return };
@@ -124,11 +103,13 @@ impl ConnectionTable {
         }
     }
 
-    /// Looks whether what waits has waited long enough.
+    /// Looks whether what waits has waited long enough, each time at the next few.
     pub(super) fn look(&mut self, place: Place, sink: &mut Sink<'_>) {
         self.looked = place.time;
-        let pairs: Vec<Pair> = self.holding.values().copied().collect();
-        for pair in pairs {
+        let next = (Bound::Excluded(self.looked_at), Bound::Unbounded);
+        let waiting: Vec<(u64, Pair)> = self.holding.range(next).take(LOOK_AT).map(|(n, pair)| (*n, *pair)).collect();
+        self.looked_at = if waiting.len() < LOOK_AT { 0 } else { waiting.last().map_or(0, |(number, _)| *number) };
+        for (_, pair) in waiting {
             let Some(both) = self.connections.peek_mut(&pair) else { continue };
             let before = both.weight();
             both.each(pair, place, &mut self.tails, sink, Stream::release);
@@ -185,7 +166,7 @@ impl ConnectionTable {
             both.each(pair, place, &mut self.tails, sink, Stream::flush);
             self.bytes = self.bytes.saturating_add(both.weight()).saturating_sub(weight);
         }
-        if both.from_low.is_holding() || both.from_high.is_holding() {
+        if both.is_holding() {
             self.holding.insert(both.number, pair);
         } else {
             self.holding.remove(&both.number);
@@ -193,135 +174,16 @@ impl ConnectionTable {
     }
 }
 
-impl Pair {
-    fn of(path: Path) -> (Pair, Sender) {
-        if path.source <= path.destination {
-            (Pair { low: path.source, high: path.destination }, Sender::Low)
-        } else {
-            (Pair { low: path.destination, high: path.source }, Sender::High)
-        }
-    }
-
-    fn path(self, sender: Sender) -> Path {
-        let path = Path { source: self.low, destination: self.high, transport: Transport::Tcp };
-        match sender {
-            Sender::Low => path,
-            Sender::High => path.reversed(),
-        }
-    }
-}
-
-impl Both {
-    fn new(number: u64) -> Both {
-        let id = number.saturating_mul(2);
-        Both {
-            number,
-            from_low: Stream::new(StreamId(id)),
-            from_high: Stream::new(StreamId(id | 1)),
-            reset: Told::NotYet,
-            marks: Marks::default(),
-        }
-    }
-
-    fn stream(&self, sender: Sender) -> &Stream {
-        match sender {
-            Sender::Low => &self.from_low,
-            Sender::High => &self.from_high,
-        }
-    }
-
-    fn weight(&self) -> usize {
-        self.from_low.weight().saturating_add(self.from_high.weight())
-    }
-
-    fn is_closed(&self) -> bool {
-        let finished = [self.from_low.finished, self.from_high.finished];
-        self.reset == Told::Already || finished == [Told::Already; 2]
-    }
-
-    /// Whether a segment belongs to this connection, and not to a later one between the same ports.
-    fn follows(&self, sender: Sender, header: &TcpHeaderSlice<'_>, payload: Rest<'_>) -> bool {
-        let own = self.stream(sender);
-        if header.syn() {
-            return own.may_begin(header.sequence_number());
-        }
-        payload.bytes.is_empty() || own.may_continue(header.sequence_number())
-    }
-
-    /// Does the same to both directions.
-    fn each(
-        &mut self,
-        pair: Pair,
-        place: Place,
-        tails: &mut Tails,
-        sink: &mut Sink<'_>,
-        what: impl Fn(&mut Stream, &mut Line<'_, '_>),
-    ) {
-        let marks = &mut self.marks;
-        let path = pair.path(Sender::Low);
-        what(&mut self.from_low, &mut Line { path, place, tails, marks, sink });
-        what(&mut self.from_high, &mut Line { path: path.reversed(), place, tails, marks, sink });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "it is what one frame and its table are made of")]
-    fn take(
-        &mut self,
-        sender: Sender,
-        path: Path,
-        place: Place,
-        header: &TcpHeaderSlice<'_>,
-        payload: Rest<'_>,
-        tails: &mut Tails,
-        sink: &mut Sink<'_>,
-    ) {
-        let (own, other) = match sender {
-            Sender::Low => (&mut self.from_low, &mut self.from_high),
-            Sender::High => (&mut self.from_high, &mut self.from_low),
-        };
-        let marks = &mut self.marks;
-        let sequence = header.sequence_number();
-        let tell = |stream: StreamId, what: ConnectionEvent, sink: &mut Sink<'_>| {
-            sink.deliver(Delivery::Connection(Connection { place, path, stream, what }));
-        };
-        if header.syn() {
-            own.begin(sequence);
-            if header.ack() {
-                other.expect(header.acknowledgment_number());
-            }
-            tell(own.id, if header.ack() { ConnectionEvent::SynAck } else { ConnectionEvent::Syn }, sink);
-        }
-        if header.ack() {
-            let mut line = Line { path: path.reversed(), place, tails, marks, sink };
-            other.acknowledge(header.acknowledgment_number(), &mut line);
-        }
-        if header.rst() {
-            let refused = other.has_begun() && !own.has_begun();
-            if self.reset == Told::NotYet {
-                own.flush(&mut Line { path, place, tails, marks, sink });
-                other.flush(&mut Line { path: path.reversed(), place, tails, marks, sink });
-                tell(own.id, if refused { ConnectionEvent::Refused } else { ConnectionEvent::Reset }, sink);
-            }
-            self.reset = Told::Already;
-            return;
-        }
-        let first = sequence.wrapping_add(u32::from(header.syn()));
-        if payload.on_wire() > 0 {
-            own.data(first, payload, &mut Line { path, place, tails, marks, sink });
-        }
-        if header.fin() && own.finished == Told::NotYet {
-            own.finished = Told::Already;
-            tell(own.id, ConnectionEvent::Fin, sink);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::frames::ACK;
     use crate::net::frames::Bench;
+    use crate::net::frames::FIN;
+    use crate::net::frames::RST;
+    use crate::net::frames::SYN;
     use crate::net::frames::Sender as From;
     use crate::net::frames::Tcp;
-    use crate::net::frames::{ACK, FIN, RST, SYN};
     use proptest::prelude::*;
 
     fn answer(sequence: u32, acknowledgment: u32, payload: &[u8]) -> Tcp<'_> {
@@ -336,7 +198,7 @@ mod tests {
     fn segments_in_reverse_order() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(107, b"ghi"), Tcp::data(104, b"def"), Tcp::data(101, b"abc")]);
+        bench.tcp(&[Tcp::of(107, b"ghi"), Tcp::of(104, b"def"), Tcp::of(101, b"abc")]);
         assert_eq!(bench.stream(From::Client), "abcdefghi");
         assert_eq!(bench.segment_frames(), [6, 6, 6], "the frame that filled the hole completes them");
         assert!(bench.log.is_empty());
@@ -347,7 +209,7 @@ mod tests {
     fn sequence_numbers_wrap() {
         let mut bench = Bench::default();
         bench.handshake(u32::MAX - 3);
-        bench.tcp(&[Tcp::data(1, b"ef"), Tcp::data(u32::MAX - 2, b"abcd"), Tcp::data(3, b"gh")]);
+        bench.tcp(&[Tcp::of(1, b"ef"), Tcp::of(u32::MAX - 2, b"abcd"), Tcp::of(3, b"gh")]);
         assert_eq!(bench.stream(From::Client), "abcdefgh");
     }
 
@@ -355,7 +217,7 @@ mod tests {
     fn the_first_copy_wins_and_the_other_is_noted() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abcdef"), Tcp::data(103, b"cXXf"), Tcp::data(101, b"abcdef")]);
+        bench.tcp(&[Tcp::of(101, b"abcdef"), Tcp::of(103, b"cXXf"), Tcp::of(101, b"abcdef")]);
         assert_eq!(bench.stream(From::Client), "abcdef");
         let noted = bench.log.of("stream-conflict").unwrap();
         assert_eq!((noted.count, noted.frames.as_slice()), (1, &[5][..]));
@@ -366,7 +228,7 @@ mod tests {
     fn a_conflict_among_what_waits_is_noted_too() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(104, b"def"), Tcp::data(101, b"abcDef")]);
+        bench.tcp(&[Tcp::of(104, b"def"), Tcp::of(101, b"abcDef")]);
         assert_eq!(bench.stream(From::Client), "abcdef");
         assert_eq!(bench.log.of("stream-conflict").unwrap().example, Oddity::StreamConflict { bytes: 1 });
     }
@@ -375,7 +237,7 @@ mod tests {
     fn keep_alive_probes_are_no_data() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(103, b"\0"), Tcp::data(103, b""), Tcp::data(104, b"def")]);
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp::of(103, b"\0"), Tcp::of(103, b""), Tcp::of(104, b"def")]);
         assert_eq!(bench.stream(From::Client), "abcdef");
         assert!(bench.log.is_empty());
     }
@@ -384,7 +246,7 @@ mod tests {
     fn an_acknowledged_hole_is_a_loss_of_the_capture() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(110, b"BYE sip:a SIP/2.0")]);
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp::of(110, b"BYE sip:a SIP/2.0")]);
         assert_eq!(bench.stream(From::Client), "abc");
         bench.tcp(&[answer(9001, 127, b"SIP/2.0 200 OK")]);
         assert_eq!(bench.stream(From::Client), "abc-BYE sip:a SIP/2.0");
@@ -397,17 +259,17 @@ mod tests {
     fn the_receiver_waits_and_so_do_we() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc"), Tcp::data(107, b"ghi")]);
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp::of(107, b"ghi")]);
         bench.tcp(&[answer(9001, 104, b""); 10]);
-        bench.tcp(&[Tcp::data(104, b"def")]);
+        bench.tcp(&[Tcp::of(104, b"def")]);
         assert_eq!(bench.stream(From::Client), "abcdefghi");
     }
 
     #[test]
     fn without_the_receiver_patience_is_short() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(104, b"SIP/2.0 200")]);
-        bench.tcp(&[Tcp::data(115, b"x"); 5]);
+        bench.tcp(&[Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(104, b"SIP/2.0 200")]);
+        bench.tcp(&[Tcp::of(115, b"x"); 5]);
         assert_eq!(bench.stream(From::Client), "-SIP/2.0 200x");
         assert_eq!(bench.noted("stream-gap"), 1);
     }
@@ -415,11 +277,27 @@ mod tests {
     #[test]
     fn time_that_passes_ends_a_wait() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(104, b"SIP/2.0 200")]);
+        bench.tcp(&[Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(104, b"SIP/2.0 200")]);
         bench.advance(4_000_000_000);
         assert_eq!(bench.stream(From::Client), "");
         bench.advance(6_000_000_000);
         assert_eq!(bench.stream(From::Client), "-SIP/2.0 200");
+    }
+
+    #[test]
+    fn many_that_wait_are_looked_at_in_turns() {
+        let mut bench = Bench::default();
+        for port in 0..600_u16 {
+            for segment in [Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(104, b"SIP/2.0 200")] {
+                let mut frame = segment.frame();
+                frame[34..36].copy_from_slice(&port.to_be_bytes());
+                bench.feed_at(1, &frame, frame.len(), 1_000_000_000);
+            }
+        }
+        for (turn, released) in [(1, 256), (2, 512), (3, 600)] {
+            bench.advance(10_000_000_000);
+            assert_eq!(bench.segments.len(), released, "turn {turn}");
+        }
     }
 
     #[test]
@@ -428,7 +306,7 @@ mod tests {
         bench.handshake(100);
         let bytes = [b'x'; 1000];
         for count in 0..400_u32 {
-            let segment = Tcp::data(200 + count * 1000, &bytes).frame();
+            let segment = Tcp::of(200 + count * 1000, &bytes).frame();
             bench.feed_at(1, &segment, segment.len(), 4_000_000_000);
         }
         assert_eq!(bench.segments[0].0.gap, 99);
@@ -439,7 +317,7 @@ mod tests {
     #[test]
     fn a_start_in_mid_stream_is_said() {
         let mut bench = Bench::default();
-        bench.tcp(&[Tcp::data(50, b"\0"), Tcp::data(51, b"def"), Tcp::data(54, b"ghi")]);
+        bench.tcp(&[Tcp::of(50, b"\0"), Tcp::of(51, b"def"), Tcp::of(54, b"ghi")]);
         assert_eq!(bench.stream(From::Client), "defghi");
         let midstream: Vec<bool> = bench.segments.iter().map(|(segment, _)| segment.midstream).collect();
         assert_eq!(midstream, [true, false]);
@@ -448,7 +326,7 @@ mod tests {
     #[test]
     fn what_happens_to_a_connection() {
         let mut bench = Bench::default();
-        let syn = Tcp { flags: SYN, ..Tcp::data(100, b"") };
+        let syn = Tcp { flags: SYN, ..Tcp::of(100, b"") };
         bench.tcp(&[syn, syn]);
         bench.tcp(&[Tcp { flags: RST | ACK, ..answer(0, 101, b"") }]);
         let wanted = [(ConnectionEvent::Syn, 1, 2), (ConnectionEvent::Syn, 2, 2), (ConnectionEvent::Refused, 3, 3)];
@@ -456,7 +334,7 @@ mod tests {
 
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp { flags: FIN | ACK, ..Tcp::data(101, b"bye") }, Tcp { flags: RST, ..answer(9001, 0, b"") }]);
+        bench.tcp(&[Tcp { flags: FIN | ACK, ..Tcp::of(101, b"bye") }, Tcp { flags: RST, ..answer(9001, 0, b"") }]);
         let wanted = [
             (ConnectionEvent::Syn, 1, 2),
             (ConnectionEvent::SynAck, 2, 3),
@@ -471,12 +349,12 @@ mod tests {
     fn a_new_connection_between_the_same_ports_has_a_new_number() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        bench.tcp(&[Tcp::data(101, b"abc")]);
+        bench.tcp(&[Tcp::of(101, b"abc")]);
         bench.handshake(5_000);
-        bench.tcp(&[Tcp::data(5_001, b"def")]);
+        bench.tcp(&[Tcp::of(5_001, b"def")]);
         let streams: Vec<u64> = bench.segments.iter().map(|(segment, _)| segment.stream.0).collect();
         assert_eq!(streams, [2, 4]);
-        bench.tcp(&[Tcp::data(1_000_000_000, b"without a SYN")]);
+        bench.tcp(&[Tcp::of(1_000_000_000, b"without a SYN")]);
         assert_eq!(bench.segments[2].0.stream.0, 6);
         assert!(bench.segments[2].0.midstream);
     }
@@ -485,9 +363,9 @@ mod tests {
     fn what_the_capture_cut_is_a_gap() {
         let mut bench = Bench::default();
         bench.handshake(100);
-        let frame = Tcp::data(101, b"SIP/2.0 200 OK").frame();
+        let frame = Tcp::of(101, b"SIP/2.0 200 OK").frame();
         bench.feed_cut(1, &frame[..frame.len() - 3], frame.len());
-        bench.tcp(&[Tcp::data(115, b"next")]);
+        bench.tcp(&[Tcp::of(115, b"next")]);
         assert_eq!(bench.stream(From::Client), "SIP/2.0 200-next");
         assert_eq!(bench.segments[1].0.gap, 3);
     }
@@ -496,7 +374,7 @@ mod tests {
     fn the_oldest_connection_is_forgotten_and_it_is_said() {
         let mut bench = Bench::new(Limits { streams: 4, ..Limits::default() });
         for port in 0..4_u8 {
-            let mut frame = Tcp::data(101, b"abc").frame();
+            let mut frame = Tcp::of(101, b"abc").frame();
             frame[35] = port;
             bench.feed(1, &frame);
         }
@@ -511,7 +389,7 @@ mod tests {
         let mut bench = Bench::new(Limits { stream_bytes: 5_000, ..Limits::default() });
         let bytes = [b'x'; 1000];
         for port in 0..8_u8 {
-            for segment in [Tcp { flags: SYN, ..Tcp::data(100, b"") }, Tcp::data(200, &bytes)] {
+            for segment in [Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(200, &bytes)] {
                 let mut frame = segment.frame();
                 frame[35] = port;
                 bench.feed_at(1, &frame, frame.len(), 0);
@@ -546,7 +424,7 @@ mod tests {
             let mut bench = Bench::default();
             bench.handshake(start);
             for (_, begin, end) in plan {
-                let segment = Tcp::data(start.wrapping_add(1 + begin as u32), &bytes[begin..end]).frame();
+                let segment = Tcp::of(start.wrapping_add(1 + begin as u32), &bytes[begin..end]).frame();
                 bench.feed_at(1, &segment, segment.len(), 4_000_000_000);
             }
             prop_assert_eq!(bench.stream(From::Client), text);

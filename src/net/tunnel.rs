@@ -1,6 +1,6 @@
 //! Tunnels: what carries IP or Ethernet inside of IP, UDP or Ethernet.
 //!
-//! Knows PPP, PPPoE, MPLS, GRE with ERSPAN, VXLAN, GENEVE, GTP-U, TZSP and ESP without encryption. Is given what is
+//! Knows PPP, PPPoE, L2TP, MPLS, GRE with ERSPAN, VXLAN, GENEVE, GTP-U, TZSP and ESP without encryption. Is given what is
 //! behind the outer header; says what comes next. Deliberately takes a UDP payload for a tunnel only if port and
 //! content agree: a phone may use the same port for RTP.
 
@@ -12,16 +12,17 @@ use crate::net::link::Layer;
 use crate::net::link::ether_type;
 
 /// Ports of tunnels over UDP: VXLAN (RFC 7348), the same as Linux had it before, GENEVE (RFC 8926), GTP-U
-/// (3GPP TS 29.281), TZSP.
+/// (3GPP TS 29.281), TZSP, L2TP (RFC 2661).
 const VXLAN: u16 = 4789;
 const VXLAN_LINUX: u16 = 8472;
 const GENEVE: u16 = 6081;
 const GTP_U: u16 = 2152;
 const TZSP: u16 = 37_008;
+const L2TP: u16 = 1701;
 
 /// True where a tunnel may be behind a UDP header with this destination port.
 pub(super) fn is_tunnel_port(port: u16) -> bool {
-    matches!(port, VXLAN | VXLAN_LINUX | GENEVE | GTP_U | TZSP)
+    matches!(port, VXLAN | VXLAN_LINUX | GENEVE | GTP_U | TZSP | L2TP)
 }
 
 /// What a UDP payload carries, if it is a tunnel.
@@ -31,6 +32,7 @@ pub(super) fn over_udp(destination_port: u16, rest: Rest<'_>) -> Option<(Layer, 
         GENEVE => geneve(rest),
         GTP_U => gtp(rest),
         TZSP => tzsp(rest),
+        L2TP => l2tp(rest),
         _ => None,
     }
 }
@@ -184,6 +186,35 @@ fn tzsp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
+/// L2TP version 2: a message with user data, then PPP that leads to IP.
+fn l2tp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    const CONTROL: u16 = 0x8000;
+    const LENGTH: u16 = 0x4000;
+    const SEQUENCE: u16 = 0x0800;
+    const OFFSET: u16 = 0x0200;
+    const RESERVED: u16 = 0x34F0;
+    let flags = u16_at(rest.bytes, 0)?;
+    if flags & (CONTROL | RESERVED) != 0 || flags & 0x0F != 2 {
+        return None;
+    }
+    let mut behind = rest.skip(2)?;
+    if flags & LENGTH != 0 {
+        behind = rest.limit(usize::from(u16_at(rest.bytes, 2)?)).skip(4)?;
+    }
+    behind = behind.skip(4)?;
+    if flags & SEQUENCE != 0 {
+        behind = behind.skip(4)?;
+    }
+    if flags & OFFSET != 0 {
+        let padding = usize::from(u16_at(behind.bytes, 0)?);
+        behind = behind.skip(2)?.skip(padding)?;
+    }
+    match ppp(behind)? {
+        (Layer::Ip, inner) => Some((Layer::Ip, inner)),
+        _ => None,
+    }
+}
+
 /// ESP with null encryption (RFC 2410), as it stands between a phone and an IMS core (3GPP TS 33.203): the protocol
 /// and the bytes that it protects. Told by a trailer that fits a checksum of 12 or 16 bytes: padding that counts up
 /// from 1 and a protocol whose header agrees with the length. Encrypted bytes hardly ever look so.
@@ -312,6 +343,15 @@ mod tests {
     fn tzsp_after_its_tags() {
         let bytes = [1, 0, 0, 1, 0, 10, 1, 7, 1, 0xAA];
         assert_eq!(read(over_udp(37_008, Rest::whole(&bytes))), (Layer::Ethernet, vec![0xAA]));
+    }
+
+    #[test]
+    fn l2tp_with_and_without_its_options() {
+        let short = with(&[0, 2, 0, 1, 0, 1], &[0xFF, 3, 0, 0x21, 0x45]);
+        assert_eq!(read(over_udp(1701, Rest::whole(&short))), (Layer::Ip, vec![0x45]));
+        let long = with(&[0x4A, 2, 0, 20, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 9], &[0xFF, 3, 0, 0x21, 0x45, 0xEE]);
+        assert_eq!(read(over_udp(1701, Rest::whole(&long))), (Layer::Ip, vec![0x45]));
+        assert_eq!(over_udp(1701, Rest::whole(&[0xC8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0])), None);
     }
 
     #[test]

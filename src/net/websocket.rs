@@ -1,10 +1,11 @@
 //! WebSocket (RFC 6455) as a transport of SIP (RFC 7118).
 //!
-//! Knows frames, masks and fragments. Is given the bytes of a stream behind the upgrade, or from a frame on whose
+//! Knows frames, masks, fragments and compression. Is given the bytes of a stream behind the upgrade, or from a frame on whose
 //! upgrade was not seen; gives each message. Deliberately gives messages of any kind: SIP is told by content above.
 
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
+use crate::net::inflate::Inflater;
 
 /// The longest message that is put together. SIP over WebSocket is far shorter.
 const LONGEST: usize = 256 << 10;
@@ -14,7 +15,7 @@ const LONGEST: usize = 256 << 10;
 pub(super) enum Message<'a> {
     /// All of it.
     Whole(&'a [u8]),
-    /// It is compressed (RFC 7692) and was not read.
+    /// It is compressed (RFC 7692) and could not be read.
     Unreadable,
 }
 
@@ -36,6 +37,19 @@ pub(super) struct Reader {
     message: Vec<u8>,
     /// What the message is that waits for its other fragments.
     waiting: Waiting,
+    window: Window,
+}
+
+/// What compressed messages may refer to.
+#[derive(Debug, Default)]
+enum Window {
+    /// Bytes before these were not seen, so nothing that is compressed can be read.
+    #[default]
+    Lost,
+    /// No compressed message yet.
+    Empty,
+    /// What earlier compressed messages leave behind.
+    Open(Box<Inflater>),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +91,20 @@ pub(super) fn begins_with_sip(bytes: &[u8]) -> bool {
     let first: Vec<u8> = unmasked(payload.get(..payload.len().min(24)).unwrap_or_default(), frame.mask).collect();
     let method = first.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     let rest = first.get(method..).unwrap_or_default();
-    first.starts_with(b"SIP/2.0 ") || method >= 3 && (rest.starts_with(b" sip") || rest.starts_with(b" tel:"))
+    first.starts_with(b"SIP/2.0 ")
+        || method >= 3 && ([&b" sip"[..], b" tel:", b" urn:"].iter().any(|scheme| rest.starts_with(scheme)))
 }
 
 impl Reader {
+    /// A reader of what follows an upgrade. One that was not there from the start is the default.
+    pub(super) fn behind_upgrade() -> Reader {
+        Reader { window: Window::Empty, ..Reader::default() }
+    }
+
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
-        self.pending.len().saturating_add(self.message.len())
+        let window = if matches!(self.window, Window::Open(_)) { Inflater::WEIGHT } else { 0 };
+        self.pending.len().saturating_add(self.message.len()).saturating_add(window)
     }
 
     /// Forgets what was begun and not finished.
@@ -107,8 +128,20 @@ impl Reader {
         let Some(rest) = self.frames(&pending, &mut on_message) else { return self.give_up() };
         let read = pending.len().saturating_sub(rest.len());
         pending.drain(..read);
-        self.pending = pending;
+        self.pending = if pending.is_empty() { Vec::new() } else { pending };
         Outcome::Read
+    }
+
+    /// The message, if it can be read. One that cannot takes the window with it.
+    fn inflated(&mut self) -> Option<Vec<u8>> {
+        let mut inflater = match std::mem::take(&mut self.window) {
+            Window::Lost => return None,
+            Window::Empty => Box::default(),
+            Window::Open(inflater) => inflater,
+        };
+        let message = inflater.message(&self.message, LONGEST)?;
+        self.window = Window::Open(inflater);
+        Some(message)
     }
 
     fn give_up(&mut self) -> Outcome {
@@ -149,17 +182,20 @@ impl Reader {
         if self.message.len().checked_add(payload.len())? > LONGEST {
             return None;
         }
-        if self.waiting == Waiting::Readable {
+        if self.waiting != Waiting::Nothing {
             self.message.extend(unmasked(payload, frame.mask));
         }
         if frame.is_last {
             match std::mem::take(&mut self.waiting) {
                 Waiting::Readable => on_message(Message::Whole(&self.message)),
-                Waiting::Compressed => on_message(Message::Unreadable),
+                Waiting::Compressed => match self.inflated() {
+                    Some(message) => on_message(Message::Whole(&message)),
+                    None => on_message(Message::Unreadable),
+                },
                 // The rest of a message whose start was not captured.
                 Waiting::Nothing => {}
             }
-            self.message.clear();
+            self.message = Vec::new();
         }
         Some(())
     }
@@ -208,6 +244,7 @@ fn unmasked(payload: &[u8], mask: Option<[u8; 4]>) -> impl Iterator<Item = u8> +
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::inflate::tests::compressed;
 
     fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
         let bit = if mask.is_some() { 0x80 } else { 0 };
@@ -221,7 +258,7 @@ mod tests {
     }
 
     fn messages(stream: &[u8], size: usize) -> Vec<Vec<u8>> {
-        let mut reader = Reader::default();
+        let mut reader = Reader::behind_upgrade();
         let mut messages = Vec::new();
         for part in stream.chunks(size) {
             let outcome = reader.take(part, |message| match message {
@@ -230,7 +267,7 @@ mod tests {
             });
             assert_eq!(outcome, Outcome::Read);
         }
-        assert_eq!(reader.weight(), 0);
+        assert_eq!(reader.pending.len() + reader.message.len(), 0);
         messages
     }
 
@@ -243,7 +280,7 @@ mod tests {
             frame(0x89, b"ping", Some([5, 5, 5, 5])),
             frame(0x80, b"a@b", None),
             frame(0x82, &long, None),
-            frame(0xC1, b"squeezed", None),
+            frame(0xC1, b"\x07queezed", None),
             frame(0x88, b"", None),
         ]
         .concat();
@@ -251,6 +288,20 @@ mod tests {
             let wanted = [&b"OPTIONS sip:a@b SIP/2.0"[..], b"BYE sip:a@b", &long, b"unreadable"];
             assert_eq!(messages(&stream, size), wanted, "in parts of {size}");
         }
+    }
+
+    #[test]
+    fn compressed_messages_whole_and_in_fragments() {
+        let text = b"BYE sip:a@b SIP/2.0";
+        let parts = compressed(&[text, text]);
+        let (one, two) = parts[1].split_at(2);
+        let stream =
+            [frame(0xC1, &parts[0], Some([1, 2, 3, 4])), frame(0x41, one, None), frame(0x80, two, None)].concat();
+        for size in 1..stream.len() {
+            assert_eq!(messages(&stream, size), [text, text], "in parts of {size}");
+        }
+        let mut late = Reader::default();
+        late.take(&stream, |message| assert_eq!(message, Message::Unreadable));
     }
 
     #[test]

@@ -145,7 +145,10 @@ impl HeaderName {
             .get(*from..*to)
             .unwrap_or_default()
             .iter()
-            .find(|(long, _, _)| has_same_ends(long.as_bytes(), name) && long.as_bytes().eq_ignore_ascii_case(name))
+            .find(|(long, _, _)| {
+                long.as_bytes() == name
+                    || (has_same_ends(long.as_bytes(), name) && long.as_bytes().eq_ignore_ascii_case(name))
+            })
             .map_or(HeaderName::Other, |(_, _, known)| *known)
     }
 

@@ -9,17 +9,22 @@
 pub mod auth;
 pub mod frame;
 mod header;
+pub mod identity;
 mod message;
 mod method;
+mod outline;
+mod places;
 pub mod sdp;
+mod start_line;
 mod status_code;
 pub mod typed;
 mod value;
 
 pub use crate::sip::frame::{Framer, looks_like_sip};
 pub use crate::sip::header::{HeaderName, is_single};
-pub use crate::sip::message::{Cut, Message, StartLine};
+pub use crate::sip::message::{Cut, Message};
 pub use crate::sip::method::Method;
+pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::{Class, StatusCode};
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
 pub(crate) use crate::sip::value::{tag, top_branch};

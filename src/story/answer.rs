@@ -94,7 +94,7 @@ impl Completion<'_> {
         let answered_user = user_of(&exchange.uri).unwrap_or(actor.user());
         match (method.as_str(), code) {
             ("INVITE" | "SUBSCRIBE" | "REFER" | "UPDATE", 101..300) => {
-                draft.push("Contact", contact(actor, answered_user))
+                draft.push("Contact", contact(actor, answered_user, self.transport(line)))
             }
             ("REGISTER", 200..300) => bindings(&request, &mut draft),
             _ => {}
@@ -224,6 +224,7 @@ impl Completion<'_> {
         let target = request.header("Contact").map_or(target, |contact| uri_of(contact).to_owned());
         let peer = self.ledger.exchanges[self.ledger.root(answered)].from;
         let stage = if code >= 200 { Stage::Confirmed } else { stage };
+        let contact = response.header("Contact").map(str::to_owned);
         self.ledger.keep_dialog(Dialog {
             call: exchange.call,
             owner,
@@ -231,6 +232,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact,
             routes,
             stage,
             invite_cseq,
@@ -263,6 +265,7 @@ impl Completion<'_> {
             local,
             remote,
             target,
+            contact: exchange.sent.header("Contact").map(str::to_owned),
             routes,
             stage: if code >= 200 { Stage::Confirmed } else { stage },
             invite_cseq: if is_invite { exchange.cseq } else { invite_cseq },

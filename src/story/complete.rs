@@ -225,7 +225,7 @@ impl Completion<'_> {
             let transport = if actor.transport == Transport::Tcp { ";transport=tcp" } else { "" };
             draft.push_first("Record-Route", format!("<sip:{own}{transport};lr>"));
         }
-        let via = self.via(line.from, &method);
+        let via = self.via(line, &method);
         draft.push_first("Via", via);
         Begun { draft, uri, cseq, call, parent: Some(parent) }
     }
@@ -288,6 +288,9 @@ impl Completion<'_> {
         let uri = uri.unwrap_or(&dialog.target).to_owned();
         let ends = (dialog.local.clone(), dialog.remote.clone());
         let mut draft = self.request_draft(line, method, &uri, ends, cseq, dialog.call, &dialog.routes);
+        if let Some(contact) = dialog.contact.clone().filter(|_| draft.header("Contact").is_some()) {
+            draft.set("Contact", contact);
+        }
         if let Some(reliable) = dialog.reliable.as_ref().filter(|_| method == "PRACK") {
             draft.push("RAck", reliable.clone());
         }
@@ -314,7 +317,7 @@ impl Completion<'_> {
     ) -> Draft {
         let actor = &self.actors[line.from];
         let mut draft = Draft::new(format!("{method} {uri} SIP/2.0"));
-        let via = self.via(line.from, method);
+        let via = self.via(line, method);
         draft.push("Via", via);
         for route in routes {
             draft.push("Route", route.clone());
@@ -325,7 +328,7 @@ impl Completion<'_> {
         draft.push("Call-ID", self.ledger.calls[call].id.clone());
         draft.push("CSeq", format!("{cseq} {method}"));
         if matches!(method, "INVITE" | "REGISTER" | "SUBSCRIBE" | "REFER" | "NOTIFY" | "UPDATE" | "OPTIONS") {
-            draft.push("Contact", contact(actor, actor.user()));
+            draft.push("Contact", contact(actor, actor.user(), self.transport(line)));
         }
         match method {
             "INVITE" => draft.push("Allow", ALLOW),
@@ -338,12 +341,18 @@ impl Completion<'_> {
         draft
     }
 
-    fn via(&mut self, actor: usize, method: &str) -> String {
+    fn via(&mut self, line: &MessageLine, method: &str) -> String {
         self.counter += 1;
         let counter = self.counter.to_string();
-        let actor = &self.actors[actor];
+        let transport = self.transport(line);
+        let actor = &self.actors[line.from];
         let branch = self.digits(&["branch", &actor.name, method, &counter], 12);
-        format!("SIP/2.0/{} {};branch=z9hG4bK{branch};rport", actor.transport.name(), actor.says)
+        format!("SIP/2.0/{transport} {};branch=z9hG4bK{branch};rport", actor.says)
+    }
+
+    /// What carries a message: TCP if either side has it.
+    pub fn transport(&self, line: &MessageLine) -> Transport {
+        self.actors[line.from].transport.max(self.actors[line.to].transport)
     }
 
     fn nothing_before(&self, number: usize, line: &MessageLine, what: &str) -> Error {
@@ -494,7 +503,7 @@ fn without_parameters(uri: &str) -> &str {
 }
 
 /// The Contact that an actor gives.
-pub(super) fn contact(actor: &Actor, user: &str) -> String {
-    let transport = if actor.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+pub(super) fn contact(actor: &Actor, user: &str, transport: Transport) -> String {
+    let transport = if transport == Transport::Tcp { ";transport=tcp" } else { "" };
     format!("<sip:{user}@{}{transport}>", actor.says)
 }

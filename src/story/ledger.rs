@@ -81,6 +81,8 @@ pub(super) struct Dialog {
     /// To of the owner's requests.
     pub remote: String,
     pub target: String,
+    /// The Contact that the owner gave when the dialog began, and gives again.
+    pub contact: Option<String>,
     pub routes: Vec<String>,
     pub stage: Stage,
     /// CSeq of the owner's last INVITE, which an ACK takes.
@@ -103,18 +105,26 @@ impl Ledger {
         self.exchanges.iter().rposition(|exchange| exchange.from == from && exchange.to == to && fits(exchange))
     }
 
-    /// The request that `by` has received and would pass on to `to`: the newest of this method from another that it
-    /// has not answered itself.
+    /// The request that `by` has received and would pass on to `to`: the newest of this method that it has not answered
+    /// itself. What came from `to` goes back there only in a loop of proxies.
     pub fn received(&self, by: usize, to: usize, method: &str, call: Option<usize>) -> Option<usize> {
         let newest = self.exchanges.iter().rposition(|exchange| {
             exchange.to == by
-                && exchange.from != to
                 && exchange.method == method
                 && call.is_none_or(|call| call == exchange.call)
+                && (exchange.from != to || self.may_loop(by, exchange))
         })?;
         let exchange = &self.exchanges[newest];
         let answered_itself = exchange.answers.iter().any(|answer| answer.code >= 200 && answer.origin == by);
         (!answered_itself).then_some(newest)
+    }
+
+    /// True for an INVITE that opens a call and still waits, at one who takes no part in that call.
+    fn may_loop(&self, by: usize, exchange: &Exchange) -> bool {
+        let call = exchange.call;
+        let is_end = self.dialogs.iter().any(|dialog| dialog.call == call && dialog.owner == by)
+            || self.exchanges.iter().any(|other| other.call == call && other.from == by && other.parent.is_none());
+        exchange.method == "INVITE" && exchange.outside_dialog && exchange.waits() && !is_end
     }
 
     /// Where the chain of forwarded requests began.

@@ -69,6 +69,7 @@
 //! | `0.5 bob icmp port-unreachable alice` | an ICMP error to alice that quotes her last packet to bob; also `host-unreachable`, `net-unreachable`, `admin-prohibited`, `frag-needed`; a router says `about bob`; `mtu 1400` |
 //! | `0.5 rtp alice -> bob 50 packets pt 8 port 40000->40002` | RTP, a packet every 20 ms |
 //! | `5.0 alice close bob`, `5.0 alice reset bob` | the end of the TCP connection |
+//! | `5.0 alice connect bob refused` | a TCP connection that does not come about; or `unanswered`, with `again` beneath |
 //! | `5.0 clock -2.0` | the clock of the capture jumps |
 //!
 //! Marks in brackets stand before the start line: `[b]` names the call, `[INVITE]` the request that is answered,
@@ -84,7 +85,7 @@
 //! | `-Max-Forwards` | no such header |
 //! | `sdp offer PCMA opus port 40000 profile RTP/SAVP sendonly` | a session description; also `answer`, `address 203.0.113.5`, `crypto SUITE`, `name/clock=96` for a codec of another name |
 //! | `sdp none` | no session description, where one would be completed |
-//! | `| v=0` | a line of the body |
+//! | `\| v=0` | a line of the body |
 //! | `auth` | credentials for the last challenges to this actor; with `user`, `realm`, `password` (`secret` if not said), `nonce`, `uri`, `nc`, `algorithm`, `response` otherwise than they would be |
 //! | `challenge` | beneath a 401 or 407: the challenge with `realm`, `nonce`, `algorithm`, `qop auth`, `stale` otherwise |
 //! | `again +0.5 +1.5` | the same bytes again, so long after; or `again timer-a`, `timer-e`, `timer-g`, `2xx` with `x3` for only three copies and `T1 0.1` for another T1; or `again each 2.0 x5` |
@@ -139,6 +140,8 @@
 //! ```
 
 mod answer;
+#[cfg(test)]
+mod capture_tests;
 mod complete;
 mod digest;
 mod draft;

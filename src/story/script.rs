@@ -109,8 +109,23 @@ pub(super) enum What {
         to: usize,
         with: Closing,
     },
+    /// A TCP connection is asked for, and there is none.
+    Knock {
+        from: usize,
+        to: usize,
+        answer: Answer,
+    },
     /// A datagram between strangers: the capture lasted until then.
     End,
+}
+
+/// What comes of asking for a TCP connection in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A segment with RST.
+    Refused,
+    /// Nothing.
+    Unanswered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +292,7 @@ impl Reader {
 
     /// What follows the name of an actor.
     fn deed(&self, number: usize, from: usize, glued: bool, mut words: Words) -> Result<What, Error> {
-        let verb = words.next("`->`, `~>`, `icmp`, `close` or `reset`")?;
+        let verb = words.next("`->`, `~>`, `icmp`, `connect`, `close` or `reset`")?;
         let seen = match verb.as_str() {
             "->" => Seen::Captured,
             "~>" => Seen::Missed,
@@ -288,8 +303,9 @@ impl Reader {
                 words.end()?;
                 return Ok(What::Close { from, to, with });
             }
+            "connect" => return self.knock(number, from, words),
             _ => {
-                let says = format!("expected `->`, `~>`, `icmp`, `close` or `reset`, found `{verb}`");
+                let says = format!("expected `->`, `~>`, `icmp`, `connect`, `close` or `reset`, found `{verb}`");
                 return Err(Error::new(number, says));
             }
         };
@@ -308,6 +324,17 @@ impl Reader {
         line.glued = glued;
         line.section = self.call.clone();
         Ok(What::Message(Box::new(line)))
+    }
+
+    fn knock(&self, number: usize, from: usize, mut words: Words) -> Result<What, Error> {
+        let to = self.find(number, &words.next("with whom")?)?;
+        let word = words.next("`refused` or `unanswered`")?;
+        words.end()?;
+        match word.as_str() {
+            "refused" => Ok(What::Knock { from, to, answer: Answer::Refused }),
+            "unanswered" => Ok(What::Knock { from, to, answer: Answer::Unanswered }),
+            _ => Err(Error::new(number, format!("expected `refused` or `unanswered`, found `{word}`"))),
+        }
     }
 
     fn icmp(&self, number: usize, reporter: usize, mut words: Words) -> Result<What, Error> {
@@ -340,7 +367,10 @@ impl Reader {
         let from = self.find(number, &words.next("who sends")?)?;
         words.expect("->")?;
         let to = self.find(number, &words.next("to whom")?)?;
-        let packets = words.number("how many packets")?;
+        let packets: u32 = words.number("how many packets")?;
+        if packets > MOST_COPIES {
+            return Err(Error::new(number, format!("expected at most {MOST_COPIES} packets, found {packets}")));
+        }
         words.expect("packets")?;
         words.expect("pt")?;
         let payload_type = words.number("a payload type")?;
@@ -449,14 +479,14 @@ fn every(mut words: Words) -> Result<Vec<i64>, Error> {
     let interval = micros(words.line, &words.next("seconds between copies")?)?;
     let count = count(words.line, &words.next("how many, as x3")?)?;
     words.end()?;
-    Ok((1..=count).map(|nth| interval * i64::from(nth)).collect())
+    Ok((1..=count).map(|nth| interval.saturating_mul(i64::from(nth))).collect())
 }
 
 fn scaled(timer: Vec<i64>, number: usize, mut words: Words) -> Result<Vec<i64>, Error> {
     let (mut kept, mut t1) = (timer.len(), 500_000);
     while let Some(word) = words.maybe() {
         if word == "T1" {
-            t1 = micros(number, &words.next("seconds")?)?;
+            t1 = micros(number, &words.next("seconds")?)?.min(LONGEST_T1);
         } else {
             kept = count(number, &word)? as usize;
         }
@@ -464,10 +494,16 @@ fn scaled(timer: Vec<i64>, number: usize, mut words: Words) -> Result<Vec<i64>, 
     Ok(timer.into_iter().take(kept).map(|offset| offset * t1 / 500_000).collect())
 }
 
+/// A story is for people to read; what needs more packets than this is no story.
+const MOST_COPIES: u32 = 100_000;
+
+/// More than anybody sets T1 to, in microseconds.
+const LONGEST_T1: i64 = 60_000_000;
+
 fn count(number: usize, word: &str) -> Result<u32, Error> {
     word.strip_prefix('x')
         .and_then(|digits| digits.parse().ok())
-        .filter(|count| (1..=100_000).contains(count))
+        .filter(|count| (1..=MOST_COPIES).contains(count))
         .ok_or_else(|| Error::new(number, format!("expected how many, as x3, found `{word}`")))
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::net::{Path, Transport};
 use crate::story::Error;
 use crate::story::complete::Completion;
-use crate::story::script::{Actor, Closing, IcmpKind, Script, Step, What};
+use crate::story::script::{Actor, Answer, Closing, IcmpKind, Script, Step, What};
 use crate::story::script_line::{MessageLine, Seen};
 use crate::story::wire::{Frame, Wire};
 
@@ -45,6 +45,10 @@ pub(super) enum Deed {
     Close {
         path: Path,
         with: Closing,
+    },
+    Knock {
+        path: Path,
+        answer: Answer,
     },
     /// The clock of the capture steps by so many microseconds.
     Clock(i64),
@@ -93,11 +97,15 @@ pub(super) fn frames(events: &[Event]) -> Result<Vec<Frame>, Error> {
                 }
             }
             Deed::Close { path, with } => wire.close(event.time, *path, *with),
+            Deed::Knock { path, answer } => wire.knock(event.time, *path, *answer),
             Deed::Clock(_) => {}
         }
     }
     Ok(wire.into_frames())
 }
+
+/// Each has a port of its own from 49152 up.
+const MOST_CONNECTIONS: u16 = 8_000;
 
 /// A TCP connection between two actors.
 #[derive(Debug, Clone, Copy)]
@@ -127,11 +135,14 @@ impl Teller<'_> {
                 self.push(step, *seen, deed);
             }
             What::Raw { from, to, seen, bytes } => {
+                check_size(step.line, bytes)?;
                 let path = self.path(step.line, *from, *to)?;
                 let deed = Deed::Messages { path, messages: vec![bytes.clone()], segment: 1460 };
                 self.push(step, *seen, deed);
             }
             What::Icmp { reporter, kind, told, about, mtu } => {
+                self.check_family(step.line, *reporter, *told)?;
+                self.check_family(step.line, *about, *told)?;
                 let ip = |actor: &usize| self.actors[*actor].address.ip();
                 let (reporter, told, about) = (ip(reporter), ip(told), ip(about));
                 let deed = Deed::Icmp { reporter, kind: *kind, told, about, mtu: *mtu };
@@ -141,11 +152,13 @@ impl Teller<'_> {
                 self.rtp(step, (*from, *to), *packets, *payload_type, *ports)?;
             }
             What::Clock(jump) => self.push(step, Seen::Captured, Deed::Clock(*jump)),
+            What::Knock { from, to, answer } => {
+                let path = self.tcp_path(step.line, *from, *to)?;
+                self.connections.remove(&pair(*from, *to));
+                self.push(step, Seen::Captured, Deed::Knock { path, answer: *answer });
+            }
             What::Close { from, to, with } => {
-                let path = self.path(step.line, *from, *to)?;
-                if path.transport == Transport::Udp {
-                    return Err(Error::new(step.line, "expected actors that speak TCP: UDP has no connections"));
-                }
+                let path = self.tcp_path(step.line, *from, *to)?;
                 self.connections.remove(&pair(*from, *to));
                 self.push(step, Seen::Captured, Deed::Close { path, with: *with });
             }
@@ -164,9 +177,7 @@ impl Teller<'_> {
     fn message(&mut self, step: &Step, line: &MessageLine) -> Result<(), Error> {
         let path = self.path(step.line, line.from, line.to)?;
         let bytes = self.completion.message(step.line, line, path.source)?.bytes();
-        if bytes.len() > 65_000 {
-            return Err(Error::new(step.line, "expected a message of at most 65000 bytes"));
-        }
+        check_size(step.line, &bytes)?;
         self.sent.push((line.from, line.to, bytes.clone()));
         if !line.glued {
             let segment = line.segment.unwrap_or(1460);
@@ -226,15 +237,16 @@ impl Teller<'_> {
 
     /// Over TCP the one who speaks first opens the connection from a port of its own, and both use it from then on.
     fn path(&mut self, line: usize, from: usize, to: usize) -> Result<Path, Error> {
+        self.check_family(line, from, to)?;
         let (source, destination) = (&self.actors[from], &self.actors[to]);
-        if source.address.is_ipv4() != destination.address.is_ipv4() {
-            return Err(Error::new(line, "expected two addresses of one family"));
-        }
         let mut path = Path { source: source.address, destination: destination.address, transport: Transport::Udp };
         if source.transport == Transport::Udp && destination.transport == Transport::Udp {
             return Ok(path);
         }
         path.transport = Transport::Tcp;
+        if self.opened >= MOST_CONNECTIONS {
+            return Err(Error::new(line, format!("expected at most {MOST_CONNECTIONS} connections")));
+        }
         let opened = &mut self.opened;
         let open = *self.connections.entry(pair(from, to)).or_insert_with(|| {
             *opened += 1;
@@ -248,6 +260,23 @@ impl Teller<'_> {
         Ok(path)
     }
 
+    fn tcp_path(&mut self, line: usize, from: usize, to: usize) -> Result<Path, Error> {
+        let path = self.path(line, from, to)?;
+        if path.transport == Transport::Udp {
+            return Err(Error::new(line, "expected actors that speak TCP: UDP has no connections"));
+        }
+        Ok(path)
+    }
+
+    fn check_family(&self, line: usize, one: usize, other: usize) -> Result<(), Error> {
+        let (one, other) = (&self.actors[one], &self.actors[other]);
+        if one.address.is_ipv4() == other.address.is_ipv4() {
+            return Ok(());
+        }
+        let says = format!("expected two addresses of one family, found {} and {}", one.address, other.address);
+        Err(Error::new(line, says))
+    }
+
     /// An event and its copies.
     fn push(&mut self, step: &Step, seen: Seen, deed: Deed) {
         self.events.push(Event { time: step.time, line: step.line, seen, deed: deed.clone() });
@@ -255,6 +284,14 @@ impl Teller<'_> {
             self.events.push(Event { time: step.time + copy, line: step.line, seen, deed: deed.clone() });
         }
     }
+}
+
+/// What fits into one datagram.
+fn check_size(line: usize, bytes: &[u8]) -> Result<(), Error> {
+    if bytes.len() > 65_000 {
+        return Err(Error::new(line, format!("expected at most 65000 bytes, found {}", bytes.len())));
+    }
+    Ok(())
 }
 
 fn pair(one: usize, other: usize) -> (usize, usize) {

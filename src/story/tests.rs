@@ -196,6 +196,33 @@ fn hold_is_answered_with_the_other_direction() {
 }
 
 #[test]
+fn a_server_answers_as_the_one_who_was_asked_for_and_stays_it() {
+    let messages = texts(
+        "# Served.\nalice 192.0.2.10:5060\npbx 192.0.2.20:5060\n0 alice -> pbx INVITE sip:+12025550123@example.com\n\
+         1 pbx -> alice 200 OK\n1.1 alice -> pbx ACK\n2 pbx -> alice INVITE\n2.1 alice -> pbx 200 OK\n\
+         2.2 pbx -> alice ACK\n3 alice -> pbx BYE\n",
+    );
+    for message in [&messages[1], &messages[3]] {
+        assert_eq!(header(message, "Contact"), "<sip:+12025550123@192.0.2.20:5060>");
+    }
+    assert!(messages[6].starts_with("BYE sip:+12025550123@192.0.2.20:5060 SIP/2.0\r\n"));
+}
+
+#[test]
+fn a_loop_of_proxies_stacks_their_vias() {
+    let messages = texts(
+        "# Looped.\nalice 192.0.2.10:5060\neast 192.0.2.20:5060\nwest 192.0.2.21:5060\n\
+         0 alice -> east INVITE sip:bob@example.com\n  Max-Forwards: 3\n0.1 east -> west INVITE\n\
+         0.2 west -> east INVITE\n0.3 east -> west INVITE\n0.4 west -> east 483 Too Many Hops\n",
+    );
+    let vias = |message: &String| message.matches("\r\nVia: ").count();
+    assert_eq!(messages.iter().map(vias).collect::<Vec<_>>(), [1, 2, 3, 4, 4]);
+    assert_eq!(header(&messages[3], "Max-Forwards"), "0");
+    assert_eq!(header(&messages[3], "From"), header(&messages[0], "From"));
+    assert_eq!(branch(&messages[4]), branch(&messages[3]));
+}
+
+#[test]
 fn errors_name_the_line_and_what_was_expected() {
     assert_eq!(
         error("0 alice -> bob 200 OK\n"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Path;
-use crate::story::script::{Closing, IcmpKind};
+use crate::story::script::{Answer, Closing, IcmpKind};
 
 /// One frame, and when it was captured: microseconds since the start of the story.
 #[derive(Debug, Clone)]
@@ -82,6 +82,21 @@ impl Wire {
         self.advance(path, payload.len());
     }
 
+    /// Asks for a connection that does not come about.
+    pub fn knock(&mut self, time: i64, path: Path, answer: Answer) {
+        let (way, back) = ((path.source, path.destination), (path.destination, path.source));
+        let first = first_sequence(path);
+        self.sequences.insert(way, first);
+        self.segment(time, path, SYN, &[]);
+        if answer == Answer::Refused {
+            self.sequences.insert(way, first.wrapping_add(1));
+            self.sequences.insert(back, 0);
+            self.segment(time + 400, path.reversed(), RST | ACK, &[]);
+        }
+        self.sequences.remove(&way);
+        self.sequences.remove(&back);
+    }
+
     /// Ends a connection.
     pub fn close(&mut self, time: i64, path: Path, with: Closing) {
         match with {
@@ -136,9 +151,8 @@ impl Wire {
             return;
         }
         let back = path.reversed();
-        for (way, salt) in [(path, 0x1f2e_3d4c_u32), (back, 0x5a69_7887)] {
-            let first = salt.wrapping_add(u32::from(way.source.port()) << 8);
-            self.sequences.insert((way.source, way.destination), first);
+        for way in [path, back] {
+            self.sequences.insert((way.source, way.destination), first_sequence(way));
         }
         if shown == Shown::Yes {
             self.segment(time - 300, path, SYN, &[]);
@@ -186,7 +200,9 @@ impl Wire {
         let identification = *next;
         let header = if source.is_ipv4() { 20 } else { 40 };
         let whole = header + payload.len() <= MTU;
-        let room = if whole { payload.len().max(1) } else { (MTU - header - 8) / 8 * 8 };
+        // IPv6 says in a header of its own what IPv4 has in its first.
+        let fragment_header = if source.is_ipv4() { 0 } else { 8 };
+        let room = if whole { payload.len().max(1) } else { (MTU - header - fragment_header) / 8 * 8 };
         let mut offset = 0;
         for (index, part) in payload.chunks(room).enumerate() {
             let more = offset + part.len() < payload.len();
@@ -218,6 +234,12 @@ impl Wire {
             offset += part.len();
         }
     }
+}
+
+/// The sequence number with which one side begins: any will do, as long as the two differ.
+fn first_sequence(path: Path) -> u32 {
+    let ports = u32::from(path.source.port()) << 16 | u32::from(path.destination.port());
+    ports.wrapping_mul(0x9e37_79b1)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -62,15 +62,15 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Seconds with up to six digits after the point, in microseconds.
+/// Seconds with up to six digits before and after the point, in microseconds.
 pub(super) fn micros(line: usize, text: &str) -> Result<i64, Error> {
     let wrong = || {
-        let says = "expected seconds with at most six digits after the point, as 0.004";
+        let says = "expected seconds with at most six digits before and after the point, as 0.004";
         Error::new(line, format!("{says}, found `{text}`"))
     };
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(seconds) || !all_digits(fraction) || seconds.len() > 9 || fraction.len() > 6 {
+    if !all_digits(seconds) || !all_digits(fraction) || seconds.len() > 6 || fraction.len() > 6 {
         return Err(wrong());
     }
     let seconds: i64 = seconds.parse().map_err(|_| wrong())?;

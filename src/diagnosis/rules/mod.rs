@@ -29,13 +29,23 @@ rules! {
         capture_partial,
         capture_duplicated,
     }
+    noise {
+        scanner,
+    }
     reachability {
         destination_unreachable,
         next_hop_silent,
         silent_downstream,
     }
     dialog {
+        cancel_crossed_answer,
         ack_missing,
+        session_refresh_failed,
+        session_timer_expired,
+        session_interval_too_small,
+        bye_unanswered,
+        fork_ended_by_global_failure,
+        fork_all_failed,
         dialog_state_lost,
         dialog_identifiers_wrong,
         ring_timeout,
@@ -44,6 +54,7 @@ rules! {
         cancelled_with_reason,
         ended_before_answer,
         termination_not_captured,
+        cancel_unanswered,
         bye_crossed,
         request_after_dialog_end,
         released_by,
@@ -62,6 +73,26 @@ rules! {
         address_of_record_refused,
         registration_interval_too_brief,
         challenge_answered,
+    }
+    offer_answer {
+        late_offer_unsupported,
+        body_type_unsupported,
+        media_profile_mismatch,
+        address_family_mismatch,
+        bandwidth_insufficient,
+        no_common_codec,
+        extension_unsupported,
+        extension_required,
+        event_unsupported,
+        fax_switch_failed,
+        reinvite_refused,
+    }
+    identity {
+        blocked_by_analytics,
+        identity_rejected,
+    }
+    transfer {
+        transfer_failed,
     }
     routing {
         trunk_congested,

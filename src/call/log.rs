@@ -1,0 +1,639 @@
+//! What is kept of a call while it is open: its messages, and just enough of its steps to know what it waits for.
+//!
+//! Most calls go well, and of most of them nobody asks for more than that. So transactions, legs and dialogs are worked
+//! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
+
+use std::time::Duration;
+
+use crate::call::judge::Outcome;
+use crate::call::link::LinkedBy;
+use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId};
+use crate::call::surroundings::HopId;
+use crate::call::transaction::Keys;
+use crate::capture::{Place, Timestamp};
+use crate::net::{IcmpError, Path};
+use crate::sip::{Cut, Message, Method};
+
+/// An open call.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) number: u32,
+    pub(crate) kind: Kind,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    ways: Vec<Way>,
+    steps: Vec<Step>,
+    links: Vec<Link>,
+    icmp: Vec<(IcmpSeen, EntryId)>,
+    not_kept: u32,
+    /// False once something happened that a plain good call does not have.
+    plain: bool,
+    /// When an INVITE was answered first.
+    answered: Option<Timestamp>,
+    /// How many BYE requests came, on whatever hop.
+    byes: u32,
+    /// The shortest Session-Expires that was agreed on, in seconds (RFC 4028).
+    session_expires: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryId(u32);
+
+/// A step: one transaction, in as few words as the phase needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StepId(pub(crate) u32);
+
+/// One captured message.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    place: Place,
+    way: u16,
+    ip_id: Option<u16>,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// A message: where its bytes are.
+    Message { start: u32, length: u32, cut: Cut },
+    /// The same bytes again.
+    Copy(EntryId),
+}
+
+/// A direction of a hop.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    path: Path,
+    hop: HopId,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    branch_hash: u64,
+    /// The branch in the second Via: whose forwarding this is. 0 if there is none.
+    upstream_hash: u64,
+    cseq: u32,
+    method: Verb,
+    way: u16,
+    /// The first final code; 0 before it.
+    status: u16,
+    in_dialog: bool,
+    provisional: bool,
+    acked: bool,
+    /// Another step is known to carry it on.
+    forwarded: bool,
+    request: Option<EntryId>,
+    response: Option<EntryId>,
+}
+
+/// Methods as far as the phase needs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Invite,
+    Cancel,
+    Bye,
+    Other(u8),
+}
+
+/// A Call-ID that continues an earlier one: its first message, and the step that it continues.
+#[derive(Debug, Clone)]
+struct Link {
+    entry: EntryId,
+    by: LinkedBy,
+    upstream: StepId,
+}
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Nothing: everything in it has its end.
+    Settled,
+    /// An answer, an ACK, or a retry.
+    Waiting,
+    /// A callee who rings.
+    Ringing,
+    /// The end of a conversation.
+    Talking,
+}
+
+/// For late copies, and for a new try under another Call-ID.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Timers B and F, and a little more.
+const WAITING: Duration = Duration::from_secs(40);
+/// A client may ask its user for the secret.
+const CHALLENGED: Duration = Duration::from_secs(180);
+/// Well beyond timer C.
+const RINGING: Duration = Duration::from_secs(420);
+
+/// What became of a message that was given to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is new; for an INVITE that opens a call, with its step.
+    New(Option<StepId>),
+    /// The same bytes on the same way: a retransmission (RFC 3261 §17).
+    Again,
+    /// The same packet twice (J1).
+    Duplicate,
+    /// It was counted only: the log holds as many messages as it may.
+    NotKept,
+}
+
+/// Two copies of one packet within this are one packet seen twice (J1).
+const TAP_WINDOW_NS: i64 = 10_000_000;
+/// With the same IPv4 identification, within this.
+const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
+/// An ICMP error comes this soon after the packet it quotes.
+const ICMP_WINDOW: Duration = Duration::from_secs(5);
+/// ICMP errors kept of one call.
+const MOST_ICMP: usize = 64;
+/// Ways kept of one call.
+const MOST_WAYS: usize = 256;
+/// Bytes that the log of messages grows by.
+const GROWTH: usize = 4096;
+
+impl Log {
+    pub(crate) fn new(number: u32, kind: Kind) -> Log {
+        Log {
+            number,
+            kind,
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            ways: Vec::new(),
+            steps: Vec::new(),
+            links: Vec::new(),
+            icmp: Vec::new(),
+            not_kept: 0,
+            plain: true,
+            answered: None,
+            byes: 0,
+            session_expires: None,
+        }
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn footprint(&self) -> usize {
+        self.bytes.capacity()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.steps.capacity() * size_of::<Step>()
+            + self.ways.capacity() * size_of::<Way>()
+            + size_of::<Log>()
+    }
+
+    /// Messages that it holds, copies included.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes in a message. `most` bounds how many are kept.
+    pub(crate) fn hear(
+        &mut self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        cut: Cut,
+        arrival: &Arrival,
+        most: usize,
+    ) -> Told {
+        if self.entries.len() >= most {
+            self.not_kept = self.not_kept.saturating_add(1);
+            self.plain = false;
+            return Told::NotKept;
+        }
+        let way = self.way(arrival.path);
+        let verb = Verb::of(&keys.cseq.method);
+        let entry = EntryId(self.entries.len() as u32);
+        let step = self.step_of(keys, verb, way);
+        if let Some(original) = step.and_then(|step| self.copy_of(step, message, keys, way)) {
+            return self.note_copy(original, way, arrival);
+        }
+        let step = match step {
+            Some(step) => step,
+            None => self.open_step(message, keys, verb, way),
+        };
+        self.keep(message, cut, way, arrival);
+        self.follow(step, entry, message, keys, cut, arrival.place.time);
+        Told::New(keys.is_attempt().then_some(StepId(step as u32)))
+    }
+
+    /// The way with this path, added if it is new.
+    fn way(&mut self, path: Path) -> u16 {
+        match self.ways.iter().position(|way| way.path == path) {
+            Some(known) => known as u16,
+            None if self.ways.len() >= MOST_WAYS => 0,
+            None => {
+                self.ways.push(Way { path, hop: HopId::UNKNOWN });
+                (self.ways.len() - 1) as u16
+            }
+        }
+    }
+
+    /// The hop of a path in the surroundings; `None` if the path is new to this call, so that it must be looked up.
+    pub(crate) fn hop(&self, path: Path) -> Option<HopId> {
+        self.ways.iter().find(|way| way.path == path).map(|way| way.hop).filter(|hop| *hop != HopId::UNKNOWN)
+    }
+
+    /// Remembers where a path is counted.
+    pub(crate) fn set_hop(&mut self, path: Path, hop: HopId) {
+        if let Some(way) = self.ways.iter_mut().find(|way| way.path == path) {
+            way.hop = hop;
+        }
+    }
+
+    fn path(&self, way: u16) -> Option<Path> {
+        self.ways.get(way as usize).map(|way| way.path)
+    }
+
+    fn step_of(&self, keys: &Keys<'_>, verb: Verb, way: u16) -> Option<usize> {
+        if keys.cseq.method == Method::Ack {
+            return self.acked_step(keys, way);
+        }
+        let fits =
+            |step: &Step| step.branch_hash == keys.branch_hash && step.cseq == keys.cseq.number && step.method == verb;
+        if keys.is_request {
+            return self.steps.iter().rposition(|step| fits(step) && step.way == way);
+        }
+        let path = self.path(way)?;
+        let mut fallback = None;
+        for (index, step) in self.steps.iter().enumerate().rev().filter(|(_, step)| fits(step)) {
+            if self.path(step.way).is_some_and(|known| known.reversed() == path) {
+                return Some(index);
+            }
+            fallback = fallback.or(Some(index));
+        }
+        fallback
+    }
+
+    /// The INVITE of an ACK: on the same way, else on a way that shares an end.
+    fn acked_step(&self, keys: &Keys<'_>, way: u16) -> Option<usize> {
+        let fits = |step: &Step| step.method == Verb::Invite && step.cseq == keys.cseq.number;
+        let path = self.path(way)?;
+        let shares_end = |step: &Step| {
+            self.path(step.way).is_some_and(|known| {
+                known.source.ip() == path.source.ip() || known.destination.ip() == path.destination.ip()
+            })
+        };
+        let find = |wanted: &dyn Fn(&Step) -> bool| self.steps.iter().rposition(|step| fits(step) && wanted(step));
+        find(&|step| step.branch_hash == keys.branch_hash && step.way == way)
+            .or_else(|| find(&|step| step.way == way))
+            .or_else(|| find(&|step| shares_end(step)))
+    }
+
+    /// The entry that this message repeats byte for byte.
+    fn copy_of(&self, step: usize, message: &Message<'_>, keys: &Keys<'_>, way: u16) -> Option<EntryId> {
+        let step = self.steps.get(step)?;
+        let last = if keys.is_request { step.request } else { step.response }?;
+        let entry = self.entries.get(last.0 as usize)?;
+        let same = |entry: &Entry| entry.way == way && self.bytes_of(entry) == message.bytes();
+        if same(entry) {
+            return Some(last);
+        }
+        // An ACK has its own bytes and no step: look at the last messages for it.
+        let is_ack = keys.cseq.method == Method::Ack;
+        let recent = self.entries.iter().enumerate().rev().take(if is_ack { 8 } else { 0 });
+        let found =
+            recent.filter(|(_, entry)| matches!(entry.what, What::Message { .. })).find(|(_, entry)| same(entry));
+        found.map(|(index, _)| EntryId(index as u32))
+    }
+
+    fn note_copy(&mut self, original: EntryId, way: u16, arrival: &Arrival) -> Told {
+        let last = self.entries.iter().rev().find(|entry| match entry.what {
+            What::Copy(of) => of == original,
+            What::Message { .. } => false,
+        });
+        let last = last.or_else(|| self.entries.get(original.0 as usize));
+        let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
+        self.plain &= is_duplicate;
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what: What::Copy(original) });
+        if is_duplicate { Told::Duplicate } else { Told::Again }
+    }
+
+    fn open_step(&mut self, message: &Message<'_>, keys: &Keys<'_>, verb: Verb, way: u16) -> usize {
+        let second = message.second_branch();
+        let upstream_hash = if second.is_empty() { 0 } else { crate::call::key::call_key(second) };
+        if upstream_hash != 0 {
+            for step in self.steps.iter_mut().filter(|step| step.branch_hash == upstream_hash) {
+                step.forwarded = true;
+            }
+        }
+        // Something that answers, acknowledges or goes on with what was not captured is no plain call.
+        self.plain &= keys.is_request && keys.cseq.method != Method::Ack && !keys.branch.is_empty();
+        let way_of_request = match self.path(way) {
+            Some(path) if !keys.is_request => self.way(path.reversed()),
+            _ => way,
+        };
+        self.steps.push(Step {
+            branch_hash: keys.branch_hash,
+            upstream_hash,
+            cseq: keys.cseq.number,
+            method: if keys.cseq.method == Method::Ack { Verb::Invite } else { verb },
+            way: way_of_request,
+            status: 0,
+            in_dialog: !keys.to_tag.is_empty() && keys.is_request,
+            provisional: false,
+            acked: false,
+            forwarded: false,
+            request: None,
+            response: None,
+        });
+        self.steps.len() - 1
+    }
+
+    fn keep(&mut self, message: &Message<'_>, cut: Cut, way: u16, arrival: &Arrival) {
+        let bytes = message.bytes();
+        let (start, length) = (self.bytes.len() as u32, bytes.len() as u32);
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            // Exact, and in small steps: doubling would waste a quarter of all memory.
+            self.bytes.reserve_exact(bytes.len() + GROWTH);
+        }
+        self.bytes.extend_from_slice(bytes);
+        let what = What::Message { start, length, cut };
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what });
+    }
+
+    /// Follows what the message does to its step, and whether the call stays a plain one.
+    fn follow(
+        &mut self,
+        step: usize,
+        entry: EntryId,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        cut: Cut,
+        time: Timestamp,
+    ) {
+        self.plain &= cut == Cut::Whole;
+        let Some(step) = self.steps.get_mut(step) else { return };
+        if keys.is_request {
+            if keys.cseq.method == Method::Ack {
+                step.acked = true;
+                return;
+            }
+            step.request = Some(entry);
+            self.byes += u32::from(step.method == Verb::Bye);
+            self.plain &= step.method != Verb::Cancel;
+            return;
+        }
+        step.response = Some(entry);
+        let Some(status) = keys.status else {
+            self.plain = false;
+            return;
+        };
+        if status.is_provisional() {
+            self.plain &= step.status == 0;
+            step.provisional = true;
+            return;
+        }
+        self.plain &= step.status == 0 && (status.is_success() || status.is_challenge());
+        if step.status == 0 {
+            step.status = status.get();
+        }
+        if step.method == Verb::Invite && status.is_success() {
+            self.answered.get_or_insert(time);
+            let seconds = crate::call::step::seconds(message, "Session-Expires");
+            self.session_expires = match (self.session_expires, seconds) {
+                (Some(known), Some(new)) => Some(known.min(new)),
+                (known, new) => known.or(new),
+            };
+        }
+    }
+
+    /// Takes in an ICMP error that quotes one of its messages.
+    pub(crate) fn hear_icmp(&mut self, error: &IcmpError<'_>, quoted: Path) {
+        let sent = self.entries.iter().enumerate().rev().find(|(_, entry)| {
+            self.path(entry.way)
+                .is_some_and(|path| path.source == quoted.source && path.destination == quoted.destination)
+                && error.place.time.since(entry.place.time) <= ICMP_WINDOW
+        });
+        let Some((index, entry)) = sent else { return };
+        let original = match entry.what {
+            What::Copy(of) => of,
+            What::Message { .. } => EntryId(index as u32),
+        };
+        self.plain = false;
+        if self.icmp.len() < MOST_ICMP {
+            let seen = IcmpSeen {
+                place: error.place,
+                reporter: error.reporter,
+                version6: error.version6,
+                kind: error.kind,
+                code: error.code,
+                mtu: error.mtu,
+                quoted,
+                message: MessageId(0),
+            };
+            self.icmp.push((seen, original));
+        }
+    }
+
+    /// True if it holds a message of these bytes.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.what, What::Message { .. }) && self.bytes_of(entry) == bytes)
+    }
+
+    /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
+    pub(crate) fn continued_by(&self, path: Path) -> Option<StepId> {
+        let waits = |step: &&(usize, &Step)| {
+            step.1.is_attempt() && step.1.status == 0 && self.path(step.1.way).is_some_and(|known| known != path)
+        };
+        let candidates: Vec<(usize, &Step)> = self.steps.iter().enumerate().collect();
+        let arrives = |step: &Step| self.path(step.way).is_some_and(|known| known.destination.ip() == path.source.ip());
+        let here = candidates.iter().rev().filter(waits).find(|(_, step)| arrives(step));
+        here.or_else(|| candidates.iter().rev().find(waits)).map(|(index, _)| StepId(*index as u32))
+    }
+
+    /// True if a step is an INVITE on this path that waits and that nothing continues yet.
+    pub(crate) fn waits(&self, step: StepId, path: Path) -> bool {
+        self.steps.get(step.0 as usize).is_some_and(|step| {
+            step.is_attempt() && step.status == 0 && !step.forwarded && self.path(step.way) == Some(path)
+        })
+    }
+
+    /// The next message opens a leg that continues a step.
+    pub(crate) fn link(&mut self, by: LinkedBy, upstream: StepId) {
+        if let Some(step) = self.steps.get_mut(upstream.0 as usize) {
+            step.forwarded = true;
+        }
+        self.links.push(Link { entry: EntryId(self.entries.len() as u32), by, upstream });
+    }
+
+    /// What it waits for.
+    pub(crate) fn phase(&self) -> Phase {
+        if self.answered.is_some() && self.byes == 0 {
+            return Phase::Talking;
+        }
+        let of_steps = self.steps.iter().enumerate().map(|(index, step)| self.phase_of(index, step)).max();
+        of_steps.unwrap_or(Phase::Waiting)
+    }
+
+    /// How long the phase may last after the last message; `None` while people talk.
+    pub(crate) fn patience(&self, phase: Phase) -> Option<Duration> {
+        let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
+        match phase {
+            Phase::Settled => Some(SETTLED),
+            Phase::Waiting if is_challenged => Some(CHALLENGED),
+            Phase::Waiting => Some(WAITING),
+            Phase::Ringing => Some(RINGING),
+            Phase::Talking => None,
+        }
+    }
+
+    /// The path of its first message.
+    pub(crate) fn first_path(&self) -> Option<Path> {
+        self.path(self.entries.first()?.way)
+    }
+
+    fn phase_of(&self, index: usize, step: &Step) -> Phase {
+        match step.status {
+            0 if step.method == Verb::Invite && step.provisional => Phase::Ringing,
+            0 => Phase::Waiting,
+            401 | 407 if !self.has_later(index, step) => Phase::Waiting,
+            200..300 if step.upstream_hash != 0 => Phase::Settled,
+            _ if step.method == Verb::Invite && !step.acked => Phase::Waiting,
+            _ => Phase::Settled,
+        }
+    }
+
+    fn has_later(&self, index: usize, step: &Step) -> bool {
+        self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
+    }
+
+    /// True if it has failed, as far as can be told before it is judged: such calls are dropped last.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.answered.is_none() && self.steps.iter().any(|step| step.status >= 300 && !matches!(step.status, 401 | 407))
+    }
+
+    /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
+    /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
+    pub(crate) fn plainly_good(&self) -> Option<Outcome> {
+        let is_settled = self.phase() == Phase::Settled;
+        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() {
+            return None;
+        }
+        let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);
+        let first = self.steps.first().filter(|step| !step.in_dialog)?;
+        match self.kind {
+            Kind::Call => {
+                let all_good = |verb| self.steps.iter().filter(|step| step.method == verb).all(Step::is_good);
+                let ends_well = self.byes > 0 && all_good(Verb::Bye);
+                (first.method == Verb::Invite && last_is_good(Verb::Invite) && ends_well).then_some(Outcome::Answered)
+            }
+            Kind::Registration => last_is_good(first.method).then_some(Outcome::Registered),
+            Kind::Options | Kind::Message => last_is_good(first.method).then_some(Outcome::Accepted),
+            Kind::Subscription | Kind::Other => None,
+        }
+    }
+
+    /// A call that lasted at least half its session interval may have ended by it (RFC 4028 §10).
+    fn is_near_session_timer(&self) -> bool {
+        let (Some(answered), Some(seconds)) = (self.answered, self.session_expires) else { return false };
+        let lasted = self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered));
+        lasted >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
+    }
+
+    /// Works out transactions, legs and dialogs, and judges the call.
+    pub(crate) fn assemble(self, until: Timestamp) -> Call {
+        let mut call = Call {
+            number: self.number,
+            kind: self.kind,
+            messages: Vec::with_capacity(self.entries.len()),
+            transactions: Vec::with_capacity(self.steps.len()),
+            dialogs: Vec::new(),
+            legs: Vec::new(),
+            icmp: Vec::new(),
+            failures: Vec::new(),
+            outcome: Outcome::Unfinished,
+            final_status: None,
+            not_kept: self.not_kept,
+            until,
+        };
+        let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let id = match self.path(entry.way) {
+                Some(path) => self.replay(&mut call, EntryId(index as u32), entry, path, &ids),
+                None => None,
+            };
+            ids.push(id);
+        }
+        for (seen, entry) in &self.icmp {
+            if let Some(message) = ids.get(entry.0 as usize).copied().flatten() {
+                call.icmp.push(IcmpSeen { message, ..*seen });
+            }
+        }
+        call.judge();
+        call
+    }
+
+    fn replay(
+        &self,
+        call: &mut Call,
+        id: EntryId,
+        entry: &Entry,
+        path: Path,
+        ids: &[Option<MessageId>],
+    ) -> Option<MessageId> {
+        let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
+        let cut = match entry.what {
+            What::Copy(of) => {
+                let known = ids.get(of.0 as usize).copied().flatten()?;
+                call.note_copy(known, &arrival);
+                return Some(known);
+            }
+            What::Message { cut, .. } => cut,
+        };
+        let message = Message::read(self.bytes_of(entry), cut)?;
+        let keys = Keys::read(&message);
+        if let Some(link) = self.links.iter().find(|link| link.entry == id) {
+            let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);
+            let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
+            let upstream = upstream.map(|message| call.message(message).transaction);
+            call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
+        }
+        Some(call.hear(&message, &keys, &arrival))
+    }
+
+    fn bytes_of(&self, entry: &Entry) -> &[u8] {
+        match entry.what {
+            What::Message { start, length, .. } => {
+                self.bytes.get(start as usize..(start + length) as usize).unwrap_or_default()
+            }
+            What::Copy(_) => &[],
+        }
+    }
+}
+
+/// True if a message is the same packet as its copy that was captured before, at this time and with this identification
+/// in its IPv4 header: one packet seen at two points, and no retransmission.
+pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &Arrival) -> bool {
+    let age = arrival.place.time.0.saturating_sub(time.0);
+    let same_id = ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age);
+    !arrival.path.transport.is_reliable() && ((0..=TAP_WINDOW_NS).contains(&age) || same_id)
+}
+
+impl Step {
+    fn is_attempt(&self) -> bool {
+        self.method == Verb::Invite && !self.in_dialog
+    }
+
+    fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Verb {
+    fn of(method: &Method) -> Verb {
+        match method {
+            Method::Invite | Method::Ack => Verb::Invite,
+            Method::Cancel => Verb::Cancel,
+            Method::Bye => Verb::Bye,
+            Method::Register => Verb::Other(0),
+            Method::Options => Verb::Other(1),
+            Method::Prack => Verb::Other(2),
+            Method::Update => Verb::Other(3),
+            Method::Info => Verb::Other(4),
+            Method::Refer => Verb::Other(5),
+            Method::Subscribe => Verb::Other(6),
+            Method::Notify => Verb::Other(7),
+            Method::Publish => Verb::Other(8),
+            Method::Message => Verb::Other(9),
+            Method::Other(_) => Verb::Other(u8::MAX),
+        }
+    }
+}

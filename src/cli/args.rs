@@ -1,0 +1,198 @@
+//! The arguments of the program.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reads SIP out of packet captures and says why calls failed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sipwhy",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  sipwhy call.pcap\n  sipwhy captures/ --number 49170555123\n  ssh pbx tcpdump -U \
+                  -s0 -w - port 5060 | sipwhy -\n  sudo sipwhy -i any\n  sipwhy 503\n  sipwhy 202 503\n\nExit \
+                  status: 0 analysed, 1 only with --fail-on, 2 usage, 3 input unusable, 4 output failed, 5 internal \
+                  error"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) look: Look,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// How output looks, whatever the command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Look {
+    /// Colours on a terminal, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(crate) color: When,
+    /// Draw with ASCII alone
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+    /// Columns of text (80 when piped, else those of the terminal)
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(40..=1000))]
+    pub(crate) width: Option<u16>,
+    /// Language of catalogue texts and headings (default from the locale, else English)
+    #[arg(long, value_name = "L", global = true)]
+    pub(crate) lang: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Analyse captures and explain (the same as without a command)
+    Report(Box<Options>),
+    /// Follow an interface, a line for each call that ends
+    Live(Box<Live>),
+    /// The page of a code, a rule or a cause: 503, trunk-congested, q850-34, warning-304
+    Explain {
+        /// Code, rule, q850-N, warning-N, reason-PROTOCOL, tls-N or freeswitch-N
+        subject: String,
+        /// Format of the page
+        #[arg(long, value_name = "F", default_value = "text")]
+        format: PageFormat,
+    },
+    /// Compare two status codes
+    Compare {
+        /// Two status codes
+        #[arg(num_args = 2, required = true, value_name = "CODE")]
+        codes: Vec<String>,
+        /// Format of the page
+        #[arg(long, value_name = "F", default_value = "text")]
+        format: PageFormat,
+    },
+    /// List the status codes
+    Codes {
+        /// Only those of a class: 4xx
+        #[arg(long, value_name = "CLASS")]
+        class: Option<String>,
+        /// Format of the list
+        #[arg(long, value_name = "F", default_value = "text")]
+        format: PageFormat,
+    },
+    /// List the interfaces
+    Devices,
+    /// Print the JSON Schema of the JSON report
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    Text,
+    Json,
+    Md,
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Error,
+    Warning,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Captures, folders of captures, - for standard input; or one or two status codes
+    #[arg(value_name = "FILE|DIR|-")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The same as naming FILE
+    #[arg(short = 'r', value_name = "FILE")]
+    pub(crate) read: Vec<PathBuf>,
+    /// Capture on an interface, as `live` does
+    #[arg(short = 'i', value_name = "IF", conflicts_with_all = ["files", "read"])]
+    pub(crate) interface: Option<String>,
+    /// List the interfaces
+    #[arg(short = 'D')]
+    pub(crate) devices: bool,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Live {
+    /// The interface; `any` for all of them
+    #[arg(short = 'i', value_name = "IF")]
+    pub(crate) interface: String,
+    /// A BPF capture filter
+    #[arg(value_name = "BPF", conflicts_with = "filter")]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// What is common to files and interfaces.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    /// A BPF capture filter, for files too
+    #[arg(short = 'f', value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+    /// Stop after N packets
+    #[arg(short = 'c', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Only this call, by its number in the report or its Call-ID
+    #[arg(long = "call", value_name = "N|CALL-ID")]
+    pub(crate) calls: Vec<String>,
+    /// Only calls from or to a number that holds these digits
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) number: Vec<String>,
+    /// Only calls with this address
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) peer: Vec<std::net::IpAddr>,
+    /// Only calls that began then or later: 08:14 (of any day), 2026-11-20, 2026-11-20T08:14
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only calls that began before then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Every call, whole: those that went well too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Format on standard output
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub(crate) format: Format,
+    /// Also write the report to a file, in the format of its ending: .json, .ndjson, else text
+    #[arg(short = 'o', value_name = "FILE")]
+    pub(crate) output: Vec<PathBuf>,
+    /// Exit with status 1 if there is such a finding
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Exit with status 3 if anything was wrong with the input
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Time zone of the text report: UTC, local, or a name such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) tz: String,
+    /// Set a limit: NAME=VALUE, such as calls=50000 or call-bytes=64M
+    #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::limits::help())]
+    pub(crate) limits: Vec<String>,
+    /// Nothing on standard error but errors
+    #[arg(short = 'q', long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more on standard error: files that were skipped, how long it took
+    #[arg(short = 'v', long)]
+    pub(crate) verbose: bool,
+}

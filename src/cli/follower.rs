@@ -1,0 +1,187 @@
+//! Follows a run for the program: gathers the report, prints events as they happen, shows progress, ends on interrupt.
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::call::{Call, GoodCall};
+use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
+use crate::cli::select::Selection;
+use crate::diagnosis::Diagnosis;
+use crate::error::Error;
+use crate::report::text::{Style, event_line};
+use crate::report::{Events, Follower, Gatherer, Scene, Selected};
+
+/// Work that is done sooner shows no progress.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// What is printed while the run goes on.
+pub(crate) enum Running {
+    /// Nothing.
+    Nothing,
+    /// An event in JSON for each.
+    Events(Events<Box<dyn Write>>),
+    /// A line for each call that ends.
+    Lines(Box<dyn Write>, Style, Which),
+}
+
+/// Of which calls a line is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Of those that did not go well.
+    Trouble,
+    /// Of all.
+    All,
+}
+
+/// Follows a run.
+pub(crate) struct Follow {
+    pub(crate) gatherer: Gatherer,
+    pub(crate) selection: Selection,
+    pub(crate) running: Running,
+    pub(crate) bar: Bar,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Follow {
+    pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
+        Follow { gatherer, selection, running, bar, interrupted: interrupts() }
+    }
+}
+
+impl Follower for Follow {
+    type Error = Error;
+
+    fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
+        let selected = self.selection.takes(call);
+        self.gatherer.add(scene, call, diagnosis, selected)?;
+        if selected == Selected::No {
+            return Ok(());
+        }
+        match &mut self.running {
+            Running::Nothing => {}
+            Running::Events(events) => events.call(scene, call, diagnosis)?,
+            Running::Lines(out, style, which) => {
+                let record = scene.record(call, diagnosis);
+                if *which == Which::All || record.final_status.is_none_or(|status| status >= 300) {
+                    writeln!(out, "{}", event_line(&record, style))?;
+                    out.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn good(&mut self, good: GoodCall) {
+        self.gatherer.add_good(good);
+    }
+
+    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {
+        self.bar.show(progress);
+        if let Running::Events(events) = &mut self.running {
+            events.flush()?;
+        }
+        if self.interrupted.load(Ordering::Relaxed) {
+            Ok(ControlFlow::Break(()))
+        } else {
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+}
+
+/// A flag that the first interrupt sets, so that the run ends with its summary; the second one ends the program.
+fn interrupts() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for (signal, status) in [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)] {
+        // Without these the system's own answer to the signal stays in force.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&flag));
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+    }
+    flag
+}
+
+/// A progress bar that appears when the work is long.
+pub(crate) struct Bar {
+    begun: Instant,
+    wanted: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// A bar on standard error, if that is a terminal.
+    pub(crate) fn on_stderr() -> Bar {
+        Bar { begun: Instant::now(), wanted: io::stderr().is_terminal(), bar: None }
+    }
+
+    /// None.
+    pub(crate) fn none() -> Bar {
+        Bar { begun: Instant::now(), wanted: false, bar: None }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        if !self.wanted || self.begun.elapsed() < PATIENCE {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(progress.bytes_in_all, ProgressDrawTarget::stderr());
+            let template = match progress.bytes_in_all {
+                Some(_) => "{bar:30} {bytes} of {total_bytes}, {eta} left",
+                None => "{spinner} {bytes} read",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_position(progress.bytes_read);
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// How long it has been there, shown or not.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+}
+
+/// The first packets of a source.
+pub(crate) struct First {
+    source: Box<dyn Source>,
+    left: u64,
+}
+
+impl First {
+    pub(crate) fn new(source: Box<dyn Source>, packets: u64) -> First {
+        First { source, left: packets }
+    }
+}
+
+impl Source for First {
+    fn next(&mut self) -> Result<Option<Input<'_>>, CaptureError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let input = self.source.next()?;
+        if matches!(input, Some(Input::Packet(_))) {
+            self.left -= 1;
+        }
+        Ok(input)
+    }
+
+    fn inputs(&self) -> Vec<InputFacts> {
+        self.source.inputs()
+    }
+
+    fn progress(&self) -> Progress {
+        self.source.progress()
+    }
+}

@@ -1,0 +1,169 @@
+//! Pages that need no capture: codes, rules, comparisons, interfaces, the schema, completions, the manual.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+
+use crate::capture::{self, DeviceState};
+use crate::catalogue::{Block, Class, Entry, Page};
+use crate::cli::args::{Cli, Format, Look, Options, PageFormat};
+use crate::cli::terminal;
+use crate::diagnosis::{Rule, rules};
+use crate::error::Error;
+use crate::report::pages;
+use crate::report::schema as report_schema;
+use crate::untrusted::Untrusted;
+
+/// `sipwhy explain SUBJECT`.
+pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let catalogue = terminal::catalogue(look)?;
+    if let Some(known) = catalogue.subject(subject) {
+        let text = match format {
+            PageFormat::Json => pages::subject_json(&known),
+            _ => page_in(&known.page(&catalogue), format, look),
+        };
+        return print(&text);
+    }
+    match rules::named(subject) {
+        Some(rule) => print(&page_in(&page_of(rule), format, look)),
+        None => Err(Error::Usage(format!(
+            "{subject} is no code, rule or cause that is known: sipwhy codes lists the codes; rules have names such as {}",
+            rules::ALL.first().map_or("server-overloaded", |rule| rule.name)
+        ))),
+    }
+}
+
+/// `sipwhy compare CODE CODE`.
+pub(crate) fn compare(codes: &[String], format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let mut numbers = Vec::new();
+    for code in codes {
+        let number = code.parse().map_err(|_| Error::Usage(format!("{code} is no status code")))?;
+        numbers.push(number);
+    }
+    of_codes(&numbers, format, look)
+}
+
+/// One code is explained, two are compared.
+pub(crate) fn of_codes(codes: &[u16], format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let &[one, other] = codes else {
+        let code = codes.first().map(u16::to_string).unwrap_or_default();
+        return explain(&code, format, look);
+    };
+    let catalogue = terminal::catalogue(look)?;
+    let comparison = catalogue.compare(one, other).ok_or_else(|| {
+        Error::Usage(format!("{one} and {other} cannot be compared: they must be two status codes from 100 to 699"))
+    })?;
+    let text = match format {
+        PageFormat::Json => pages::comparison_json(&comparison),
+        _ => page_in(&comparison.page(catalogue.phrases()), format, look),
+    };
+    print(&text)
+}
+
+/// `sipwhy 503`, `sipwhy 202 503`: a bare three-digit argument is a code unless a file of that name exists.
+pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageFormat)>, Error> {
+    let are_few = (1..=2).contains(&options.files.len()) && options.read.is_empty() && options.interface.is_none();
+    let code = |path: &std::path::PathBuf| {
+        let text = path.to_str().filter(|text| text.len() == 3 && !path.exists())?;
+        text.parse::<u16>().ok()
+    };
+    let codes: Vec<u16> = options.files.iter().filter_map(code).collect();
+    if !are_few || codes.len() != options.files.len() {
+        return Ok(None);
+    }
+    let format = match options.run.format {
+        Format::Text => PageFormat::Text,
+        Format::Json => PageFormat::Json,
+        Format::Ndjson => return Err(Error::Usage("a page is printed as text or json, not as ndjson".into())),
+    };
+    Ok(Some((codes, format)))
+}
+
+/// `sipwhy codes`.
+pub(crate) fn codes(class: Option<&str>, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let catalogue = terminal::catalogue(look)?;
+    let class = match class {
+        None => None,
+        Some(text) => Some(
+            Class::parse(text)
+                .ok_or_else(|| Error::Usage(format!("--class {text}: there is 1xx, 2xx, 3xx, 4xx, 5xx and 6xx")))?,
+        ),
+    };
+    let entries: Vec<Entry> = catalogue
+        .codes()
+        .into_iter()
+        .filter_map(|code| catalogue.entry(code))
+        .map(|entry| entry.into_owned())
+        .filter(|entry| class.is_none_or(|class| entry.class() == class))
+        .collect();
+    let text = match format {
+        PageFormat::Text => pages::codes_text(&entries, &catalogue, terminal::width(look)),
+        PageFormat::Json => pages::codes_json(&entries),
+        PageFormat::Md => pages::codes_markdown(&entries),
+        PageFormat::Html => pages::codes_html(&entries),
+    };
+    print(&text)
+}
+
+/// `sipwhy devices`.
+pub(crate) fn devices(_: &Look) -> Result<u8, Error> {
+    let mut text = String::new();
+    for device in capture::devices()? {
+        let state = if device.state == DeviceState::Up { "up" } else { "down" };
+        let addresses: Vec<String> = device.addresses.iter().map(ToString::to_string).collect();
+        let description = device.description.unwrap_or_default();
+        let line = format!("{:<16} {state:<5} {}  {description}", device.name, addresses.join(" "));
+        text.push_str(&Untrusted::from(line.trim_end()).for_terminal());
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// `sipwhy schema`.
+pub(crate) fn schema() -> Result<u8, Error> {
+    print(&report_schema())
+}
+
+/// `sipwhy completions SHELL`.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<u8, Error> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sipwhy", &mut text);
+    print(&String::from_utf8_lossy(&text))
+}
+
+/// `sipwhy man`.
+pub(crate) fn man() -> Result<u8, Error> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    print(&String::from_utf8_lossy(&text))
+}
+
+fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
+    match format {
+        PageFormat::Text => pages::text(page, terminal::width(look)),
+        PageFormat::Json => pages::page_json(page),
+        PageFormat::Md => pages::markdown(page),
+        PageFormat::Html => pages::html(page),
+    }
+}
+
+/// The page of a rule, from its comment.
+fn page_of(rule: &Rule) -> Page {
+    let mut page = Page::new(rule.title(), format!("{} · rule {}", rule.name, rule.id));
+    for heading in Rule::HEADINGS {
+        let text = rule.section(heading).unwrap_or_default();
+        let paragraphs = text.split("\n\n").map(|paragraph| Block::from(paragraph.replace('\n', " ").as_str()));
+        page = page.section(heading, paragraphs.collect());
+    }
+    page
+}
+
+fn print(text: &str) -> Result<u8, Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(0)
+}

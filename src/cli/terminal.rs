@@ -1,0 +1,65 @@
+//! What is known of the terminal: its width, and whether it takes colours.
+
+use std::io::{self, IsTerminal};
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::catalogue::{Catalogue, Phrases};
+use crate::cli::args::{Look, When};
+use crate::error::Error;
+use crate::report::text::{Glyphs, Style, Zone};
+
+/// Columns where there is no terminal.
+const PIPED: usize = 80;
+
+/// Standard output, with colours or without. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
+pub(crate) fn stdout(look: &Look) -> AutoStream<io::Stdout> {
+    let choice = match look.color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    };
+    AutoStream::new(io::stdout(), choice)
+}
+
+/// True if standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Columns of standard output.
+pub(crate) fn width(look: &Look) -> usize {
+    match look.width {
+        Some(width) => usize::from(width),
+        None if is_terminal() => terminal_size::terminal_size().map_or(PIPED, |(width, _)| usize::from(width.0)),
+        None => PIPED,
+    }
+}
+
+/// The style of a text report.
+pub(crate) fn style(look: &Look, zone: &str, width: usize) -> Result<Style, Error> {
+    let glyphs = if look.ascii { Glyphs::Ascii } else { Glyphs::Unicode };
+    let zone = Zone::named(zone).ok_or_else(|| {
+        Error::Usage(format!("--tz {zone}: no such time zone; UTC, local, or a name such as Europe/Berlin"))
+    })?;
+    Ok(Style::new(width, glyphs, zone))
+}
+
+/// The catalogue in the language that was asked for, else in that of the locale.
+pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
+    if let Some(tag) = &look.lang {
+        let phrases = Phrases::of(tag).ok_or_else(|| {
+            let tags: Vec<&str> = Phrases::tags().collect();
+            Error::Usage(format!("--lang {tag}: there is {}", tags.join(", ")))
+        })?;
+        return Ok(Catalogue::new().in_language(phrases));
+    }
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let phrases = locale.as_deref().and_then(|locale| Phrases::of(locale.split('.').next().unwrap_or(locale)));
+    Ok(match phrases {
+        Some(phrases) => Catalogue::new().in_language(phrases),
+        None => Catalogue::new(),
+    })
+}

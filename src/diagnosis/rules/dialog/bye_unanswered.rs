@@ -1,0 +1,74 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
+use crate::sip::Method;
+
+rule! {
+    /// The BYE was never answered, and the other side may not know that the call has ended.
+    ///
+    /// ## What it says
+    /// One side hung up and repeated its BYE, and nothing came back. To the other side the call may still be up.
+    ///
+    /// ## Why it happens
+    /// The other side is gone, or the address in its Contact cannot be reached any more (a NAT binding that has expired).
+    ///
+    /// ## Evidence
+    /// Copies of one BYE, no final response, no BYE of the other side, and a capture that goes on for 64·T1.
+    ///
+    /// ## How to fix
+    /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls; without
+    /// them they may be billed on.
+    ///
+    /// ## When it would be wrong
+    /// In a capture of one direction the answers exist and are not seen.
+    ///
+    /// ## References
+    /// RFC 3261 §15.1, §17.1.2.2
+    "C13" "bye-unanswered", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Asked { request: bye, .. } = silent_bye(case)?;
+    let acknowledged = case.answer().is_none_or(|(_, success)| case.acks_to(success).next().is_some());
+    let quoted = case.call.icmp.iter().any(|icmp| icmp.message == bye.id);
+    if !acknowledged || quoted {
+        return None;
+    }
+    let (from, to) = (bye.path.source, bye.path.destination);
+    let confidence = case.absence_of_answer(bye);
+    let span = length(bye.last_place().time.since(bye.place.time));
+    let because = match confidence {
+        Confidence::Unseen => format!(
+            "{from} sent its BYE {} times within {span}, and the capture ends before it can be said that {to} never answered.",
+            bye.repeated + 1
+        ),
+        _ => format!(
+            "{from} hung up and sent its BYE {} times within {span}; {to} never answered. To that side the call may still be \
+             up, and billed.",
+            bye.repeated + 1
+        ),
+    };
+    Some(
+        Finding::of(&RULE, confidence)
+            .explains(case.call.final_status)
+            .drops_the_call()
+            .party(Role::Network, Some(to))
+            .because(because)
+            .fix(format!("See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.", to.ip()))
+            .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
+            .next_capture(capture_at(to.ip(), bye.path))
+            .claim_method(bye, "one side hangs up")
+            .claim_absent(bye.last_place(), "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
+            .refuted("destination-unreachable", "no ICMP error quotes the BYE")
+            .refuted("dialog-state-lost", "there is no 481: there is no answer at all"),
+    )
+}
+
+/// The first BYE of the call that was repeated and got no answer, if no BYE of the call was answered.
+fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
+    if case.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty()) {
+        return None;
+    }
+    let bye = case.asked(&Method::Bye).last()?;
+    (bye.request.repeated > 1 && !bye.request.path.transport.is_reliable()).then_some(bye)
+}

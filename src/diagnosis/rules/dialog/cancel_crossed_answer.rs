@@ -1,0 +1,80 @@
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::{Method, StatusCode};
+
+rule! {
+    /// The CANCEL crossed the answer.
+    ///
+    /// ## What it says
+    /// The caller gave up in the moment in which the callee answered. The 2xx stands; the caller's side must confirm it
+    /// with ACK and end the call with BYE.
+    ///
+    /// ## Why it happens
+    /// CANCEL and 2xx were under way at the same time. A caller's system that then forgets the call leaves the callee in a
+    /// call with nobody.
+    ///
+    /// ## Evidence
+    /// A CANCEL and a 2xx for the same INVITE. It is a fault if no ACK and BYE of the caller's side follow.
+    ///
+    /// ## How to fix
+    /// With ACK and BYE nothing has to be done. Without them the caller's system breaks RFC 3261: report it to its maker.
+    ///
+    /// ## When it would be wrong
+    /// The ACK or BYE may go another way than past the capture.
+    ///
+    /// ## References
+    /// RFC 3261 §9.1, §15, §13.2.2.4
+    "C11" "cancel-crossed-answer", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (cancel, success) = crossed(case)?;
+    let ack = case.acks_to(success).next();
+    let bye = case.asked(&Method::Bye).map(|bye| bye.request).find(|bye| bye.message.call_id() == success.message.call_id());
+    let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
+    let apart = length(second.place.time.since(first.place.time));
+    let (caller, callee) = (cancel.path.source, success.path.source);
+    let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(caller));
+    let finding = match (ack, bye) {
+        (Some(ack), Some(bye)) => finding
+            .because(format!(
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side confirmed the \
+                 answer and ended the call with BYE, as it must."
+            ))
+            .claim_method(ack, "the answer is confirmed")
+            .claim_method(bye, "the call is ended"),
+        (ack, _) => {
+            let missing = if ack.is_none() { "ACK and BYE" } else { "BYE" };
+            finding
+                .explains(success.message.status())
+                .drops_the_call()
+                .party(Role::Uac, Some(caller))
+                .because(format!(
+                    "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end the \
+                     answered call: no {missing} followed. The callee's side is left in a call with nobody."
+                ))
+                .fix(format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15)."))
+                .claim_absent(success.last_place(), missing, "the caller's side does not end the answered call")
+        }
+    };
+    Some(
+        finding
+            .claim_method(cancel, "the caller's side gives up")
+            .claim_status(success, "the callee's side answers")
+            .refuted("caller-abandoned", "the INVITE was answered, not terminated"),
+    )
+}
+
+/// The CANCEL and the 2xx of one INVITE of the caller. A proxy that cancels a branch which answers is another matter.
+fn crossed<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
+    case.call.attempts().find_map(|attempt| {
+        let cancel = case.cancel_of(attempt)?;
+        let success = case.finals(attempt).find(|heard| heard.message.status().is_some_and(StatusCode::is_success))?;
+        let absent = case.asked(&Method::Bye).next().is_none();
+        // Without a BYE the capture must have gone on for a while to say that there is none.
+        let waited = case.tail(success.place) >= crate::call::timer::OVERDUE;
+        (!absent || waited).then_some((cancel, success))
+    })
+}

@@ -1,0 +1,57 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+
+rule! {
+    /// A CANCEL was sent too early, or had no effect.
+    ///
+    /// ## What it says
+    /// The caller's side cancelled before anything had come back, which RFC 3261 forbids, or the INVITE never ended
+    /// although it was cancelled.
+    ///
+    /// ## Why it happens
+    /// A system that sends CANCEL at once; a peer that ignores it or is not reached any more.
+    ///
+    /// ## Evidence
+    /// A CANCEL without any response to its INVITE before it; or no final response to the INVITE within 64·T1 after it.
+    ///
+    /// ## How to fix
+    /// Let the caller's side wait for a provisional response. If nothing answers at all, look at why the INVITE is not
+    /// answered.
+    ///
+    /// ## When it would be wrong
+    /// In a capture of one direction the responses exist and are not seen.
+    ///
+    /// ## References
+    /// RFC 3261 §9.1, §9.2
+    "C12" "cancel-unanswered", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let attempt = case.call.attempts().find(|attempt| case.cancel_of(attempt).is_some())?;
+    let cancel = case.cancel_of(attempt)?;
+    let early = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);
+    let ended = !attempt.finals.is_empty();
+    if ended && !early {
+        return None;
+    }
+    let (from, to) = (cancel.path.source, cancel.path.destination);
+    let confidence = if ended { Confidence::Proven } else { case.absence_of_answer(cancel) };
+    let because = match (early, ended) {
+        (true, true) => format!("{from} sent CANCEL before any response to its INVITE had come, which RFC 3261 §9.1 forbids."),
+        (early, _) => format!(
+            "{from} cancelled the call{}, and in {} no final response to the INVITE came from {to}.",
+            if early { " before any response had come" } else { "" },
+            length(case.tail(cancel.place))
+        ),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .severity(if ended { Severity::Info } else { Severity::Warning })
+        .party(if early { Role::Uac } else { Role::Uas }, Some(if early { from } else { to }))
+        .because(because)
+        .claim_method(cancel, "the caller's side cancels");
+    if !ended {
+        finding = finding.claim_absent(cancel.last_place(), "a final response to the INVITE", "the INVITE never ends");
+    }
+    Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
+}

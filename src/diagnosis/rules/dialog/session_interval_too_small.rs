@@ -1,0 +1,55 @@
+use crate::call::NormalStep;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The session timer that was asked for is shorter than the other side allows.
+    ///
+    /// ## What it says
+    /// The INVITE asks for a session interval below the minimum of its receiver, which answers 422 and names the minimum.
+    ///
+    /// ## Why it happens
+    /// The interval is set very short on the caller's side, or very long as a minimum on the other.
+    ///
+    /// ## Evidence
+    /// A 422 with Min-SE greater than the Session-Expires of the request, and no later try that meets it.
+    ///
+    /// ## How to fix
+    /// Set the session interval of the caller's side to at least Min-SE.
+    ///
+    /// ## When it would be wrong
+    /// If the request comes again with a greater interval and is accepted, that is the normal negotiation.
+    ///
+    /// ## References
+    /// RFC 4028 §6, §5, §8.1
+    "C7" "session-interval-too-small", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[422]).filter(|failure| failure.normal != Some(NormalStep::IntervalRaised))?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let server = response.path.source;
+    let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
+    let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
+    let words = match (&asked, &minimum) {
+        (Some(asked), Some(minimum)) => format!("asks for a session timer of {asked:?}, and the minimum is {minimum} s"),
+        (None, Some(minimum)) => format!("names no session timer, and the minimum is {minimum} s"),
+        (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
+    };
+    let step = match &minimum {
+        Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
+        None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
+    };
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(Some(failure.status))
+            .sender(if minimum.is_some() { Role::Uac } else { Role::Uas }, if minimum.is_some() { request } else { response })
+            .because(format!("The {} {words}: {server} refused it with 422, and no try with more followed.", request.message.method()?))
+            .fix(step)
+            .claim_status(response, "refused")
+            .claim_header(request, "Session-Expires", "what was asked for")
+            .claim_header(response, "Min-SE", "the minimum")
+            .refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"),
+    )
+}

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::session_timer_expired::read;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::{Method, StatusCode};
+
+rule! {
+    /// The refresh of the session timer failed, and the call was ended.
+    ///
+    /// ## What it says
+    /// A re-INVITE or UPDATE that should keep the call alive was refused or never answered, and a BYE followed.
+    ///
+    /// ## Why it happens
+    /// The other side does not take re-INVITE or UPDATE in the middle of a call, its Contact cannot be reached any more,
+    /// or a proxy without Record-Route is missing on the way.
+    ///
+    /// ## Evidence
+    /// A call with Session-Expires; a re-INVITE or UPDATE around half of the interval with a final response of 400 or
+    /// more, or none; then the BYE.
+    ///
+    /// ## How to fix
+    /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse.
+    ///
+    /// ## When it would be wrong
+    /// A 491 is tried again and is no failure. A 481 says more: `dialog-state-lost`.
+    ///
+    /// ## References
+    /// RFC 4028 §7.2, §7.3, §10
+    "C6" "session-refresh-failed", check
+}
+
+/// Refusals that are tried again, or that another rule explains better.
+const OTHER_MATTERS: [u16; 5] = [401, 407, 422, 481, 491];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let bye = case.first_bye()?.request;
+    let (_, success) = case.answer()?;
+    let value = success.message.header("Session-Expires")?;
+    let (seconds, _) = read(&value)?;
+    let interval = Duration::from_secs(u64::from(seconds));
+    let (request, response) = last_refresh(case, bye)?;
+    let before_bye = bye.place.time.since(request.place.time);
+    if before_bye > interval {
+        return None;
+    }
+    let since = request.place.time.since(success.place.time);
+    let method = request.message.method()?;
+    let status = response.and_then(|response| response.message.status());
+    let got = match status {
+        Some(status) => format!("was refused with {status}"),
+        None => format!("got no answer ({} copies)", request.repeated + 1),
+    };
+    let confidence = match response {
+        Some(_) => Confidence::Proven,
+        None => case.absence_of_answer(request),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(status)
+        .drops_the_call()
+        .party(Role::Uas, Some(request.path.destination))
+        .because(format!(
+            "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. {} ended the \
+             call {} later.",
+            request.path.source,
+            length(since),
+            bye.path.source,
+            length(before_bye)
+        ))
+        .fix(format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination))
+        .fix("Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.")
+        .claim_header(success, "Session-Expires", "the agreed interval")
+        .claim_method(request, "the refresh");
+    finding = match response {
+        Some(response) => finding.claim_status(response, "refused"),
+        None => finding.claim_absent(request.last_place(), "a response to it", "no answer"),
+    };
+    Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
+}
+
+/// The last re-INVITE or UPDATE before the BYE, if it failed.
+fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<(&'a Heard, Option<&'a Heard>)> {
+    let last = case
+        .call
+        .transactions
+        .iter()
+        .filter(|transaction| {
+            transaction.in_dialog && matches!(transaction.method, Method::Invite | Method::Update) && transaction.upstream.is_none()
+        })
+        .filter_map(|transaction| Some((transaction, case.call.request_of(transaction)?)))
+        .filter(|(_, request)| request.place < bye.place && request.message.call_id() == bye.message.call_id())
+        .max_by_key(|(_, request)| request.place)?;
+    let (transaction, request) = last;
+    match case.finals(transaction).last() {
+        None => (request.repeated > 1).then_some((request, None)),
+        Some(response) => {
+            let status: StatusCode = response.message.status()?;
+            let refused = status.get() >= 400 && !OTHER_MATTERS.contains(&status.get());
+            refused.then_some((request, Some(response)))
+        }
+    }
+}

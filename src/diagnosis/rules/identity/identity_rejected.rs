@@ -1,0 +1,136 @@
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::identity::Passport;
+use crate::sip::Uri;
+
+use std::time::Duration;
+
+rule! {
+    /// The signature of the caller's identity was missing or not accepted.
+    ///
+    /// ## What it says
+    /// The network that terminates the call checks who calls (STIR/SHAKEN), and refused the call because the Identity
+    /// header is missing, too old, or does not hold.
+    ///
+    /// ## Why it happens
+    /// The call is not signed; the certificate cannot be fetched or is not trusted; numbers were changed after signing; a
+    /// clock is wrong.
+    ///
+    /// ## Evidence
+    /// A 428 without an Identity header in the request, a 436, 437 or 438, or a 403 "Stale Date". The token is decoded and
+    /// compared with From, the Request-URI and the time of the frame; its signature is not verified.
+    ///
+    /// ## How to fix
+    /// Sign the call (428); make the certificate reachable (436) and trusted (437); sign after the last change of numbers
+    /// (438); set the clocks (403).
+    ///
+    /// ## When it would be wrong
+    /// The time of the frame is that of the capturing system, whose clock is not known. Something behind the capture may
+    /// have removed the header.
+    ///
+    /// ## References
+    /// RFC 8224 §6.2.2, §4; RFC 8225 §5; RFC 8588 §4
+    "F4" "identity-rejected", check
+}
+
+/// How old a signature may be (RFC 8224 §4.1).
+const FRESH: Duration = Duration::from_secs(60);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[403, 428, 436, 437, 438])?;
+    let response = case.response(failure);
+    let code = failure.status.get();
+    if code == 403 && !response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date") {
+        return None;
+    }
+    let request = case.request(failure)?;
+    let identity = request.message.header_lines("Identity").next().map(|value| value.into_owned());
+    let passport = identity.as_deref().and_then(Passport::read);
+    let faults = passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
+    let server = response.path.source;
+    let (what, step) = match (code, &identity) {
+        (428, None) => (
+            "wants a signed caller identity, and the request carries no Identity header".to_owned(),
+            "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
+        ),
+        (428, Some(_)) => (
+            "wants a signed caller identity, although the request as captured here carries an Identity header".to_owned(),
+            "Look for what removes the Identity header behind this point.".to_owned(),
+        ),
+        (436, _) => (
+            format!("could not fetch the certificate of the signature{}", named(&passport)),
+            "Make the certificate reachable over HTTPS from the terminating network.".to_owned(),
+        ),
+        (437, _) => (
+            format!("does not accept the certificate of the signature{}", named(&passport)),
+            "Use a certificate of an authority that the terminating network trusts.".to_owned(),
+        ),
+        (438, _) => (
+            "found that the signature does not hold".to_owned(),
+            "Sign after the last change of From, P-Asserted-Identity and Request-URI, in the form that is sent.".to_owned(),
+        ),
+        _ => (
+            "found the signature too old".to_owned(),
+            "Set the clocks of both networks (NTP), and sign just before sending.".to_owned(),
+        ),
+    };
+    let detail = match faults.first() {
+        Some(fault) => format!(" {fault}."),
+        None => String::new(),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(format!("{server} {what}; it answered {code}.{detail}"))
+        .fix(step)
+        .claim_status(response, "refused");
+    finding = match identity {
+        Some(_) => finding.claim_header(request, "Identity", "the signature that was sent"),
+        None => finding.claim_absent(request.place, "an Identity header in this request", "the call is not signed"),
+    };
+    Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted("refused-by-policy", "the code names the identity"))
+}
+
+fn named(passport: &Option<Passport>) -> String {
+    let url = passport.as_ref().map(|passport| passport.certificate.as_str()).filter(|url| !url.is_empty());
+    url.map(|url| format!(" ({url})")).unwrap_or_default()
+}
+
+/// Where the token and the request disagree.
+fn faults(passport: &Passport, request: &Heard) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Some(issued_at) = passport.issued_at {
+        let sent = request.place.time.0.div_euclid(1_000_000_000);
+        let age = Duration::from_secs(sent.abs_diff(issued_at));
+        if age > FRESH {
+            let which = if issued_at < sent { "before" } else { "after" };
+            faults.push(format!(
+                "It was signed {} {which} the time of its frame, and 60 s are allowed (by the clock of the capture)",
+                length(age)
+            ));
+        }
+    }
+    let called = digits(Uri::read(&request.message.request_uri().unwrap_or_default()).bare_user());
+    let signed: Vec<String> = passport.destinations.iter().map(|tn| digits(tn)).collect();
+    if !called.is_empty() && !signed.is_empty() && passport.extension != "div" && !signed.contains(&called) {
+        faults.push(format!("The token is for the number {}, and the Request-URI has {called}", signed.join(", ")));
+    }
+    let origin = digits(&passport.origin);
+    let from = request.message.from().map(|from| digits(from.parsed().bare_user())).unwrap_or_default();
+    let asserted: Vec<String> = request
+        .message
+        .headers("P-Asserted-Identity")
+        .iter()
+        .map(|value| digits(crate::sip::NameAddr::read(value).parsed().bare_user()))
+        .collect();
+    if !origin.is_empty() && !from.is_empty() && origin != from && !asserted.contains(&origin) {
+        faults.push(format!("The token is of the caller {origin}, and From has {from}"));
+    }
+    faults
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}

@@ -1,0 +1,57 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::list;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The receiver demands an extension that the request does not offer.
+    ///
+    /// ## What it says
+    /// The receiver can process the request only with an extension, such as timer, 100rel or sec-agree, and the caller's
+    /// side did not say that it supports it.
+    ///
+    /// ## Why it happens
+    /// A policy of the receiver; or the extension is switched off on the caller's side.
+    ///
+    /// ## Evidence
+    /// A 421 with Require, and a request whose Supported does not hold that option tag.
+    ///
+    /// ## How to fix
+    /// Enable the extension on the caller's side, or lift the demand for this peer.
+    ///
+    /// ## When it would be wrong
+    /// If Supported does hold the tag, the responder misread it, or a proxy removed it behind this hop.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.16, §20.32, §20.37
+    "D14" "extension-required", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[421])?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let required = response.message.headers("Require");
+    let supported = request.message.headers("Supported");
+    let missing: Vec<String> =
+        required.iter().filter(|tag| !supported.iter().any(|known| known.eq_ignore_ascii_case(tag))).cloned().collect();
+    if missing.iter().any(|tag| tag.eq_ignore_ascii_case("sec-agree")) {
+        return None; // security-agreement-required tells more.
+    }
+    let confidence = if missing.is_empty() { Confidence::Likely } else { Confidence::Proven };
+    let server = response.path.source;
+    let tags = if missing.is_empty() { list(&required) } else { list(&missing) };
+    Some(
+        Finding::of(&RULE, confidence)
+            .explains(Some(failure.status))
+            .sender(Role::Uas, response)
+            .because(format!(
+                "{server} answered 421: it wants {tags}, and the {} does not name it in Supported.",
+                request.message.method()?
+            ))
+            .fix(format!("Enable {tags} on {}, or lift the demand on {server}.", request.path.source))
+            .claim_status(response, "refused")
+            .claim_header(response, "Require", "what the receiver demands")
+            .claim_header(request, "Supported", "what the caller's side supports")
+            .refuted("extension-unsupported", "421 says that too little is supported, 420 that too much is demanded"),
+    )
+}

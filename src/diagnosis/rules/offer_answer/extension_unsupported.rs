@@ -1,0 +1,60 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::list;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The request demands an extension that its receiver does not support.
+    ///
+    /// ## What it says
+    /// Require or Proxy-Require name an extension that must be understood, and the receiver does not understand it.
+    ///
+    /// ## Why it happens
+    /// An option such as 100rel, timer or precondition is set to "required" where "supported" would do.
+    ///
+    /// ## Evidence
+    /// A 420 with Unsupported, and the same option tags in Require or Proxy-Require of the request.
+    ///
+    /// ## How to fix
+    /// Set the option to "supported" on the caller's side, or enable it on the receiver.
+    ///
+    /// ## When it would be wrong
+    /// If Unsupported names a tag that the request did not demand, something on the way added it.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.15, §8.2.2.3, §20.32
+    "D13" "extension-unsupported", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[420])?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let unsupported = response.message.headers("Unsupported");
+    let demanded = |tag: &String| {
+        ["Require", "Proxy-Require"]
+            .iter()
+            .any(|header| request.message.headers(header).iter().any(|known| known.eq_ignore_ascii_case(tag)))
+    };
+    let matching: Vec<&String> = unsupported.iter().filter(|tag| demanded(tag)).collect();
+    let (server, client) = (response.path.source, request.path.source);
+    let tags = if unsupported.is_empty() { "an option tag that it does not name".to_owned() } else { list(&unsupported) };
+    let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
+    let origin = if matching.is_empty() {
+        "The request as captured here does not demand it, so it was added further on"
+    } else {
+        "The request demands it in Require"
+    };
+    Some(
+        Finding::of(&RULE, confidence)
+            .explains(Some(failure.status))
+            .sender(Role::Uac, request)
+            .because(format!("{server} answered 420: it does not support {tags}. {origin}."))
+            .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch it off for this peer."))
+            .fix(format!("Or enable it on {server}."))
+            .claim_status(response, "refused")
+            .claim_header(response, "Unsupported", "what it does not support")
+            .claim_header(request, "Require", "what the request demands")
+            .claim_header(request, "Proxy-Require", "what the request demands of proxies")
+            .refuted("extension-required", "420 says that too much is demanded, 421 that too little is supported"),
+    )
+}

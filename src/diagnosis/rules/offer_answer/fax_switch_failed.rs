@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::sdp::{Media, Sdp};
+use crate::sip::{Method, StatusCode};
+
+rule! {
+    /// The call could not switch to fax (T.38).
+    ///
+    /// ## What it says
+    /// One side heard a fax tone and asked to go over to T.38; the other side refused, and no way back to G.711 was tried.
+    ///
+    /// ## Why it happens
+    /// T.38 is not enabled on the other side or on a trunk between.
+    ///
+    /// ## Evidence
+    /// A re-INVITE with `m=image`, refused, and no later re-INVITE with audio that was accepted; then a BYE.
+    ///
+    /// ## How to fix
+    /// Enable T.38 on the side that refused, or let the other fall back to G.711 (pass-through).
+    ///
+    /// ## When it would be wrong
+    /// The call may have ended for another reason soon after. If fax goes on over G.711 after the refusal, nothing failed.
+    ///
+    /// ## References
+    /// RFC 7345 §3; RFC 3264 §8; RFC 3261 §14.1
+    "D12" "fax-switch-failed", check
+}
+
+/// A BYE so soon after the refusal is because of it.
+const SOON: Duration = Duration::from_secs(30);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (request, response, media) = refused_image(case)?;
+    let status = response.message.status()?;
+    let falls_back = case.call.transactions.iter().any(|later| {
+        later.method == Method::Invite
+            && later.in_dialog
+            && later.request.is_some_and(|id| id > response.id)
+            && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
+    });
+    if falls_back {
+        return None;
+    }
+    let bye = case.first_bye().map(|bye| bye.request).filter(|bye| bye.place > response.place);
+    let soon = bye.filter(|bye| bye.place.time.since(response.place.time) <= SOON);
+    let after = match bye {
+        Some(bye) => format!(
+            "No G.711 was tried instead, and {} ended the call {} later",
+            case.side(bye).named(bye),
+            length(bye.place.time.since(response.place.time))
+        ),
+        None => "No G.711 was tried instead".to_owned(),
+    };
+    let finding = Finding::of(&RULE, Confidence::Likely);
+    let finding = match soon {
+        Some(_) => finding.explains(Some(status)),
+        None => finding.about(status).severity(Severity::Warning),
+    };
+    let mut finding = finding
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{} refused to switch to T.38 fax with {status}. {after}. The voice call before that was in order.",
+            response.path.source
+        ))
+        .fix(format!("Enable T.38 on {}.", response.path.source))
+        .fix(format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source))
+        .claim(request, "sdp.media", media.line, "the switch to fax")
+        .claim_status(response, "refused")
+        .claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711");
+    if let Some(bye) = soon {
+        finding = finding.claim_method(bye, "the end of the call");
+    }
+    Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Media)> {
+    case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
+        let request = case.call.request_of(transaction)?;
+        let image = Sdp::of(&request.message)?.media.into_iter().find(|media| media.kind == "image" && media.port != 0)?;
+        let response = case.finals(transaction).find(|response| {
+            response.message.status().is_some_and(|status| status.get() >= 400 && !matches!(status.get(), 401 | 407 | 491))
+        })?;
+        Some((request, response, image))
+    })
+}

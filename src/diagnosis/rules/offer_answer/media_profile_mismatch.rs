@@ -1,0 +1,91 @@
+use crate::diagnosis::offers::{audio, intersect};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// One side wants encrypted media, and the other does not.
+    ///
+    /// ## What it says
+    /// The codecs would fit; what does not is the profile: RTP on one side, SRTP on the other.
+    ///
+    /// ## Why it happens
+    /// SRTP is required on one side and switched off, or not available, on the other.
+    ///
+    /// ## Evidence
+    /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect. An offer
+    /// of nothing but SRTP with ordinary codecs makes it possible.
+    ///
+    /// ## How to fix
+    /// Switch SRTP on or off on one side; "optional" SRTP helps only if both sides support it (RFC 4568, RFC 8643).
+    ///
+    /// ## When it would be wrong
+    /// If the codecs do not fit either, allowing SRTP alone will not help: `no-common-codec`.
+    ///
+    /// ## References
+    /// RFC 3264 §6; RFC 4568 §7; RFC 5763 §5; RFC 3261 §20.43
+    "D2" "media-profile-mismatch", check
+}
+
+/// Codecs that nearly all can do.
+const ORDINARY: [&str; 2] = ["PCMA", "PCMU"];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.refused_opening(&[488, 606])?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let offer = Sdp::of(&request.message)?;
+    let offered = audio(&offer)?;
+    let warned = case.warned(response, &[302]);
+    let abilities = case.abilities(response);
+    let theirs = abilities.as_ref().and_then(|(heard, sdp)| Some((*heard, audio(sdp)?)));
+    let differs = theirs.filter(|(_, theirs)| {
+        theirs.is_secure() != offered.is_secure() && intersect(&theirs.main_codecs(), &offered.main_codecs())
+    });
+    let only_secure = offer.media.iter().filter(|media| media.kind == "audio").all(|media| media.is_secure());
+    let ordinary = offered.main_codecs().iter().any(|codec| ORDINARY.contains(&codec.name.as_str()));
+    let unsaid = case.warnings(response).is_empty() && theirs.is_none() && only_secure && ordinary;
+    let confidence = match () {
+        () if warned.is_some() || differs.is_some() => Confidence::Proven,
+        () if unsaid => Confidence::Possible,
+        () => return None,
+    };
+    let (server, code) = (response.path.source, failure.status);
+    let mine = &offered.protocol;
+    let because = match (&warned, differs) {
+        (_, Some((_, theirs))) => {
+            format!("The offer wants {mine}, and {server} can only do {}; it answered {code}. The codecs would fit.", theirs.protocol)
+        }
+        (Some(warning), None) => format!(
+            "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media does not fit.",
+            warning.text
+        ),
+        (None, None) => format!(
+            "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it with {code} \
+             without a reason. If it does not do SRTP, that is why."
+        ),
+    };
+    let step = if offered.is_secure() {
+        format!("Enable SRTP on {server}, or let the caller's side offer plain RTP/AVP as well.")
+    } else {
+        format!("Offer SRTP (RTP/SAVP) to {server}, or let it take plain RTP.")
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(code))
+        .sender(Role::Uas, response)
+        .because(because)
+        .fix(step)
+        .claim(request, "sdp.media", offered.line.clone(), "the profile that is offered")
+        .claim_status(response, "refused");
+    if let Some((heard, theirs)) = differs {
+        finding = finding.claim(heard, "sdp.media", theirs.line.clone(), "the profile of the callee's side");
+    }
+    if warned.is_some() {
+        finding = finding.claim_header(response, "Warning", "the media transport is the reason");
+    }
+    let codecs = match differs {
+        Some(_) => "both sides have a codec in common",
+        None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
+    };
+    Some(finding.refuted("no-common-codec", codecs).refuted("bandwidth-insufficient", "no Warning 370"))
+}

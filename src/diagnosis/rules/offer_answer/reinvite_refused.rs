@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::StatusCode;
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// A change of a running call was refused, and the call went on.
+    ///
+    /// ## What it says
+    /// One side asked for a change (hold, another codec, video, fax) inside the call and was refused. The call goes on as
+    /// it was.
+    ///
+    /// ## Why it happens
+    /// The other side does not support what was asked for, or not now.
+    ///
+    /// ## Evidence
+    /// A final response of 400 or more to an INVITE inside the dialog, other than those that end the dialog or ask to try
+    /// again.
+    ///
+    /// ## How to fix
+    /// Switch the feature off for this peer, or enable it there. The call itself is not at fault.
+    ///
+    /// ## When it would be wrong
+    /// If a BYE follows at once, the refusal may have ended the call.
+    ///
+    /// ## References
+    /// RFC 3261 §14.1, §14.2
+    "D11" "reinvite-refused", check
+}
+
+/// A BYE so soon after the refusal may be because of it.
+const SOON: Duration = Duration::from_secs(5);
+/// Codes that end the dialog, ask for credentials or another value, or ask to try again.
+const OTHER_MATTERS: [u16; 9] = [401, 407, 408, 422, 481, 487, 491, 500, 503];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (transaction, request, response) = refused(case)?;
+    let status = response.message.status()?;
+    let wanted = what_was_wanted(request);
+    let accepted_later = case.call.transactions.iter().any(|later| {
+        later.id > transaction.id
+            && later.method == transaction.method
+            && later.in_dialog
+            && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
+    });
+    let bye = case.first_bye().map(|bye| bye.request).filter(|bye| {
+        bye.place > response.place && bye.place.time.since(response.place.time) <= SOON
+    });
+    let fax = Sdp::of(&request.message).is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
+    if fax && !accepted_later {
+        return None; // fax-switch-failed tells more.
+    }
+    let after = match (accepted_later, bye) {
+        (true, _) => "A later change was accepted, and the call went on.".to_owned(),
+        (false, Some(bye)) => format!(
+            "{} ended the call {} later, so the refusal may be the reason.",
+            case.side(bye).named(bye),
+            length(bye.place.time.since(response.place.time))
+        ),
+        (false, None) => "The call itself goes on as it was (RFC 3261 §14.1).".to_owned(),
+    };
+    let finding = Finding::of(&RULE, Confidence::Proven).about(status);
+    let finding = if bye.is_some() && !accepted_later { finding.severity(Severity::Warning) } else { finding };
+    let mut finding = finding
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{} refused a re-INVITE {wanted} with {status}: the change failed, not the call. {after}",
+            response.path.source
+        ))
+        .fix(format!("Switch the feature off towards {}, or enable it there.", response.path.source))
+        .claim_method(request, "a change of the running call")
+        .claim_status(response, "refused")
+        .claim_header(response, "Warning", "why, as the responder says");
+    if let Some(media) = Sdp::of(&request.message).and_then(|sdp| sdp.media.into_iter().next()) {
+        finding = finding.claim(request, "sdp.media", media.line, "what was asked for");
+    }
+    Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// The first INVITE inside a dialog that was refused where it arose.
+fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard)> {
+    case.call
+        .transactions
+        .iter()
+        .filter(|transaction| {
+            transaction.method == crate::sip::Method::Invite
+                && transaction.in_dialog
+                && case.call.downstream_of(transaction.id).next().is_none()
+        })
+        .find_map(|transaction| {
+            let request = case.call.request_of(transaction)?;
+            let response = case.finals(transaction).find(|response| {
+                response.message.status().is_some_and(|status| status.get() >= 400 && !OTHER_MATTERS.contains(&status.get()))
+            })?;
+            Some((transaction, request, response))
+        })
+}
+
+fn what_was_wanted(request: &Heard) -> String {
+    let Some(sdp) = Sdp::of(&request.message) else { return "without an offer".into() };
+    let Some(media) = sdp.media.first() else { return "with an empty offer".into() };
+    match (media.kind.as_str(), sdp.direction_of(media)) {
+        ("image", _) => "to T.38 fax".into(),
+        (kind, "sendrecv") => format!("for {kind} over {}", media.protocol),
+        (kind, direction) => format!("for {kind} that is {direction} (hold)"),
+    }
+}

@@ -1,0 +1,83 @@
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::{Message, Method, StatusCode};
+
+rule! {
+    /// The transfer failed: the target did not take the call.
+    ///
+    /// ## What it says
+    /// The one who was asked to call the transfer target did so, and reports how that ended: with a refusal.
+    ///
+    /// ## Why it happens
+    /// The target is busy, declined, unknown or cannot be reached. The code is the target's, not that of the transfer.
+    ///
+    /// ## Evidence
+    /// REFER, accepted; then a NOTIFY of its subscription whose body (message/sipfrag) holds a final code of 300 or more.
+    ///
+    /// ## How to fix
+    /// Look at the call to the target for the reason of its code.
+    ///
+    /// ## When it would be wrong
+    /// Some systems report 603 or 487 although the transferor itself took the call back.
+    ///
+    /// ## References
+    /// RFC 3515 §2.4.5; RFC 3420; RFC 7647 §3
+    "G1" "transfer-failed", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (refer, accepted) = accepted_refer(case)?;
+    let (notify, status, line) = report(case, refer)?;
+    let target = refer.message.header("Refer-To")?.into_owned();
+    let reporter = notify.path.source;
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .about(status)
+        .severity(Severity::Warning)
+        .party(Role::Uas, None)
+        .because(format!(
+            "{} transferred the call to {target:?}. {reporter} called there and reports {line:?}: the transfer failed \
+             because the target answered {status}.",
+            refer.path.source
+        ))
+        .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
+        .fix("Let the transferor take the call back when a transfer fails.")
+        .claim_method(refer, "the transfer")
+        .claim_header(refer, "Refer-To", "its target")
+        .claim_status(accepted, "it is tried")
+        .claim_method(notify, "the report");
+    if notify.message.header("Subscription-State").is_some() {
+        finding = finding.claim_header(notify, "Subscription-State", "the last report");
+    }
+    Some(
+        finding
+            .refuted("transfer-unreported", "the outcome was reported")
+            .refuted("replaces-unmatched", "the report names the answer of the target"),
+    )
+}
+
+fn accepted_refer<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
+    case.asked(&Method::Refer).find_map(|refer| {
+        let accepted =
+            case.finals(refer.transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_success))?;
+        Some((refer.request, accepted))
+    })
+}
+
+/// The NOTIFY of the same Call-ID that reports a final failure, with the code and the line that it quotes.
+fn report<'a>(case: &Case<'a>, refer: &Heard) -> Option<(&'a Heard, StatusCode, String)> {
+    case.asked(&Method::Notify)
+        .filter(|notify| notify.request.message.call_id() == refer.message.call_id() && notify.request.place > refer.place)
+        .find_map(|notify| {
+            let (status, line) = fragment(&notify.request.message)?;
+            status.is_failure().then_some((notify.request, status, line))
+        })
+}
+
+/// The status line in the body of a NOTIFY (RFC 3420).
+fn fragment(message: &Message<'_>) -> Option<(StatusCode, String)> {
+    let body = String::from_utf8_lossy(message.body()).into_owned();
+    let line = body.lines().find(|line| line.starts_with("SIP/2.0 "))?.trim().to_owned();
+    let code = line.split(' ').nth(1)?;
+    Some((StatusCode::read(code.as_bytes())?, line))
+}

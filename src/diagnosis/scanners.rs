@@ -1,0 +1,155 @@
+//! Who asks for many users: what tells a scanner from a busy peer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::call::{Call, Kind};
+use crate::capture::{Place, Timestamp};
+use crate::sip::auth::credentials;
+use crate::sip::{HeaderName, Message, Uri};
+
+/// Names that known scanning tools give themselves, lower case.
+const TOOLS: [&str; 12] = [
+    "friendly-scanner",
+    "sipvicious",
+    "sipcli",
+    "vaxsipuseragent",
+    "vaxipuseragent",
+    "sundayddr",
+    "pplsip",
+    "sip-scan",
+    "sipscan",
+    "siparmyknife",
+    "friendly-request",
+    "iwar",
+];
+
+/// The field and the value in which a request names a scanning tool.
+pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
+    let places = [(HeaderName::UserAgent, "sip.User-Agent"), (HeaderName::From, "sip.From")];
+    let (name, field) = places.into_iter().find(|(name, _)| message.header_bytes(*name).is_some_and(names_a_tool))?;
+    Some((field, message.header(name.long())?.into_owned()))
+}
+
+/// Looks for every name at once: this is asked of every call.
+fn names_a_tool(value: &[u8]) -> bool {
+    (0..value.len()).any(|at| {
+        let rest = value.get(at..).unwrap_or_default();
+        matches!(rest.first().map(u8::to_ascii_lowercase), Some(b'f' | b's' | b'v' | b'p' | b'i'))
+            && TOOLS
+                .iter()
+                .any(|tool| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
+    })
+}
+
+/// What one source asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probing {
+    /// Its first request.
+    pub place: Place,
+    /// Its last request.
+    pub until: Timestamp,
+    /// Requests that open something.
+    pub requests: u64,
+    /// Those that were accepted, or refused for reasons that say nothing of the user.
+    pub innocent: u64,
+    /// The users it asked for within the last minute, as far as they are counted.
+    pub users: BTreeSet<String>,
+    /// The field and value in which it names a scanning tool.
+    pub tool: Option<(&'static str, String)>,
+    /// When the users began to be counted.
+    since: Timestamp,
+    is_scanner: bool,
+}
+
+/// What each source asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProbingBySource {
+    sources: BTreeMap<IpAddr, Probing>,
+}
+
+/// Different users within [`WINDOW`] that make a scanner.
+const MANY_USERS: usize = 10;
+/// The time in which they are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Sources that are kept.
+const MOST_SOURCES: usize = 4096;
+/// Users that are counted of one source.
+const MOST_USERS: usize = 1000;
+
+impl ProbingBySource {
+    /// Counts what a call asked for.
+    pub(crate) fn add(&mut self, call: &Call) {
+        let Some(first) = call.messages.first().filter(|heard| heard.message.is_request()) else { return };
+        let source = first.path.source.ip();
+        if self.sources.len() >= MOST_SOURCES && !self.sources.contains_key(&source) {
+            return;
+        }
+        let now = first.place.time;
+        let probing = self.sources.entry(source).or_insert_with(|| Probing {
+            place: first.place,
+            until: now,
+            requests: 0,
+            innocent: 0,
+            users: BTreeSet::new(),
+            tool: None,
+            since: now,
+            is_scanner: false,
+        });
+        probing.requests += 1;
+        probing.until = probing.until.max(now);
+        if probing.tool.is_none() {
+            probing.tool = tool_of(&first.message);
+            if probing.tool.is_some() {
+                probing.place = first.place;
+            }
+        }
+        if !is_probe(call) {
+            probing.innocent += 1;
+            return;
+        }
+        if !probing.is_scanner && now.since(probing.since) > WINDOW {
+            probing.users.clear();
+            probing.since = now;
+        }
+        if probing.users.len() < MOST_USERS {
+            probing.users.insert(user_of(call, &first.message));
+        }
+        probing.is_scanner |= probing.users.len() >= MANY_USERS;
+    }
+
+    /// The sources that are scanners, in order of their addresses.
+    pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
+        self.sources.iter().filter(|(_, probing)| {
+            probing.tool.is_some() || (probing.is_scanner && probing.innocent * 2 < probing.requests)
+        })
+    }
+}
+
+/// True if a request was refused because of its user, or challenged and given up: what a scanner gets.
+fn is_probe(call: &Call) -> bool {
+    let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
+    refused && !call.messages.iter().any(|heard| heard.message.is_request() && !credentials(&heard.message).is_empty())
+}
+
+fn user_of(call: &Call, message: &Message<'_>) -> String {
+    match call.kind {
+        Kind::Registration => message.to().map(|to| to.parsed().bare_user().to_owned()).unwrap_or_default(),
+        _ => Uri::read(&message.request_uri().unwrap_or_default()).bare_user().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Cut;
+
+    #[test]
+    fn tools_name_themselves() {
+        let read = |text: &'static str| tool_of(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        let scanner = "OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Friendly-Scanner\r\n\r\n";
+        assert_eq!(read(scanner), Some(("sip.User-Agent", "Friendly-Scanner".to_owned())));
+        assert_eq!(read("OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Asterisk PBX\r\n\r\n"), None);
+    }
+}

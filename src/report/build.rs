@@ -1,0 +1,190 @@
+//! From a call and its diagnosis to its record.
+
+use crate::call::{Call, Failure, Heard, Kind, Leg, Outcome};
+use crate::catalogue::Catalogue;
+use crate::diagnosis::{Diagnosis, Finding};
+use crate::report::ladder;
+use crate::report::record::{
+    CallRecord, CatalogueRecord, ClaimRecord, FailureRecord, FindingRecord, HeaderRecord, LegRecord, PartyRecord,
+    RefutedRecord,
+};
+use crate::report::scene::Scene;
+use crate::report::secrets::Secrets;
+use crate::sip::{StatusCode, typed};
+use crate::untrusted::Untrusted;
+
+/// Headers of a response that say more than its code.
+const TELLING: [&str; 14] = [
+    "Reason",
+    "Warning",
+    "Retry-After",
+    "Error-Info",
+    "Unsupported",
+    "Require",
+    "Accept",
+    "Allow",
+    "Min-Expires",
+    "Min-SE",
+    "Contact",
+    "P-Asserted-Service-Info",
+    "X-Asterisk-HangupCause",
+    "Server",
+];
+
+/// Letters of one header's value that a record holds.
+const LONGEST_VALUE: usize = 2000;
+
+impl Scene {
+    /// The record of a call.
+    pub fn record(&self, call: &Call, diagnosis: &Diagnosis) -> CallRecord {
+        let secrets = Secrets::of(call);
+        let findings: Vec<FindingRecord> =
+            diagnosis.findings.iter().map(|finding| self.finding(finding, &secrets)).collect();
+        let first = call.messages.first();
+        let request = call.messages.iter().find(|heard| heard.message.is_request());
+        let uri = |uri: Option<String>| uri.map(|uri| secrets.hide(&uri).into());
+        let opening = request.or(first);
+        let cause = diagnosis.cause().map(|finding| finding.rule.clone());
+        let source = first.map(|heard| heard.place.source).unwrap_or_default();
+        CallRecord {
+            id: call.number,
+            kind: call.kind,
+            call_ids: call.legs.iter().map(|leg| Untrusted::from_bytes(&leg.call_id)).collect(),
+            from: uri(opening.and_then(|heard| heard.message.from()).map(|from| from.uri)),
+            to: uri(opening.and_then(|heard| heard.message.to()).map(|to| to.uri)),
+            request_uri: uri(request.and_then(|heard| heard.message.request_uri()).map(|uri| uri.into_owned())),
+            started: self.moment_in(source, call.started()),
+            ended: self.moment_in(source, call.ended()),
+            outcome: diagnosis.outcome,
+            final_status: call.final_status.map(StatusCode::get),
+            unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
+            cause,
+            legs: call.legs.iter().map(leg).collect(),
+            failures: call.failures.iter().map(|failure| self.failure(call, failure, &secrets)).collect(),
+            findings,
+            ladder: ladder::rungs(self, call, diagnosis, &secrets),
+            messages_not_kept: call.not_kept,
+        }
+    }
+
+    /// The record of a finding about the capture.
+    pub fn note(&self, finding: &Finding) -> FindingRecord {
+        self.finding(finding, &Secrets::default())
+    }
+
+    fn finding(&self, finding: &Finding, secrets: &Secrets) -> FindingRecord {
+        let claims = finding.claims.iter().map(|claim| ClaimRecord {
+            frame: self.frame(claim.place),
+            field: claim.field.clone(),
+            value: shortened(&secrets.hide(claim.value.raw())),
+            says: secrets.hide_in(&claim.says),
+        });
+        let refuted = finding
+            .refuted
+            .iter()
+            .map(|refuted| RefutedRecord { rule: refuted.rule.clone(), why: secrets.hide_in(&refuted.why) });
+        FindingRecord {
+            rule: finding.rule.clone(),
+            id: finding.id.clone(),
+            title: secrets.hide_in(&finding.title),
+            confidence: finding.confidence,
+            severity: finding.severity,
+            party: PartyRecord {
+                role: finding.party.role,
+                addr: finding.party.address.map(|address| address.to_string()),
+                agent: finding.party.agent.as_ref().map(|agent| secrets.hide_in(agent)),
+            },
+            status: finding.status.map(StatusCode::get),
+            explanation: secrets.hide_in(&finding.explanation),
+            fix: finding.fix.iter().map(|step| secrets.hide_in(step)).collect(),
+            claims: claims.collect(),
+            refuted: refuted.collect(),
+            next_capture: finding.next_capture.as_ref().map(|command| secrets.hide_in(command)),
+            rfc: finding.rfc.clone(),
+        }
+    }
+
+    fn failure(&self, call: &Call, failure: &Failure, secrets: &Secrets) -> FailureRecord {
+        let response = call.message(failure.response);
+        let transaction = call.transaction(failure.transaction);
+        let request = call.request_of(transaction);
+        let strictly = |heard: &Heard| typed::read(&heard.message);
+        let judged = failure.normal.is_none();
+        FailureRecord {
+            frame: self.frame(response.place),
+            time: self.moment(response.place),
+            method: transaction.method.name().into(),
+            status: failure.status.get(),
+            reason_phrase: secrets.hide(&response.message.reason_phrase()).into(),
+            from_addr: response.path.source.to_string(),
+            to_addr: response.path.destination.to_string(),
+            normal: failure.normal.is_some(),
+            catalogue: catalogue_record(self.catalogue(), failure.status),
+            normal_step: failure.normal,
+            headers: telling_headers(response, secrets),
+            strict: judged.then(|| strictly(response)),
+            strict_request: request.filter(|_| judged).map(strictly),
+        }
+    }
+}
+
+/// True for outcomes that a rule should explain.
+pub(crate) fn wants_a_cause(outcome: Outcome) -> bool {
+    !matches!(
+        outcome,
+        Outcome::Answered | Outcome::Registered | Outcome::Accepted | Outcome::Unfinished | Outcome::Cancelled
+    )
+}
+
+/// The word for what a record is about.
+pub(crate) fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Call => "CALL",
+        Kind::Registration => "REGISTRATION",
+        Kind::Subscription => "SUBSCRIPTION",
+        Kind::Message => "MESSAGE",
+        Kind::Options => "OPTIONS",
+        Kind::Other => "REQUEST",
+    }
+}
+
+fn leg(leg: &Leg) -> LegRecord {
+    LegRecord {
+        call_id: Untrusted::from_bytes(&leg.call_id),
+        from_addr: leg.path.source.to_string(),
+        to_addr: leg.path.destination.to_string(),
+        transport: leg.path.transport.name().to_owned(),
+        linked_by: leg.linked_by.as_ref().map(|by| by.words().into()),
+    }
+}
+
+fn catalogue_record(catalogue: &Catalogue, status: StatusCode) -> Option<CatalogueRecord> {
+    let entry = catalogue.entry(status.get())?;
+    Some(CatalogueRecord {
+        code: entry.code,
+        name: entry.name.clone(),
+        class: entry.class().key().to_owned(),
+        description: entry.description.clone(),
+        when: entry.when.clone(),
+        fix: entry.fix.clone(),
+        reference: entry.reference.clone(),
+    })
+}
+
+fn telling_headers(response: &Heard, secrets: &Secrets) -> Vec<HeaderRecord> {
+    let mut headers = Vec::new();
+    for name in TELLING {
+        for line in response.message.header_lines(name).take(8) {
+            headers.push(HeaderRecord { name: name.to_owned(), value: shortened(&secrets.hide(&line)) });
+        }
+    }
+    headers
+}
+
+/// A value that is no longer than a record holds; what is cut off is told.
+fn shortened(value: &str) -> Untrusted {
+    match value.char_indices().nth(LONGEST_VALUE) {
+        None => value.into(),
+        Some((end, _)) => format!("{}… ({} bytes)", value.get(..end).unwrap_or_default(), value.len()).into(),
+    }
+}

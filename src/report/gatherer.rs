@@ -1,0 +1,198 @@
+//! Gathers what a report needs while calls are diagnosed, within bounds.
+
+use std::io;
+
+use crate::analysis::{Analysis, Census};
+use crate::call::{Call, GoodCall, Outcome};
+use crate::capture::{InputFacts, SourceId};
+use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
+use crate::oddity::{Oddity, OddityLog};
+use crate::report::incidents::{Group, Groups, Standing};
+use crate::report::record::FindingRecord;
+use crate::report::scene::Scene;
+use crate::report::spool::Spool;
+use crate::report::value::{Incident, InputRecord, OddityRecord, Summary, is_failed};
+use crate::untrusted::Untrusted;
+
+/// Of which calls the records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Of every call.
+    All,
+    /// Of the first call of each kind of trouble.
+    Trouble,
+    /// Of none.
+    Nothing,
+}
+
+/// Records that are kept of trouble.
+const MOST_KEPT: usize = 200;
+
+/// Gathers a report.
+#[derive(Debug)]
+pub struct Gatherer {
+    keep: Keep,
+    summary: Summary,
+    groups: Groups,
+    spool: Spool,
+    worst: Option<Severity>,
+    not_kept: u64,
+}
+
+/// What was gathered.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The inputs.
+    pub inputs: Vec<InputRecord>,
+    /// The numbers.
+    pub summary: Summary,
+    /// Failures of several calls, most calls first.
+    pub incidents: Vec<Incident>,
+    /// The records that were kept.
+    pub spool: Spool,
+    /// Findings about the whole capture.
+    pub notes: Vec<FindingRecord>,
+    /// The worst severity of any finding of any call or of the capture.
+    pub worst: Option<Severity>,
+    /// What else the packets held.
+    pub census: Census,
+    /// What went wrong in the same way, most calls first.
+    pub(crate) groups: Vec<Group>,
+    /// Records of trouble that were not kept because there were too many kinds of it.
+    pub(crate) not_kept: u64,
+}
+
+impl Gatherer {
+    /// A gatherer that keeps these records.
+    pub fn new(keep: Keep) -> Gatherer {
+        Gatherer {
+            keep,
+            summary: Summary::default(),
+            groups: Groups::default(),
+            spool: Spool::default(),
+            worst: None,
+            not_kept: 0,
+        }
+    }
+
+    /// Counts a call, and keeps its record if it is wanted.
+    ///
+    /// # Errors
+    /// The temporary file of the records cannot be written.
+    pub fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> io::Result<()> {
+        self.summary.add(call, diagnosis.outcome);
+        let is_unexplained = diagnosis.cause().is_none() && crate::report::build::wants_a_cause(diagnosis.outcome);
+        self.summary.unexplained += u64::from(is_unexplained);
+        let worst = diagnosis.findings.iter().map(|finding| finding.severity).min();
+        let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
+        let worst = if failed { Some(Severity::Error) } else { worst };
+        self.note_worst(worst);
+        let standing = self.groups.add(scene, call, diagnosis);
+        let wanted = match self.keep {
+            Keep::All => selected == Selected::Yes,
+            Keep::Trouble => standing == Standing::First,
+            Keep::Nothing => false,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        if self.keep == Keep::Trouble && self.spool.len() >= MOST_KEPT {
+            self.not_kept += 1;
+            return Ok(());
+        }
+        self.spool.put(&scene.record(call, diagnosis))
+    }
+
+    /// Counts a plain good call that nobody wants whole.
+    pub fn add_good(&mut self, good: GoodCall) {
+        self.summary.count(good.kind, good.outcome, good.messages);
+    }
+
+    /// The input has ended: puts together what was gathered.
+    pub fn finish(mut self, scene: &Scene, inputs: &[InputFacts], analysis: &Analysis, engine: &Engine) -> Gathered {
+        let mut seen = seen(inputs, analysis);
+        if self.groups.ungrouped > 0
+            && let Some(first) = seen.first_mut()
+        {
+            first.oddities.note(Oddity::LimitHit { limit: "incidents", value: self.groups.ungrouped }, None);
+        }
+        let case = CaptureCase { inputs: &seen, surroundings: analysis.surroundings(), tally: engine.tally() };
+        let findings = diagnose_capture(&case);
+        self.note_worst(findings.iter().map(|finding| finding.severity).min());
+        let groups = self.groups.finish();
+        let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
+        Gathered {
+            inputs: inputs.iter().zip(&seen).map(|(facts, seen)| input_record(scene, facts, seen)).collect(),
+            summary: self.summary,
+            incidents,
+            spool: self.spool,
+            notes: findings.iter().map(|finding| scene.note(finding)).collect(),
+            worst: self.worst,
+            census: analysis.census().clone(),
+            groups,
+            not_kept: self.not_kept,
+        }
+    }
+
+    /// The numbers so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn note_worst(&mut self, severity: Option<Severity>) {
+        self.worst = match (self.worst, severity) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    }
+}
+
+/// Whether the user asked for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selected {
+    /// It is wanted.
+    Yes,
+    /// It is not.
+    No,
+}
+
+/// What rules about the capture see of each input: what the source and the analysis know of it.
+fn seen(inputs: &[InputFacts], analysis: &Analysis) -> Vec<InputSeen> {
+    let with_number = (0u32..).map(SourceId).zip(inputs);
+    with_number
+        .map(|(source, facts)| {
+            let counts = analysis.counts(source);
+            let mut oddities: OddityLog = facts.oddities.clone();
+            oddities.merge(&counts.oddities);
+            InputSeen {
+                source,
+                packets: facts.packets,
+                sip_messages: counts.sip_messages,
+                first_and_last: facts.first_and_last,
+                oddities,
+            }
+        })
+        .collect()
+}
+
+fn input_record(scene: &Scene, facts: &InputFacts, seen: &InputSeen) -> InputRecord {
+    let oddities = seen.oddities.iter().map(|(kind, noted)| OddityRecord {
+        kind: kind.to_owned(),
+        count: noted.count,
+        frames: noted.frames.clone(),
+        says: noted.example.says().into(),
+    });
+    let moment = |time| scene.moment_in(seen.source, time);
+    InputRecord {
+        file: Untrusted::from(facts.name.as_str()),
+        sha256: facts.sha256.clone(),
+        format: facts.format.clone(),
+        link_types: facts.link_types.clone(),
+        packets: facts.packets,
+        sip_messages: seen.sip_messages,
+        first: facts.first_and_last.map(|(first, _)| moment(first)),
+        last: facts.first_and_last.map(|(_, last)| moment(last)),
+        oddities: oddities.collect(),
+        drops: facts.drops,
+    }
+}

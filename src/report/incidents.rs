@@ -1,0 +1,232 @@
+//! Puts together what went wrong in the same way: one cause, one peer, one code.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::call::{Call, Kind, Outcome};
+use crate::capture::SourceId;
+use crate::diagnosis::{Diagnosis, Finding, Severity};
+use crate::report::record::Frame;
+use crate::report::scene::Scene;
+use crate::report::value::{Incident, is_failed};
+use crate::sip::StatusCode;
+use crate::untrusted::Untrusted;
+
+/// What calls of one group have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: Kind,
+    outcome: Outcome,
+    rule: Option<String>,
+    peer: Option<IpAddr>,
+    status: Option<u16>,
+}
+
+/// Calls that went wrong, or not quite well, in the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) incident: Incident,
+    pub(crate) outcome: Outcome,
+    /// The number of its first call, whose record is kept.
+    pub(crate) kept: u32,
+    /// Calls of it, also those whose numbers are not kept.
+    pub(crate) count: u64,
+}
+
+/// Every group of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: BTreeMap<Key, Group>,
+    numbers: usize,
+    /// Calls that stand in no group, because there were too many groups.
+    pub(crate) ungrouped: u64,
+}
+
+/// Which of its group a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It went well: it is in no group.
+    Well,
+    /// The first of its group.
+    First,
+    /// Others came before it.
+    Later,
+}
+
+/// Groups that are told apart.
+const MOST_GROUPS: usize = 2000;
+/// Numbers of calls that are kept, over all groups.
+const MOST_NUMBERS: usize = 4_000_000;
+/// Frames that an incident names.
+const MOST_FRAMES: usize = 8;
+/// Letters that all called numbers must begin with to be worth telling.
+const SHORTEST_PREFIX: usize = 4;
+
+impl Groups {
+    /// Takes in a call.
+    pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Standing {
+        let finding = telling_finding(diagnosis);
+        let has_failure = call.failures.iter().any(|failure| failure.normal.is_none());
+        if finding.is_none() && is_well(diagnosis.outcome) && !has_failure {
+            return Standing::Well;
+        }
+        let key = Key {
+            kind: call.kind,
+            outcome: diagnosis.outcome,
+            rule: finding.map(|finding| finding.rule.clone()),
+            peer: peer(call, finding).map(|address| address.ip()),
+            status: status(call, finding).map(StatusCode::get),
+        };
+        if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
+            self.ungrouped += 1;
+            return Standing::Later;
+        }
+        let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
+        let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, source));
+        group.count += 1;
+        let started = scene.moment_in(source, call.started());
+        if started.time < group.incident.first.time {
+            group.incident.first = started;
+        }
+        if started.time > group.incident.last.time {
+            group.incident.last = started;
+        }
+        if self.numbers < MOST_NUMBERS {
+            self.numbers += 1;
+            group.incident.calls.push(call.number);
+        }
+        if group.count == 1 {
+            return Standing::First;
+        }
+        if group.incident.called.is_some() {
+            keep_common_start(&mut group.incident.called, called(call));
+        }
+        Standing::Later
+    }
+
+    /// The groups, those with most calls first.
+    pub(crate) fn finish(self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.groups.into_values().collect();
+        for group in &mut groups {
+            group.incident.calls.sort_unstable();
+            let long_enough =
+                group.incident.called.as_ref().is_some_and(|start| start.raw().chars().count() >= SHORTEST_PREFIX);
+            if !long_enough {
+                group.incident.called = None;
+            }
+        }
+        groups.sort_by(|a, b| {
+            let key = |group: &Group| (std::cmp::Reverse(group.count), group.incident.calls.first().copied());
+            key(a).cmp(&key(b))
+        });
+        let mut number = 0;
+        for group in groups.iter_mut().filter(|group| group.is_incident()) {
+            number += 1;
+            group.incident.id = format!("incident-{number}");
+        }
+        groups
+    }
+}
+
+impl Group {
+    /// True if it is more than one call that failed.
+    pub(crate) fn is_incident(&self) -> bool {
+        self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped)
+    }
+}
+
+fn is_well(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Answered | Outcome::Registered | Outcome::Accepted | Outcome::Unfinished)
+}
+
+/// What explains the outcome, else the first thing that is wrong.
+pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
+    diagnosis.cause().or_else(|| diagnosis.findings.iter().find(|finding| finding.severity != Severity::Info))
+}
+
+fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) -> Group {
+    let finding = telling_finding(diagnosis);
+    let record = finding.map(|finding| scene.note(finding));
+    let started = scene.moment_in(source, call.started());
+    let mut frames: Vec<Frame> = finding
+        .map(|finding| finding.claims.iter().map(|claim| scene.frame(claim.place)).collect())
+        .unwrap_or_default();
+    frames.dedup();
+    frames.truncate(MOST_FRAMES);
+    let peer = peer(call, finding);
+    let status = status(call, finding);
+    let title = match &record {
+        Some(record) => record.title.clone(),
+        None => unexplained_title(call, diagnosis.outcome, status, peer.map(|peer| peer.ip())),
+    };
+    let incident = Incident {
+        id: String::new(),
+        rule: record.as_ref().map(|record| record.rule.clone()),
+        title,
+        calls: Vec::new(),
+        peer: peer.map(|peer| peer.to_string()),
+        status: status.map(StatusCode::get),
+        first: started,
+        last: started,
+        fix: record.as_ref().map(|record| record.fix.clone()).unwrap_or_default(),
+        confidence: record.as_ref().map(|record| record.confidence),
+        kind: call.kind,
+        frames,
+        called: called(call).map(Untrusted::from),
+        agent: record.and_then(|record| record.party.agent),
+    };
+    Group { incident, outcome: diagnosis.outcome, kept: call.number, count: 0 }
+}
+
+fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<IpAddr>) -> Untrusted {
+    let what = match status {
+        Some(status) => format!("{status} to {}", method_of(call)),
+        None if outcome == Outcome::Cancelled => "cancelled by the caller".into(),
+        None => format!("no final response to {}", method_of(call)),
+    };
+    let from = peer.map(|peer| format!(" from {peer}")).unwrap_or_default();
+    format!("{what}{from}, unexplained").into()
+}
+
+fn method_of(call: &Call) -> &str {
+    call.transactions.first().map_or("the request", |transaction| transaction.method.name())
+}
+
+/// Who is responsible; where nobody is named, who sent the last failure, or did not answer.
+fn peer(call: &Call, finding: Option<&Finding>) -> Option<std::net::SocketAddr> {
+    if let Some(address) = finding.and_then(|finding| finding.party.address) {
+        return Some(address);
+    }
+    let failure = call.failures.iter().rev().find(|failure| failure.normal.is_none());
+    match failure {
+        Some(failure) => Some(call.message(failure.response).path.source),
+        None => call.legs.first().map(|leg| leg.path.destination),
+    }
+}
+
+/// The code that is explained, else that of the last failure, else what the caller got.
+fn status(call: &Call, finding: Option<&Finding>) -> Option<StatusCode> {
+    let judged = call.failures.iter().rev().find(|failure| failure.normal.is_none());
+    finding
+        .and_then(|finding| finding.status)
+        .or(call.final_status.filter(|status| status.is_failure()))
+        .or(judged.map(|failure| failure.status))
+        .or(call.final_status)
+}
+
+/// The number or name that was called.
+fn called(call: &Call) -> Option<String> {
+    let request = call.messages.iter().find(|heard| heard.message.is_request())?;
+    let user = request.message.to()?.parsed().bare_user().to_owned();
+    (call.kind == Kind::Call && !user.is_empty()).then_some(user)
+}
+
+fn keep_common_start(known: &mut Option<Untrusted>, other: Option<String>) {
+    let Some(start) = known else { return };
+    let other = other.unwrap_or_default();
+    let common: String =
+        start.raw().chars().zip(other.chars()).take_while(|(one, other)| one == other).map(|(one, _)| one).collect();
+    if common.len() < start.raw().len() {
+        *known = (!common.is_empty()).then(|| common.into());
+    }
+}

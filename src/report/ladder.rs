@@ -1,0 +1,109 @@
+//! The ladder of a call as a value: its messages and the ICMP errors that quote them, in order of place.
+
+use crate::call::{Call, Heard, IcmpSeen};
+use crate::capture::Place;
+use crate::diagnosis::Diagnosis;
+use crate::report::record::Rung;
+use crate::report::scene::Scene;
+use crate::report::secrets::Secrets;
+use crate::sip::sdp::Sdp;
+use crate::untrusted::Untrusted;
+
+/// Codecs that one rung names at most.
+const MOST_CODECS: usize = 12;
+
+/// The rungs of a call.
+pub(crate) fn rungs(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: &Secrets) -> Vec<Rung> {
+    let of_messages = call.messages.iter().map(|heard| (heard.place, of_message(scene, heard, diagnosis, secrets)));
+    let of_icmp = call.icmp.iter().map(|icmp| (icmp.place, of_icmp(scene, icmp, diagnosis)));
+    let mut rungs: Vec<(Place, Rung)> = of_messages.chain(of_icmp).collect();
+    rungs.sort_by_key(|(place, _)| *place);
+    rungs.into_iter().map(|(_, rung)| rung).collect()
+}
+
+fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Secrets) -> Rung {
+    Rung {
+        frame: scene.frame(heard.place),
+        time: scene.moment(heard.place),
+        from_addr: heard.path.source.to_string(),
+        to_addr: heard.path.destination.to_string(),
+        label: label(heard, secrets),
+        status: heard.message.status().map(|status| status.get()),
+        repeats: heard.repeated,
+        findings: cited(diagnosis, heard.place),
+        repeated_until: (heard.repeated > 0).then(|| scene.moment(heard.last_place())),
+        codecs: codecs(heard),
+    }
+}
+
+fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis) -> Rung {
+    let version = if icmp.version6 { "ICMPv6" } else { "ICMP" };
+    Rung {
+        frame: scene.frame(icmp.place),
+        time: scene.moment(icmp.place),
+        from_addr: icmp.reporter.to_string(),
+        to_addr: icmp.quoted.source.to_string(),
+        label: format!("{version} {}", icmp_words(icmp)).into(),
+        status: None,
+        repeats: 0,
+        findings: cited(diagnosis, icmp.place),
+        repeated_until: None,
+        codecs: Vec::new(),
+    }
+}
+
+/// What an ICMP error says (RFC 792, RFC 1812 §5.2.7, RFC 4443 §3).
+fn icmp_words(icmp: &IcmpSeen) -> String {
+    let known = match (icmp.version6, icmp.kind, icmp.code) {
+        (false, 3, 0) => "network unreachable",
+        (false, 3, 1) => "host unreachable",
+        (false, 3, 2) => "protocol unreachable",
+        (false, 3, 3) => "port unreachable",
+        (false, 3, 4) => "fragmentation needed",
+        (false, 3, 9 | 10 | 13) => "administratively prohibited",
+        (false, 11, _) => "time exceeded",
+        (true, 1, 0) => "no route",
+        (true, 1, 1) => "administratively prohibited",
+        (true, 1, 3) => "address unreachable",
+        (true, 1, 4) => "port unreachable",
+        (true, 2, _) => "packet too big",
+        (true, 3, _) => "time exceeded",
+        _ => return format!("type {} code {}", icmp.kind, icmp.code),
+    };
+    known.to_owned()
+}
+
+fn label(heard: &Heard, secrets: &Secrets) -> Untrusted {
+    let message = &heard.message;
+    match message.method() {
+        Some(method) => method.name().into(),
+        None => {
+            let code = message.status_text().unwrap_or_default();
+            let phrase = message.reason_phrase();
+            secrets.hide(format!("{code} {phrase}").trim()).into()
+        }
+    }
+}
+
+fn codecs(heard: &Heard) -> Vec<Untrusted> {
+    let Some(sdp) = Sdp::of(&heard.message) else { return Vec::new() };
+    let mut names: Vec<String> = Vec::new();
+    for codec in sdp.media.iter().flat_map(|media| media.main_codecs()) {
+        if names.len() < MOST_CODECS && !names.contains(&codec.name) {
+            names.push(codec.name);
+        }
+    }
+    names.into_iter().map(Untrusted::from).collect()
+}
+
+/// The rules whose findings cite a frame.
+fn cited(diagnosis: &Diagnosis, place: Place) -> Vec<String> {
+    diagnosis
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.claims.iter().any(|claim| (claim.place.source, claim.place.frame) == (place.source, place.frame))
+        })
+        .map(|finding| finding.rule.clone())
+        .collect()
+}

@@ -1,0 +1,491 @@
+//! Prints the pages of the catalogue: text, Markdown, HTML and JSON.
+//!
+//! Is given a [`Page`], a [`Subject`], a [`Comparison`] or the list of codes; gives the bytes of one format, each
+//! escaped for its own medium, because an overlay file may hold anything. Deliberately does not know where a page
+//! comes from, nor which format was asked for.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Registered, Subject};
+use crate::untrusted::{Untrusted, is_unsafe};
+
+/// The narrowest page, in columns: below it no word would fit beside its label.
+const NARROWEST: usize = 30;
+
+/// The widest running text, in columns; a longer line is hard to read on any terminal.
+const WIDEST: usize = 100;
+
+/// The page as plain text, wrapped to `width` columns.
+pub fn text(page: &Page, width: usize) -> String {
+    let width = width.clamp(NARROWEST, WIDEST);
+    let mut out = String::new();
+    title_line(&mut out, page, width);
+    for section in &page.sections {
+        out.push('\n');
+        if !section.heading.is_empty() {
+            wrap(&mut out, &section.heading, Indent { first: "", rest: "  " }, width);
+        }
+        for block in &section.blocks {
+            text_block(&mut out, block, width);
+        }
+    }
+    out
+}
+
+/// The page as Markdown (CommonMark), a line for each paragraph.
+pub fn markdown(page: &Page) -> String {
+    let mut out = format!("# {}\n", for_markdown(&page.title));
+    if !page.subtitle.is_empty() {
+        let _ = write!(out, "\n*{}*\n", for_markdown(&page.subtitle));
+    }
+    for section in &page.sections {
+        if !section.heading.is_empty() {
+            let _ = write!(out, "\n## {}\n", for_markdown(&section.heading));
+        }
+        for block in &section.blocks {
+            out.push('\n');
+            markdown_block(&mut out, block);
+        }
+    }
+    out
+}
+
+/// The page as a fragment of HTML: one `article`, without style or script.
+pub fn html(page: &Page) -> String {
+    let mut out = format!(
+        "<article class=\"page\" lang=\"{}\" dir=\"{}\">\n<h1>{}</h1>\n",
+        for_html(&page.language),
+        page.direction.token(),
+        for_html(&page.title)
+    );
+    if !page.subtitle.is_empty() {
+        let _ = writeln!(out, "<p class=\"subtitle\">{}</p>", for_html(&page.subtitle));
+    }
+    for section in &page.sections {
+        out.push_str("<section>\n");
+        if !section.heading.is_empty() {
+            let _ = writeln!(out, "<h2>{}</h2>", for_html(&section.heading));
+        }
+        for block in &section.blocks {
+            html_block(&mut out, block);
+        }
+        out.push_str("</section>\n");
+    }
+    out.push_str("</article>\n");
+    out
+}
+
+/// What a page of `explain` is about, as one JSON object (`sipwhy.explain/1`), on several lines.
+pub fn subject_json(subject: &Subject) -> String {
+    json(&Marked { schema: "sipwhy.explain/1", value: subject })
+}
+
+/// Any other page, such as that of a rule, as one JSON object (`sipwhy.page/1`), on several lines.
+pub fn page_json(page: &Page) -> String {
+    json(&Marked { schema: "sipwhy.page/1", value: page })
+}
+
+/// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
+pub fn comparison_json(comparison: &Comparison) -> String {
+    json(&Marked { schema: "sipwhy.compare/1", value: comparison })
+}
+
+/// The list of codes as one JSON object (`sipwhy.codes/1`), on several lines.
+pub fn codes_json(entries: &[Entry]) -> String {
+    let codes = entries.iter().map(CodeRow::of).collect();
+    json(&Marked { schema: "sipwhy.codes/1", value: &CodeList { codes } })
+}
+
+/// The list of codes as plain text, a line for each, cut to `width` columns; grouped by class.
+pub fn codes_text(entries: &[Entry], catalogue: &Catalogue, width: usize) -> String {
+    let width = width.max(NARROWEST);
+    let mut out = String::new();
+    let mut last: Option<Class> = None;
+    for entry in entries {
+        if last != Some(entry.class()) {
+            let gap = if last.is_some() { "\n" } else { "" };
+            let _ = writeln!(out, "{gap}{}  {}", entry.class().short(), catalogue.phrases().class(entry.class()));
+            last = Some(entry.class());
+        }
+        let line = format!("  {:>4} {:<34} {}", entry.code, for_text(&entry.name), for_text(&entry.reference));
+        let line = match standing(entry) {
+            "" => line,
+            standing => format!("{line} ({standing})"),
+        };
+        out.push_str(cut(&line, width).trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The list of codes as a Markdown table.
+pub fn codes_markdown(entries: &[Entry]) -> String {
+    let mut out = String::from("| code | name | reference | standing |\n|---|---|---|---|\n");
+    for entry in entries {
+        let (name, reference) = (for_markdown(&entry.name), for_markdown(&entry.reference));
+        let _ = writeln!(out, "| {} | {name} | {reference} | {} |", entry.code, standing(entry));
+    }
+    out
+}
+
+/// The list of codes as a fragment of HTML: one table.
+pub fn codes_html(entries: &[Entry]) -> String {
+    let mut out = String::from(
+        "<table class=\"codes\">\n<thead><tr><th scope=\"col\">Code</th><th scope=\"col\">Name</th>\
+         <th scope=\"col\">Reference</th><th scope=\"col\">Standing</th></tr></thead>\n<tbody>\n",
+    );
+    for entry in entries {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
+            entry.code,
+            for_html(&entry.name),
+            for_html(&entry.reference),
+            standing(entry)
+        );
+    }
+    out.push_str("</tbody>\n</table>\n");
+    out
+}
+
+#[derive(Serialize)]
+struct Marked<'a, T: Serialize> {
+    schema: &'static str,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+#[derive(Serialize)]
+struct CodeList<'a> {
+    codes: Vec<CodeRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct CodeRow<'a> {
+    code: u16,
+    name: &'a str,
+    class: Class,
+    registered: Registered,
+    reference: &'a str,
+}
+
+impl CodeRow<'_> {
+    fn of(entry: &Entry) -> CodeRow<'_> {
+        CodeRow {
+            code: entry.code,
+            name: &entry.name,
+            class: entry.class(),
+            registered: entry.registered,
+            reference: &entry.reference,
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    let text = match serde_json::to_string_pretty(value) {
+        Ok(text) => text,
+        // Strings, numbers and lists under string keys cannot fail to serialise.
+        Err(error) => unreachable!("a page cannot be serialised: {error}"),
+    };
+    let mut out = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        match character {
+            '\n' | ' '..='~' => out.push(character),
+            character if is_unsafe(character) => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            character => out.push(character),
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn standing(entry: &Entry) -> &'static str {
+    match entry.registered {
+        Registered::Yes => "",
+        Registered::Deprecated => "deprecated",
+        Registered::Obsolete => "obsolete",
+        Registered::Vendor => "vendor",
+        Registered::Local => "local",
+        _ => "unknown",
+    }
+}
+
+/// The title, with the subtitle at the right edge if there is room.
+fn title_line(out: &mut String, page: &Page, width: usize) {
+    let (title, subtitle) = (for_text(&page.title), for_text(&page.subtitle));
+    let taken = title.width() + subtitle.width();
+    if subtitle.is_empty() || taken + 2 > width {
+        wrap(out, &page.title, Indent { first: "", rest: "  " }, width);
+        if !subtitle.is_empty() {
+            wrap(out, &page.subtitle, Indent { first: "  ", rest: "  " }, width);
+        }
+        return;
+    }
+    let _ = writeln!(out, "{title}{}{subtitle}", " ".repeat(width - taken));
+}
+
+fn text_block(out: &mut String, block: &Block, width: usize) {
+    match block {
+        Block::Paragraph(text) => wrap(out, text, Indent { first: "  ", rest: "  " }, width),
+        Block::Facts(facts) => text_facts(out, facts, "  ", width),
+        Block::Numbered(items) => {
+            for (place, item) in items.iter().enumerate() {
+                text_item(out, &format!("{}.", place + 1), item, width);
+            }
+        }
+        Block::Bullets(items) => {
+            for item in items {
+                text_item(out, "-", item, width);
+            }
+        }
+    }
+}
+
+fn text_item(out: &mut String, mark: &str, item: &Item, width: usize) {
+    let indent = " ".repeat(mark.width() + 3);
+    wrap(out, &sentence_of(item), Indent { first: &format!("  {mark} "), rest: &indent }, width);
+    text_facts(out, &item.facts, &indent, width);
+}
+
+/// Facts under one another, the texts aligned behind the longest label.
+fn text_facts(out: &mut String, facts: &[Fact], indent: &str, width: usize) {
+    let column = facts.iter().map(|fact| for_text(&fact.label).width()).max().unwrap_or(0) + 2;
+    let rest = format!("{indent}{}", " ".repeat(column));
+    for fact in facts {
+        let label = for_text(&fact.label);
+        let first = format!("{indent}{label}{}", " ".repeat(column - label.width()));
+        wrap(out, &fact.text, Indent { first: &first, rest: &rest }, width);
+    }
+}
+
+/// `lead: text`, or the one of them that is there.
+fn sentence_of(item: &Item) -> String {
+    match (item.lead.is_empty(), item.text.is_empty()) {
+        (true, _) => item.text.clone(),
+        (false, true) => item.lead.clone(),
+        (false, false) => format!("{}: {}", item.lead, item.text),
+    }
+}
+
+fn markdown_block(out: &mut String, block: &Block) {
+    match block {
+        Block::Paragraph(text) => {
+            let _ = writeln!(out, "{}", for_markdown(text));
+        }
+        Block::Facts(facts) => markdown_facts(out, facts, ""),
+        Block::Numbered(items) => {
+            for (place, item) in items.iter().enumerate() {
+                markdown_item(out, &format!("{}. ", place + 1), item);
+            }
+        }
+        Block::Bullets(items) => {
+            for item in items {
+                markdown_item(out, "- ", item);
+            }
+        }
+    }
+}
+
+fn markdown_item(out: &mut String, mark: &str, item: &Item) {
+    let (lead, text) = (for_markdown(&item.lead), for_markdown(&item.text));
+    let _ = match (lead.is_empty(), text.is_empty()) {
+        (true, _) => writeln!(out, "{mark}{text}"),
+        (false, true) => writeln!(out, "{mark}**{lead}**"),
+        (false, false) => writeln!(out, "{mark}**{lead}**: {text}"),
+    };
+    markdown_facts(out, &item.facts, &" ".repeat(mark.len()));
+}
+
+fn markdown_facts(out: &mut String, facts: &[Fact], indent: &str) {
+    for fact in facts {
+        let _ = writeln!(out, "{indent}- **{}**: {}", for_markdown(&fact.label), for_markdown(&fact.text));
+    }
+}
+
+fn html_block(out: &mut String, block: &Block) {
+    match block {
+        Block::Paragraph(text) => {
+            let _ = writeln!(out, "<p>{}</p>", for_html(text));
+        }
+        Block::Facts(facts) => html_facts(out, facts),
+        Block::Numbered(items) => html_list(out, "ol", items),
+        Block::Bullets(items) => html_list(out, "ul", items),
+    }
+}
+
+fn html_list(out: &mut String, tag: &str, items: &[Item]) {
+    let _ = writeln!(out, "<{tag}>");
+    for item in items {
+        let (lead, text) = (for_html(&item.lead), for_html(&item.text));
+        let _ = match (lead.is_empty(), text.is_empty()) {
+            (true, _) => write!(out, "<li>{text}"),
+            (false, true) => write!(out, "<li><strong>{lead}</strong>"),
+            (false, false) => write!(out, "<li><strong>{lead}</strong>: {text}"),
+        };
+        html_facts(out, &item.facts);
+        out.push_str("</li>\n");
+    }
+    let _ = writeln!(out, "</{tag}>");
+}
+
+fn html_facts(out: &mut String, facts: &[Fact]) {
+    if facts.is_empty() {
+        return;
+    }
+    out.push_str("<dl>\n");
+    for fact in facts {
+        let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", for_html(&fact.label), for_html(&fact.text));
+    }
+    out.push_str("</dl>\n");
+}
+
+/// The text without a character that could act on a terminal.
+fn for_text(text: &str) -> String {
+    Untrusted::from(text).for_terminal().into_owned()
+}
+
+fn for_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in for_text(text).chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            character => out.push(character),
+        }
+    }
+    out
+}
+
+/// Escapes what Markdown would read as markup. An underscore inside a word and a hyphen are left alone: they mean
+/// nothing there, and settings and header names are full of them.
+fn for_markdown(text: &str) -> String {
+    let text = for_text(text);
+    let mut out = String::with_capacity(text.len());
+    let mut previous = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let inside_word = previous.is_alphanumeric() && characters.peek().is_some_and(|next| next.is_alphanumeric());
+        let first = out.is_empty();
+        let escaped = match character {
+            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '&' => true,
+            '_' => !inside_word,
+            '#' | '+' | '-' | '=' | '~' => first,
+            '.' | ')' => out.chars().all(|digit| digit.is_ascii_digit()) && !first,
+            _ => false,
+        };
+        if escaped {
+            out.push('\\');
+        }
+        out.push(character);
+        previous = character;
+    }
+    out
+}
+
+/// What stands before the first line of a wrapped text, and before the others.
+#[derive(Clone, Copy)]
+struct Indent<'a> {
+    first: &'a str,
+    rest: &'a str,
+}
+
+/// Breaks `text` into lines of at most `width` columns: between words, between the letters of scripts that have no
+/// spaces, and within a word that is wider than a line.
+fn wrap(out: &mut String, text: &str, indent: Indent<'_>, width: usize) {
+    let text = for_text(text);
+    let mut line = indent.first.to_owned();
+    let mut column = line.width();
+    let room = width.saturating_sub(indent.rest.width()).max(8);
+    let mut empty = true;
+    for (piece, glued) in pieces(&text) {
+        let space = usize::from(!empty && !glued);
+        if !empty && column + space + piece.width() > width {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = indent.rest.to_owned();
+            column = line.width();
+            empty = true;
+        } else if space == 1 {
+            line.push(' ');
+            column += 1;
+        }
+        for part in parts(piece, room) {
+            if !empty && column + part.width() > width {
+                out.push_str(line.trim_end());
+                out.push('\n');
+                line = indent.rest.to_owned();
+                column = line.width();
+            }
+            line.push_str(part);
+            column += part.width();
+            empty = false;
+        }
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+/// The pieces between which a line may end, each with whether it follows the one before without a space.
+fn pieces(text: &str) -> Vec<(&str, bool)> {
+    let mut pieces = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let mut start = 0;
+        let mut previous: Option<char> = None;
+        for (offset, character) in word.char_indices() {
+            if previous.is_some_and(|previous| breaks_between(previous, character)) {
+                pieces.push((&word[start..offset], start > 0));
+                start = offset;
+            }
+            previous = Some(character);
+        }
+        pieces.push((&word[start..], start > 0));
+    }
+    pieces
+}
+
+/// True where a line may end between two characters of one word: in Chinese and Japanese text, but not before what
+/// closes and not after what opens.
+fn breaks_between(before: char, after: char) -> bool {
+    let wide = |character: char| character.width().unwrap_or(0) == 2;
+    let closes = "、。，．：；？！）」』】〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・…";
+    let opens = "（「『【〈《";
+    (wide(before) || wide(after)) && !closes.contains(after) && !opens.contains(before)
+}
+
+/// The parts of a piece that is wider than a line; the piece itself if it is not.
+fn parts(piece: &str, room: usize) -> Vec<&str> {
+    if piece.width() <= room {
+        return vec![piece];
+    }
+    let mut parts = Vec::new();
+    let (mut start, mut column) = (0, 0);
+    for (offset, character) in piece.char_indices() {
+        let wide = character.width().unwrap_or(0);
+        if column + wide > room {
+            parts.push(&piece[start..offset]);
+            (start, column) = (offset, 0);
+        }
+        column += wide;
+    }
+    parts.push(&piece[start..]);
+    parts
+}
+
+/// The start of a line that fits into `width` columns.
+fn cut(line: &str, width: usize) -> &str {
+    parts(line, width).first().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

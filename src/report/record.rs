@@ -1,0 +1,245 @@
+//! What a report says of one call.
+//!
+//! The order of the fields is the order of the keys in JSON, and their names are a promise to other programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Kind, NormalStep, Outcome};
+use crate::diagnosis::{Confidence, Reference, Role, Severity};
+use crate::report::moment::Moment;
+use crate::sip::typed::Strict;
+use crate::untrusted::Untrusted;
+
+/// A frame: its number where there is one input, else the input too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Frame {
+    /// The number that Wireshark shows.
+    Number(u64),
+    /// The same, of one input among several.
+    InFile {
+        /// The index of the input.
+        file: u32,
+        /// The number.
+        frame: u64,
+    },
+}
+
+impl Frame {
+    /// The number in its input.
+    pub fn number(self) -> u64 {
+        match self {
+            Frame::Number(number) | Frame::InFile { frame: number, .. } => number,
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CallRecord {
+    /// Its number in the order of first messages, from 1.
+    pub id: u32,
+    /// What it is about.
+    pub kind: Kind,
+    /// One for each leg, first seen first.
+    pub call_ids: Vec<Untrusted>,
+    /// The URI of From.
+    pub from: Option<Untrusted>,
+    /// The URI of To.
+    pub to: Option<Untrusted>,
+    /// The Request-URI of the first request.
+    pub request_uri: Option<Untrusted>,
+    /// Its first message.
+    pub started: Moment,
+    /// Its last message.
+    pub ended: Moment,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the caller got in the end.
+    pub final_status: Option<u16>,
+    /// The rule of the first finding that explains the outcome.
+    pub cause: Option<String>,
+    /// Its legs.
+    pub legs: Vec<LegRecord>,
+    /// Its responses of 300 or more.
+    pub failures: Vec<FailureRecord>,
+    /// What the rules found.
+    pub findings: Vec<FindingRecord>,
+    /// Its messages in order.
+    pub ladder: Vec<Rung>,
+    /// True if it did not go well and no rule explains it.
+    pub unexplained: bool,
+    /// Messages that were counted and not kept because of a limit.
+    pub messages_not_kept: u32,
+}
+
+impl CallRecord {
+    /// The finding that explains the outcome.
+    pub fn cause_finding(&self) -> Option<&FindingRecord> {
+        let cause = self.cause.as_deref()?;
+        self.findings.iter().find(|finding| finding.rule == cause)
+    }
+}
+
+/// A leg of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LegRecord {
+    /// Its Call-ID.
+    pub call_id: Untrusted,
+    /// Who sent its first request.
+    pub from_addr: String,
+    /// To whom.
+    pub to_addr: String,
+    /// By what.
+    pub transport: String,
+    /// Why it belongs to the call, in a few words, if its Call-ID is another than that of the first leg.
+    pub linked_by: Option<Untrusted>,
+}
+
+/// A response of 300 or more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FailureRecord {
+    /// Its frame.
+    pub frame: Frame,
+    /// When it was captured.
+    pub time: Moment,
+    /// The method of the request.
+    pub method: Untrusted,
+    /// The code.
+    pub status: u16,
+    /// The reason phrase as it was sent.
+    pub reason_phrase: Untrusted,
+    /// Who sent it.
+    pub from_addr: String,
+    /// To whom.
+    pub to_addr: String,
+    /// True if it is a step of a healthy exchange.
+    pub normal: bool,
+    /// What the code means in general.
+    pub catalogue: Option<CatalogueRecord>,
+    /// Why it is normal.
+    pub normal_step: Option<NormalStep>,
+    /// Headers of the response that say more than its code.
+    pub headers: Vec<HeaderRecord>,
+    /// What the strict parser makes of the response.
+    pub strict: Option<Strict>,
+    /// What the strict parser makes of the request.
+    pub strict_request: Option<Strict>,
+}
+
+/// A header of a response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct HeaderRecord {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Untrusted,
+}
+
+/// What a code means in general.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CatalogueRecord {
+    /// The code.
+    pub code: u16,
+    /// Its name.
+    pub name: String,
+    /// Its class: `server-failure`.
+    pub class: String,
+    /// What it means.
+    pub description: String,
+    /// When it is seen.
+    pub when: String,
+    /// What to do.
+    pub fix: String,
+    /// Where it is defined.
+    pub reference: String,
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FindingRecord {
+    /// The rule's name.
+    pub rule: String,
+    /// The rule's place in the specification.
+    pub id: String,
+    /// One line.
+    pub title: Untrusted,
+    /// How sure.
+    pub confidence: Confidence,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Who is responsible.
+    pub party: PartyRecord,
+    /// The code that it explains.
+    pub status: Option<u16>,
+    /// Why this call failed.
+    pub explanation: Untrusted,
+    /// What to do, most likely first.
+    pub fix: Vec<Untrusted>,
+    /// The proof.
+    pub claims: Vec<ClaimRecord>,
+    /// The rivals that were checked.
+    pub refuted: Vec<RefutedRecord>,
+    /// The command that would settle what cannot be told.
+    pub next_capture: Option<Untrusted>,
+    /// Where it is written.
+    pub rfc: Vec<Reference>,
+}
+
+/// Who is responsible.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PartyRecord {
+    /// As what.
+    pub role: Role,
+    /// Its address.
+    pub addr: Option<String>,
+    /// What its User-Agent or Server header says.
+    pub agent: Option<Untrusted>,
+}
+
+/// A fact with its proof.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ClaimRecord {
+    /// The frame.
+    pub frame: Frame,
+    /// The Wireshark display-filter field, or `absent`.
+    pub field: String,
+    /// What it holds there.
+    pub value: Untrusted,
+    /// What it proves.
+    pub says: Untrusted,
+}
+
+/// A rival that was checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RefutedRecord {
+    /// The rival's rule.
+    pub rule: String,
+    /// Why it does not hold.
+    pub why: Untrusted,
+}
+
+/// One message of the ladder, with its repeats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Rung {
+    /// Its frame.
+    pub frame: Frame,
+    /// When it was captured.
+    pub time: Moment,
+    /// Who sent it.
+    pub from_addr: String,
+    /// To whom.
+    pub to_addr: String,
+    /// The method, or code and reason phrase.
+    pub label: Untrusted,
+    /// The code of a response.
+    pub status: Option<u16>,
+    /// How often it was sent again.
+    pub repeats: u32,
+    /// Rules whose findings cite this frame.
+    pub findings: Vec<String>,
+    /// When it was sent for the last time, if it was sent again.
+    pub repeated_until: Option<Moment>,
+    /// The main codecs that its session description names.
+    pub codecs: Vec<Untrusted>,
+}

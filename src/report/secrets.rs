@@ -1,0 +1,163 @@
+//! Hides what must not leave a capture: digest values, passwords in URIs, media keys.
+//!
+//! Rules quote what a message says. So the secrets of a call are collected from its messages, and struck out wherever
+//! they stand in its record. Bodies are never quoted at all.
+
+use std::ops::Range;
+
+use crate::call::Call;
+use crate::sip::Message;
+use crate::untrusted::Untrusted;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "(hidden)";
+/// Secrets shorter than this would strike out ordinary words.
+const SHORTEST: usize = 4;
+/// Secrets of one call that are known at most.
+const MOST: usize = 512;
+
+/// The secrets of one call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Collects the secrets of a call.
+    pub(crate) fn of(call: &Call) -> Secrets {
+        let mut secrets = Secrets::default();
+        for heard in &call.messages {
+            secrets.collect(&heard.message);
+        }
+        // A secret that holds another one must be struck out before it.
+        secrets.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.0.dedup();
+        secrets.0.truncate(MOST);
+        secrets
+    }
+
+    /// The text without secrets.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        for secret in &self.0 {
+            if shown.contains(secret.as_str()) {
+                shown = shown.replace(secret.as_str(), HIDDEN);
+            }
+        }
+        hide_passwords(&shown)
+    }
+
+    /// The same for a text of a finding.
+    pub(crate) fn hide_in(&self, text: &Untrusted) -> Untrusted {
+        self.hide(text.raw()).into()
+    }
+
+    fn collect(&mut self, message: &Message<'_>) {
+        for (name, value) in message.all_headers() {
+            if self.0.len() >= MOST {
+                return;
+            }
+            let lower = name.to_ascii_lowercase();
+            if lower.contains("auth") {
+                self.collect_credentials(&value);
+            } else if ["key", "token", "password", "secret", "cookie"].iter().any(|word| lower.contains(word)) {
+                self.add(value.trim());
+            } else if value.contains('@') {
+                self.collect_password(&value);
+            }
+        }
+        if let Some(uri) = message.request_uri() {
+            self.collect_password(&uri);
+        }
+        let body = message.body();
+        if memchr::memmem::find(body, b"inline:").is_some() {
+            self.collect_keys(&String::from_utf8_lossy(body));
+        }
+    }
+
+    /// `Digest …` has its secret parameters, every other scheme is a secret as a whole.
+    fn collect_credentials(&mut self, value: &str) {
+        let (scheme, rest) = value.trim().split_once(char::is_whitespace).unwrap_or(("", value));
+        let is_list = rest.contains('=') && (rest.contains('"') || rest.contains(','));
+        if !is_list && !scheme.is_empty() {
+            return self.add(rest.trim());
+        }
+        for part in value.split(',') {
+            let Some((name, secret)) = part.split_once('=') else { continue };
+            let name = name.trim().rsplit(char::is_whitespace).next().unwrap_or_default().to_ascii_lowercase();
+            if ["nonce", "cnonce", "nextnonce", "response", "rspauth", "opaque", "auts"].contains(&name.as_str()) {
+                self.add(secret.trim().trim_matches('"'));
+            }
+        }
+    }
+
+    fn collect_password(&mut self, value: &str) {
+        for (at, _) in value.match_indices("sip").chain(value.match_indices("SIP")) {
+            if let Some(password) = password_from(value, at).and_then(|place| value.get(place)) {
+                self.add(password);
+            }
+        }
+    }
+
+    fn collect_keys(&mut self, body: &str) {
+        for (at, word) in body.match_indices("inline:") {
+            let rest = body.get(at + word.len()..).unwrap_or_default();
+            let key = rest.split(|c: char| c == '|' || c == ';' || c.is_whitespace()).next().unwrap_or_default();
+            self.add(key);
+        }
+    }
+
+    fn add(&mut self, secret: &str) {
+        if secret.len() >= SHORTEST && !self.0.iter().any(|known| known == secret) {
+            self.0.push(secret.to_owned());
+        }
+    }
+}
+
+/// Where the password stands of the URI that begins at a place of a text: `sip:user:password@host`.
+fn password_from(text: &str, start: usize) -> Option<Range<usize>> {
+    let rest = text.get(start..)?.get(3..)?;
+    let rest = rest.strip_prefix(['s', 'S']).unwrap_or(rest).strip_prefix(':')?;
+    let begins = text.len() - rest.len();
+    let end = rest.find(|c: char| c == '>' || c == '<' || c == '"' || c.is_whitespace()).unwrap_or(rest.len());
+    let (user, _) = rest.get(..end)?.split_once('@')?;
+    let (name, password) = user.split_once(':')?;
+    let first = begins + name.len() + 1;
+    (!password.is_empty()).then_some(first..first + password.len())
+}
+
+/// Passwords of URIs, however short.
+fn hide_passwords(text: &str) -> String {
+    let mut shown = text.to_owned();
+    let starts: Vec<usize> = text.match_indices("sip").map(|(at, _)| at).collect();
+    for at in starts.into_iter().rev() {
+        if let Some(place) = password_from(&shown, at) {
+            shown.replace_range(place, HIDDEN);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Cut;
+
+    #[test]
+    fn digest_values_passwords_and_keys_are_struck_out() {
+        let text = "INVITE sip:bob@example.net SIP/2.0\r\nContact: <sip:alice:hunter2000@192.0.2.1>\r\n\
+            Authorization: Digest username=\"alice\", nonce=\"abcdefgh\", response=\"0123456789abcdef\"\r\n\
+            Proxy-Authorization: Basic dXNlcjpw\r\n\r\na=crypto:1 AES inline:S0VZS0VZ|2^20\r\n";
+        let mut secrets = Secrets::default();
+        secrets.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        let shown = secrets.hide(text);
+        for secret in ["hunter2000", "abcdefgh", "0123456789abcdef", "dXNlcjpw", "S0VZS0VZ"] {
+            assert!(!shown.contains(secret), "{secret} is shown");
+        }
+        assert!(shown.contains("alice"));
+    }
+
+    #[test]
+    fn a_short_password_is_struck_out_where_it_stands() {
+        assert_eq!(hide_passwords("<sip:a:pw@h> and pw"), "<sip:a:(hidden)@h> and pw");
+        assert_eq!(hide_passwords("sip:a@h:5060"), "sip:a@h:5060");
+    }
+}

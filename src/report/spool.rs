@@ -1,0 +1,134 @@
+//! Records that may not fit into memory: in memory while they are few, then in a temporary file without a name.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use crate::report::record::CallRecord;
+
+/// Bytes that stay in memory before a file is used, and that are written at a time.
+const IN_MEMORY: usize = 4 << 20;
+/// Bytes read back at a time.
+const WINDOW: usize = 1 << 20;
+
+/// Serialised records, in the order in which they came, read back in order of their numbers.
+#[derive(Debug, Default)]
+pub struct Spool {
+    memory: Vec<u8>,
+    file: Option<File>,
+    in_file: u64,
+    index: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    number: u32,
+    length: u32,
+    offset: u64,
+}
+
+impl Spool {
+    /// Puts a record in.
+    ///
+    /// # Errors
+    /// The temporary file cannot be made or written.
+    pub fn put(&mut self, record: &CallRecord) -> io::Result<()> {
+        let start = self.memory.len();
+        crate::report::json::to_bytes(record, &mut self.memory)?;
+        let length = u32::try_from(self.memory.len() - start).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        self.index.push(Slot { number: record.id, length, offset: self.in_file + start as u64 });
+        if self.memory.len() >= IN_MEMORY {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Hands on the bytes of each record in order of its number.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read, or what `each` says.
+    pub fn each(&mut self, each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.each_where(|_| true, each)
+    }
+
+    fn each_where(
+        &mut self,
+        wanted: impl Fn(u32) -> bool,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.index.sort_unstable();
+        let slots = self.index.iter().filter(|slot| wanted(slot.number));
+        let Some(file) = &mut self.file else {
+            for slot in slots {
+                let start = slot.offset as usize;
+                each(&self.memory[start..start + slot.length as usize])?;
+            }
+            return Ok(());
+        };
+        if !self.memory.is_empty() {
+            file.seek(SeekFrom::Start(self.in_file))?;
+            file.write_all(&self.memory)?;
+            self.in_file += self.memory.len() as u64;
+            self.memory.clear();
+        }
+        let mut window = Window::default();
+        for slot in slots {
+            each(window.read(file, slot)?)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on each record that is wanted by its number, read back, in order of numbers.
+    ///
+    /// # Errors
+    /// As [`Spool::each`].
+    pub fn each_record(
+        &mut self,
+        wanted: impl Fn(u32) -> bool,
+        mut each: impl FnMut(CallRecord) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.each_where(wanted, |bytes| each(serde_json::from_slice(bytes)?))
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&self.memory)?;
+        self.in_file += self.memory.len() as u64;
+        self.memory.clear();
+        Ok(())
+    }
+}
+
+/// The part of the file that was read last: neighbours in number are neighbours in the file, nearly always.
+#[derive(Debug, Default)]
+struct Window {
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+impl Window {
+    fn read(&mut self, file: &mut File, slot: &Slot) -> io::Result<&[u8]> {
+        let length = slot.length as usize;
+        let holds = slot.offset >= self.start && slot.offset + length as u64 <= self.start + self.bytes.len() as u64;
+        if !holds {
+            self.start = slot.offset;
+            self.bytes.clear();
+            file.seek(SeekFrom::Start(slot.offset))?;
+            Read::by_ref(file).take(WINDOW.max(length) as u64).read_to_end(&mut self.bytes)?;
+        }
+        let start = usize::try_from(slot.offset - self.start).map_err(io::Error::other)?;
+        self.bytes.get(start..start + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}

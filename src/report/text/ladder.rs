@@ -1,0 +1,272 @@
+//! Draws the ladder of a call: one column per address, arrows between them, time at the left, frame at the right.
+
+use std::io;
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::report::record::{CallRecord, Rung};
+use crate::report::text::Scope;
+use crate::report::text::lines::{Line, Lines, fitted, value};
+use crate::report::text::style::Ink;
+use crate::report::text::words::{between, frame, host, lasting};
+
+/// Columns of the time at the left.
+const TIME: usize = 14;
+/// Where the first lane stands.
+pub(crate) const FIRST_LANE: usize = TIME + 3;
+/// Columns of mark and frame at the right.
+const FRAME: usize = 10;
+/// Columns between two lanes, at least.
+const NARROWEST_LANE: usize = 17;
+/// Columns between two lanes, at most.
+const WIDEST_LANE: usize = 52;
+/// Rungs of a ladder that is drawn whole.
+const SHORT: usize = 14;
+/// Letters of a label.
+const LONGEST_LABEL: usize = 100;
+
+/// The addresses of a call as columns.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    names: Vec<String>,
+    /// Columns from one lane to the next.
+    step: usize,
+    with_ports: bool,
+}
+
+impl Lanes {
+    pub(crate) fn of(record: &CallRecord, width: usize) -> Lanes {
+        let with_ports = {
+            let mut hosts = record.ladder.iter().flat_map(|rung| [host(&rung.from_addr), host(&rung.to_addr)]);
+            let first = hosts.next();
+            hosts.all(|other| Some(other) == first)
+        };
+        let mut names: Vec<String> = Vec::new();
+        for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
+            let name = name(address, with_ports);
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let room = width.saturating_sub(FIRST_LANE + FRAME + 1);
+        names.truncate((room / NARROWEST_LANE + 1).max(2));
+        let gaps = names.len().saturating_sub(1).max(1);
+        Lanes { step: (room / gaps).clamp(8, WIDEST_LANE), names, with_ports }
+    }
+
+    fn index(&self, address: &str) -> Option<usize> {
+        let name = name(address, self.with_ports);
+        self.names.iter().position(|known| known == name)
+    }
+
+    fn last(&self) -> usize {
+        self.names.len().saturating_sub(1)
+    }
+
+    /// Lanes without an arrow, from one to another.
+    fn bars(&self, from: usize, to: usize) -> String {
+        let mut text = String::new();
+        for lane in from..to {
+            text.push('│');
+            if lane + 1 < to || to <= self.last() {
+                text.push_str(&" ".repeat(self.step - 1));
+            }
+        }
+        text
+    }
+
+    /// The names above their lanes.
+    fn heading(&self, width: usize) -> Line {
+        let mut line = Line::new();
+        for (lane, name) in self.names.iter().enumerate() {
+            let name = fitted(name, self.step.saturating_sub(1).max(15));
+            let middle = FIRST_LANE + lane * self.step;
+            let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
+            let start = middle.saturating_sub(name.width() / 2).min(latest);
+            let start = start.max(if lane == 0 { TIME } else { line.width() + 1 });
+            line = line.filled_to(start).ink(Ink::Heading, name);
+        }
+        line
+    }
+
+    /// An arrow with its label between two lanes.
+    fn arrow(&self, from: usize, to: usize, label: &str, failed: bool) -> String {
+        let (left, right) = (from.min(to), from.max(to));
+        let inner = (right - left) * self.step - 1;
+        let dash = if failed { '═' } else { '─' };
+        let dashes = |count: usize| std::iter::repeat_n(dash, count).collect::<String>();
+        let label = fitted(label, inner.saturating_sub(7));
+        let rest = dashes(inner.saturating_sub(label.width() + 6));
+        let body = match from < to {
+            true => format!("{} {label} {rest}{}►", dashes(3), ""),
+            false => format!("◄{} {label} {rest}{}", dashes(2), dashes(1)),
+        };
+        format!("{}{body}{}", self.bars(0, left) + "│", self.rest(right))
+    }
+
+    /// The lanes from one on.
+    fn rest(&self, from: usize) -> String {
+        self.bars(from, self.names.len())
+    }
+}
+
+fn name(address: &str, with_ports: bool) -> &str {
+    if with_ports { address } else { host(address) }
+}
+
+/// The line above a ladder.
+pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
+    let zone = lines.style.zone.name();
+    let zone = zone.rsplit('/').next().unwrap_or(zone);
+    let time = fitted(&format!("  time ({zone})"), TIME - 1);
+    let width = lines.width();
+    let names = lanes.heading(width);
+    let skip = time.width();
+    let mut line = Line::new().ink(Ink::Faint, time);
+    // The names are placed as if nothing stood before them.
+    line = line.plain(names.text_from(skip));
+    lines.line(line.filled_to(width.saturating_sub(6)).ink(Ink::Faint, " frame"))
+}
+
+/// Draws one rung. `first` is the first rung of the call, whose time is told in full.
+pub(crate) fn rung(
+    lines: &mut Lines<'_>,
+    lanes: &Lanes,
+    record: &CallRecord,
+    rung: &Rung,
+    mark: Mark,
+) -> io::Result<()> {
+    let is_first = record.ladder.first() == Some(rung);
+    let time = match is_first {
+        true => lines.style.zone.exact_time(rung.time),
+        false => format!("+{:.3}", between(record.started, rung.time).as_secs_f64()),
+    };
+    let label = label(rung);
+    let failed = rung.status.is_some_and(|status| status >= 300);
+    let drawing = match (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr)) {
+        (Some(from), Some(to)) if from != to => lanes.arrow(from, to, &label, failed),
+        (Some(_), Some(_)) => format!("│ {} → {}  {label}", rung.from_addr, rung.to_addr),
+        _ => format!("┆ {} → {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
+    };
+    let width = lines.width();
+    let drawing = fitted(&drawing, width.saturating_sub(FIRST_LANE + FRAME));
+    let ink = mark.ink();
+    let frame = frame(rung.frame);
+    let line = Line::new().plain(format!("{time:>TIME$}   ")).ink(ink, drawing);
+    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
+    let column = width.saturating_sub(frame.width()).max(line.width() + 1);
+    lines.line(line.filled_to(column).plain(frame))
+}
+
+/// What stands beside a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It failed.
+    Failed,
+    /// It looks like a failure and is a normal step.
+    Normal,
+    /// Nothing.
+    None,
+}
+
+impl Mark {
+    fn glyph(self) -> &'static str {
+        match self {
+            Mark::Failed => "✖",
+            Mark::Normal => "·",
+            Mark::None => " ",
+        }
+    }
+
+    fn ink(self) -> Ink {
+        match self {
+            Mark::Failed => Ink::Bad,
+            Mark::Normal => Ink::Faint,
+            Mark::None => Ink::Plain,
+        }
+    }
+}
+
+fn label(rung: &Rung) -> String {
+    let mut label = fitted(&value(&rung.label), LONGEST_LABEL);
+    if rung.status.is_none() && !rung.codecs.is_empty() {
+        let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
+        label = format!("{label}  {}", codecs.join(" "));
+    }
+    if let Some(until) = rung.repeated_until {
+        let span = lasting(between(rung.time, until));
+        label = format!("{label} ×{} in {span}", rung.repeats + 1);
+    }
+    label
+}
+
+/// The rungs that are drawn: all of a short ladder, else those around what matters. Others are counted.
+pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
+    let rungs = &record.ladder;
+    if scope == Scope::Everything || rungs.len() <= SHORT {
+        return rungs.iter().map(Piece::Rung).collect();
+    }
+    let mut wanted = vec![false; rungs.len()];
+    let cause = record.cause.as_deref();
+    let mut budget = 3 * SHORT;
+    for (at, rung) in rungs.iter().enumerate() {
+        let fails = record.failures.iter().any(|failure| failure.frame == rung.frame && !failure.normal);
+        let proves = cause.is_some_and(|cause| rung.findings.iter().any(|rule| rule == cause));
+        if (fails || proves) && budget > 0 {
+            budget -= 1;
+            wanted[at.saturating_sub(1)..(at + 2).min(rungs.len())].fill(true);
+        }
+    }
+    for at in [0, 1, rungs.len() - 1] {
+        wanted[at] = true;
+    }
+    let mut pieces = Vec::new();
+    let mut skipped = 0;
+    for (rung, wanted) in rungs.iter().zip(wanted) {
+        if !wanted {
+            skipped += 1;
+            continue;
+        }
+        if skipped > 0 {
+            pieces.push(Piece::Skipped(skipped));
+            skipped = 0;
+        }
+        pieces.push(Piece::Rung(rung));
+    }
+    pieces
+}
+
+/// A piece of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Piece<'a> {
+    /// A message.
+    Rung(&'a Rung),
+    /// So many messages that are not drawn.
+    Skipped(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(names: &[&str], step: usize) -> Lanes {
+        Lanes { names: names.iter().map(|name| (*name).to_owned()).collect(), step, with_ports: false }
+    }
+
+    #[test]
+    fn arrows_of_both_directions_are_as_wide_as_their_lanes() {
+        let lanes = lanes(&["a", "b", "c"], 20);
+        for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
+            let drawn = lanes.arrow(from, to, "486 Busy Here", true);
+            assert_eq!(drawn.width(), 41, "{drawn}");
+        }
+        assert_eq!(lanes.arrow(0, 1, "INVITE", false), "│─── INVITE ───────►│                   │");
+        assert_eq!(lanes.arrow(2, 1, "200 OK", false), "│                   │◄── 200 OK ────────│");
+    }
+
+    #[test]
+    fn a_long_label_is_cut() {
+        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, "SUBSCRIBE and much more", false);
+        assert_eq!(drawn, "│─── SUBSCRIBE a… ─►│");
+    }
+}

@@ -1,0 +1,67 @@
+//! The last lines: findings about the capture, and what was odd about the input.
+
+use std::io;
+
+use crate::diagnosis::Severity;
+use crate::report::gatherer::Gathered;
+use crate::report::text::lines::{Line, Lines, value};
+use crate::report::text::style::Ink;
+use crate::report::text::words::{frames, grouped};
+use crate::report::value::OddityRecord;
+
+/// Frames of one oddity that are printed.
+const MOST_FRAMES: usize = 6;
+
+pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
+    let odd = gathered.inputs.iter().any(|input| !input.oddities.is_empty());
+    if !gathered.notes.is_empty() || odd || gathered.not_kept > 0 {
+        lines.empty()?;
+    }
+    for note in &gathered.notes {
+        let ink = if note.severity == Severity::Info { Ink::Faint } else { Ink::Doubtful };
+        let cited: Vec<_> = note.claims.iter().map(|claim| claim.frame).collect();
+        let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(&cited, MOST_FRAMES)) };
+        let text = match note.explanation.is_empty() {
+            true => format!("{}{cited}", value(&note.title)),
+            false => format!("{}: {}{cited}", value(&note.title), note.explanation.for_terminal()),
+        };
+        noted(lines, ink, &text)?;
+        if let Some(step) = note.fix.first() {
+            beneath(lines, &format!("→ {}", step.for_terminal()))?;
+        }
+        if let Some(command) = &note.next_capture {
+            beneath(lines, &command.for_terminal())?;
+        }
+    }
+    // A finding of the same name says more than the count of the oddity.
+    let is_told = |oddity: &OddityRecord| gathered.notes.iter().any(|note| note.rule == oddity.kind);
+    let several = gathered.inputs.len() > 1;
+    for input in &gathered.inputs {
+        for oddity in input.oddities.iter().filter(|oddity| !is_told(oddity)) {
+            let file = if several { format!("{}: ", value(&input.file)) } else { String::new() };
+            noted(lines, Ink::Faint, &format!("{file}{}", of_oddity(oddity)))?;
+        }
+    }
+    if gathered.not_kept > 0 {
+        let text = format!("{} more kinds of trouble are not shown; --all shows them", grouped(gathered.not_kept));
+        noted(lines, Ink::Faint, &text)?;
+    }
+    Ok(())
+}
+
+fn of_oddity(oddity: &OddityRecord) -> String {
+    let count = if oddity.count > 1 { format!(" ({} times)", grouped(oddity.count)) } else { String::new() };
+    let shown: Vec<String> = oddity.frames.iter().take(MOST_FRAMES).map(u64::to_string).collect();
+    let more = if oddity.frames.len() > MOST_FRAMES { " …" } else { "" };
+    let word = if oddity.frames.len() == 1 { "frame" } else { "frames" };
+    let cited = if shown.is_empty() { String::new() } else { format!(", {word} {}{more}", shown.join(" ")) };
+    format!("{}: {}{count}{cited}", oddity.kind, oddity.says.for_terminal())
+}
+
+fn noted(lines: &mut Lines<'_>, ink: Ink, text: &str) -> io::Result<()> {
+    lines.wrapped(Line::new().ink(ink, "note").plain("  "), &Line::new().plain("      "), text)
+}
+
+fn beneath(lines: &mut Lines<'_>, text: &str) -> io::Result<()> {
+    lines.wrapped(Line::new().plain("      "), &Line::new().plain("      "), text)
+}

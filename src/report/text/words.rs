@@ -1,0 +1,172 @@
+//! Words of the text report: numbers, addresses, outcomes, and the one line of a call.
+
+use std::time::Duration;
+
+use crate::call::{Kind, Outcome};
+use crate::report::build::kind_word;
+use crate::report::moment::Moment;
+use crate::report::record::{CallRecord, Frame};
+use crate::report::text::lines::value;
+use crate::report::text::style::{Ink, Style};
+use crate::sip::Uri;
+use crate::untrusted::Untrusted;
+
+/// `4 812`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 call`, `2 calls`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", grouped(number))
+}
+
+/// `0.214 s`, `3 min 12 s`.
+pub(crate) fn lasting(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match duration.as_secs() {
+        0 if duration.as_millis() < 10 => format!("{:.1} ms", seconds * 1000.0),
+        0..=9 => format!("{seconds:.3} s"),
+        10..=119 => format!("{seconds:.1} s"),
+        whole @ 120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
+        whole => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// How long after a moment another one is; none if it is earlier.
+pub(crate) fn between(first: Moment, last: Moment) -> Duration {
+    last.time.since(first.time)
+}
+
+/// The host of an address: without its port.
+pub(crate) fn host(address: &str) -> &str {
+    match address.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if host.contains(':') && !host.starts_with('[') { address } else { host }
+        }
+        _ => address,
+    }
+}
+
+/// Frames as a reader finds them: `118 121`, with several inputs `2:118`.
+pub(crate) fn frame(frame: Frame) -> String {
+    match frame {
+        Frame::Number(number) => number.to_string(),
+        Frame::InFile { file, frame } => format!("{}:{frame}", file + 1),
+    }
+}
+
+/// The first frames of several, each once.
+pub(crate) fn frames(frames: &[Frame], most: usize) -> String {
+    let mut known: Vec<Frame> = Vec::new();
+    for frame in frames {
+        if !known.contains(frame) {
+            known.push(*frame);
+        }
+    }
+    let more = if known.len() > most { " …" } else { "" };
+    let word = if known.len() == 1 { "frame" } else { "frames" };
+    let shown: Vec<String> = known.iter().take(most).map(|known| frame(*known)).collect();
+    format!("{word} {}{more}", shown.join(" "))
+}
+
+/// The number or name of a URI; its host if it has none.
+pub(crate) fn person(uri: Option<&Untrusted>) -> String {
+    let Some(uri) = uri else { return "?".into() };
+    let read = Uri::read(uri.raw());
+    let shown = match read.bare_user() {
+        "" if read.host.is_empty() => uri.raw(),
+        "" => &read.host,
+        user => user,
+    };
+    let shown = value(&shown.into());
+    if shown.chars().count() > 40 { shown.chars().take(39).chain(['…']).collect() } else { shown }
+}
+
+/// `CALL 3  +4930555010 → +49170555123`.
+pub(crate) fn title(record: &CallRecord) -> String {
+    let parties = match record.kind {
+        Kind::Registration => person(record.to.as_ref()),
+        _ => format!("{} → {}", person(record.from.as_ref()), person(record.to.as_ref())),
+    };
+    format!("{} {}  {parties}", kind_word(record.kind), record.id)
+}
+
+/// How a call ended, in a few words, and in which colour.
+pub(crate) fn outcome(record: &CallRecord) -> (Ink, String) {
+    let duration = lasting(between(record.started, record.ended));
+    let after = format!("after {duration}");
+    // What failed on the way of a call that went on all the same.
+    let failed = record.failures.iter().rev().find(|failure| !failure.normal);
+    let but = failed.map(|failure| format!(", {} to {}", failure.status, value(&failure.method))).unwrap_or_default();
+    match record.outcome {
+        Outcome::Answered if failed.is_some() => (Ink::Doubtful, format!("answered, {duration}{but}")),
+        Outcome::Answered => (Ink::Good, format!("answered, {duration}")),
+        Outcome::Registered => (Ink::Good, "registered".into()),
+        Outcome::Accepted => (Ink::Good, "accepted".into()),
+        Outcome::Dropped => (Ink::Bad, format!("DROPPED {after}")),
+        Outcome::Failed => (Ink::Bad, format!("FAILED {after}")),
+        Outcome::Unanswered => (Ink::Bad, format!("NO ANSWER {after}")),
+        Outcome::Redirected => (Ink::Bad, format!("REDIRECTED {after}")),
+        Outcome::Busy => (Ink::Doubtful, format!("BUSY {after}")),
+        Outcome::Cancelled => (Ink::Doubtful, format!("cancelled by the caller {after}")),
+        Outcome::Unfinished => (Ink::Doubtful, format!("not finished when the capture ends{but}")),
+    }
+}
+
+/// One line for one call, as it is followed live.
+pub fn event_line(record: &CallRecord, style: &Style) -> String {
+    let (ink, words) = outcome(record);
+    let mark = match ink {
+        Ink::Bad => '✖',
+        Ink::Good => '✔',
+        _ => '·',
+    };
+    let status = record.final_status.filter(|status| *status >= 300).map(|status| format!("{status}  "));
+    let cause = match record.cause_finding() {
+        Some(finding) => value(&finding.title),
+        None if record.unexplained => "unexplained".into(),
+        None => String::new(),
+    };
+    let line = format!(
+        "{} {mark}  {}  {words}  {}{cause}",
+        style.zone.time(record.ended),
+        title(record),
+        status.unwrap_or_default(),
+    );
+    Untrusted::from(line.trim_end()).for_terminal().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_counted() {
+        assert_eq!((grouped(4812), grouped(12), grouped(1_000_000)), ("4 812".into(), "12".into(), "1 000 000".into()));
+        assert_eq!((counted(1, "call"), counted(0, "call")), ("1 call".into(), "0 calls".into()));
+    }
+
+    #[test]
+    fn hosts_of_both_families() {
+        assert_eq!(host("192.0.2.1:5060"), "192.0.2.1");
+        assert_eq!(host("[2001:db8::1]:5060"), "[2001:db8::1]");
+        assert_eq!(host("2001:db8::1"), "2001:db8::1");
+        assert_eq!(host("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn times_last_as_a_person_would_say() {
+        assert_eq!(lasting(Duration::from_millis(214)), "0.214 s");
+        assert_eq!(lasting(Duration::from_secs(192)), "3 min 12 s");
+    }
+}

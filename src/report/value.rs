@@ -1,0 +1,220 @@
+//! The whole report as one value, in the form that `spec` promises to other programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Kind, Outcome};
+use crate::report::moment::Moment;
+use crate::report::record::{CallRecord, FindingRecord, Frame};
+use crate::untrusted::Untrusted;
+
+/// The name of this form of report.
+pub const SCHEMA: &str = "sipwhy.report/1";
+
+/// A whole report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Report {
+    /// `sipwhy.report/1`.
+    pub schema: String,
+    /// Which program made it.
+    pub tool: Tool,
+    /// The inputs.
+    pub inputs: Vec<InputRecord>,
+    /// The numbers.
+    pub summary: Summary,
+    /// Failures with one cause, most calls first.
+    pub incidents: Vec<Incident>,
+    /// The calls in order of their numbers.
+    pub calls: Vec<CallRecord>,
+    /// Findings about the whole capture.
+    pub notes: Vec<FindingRecord>,
+}
+
+/// Which program made a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Tool {
+    /// `sipwhy`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Tool {
+        Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct InputRecord {
+    /// Its path as it was given, `-`, or the interface.
+    pub file: Untrusted,
+    /// The SHA-256 of its bytes.
+    pub sha256: Option<String>,
+    /// `pcap`, `pcapng`, `interface` ….
+    pub format: String,
+    /// Names of its link types.
+    pub link_types: Vec<String>,
+    /// Packets read.
+    pub packets: u64,
+    /// Messages found.
+    pub sip_messages: u64,
+    /// The time of its earliest packet.
+    pub first: Option<Moment>,
+    /// The time of its latest packet.
+    pub last: Option<Moment>,
+    /// What was odd about it.
+    pub oddities: Vec<OddityRecord>,
+    /// Packets that the capturing system says it dropped.
+    pub drops: u64,
+}
+
+/// One kind of oddity of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OddityRecord {
+    /// Its name.
+    pub kind: String,
+    /// How often.
+    pub count: u64,
+    /// The first frames that have it.
+    pub frames: Vec<u64>,
+    /// One sentence, of the first of its kind.
+    pub says: Untrusted,
+}
+
+/// The numbers of a report. Calls add up: `answered + dropped + failed + cancelled + busy + unfinished` are `calls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Summary {
+    /// Calls.
+    pub calls: u64,
+    /// Answered ones.
+    pub answered: u64,
+    /// Answered ones that ended against the parties' will.
+    pub dropped: u64,
+    /// Failed ones, with those that were never answered or only redirected.
+    pub failed: u64,
+    /// Those that the caller gave up.
+    pub cancelled: u64,
+    /// Those whose callee was busy.
+    pub busy: u64,
+    /// Those that the capture does not show to the end.
+    pub unfinished: u64,
+    /// Registrations.
+    pub registrations: u64,
+    /// Failed ones.
+    pub registrations_failed: u64,
+    /// Everything else.
+    pub other_transactions: u64,
+    /// Failed ones of everything else.
+    pub other_failed: u64,
+    /// Of the failed calls, those that nobody answered.
+    pub unanswered: u64,
+    /// Of the failed calls, those that were sent elsewhere.
+    pub redirected: u64,
+    /// Calls, registrations and others that did not go well and that no rule explains.
+    pub unexplained: u64,
+    /// Messages that belong to them.
+    pub messages: u64,
+}
+
+impl Summary {
+    /// Counts one call by how it ended.
+    pub fn add(&mut self, call: &Call, outcome: Outcome) {
+        let copies = call.messages.iter().map(|heard| u64::from(heard.repeated) + u64::from(heard.duplicates) + 1);
+        self.count(call.kind, outcome, copies.sum::<u64>() + u64::from(call.not_kept));
+    }
+
+    /// Counts a call of this kind and number of messages.
+    pub fn count(&mut self, kind: Kind, outcome: Outcome, messages: u64) {
+        self.messages += messages;
+        let failed = u64::from(is_failed(outcome));
+        match kind {
+            Kind::Call => {
+                self.calls += 1;
+                self.unanswered += u64::from(outcome == Outcome::Unanswered);
+                self.redirected += u64::from(outcome == Outcome::Redirected);
+                *self.of_outcome(outcome) += 1;
+            }
+            Kind::Registration => {
+                self.registrations += 1;
+                self.registrations_failed += failed;
+            }
+            _ => {
+                self.other_transactions += 1;
+                self.other_failed += failed;
+            }
+        }
+    }
+
+    fn of_outcome(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Answered | Outcome::Registered | Outcome::Accepted => &mut self.answered,
+            Outcome::Dropped => &mut self.dropped,
+            Outcome::Failed | Outcome::Redirected | Outcome::Unanswered => &mut self.failed,
+            Outcome::Busy => &mut self.busy,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::Unfinished => &mut self.unfinished,
+        }
+    }
+}
+
+/// True if a call that ended so counts among the failed ones.
+pub(crate) fn is_failed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Redirected | Outcome::Unanswered)
+}
+
+/// Failures of several calls that have one cause, one peer and one code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Incident {
+    /// `incident-1`.
+    pub id: String,
+    /// The rule that explains them; `None` if none does.
+    pub rule: Option<String>,
+    /// One line.
+    pub title: Untrusted,
+    /// Their numbers.
+    pub calls: Vec<u32>,
+    /// The responsible party.
+    pub peer: Option<String>,
+    /// The code.
+    pub status: Option<u16>,
+    /// When the first of them began.
+    pub first: Moment,
+    /// When the last of them began.
+    pub last: Moment,
+    /// What to do.
+    pub fix: Vec<Untrusted>,
+    /// How sure the first of them is.
+    pub confidence: Option<crate::diagnosis::Confidence>,
+    /// What they are about.
+    pub kind: Kind,
+    /// Frames that prove it, of the first of them.
+    pub frames: Vec<Frame>,
+    /// What all numbers that were called begin with.
+    pub called: Option<Untrusted>,
+    /// What the peer calls itself.
+    pub agent: Option<Untrusted>,
+}
+
+/// The JSON Schema of [`Report`].
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Report);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_that_is_kept_is_the_one_in_force() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report-1.json");
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            std::fs::write(path, schema()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema(), "UPDATE_FIXTURES=1 cargo test writes it anew");
+    }
+}

@@ -1,0 +1,390 @@
+//! One walk over a message: where its lines end, where the headers stand that every message is matched by, and what is
+//! odd about it.
+//!
+//! Every message of a capture is walked over, so this is the one place in the program where a nanosecond counts. The
+//! places of all other headers are found when they are asked for ([`super::places`]).
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::oddity::Oddity;
+use crate::sip::frame;
+use crate::sip::header::HeaderName;
+use crate::sip::message::Cut;
+use crate::sip::start_line::{self, StartLine};
+use crate::sip::value::CSeq;
+
+/// Where the headers stand that are needed of every message.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outline {
+    /// The value of the first header of each name of [`KEY_HEADERS`]; empty at 0 if there is none.
+    values: [Place; KEY_HEADERS.len()],
+    /// The value of the second Via line.
+    pub(super) second_via: Place,
+    pub(super) cseq: Option<CSeq>,
+    pub(super) body: Place,
+}
+
+/// A place in the message's bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    start: u32,
+    end: u32,
+}
+
+/// The headers that are needed of every message: for matching, framing, and telling a broken sender.
+const KEY_HEADERS: [HeaderName; 10] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::Contact,
+    HeaderName::ContentLength,
+    HeaderName::MaxForwards,
+    HeaderName::Expires,
+    HeaderName::Date,
+];
+
+/// Headers without which a message cannot be matched (RFC 3261 §8.1.1).
+const REQUIRED: [HeaderName; 5] =
+    [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::To, HeaderName::Via];
+
+impl Place {
+    pub(super) fn new(range: Range<usize>) -> Place {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Place { start: narrow(range.start), end: narrow(range.end) }
+    }
+
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    fn is_set(self) -> bool {
+        self.start != 0
+    }
+}
+
+/// Where a key header stands in [`KEY_HEADERS`].
+fn slot(name: HeaderName) -> Option<usize> {
+    KEY_HEADERS.iter().position(|known| *known == name)
+}
+
+impl Outline {
+    /// Walks over a message whose start line begins at `start_at`.
+    pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
+        let mut walk = Walk { bytes, at: start_at, outline: Outline::default(), oddities: Vec::new(), last: None };
+        let line = walk.line();
+        let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
+        walk.headers();
+        walk.body(cut);
+        walk.remarks(&start, start_at);
+        (walk.outline, start, walk.oddities)
+    }
+
+    /// The value of a key header; `None` if the message has none of that name, or it is no key header.
+    pub(super) fn value<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let place = self.values.get(slot(name)?).copied()?;
+        place.is_set().then(|| place.of(bytes))
+    }
+
+    /// True if the outline knows of every header of this name, so that there is none if it has no place.
+    pub(super) fn covers(name: HeaderName) -> bool {
+        slot(name).is_some()
+    }
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    outline: Outline,
+    oddities: Vec<Oddity>,
+    /// The header that a folded line would belong to, if it is a key header.
+    last: Option<Kept>,
+}
+
+/// Where the last key header was put.
+#[derive(Clone, Copy)]
+enum Kept {
+    Slot(usize),
+    SecondVia,
+}
+
+impl Walk<'_> {
+    /// The next line without its end; `at` stands behind it afterwards.
+    #[inline]
+    fn line(&mut self) -> Range<usize> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let Some(found) = memchr(b'\n', rest) else {
+            self.at = self.bytes.len();
+            return start..self.bytes.len();
+        };
+        let end = start.saturating_add(found);
+        self.at = end.saturating_add(1);
+        let has_return = found > 0 && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
+        start..if has_return { end.saturating_sub(1) } else { end }
+    }
+
+    /// Walks over header lines up to the empty line or the end.
+    fn headers(&mut self) {
+        loop {
+            if self.at >= self.bytes.len() {
+                self.oddities.push(Oddity::MessageCut { bytes: 0 });
+                return;
+            }
+            let line = self.line();
+            match self.bytes.get(line.clone()).and_then(<[u8]>::first) {
+                None => return,
+                Some(b' ' | b'\t') => self.fold(line),
+                Some(first) => self.header_line(line, *first),
+            }
+        }
+    }
+
+    /// A fold belongs to the header before it (RFC 3261 §7.3.1).
+    fn fold(&mut self, line: Range<usize>) {
+        let text = self.bytes.get(line.clone()).unwrap_or_default().trim_ascii_end();
+        let end = u32::try_from(line.start.saturating_add(text.len())).unwrap_or(u32::MAX);
+        if text.is_empty() {
+            return;
+        }
+        match self.last {
+            Some(Kept::Slot(slot)) => {
+                if let Some(place) = self.outline.values.get_mut(slot) {
+                    place.end = end;
+                }
+            }
+            Some(Kept::SecondVia) => self.outline.second_via.end = end,
+            None => {}
+        }
+    }
+
+    #[inline]
+    fn header_line(&mut self, line: Range<usize>, first: u8) {
+        let text = self.bytes.get(line.clone()).unwrap_or_default();
+        self.last = None;
+        // Names are short: a plain loop finds the colon sooner than a call would.
+        let Some(colon) = text.iter().position(|byte| *byte == b':') else {
+            self.note_once(Oddity::NoColon);
+            return;
+        };
+        let name = text.get(..colon).unwrap_or_default();
+        let name = if name.last() == Some(&b' ') { name.trim_ascii_end() } else { name };
+        let Some(slot) = key_slot(name, first) else { return };
+        let value = text.get(colon.saturating_add(1)..).unwrap_or_default();
+        let trimmed = value.trim_ascii_start();
+        let start = line
+            .start
+            .saturating_add(colon)
+            .saturating_add(1)
+            .saturating_add(value.len().saturating_sub(trimmed.len()));
+        let end = start.saturating_add(trimmed.trim_ascii_end().len());
+        self.keep(slot, Place::new(start..end));
+    }
+
+    fn keep(&mut self, slot: usize, place: Place) {
+        let Some(known) = self.outline.values.get_mut(slot) else { return };
+        if !known.is_set() {
+            *known = place;
+            self.last = Some(Kept::Slot(slot));
+            return;
+        }
+        match KEY_HEADERS.get(slot) {
+            Some(HeaderName::Via) if !self.outline.second_via.is_set() => {
+                self.outline.second_via = place;
+                self.last = Some(Kept::SecondVia);
+            }
+            Some(HeaderName::Via | HeaderName::Contact | HeaderName::Date) | None => {}
+            Some(name) => {
+                let duplicate = Oddity::DuplicateHeader { header: name.long() };
+                if !self.oddities.iter().any(|oddity| matches!(oddity, Oddity::DuplicateHeader { .. })) {
+                    self.oddities.push(duplicate);
+                }
+            }
+        }
+    }
+
+    fn value_of(&self, name: HeaderName) -> Option<&[u8]> {
+        self.outline.value(name, self.bytes)
+    }
+
+    fn note_once(&mut self, oddity: Oddity) {
+        if !self.oddities.contains(&oddity) {
+            self.oddities.push(oddity);
+        }
+    }
+
+    /// Finds the body by Content-Length where there is one (RFC 3261 §18.3), else by the end of the datagram.
+    fn body(&mut self, cut: Cut) {
+        let start = self.at.min(self.bytes.len());
+        let end = self.end_of_body(start, cut);
+        self.outline.body = Place::new(start..end);
+    }
+
+    fn end_of_body(&mut self, start: usize, cut: Cut) -> usize {
+        let all = self.bytes.len();
+        let had = all.saturating_sub(start);
+        if let Cut::Missing(bytes) = cut {
+            self.note_once(Oddity::MessageCut { bytes });
+            return all;
+        }
+        let Some(value) = self.value_of(HeaderName::ContentLength) else { return all };
+        let Some(said) = frame::content_length(value) else {
+            self.oddities.push(Oddity::BadContentLength);
+            return all;
+        };
+        let said_here = usize::try_from(said).unwrap_or(usize::MAX);
+        if said_here > had {
+            self.oddities.push(Oddity::BodyTooShort { said, had: had as u64 });
+            return all;
+        }
+        let end = start.saturating_add(said_here);
+        let rest = self.bytes.get(end..).unwrap_or_default();
+        if rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+            self.oddities.push(Oddity::BytesAfterBody { bytes: rest.len() as u64 });
+        }
+        end
+    }
+
+    /// Checks that cost little and tell a broken sender.
+    fn remarks(&mut self, start: &StartLine, start_at: usize) {
+        let head = self.bytes.get(start_at..self.at).unwrap_or_default();
+        if start_at > 0 && !frame::is_only_blank(self.bytes.get(..start_at).unwrap_or_default()) {
+            self.oddities.push(Oddity::BytesBeforeMessage { bytes: u32::try_from(start_at).unwrap_or(u32::MAX) });
+        }
+        if !head.is_ascii() && std::str::from_utf8(head).is_err() {
+            self.oddities.push(Oddity::NotUtf8);
+        }
+        if memchr(0, head).is_some() {
+            self.oddities.push(Oddity::NulByte);
+        }
+        if memchr(b'\n', head).is_some_and(|at| at == 0 || head.get(at.wrapping_sub(1)) != Some(&b'\r')) {
+            self.oddities.push(Oddity::BareLineFeed);
+        }
+        self.remarks_on_presence();
+        self.remarks_on_cseq(start);
+        self.remarks_on_values();
+    }
+
+    fn remarks_on_presence(&mut self) {
+        let missing = REQUIRED.into_iter().find(|name| self.value_of(*name).is_none());
+        let Some(missing) = missing else { return };
+        if !self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. })) {
+            self.oddities.push(Oddity::MissingHeader { header: missing.long() });
+        }
+    }
+
+    fn remarks_on_cseq(&mut self, start: &StartLine) {
+        let Some(value) = self.value_of(HeaderName::CSeq) else { return };
+        let cseq = CSeq::read(value);
+        match (&cseq, start) {
+            (None, _) => self.oddities.push(Oddity::BadCSeq),
+            (Some(cseq), StartLine::Request { method, .. }) if cseq.method != *method => {
+                self.oddities.push(Oddity::CSeqMethodDiffers);
+            }
+            _ => {}
+        }
+        self.outline.cseq = cseq;
+    }
+
+    fn remarks_on_values(&mut self) {
+        for name in [HeaderName::From, HeaderName::To, HeaderName::Contact] {
+            let Some(value) = self.value_of(name) else { continue };
+            if let Some(fault) = fault_of_address(name, value) {
+                self.note_once(fault);
+            }
+        }
+        for (name, fault) in [
+            (HeaderName::Date, fault_of_date as fn(&[u8]) -> bool),
+            (HeaderName::MaxForwards, fault_of_max_forwards),
+            (HeaderName::Expires, fault_of_seconds),
+            (HeaderName::Via, fault_of_list),
+        ] {
+            if self.value_of(name).is_some_and(fault) {
+                self.note_once(Oddity::BadHeader { header: name.long() });
+            }
+        }
+    }
+}
+
+/// The slot of a key header by its name, in any spelling, long or compact.
+#[inline]
+fn key_slot(name: &[u8], first: u8) -> Option<usize> {
+    let candidate: (usize, &[u8]) = match (name.len(), first | 0x20) {
+        (1, b'v') => return Some(0),
+        (1, b'f') => return Some(1),
+        (1, b't') => return Some(2),
+        (1, b'i') => return Some(3),
+        (1, b'm') => return Some(5),
+        (1, b'l') => return Some(6),
+        (3, b'v') => (0, b"Via"),
+        (4, b'f') => (1, b"From"),
+        (2, b't') => (2, b"To"),
+        (7, b'c') if name.get(4) == Some(&b'-') => (3, b"Call-ID"),
+        (4, b'c') => (4, b"CSeq"),
+        (7, b'c') => (5, b"Contact"),
+        (14, b'c') => (6, b"Content-Length"),
+        (12, b'm') => (7, b"Max-Forwards"),
+        (7, b'e') => (8, b"Expires"),
+        (4, b'd') => (9, b"Date"),
+        _ => return None,
+    };
+    (name == candidate.1 || name.eq_ignore_ascii_case(candidate.1)).then_some(candidate.0)
+}
+
+/// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
+fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
+    if memchr(b'"', value).is_some() && has_unclosed_quote(value) {
+        return Some(Oddity::UnclosedQuote);
+    }
+    let bad = Some(Oddity::BadHeader { header: name.long() });
+    let Some(opening) = memchr(b'<', value) else {
+        // Without <> a URI must not hold '?' of its own (RFC 3261 §20).
+        return bad.filter(|_| memchr(b'?', value).is_some());
+    };
+    let after = value.get(opening.saturating_add(1)..).unwrap_or_default();
+    let Some(closing) = memchr(b'>', after) else { return bad };
+    let inside = after.get(..closing).unwrap_or_default();
+    let display = value.get(..opening).unwrap_or_default().trim_ascii();
+    let is_display = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~ \t\r\n".contains(byte) || *byte >= 0x80;
+    let display_is_odd = !display.starts_with(b"\"") && !display.iter().all(is_display);
+    let is_odd = display_is_odd || memchr::memchr2(b' ', b'\t', inside).is_some() || inside.starts_with(b"\"");
+    bad.filter(|_| is_odd)
+}
+
+fn has_unclosed_quote(value: &[u8]) -> bool {
+    let mut open = false;
+    let mut escaped = false;
+    for byte in value {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if open => escaped = true,
+            b'"' => open = !open,
+            _ => {}
+        }
+    }
+    open
+}
+
+fn fault_of_date(value: &[u8]) -> bool {
+    !value.trim_ascii_end().ends_with(b"GMT")
+}
+
+fn fault_of_max_forwards(value: &[u8]) -> bool {
+    !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255))
+}
+
+fn fault_of_seconds(value: &[u8]) -> bool {
+    std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()).is_none()
+}
+
+/// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
+fn fault_of_list(value: &[u8]) -> bool {
+    memchr::memchr2_iter(b';', b',', value).any(|at| {
+        let after = value.get(at.saturating_add(1)..).unwrap_or_default();
+        let next = after.iter().find(|byte| !byte.is_ascii_whitespace());
+        matches!(next, None | Some(b';' | b','))
+    })
+}

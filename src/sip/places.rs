@@ -1,0 +1,100 @@
+//! Where every header of a message stands. Found when a header is asked for that the outline does not know.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::sip::frame;
+use crate::sip::header::HeaderName;
+
+/// Where a header stands in its message's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeaderPlace {
+    pub(super) name: HeaderName,
+    name_start: u32,
+    name_end: u32,
+    value_start: u32,
+    value_end: u32,
+}
+
+/// Headers of one message that are found.
+const MOST_HEADERS: usize = 4096;
+
+impl HeaderPlace {
+    /// The name as it was sent.
+    pub(super) fn sent_name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.name_start as usize..self.name_end as usize).unwrap_or_default()
+    }
+
+    /// The value, folded as it came.
+    pub(super) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.value_start as usize..self.value_end as usize).unwrap_or_default()
+    }
+
+    /// The whole line, name and value.
+    pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.name_start as usize..self.value_end as usize).unwrap_or_default()
+    }
+}
+
+/// Finds every header in order.
+pub(super) fn find(bytes: &[u8]) -> Vec<HeaderPlace> {
+    let mut places: Vec<HeaderPlace> = Vec::with_capacity(20);
+    let mut at = frame::start_of_message(bytes).unwrap_or(0);
+    // The start line is no header.
+    next_line(bytes, &mut at);
+    let mut kept = false;
+    while at < bytes.len() && places.len() < MOST_HEADERS {
+        let line = next_line(bytes, &mut at);
+        let text = bytes.get(line.clone()).unwrap_or_default();
+        match text.first() {
+            None => break,
+            Some(b' ' | b'\t') => {
+                let end = line.start.saturating_add(text.trim_ascii_end().len());
+                if let Some(last) = places.last_mut().filter(|_| kept && end > line.start) {
+                    last.value_end = narrow(end);
+                }
+            }
+            Some(_) => {
+                let place = header(text, line.start);
+                kept = place.is_some();
+                places.extend(place);
+            }
+        }
+    }
+    places
+}
+
+fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
+    let start = *at;
+    let rest = bytes.get(start..).unwrap_or_default();
+    let length = memchr(b'\n', rest).unwrap_or(rest.len());
+    let end = start.saturating_add(length);
+    *at = end.saturating_add(1).min(bytes.len());
+    match bytes.get(start..end) {
+        Some([.., b'\r']) => start..end.saturating_sub(1),
+        _ => start..end,
+    }
+}
+
+/// The header on a line that begins at `start`; `None` without a colon.
+fn header(text: &[u8], start: usize) -> Option<HeaderPlace> {
+    let colon = memchr(b':', text)?;
+    let name = text.get(..colon)?.trim_ascii_end();
+    let value = text.get(colon.saturating_add(1)..)?;
+    let leading = value.len().saturating_sub(value.trim_ascii_start().len());
+    let value_start = start.saturating_add(colon).saturating_add(1).saturating_add(leading);
+    let value_end = value_start.saturating_add(value.trim_ascii().len());
+    Some(HeaderPlace {
+        name: HeaderName::read(name),
+        name_start: narrow(start),
+        name_end: narrow(start.saturating_add(name.len())),
+        value_start: narrow(value_start),
+        value_end: narrow(value_end),
+    })
+}
+
+/// Places are kept in 32 bits: messages are far shorter.
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,101 @@
+//! The start line of a message (RFC 3261 §7.1, §7.2), read without being refused.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::oddity::Oddity;
+use crate::sip::method::Method;
+use crate::sip::status_code::StatusCode;
+
+/// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartLine {
+    /// A request line.
+    Request {
+        /// The method.
+        method: Method,
+        /// Where the Request-URI stands.
+        uri: Range<u32>,
+    },
+    /// A status line.
+    Response {
+        /// The code; `None` if it is none from 100 to 699.
+        status: Option<StatusCode>,
+        /// Where the code stands, as it was sent.
+        code: Range<u32>,
+        /// Where the reason phrase stands.
+        reason_phrase: Range<u32>,
+    },
+}
+
+/// Reads the line `text`, which stands at `at` in its message. What is odd about it is added.
+pub(super) fn read(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
+    if text.starts_with(b"SIP/") { status_line(text, at, oddities) } else { request_line(text, at, oddities) }
+}
+
+/// A place in the line as a place in the message; messages are far shorter than 2³².
+fn shifted(range: Range<usize>, by: usize) -> Range<u32> {
+    let shift = |at: usize| u32::try_from(at.saturating_add(by)).unwrap_or(u32::MAX);
+    shift(range.start)..shift(range.end)
+}
+
+fn status_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
+    let version = memchr(b' ', text).unwrap_or(text.len());
+    let version_is_odd = !text.get(..version).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/2.0"));
+    let spaces = text.get(version..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count();
+    let code_start = version.saturating_add(spaces);
+    let after = text.get(code_start..).unwrap_or_default();
+    let code_length = memchr(b' ', after).unwrap_or(after.len());
+    let code_end = code_start.saturating_add(code_length);
+    let status = StatusCode::read(text.get(code_start..code_end).unwrap_or_default());
+    let phrase_start = code_end.saturating_add(1).min(text.len());
+    if status.is_none() {
+        oddities.push(Oddity::BadStatusCode);
+    }
+    if version_is_odd || spaces > 1 {
+        oddities.push(Oddity::BadStartLine);
+    }
+    StartLine::Response {
+        status,
+        code: shifted(code_start..code_end, at),
+        reason_phrase: shifted(phrase_start..text.len(), at),
+    }
+}
+
+fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
+    let method_end = memchr(b' ', text).unwrap_or(text.len());
+    let method = Method::read(text.get(..method_end).unwrap_or_default());
+    // The version is what follows the last space; the URI is all between, spaces included (RFC 4475 §3.1.2.8).
+    let trimmed = text.trim_ascii_end();
+    let version_start = memchr::memrchr(b' ', trimmed).filter(|at| *at > method_end);
+    let uri_end = version_start.unwrap_or(trimmed.len());
+    let mut uri = method_end.min(uri_end)..uri_end;
+    while text.get(uri.start) == Some(&b' ') && uri.start < uri.end {
+        uri.start = uri.start.saturating_add(1);
+    }
+    while uri.end > uri.start && text.get(uri.end.wrapping_sub(1)) == Some(&b' ') {
+        uri.end = uri.end.saturating_sub(1);
+    }
+    let sent_uri = text.get(uri.clone()).unwrap_or_default();
+    let has_single_spaces =
+        uri.start == method_end.saturating_add(1) && version_start == Some(uri.end) && trimmed.len() == text.len();
+    let version_is_odd = text.get(uri_end..) != Some(b" SIP/2.0")
+        && !text.get(uri_end..).is_some_and(|version| version.trim_ascii().eq_ignore_ascii_case(b"SIP/2.0"));
+    let uri_is_odd = sent_uri.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'<' | b'>' | b'"'))
+        || sent_uri.is_empty()
+        || (sent_uri.starts_with(b"sip") && (sent_uri.contains(&b'?') || has_bare_ipv6_host(sent_uri)));
+    if version_is_odd || uri_is_odd || !has_single_spaces {
+        oddities.push(Oddity::BadStartLine);
+    }
+    StartLine::Request { method, uri: shifted(uri, at) }
+}
+
+/// An IPv6 address without its brackets (RFC 5118 §4.2): more than one colon behind the user part.
+fn has_bare_ipv6_host(uri: &[u8]) -> bool {
+    let after_scheme = memchr(b':', uri).map_or(uri, |at| uri.get(at.saturating_add(1)..).unwrap_or_default());
+    let host =
+        memchr::memrchr(b'@', after_scheme).map_or(after_scheme, |at| after_scheme.get(at..).unwrap_or_default());
+    let host = host.split(|byte| *byte == b';').next().unwrap_or_default();
+    !host.contains(&b'[') && host.iter().filter(|byte| **byte == b':').count() > 1
+}
