@@ -73,7 +73,7 @@ impl Groups {
         let key = Key {
             kind: call.kind,
             outcome: diagnosis.outcome,
-            rule: finding.map(|finding| finding.rule.clone()),
+            rule: finding.map(|finding| finding.rule.to_string()),
             peer: peer(call, finding).map(|address| address.ip()),
             status: status(call, finding).map(StatusCode::get),
         };
