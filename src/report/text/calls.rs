@@ -49,7 +49,8 @@ fn is_worth_a_ladder(record: &CallRecord) -> bool {
     let is_given_up = record.outcome == Outcome::Cancelled;
     !calm
         || record.findings.iter().any(|finding| finding.severity == Severity::Error)
-        || !is_given_up && record.failures.iter().any(|failure| !failure.normal)
+        || !is_given_up
+            && record.failures.iter().any(|failure| !failure.normal && record.finding_about(failure).is_none())
 }
 
 fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
@@ -87,7 +88,13 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
     let told: Vec<&FindingRecord> = record
         .findings
         .iter()
-        .filter(|finding| finding.severity != Severity::Info || record.cause.as_deref() == Some(&finding.rule))
+        .filter(|finding| {
+            let is_about_failure = || {
+                let mut judged = record.failures.iter().filter(|failure| !failure.normal);
+                judged.any(|failure| record.finding_about(failure).is_some_and(|about| about.rule == finding.rule))
+            };
+            finding.severity != Severity::Info || record.cause.as_deref() == Some(&finding.rule) || is_about_failure()
+        })
         .collect();
     for finding in told {
         let cited: Vec<_> = finding.claims.iter().map(|claim| claim.frame).collect();
@@ -136,7 +143,7 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Opt
     if place.is_none() {
         explained::without_failure(lines, record, &told)?;
     }
-    findings(lines, record)
+    findings(lines, record, &told)
 }
 
 /// The failure that a rung shows: same frame, code and sender.
@@ -191,9 +198,9 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
 }
 
 /// What else was found: problems first in full, then facts in a line each.
-fn findings(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+fn findings(lines: &mut Lines<'_>, record: &CallRecord, told: &Told) -> io::Result<()> {
     let others = || record.findings.iter().filter(|finding| record.cause.as_deref() != Some(finding.rule.as_str()));
-    for finding in others() {
+    for finding in others().filter(|finding| !told.has_told(finding)) {
         let ink = match (finding.severity, finding.confidence) {
             (Severity::Error, _) => Ink::Bad,
             (Severity::Warning, _) => Ink::Doubtful,

@@ -30,12 +30,19 @@ pub(crate) struct Told {
     codes: Vec<u16>,
     /// What the strict parser refused.
     refusals: Vec<Untrusted>,
+    /// Rules whose findings stand beneath the failure that they are about.
+    rules: Vec<String>,
 }
 
 impl Told {
+    /// True if a finding stands beneath a failure already.
+    pub(crate) fn has_told(&self, finding: &FindingRecord) -> bool {
+        self.rules.contains(&finding.rule)
+    }
+
     /// Nothing yet, but for what stands at an incident.
     pub(crate) fn nothing(detail: Detail, incident: Option<String>) -> Told {
-        Told { detail, incident, codes: Vec::new(), refusals: Vec::new() }
+        Told { detail, incident, codes: Vec::new(), refusals: Vec::new(), rules: Vec::new() }
     }
 }
 
@@ -97,6 +104,11 @@ pub(crate) fn of_failure(
             None if record.unexplained => unexplained(lines)?,
             None => {}
         }
+    }
+    let about = record.finding_about(failure).filter(|_| !has_cause);
+    if let Some(finding) = about.filter(|finding| record.cause.as_deref() != Some(&finding.rule)) {
+        told.rules.push(finding.rule.clone());
+        cause(lines, finding, told)?;
     }
     if !told.codes.contains(&failure.status) {
         told.codes.push(failure.status);
