@@ -49,8 +49,7 @@ fn is_worth_a_ladder(record: &CallRecord) -> bool {
     let is_given_up = record.outcome == Outcome::Cancelled;
     !calm
         || record.findings.iter().any(|finding| finding.severity == Severity::Error)
-        || !is_given_up
-            && record.failures.iter().any(|failure| !failure.normal && record.finding_about(failure).is_none())
+        || !is_given_up && record.failures.iter().any(|failure| !failure.normal && !record.is_told_of(failure))
 }
 
 fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
@@ -115,7 +114,8 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Opt
     let place = place_of_cause(record);
     let detail = match scope {
         Scope::Trouble if record.cause.is_some() => Detail::Meaning,
-        _ => Detail::Entry,
+        Scope::Trouble => Detail::Entry,
+        Scope::Everything => Detail::Everything,
     };
     let mut told = Told::nothing(detail, incident);
     for piece in ladder::shortened(record, scope) {

@@ -51,8 +51,10 @@ impl Told {
 pub(crate) enum Detail {
     /// What it means: the cause says the rest.
     Meaning,
-    /// Also when it is seen and what to do.
+    /// Also when it is seen and what to do, where no finding says it.
     Entry,
+    /// All of it, whatever the findings say.
+    Everything,
 }
 
 /// Which failure of the call it is.
@@ -112,7 +114,9 @@ pub(crate) fn of_failure(
     }
     if !told.codes.contains(&failure.status) {
         told.codes.push(failure.status);
-        meaning(lines, failure, told.detail)?;
+        let detail =
+            if told.detail == Detail::Entry && record.is_told_of(failure) { Detail::Meaning } else { told.detail };
+        meaning(lines, failure, detail)?;
     }
     strict(lines, "response", failure.strict.as_ref(), told)?;
     strict(lines, "request", failure.strict_request.as_ref(), told)

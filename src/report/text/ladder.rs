@@ -74,7 +74,7 @@ impl Lanes {
     fn heading(&self, width: usize) -> Line {
         let mut line = Line::new();
         for (lane, name) in self.names.iter().enumerate() {
-            let name = fitted(name, self.step.saturating_sub(1).max(15));
+            let name = fitted(name, self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
             let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
