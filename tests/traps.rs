@@ -121,6 +121,13 @@ end 60.0"
         ("500 Server Internal Error", 41, "trunk-out-of-order"),
         ("403 Forbidden", 57, "refused-by-policy"),
         ("404 Not Found", 22, "number-changed"),
+        ("503 Service Unavailable", 20, "callee-unreachable"),
+        ("504 Server Time-out", 102, "server-fault"),
+        ("503 Service Unavailable", 63, "server-fault"),
+        ("404 Not Found", 63, "number-not-routable"),
+        ("480 Temporarily Unavailable", 102, "callee-unreachable"),
+        ("408 Request Timeout", 18, "timeout-at-responder"),
+        ("603 Decline", 16, "rejected-by-callee"),
     ];
     for (code, q850, expected) in cases {
         assert_eq!(cause(&refused(code, q850)).as_deref(), Some(expected), "{code} with {q850}");

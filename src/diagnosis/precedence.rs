@@ -51,6 +51,7 @@ const CHAINS: &[&[&str]] = &[
     &["registration-lapsed", "callee-unreachable", "user-unknown"],
     &["registration-lapsed", "number-not-routable"],
     &["registration-lapsed", "timeout-at-responder"],
+    &["refused-by-policy", "rejected-by-callee"],
     &["retry-not-renumbered", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],

@@ -110,7 +110,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     let code = failure.status.get();
     let cause = case.q850(response);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| meaning);
-    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 31)) && meaning.is_none() && code != 603 {
+    if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
         return None;
     }
     let names_policy = case.says_any(response, POLICY);

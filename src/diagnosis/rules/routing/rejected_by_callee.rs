@@ -36,9 +36,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let confidence = match (code, cause, ringing) {
         _ if is_network => return None,
         (_, Some(21), _) => Confidence::Likely,
-        (_, Some(cause), _) if !matches!(cause, 0 | 16 | 31) => return None,
+        _ if case.telling_cause(response).is_some() => return None,
         (603, _, Some(_)) => Confidence::Likely,
-        (603, None, None) => Confidence::Possible,
+        (603, None | Some(0 | 16 | 31), None) => Confidence::Possible,
         (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
             true => Confidence::Likely,
             false => Confidence::Possible,
