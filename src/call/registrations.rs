@@ -22,6 +22,8 @@ pub struct Asked {
     pub contact: String,
     /// Which device asks: [`call_key`] of `+sip.instance`, else of the Call-ID.
     pub device: u64,
+    /// The number of its CSeq: a copy on another hop has the same.
+    pub cseq: u32,
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
     pub over_udp: bool,
 }
@@ -29,7 +31,7 @@ pub struct Asked {
 impl Asked {
     /// True if it binds an address over UDP: there a change of port tells something.
     pub fn is_over_udp(&self) -> bool {
-        self.over_udp && !self.contact.is_empty()
+        self.over_udp && !self.contact.is_empty() && self.contact != "*"
     }
 }
 
@@ -147,6 +149,7 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
         source: arrival.path.source,
         contact: contact.map(|contact| contact.uri).unwrap_or_default(),
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
+        cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
     }
 }

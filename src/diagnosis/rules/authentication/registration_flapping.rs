@@ -37,8 +37,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let address = request.message.to()?.parsed();
     let known = case.surroundings.registrations().of(address.bare_user(), &address.host)?;
     let device = known.asked.iter().find(|asked| asked.place == request.place)?.device;
-    let of_device: Vec<&Asked> =
-        known.asked.iter().filter(|asked| asked.device == device).filter(|asked| asked.is_over_udp()).collect();
+    let mut of_device: Vec<&Asked> =
+        known.asked.iter().filter(|asked| asked.device == device && asked.is_over_udp()).collect();
+    // A proxy passes a REGISTER on, and a NAT rewrites its source: on the hop that was seen first it is the device's.
+    let mut numbers = Vec::new();
+    of_device.retain(|asked| {
+        let is_new = !numbers.contains(&asked.cseq);
+        numbers.push(asked.cseq);
+        is_new
+    });
     let granted = known.granted.iter().map(|granted| granted.until.since(granted.place.time)).max()?;
     let is_change = |pair: &&[&Asked]| pair[0].source != pair[1].source || pair[0].contact != pair[1].contact;
     let changes: Vec<&[&Asked]> = of_device.windows(2).filter(is_change).collect();
