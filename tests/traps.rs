@@ -128,6 +128,8 @@ end 60.0"
         ("480 Temporarily Unavailable", 102, "callee-unreachable"),
         ("408 Request Timeout", 18, "timeout-at-responder"),
         ("603 Decline", 16, "rejected-by-callee"),
+        ("480 Temporarily Unavailable", 21, "rejected-by-callee"),
+        ("500 Server Internal Error", 52, "refused-by-policy"),
     ];
     for (code, q850, expected) in cases {
         assert_eq!(cause(&refused(code, q850)).as_deref(), Some(expected), "{code} with {q850}");

@@ -92,7 +92,12 @@ impl Case<'_> {
 
     /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code.
     pub fn telling_cause(&self, heard: &Heard) -> Option<u32> {
-        let has_rule = |cause: &u32| matches!(cause, 1..=3 | 17 | 19..=22 | 27 | 28 | 34 | 38 | 41 | 42 | 44 | 47 | 50 | 52..=55 | 57 | 87);
+        let has_rule = |cause: &u32| {
+            let of_number = matches!(cause, 1..=3 | 20 | 22 | 28);
+            let of_callee = matches!(cause, 17 | 19 | 21);
+            let of_trunk = matches!(cause, 27 | 34 | 38 | 41 | 42 | 44 | 47);
+            of_number || of_callee || of_trunk || matches!(cause, 50 | 52..=55 | 57 | 87)
+        };
         self.q850(heard).filter(has_rule)
     }
 

@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let code = failure.status.get();
     let has_cause = case.telling_cause(response).is_some();
-    let is_overload = code == 503 && response.message.header("Retry-After").is_some();
+    let is_overload = code == 503 && is_wait(response);
     if has_cause || is_overload || case.call.kind == Kind::Options {
         return None;
     }
@@ -74,9 +74,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_own_words(case, response);
     finding = finding.claim_header(response, "Server", "the software that failed");
     if code == 503 {
-        finding = finding.refuted("server-overloaded", "there is no Retry-After, and no word of a limit");
+        finding = finding.refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit");
     }
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
+}
+
+/// True if a response asks to be left alone for a while: not for zero seconds.
+fn is_wait(response: &Heard) -> bool {
+    response.message.header("Retry-After").is_some_and(|value| value.trim().trim_start_matches('0') != "")
 }
 
 fn log(case: &Case<'_>, response: &Heard) -> &'static str {
