@@ -50,7 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // These two are also sent for want of a better one: only with a code of refusal do they tell of a policy.
     let is_barring = |cause: u32| !matches!(cause, 21 | 63) && CAUSES.iter().any(|(known, _)| *known == cause);
     let is_barred = case.q850(response).is_some_and(is_barring);
-    if !matches!(failure.status.get(), 402 | 403 | 603) && !(is_barred && failure.status.get() >= 400) {
+    let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
+    if !is_refusal && (!is_barred || failure.status.get() < 400) {
         return None;
     }
     if case.says_any(response, OTHERS) || case.call.kind == Kind::Options || case.is_scan() {

@@ -81,7 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// True if a response asks to be left alone for a while: not for zero seconds.
 fn is_wait(response: &Heard) -> bool {
-    response.message.header("Retry-After").is_some_and(|value| value.trim().trim_start_matches('0') != "")
+    response.message.header("Retry-After").is_some_and(|value| !value.trim().trim_start_matches('0').is_empty())
 }
 
 fn log(case: &Case<'_>, response: &Heard) -> &'static str {
