@@ -18,6 +18,7 @@ mod precedence;
 pub mod rule;
 pub mod rules;
 mod scanners;
+mod targets;
 mod words;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};
