@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
-use crate::call::{self, Arrival, Call, Ended, Kind, Outcome, Surroundings, Tracker, Wanted};
+use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
@@ -32,7 +32,7 @@ pub enum Event {
     /// A call has ended, or the input has.
     Call(Box<Call>),
     /// A plain good call has ended that nobody wants whole ([`Wanted::Troubled`]).
-    Good(Kind, Outcome),
+    Good(GoodCall),
 }
 
 /// What was counted in one input.
@@ -179,7 +179,7 @@ impl Analysis {
     pub fn next_event(&mut self) -> Option<Event> {
         self.stairs.tracker.next_closed().map(|ended| match ended {
             Ended::Call(call) => Event::Call(call),
-            Ended::Good(kind, outcome) => Event::Good(kind, outcome),
+            Ended::Good(good) => Event::Good(good),
         })
     }
 

@@ -116,20 +116,14 @@ pub(crate) enum Phase {
     Talking,
 }
 
-impl Phase {
-    /// How long it may last after the last message; `None` while people talk.
-    pub(crate) fn patience(self) -> Option<Duration> {
-        match self {
-            // For late copies, and for a new try under another Call-ID.
-            Phase::Settled => Some(Duration::from_secs(5)),
-            // Timers B and F, and a little more.
-            Phase::Waiting => Some(Duration::from_secs(40)),
-            // Well beyond timer C.
-            Phase::Ringing => Some(Duration::from_secs(420)),
-            Phase::Talking => None,
-        }
-    }
-}
+/// For late copies, and for a new try under another Call-ID.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Timers B and F, and a little more.
+const WAITING: Duration = Duration::from_secs(40);
+/// A client may ask its user for the secret.
+const CHALLENGED: Duration = Duration::from_secs(180);
+/// Well beyond timer C.
+const RINGING: Duration = Duration::from_secs(420);
 
 /// What became of a message that was given to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -467,6 +461,23 @@ impl Log {
         }
         let of_steps = self.steps.iter().enumerate().map(|(index, step)| self.phase_of(index, step)).max();
         of_steps.unwrap_or(Phase::Waiting)
+    }
+
+    /// How long the phase may last after the last message; `None` while people talk.
+    pub(crate) fn patience(&self, phase: Phase) -> Option<Duration> {
+        let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
+        match phase {
+            Phase::Settled => Some(SETTLED),
+            Phase::Waiting if is_challenged => Some(CHALLENGED),
+            Phase::Waiting => Some(WAITING),
+            Phase::Ringing => Some(RINGING),
+            Phase::Talking => None,
+        }
+    }
+
+    /// The path of its first message.
+    pub(crate) fn first_path(&self) -> Option<Path> {
+        self.path(self.entries.first()?.way)
     }
 
     fn phase_of(&self, index: usize, step: &Step) -> Phase {

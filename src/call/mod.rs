@@ -3,6 +3,7 @@
 //! Is given messages with their path and place; gives whole [`Call`]s when they have ended. Knows what belongs
 //! together and what is a normal step. Deliberately does not know what to advise.
 
+mod accepted;
 mod judge;
 mod key;
 mod link;
@@ -13,6 +14,7 @@ mod surroundings;
 mod tracker;
 mod transaction;
 
+pub use crate::call::accepted::Accepted;
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
@@ -20,8 +22,9 @@ pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::step::NormalStep;
+pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
-pub use crate::call::tracker::{Ended, Limits, Tracker, Wanted};
+pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

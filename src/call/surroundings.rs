@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::accepted::Accepted;
 use crate::capture::{Place, Timestamp};
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
@@ -56,7 +57,7 @@ impl Seen {
         self.spans = joined;
     }
 
-    fn merge(&mut self, other: &Seen) {
+    pub(crate) fn merge(&mut self, other: &Seen) {
         self.count = self.count.saturating_add(other.count);
         for span in &other.spans {
             self.join(*span);
@@ -73,17 +74,11 @@ pub struct BackOff {
     pub until: Timestamp,
     /// Whom it asked.
     pub asked: IpAddr,
-}
-
-/// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Registering {
-    /// For which address-of-record.
-    pub address_of_record: String,
-    /// The [`call_key`](crate::call::call_key) of its Call-ID.
-    pub call_key: u64,
-    /// The first REGISTER of it.
-    pub place: Place,
+    /// [`call_key`](crate::call::call_key) of the From URI, for a REGISTER: many phones may stand behind one address,
+    /// and only the one that was asked has to wait. 0 for other requests, which one peer sends for many callers.
+    pub of: u64,
+    /// True if Retry-After holds nothing but its number, so that it can be cited by its field.
+    pub is_plain: bool,
 }
 
 /// Where a hop is counted, so that it need not be looked up for every message.
@@ -155,6 +150,17 @@ impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
     }
 }
 
+/// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Registering {
+    /// For which address-of-record.
+    pub address_of_record: String,
+    /// The [`call_key`](crate::call::call_key) of its Call-ID.
+    pub call_key: u64,
+    /// The first REGISTER of it.
+    pub place: Place,
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
@@ -164,6 +170,8 @@ pub struct Surroundings {
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
     software: BTreeMap<IpAddr, (Place, String)>,
+    /// What clients showed and servers accepted.
+    accepted: Accepted,
     /// Who registered, by address.
     registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Hops that were not noted because the table was full.
@@ -269,9 +277,22 @@ impl Surroundings {
     }
 
     /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
-    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, at: Timestamp) -> Option<&BackOff> {
+    /// `of` is [`BackOff::of`].
+    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, of: u64, at: Timestamp) -> Option<&BackOff> {
         let known = self.back_offs.get(&server)?;
-        known.iter().find(|back_off| back_off.asked == client && back_off.place.time < at && at < back_off.until)
+        known.iter().find(|back_off| {
+            back_off.asked == client && back_off.of == of && back_off.place.time < at && at < back_off.until
+        })
+    }
+
+    /// What clients showed and servers accepted.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// The same, to be added to.
+    pub fn accepted_mut(&mut self) -> &mut Accepted {
+        &mut self.accepted
     }
 
     /// The software that an address named.
@@ -304,6 +325,7 @@ impl Surroundings {
                 *known = named.clone();
             }
         }
+        self.accepted.merge(&other.accepted);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }
@@ -321,6 +343,11 @@ mod tests {
         Message(u8, u8, u16),
         BackOff(u8, u8, u16),
         Software(u8, u16),
+        Credentials(u8, u16),
+        OtherDigestUri(u8, u8),
+        Host(u8, u8),
+        NonceCount(u8, u8, u16),
+        Server(u8, u8),
         Registering(u8, u8, u16),
     }
 
@@ -336,8 +363,32 @@ mod tests {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
                 Note::BackOff(server, asked, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked) };
+                    let back_off = BackOff {
+                        place,
+                        until: time(at.saturating_add(60)),
+                        asked: address(asked),
+                        of: 0,
+                        is_plain: true,
+                    };
                     surroundings.note_back_off(address(server), back_off);
+                }
+                Note::Credentials(who, at) => {
+                    surroundings.accepted_mut().note_credentials(address(who), "sip:a@b", time(at));
+                }
+                Note::OtherDigestUri(server, client) => {
+                    surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                }
+                Note::Server(client, server) => {
+                    let server = std::net::SocketAddr::new(address(server), 5060);
+                    surroundings.accepted_mut().note_server(address(client), "example.com", server);
+                }
+                Note::NonceCount(server, nonce, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let nonce = format!("nonce{}", nonce % 2);
+                    surroundings.accepted_mut().note_nonce_count(address(server), &nonce, u32::from(at % 3), place);
+                }
+                Note::Host(server, host) => {
+                    surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
                 }
                 Note::Registering(who, call_key, at) => {
                     let place = Place { time: time(at), ..Place::default() };
@@ -358,6 +409,11 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Message(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::BackOff(a, b, t)),
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Software(a, t)),
+            (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Server(a, b)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
         ]
     }

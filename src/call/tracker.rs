@@ -56,6 +56,8 @@ pub struct Tracker {
     surroundings: Surroundings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: HashMap<IpAddr, u8>,
+    /// How many good calls of each hop were learned from.
+    learned: HashMap<(IpAddr, IpAddr), u8>,
     bytes: usize,
     numbered: u32,
     now: Timestamp,
@@ -91,8 +93,19 @@ pub enum Wanted {
 pub enum Ended {
     /// The call, worked out and judged.
     Call(Box<Call>),
-    /// A plain good call that nobody wants whole: what it was about, and how it ended.
-    Good(Kind, Outcome),
+    /// A plain good call that nobody wants whole.
+    Good(GoodCall),
+}
+
+/// What is counted of a plain good call that nobody wants whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodCall {
+    /// What it was about.
+    pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its messages.
+    pub messages: u64,
 }
 
 /// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
@@ -104,6 +117,8 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
+/// Good calls of a hop that are learned from.
+const LEARNED_FROM: u8 = 3;
 /// Messages of an address that are looked at for the name of its software.
 const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
@@ -136,6 +151,7 @@ impl Tracker {
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
             looked_for_software: HashMap::new(),
+            learned: HashMap::new(),
             bytes: 0,
             numbered: 0,
             now: Timestamp(i64::MIN),
@@ -150,14 +166,15 @@ impl Tracker {
         let call_id = self.hasher.hash_one(message.call_id());
         let index = match self.known_call(call_id) {
             Some(index) => index,
-            None => {
-                self.note_registering(message, arrival);
-                self.open_call(call_id, message, &keys, arrival)
-            }
+            None => self.open_call(call_id, message, &keys, arrival),
         };
         self.note_hop(index, message, arrival);
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        match open.log.hear(message, &keys, cut, arrival, self.limits.messages) {
+        let told = open.log.hear(message, &keys, cut, arrival, self.limits.messages);
+        if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
+            self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
+        }
+        match told {
             Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
             Told::New(None) | Told::Again => {}
             Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
@@ -269,11 +286,8 @@ impl Tracker {
         self.note_software(message, arrival);
     }
 
-    /// Notes a REGISTER with a Call-ID of its own: a device that begins anew.
+    /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
     fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        if message.method() != Some(&Method::Register) {
-            return;
-        }
         let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
         let call_key = crate::call::call_key(message.call_id());
         let row = Registering { address_of_record, call_key, place: arrival.place };
@@ -288,7 +302,9 @@ impl Tracker {
             return;
         };
         let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
-        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip() };
+        let of = crate::call::step::back_off_of(message);
+        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
+        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
         self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
@@ -327,6 +343,9 @@ impl Tracker {
             }
             None => self.new_call(call_id, keys),
         };
+        if keys.is_request && keys.cseq.method == Method::Register {
+            self.note_registering(message, arrival);
+        }
         self.by_call_id.insert(call_id, index);
         index
     }
@@ -414,7 +433,7 @@ impl Tracker {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
         open.phase = open.log.phase();
         open.moved = now;
-        open.deadline = open.phase.patience().map(|patience| now.plus(patience));
+        open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
         let footprint = open.log.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
@@ -474,10 +493,36 @@ impl Tracker {
                 self.links.remove(&key);
             }
         }
-        let good = log.plainly_good().filter(|_| self.wanted == Wanted::Troubled);
-        self.closed.push_back(match good {
-            Some(outcome) => Ended::Good(log.kind, outcome),
-            None => Ended::Call(Box::new(log.assemble(self.now))),
+        let good = log.plainly_good();
+        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
+            && !self.has_to_learn(&log)
+        {
+            let good = GoodCall { kind: log.kind, outcome, messages: log.len() as u64 };
+            return self.closed.push_back(Ended::Good(good));
+        }
+        let (kind, messages) = (log.kind, log.len() as u64);
+        let call = log.assemble(self.now);
+        self.surroundings.accepted_mut().learn_call(&call);
+        self.closed.push_back(match (good, self.wanted) {
+            (Some(outcome), Wanted::Troubled) => Ended::Good(GoodCall { kind, outcome, messages }),
+            _ => Ended::Call(Box::new(call)),
         });
+    }
+
+    /// True for the first good calls on each hop: what a server accepts is learned from them, and not from thousands of
+    /// the same kind.
+    fn has_to_learn(&mut self, log: &Log) -> bool {
+        let Some(path) = log.first_path() else { return false };
+        let hop = (path.source.ip(), path.destination.ip());
+        let is_full = self.learned.len() >= MOST_PATHS;
+        match self.learned.get_mut(&hop) {
+            Some(count) if *count >= LEARNED_FROM => false,
+            Some(count) => {
+                *count += 1;
+                true
+            }
+            None if is_full => false,
+            None => self.learned.insert(hop, 1).is_none(),
+        }
     }
 }

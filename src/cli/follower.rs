@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::call::Call;
+use crate::call::{Call, GoodCall};
 use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
 use crate::cli::select::Selection;
 use crate::diagnosis::Diagnosis;
@@ -51,6 +51,11 @@ impl Follow {
     pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
         Follow { gatherer, selection, running, bar, interrupted: interrupts() }
     }
+
+    /// True if the user wanted it to end.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
 }
 
 impl Follower for Follow {
@@ -74,6 +79,10 @@ impl Follower for Follow {
             }
         }
         Ok(())
+    }
+
+    fn good(&mut self, good: GoodCall) {
+        self.gatherer.add_good(good);
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::timer;
-use crate::call::{Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId};
+use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
-use crate::sip::StatusCode;
+use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,6 +122,52 @@ impl<'a> Case<'a> {
             .collect();
         rings.sort_by_key(|heard| heard.place);
         rings.first().copied()
+    }
+
+    /// The Request-URI of a failed request, read.
+    pub fn target(&self, failure: &Failure) -> Option<Uri> {
+        Some(Uri::read(&self.request(failure)?.message.request_uri()?))
+    }
+
+    /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
+    pub fn callee(&self, failure: &Failure) -> String {
+        let of_to = || self.response(failure).message.to().map(|to| to.parsed());
+        let dialled = || {
+            let request = self.call.request_of(self.deciding()?)?;
+            Some(Uri::read(&request.message.request_uri()?))
+        };
+        let Some(target) = dialled().or_else(|| self.target(failure)).or_else(of_to) else {
+            return "the callee".to_owned();
+        };
+        if target.user.is_empty() { target.host } else { target.bare_user().to_owned() }
+    }
+
+    /// How long it took from a failed request to its response.
+    pub fn time_to(&self, failure: &Failure) -> Option<Duration> {
+        let since = self.request(failure)?.place.time;
+        Some(self.response(failure).place.time.since(since))
+    }
+
+    /// The redirect that led to the deciding try: a 3xx to an earlier try of the same request, one of whose Contacts
+    /// this one is for.
+    pub fn redirected_by(&self) -> Option<&'a Heard> {
+        let tries = self.tries();
+        let last = tries.last()?;
+        let target = Uri::read(&last.request.message.request_uri()?);
+        tries.iter().rev().skip(1).find_map(|before| {
+            let response =
+                before.response.filter(|_| before.status().is_some_and(|s| (300..400).contains(&s.get())))?;
+            let contacts = response.message.headers("Contact");
+            contacts.iter().any(|contact| NameAddr::read(contact).parsed().is_same_target(&target)).then_some(response)
+        })
+    }
+
+    /// A 503 with Retry-After that was in force for the client of a failed request when it was sent.
+    pub fn back_off(&self, failure: &Failure) -> Option<&'a BackOff> {
+        let request = self.request(failure)?;
+        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+        let of = back_off_of(&request.message);
+        self.surroundings.back_off_in_force(server, client, of, request.place.time)
     }
 
     /// Every value of Reason of a message, read (RFC 3326).

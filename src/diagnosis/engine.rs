@@ -36,6 +36,11 @@ impl Engine {
         self.held.push_back((call, bytes));
     }
 
+    /// Counts a plain good call that is not diagnosed.
+    pub fn add_good(&mut self) {
+        self.tally.calls += 1;
+    }
+
     /// The next call whose turn it is while the input goes on; `None` while all fit into the bound.
     pub fn next(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
         if self.bytes <= self.bound && self.bound > 0 {

@@ -8,7 +8,11 @@ use crate::call::Heard;
 use crate::capture::Place;
 use crate::diagnosis::rule::Rule;
 use crate::sip::StatusCode;
+use crate::sip::auth;
 use crate::untrusted::Untrusted;
+
+/// Headers whose field is an integer in Wireshark: it shows 0, or another spelling, where more than digits stands.
+const INTEGERS: &[&str] = &["Retry-After", "Expires", "Max-Forwards", "Content-Length", "RSeq"];
 
 /// How sure a finding is (best first).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -259,14 +263,54 @@ impl Finding {
         self
     }
 
-    /// A claim that a header stands in a message, whole, by the header's own field (`sip.Reason`).
-    /// Nothing is claimed if it does not.
+    /// A claim that a header stands in a message, whole, by the header's own field (`sip.Reason`); by `sip.msg_hdr`
+    /// with the header's line where that field cannot hold it. Nothing is claimed if the header does not stand there.
     pub fn claim_header(self, heard: &Heard, header: &str, says: impl Into<Untrusted>) -> Finding {
-        match heard.message.header(header) {
-            Some(value) => {
-                let value = value.into_owned();
-                self.claim(heard, &format!("sip.{header}"), value, says)
+        let Some(value) = heard.message.header(header).map(|value| value.into_owned()) else { return self };
+        self.claim_header_line(heard, header, &value, says)
+    }
+
+    /// The same for the first line of that header which holds a text: of several Reason lines the one that counts.
+    pub fn claim_header_with(self, heard: &Heard, header: &str, text: &str, says: impl Into<Untrusted>) -> Finding {
+        let Some(value) = heard.message.header_lines(header).find(|line| line.contains(text)) else { return self };
+        let value = value.into_owned();
+        self.claim_header_line(heard, header, &value, says)
+    }
+
+    fn claim_header_line(self, heard: &Heard, header: &str, value: &str, says: impl Into<Untrusted>) -> Finding {
+        let is_integer = INTEGERS.iter().any(|known| known.eq_ignore_ascii_case(header));
+        let holds = !is_integer || value.parse::<u32>().is_ok_and(|number| number.to_string() == value);
+        // Private headers have no field of their own.
+        let is_private = header.starts_with("X-") || header.starts_with("P-Registrar");
+        match holds && !is_private {
+            true => self.claim(heard, &format!("sip.{header}"), value, says),
+            false => {
+                let line = heard.message.header_line(header).unwrap_or_else(|| format!("{header}: {value}"));
+                self.claim(heard, "sip.msg_hdr", line, says)
             }
+        }
+    }
+
+    /// A claim about a parameter of a challenge or of credentials, as it was sent (`sip.auth.realm`). The nonce tells
+    /// which of several lines is meant; it is not claimed itself, for it would help to guess the secret.
+    pub fn claim_auth(
+        self,
+        heard: &Heard,
+        header_and_nonce: (&str, &str),
+        parameter: &str,
+        says: impl Into<Untrusted>,
+    ) -> Finding {
+        let (header, nonce) = header_and_nonce;
+        match auth::as_sent(&heard.message, header, nonce, parameter) {
+            Some(value) => self.claim(heard, &format!("sip.auth.{parameter}"), value, says),
+            None => self,
+        }
+    }
+
+    /// A claim about the Request-URI.
+    pub fn claim_request_uri(self, heard: &Heard, says: impl Into<Untrusted>) -> Finding {
+        match heard.message.request_uri().map(|uri| uri.into_owned()) {
+            Some(uri) => self.claim(heard, "sip.r-uri", uri, says),
             None => self,
         }
     }

@@ -12,11 +12,6 @@ impl<'a> Case<'a> {
         self.call.transaction(failure.transaction).is_initial_invite().then_some(failure)
     }
 
-    /// Every value of Warning of a message, read (RFC 3261 §20.43).
-    pub fn warnings(&self, heard: &Heard) -> Vec<Warning> {
-        heard.message.headers("Warning").iter().filter_map(|value| Warning::read(value)).collect()
-    }
-
     /// The first of these warning codes that a message carries.
     pub fn warned(&self, heard: &Heard, codes: &[u16]) -> Option<Warning> {
         self.warnings(heard).into_iter().find(|warning| codes.contains(&warning.code))

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::analysis::{Analysis, Census};
-use crate::call::{Call, Outcome};
+use crate::call::{Call, GoodCall, Outcome};
 use crate::capture::{InputFacts, SourceId};
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
 use crate::oddity::{Oddity, OddityLog};
@@ -101,6 +101,11 @@ impl Gatherer {
             return Ok(());
         }
         self.spool.put(&scene.record(call, diagnosis))
+    }
+
+    /// Counts a plain good call that nobody wants whole.
+    pub fn add_good(&mut self, good: GoodCall) {
+        self.summary.count(good.kind, good.outcome, good.messages);
     }
 
     /// The input has ended: puts together what was gathered.

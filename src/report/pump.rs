@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::analysis::{Analysis, Event};
-use crate::call::Call;
+use crate::call::{Call, GoodCall};
 use crate::capture::{self, Input, InputFacts, Progress, Source};
 use crate::diagnosis::{CaptureSeen, Diagnosis, Engine};
 use crate::report::scene::Scene;
@@ -21,6 +21,9 @@ pub trait Follower {
     /// # Errors
     /// What makes it useless to go on.
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Self::Error>;
+
+    /// A plain good call has ended that nobody wants whole.
+    fn good(&mut self, good: GoodCall);
 
     /// Asked now and then, and whenever an interface is quiet: whether to go on.
     ///
@@ -55,9 +58,7 @@ pub fn follow<F: Follower>(
                 until_look = 0;
             }
         }
-        while let Some(Event::Call(call)) = analysis.next_event() {
-            engine.add(*call);
-        }
+        take_ended(analysis, engine, follower);
         let capture = CaptureSeen { drops, until: analysis.now() };
         while let Some((call, diagnosis)) = engine.next(analysis.surroundings(), capture) {
             follower.call(scene, &call, &diagnosis)?;
@@ -71,9 +72,7 @@ pub fn follow<F: Follower>(
         }
     }
     analysis.finish();
-    while let Some(Event::Call(call)) = analysis.next_event() {
-        engine.add(*call);
-    }
+    take_ended(analysis, engine, follower);
     let inputs = source.inputs();
     scene.update(&inputs);
     let capture = CaptureSeen { drops: dropped(&inputs), until: analysis.now() };
@@ -81,6 +80,19 @@ pub fn follow<F: Follower>(
         follower.call(scene, &call, &diagnosis)?;
     }
     Ok(inputs)
+}
+
+/// Gives calls that have ended to the engine, and tells the follower of those that nobody wants whole.
+fn take_ended<F: Follower>(analysis: &mut Analysis, engine: &mut Engine, follower: &mut F) {
+    while let Some(event) = analysis.next_event() {
+        match event {
+            Event::Call(call) => engine.add(*call),
+            Event::Good(good) => {
+                engine.add_good();
+                follower.good(good);
+            }
+        }
+    }
 }
 
 /// Looks at what the source knows of its inputs; gives the packets that were dropped.

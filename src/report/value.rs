@@ -121,9 +121,15 @@ pub struct Summary {
 impl Summary {
     /// Counts one call by how it ended.
     pub fn add(&mut self, call: &Call, outcome: Outcome) {
-        self.messages += call.messages.iter().map(|heard| u64::from(heard.repeated) + 1).sum::<u64>();
+        let copies = call.messages.iter().map(|heard| u64::from(heard.repeated) + u64::from(heard.duplicates) + 1);
+        self.count(call.kind, outcome, copies.sum::<u64>() + u64::from(call.not_kept));
+    }
+
+    /// Counts a call of this kind and number of messages.
+    pub fn count(&mut self, kind: Kind, outcome: Outcome, messages: u64) {
+        self.messages += messages;
         let failed = u64::from(is_failed(outcome));
-        match call.kind {
+        match kind {
             Kind::Call => {
                 self.calls += 1;
                 self.unanswered += u64::from(outcome == Outcome::Unanswered);

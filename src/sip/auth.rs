@@ -65,6 +65,22 @@ pub fn credentials(message: &Message<'_>) -> Vec<Credentials> {
         .collect()
 }
 
+/// A parameter of a challenge or of credentials as it was sent, quotes included: what Wireshark shows in
+/// `sip.auth.realm` and its like. `header` is the long name, `nonce` tells which of several lines is meant.
+pub fn as_sent(message: &Message<'_>, header: &str, nonce: &str, name: &str) -> Option<String> {
+    message.header_lines(header).find_map(|line| {
+        let (_, parameters) = scheme_and_parameters(&line);
+        if parameters.get("nonce").unwrap_or_default() != nonce {
+            return None;
+        }
+        let (_, rest) = line.trim().split_once(|c: char| c.is_ascii_whitespace())?;
+        crate::sip::value::split_list(rest).find_map(|part| {
+            let (known, value) = part.split_once('=')?;
+            known.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    })
+}
+
 fn scheme_and_parameters(line: &str) -> (String, Parameters) {
     let (scheme, rest) = line.trim().split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((line.trim(), ""));
     (scheme.to_owned(), Parameters::read(rest, b','))
@@ -119,6 +135,7 @@ mod tests {
         assert_eq!(found[0].qop, ["auth", "auth-int"]);
         let request = b"REGISTER sip:b SIP/2.0\r\nAuthorization: Digest username=\"u\",realm=\"a, b\",nc=0000000a,uri=\"sip:b\"\r\n\r\n";
         let message = Message::read(request, Cut::Whole).unwrap();
+        assert_eq!(as_sent(&message, "Authorization", "", "Realm").as_deref(), Some("\"a, b\""));
         let found = credentials(&message);
         assert_eq!(
             (found[0].username.as_str(), found[0].nonce_count, found[0].algorithm.as_str()),

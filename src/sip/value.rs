@@ -268,6 +268,11 @@ impl Uri {
         self.user.split_once(';').map_or(self.user.as_str(), |(user, _)| user)
     }
 
+    /// True if both name the same user at the same host. Port, parameters, scheme and the case of the host do not count.
+    pub fn is_same_target(&self, other: &Uri) -> bool {
+        self.user == other.user && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
     /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
     pub fn is_number(&self) -> bool {
         let user = self.bare_user();

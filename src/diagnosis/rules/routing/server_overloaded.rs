@@ -1,17 +1,18 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::{Case, Confidence, Finding, Platform};
 
 rule! {
-    /// The server is overloaded, and says for how long.
+    /// The server refuses new work for now.
     ///
     /// ## What it says
-    /// The server refused new work and named the time at which to come back.
+    /// The server refused new work and named the time at which to come back, or said that it is overloaded.
     ///
     /// ## Why it happens
     /// More calls arrive than it may or can carry, or it is being taken out of service.
     ///
     /// ## Evidence
-    /// A 503 that carries `Retry-After`, and no Q.850 cause that names something else.
+    /// A 503 that carries `Retry-After`, or whose phrase or Warning speaks of overload or a limit, and no Q.850 cause
+    /// that names something else.
     ///
     /// ## How to fix
     /// Let the caller wait that long, or send it to the next server. If it recurs, look at the server's limits.
@@ -25,28 +26,71 @@ rule! {
     "E10" "server-overloaded", check
 }
 
+/// Words of a phrase or Warning that speak of a limit that was reached.
+pub(super) const OVERLOAD: &[&str] =
+    &["overload", "over load", "too many", "maximum calls", "capacity", "system busy", "congest", "limit", "throttl"];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[503])?;
     let response = case.response(failure);
-    let retry_after = response.message.header("Retry-After")?;
-    if case.q850(response).is_some() {
+    let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
+    let says_overload = case.says_any(response, OVERLOAD);
+    if case.q850(response).is_some() || (retry_after.is_none() && !says_overload) || case.back_off(failure).is_some() {
         return None;
     }
-    let (server, client) = (response.path.source.ip(), response.path.destination.ip());
-    if case.surroundings.back_off_in_force(server, client, case.request(failure)?.place.time).is_some() {
-        return None;
+    let server = response.path.source;
+    let wait = retry_after.as_deref().map(with_unit);
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let says_maintenance = case.says_any(response, super::server_in_maintenance::MAINTENANCE);
+    let because = match (&wait, says_maintenance) {
+        (Some(wait), true) => {
+            format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}: it is out \
+                of service on purpose.")
+        }
+        (Some(wait), false) => format!("{server} refuses new requests and asks to be left alone for \
+            {wait}{quotation}."),
+        (None, _) => format!("{server} refuses new requests because it has reached a limit{quotation}."),
+    };
+    let mut finding = Finding::of(&RULE, if wait.is_some() { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because);
+    if let Some(wait) = &wait {
+        finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
+    } else {
+        finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");
     }
-    let because = format!("The server refused the request as overloaded and asks to be left alone for {retry_after} s.");
+    if !says_maintenance {
+        finding = finding.fix(limits(case.platform(response), server.to_string()));
+    }
+    finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);
     Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .explains(Some(failure.status))
-            .sender(case.role_of_responder(response), response)
-            .because(because)
-            .fix(format!("Wait {retry_after} s before the next request to this server, or send it to the next server."))
-            .fix("If it recurs, compare the server's limits (calls per second, open calls) with the traffic.")
-            .claim_status(response, "the server refuses")
+        finding
             .claim_header(response, "Retry-After", "the server names the time itself")
             .refuted("trunk-congested", "no Reason header names a Q.850 cause")
             .refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"),
     )
+}
+
+/// `120 s`, or the value as it is where it is more than a number.
+pub(super) fn with_unit(value: &str) -> String {
+    match value.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("{value} s"),
+        false => format!("\"{value}\" (seconds)"),
+    }
+}
+
+fn limits(platform: Option<Platform>, server: String) -> String {
+    match platform {
+        Some(Platform::Asterisk) => format!("If it recurs, look at the load of {server}: Asterisk's `core show \
+            taskprocessors` and `core show channels count`."),
+        Some(Platform::FreeSwitch) => format!("If it recurs, compare FreeSWITCH's `max-sessions` and \
+            `sessions-per-second` on {server} with the traffic (`status`)."),
+        Some(Platform::Kamailio) => format!("If it recurs, compare the limits in Kamailio's script on {server} \
+            (`pike`, `ratelimit`, `pipelimit`) with the traffic."),
+        Some(Platform::OpenSips) => format!("If it recurs, compare the limits in OpenSIPS's script on {server} \
+            (`pike`, `ratelimit`, `load_balancer`) with the traffic."),
+        None => format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the \
+            traffic."),
+    }
 }

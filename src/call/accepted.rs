@@ -1,0 +1,221 @@
+//! What clients showed and servers accepted: for telling what is normal on a hop from what is not.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::key::call_key;
+use crate::call::model::{Call, Transaction};
+use crate::call::surroundings::Seen;
+use crate::capture::{Place, Timestamp};
+use crate::sip::auth::credentials;
+use crate::sip::{HeaderName, Message, StatusCode, Uri};
+
+/// What clients showed and servers accepted in the whole capture. Mergeable, like the surroundings it is a part of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Accepted {
+    /// When a client showed credentials, by its address and its From URI.
+    #[serde(with = "as_pairs")]
+    credentials: BTreeMap<(IpAddr, String), Seen>,
+    /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
+    other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
+    /// The hosts of Request-URIs that each server accepted.
+    hosts: BTreeMap<IpAddr, BTreeSet<String>>,
+    /// The servers that accepted requests of a client to one host: by the client's address and the host.
+    #[serde(with = "as_pairs")]
+    servers: BTreeMap<(IpAddr, String), BTreeSet<SocketAddr>>,
+    /// The highest count with which a server accepted a nonce, and where: by its address and the
+    /// [`call_key`](crate::call::call_key) of the nonce.
+    #[serde(with = "as_pairs")]
+    nonce_counts: BTreeMap<(IpAddr, u64), (u32, Place)>,
+}
+
+impl Accepted {
+    /// Entries that are kept of each kind.
+    const MOST: usize = 20_000;
+    /// Hosts that are kept of one server.
+    const MOST_HOSTS: usize = 64;
+    /// Letters of a URI or host that are kept.
+    const LONGEST: usize = 200;
+
+    /// True if a client showed credentials for this From URI in this span, or closer to it than [`Seen::CLOSE`].
+    pub fn showed_credentials(&self, client: IpAddr, from: &str, start: Timestamp, end: Timestamp) -> bool {
+        let key = (client, from.chars().take(Accepted::LONGEST).collect());
+        self.credentials.get(&key).is_some_and(|seen| seen.within(start, end))
+    }
+
+    /// True if a server accepted a digest of this client whose URI was not the Request-URI.
+    pub fn has_other_digest_uri(&self, server: IpAddr, client: IpAddr) -> bool {
+        self.other_digest_uris.contains(&(server, client))
+    }
+
+    /// The hosts of Request-URIs that a server accepted, in order, in lower case.
+    pub fn hosts(&self, server: IpAddr) -> impl Iterator<Item = &str> {
+        self.hosts.get(&server).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The servers that accepted requests of a client to this host, in order.
+    pub fn servers(&self, client: IpAddr, host: &str) -> impl Iterator<Item = SocketAddr> {
+        let known = self.servers.get(&(client, host.to_ascii_lowercase()));
+        known.into_iter().flatten().copied()
+    }
+
+    /// Notes that a server accepted a request of a client to this host.
+    pub fn note_server(&mut self, client: IpAddr, host: &str, server: SocketAddr) {
+        if host.is_empty() || host.len() > Accepted::LONGEST {
+            return;
+        }
+        let key = (client, host.to_ascii_lowercase());
+        if let Some(known) = self.servers.get_mut(&key) {
+            if known.len() < Accepted::MOST_HOSTS {
+                known.insert(server);
+            }
+        } else if self.servers.len() < Accepted::MOST {
+            self.servers.insert(key, BTreeSet::from([server]));
+        }
+    }
+
+    /// The highest count with which a server accepted a nonce before, and the request with it.
+    pub fn nonce_count(&self, server: IpAddr, nonce: &str) -> Option<(u32, Place)> {
+        self.nonce_counts.get(&(server, call_key(nonce.as_bytes()))).copied()
+    }
+
+    /// Notes that a server accepted a nonce with this count.
+    pub fn note_nonce_count(&mut self, server: IpAddr, nonce: &str, count: u32, place: Place) {
+        let key = (server, call_key(nonce.as_bytes()));
+        let has_room = self.nonce_counts.len() < Accepted::MOST;
+        match self.nonce_counts.get_mut(&key) {
+            Some(known) => *known = higher(*known, (count, place)),
+            None if has_room => {
+                self.nonce_counts.insert(key, (count, place));
+            }
+            None => {}
+        }
+    }
+
+    /// Notes that a client showed credentials for this From URI.
+    pub fn note_credentials(&mut self, client: IpAddr, from: &str, time: Timestamp) {
+        let key = (client, from.chars().take(Accepted::LONGEST).collect());
+        if let Some(seen) = self.credentials.get_mut(&key) {
+            return seen.note(time);
+        }
+        if self.credentials.len() < Accepted::MOST {
+            self.credentials.entry(key).or_default().note(time);
+        }
+    }
+
+    /// Notes that a server accepted a digest whose URI was not the Request-URI.
+    pub fn note_other_digest_uri(&mut self, server: IpAddr, client: IpAddr) {
+        if self.other_digest_uris.len() < Accepted::MOST {
+            self.other_digest_uris.insert((server, client));
+        }
+    }
+
+    /// Notes that a server accepted a request to this host.
+    pub fn note_host(&mut self, server: IpAddr, host: &str) {
+        let is_full = |known: &BTreeSet<String>| known.contains(host) || known.len() >= Accepted::MOST_HOSTS;
+        let known = self.hosts.get(&server);
+        if known.is_some_and(is_full) || self.hosts.len() >= Accepted::MOST || host.len() > Accepted::LONGEST {
+            return;
+        }
+        self.hosts.entry(server).or_default().insert(host.to_owned());
+    }
+
+    /// Learns from a request that carries credentials.
+    pub(crate) fn learn_request(&mut self, message: &Message<'_>, client: IpAddr, time: Timestamp) {
+        if !message.is_request() || !has_credentials(message) {
+            return;
+        }
+        let from = message.from().map(|from| from.uri).unwrap_or_default();
+        self.note_credentials(client, &from, time);
+    }
+
+    /// Learns from a call that has ended.
+    pub(crate) fn learn_call(&mut self, call: &Call) {
+        for transaction in call.transactions.iter().filter(|transaction| !transaction.in_dialog) {
+            self.learn_transaction(call, transaction);
+        }
+    }
+
+    fn learn_transaction(&mut self, call: &Call, transaction: &Transaction) {
+        let status = |id| call.message(id).message.status();
+        let rings = transaction.provisionals.iter().any(|id| status(*id).is_some_and(|status| status.get() > 100));
+        let succeeds = transaction.finals.iter().any(|id| status(*id).is_some_and(StatusCode::is_success));
+        if !rings && !succeeds {
+            return;
+        }
+        let Some(request) = call.request_of(transaction) else { return };
+        let (client, server) = (transaction.path.source.ip(), transaction.path.destination.ip());
+        let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
+        self.note_host(server, &uri.host.to_ascii_lowercase());
+        self.note_server(client, &uri.host, transaction.path.destination);
+        if !has_credentials(&request.message) {
+            return;
+        }
+        for shown in credentials(&request.message) {
+            if !Uri::read(&shown.uri).is_same_target(&uri) {
+                self.note_other_digest_uri(server, client);
+            }
+            if let Some(count) = shown.nonce_count {
+                self.note_nonce_count(server, &shown.nonce, count, request.place);
+            }
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Accepted) {
+        for (key, seen) in &other.credentials {
+            self.credentials.entry(key.clone()).or_default().merge(seen);
+        }
+        self.other_digest_uris.extend(&other.other_digest_uris);
+        for (key, servers) in &other.servers {
+            self.servers.entry(key.clone()).or_default().extend(servers);
+        }
+        for (key, seen) in &other.nonce_counts {
+            let known = self.nonce_counts.entry(*key).or_insert(*seen);
+            *known = higher(*known, *seen);
+        }
+        for (server, hosts) in &other.hosts {
+            self.hosts.entry(*server).or_default().extend(hosts.iter().cloned());
+        }
+    }
+}
+
+/// The higher count; of two equal ones the earlier.
+fn higher(one: (u32, Place), other: (u32, Place)) -> (u32, Place) {
+    match one.0.cmp(&other.0) {
+        Ordering::Less => other,
+        Ordering::Greater => one,
+        Ordering::Equal => (one.0, one.1.min(other.1)),
+    }
+}
+
+fn has_credentials(message: &Message<'_>) -> bool {
+    let has = |name| message.header_bytes(name).is_some();
+    has(HeaderName::Authorization) || has(HeaderName::ProxyAuthorization)
+}
+
+/// Maps with keys of two parts, as lists: JSON has text keys only.
+mod as_pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

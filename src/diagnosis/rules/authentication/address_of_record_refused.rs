@@ -1,0 +1,111 @@
+use crate::call::Kind;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+
+rule! {
+    /// The registrar does not accept this address-of-record.
+    ///
+    /// ## What it says
+    /// The REGISTER was refused because of the address in To, not because of credentials.
+    ///
+    /// ## Why it happens
+    /// The user or the domain is unknown there, or registering it is not allowed from this address.
+    ///
+    /// ## Evidence
+    /// 404, 604, 483 or 403 to a REGISTER that was not challenged; or 404 after credentials that were accepted.
+    ///
+    /// ## How to fix
+    /// Correct the user or the domain on the client, or create the user on the registrar.
+    ///
+    /// ## When it would be wrong
+    /// A 403 after credentials may also mean a wrong secret: `forbidden-after-credentials`.
+    ///
+    /// ## References
+    /// RFC 3261 §10.3, §21.4.4, §21.4.5
+    "A15" "address-of-record-refused", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.call.kind != Kind::Registration || case.is_scan() {
+        return None;
+    }
+    let failure = case.failure_with(&[403, 404, 483, 604])?;
+    let code = failure.status.get();
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let with_credentials = refused_try(case, failure).is_some();
+    if with_credentials && matches!(code, 403 | 483) {
+        return None;
+    }
+    let address = request.message.to()?;
+    let uri = address.parsed();
+    let (user, domain, registrar) = (uri.bare_user(), uri.host.as_str(), response.path.source);
+    let others: Vec<&str> = case
+        .surroundings
+        .accepted()
+        .hosts(registrar.ip())
+        .filter(|host| !host.eq_ignore_ascii_case(domain))
+        .take(3)
+        .collect();
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let unasked = if with_credentials { "after it had seen the \
+        credentials" } else { "without asking for credentials" };
+    let what = match code {
+        404 | 604 => format!("it does not know the user \"{user}\" in the domain \"{domain}\""),
+        403 => format!("it does not let {} register this address", request.path.source.ip()),
+        _ => "the REGISTER was passed on too often".to_owned(),
+    };
+    let because = format!("{registrar} refused to register {} with {code} {unasked}: \
+        {what}{quotation}.", address.uri);
+    let mut finding = Finding::of(&RULE, if code == 403 { Confidence::Likely } else { Confidence::Proven })
+        .explains(Some(failure.status))
+        .sender(Role::Registrar, response)
+        .because(because);
+    if !others.is_empty() {
+        finding = finding.fix(format!(
+            "Compare the domain: requests to {} are accepted by {registrar}, this one is for \"{domain}\".",
+            others.join(", ")
+        ));
+    }
+    finding = match code {
+        403 => finding
+            .fix(format!("Look on {registrar} which addresses may register \"{user}\", and whether {} is among \
+                them.", request.path.source.ip()))
+            .fix(format!("Look whether the account \"{user}\" is enabled, and whether more devices are \
+                registered than allowed.")),
+        483 => finding.fix(format!("Look why {registrar} passes the REGISTER on: the domain \"{domain}\" must \
+            be its own.")),
+        _ => finding
+            .fix(format!("Compare user and domain on the client with the account: \"{user}\" at \"{domain}\"."))
+            .fix(format!("If they are right, create the user on {registrar}{}.", words(case.platform(response)))),
+    };
+    finding = finding
+        .claim_method(request, "a registration is asked for")
+        .claim(request, "sip.to.addr", to_address(&address.uri), "of this address-of-record")
+        .claim_status(response, "the registrar refuses it");
+    finding = finding.claim_own_words(case, response);
+    let finding = if with_credentials {
+        finding.refuted("credentials-rejected", "a wrong secret gets 401 or 403, not 404")
+    } else {
+        finding.refuted("challenge-not-answered", "the registrar did not ask for credentials")
+    };
+    Some(finding.refuted("refused-by-policy", "the request is a REGISTER, and its answer is about the \
+        address-of-record"))
+}
+
+/// What Wireshark shows in `sip.to.addr`: the URI without its parameters.
+fn to_address(uri: &str) -> String {
+    uri.split(';').next().unwrap_or_default().to_owned()
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: the endpoint's `aors` must name a section `type=aor` that is \
+            called like the user in To)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: the directory of the domain; `force-register-domain` of \
+            the profile)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (table `subscriber`, and `alias` or `domain` for the \
+            domain)",
+        None => "",
+    }
+}

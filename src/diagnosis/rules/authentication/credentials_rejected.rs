@@ -1,0 +1,136 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::times;
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role};
+use crate::sip::auth;
+
+rule! {
+    /// The server refused the digest: secret or authentication user are not those it knows.
+    ///
+    /// ## What it says
+    /// The client answered the challenge as it should, and the server asked again.
+    ///
+    /// ## Why it happens
+    /// The secret differs on the two sides, or the client shows the number where an authentication user of another
+    /// name is expected.
+    ///
+    /// ## Evidence
+    /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
+    /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true`.
+    ///
+    /// ## How to fix
+    /// Set the same secret on both sides, for the authentication user that the request shows.
+    ///
+    /// ## When it would be wrong
+    /// With `stale=true` the nonce was too old and the secret was not looked at. Where realm, algorithm, nonce count or
+    /// URI do not fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
+    ///
+    /// ## References
+    /// RFC 3261 §22.2, §22.3, §22.4, §8.1.3.5; RFC 7616 §3.4
+    "A1" "credentials-rejected", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let rejection = case.rejection()?;
+    let (asked, challenge) = rejection.asked.as_ref()?;
+    let fits = rejection.again.realm == rejection.credentials.realm
+        && !rejection.again.stale
+        && rejection.has_newest_nonce()
+        && is_offered(&rejection);
+    if !fits {
+        return None;
+    }
+    let is_other_uri = rejection.is_for_other_uri();
+    if is_other_uri && !case.accepts_other_digest_uri(&rejection) {
+        return None;
+    }
+    let refusals = case.rejections().iter().filter(|one| one.again.realm == rejection.again.realm).count();
+    let (user, realm) = (&rejection.credentials.username, &rejection.credentials.realm);
+    let server = case.challenger(rejection.refusal, &rejection.again);
+    let times = times(refusals as u32);
+    let because = format!(
+        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it \
+            had been \
+         given, and realm and algorithm fit, so the secret or the user name is not the one the server knows.",
+        server.path.source
+    );
+    let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
+    let mut finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(rejection.refusal.message.status())
+        .sender(Role::Uac, rejection.request)
+        .because(because)
+        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on \
+            {}.", server.path.source));
+    if !from.is_empty() && from != *user {
+        finding = finding.fix(format!(
+            "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect \
+                that name."
+        ));
+    } else {
+        finding = finding.fix(format!(
+            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or \
+                extension."
+        ));
+    }
+    if let Some(step) = on_platform(case.platform(server), user, realm) {
+        finding = finding.fix(step);
+    }
+    let of = |challenge: &auth::Challenge| (challenge.header, challenge.nonce.clone());
+    let (header, nonce) = of(challenge);
+    let (again_header, again_nonce) = of(&rejection.again);
+    let shown = (rejection.credentials.header, rejection.credentials.nonce.as_str());
+    Some(
+        finding
+            .claim_auth(asked, (header, &nonce), "realm", "the server asks for credentials of this realm")
+            .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")
+            .claim_auth(rejection.request, shown, "username", "as this user")
+            .claim_status(rejection.refusal, "the server asks again")
+            .claim_auth(rejection.refusal, (again_header, &again_nonce), "realm", "for the same realm, and does \
+                not call the nonce stale")
+            .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
+            .refuted("realm-mismatch", format!("challenge and credentials both say \"{realm}\""))
+            .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
+            .refuted("digest-uri-mismatch", of_uri(&rejection, is_other_uri))
+            .refuted("challenge-not-answered", "the request was sent again with credentials"),
+    )
+}
+
+fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {
+    match is_other {
+        true => format!(
+            "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this \
+                client",
+            rejection.credentials.uri
+        ),
+        false => "the URI of the digest is the Request-URI".to_owned(),
+    }
+}
+
+/// True if the algorithm of the credentials is one that was offered.
+fn is_offered(rejection: &Rejection<'_>) -> bool {
+    let Some((asked, _)) = &rejection.asked else { return false };
+    auth::challenges(&asked.message)
+        .iter()
+        .any(|challenge| challenge.algorithm.eq_ignore_ascii_case(&rejection.credentials.algorithm))
+}
+
+fn on_platform(platform: Option<Platform>, user: &str, realm: &str) -> Option<String> {
+    Some(match platform? {
+        Platform::Asterisk => "Asterisk: compare `username`, `password` and `realm` of the section `type=auth` that \
+                               the endpoint's `auth` names (`pjsip show auths`); the log says \"Failed to authenticate\"."
+            .to_owned(),
+        Platform::FreeSwitch => format!(
+            "FreeSWITCH: compare `password` of user \"{user}\" in the directory of domain \"{realm}\", then \
+                `reloadxml`."
+        ),
+        Platform::Kamailio => format!(
+            "Kamailio: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
+                have been \
+             made with the realm \"{realm}\"."
+        ),
+        Platform::OpenSips => format!(
+            "OpenSIPS: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
+                have been \
+             made with the realm \"{realm}\"."
+        ),
+    })
+}

@@ -1,0 +1,157 @@
+use crate::call::{Failure, Heard, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
+
+rule! {
+    /// The server refused the request after it had seen credentials.
+    ///
+    /// ## What it says
+    /// The challenge was answered, and the challenger itself answered 403.
+    ///
+    /// ## Why it happens
+    /// Some servers answer a wrong secret with 403 instead of a new challenge. Others refuse because the account is
+    /// disabled, the address is not allowed, the user in From is not that of the credentials, or too many devices are
+    /// registered.
+    ///
+    /// ## Evidence
+    /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server.
+    ///
+    /// ## How to fix
+    /// Compare the secret first, then look at the account on the server.
+    ///
+    /// ## When it would be wrong
+    /// If the 403 names a policy, or comes from behind the challenger: then the credentials were good, and
+    /// `refused-by-policy` holds.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.4, §22.1
+    "A7" "forbidden-after-credentials", check
+}
+
+/// Words that name a policy and not the credentials.
+pub(in crate::diagnosis::rules) const POLICY: &[&str] = &[
+    "barred",
+    "barring",
+    "blocked",
+    "blacklist",
+    "credit",
+    "balance",
+    "funds",
+    "international",
+    "destination",
+    "premium",
+    "limit",
+    "exceeded",
+    "caller id",
+    "caller-id",
+    "callerid",
+    "roaming",
+    "policy",
+    "stale date",
+    "relay",
+    "no permission",
+    "not permitted",
+];
+/// Words that name the credentials.
+const CREDENTIALS: &[&str] =
+    &["password", "passwd", "credential", "authentication", "auth id", "auth user", "secret", "digest"];
+/// Words that name the account.
+const ACCOUNT: &[&str] = &[
+    "unknown user",
+    "user unknown",
+    "no such user",
+    "not exist",
+    "account",
+    "disabled",
+    "suspended",
+    "not provisioned",
+];
+
+/// The try of the failing request that showed credentials for a challenge before it, and got this refusal.
+pub(in crate::diagnosis::rules) fn refused_try<'a>(case: &Case<'a>, failure: &Failure) -> Option<(Try<'a>, &'a Heard)> {
+    let tries = case.tries();
+    let at = tries.iter().rposition(|one| one.status() == Some(failure.status) && !one.credentials.is_empty())?;
+    let refused = tries.get(at)?.clone();
+    let asked = tries.iter().take(at).rev().find_map(|before| {
+        let is_answer = refused.has_nonce_of(before);
+        before.response.filter(|_| is_answer)
+    })?;
+    Some((refused, asked))
+}
+
+/// True if the refusal was made behind the server that asked for credentials.
+pub(in crate::diagnosis::rules) fn is_behind(case: &Case<'_>, failure: &Failure) -> bool {
+    case.outer_failure().is_some_and(|outer| outer.transaction != failure.transaction)
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[403])?;
+    let (refused, asked) = refused_try(case, failure)?;
+    let response = case.response(failure);
+    let names_credentials = case.says_any(response, CREDENTIALS);
+    let names_account = case.says_any(response, ACCOUNT);
+    let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
+    if is_behind(case, failure) || names_policy || case.q850(response).is_some() {
+        return None;
+    }
+    let shown = refused.credentials.first()?;
+    let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
+    let server = response.path.source;
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let user = &shown.username;
+    let meaning = match (names_credentials, names_account) {
+        (true, _) => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
+        (_, true) => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
+        _ => "the secret is wrong, or the account is not allowed to do this".to_owned(),
+    };
+    let because = format!(
+        "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
+            going on{quotation}: {meaning}."
+    );
+    let mut finding = Finding::of(&RULE, Confidence::Possible)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because);
+    if names_account {
+        finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, \
+            in the domain \"{}\".", shown.realm));
+    }
+    finding = finding
+        .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
+            sides{}.", shown.realm, words(case.platform(response))))
+        .fix(format!("Look on {server} whether {} may use this account.", refused.request.path.source.ip()));
+    if !from.is_empty() && from != *user {
+        finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
+            same, or allow the difference on {server}."));
+    }
+    if case.call.kind == Kind::Registration {
+        finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
+    }
+    finding = finding
+        .claim_status(asked, "the server asks for credentials")
+        .claim_auth(refused.request, (shown.header, &shown.nonce), "username", "the client shows them")
+        .claim_status(response, "the server refuses the request");
+    if !from.is_empty() && from != *user {
+        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the \
+            credentials");
+    }
+    Some(
+        finding
+            .claim_own_words(case, response)
+            .refuted("refused-by-policy", "neither Reason nor Warning nor phrase names a policy, and the server \
+                that asked for credentials refused itself")
+            .refuted("challenge-not-answered", "the request was sent again with credentials"),
+    )
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk with chan_sip answers a wrong secret with 403: `secret` of the \
+            peer; with PJSIP look at `max_contacts` and `aors`)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH answers a wrong secret with 403: `password` of the user in \
+            its directory)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (the script decides what is answered: look where it \
+            sends 403 after `auth_check`)",
+        None => "",
+    }
+}

@@ -1,0 +1,66 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role};
+
+rule! {
+    /// The client answers with an old nonce instead of the newest one.
+    ///
+    /// ## What it says
+    /// The server gave a new nonce each time, and the client did not take it.
+    ///
+    /// ## Why it happens
+    /// A fault of the client: it keeps the nonce of an earlier challenge, or mixes up those of several accounts.
+    ///
+    /// ## Evidence
+    /// Each request after a challenge carries another nonce than the newest one of that challenger, and is challenged
+    /// again.
+    ///
+    /// ## How to fix
+    /// Update the client, or restart it so that it forgets the old nonce.
+    ///
+    /// ## When it would be wrong
+    /// If several challengers are asked in turn: each has its own nonces.
+    ///
+    /// ## References
+    /// RFC 7616 §3.3, §3.4
+    "A17" "old-nonce-reused", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let last = case.rejection()?;
+    let rejections = case.rejections();
+    let answers: Vec<&Rejection<'_>> = rejections
+        .iter()
+        .filter(|one| one.asked.is_some() && one.credentials.realm == last.credentials.realm)
+        .collect();
+    let is_old = |one: &&&Rejection<'_>| !one.has_newest_nonce();
+    if answers.is_empty() || answers.iter().filter(is_old).count() < answers.len() {
+        return None;
+    }
+    let (asked, challenge) = last.asked.as_ref()?;
+    if challenge.realm != last.credentials.realm {
+        return None;
+    }
+    let shown = (last.credentials.header, last.credentials.nonce.as_str());
+    let (client, server) = (last.request.path.source, asked.path.source);
+    let because = format!(
+        "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} \
+            times.",
+        last.credentials.username,
+        answers.len(),
+        answers.len()
+    );
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(last.refusal.message.status())
+            .sender(Role::Uac, last.request)
+            .because(because)
+            .fix(format!("Restart {client}, so that it forgets its old nonce."))
+            .fix(format!("If it comes back, update the software of {client}: a client has to take the nonce of \
+                the newest challenge."))
+            .claim_auth(asked, (challenge.header, &challenge.nonce), "realm", "the newest challenge of this realm")
+            .claim_auth(last.request, shown, "realm", "the credentials for it carry a nonce of an earlier one")
+            .claim_status(last.refusal, "the server asks again")
+            .refuted("credentials-rejected", "a digest with an old nonce is refused whatever the secret is")
+            .refuted("nonce-never-accepted", "the client did not use the newest nonce"),
+    )
+}

@@ -1,0 +1,130 @@
+use crate::call::{Heard, Kind, NormalStep, timer};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+
+rule! {
+    /// The client asked to be registered for a shorter time than the registrar allows.
+    ///
+    /// ## What it says
+    /// The registrar names the shortest interval that it accepts, and the client does not ask for it.
+    ///
+    /// ## Why it happens
+    /// A short interval is set on the client to keep a NAT binding open, and the registrar protects itself against
+    /// many small renewals.
+    ///
+    /// ## Evidence
+    /// 423 with `Min-Expires`, and the interval that the request asked for: `expires` of its Contact, or `Expires`.
+    ///
+    /// ## How to fix
+    /// Ask for at least the interval of `Min-Expires`. Keep NAT bindings open by keep-alives instead.
+    ///
+    /// ## When it would be wrong
+    /// If the next request asks for enough and is accepted, the 423 was only a step.
+    ///
+    /// ## References
+    /// RFC 3261 §10.2.8, §10.3, §20.23, §21.4.17
+    "A11" "registration-interval-too-brief", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    match case.failure_with(&[423]) {
+        Some(failure) => refused(case, case.request(failure)?, case.response(failure)),
+        None => raised(case),
+    }
+}
+
+/// The 423 ended the matter.
+fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding> {
+    let minimum = response.message.header("Min-Expires").map(|value| value.into_owned());
+    let asked = asked(request);
+    let what = match case.call.kind {
+        Kind::Registration => "register",
+        _ => "subscribe",
+    };
+    let times = case.call.failures.iter().filter(|failure| failure.status.get() == 423).count();
+    let again = if times > 1 { format!(", {times} times without a change") } else { String::new() };
+    let (client, server) = (request.path.source, response.path.source);
+    let confidence = match case.tail(response.place) >= timer::GIVE_UP || times > 1 {
+        true => Confidence::Proven,
+        // The client may still ask for more; that it asked for too little is proven all the same.
+        false => Confidence::Likely,
+    };
+    let finding = Finding::of(&RULE, confidence).explains(response.message.status());
+    let asked_words = asked.as_ref().map_or("no interval".to_owned(), |(_, seconds)| format!("{seconds} s"));
+    let number = |text: &str| text.parse::<u64>().ok();
+    let is_enough = match (&minimum, &asked) {
+        (Some(minimum), Some((_, seconds))) => number(seconds) >= number(minimum) && number(minimum).is_some(),
+        _ => false,
+    };
+    let finding = match &minimum {
+        Some(minimum) if is_enough => finding
+            .sender(Role::Registrar, response)
+            .because(format!(
+                "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to \
+                    {what} for \
+                 {asked_words}."
+            ))
+            .fix(format!("Let {server} accept an interval that is equal to its own minimum of {minimum} s."))
+            .fix(format!("Until then set an interval on the client that is longer than {minimum} s."))
+            .claim_header(response, "Min-Expires", "the shortest interval that the server says it accepts"),
+        Some(minimum) => finding
+            .sender(Role::Uac, request)
+            .because(format!(
+                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, \
+                    and the \
+                 client did not ask for that."
+            ))
+            .fix(format!("Set the interval on the client to {minimum} s or more."))
+            .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the \
+                minimum of {server}."))
+            .claim_header(response, "Min-Expires", "the shortest interval that the server accepts"),
+        None => finding
+            .sender(Role::Registrar, response)
+            .because(format!(
+                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short and does not \
+                    say what \
+                 it accepts: its 423 carries no Min-Expires, so the client cannot ask for enough."
+            ))
+            .fix("Let the registrar send Min-Expires in its 423: RFC 3261 §21.4.17 demands it.")
+            .fix("Until then set a longer interval on the client, such as 3600 s."),
+    };
+    let finding = finding.claim_status(response, "the interval is refused");
+    Some(claim_asked(finding, request, asked))
+}
+
+/// The 423 was answered with a longer interval.
+fn raised(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.call.failures.iter().find(|failure| {
+        failure.status.get() == 423
+            && matches!(failure.normal, Some(NormalStep::IntervalRaised | NormalStep::LaterTryAnswered))
+    })?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let asked = asked(request);
+    let (_, seconds) = asked.clone()?;
+    let minimum = response.message.header("Min-Expires")?.into_owned();
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .severity(Severity::Info)
+        .about(failure.status)
+        .titled("The interval was raised to what the registrar wants")
+        .because(format!("The client asked for {seconds} s, the server wants at least {minimum} s, and the \
+            client raised it."))
+        .claim_header(response, "Min-Expires", "the shortest interval that the server accepts");
+    Some(claim_asked(finding, request, asked))
+}
+
+/// The interval that a request asks for, and where it stands.
+fn asked(request: &Heard) -> Option<(&'static str, String)> {
+    let of_contact = request.message.contact().and_then(|contact| {
+        contact.parameters.get("expires").map(|value| ("expires", value.trim().to_owned()))
+    });
+    of_contact.or_else(|| Some(("Expires", request.message.header("Expires")?.trim().to_owned())))
+}
+
+fn claim_asked(finding: Finding, request: &Heard, asked: Option<(&'static str, String)>) -> Finding {
+    const SAYS: &str = "what the client asks for";
+    match asked {
+        Some(("Expires", _)) => finding.claim_header(request, "Expires", SAYS),
+        Some(_) => finding.claim_header(request, "Contact", SAYS),
+        None => finding,
+    }
+}

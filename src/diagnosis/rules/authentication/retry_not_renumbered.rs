@@ -1,0 +1,83 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
+
+rule! {
+    /// The request came again with credentials, but not as a new request.
+    ///
+    /// ## What it says
+    /// The retry has the CSeq of the first try, or another From tag, so the server cannot take it for what it is.
+    ///
+    /// ## Why it happens
+    /// A fault of the client, or of a box between that renumbers requests.
+    ///
+    /// ## Evidence
+    /// The request with credentials has a CSeq that is not higher than that of the request that was challenged, or a
+    /// From tag of its own.
+    ///
+    /// ## How to fix
+    /// Update the client: the retry has to raise CSeq and to keep Call-ID and From tag.
+    ///
+    /// ## When it would be wrong
+    /// A retransmission is no retry. If the retry was accepted, no harm is done.
+    ///
+    /// ## References
+    /// RFC 3261 §22.2, §8.1.3.5
+    "A10" "retry-not-renumbered", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let tries = case.tries();
+    let pairs = tries.iter().zip(tries.iter().skip(1));
+    let (first, second, (what, field)) = pairs
+        .rev()
+        .filter(|(first, second)| is_retry(first, second))
+        .find_map(|(first, second)| Some((first, second, fault(first, second)?)))?;
+    let answer = second.response;
+    let decides = case
+        .outer_failure()
+        .zip(answer)
+        .is_some_and(|(failure, answer)| failure.response == answer.id);
+    let client = second.request.path.source;
+    let because = format!(
+        "{client} answered the challenge of {} with a request that {what}, so a server may take it for a copy of the \
+         first one{}.",
+        first.request.path.destination,
+        if decides { ", and this one refused it" } else { "; this one accepted it all the same" }
+    );
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match answer.and_then(|answer| answer.message.status()) {
+        Some(status) if decides => finding.explains(Some(status)),
+        Some(status) => finding.about(status),
+        None => return None,
+    };
+    let value = |one: &Try<'_>| match field {
+        "sip.CSeq" => one.request.message.header("CSeq").map(|value| value.into_owned()),
+        _ => one.request.message.from().and_then(|from| from.tag().map(str::to_owned)),
+    };
+    Some(
+        finding
+            .sender(Role::Uac, second.request)
+            .because(because)
+            .fix(format!("Update the software of {client}: a retry after 401 or 407 raises CSeq by one and \
+                keeps Call-ID and From tag."))
+            .fix("If a box between client and server rewrites requests (ALG), switch that off and try again.")
+            .claim(first.request, field, value(first).unwrap_or_default(), "the first try")
+            .claim(second.request, field, value(second).unwrap_or_default(), "the try with credentials")
+            .claim_status(answer?, "the answer to it"),
+    )
+}
+
+fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
+    first.is_challenged()
+        && first.response.is_some_and(|response| response.id < second.request.id)
+        && second.has_nonce_of(first)
+}
+
+/// What is wrong with a retry, and the field that shows it.
+fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<(&'static str, &'static str)> {
+    if second.transaction.cseq <= first.transaction.cseq {
+        return Some(("does not raise CSeq", "sip.CSeq"));
+    }
+    let tag = |one: &Try<'_>| one.request.message.from().and_then(|from| from.tag().map(str::to_owned));
+    (tag(first) != tag(second)).then_some(("has a new From tag", "sip.from.tag"))
+}

@@ -1,0 +1,75 @@
+use crate::call::Kind;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The callee is busy.
+    ///
+    /// ## What it says
+    /// The callee's device, or the network before it, refused the call because the line is in use.
+    ///
+    /// ## Why it happens
+    /// The callee is on the phone and has no call waiting; or a limit of calls of the account is reached.
+    ///
+    /// ## Evidence
+    /// 486 or 600 and nothing rang before; or Q.850 cause 17.
+    ///
+    /// ## How to fix
+    /// Call again later, or allow the callee a second call or a diversion on busy.
+    ///
+    /// ## When it would be wrong
+    /// After ringing a 486 is mostly a person who pressed reject: `rejected-by-callee`.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
+    "E5" "callee-busy", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let response = case.response(failure);
+    let code = failure.status.get();
+    let cause = case.q850(response);
+    let ringing = case.ringing(failure.transaction);
+    let is_busy = match (code, cause) {
+        (_, Some(17)) => code >= 400,
+        (486, None | Some(0 | 16 | 31)) => ringing.is_none(),
+        (600, None | Some(0 | 16 | 31)) => true,
+        _ => false,
+    };
+    if !is_busy || case.call.kind == Kind::Registration {
+        return None;
+    }
+    let responder = response.path.source;
+    let device = case.device_behind(response);
+    let callee = case.callee(failure);
+    let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    let proof = match (cause, ringing) {
+        (Some(17), _) => " and Q.850 cause 17 (user busy)",
+        (_, Some(_)) => ", which speaks for all devices of the callee",
+        (_, None) => " before anything rang",
+    };
+    let because =
+        format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
+    let confidence = if cause == Some(17) { Confidence::Proven } else { Confidence::Likely };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(because)
+        .fix(format!("Call \"{callee}\" again later: the signalling is sound."))
+        .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
+            on busy."))
+        .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
+            limit of calls of the account."))
+        .claim_status(response, "busy");
+    if cause.is_some() {
+        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    }
+    let why = match (cause, ringing) {
+        (Some(17), _) => "Q.850 cause 17 says busy",
+        (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",
+        (_, None) => "nothing rang, so nobody could reject the call by hand",
+    };
+    let reached = format!("{code} comes from a callee that was reached");
+    Some(finding.refuted("rejected-by-callee", why).refuted("callee-unreachable", reached))
+}

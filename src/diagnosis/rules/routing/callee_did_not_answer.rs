@@ -1,0 +1,79 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The callee's device rang, and nobody answered.
+    ///
+    /// ## What it says
+    /// The call reached the callee and was ended because nobody took it.
+    ///
+    /// ## Why it happens
+    /// The callee was away, or the time that the device or the network lets it ring is short.
+    ///
+    /// ## Evidence
+    /// A response from 180 to 189, and 480 after it; or the Q.850 cause 19.
+    ///
+    /// ## How to fix
+    /// Nothing is wrong with the signalling. Let the call ring longer, or divert it to a voicemail.
+    ///
+    /// ## When it would be wrong
+    /// If a timer of a server ended the ringing: `ring-timeout`. If nothing rang: `callee-unreachable`.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
+    "E4" "callee-did-not-answer", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[480, 408, 404])?;
+    let response = case.response(failure);
+    let cause = case.q850(response);
+    let says_no_answer = cause == Some(19);
+    let ringing = case.ringing(failure.transaction);
+    if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
+        return None;
+    }
+    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 19 | 31)) || is_cut_by_a_server(case) {
+        return None;
+    }
+    let responder = response.path.source;
+    let because = match ringing {
+        Some(ringing) => format!(
+            "The call rang for {} and nobody answered; then {responder} ended it with {}{}.",
+            length(response.place.time.since(ringing.place.time)),
+            failure.status,
+            if says_no_answer { ", Q.850 cause 19 (no answer from the user)" } else { "" }
+        ),
+        None => format!("{responder} says with Q.850 cause 19 that the callee's device rang and nobody answered."),
+    };
+    let mut finding = Finding::of(&RULE, if says_no_answer { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(because)
+        .fix("Ask the callee: the signalling is sound, the call was only not taken.")
+        .fix(format!("If it should ring longer, raise the time without an answer on {responder}, or on the \
+            callee's device."))
+        .fix("If nobody may be there, divert unanswered calls to a voicemail or another number.");
+    if let Some(ringing) = ringing {
+        finding = finding.claim_status(ringing, "the callee's device rings");
+    }
+    finding = finding.claim_status(response, "the ringing ends without an answer");
+    if cause.is_some() {
+        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    }
+    Some(
+        finding
+            .refuted("callee-unreachable", "a device rang")
+            .refuted("ring-timeout", "no hop cancelled the ringing while the caller still waited")
+            .refuted("rejected-by-callee", format!("{} is not the code of a refusal by the callee", failure.status)),
+    )
+}
+
+/// True if a server cancelled the ringing on its own: a CANCEL behind a hop whose caller sent none (C18).
+fn is_cut_by_a_server(case: &Case<'_>) -> bool {
+    case.call.transactions.iter().any(|inner| {
+        let is_cut = |upstream| case.call.transaction(upstream).cancelled_by.is_none();
+        inner.cancelled_by.is_some() && inner.upstream.is_some_and(is_cut)
+    })
+}

@@ -1,0 +1,103 @@
+use crate::call::{Failure, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+
+rule! {
+    /// The callee cannot be reached now: nothing rang.
+    ///
+    /// ## What it says
+    /// The callee is known, and there was no device that could ring.
+    ///
+    /// ## Why it happens
+    /// No device of the callee is registered, or it is set to do not disturb, or the network knows no way to it now.
+    ///
+    /// ## Evidence
+    /// 480 without any ringing response before it, on any hop.
+    ///
+    /// ## How to fix
+    /// Look whether the callee's device is registered, then at do not disturb on the device.
+    ///
+    /// ## When it would be wrong
+    /// After ringing a 480 means that nobody answered: `callee-did-not-answer`. A Q.850 cause that names busy or
+    /// congestion tells more.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
+    "E4" "callee-unreachable", check
+}
+
+/// Words that say that no device of the callee is registered.
+const ABSENT: &[&str] = &["not registered", "no registered", "unregistered", "offline", "absent"];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[480])?;
+    let response = case.response(failure);
+    if case.ringing(failure.transaction).is_some() || matches!(case.call.kind, Kind::Registration | Kind::Options) {
+        return None;
+    }
+    let cause = case.q850(response);
+    // 18, 20 and 31 say no more than 480 does; other causes have rules of their own.
+    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 20 | 31)) {
+        return None;
+    }
+    let callee = case.callee(failure);
+    let responder = response.path.source;
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let absent = cause == Some(20) || case.says_any(response, ABSENT);
+    let is_device = is_device(case, failure);
+    let what = match (absent, is_device) {
+        (true, _) => "no device of the callee is registered",
+        (false, true) => "the device refuses calls for now, as with do not disturb",
+        (false, false) => "no device of the callee could be reached, for none rang",
+    };
+    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    let because = format!("{responder} answered the call to \"{callee}\" with 480{after}, and nothing had rung: \
+        {what}{quotation}.");
+    let mut finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because);
+    if is_device && !absent {
+        finding = finding
+            .sender(Role::Uas, response)
+            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines \
+                in use."))
+            .fix("If callers should reach a voicemail then, let the server divert 480.");
+    } else {
+        finding = finding
+            .fix(format!("Look whether \"{callee}\" is registered on \
+                {responder}{}.", where_to_look(case.platform(response))))
+            .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its \
+                REGISTER get?"))
+            .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.");
+    }
+    finding = finding.claim_status(response, "the callee is not available");
+    if let Some(request) = case.request(failure) {
+        finding = finding.claim_request_uri(request, "the callee");
+    }
+    if cause.is_some() {
+        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    }
+    Some(
+        finding
+            .refuted("callee-did-not-answer", "no 180 to 189 came before the 480 on any hop")
+            .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
+    )
+}
+
+/// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server
+/// that looks the callee up.
+fn is_device(case: &Case<'_>, failure: &Failure) -> bool {
+    case.arose_here(failure) && case.call.transaction(failure.transaction).upstream.is_some()
+}
+
+fn where_to_look(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: `pjsip show contacts`)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`)",
+        Some(Platform::Kamailio) => " (Kamailio: `kamcmd ul.dump`)",
+        Some(Platform::OpenSips) => " (OpenSIPS: `opensips-cli -x mi ul_dump`)",
+        None => "",
+    }
+}

@@ -1,0 +1,91 @@
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The caller's identity was refused: withheld, or not one the caller may show.
+    ///
+    /// ## What it says
+    /// The callee's side wants to know who calls, or does not accept the number that is shown.
+    ///
+    /// ## Why it happens
+    /// The caller withholds the number and the callee refuses anonymous calls; or From or P-Asserted-Identity shows a
+    /// number that does not belong to the account.
+    ///
+    /// ## Evidence
+    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number.
+    ///
+    /// ## How to fix
+    /// Show a number that belongs to the account, in the format that the network wants.
+    ///
+    /// ## When it would be wrong
+    /// A 403 that does not speak of the caller is `refused-by-policy`.
+    ///
+    /// ## References
+    /// RFC 5079 §5; RFC 3325 §9.1; RFC 3323
+    "E18" "caller-identity-refused", check
+}
+
+/// Words that speak of the caller's number.
+const WORDS: &[&str] = &[
+    "caller id",
+    "caller-id",
+    "callerid",
+    "caller identity",
+    "caller number",
+    "calling number",
+    "from number",
+    "invalid from",
+    "origination number",
+    "asserted",
+    "anonym",
+    " d35",
+    " d36",
+];
+
+/// True if a refusal speaks of the caller's number.
+pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
+    case.says_any(response, WORDS)
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[403, 433])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let code = failure.status.get();
+    if code == 403 && !speaks_of_caller(case, response) {
+        return None;
+    }
+    let from = request.message.from()?;
+    let asserted = request.message.header("P-Asserted-Identity").map(|value| value.into_owned());
+    let is_withheld = from.uri.to_lowercase().contains("anonymous")
+        || request.message.header("Privacy").is_some_and(|value| value.contains("id"));
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let what = if is_withheld { "the call withholds the caller's \
+        number".to_owned() } else { format!("From shows {}", from.uri) };
+    let because = format!("{} refused the call because of the caller's identity ({code}): \
+        {what}{quotation}.", response.path.source);
+    let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(because);
+    finding = match is_withheld {
+        true => finding.fix(format!("Let {} show its number: From without \"anonymous\", no Privacy: \
+            id.", request.path.source)),
+        false => finding.fix(format!("Let {} show a number that belongs to the account, with country code \
+            (E.164), in From and P-Asserted-Identity.", request.path.source)),
+    };
+    finding = finding
+        .fix(format!("If the number is right, ask the operator of {} which numbers the account may \
+            show.", response.path.source))
+        .claim_header(request, "From", "who calls, as the request shows it");
+    if asserted.is_some() {
+        finding = finding.claim_header(request, "P-Asserted-Identity", "the identity that is asserted");
+    }
+    Some(
+        finding
+            .claim_header(request, "Privacy", "what the caller asks to withhold")
+            .claim_status(response, "the call is refused")
+            .claim_own_words(case, response)
+            .refuted("refused-by-policy", "the refusal speaks of the caller's number"),
+    )
+}

@@ -1,0 +1,58 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The request, or its URI, is larger than the server takes.
+    ///
+    /// ## What it says
+    /// The server refused the request for its size.
+    ///
+    /// ## Why it happens
+    /// Many codecs, candidates or headers, large bodies, or a low limit of the server.
+    ///
+    /// ## Evidence
+    /// 413, 414 or 513, and the size of the request that it answers.
+    ///
+    /// ## How to fix
+    /// Make the request smaller, or raise the server's limit.
+    ///
+    /// ## When it would be wrong
+    /// Some servers send 513 when a buffer of their own is full.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.11, §21.4.12, §21.5.7
+    "E16" "message-too-large", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[413, 414, 513])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let server = response.path.source;
+    let bytes = request.message.bytes().len();
+    let body = request.message.body().len();
+    let uri = request.message.request_uri()?.into_owned();
+    let because = match failure.status.get() {
+        414 => format!("{server} refused a Request-URI of {} bytes as too long (414).", uri.len()),
+        code => format!("{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of \
+            them in its body."),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(because);
+    finding = match failure.status.get() {
+        414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or \
+            headers in the URI.", request.path.source)),
+        _ if body > bytes / 2 => finding.fix(format!("Let {} offer fewer codecs and candidates: the body makes \
+            up most of the request.", request.path.source)),
+        _ => finding.fix(format!("Look which headers of {} are large (Record-Route, History-Info, private \
+            ones), and drop what is not needed.", request.path.source)),
+    };
+    finding = finding.fix(format!("Or raise the limit for messages on \
+        {server}.")).claim_request_uri(request, "the request");
+    if request.message.header("Content-Length").is_some() {
+        finding = finding.claim_header(request, "Content-Length", "the size of its body");
+    }
+    let finding = finding.claim_status(response, "refused for its size").claim_own_words(case, response);
+    Some(finding.refuted("large-request-lost", "the request arrived and was answered"))
+}

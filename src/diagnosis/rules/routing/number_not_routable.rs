@@ -1,0 +1,104 @@
+use crate::call::Kind;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::domain_not_served::other_domain;
+use crate::diagnosis::{Case, Confidence, Finding, Platform};
+
+rule! {
+    /// The number cannot be routed.
+    ///
+    /// ## What it says
+    /// The network or the server has no way to this number as it was dialled.
+    ///
+    /// ## Why it happens
+    /// The number is not assigned, is incomplete, or is in another format than the next hop expects: with or without
+    /// `+`, country code, or a prefix.
+    ///
+    /// ## Evidence
+    /// 404, 484, 485 or 604 to a request for a number; or the Q.850 cause 1, 2, 3 or 28.
+    ///
+    /// ## How to fix
+    /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
+    ///
+    /// ## When it would be wrong
+    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
+    "E2" "number-not-routable", check
+}
+
+/// Q.850 causes that speak of the number, and what they say.
+const CAUSES: &[(u32, &str)] = &[
+    (1, "the number is not assigned to anybody"),
+    (2, "there is no route to the transit network that was chosen"),
+    (3, "there is no route to the destination"),
+    (28, "the number is incomplete or in the wrong format"),
+];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let response = case.response(failure);
+    let code = failure.status.get();
+    let cause = case.q850(response);
+    let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
+    let target = case.target(failure)?;
+    let of_number = matches!(code, 404 | 484 | 485 | 604) && matches!(cause, None | Some(0 | 16 | 31));
+    let holds = target.is_number() && (of_number || (meaning.is_some() && code >= 400));
+    if !holds || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
+        return None;
+    }
+    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || other_domain(case, failure).is_some() {
+        return None;
+    }
+    let request = case.request(failure)?;
+    let (number, responder) = (target.bare_user(), response.path.source);
+    let said = match (meaning, code) {
+        (Some(meaning), _) => format!("with {code} and Q.850 cause {}: {meaning}", cause.unwrap_or_default()),
+        (None, 484) => "with 484: it takes the number for incomplete".to_owned(),
+        (None, 485) => "with 485: the number fits several destinations".to_owned(),
+        (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
+    };
+    let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    let because = format!("{responder} refused the number {number} {said}{quotation}.");
+    let confidence = if meaning.is_some() || code == 484 { Confidence::Proven } else { Confidence::Likely };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because)
+        .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
+        .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))
+        .fix(format!("If number and format are right, look for a route or subscriber for it on \
+            {responder}{}.", words(case.platform(response))))
+        .claim_request_uri(request, "the number that was dialled")
+        .claim_status(response, "it is refused");
+    finding = finding.claim_own_words(case, response);
+    Some(
+        finding
+            .refuted("user-unknown", format!("{number} is a number, not a name"))
+            .refuted("request-uri-without-user", "the Request-URI has a user part"),
+    )
+}
+
+/// What to try instead of the format that was dialled.
+fn formats(number: &str) -> String {
+    match number {
+        _ if number.starts_with('+') => "it begins with \"+\"; some want 00, or no prefix at all".to_owned(),
+        _ if number.starts_with("00") => "it begins with 00; many want \"+\" and the country code (E.164)".to_owned(),
+        _ if number.starts_with("011") => "it begins with 011; many want \"+\" and the country code \
+            (E.164)".to_owned(),
+        _ if number.starts_with('0') => "it begins with 0 and has no country code; many want \"+\" and the \
+            country code (E.164)".to_owned(),
+        _ if number.len() <= 6 => "it is short, as an extension is; a trunk wants whole numbers".to_owned(),
+        _ => "it has no \"+\" and no prefix; many want \"+\" and the country code (E.164)".to_owned(),
+    }
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: the dialplan of the profile's context)",
+        Some(Platform::Kamailio) => " (Kamailio: the script, and the tables of `drouting`, `lcr` or `usrloc`)",
+        Some(Platform::OpenSips) => " (OpenSIPS: the script, and the tables of `drouting` or `usrloc`)",
+        None => "",
+    }
+}

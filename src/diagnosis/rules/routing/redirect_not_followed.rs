@@ -1,0 +1,76 @@
+use crate::call::timer;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::sip::NameAddr;
+
+rule! {
+    /// The caller was sent elsewhere and did not go there.
+    ///
+    /// ## What it says
+    /// A 3xx named where the callee is now, and no request for it followed.
+    ///
+    /// ## Why it happens
+    /// The caller's software does not follow redirects, or is set not to; or the new address is not one that it can
+    /// call.
+    ///
+    /// ## Evidence
+    /// 3xx with Contact, and no request for that Contact.
+    ///
+    /// ## How to fix
+    /// Let the caller follow redirects, or let the server forward the call itself.
+    ///
+    /// ## When it would be wrong
+    /// If the new try has another Call-ID and is not seen as part of this call.
+    ///
+    /// ## References
+    /// RFC 3261 §8.1.3.4, §21.3
+    "E15" "redirect-not-followed", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    if !(300..400).contains(&failure.status.get()) || failure.normal.is_some() {
+        return None;
+    }
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let contacts = response.message.headers("Contact");
+    let target = contacts.first().map(|contact| NameAddr::read(contact).uri);
+    let is_seen = case.tail(response.place) >= std::time::Duration::from_secs(5);
+    let confidence = match (is_seen, case.tail(response.place) >= timer::GIVE_UP) {
+        (false, _) => Confidence::Unseen,
+        (true, true) => Confidence::Proven,
+        (true, false) => Confidence::Likely,
+    };
+    let (client, server) = (request.path.source, response.path.source);
+    let because = match &target {
+        Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
+            there.", failure.status),
+        None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
+            follow.", failure.status),
+    };
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
+    let finding = match &target {
+        Some(target) => finding
+            .sender(Role::Uac, request)
+            .fix(format!("Let {client} follow redirects{}.", words(case.platform(request))))
+            .fix(format!("Or let {server} forward the call to {target} itself instead of redirecting it."))
+            .claim_status(response, "the callee is elsewhere")
+            .claim_header(response, "Contact", "namely here")
+            .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),
+        None => finding
+            .sender(Role::Uas, response)
+            .fix(format!("Let {server} name the new address in Contact."))
+            .claim_status(response, "the callee is elsewhere"),
+    };
+    Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: `redirect_method` of the endpoint)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: without `outbound_redirect_fatal`)",
+        Some(Platform::Kamailio) => " (Kamailio: `get_redirects()` of `uac_redirect` in a failure route)",
+        Some(Platform::OpenSips) => " (OpenSIPS: `get_redirects()` of `uac_redirect` in a failure route)",
+        None => "",
+    }
+}

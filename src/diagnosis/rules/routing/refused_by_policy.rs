@@ -1,0 +1,169 @@
+use crate::call::{Failure, Heard, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, is_behind, refused_try};
+use crate::diagnosis::rules::routing::caller_identity_refused;
+use crate::diagnosis::{Case, Confidence, Finding, Platform};
+
+rule! {
+    /// The server understood the request and does not allow it.
+    ///
+    /// ## What it says
+    /// A rule of the server, the account or the network forbids this call. It is not a matter of credentials.
+    ///
+    /// ## Why it happens
+    /// The caller's address is not on a list, the destination is barred for this account, the balance is used up, or a
+    /// limit of the account is reached.
+    ///
+    /// ## Evidence
+    /// 403 although nothing was challenged; or 403 after good credentials that names a policy or comes from behind the
+    /// challenger; 402; a Q.850 cause that speaks of barring or of a subscription.
+    ///
+    /// ## How to fix
+    /// Read what the server says of itself, and look at the permissions of the account there.
+    ///
+    /// ## When it would be wrong
+    /// A 403 of the challenger right after credentials may mean a wrong secret: `forbidden-after-credentials`.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.4, §21.4.3
+    "E1" "refused-by-policy", check
+}
+
+/// Q.850 causes that speak of what is allowed.
+const CAUSES: &[(u32, &str)] = &[
+    (21, "the call was rejected"),
+    (50, "the facility is not part of the subscription"),
+    (52, "outgoing calls are barred"),
+    (53, "outgoing calls are barred in this closed user group"),
+    (54, "incoming calls are barred"),
+    (55, "incoming calls are barred in this closed user group"),
+    (57, "this kind of call is not allowed for the caller"),
+    (63, "the service is not available to this user"),
+    (87, "the callee is not a member of the closed user group"),
+];
+/// Words of responses that other rules explain.
+const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[402, 403, 603])?;
+    let response = case.response(failure);
+    if case.says_any(response, OTHERS) || case.call.kind == Kind::Options || case.is_scan() {
+        return None;
+    }
+    let ground = ground(case, failure, response)?;
+    if caller_identity_refused::speaks_of_caller(case, response) {
+        return None;
+    }
+    let (request, code, server) = (case.request(failure)?, failure.status.get(), response.path.source);
+    let callee = case.callee(failure);
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let because = format!("{server} does not allow the {} to \"{callee}\": \
+        {code}{}{quotation}.", request.message.method()?.name(), ground.words);
+    let mut finding = Finding::of(&RULE, ground.confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because);
+    finding = match code {
+        402 => finding.fix(format!("Look at the balance and the state of the account on {server}.")),
+        603 => finding.fix(platform_of_603(case.platform(response), server.to_string())),
+        _ if ground.is_named => finding.fix(format!("Allow this on {server} for the account, or have its \
+            operator do so: it names the ground itself.")),
+        _ => finding.fix(format!("Look on {server} whether the address {} is known there as this \
+            peer{}.", request.path.source.ip(), words(case.platform(response)))),
+    };
+    finding = finding
+        .fix(format!("Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), \
+            From, and P-Asserted-Identity."))
+        .fix(format!("If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule \
+            that refused it."))
+        .claim_request_uri(request, "what was asked for")
+        .claim_status(response, "it is not allowed")
+        .claim_own_words(case, response);
+    if let Some(asked) = ground.asked {
+        return Some(
+            finding
+                .claim_status(asked, "credentials were asked for, and shown")
+                .refuted("credentials-rejected", "the refusal is no challenge, and its ground is not the credentials")
+                .refuted("forbidden-after-credentials", ground.why_not_credentials),
+        );
+    }
+    Some(
+        finding
+            .refuted("forbidden-after-credentials", "no challenge came before")
+            .refuted("credentials-rejected", "no credentials were asked for"),
+    )
+}
+
+/// Why a refusal is one of policy.
+struct Ground<'a> {
+    confidence: Confidence,
+    /// What follows the code in the explanation.
+    words: String,
+    /// True if the response names the policy.
+    is_named: bool,
+    /// The challenge that was answered before.
+    asked: Option<&'a Heard>,
+    why_not_credentials: &'static str,
+}
+
+fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Ground<'a>> {
+    let code = failure.status.get();
+    let cause = case.q850(response);
+    let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| meaning);
+    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 31)) && meaning.is_none() && code != 603 {
+        return None;
+    }
+    let names_policy = case.says_any(response, POLICY);
+    let cause_words = match (cause, meaning) {
+        (Some(cause), Some(meaning)) => format!(" with Q.850 cause {cause} ({meaning})"),
+        _ => String::new(),
+    };
+    let is_named = names_policy || meaning.is_some() || code == 402;
+    let asked = refused_try(case, failure).map(|(_, asked)| asked);
+    let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
+    let ground = |words: String, why| Some(Ground { confidence, words, is_named, asked, why_not_credentials: why });
+    if code == 603 {
+        let is_own = of_603(case, failure, response, names_policy);
+        let found = ground(cause_words, "nothing was challenged");
+        return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
+    }
+    match asked {
+        None if case.call.kind == Kind::Registration => None,
+        None if is_named => ground(cause_words, ""),
+        None => ground(format!("{cause_words}, without asking for credentials"), ""),
+        Some(_) if is_behind(case, failure) => ground(
+            format!("{cause_words}, from behind the server that had accepted the credentials"),
+            "the server that asked for credentials passed the request on, so it accepted them",
+        ),
+        Some(_) if is_named => ground(format!("{cause_words}, after the credentials had been \
+            accepted"), "the response names another ground than the credentials"),
+        Some(_) => None,
+    }
+}
+
+/// True if a 603 is a server's own: it names a policy, or Asterisk sends it because its dialplan ended.
+fn of_603(case: &Case<'_>, failure: &Failure, response: &Heard, names_policy: bool) -> bool {
+    let cause = case.q850(response);
+    let is_end_of_dialplan = case.platform(response) == Some(Platform::Asterisk)
+        && case.ringing(failure.transaction).is_none()
+        && cause.is_some_and(|cause| matches!(cause, 0 | 16 | 26 | 50));
+    names_policy || is_end_of_dialplan
+}
+
+fn platform_of_603(platform: Option<Platform>, server: String) -> String {
+    match platform {
+        Some(Platform::Asterisk) => format!("Look at the dialplan of the Asterisk {server}: it ended the call \
+            before anything rang, by `Hangup()` or because it had nothing more to do."),
+        _ => format!("Look on {server} for the rule that it names."),
+    }
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: `type=identify`, and the `acl` of the endpoint)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: `apply-inbound-acl` of the profile)",
+        Some(Platform::Kamailio | Platform::OpenSips) => " (module `permissions`, table `address`; or a domain \
+            that is not local: \"Not relaying\")",
+        None => "",
+    }
+}

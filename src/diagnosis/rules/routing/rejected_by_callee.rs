@@ -1,0 +1,83 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The callee, or the callee's device, rejected the call.
+    ///
+    /// ## What it says
+    /// The call reached the callee and was declined there.
+    ///
+    /// ## Why it happens
+    /// A person pressed reject, the device is set to refuse this caller, or its own timer ended the ringing.
+    ///
+    /// ## Evidence
+    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else.
+    ///
+    /// ## How to fix
+    /// Nothing is wrong with the signalling: ask the callee.
+    ///
+    /// ## When it would be wrong
+    /// A 603 of the network is not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.24, §21.6.2; RFC 3398 §7.2.4.1
+    "E5" "rejected-by-callee", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[486, 603])?;
+    let response = case.response(failure);
+    let code = failure.status.get();
+    let cause = case.q850(response);
+    let ringing = case.ringing(failure.transaction);
+    let is_network = case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY);
+    let confidence = match (code, cause, ringing) {
+        _ if is_network => return None,
+        (_, Some(21), _) => Confidence::Likely,
+        (_, Some(cause), _) if !matches!(cause, 0 | 16 | 31) => return None,
+        (603, _, Some(_)) => Confidence::Likely,
+        (603, None, None) => Confidence::Possible,
+        (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
+            true => Confidence::Likely,
+            false => Confidence::Possible,
+        },
+        _ => return None,
+    };
+    let responder = response.path.source;
+    let device = case.device_behind(response);
+    let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let because = match (&rang, code) {
+        (Some(time), 603) => format!("The device rang for {time}, and then {responder} declined the call with \
+            603{quotation}."),
+        (Some(time), _) => format!(
+            "The device rang for {time}, and then {responder} ended it with {code}{quotation}: a person pressed \
+             reject, or a timer of the device did it."
+        ),
+        (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the \
+            device is set to refuse it, or a server does so for the callee."),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(because)
+        .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
+        .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \
+            rejects."));
+    if code == 603 {
+        finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \
+            instead of 603, which ends the call everywhere.");
+    }
+    if let Some(ringing) = ringing {
+        finding = finding.claim_status(ringing, "the callee's device rings");
+    }
+    finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
+    finding = match (code, ringing) {
+        (486, _) => finding.refuted("callee-busy", "the device rang first, so it had a free line; a second call \
+            that came meanwhile is not excluded"),
+        _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
+    };
+    Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
+}

@@ -1,0 +1,129 @@
+use std::net::SocketAddr;
+
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::hop_limit_too_low::passes_a_host_twice;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The request goes round in a circle between servers.
+    ///
+    /// ## What it says
+    /// A server got the same request again that it had sent on before.
+    ///
+    /// ## Why it happens
+    /// Two servers each take the other for the one that knows the callee: a wrong route, a domain that neither serves,
+    /// a diversion to oneself.
+    ///
+    /// ## Evidence
+    /// 482 or 483, and a host that stands more than once in Via, or to which the same request went more than once with
+    /// falling Max-Forwards.
+    ///
+    /// ## How to fix
+    /// Break the circle at the server whose route for this callee is wrong.
+    ///
+    /// ## When it would be wrong
+    /// A spiral is legal: the request comes back with another Request-URI and moves on.
+    ///
+    /// ## References
+    /// RFC 3261 §16.3, §21.4.20, §21.4.21; RFC 5393
+    "E7" "routing-loop", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[482, 483])?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let (first, again) = passed_twice(case, request).or_else(|| via_twice(request))?;
+    let cycle = cycle(case, first, again);
+    let uri = request.message.request_uri()?.into_owned();
+    let passes = case
+        .call
+        .transactions
+        .iter()
+        .filter(|known| known.path.destination == again.path.destination)
+        .filter(|known| known.method == case.call.transaction(again.transaction).method)
+        .count();
+    let because = format!(
+        "The request for {uri} went round: {}. {} got it {passes} times, until {} ended it with {}.",
+        cycle.join(" → "),
+        again.path.destination,
+        response.path.source,
+        failure.status
+    );
+    let callee = case.callee(failure);
+    let upstream = case.call.transaction(again.transaction).upstream;
+    let before = upstream.and_then(|id| case.call.request_of(case.call.transaction(id))).unwrap_or(first);
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .party(Role::Proxy, Some(again.path.source))
+        .because(because)
+        .fix(format!("Look on {} where it sends \"{callee}\" and why: it had got the request from \
+            {}.", again.path.source, before.path.source))
+        .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."))
+        .claim_request_uri(first, "the request")
+        .claim_header(first, "Max-Forwards", "on its first pass");
+    if again.id != first.id {
+        finding = finding
+            .claim_request_uri(again, "the same request again, to the same server")
+            .claim_header(again, "Max-Forwards", "with fewer hops left");
+    }
+    Some(
+        finding
+            .claim_header(request, "Via", "the way it has come")
+            .claim_status(response, "where it ended")
+            .refuted("hop-limit-too-low", "the hops were used up by passing the same servers again")
+            .refuted("request-merged", "the request did not arrive by two ways: it came back"),
+    )
+}
+
+/// The first two passes of the same request to the same server, the second with fewer hops left.
+fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &'a Heard)> {
+    let uri = request.message.request_uri()?;
+    let transaction = case.call.transaction(request.transaction);
+    let is_same = |known: &&Transaction| known.method == transaction.method && known.cseq == transaction.cseq;
+    let passes: Vec<&Heard> = case
+        .call
+        .transactions
+        .iter()
+        .filter(is_same)
+        .filter_map(|known| case.call.request_of(known))
+        .filter(|heard| heard.message.request_uri().is_some_and(|known| known == uri))
+        .collect();
+    let hops = |heard: &Heard| heard.message.header("Max-Forwards").and_then(|value| value.trim().parse::<u32>().ok());
+    passes.iter().enumerate().find_map(|(at, first)| {
+        let again = passes.iter().skip(at + 1).find(|again| {
+            let is_later = hops(again).zip(hops(first)).is_some_and(|(later, before)| later < before);
+            is_later && again.path.destination == first.path.destination
+        })?;
+        Some((*first, *again))
+    })
+}
+
+/// A request in whose Via a host stands twice.
+fn via_twice(request: &Heard) -> Option<(&Heard, &Heard)> {
+    let is_repeated = passes_a_host_twice(&request.message.vias());
+    is_repeated.then_some((request, request))
+}
+
+/// The servers of the circle, in order; the last is the first again.
+fn cycle(case: &Case<'_>, first: &Heard, again: &Heard) -> Vec<String> {
+    if first.id == again.id {
+        let vias = first.message.vias();
+        return vias.iter().rev().map(|via| via.host.clone()).collect();
+    }
+    let mut hops: Vec<SocketAddr> = vec![again.path.destination, again.path.source];
+    let mut next = case.call.transaction(again.transaction).upstream;
+    while let Some(id) = next {
+        let transaction = case.call.transaction(id);
+        if transaction.path.source == again.path.destination || hops.len() > 16 {
+            break;
+        }
+        hops.push(transaction.path.source);
+        next = transaction.upstream;
+    }
+    if hops.last() != Some(&again.path.destination) {
+        hops.push(again.path.destination);
+    }
+    hops.iter().rev().map(SocketAddr::to_string).collect()
+}

@@ -1,0 +1,91 @@
+use crate::call::{Heard, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Platform};
+
+rule! {
+    /// A server failed while it worked on the request.
+    ///
+    /// ## What it says
+    /// The server says that the fault is its own or behind it, and names no other ground.
+    ///
+    /// ## Why it happens
+    /// An error of its script, its database or its software; a server behind it that it could not reach.
+    ///
+    /// ## Evidence
+    /// 500, 502, 504 or 505; or 503 without `Retry-After` and without a Q.850 cause.
+    ///
+    /// ## How to fix
+    /// Look into the log of that server for the Call-ID. Let the caller try another server meanwhile.
+    ///
+    /// ## When it would be wrong
+    /// A 503 with `Retry-After` is overload; with a Q.850 cause the trunk failed. A 500 to a request inside a dialog
+    /// may mean a CSeq that went back.
+    ///
+    /// ## References
+    /// RFC 3261 §21.5, §16.7
+    "E14" "server-fault", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[477, 478, 479, 500, 502, 503, 504, 505])?;
+    let response = case.response(failure);
+    let code = failure.status.get();
+    let has_cause = case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 16 | 31 | 111 | 127));
+    let is_overload = code == 503 && response.message.header("Retry-After").is_some();
+    if has_cause || is_overload || case.call.kind == Kind::Options {
+        return None;
+    }
+    let server = response.path.source;
+    let quotation = case.quotation(response);
+    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
+    let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
+    let what = match code {
+        504 => "it waited in vain for a server that it needs",
+        502 => "it got no usable answer from the server behind it",
+        477..=479 => "it could not send the request to its next hop",
+        _ if hidden_503 => "it hides the 503 of a server behind it, whose phrase it kept",
+        _ if quotation.is_some() => "the fault lies with it or behind it",
+        _ => "the fault lies with it or behind it, and it does not say what it is",
+    };
+    let because = format!("{server} answered {code}{after}: {what}{said}.");
+    let is_told = quotation.is_some() || hidden_503 || code == 504;
+    let confidence = if is_told { Confidence::Likely } else { Confidence::Possible };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because);
+    if hidden_503 {
+        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more (Kamailio \
+            `tm`: `remap_503_500=0`)."));
+    }
+    finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
+        moment{}.", log(case, response)));
+    finding = match code {
+        502 | 504 | 477..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
+            whether it answers and its name resolves.")),
+        _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, \
+            script, changes of the last hours.")),
+    };
+    finding = finding
+        .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
+        .claim_status(response, "the server fails")
+        .claim_own_words(case, response);
+    finding = finding.claim_header(response, "Server", "the software that failed");
+    if code == 503 {
+        finding = finding.refuted("server-overloaded", "there is no Retry-After, and no word of a limit");
+    }
+    Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
+}
+
+fn log(case: &Case<'_>, response: &Heard) -> &'static str {
+    match case.platform(response) {
+        Some(Platform::Asterisk) => " (Asterisk: `pjsip set logger on`, `core set verbose 5`)",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia global siptrace on`, `console loglevel debug`)",
+        Some(Platform::Kamailio | Platform::OpenSips) if response.message.reason_phrase().contains('(') => {
+            " (the number in brackets in the phrase is the error, the letters behind it name the module)"
+        }
+        _ => "",
+    }
+}

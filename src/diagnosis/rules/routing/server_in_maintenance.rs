@@ -1,0 +1,59 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::server_overloaded::with_unit;
+use crate::diagnosis::{Case, Confidence, Finding};
+
+rule! {
+    /// The server says that it is in maintenance.
+    ///
+    /// ## What it says
+    /// The server refuses work on purpose, for as long as somebody works on it.
+    ///
+    /// ## Why it happens
+    /// It was paused or drained for maintenance, and requests are still sent to it.
+    ///
+    /// ## Evidence
+    /// A 503 whose reason phrase, Warning or Reason speaks of maintenance.
+    ///
+    /// ## How to fix
+    /// Take the server out of DNS or of the list of destinations while it is in maintenance.
+    ///
+    /// ## When it would be wrong
+    /// A phrase may be left over from an old script. Where a Q.850 cause says something else, that counts.
+    ///
+    /// ## References
+    /// RFC 3261 §21.5.4, §20.43; RFC 3263 §4.3
+    "E10" "server-in-maintenance", check
+}
+
+/// Words of a phrase or Warning that speak of maintenance.
+pub(super) const MAINTENANCE: &[&str] = 
+    &["maintenance", "out of service", "shutting down", "shutdown", "paused", "drain"];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[503])?;
+    let response = case.response(failure);
+    if !case.says_any(response, MAINTENANCE) || case.q850(response).is_some() {
+        return None;
+    }
+    let server = response.path.source;
+    let until = response.message.header("Retry-After").map(|value| format!(", and asks to come back after \
+        {}", with_unit(value.trim())));
+    let because = format!(
+        "{server} refuses requests because it is in maintenance: {}{}.",
+        case.quotation(response).unwrap_or_default(),
+        until.unwrap_or_default()
+    );
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because)
+        .fix(format!("Send requests to another server until the maintenance of {server} is over."))
+        .fix(format!("Take {server} out of DNS SRV or of the list of destinations whenever it is in maintenance."))
+        .claim_status(response, "the server refuses");
+    Some(
+        finding
+            .claim_own_words(case, response)
+            .claim_header(response, "Retry-After", "the server names the time itself")
+            .refuted("server-overloaded", "the words speak of maintenance, not of load"),
+    )
+}

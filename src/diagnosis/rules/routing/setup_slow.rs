@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Kind, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding};
+
+rule! {
+    /// It took long until the callee's device rang or answered.
+    ///
+    /// ## What it says
+    /// The caller heard nothing for longer than the 11 s that ITU-T E.721 allows at worst.
+    ///
+    /// ## Why it happens
+    /// A server on the way waits: for a name to resolve, for a database, for a first destination that does not answer.
+    ///
+    /// ## Evidence
+    /// The time from the INVITE to the first response from 180 to 299, and the hop on which most of it passed.
+    ///
+    /// ## How to fix
+    /// Look at the server in which the time passed.
+    ///
+    /// ## When it would be wrong
+    /// A mobile network may need that long to find the callee's phone.
+    ///
+    /// ## References
+    /// ITU-T E.721 §2.4; RFC 6076 §4.3
+    "E20" "setup-slow", check
+}
+
+/// The longest delay that E.721 table 2 allows.
+const WORST: Duration = Duration::from_secs(11);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.call.kind != Kind::Call {
+        return None;
+    }
+    let last = case.call.attempts().last()?;
+    let first = case.call.attempts().next().and_then(|attempt| case.call.request_of(attempt))?;
+    let alerted = alerted(case, last)?;
+    let delay = alerted.place.time.since(first.place.time);
+    if delay <= WORST {
+        return None;
+    }
+    let hops = hops(case, last);
+    let slowest = hops.iter().max_by_key(|(_, own)| *own);
+    let share = match slowest {
+        Some((hop, own)) if hops.len() > 1 => format!("; {} of it passed in {} before it sent the request on or \
+            answered", length(*own), hop.path.destination),
+        _ => String::new(),
+    };
+    let because = format!(
+        "From the first INVITE to the {} of {} {} passed{share}.",
+        alerted.message.status()?,
+        alerted.path.source,
+        length(delay)
+    );
+    let place = slowest.map_or(alerted.path.source, |(hop, _)| hop.path.destination);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .because(because)
+            .fix(format!("Look on {place} what it waits for: DNS, a database, a destination that does not \
+                answer before the next one is tried."))
+            .claim_method(first, "the call begins")
+            .claim_status(alerted, "the caller hears of the callee for the first time"),
+    )
+}
+
+/// The first response from 180 to 299 of an INVITE.
+fn alerted<'a>(case: &Case<'a>, invite: &Transaction) -> Option<&'a Heard> {
+    let responses = invite.provisionals.iter().chain(&invite.finals);
+    let mut responses: Vec<&Heard> = responses.map(|id| case.call.message(*id)).collect();
+    responses.sort_by_key(|heard| heard.place);
+    responses.into_iter().find(|heard| heard.message.status().is_some_and(|status| (180..300).contains(&status.get())))
+}
+
+/// The hops from the caller to the callee, each with the time that passed in its server before it went on.
+fn hops<'a>(case: &Case<'a>, outer: &'a Transaction) -> Vec<(&'a Transaction, Duration)> {
+    let mut hops = Vec::new();
+    let mut here = outer;
+    while hops.len() < 16 {
+        let Some(request) = case.call.request_of(here) else { break };
+        let next = case.call.downstream_of(here.id).filter(|inner| alerted(case, inner).is_some()).last();
+        let went_on = next.and_then(|inner| case.call.request_of(inner)).or_else(|| alerted(case, here));
+        hops.push((here, went_on.map_or(Duration::ZERO, |heard| heard.place.time.since(request.place.time))));
+        let Some(inner) = next else { break };
+        here = inner;
+    }
+    hops
+}

@@ -1,0 +1,79 @@
+use crate::call::Kind;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::oddity::Oddity;
+
+rule! {
+    /// The server found the request malformed.
+    ///
+    /// ## What it says
+    /// The request breaks the grammar, or uses a URI that the server cannot read.
+    ///
+    /// ## Why it happens
+    /// A fault of the sender, or a box on the path that rewrites messages.
+    ///
+    /// ## Evidence
+    /// 400 or 416; what the server says of the place, and what this program finds broken in the same request.
+    ///
+    /// ## How to fix
+    /// Correct the header that is named, at the sender or at the box that rewrote it.
+    ///
+    /// ## When it would be wrong
+    /// Some servers send 400 for requests that they dislike for other reasons; then nothing is broken in the request.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.1, §21.4.14, §25.1
+    "E17" "syntax-rejected", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[400, 416])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    if matches!(case.call.kind, Kind::Options) {
+        return None;
+    }
+    let (client, server) = (request.path.source, response.path.source);
+    let is_scheme = failure.status.get() == 416;
+    let found: Vec<String> = request
+        .message
+        .oddities()
+        .iter()
+        .filter(|oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. }))
+        .map(Oddity::says)
+        .take(3)
+        .collect();
+    let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let uri = request.message.request_uri()?.into_owned();
+    let because = match (is_scheme, found.is_empty()) {
+        (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
+        (false, false) => format!("{server} found the request of {client} malformed (400){said}. In it \
+            {}.", found.join("; ")),
+        (false, true) => format!("{server} found the request of {client} malformed (400){said}. This program \
+            finds nothing broken in it."),
+    };
+    let confidence = match (is_scheme, found.is_empty()) {
+        (true, _) => Confidence::Proven,
+        (false, false) => Confidence::Likely,
+        (false, true) => Confidence::Possible,
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(because);
+    finding = match is_scheme {
+        true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before \
+            {server} rewrite it.")),
+        false => finding
+            .fix(match found.is_empty() {
+                true => format!("Compare the request of {client} with one that {server} accepts, header by header."),
+                false => format!("Correct what {client} writes: {}.", found.join("; ")),
+            })
+            .fix(format!("If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), \
+                and switch that off.")),
+    };
+    finding = finding
+        .claim_request_uri(request, "the request")
+        .claim_status(response, "refused as malformed")
+        .claim_own_words(case, response);
+    Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
+}

@@ -1,0 +1,74 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{length, times};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// A proxy gave up because the next hop behind it did not answer.
+    ///
+    /// ## What it says
+    /// The 408 was made by the proxy: what it sent on got no answer.
+    ///
+    /// ## Why it happens
+    /// The host behind the proxy is down or unreachable, or its answers do not find the way back.
+    ///
+    /// ## Evidence
+    /// 408 on the caller's hop, and behind the proxy the same request without any response.
+    ///
+    /// ## How to fix
+    /// Look why the next hop is silent, and give the proxy a second destination.
+    ///
+    /// ## When it would be wrong
+    /// After ringing a 408 is a ring timeout, and no fault of the network.
+    ///
+    /// ## References
+    /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
+    "E6" "timeout-behind-proxy", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[408])?;
+    if case.ringing(failure.transaction).is_some() {
+        return None;
+    }
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let silent = case.call.downstream_of(failure.transaction).filter(|inner| inner.finals.is_empty()).last()?;
+    let sent = case.call.request_of(silent)?;
+    let is_silent = silent.provisionals.is_empty();
+    let (proxy, next) = (response.path.source, silent.path.destination);
+    let copies = sent.repeated + 1;
+    let waited = response.place.time.since(sent.place.time);
+    let silence = if is_silent { "nothing came back" } else { "no final response came back" };
+    let because = format!(
+        "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
+        silent.method.name(),
+        times(copies),
+        length(waited)
+    );
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .party(Role::Uas, Some(next))
+        .because(because)
+        .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
+        .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} \
+            is silent."))
+        .claim_method(request, "the caller's request")
+        .claim(sent, ip_destination(next), next.ip().to_string(), "the proxy sends it on to this host");
+    if let Some(last) = sent.repeats.last() {
+        finding = finding.claim_at(*last, "sip.Method", silent.method.name(), "the last copy of it");
+    }
+    Some(
+        finding
+            .claim_absent(sent.last_place(), format!("response of {next}"), "the next hop does not answer")
+            .claim_status(response, "the proxy gives up")
+            .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy")
+            .refuted("ring-timeout", "nothing rang")
+            .refuted("destination-unreachable", "no ICMP error came back for it")
+            .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on \
+                {}", proxy.ip(), next.port(), next.ip())),
+    )
+}
+
+/// The field that holds the destination of a packet.
+fn ip_destination(address: std::net::SocketAddr) -> &'static str {
+    if address.is_ipv6() { "ipv6.dst" } else { "ip.dst" }
+}

@@ -1,0 +1,60 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding};
+
+rule! {
+    /// The trunk or the network behind it is out of order.
+    ///
+    /// ## What it says
+    /// The gateway could not reach the network or the destination behind it because of a fault there.
+    ///
+    /// ## Why it happens
+    /// A line or interface is down, or the network had a short fault.
+    ///
+    /// ## Evidence
+    /// A `Reason` with Q.850 cause 27, 38 or 41 in the failure response.
+    ///
+    /// ## How to fix
+    /// Look at the lines behind the gateway, and use another route meanwhile.
+    ///
+    /// ## When it would be wrong
+    /// Cause 41 is also sent for want of a better one: if it comes for one number only, look at that number.
+    ///
+    /// ## References
+    /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
+    "E12" "trunk-out-of-order", check
+}
+
+/// Q.850 causes of this rule, and what is out of order.
+const CAUSES: &[(u32, &str)] = &[
+    (27, "the line or interface to the destination is out of order"),
+    (38, "the network behind it is out of order"),
+    (41, "the network behind it had a temporary failure"),
+];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let response = case.response(failure);
+    let cause = case.q850(response)?;
+    let (_, meaning) = CAUSES.iter().find(|(known, _)| *known == cause)?;
+    let responder = response.path.source;
+    let because = format!(
+        "{responder} refused the call to \"{}\" with {} and Q.850 cause {cause}: {meaning}.",
+        case.callee(failure),
+        failure.status
+    );
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(because)
+        .fix(format!("Look at the state of the lines and links behind {responder}."))
+        .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
+        .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause \
+            {cause}."));
+    Some(
+        finding
+            .claim_status(response, "the gateway refuses")
+            .claim_header_with(response, "Reason", "850", "and says what is out of order")
+            .refuted("server-fault", format!("Q.850 cause {cause} names the network behind the server"))
+            .refuted("trunk-congested", format!("cause {cause} names a fault, not missing capacity")),
+    )
+}

@@ -1,0 +1,81 @@
+use crate::call::Kind;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::domain_not_served::other_domain;
+use crate::diagnosis::{Case, Confidence, Finding, Platform};
+
+rule! {
+    /// The server does not know the user that was called.
+    ///
+    /// ## What it says
+    /// The request reached the server for its domain, and there is no such user.
+    ///
+    /// ## Why it happens
+    /// The name is misspelt, the user was never created there, or the server answers 404 for users that are not
+    /// registered.
+    ///
+    /// ## Evidence
+    /// 404 or 604 to a request for a user that is a name, not a number.
+    ///
+    /// ## How to fix
+    /// Compare the name with the users of that server, and look whether the user is registered.
+    ///
+    /// ## When it would be wrong
+    /// If the server does not serve the domain: `domain-not-served`. If a redirect led here: `redirect-target-failed`.
+    ///
+    /// ## References
+    /// RFC 3261 §21.4.5, §21.6.3
+    "E22" "user-unknown", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[404, 604])?;
+    let response = case.response(failure);
+    let target = case.target(failure)?;
+    let is_name = !target.user.is_empty() && !target.is_number();
+    let is_other = !is_name || matches!(case.call.kind, Kind::Registration | Kind::Options);
+    if is_other || case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 20 | 31)) {
+        return None;
+    }
+    let in_dialog = case.call.transaction(failure.transaction).in_dialog;
+    if in_dialog || case.is_scan() || case.redirected_by().is_some() || other_domain(case, failure).is_some() {
+        return None;
+    }
+    let request = case.request(failure)?;
+    let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let because = format!(
+        "{server} found nobody called \"{user}\" at {host} and answered {} itself{quotation}: there is no such \
+            user, or \
+         no device is registered for it.",
+        failure.status
+    );
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(Some(failure.status))
+            .sender(case.role_of_responder(response), response)
+            .because(because)
+            .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
+            .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
+                answer 404 when none is{}.", words(case.platform(response))))
+            .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
+            .claim_request_uri(request, "the user that was called")
+            .claim_status(response, "the server finds nobody of that name")
+            .claim_own_words(case, response)
+            .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
+                domains than {host} only"))
+            .refuted("number-not-routable", format!("\"{user}\" is a name, not a number"))
+            .refuted("callee-unreachable", "a user that is known and not reachable gets 480"),
+    )
+}
+
+fn words(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context; the log says \
+            \"extension not found in context\")",
+        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`, and the dialplan of \
+            the context)",
+        Some(Platform::Kamailio) => " (Kamailio: `kamcmd ul.dump`)",
+        Some(Platform::OpenSips) => " (OpenSIPS: `opensips-cli -x mi ul_dump`)",
+        None => "",
+    }
+}

@@ -1,0 +1,134 @@
+//! What a response says of itself beyond its code: its own reason phrase, Warning, the text of Reason.
+//!
+//! Is given a response; gives quotations for a report. Deliberately does not know what they mean.
+
+use crate::call::Heard;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Finding;
+use crate::sip::{Reason, Warning};
+
+/// The phrases that stacks send when they mean nothing beyond the code (RFC 3261 §21, and the defaults of sofia-sip,
+/// pjsip and Kamailio).
+const USUAL: &[(u16, &[&str])] = &[
+    (300, &["Multiple Choices"]),
+    (301, &["Moved Permanently"]),
+    (302, &["Moved Temporarily"]),
+    (305, &["Use Proxy"]),
+    (380, &["Alternative Service"]),
+    (400, &["Bad Request"]),
+    (401, &["Unauthorized"]),
+    (402, &["Payment Required"]),
+    (403, &["Forbidden"]),
+    (404, &["Not Found"]),
+    (405, &["Method Not Allowed"]),
+    (406, &["Not Acceptable"]),
+    (407, &["Proxy Authentication Required"]),
+    (408, &["Request Timeout", "Request Time-out"]),
+    (410, &["Gone"]),
+    (413, &["Request Entity Too Large"]),
+    (414, &["Request-URI Too Long", "Request-URI Too Large"]),
+    (415, &["Unsupported Media Type"]),
+    (416, &["Unsupported URI Scheme"]),
+    (423, &["Interval Too Brief"]),
+    (433, &["Anonymity Disallowed"]),
+    (480, &["Temporarily Unavailable", "Temporarily not available", "Temporarily Not Available"]),
+    (481, &["Call/Transaction Does Not Exist", "Call Leg/Transaction Does Not Exist"]),
+    (482, &["Loop Detected"]),
+    (483, &["Too Many Hops"]),
+    (484, &["Address Incomplete"]),
+    (485, &["Ambiguous"]),
+    (486, &["Busy Here"]),
+    (488, &["Not Acceptable Here"]),
+    (500, &["Server Internal Error", "Internal Server Error", "Server Error"]),
+    (501, &["Not Implemented"]),
+    (502, &["Bad Gateway"]),
+    (503, &["Service Unavailable"]),
+    (504, &["Server Time-out", "Server Timeout", "Gateway Time-out", "Gateway Timeout"]),
+    (513, &["Message Too Large"]),
+    (600, &["Busy Everywhere"]),
+    (603, &["Decline", "Declined"]),
+    (604, &["Does Not Exist Anywhere"]),
+    (606, &["Not Acceptable"]),
+];
+
+/// User-Agents of tools that probe servers. What they are refused is no fault of anybody's telephony.
+const SCANNERS: &[&str] =
+    &["friendly-scanner", "sipvicious", "sipcli", "vaxsipuseragent", "sundayddr", "pplsip", "sipsak"];
+
+impl Finding {
+    /// Claims for what a response says in words of its own: its phrase, its Warning, the text of its Reason.
+    pub(crate) fn claim_own_words(self, case: &Case<'_>, heard: &Heard) -> Finding {
+        let with_phrase = match case.own_phrase(heard) {
+            Some(_) => {
+                self.claim(heard, "sip.Status-Line", heard.message.first_line().into_owned(), "in words of its own")
+            }
+            None => self,
+        };
+        with_phrase.claim_header(heard, "Warning", "a warning that says more").claim_header(
+            heard,
+            "Reason",
+            "the reason that the sender gives",
+        )
+    }
+}
+
+impl Case<'_> {
+    /// True if the call was opened by a tool that probes servers.
+    pub fn is_scan(&self) -> bool {
+        let Some(first) = self.call.messages.iter().find(|heard| heard.message.is_request()) else { return false };
+        let agent = first.message.header("User-Agent").unwrap_or_default().to_lowercase();
+        SCANNERS.iter().any(|known| agent.contains(known))
+    }
+
+    /// The reason phrase, if it says more than the code: other than the usual one.
+    pub fn own_phrase(&self, heard: &Heard) -> Option<String> {
+        let phrase = heard.message.reason_phrase().trim().to_owned();
+        let code = heard.message.status()?.get();
+        let usual = USUAL.iter().find(|(known, _)| *known == code).map_or(&[][..], |(_, phrases)| phrases);
+        let is_usual = phrase.is_empty() || usual.iter().any(|known| known.eq_ignore_ascii_case(&phrase));
+        (!is_usual).then_some(phrase)
+    }
+
+    /// The Warnings of a response (RFC 3261 §20.43).
+    pub fn warnings(&self, heard: &Heard) -> Vec<Warning> {
+        heard.message.headers("Warning").iter().filter_map(|value| Warning::read(value)).collect()
+    }
+
+    /// Everything that a response says in words: phrase, texts of Reason and Warning, in lower case. For looking for
+    /// words, not for output.
+    pub fn words(&self, heard: &Heard) -> String {
+        let mut words = self.own_phrase(heard).unwrap_or_default();
+        for reason in self.reasons(heard) {
+            words.push('\n');
+            words.push_str(reason.text.as_deref().unwrap_or_default());
+        }
+        for warning in self.warnings(heard) {
+            words.push('\n');
+            words.push_str(&warning.text);
+        }
+        words.to_lowercase()
+    }
+
+    /// What a response says beyond its code, as a part of a sentence: `its reason phrase says "…"`. `None` if it says
+    /// nothing.
+    pub fn quotation(&self, heard: &Heard) -> Option<String> {
+        if let Some(reason) = self.reasons(heard).iter().find(|reason| reason.text.is_some()) {
+            let Reason { protocol, cause, text, .. } = reason;
+            let cause = cause.map(|cause| format!(" {cause}")).unwrap_or_default();
+            return Some(format!(
+                "its Reason header says {protocol}{cause} \"{}\"",
+                text.as_deref().unwrap_or_default()
+            ));
+        }
+        if let Some(warning) = self.warnings(heard).first() {
+            return Some(format!("{} warns with {} \"{}\"", warning.agent, warning.code, warning.text));
+        }
+        self.own_phrase(heard).map(|phrase| format!("its reason phrase says \"{phrase}\""))
+    }
+
+    /// True if a response says one of these words, given in lower case.
+    pub fn says_any(&self, heard: &Heard, words: &[&str]) -> bool {
+        let said = self.words(heard);
+        words.iter().any(|word| said.contains(word))
+    }
+}

@@ -1,0 +1,193 @@
+//! The tries of the request that decided how a call ended: what was asked for, and with which credentials it was tried
+//! again (RFC 3261 §22).
+
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::case::Case;
+use crate::sip::auth::{self, Challenge, Credentials};
+use crate::sip::{StatusCode, Uri};
+
+/// One try of a request, as its client sent it.
+#[derive(Debug, Clone)]
+pub struct Try<'a> {
+    /// Its transaction.
+    pub transaction: &'a Transaction,
+    /// The request.
+    pub request: &'a Heard,
+    /// What the client showed.
+    pub credentials: Vec<Credentials>,
+    /// The first final response, as the client got it.
+    pub response: Option<&'a Heard>,
+    /// What that response asks for; empty unless it is a 401 or 407.
+    pub challenges: Vec<Challenge>,
+}
+
+/// A challenge, the credentials that came for it, and the challenge that refused them.
+#[derive(Debug, Clone)]
+pub struct Rejection<'a> {
+    /// The response that asked for credentials; `None` if the client sent them unasked, or the challenge was not
+    /// captured.
+    pub asked: Option<(&'a Heard, Challenge)>,
+    /// The request with the credentials.
+    pub request: &'a Heard,
+    /// The credentials.
+    pub credentials: Credentials,
+    /// The 401 or 407 that refused them.
+    pub refusal: &'a Heard,
+    /// The challenge in it.
+    pub again: Challenge,
+}
+
+impl Try<'_> {
+    /// The code of its final response.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.response?.message.status()
+    }
+
+    /// True if it was refused with a challenge.
+    pub fn is_challenged(&self) -> bool {
+        self.status().is_some_and(StatusCode::is_challenge)
+    }
+
+    /// True if its credentials carry a nonce that an earlier try was given.
+    pub fn has_nonce_of(&self, earlier: &Try<'_>) -> bool {
+        let is_given = |nonce: &str| earlier.challenges.iter().any(|challenge| challenge.nonce == nonce);
+        self.credentials.iter().any(|shown| is_given(&shown.nonce))
+    }
+
+    /// The credentials that are for the challenger of this challenge: in the header that belongs to it
+    /// (RFC 3261 §22.2, §22.3).
+    fn for_challenger(&self, challenge: &Challenge) -> impl Iterator<Item = &Credentials> {
+        self.credentials.iter().filter(move |credentials| answers(credentials, challenge))
+    }
+}
+
+/// True if the header of these credentials is the one that answers this challenge.
+fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
+    matches!(
+        (challenge.header, credentials.header),
+        ("WWW-Authenticate", "Authorization") | ("Proxy-Authenticate", "Proxy-Authorization")
+    )
+}
+
+impl<'a> Case<'a> {
+    /// Every try of the request that decided how the call ended, in order: the same method, Call-ID and client.
+    pub fn tries(&self) -> Vec<Try<'a>> {
+        let Some(deciding) = self.deciding() else { return Vec::new() };
+        let call_id = &self.call.leg(deciding.leg).call_id;
+        let mut tries: Vec<Try<'a>> = self
+            .call
+            .transactions
+            .iter()
+            .filter(|known| known.method == deciding.method && known.in_dialog == deciding.in_dialog)
+            .filter(|known| known.upstream.is_none() && known.path.source.ip() == deciding.path.source.ip())
+            .filter(|known| self.call.leg(known.leg).call_id == *call_id)
+            .filter_map(|transaction| self.read_try(transaction))
+            .collect();
+        tries.sort_by_key(|one| one.request.id);
+        tries
+    }
+
+    fn read_try(&self, transaction: &'a Transaction) -> Option<Try<'a>> {
+        let request = self.call.request_of(transaction)?;
+        let response = self.call.final_of(transaction);
+        let is_challenge = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_challenge);
+        Some(Try {
+            transaction,
+            request,
+            credentials: auth::credentials(&request.message),
+            response,
+            challenges: response.filter(is_challenge).map(|heard| auth::challenges(&heard.message)).unwrap_or_default(),
+        })
+    }
+
+    /// Why a challenge ended the call although credentials were shown: the last credentials that a 401 or 407 refused.
+    /// `None` if the call did not end by a challenge, or no credentials were shown to the challenger.
+    pub fn rejection(&self) -> Option<Rejection<'a>> {
+        self.outer_failure().filter(|failure| failure.status.is_challenge())?;
+        let tries = self.tries();
+        let last = tries.iter().rposition(|one| {
+            one.is_challenged()
+                && one.challenges.iter().any(|challenge| {
+                    one.for_challenger(challenge).any(|shown| !was_accepted(&tries, one, shown, challenge))
+                })
+        })?;
+        self.rejection_of(&tries, last)
+    }
+
+    /// Every refusal of credentials of the deciding request, in order.
+    pub fn rejections(&self) -> Vec<Rejection<'a>> {
+        let tries = self.tries();
+        (0..tries.len()).filter_map(|at| self.rejection_of(&tries, at)).collect()
+    }
+
+    fn rejection_of(&self, tries: &[Try<'a>], at: usize) -> Option<Rejection<'a>> {
+        let refused = tries.get(at)?;
+        let refusal = refused.response?;
+        let (again, credentials) = refused.challenges.iter().find_map(|challenge| {
+            let mut shown = refused.for_challenger(challenge);
+            // Of several the one for this realm, else the one that nobody accepted before.
+            let fits = |shown: &&Credentials| shown.realm == challenge.realm;
+            let credentials = refused
+                .for_challenger(challenge)
+                .find(fits)
+                .or_else(|| shown.find(|shown| !was_accepted(tries, refused, shown, challenge)))?;
+            Some((challenge.clone(), credentials.clone()))
+        })?;
+        let asked = tries.iter().take(at).rev().find_map(|before| {
+            let challenge = before.challenges.iter().find(|asked| {
+                answers(&credentials, asked) && (asked.realm == credentials.realm || asked.realm == again.realm)
+            })?;
+            Some((before.response?, challenge.clone()))
+        });
+        Some(Rejection { asked, request: refused.request, credentials, refusal, again })
+    }
+
+    /// The server that made a challenge: the innermost hop on which its nonce was seen, for a proxy passes it on.
+    pub fn challenger(&self, response: &'a Heard, challenge: &Challenge) -> &'a Heard {
+        let mut made = response;
+        for _ in 0..32 {
+            let inner = self.call.downstream_of(made.transaction).flat_map(|inner| &inner.finals).find(|id| {
+                let heard = self.call.message(**id);
+                auth::challenges(&heard.message).iter().any(|one| one.nonce == challenge.nonce)
+            });
+            match inner {
+                Some(id) => made = self.call.message(*id),
+                None => break,
+            }
+        }
+        made
+    }
+
+    /// True if this server accepted credentials of this client whose digest URI was not the Request-URI: in this call
+    /// or another one.
+    pub fn accepts_other_digest_uri(&self, rejection: &Rejection<'_>) -> bool {
+        let (client, server) = (rejection.request.path.source.ip(), rejection.request.path.destination.ip());
+        self.surroundings.accepted().has_other_digest_uri(server, client)
+    }
+}
+
+impl Rejection<'_> {
+    /// True if the digest URI is not the Request-URI as the client's own hop shows it. Differences in port, parameters
+    /// or case do not count: servers forgive them.
+    pub fn is_for_other_uri(&self) -> bool {
+        self.request
+            .message
+            .request_uri()
+            .is_some_and(|uri| !Uri::read(&self.credentials.uri).is_same_target(&Uri::read(&uri)))
+    }
+
+    /// True if the nonce is the newest that the challenger gave.
+    pub fn has_newest_nonce(&self) -> bool {
+        self.asked.as_ref().is_some_and(|(_, asked)| asked.nonce == self.credentials.nonce)
+    }
+}
+
+/// True if these credentials are for another challenger, who has let them pass: their realm was asked for before, and
+/// the refusal asks for another one.
+fn was_accepted(tries: &[Try<'_>], refused: &Try<'_>, shown: &Credentials, challenge: &Challenge) -> bool {
+    shown.realm != challenge.realm
+        && tries.iter().any(|before| {
+            before.request.id < refused.request.id
+                && before.challenges.iter().any(|asked| answers(shown, asked) && asked.realm == shown.realm)
+        })
+}
