@@ -31,7 +31,7 @@ const ENOUGH_REPEATS: usize = 2;
 
 impl<'a> Case<'a> {
     /// What the 2xx of a dialog asks of the requests that follow; `None` without a Contact, or if it was cut.
-    pub(crate) fn target(&self, success: &Heard) -> Option<Target> {
+    pub(crate) fn remote_target(&self, success: &Heard) -> Option<Target> {
         if success.message.is_cut() {
             return None;
         }

@@ -33,7 +33,7 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let Unheard { success, ack, .. } = unheard;
-    let target = case.target(success)?;
+    let target = case.remote_target(success)?;
     let strict = target.route.iter().any(|hop| !Uri::read(hop).parameters.has("lr"));
     let fault = if strict { None } else { fault(&target, &unheard) }?;
     let (expected, sent) = (&fault.expected, &fault.sent);

@@ -28,7 +28,7 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let (success, ack) = (unheard.success, unheard.ack);
-    let target = case.target(success)?;
+    let target = case.remote_target(success)?;
     if target.route.is_empty() || ack.message.is_cut() || ack.message.header("Route").is_some() {
         return None;
     }

@@ -31,7 +31,7 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Unheard { success, ack, .. } = case.unheard_ack()?;
-    let target = case.target(success)?;
+    let target = case.remote_target(success)?;
     let contact = address(&target.uri)?;
     let source = success.path.source;
     let follows = same_target(&Uri::read(&ack.message.request_uri()?), &target.uri) && ack.path.destination.ip() == contact;
