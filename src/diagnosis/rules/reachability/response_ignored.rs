@@ -124,7 +124,7 @@ fn difference(request: &Heard, response: &Heard) -> Option<Difference> {
     }
     let tag = |heard: &Heard| heard.message.from().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();
     let (asked, answered) = (tag(request), tag(response));
-    (asked != answered).then(|| Difference { what: "the From tag", field: "sip.from.tag", asked, answered })
+    (asked != answered).then_some(Difference { what: "the From tag", field: "sip.from.tag", asked, answered })
 }
 
 /// What to capture to see where the responses get lost.
