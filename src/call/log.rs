@@ -14,7 +14,7 @@ use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::net::{IcmpError, Path};
-use crate::sip::{Cut, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method};
 
 /// An open call.
 #[derive(Debug)]
@@ -442,7 +442,7 @@ impl Log {
             }
             step.request = Some(entry);
             self.byes += u32::from(step.method == Verb::Bye);
-            self.plain &= step.method != Verb::Cancel;
+            self.plain &= step.method != Verb::Cancel && !has_other_digest_uri(message);
             return;
         }
         step.response = Some(entry);
@@ -671,6 +671,17 @@ impl Log {
             What::Copy(_) => &[],
         }
     }
+}
+
+/// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
+/// (RFC 7616 §3.4.2).
+fn has_other_digest_uri(message: &Message<'_>) -> bool {
+    let credentials = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+    let Some(shown) = credentials.into_iter().find_map(|name| message.header_bytes(name)) else { return false };
+    let Some(at) = memmem::find(shown, b"uri=\"") else { return true };
+    let named = shown.get(at + 5..).unwrap_or_default();
+    let named = named.get(..memchr::memchr(b'"', named).unwrap_or(named.len())).unwrap_or_default();
+    message.request_uri().is_none_or(|uri| uri.as_bytes() != named)
 }
 
 /// True if a message is the same packet as its copy that was captured before, at this time and with this identification
