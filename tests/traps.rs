@@ -35,9 +35,9 @@ fn judge(lines: &str) -> (Option<String>, Vec<String>) {
     let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
     let capture = CaptureSeen { drops: 0, until };
     let last = calls.iter().max_by_key(|call| call.number).expect("a call");
-    let diagnosis = diagnose(&Case { call: last, surroundings: analysis.surroundings(), capture });
-    let rules = diagnosis.findings.iter().map(|finding| finding.rule.clone()).collect();
-    (diagnosis.cause().map(|cause| cause.rule.clone()), rules)
+    let diagnosis = diagnose(&Case::new(last, analysis.surroundings(), capture));
+    let rules = diagnosis.findings.iter().map(|finding| finding.rule.to_string()).collect();
+    (diagnosis.cause().map(|cause| cause.rule.to_string()), rules)
 }
 
 /// The cause of the last call of a story.

@@ -63,6 +63,7 @@ const CHAINS: &[&[&str]] = &[
     &["scanner", "number-not-routable"],
     &["scanner", "method-unsupported"],
     &["scanner", "next-hop-silent"],
+    &["next-hop-silent", "callee-unreachable"],
     &["ring-timeout", "callee-did-not-answer"],
     &["ring-timeout", "timeout-at-responder"],
     &["ring-timeout", "timeout-behind-proxy"],
