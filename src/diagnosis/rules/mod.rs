@@ -98,6 +98,7 @@ rules! {
         extension_unsupported,
         extension_required,
         event_unsupported,
+        answer_malformed,
         prack_missing,
         stream_refused,
         fax_switch_failed,
