@@ -108,6 +108,9 @@ rules! {
         blocked_by_analytics,
         identity_rejected,
     }
+    media {
+        media_port_closed,
+    }
     transfer {
         transfer_failed,
     }
