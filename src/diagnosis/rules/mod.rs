@@ -86,6 +86,10 @@ rules! {
         forbidden_after_credentials,
         address_of_record_refused,
         registration_interval_too_brief,
+        security_agreement_required,
+        registration_lapsed,
+        registration_flapping,
+        stale_binding,
         challenge_answered,
     }
     offer_answer {
