@@ -12,7 +12,7 @@ use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Log, Phase, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
-use crate::call::surroundings::{BackOff, Registering, Surroundings};
+use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
@@ -199,6 +199,13 @@ impl Tracker {
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) {
             open.log.hear_icmp(error, quoted);
+            return;
+        }
+        // Not SIP: it may be the media of a call.
+        if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
+            let (reporter, version6) = (error.reporter, error.version6);
+            let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+            self.surroundings.note_closed_port(quoted.destination, closed);
         }
     }
 
