@@ -51,6 +51,8 @@ pub struct Analysis {
     /// Oddities of the network, by source.
     of_network: BTreeMap<SourceId, OddityLog>,
     stairs: Stairs,
+    /// The latest time of any packet: until then the capture would have shown what is missing.
+    latest: Timestamp,
 }
 
 /// What stands above the decoder.
@@ -131,12 +133,14 @@ impl Analysis {
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
             },
+            latest: Timestamp(i64::MIN),
         }
     }
 
     /// Takes in one packet. Packets must come in order of their place.
     pub fn feed(&mut self, packet: &Packet<'_>) {
-        let Analysis { decoder, of_network, stairs } = self;
+        let Analysis { decoder, of_network, stairs, latest } = self;
+        *latest = packet.time.max(*latest);
         let oddities = of_network.entry(packet.source).or_default();
         decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
@@ -153,7 +157,8 @@ impl Analysis {
 
     /// Says what time it is by the capture's clock.
     pub fn advance(&mut self, now: Timestamp) {
-        let Analysis { decoder, of_network, stairs } = self;
+        let Analysis { decoder, of_network, stairs, latest } = self;
+        *latest = now.max(*latest);
         let oddities = of_network.entry(stairs.last_frame.0).or_default();
         decoder.advance(now, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         stairs.tracker.advance(now);
@@ -161,13 +166,13 @@ impl Analysis {
 
     /// Says that the input has ended: what waits is taken as it is, and every call ends.
     pub fn finish(&mut self) {
-        let Analysis { decoder, of_network, stairs } = self;
+        let Analysis { decoder, of_network, stairs, latest } = self;
         let mut late = OddityLog::default();
         decoder.finish(&mut late, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         if !late.is_empty() {
             of_network.entry(stairs.last_frame.0).or_default().merge(&late);
         }
-        stairs.finish();
+        stairs.finish(*latest);
     }
 
     /// The next event.
@@ -185,7 +190,7 @@ impl Analysis {
 
     /// The latest time that was seen.
     pub fn now(&self) -> Timestamp {
-        self.stairs.tracker.now()
+        self.stairs.tracker.now().max(self.latest)
     }
 
     /// What was counted in one input.
@@ -280,12 +285,13 @@ impl Stairs {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, latest: Timestamp) {
         let mut waiting: Vec<(StreamId, Stream)> = self.streams.drain().collect();
         waiting.sort_unstable_by_key(|(id, _)| *id);
         for (_, stream) in waiting {
             self.end_of_stream(stream);
         }
+        self.tracker.advance(latest);
         self.tracker.finish();
     }
 

@@ -160,6 +160,8 @@ fn events_are_one_object_for_each_line() {
     assert_eq!((kinds.first(), kinds.get(1), kinds.last()), (Some(&"failure"), Some(&"call"), Some(&"stats")));
     assert!(events.iter().all(|event| event["schema"] == "sipwhy.event/1"));
     assert_eq!((&events[0]["call"], &events[0]["status"]), (&1.into(), &503.into()));
+    let good = Scene::of(ANSWERED).run(&["--format", "ndjson"]).out;
+    assert!(good.contains("\"type\":\"call\"") && good.contains("\"outcome\":\"answered\""), "{good}");
 }
 
 #[test]

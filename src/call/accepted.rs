@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct Accepted {
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// The hosts of Request-URIs that each server accepted.
     hosts: BTreeMap<IpAddr, BTreeSet<String>>,
+    /// The servers that accepted requests of a client to one host: by the client's address and the host.
+    #[serde(with = "as_pairs")]
+    servers: BTreeMap<(IpAddr, String), BTreeSet<SocketAddr>>,
     /// The highest count with which a server accepted a nonce, and where: by its address and the
     /// [`call_key`](crate::call::call_key) of the nonce.
     #[serde(with = "as_pairs")]
@@ -51,6 +54,27 @@ impl Accepted {
     /// The hosts of Request-URIs that a server accepted, in order, in lower case.
     pub fn hosts(&self, server: IpAddr) -> impl Iterator<Item = &str> {
         self.hosts.get(&server).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The servers that accepted requests of a client to this host, in order.
+    pub fn servers(&self, client: IpAddr, host: &str) -> impl Iterator<Item = SocketAddr> {
+        let known = self.servers.get(&(client, host.to_ascii_lowercase()));
+        known.into_iter().flatten().copied()
+    }
+
+    /// Notes that a server accepted a request of a client to this host.
+    pub fn note_server(&mut self, client: IpAddr, host: &str, server: SocketAddr) {
+        if host.is_empty() || host.len() > Accepted::LONGEST {
+            return;
+        }
+        let key = (client, host.to_ascii_lowercase());
+        if let Some(known) = self.servers.get_mut(&key) {
+            if known.len() < Accepted::MOST_HOSTS {
+                known.insert(server);
+            }
+        } else if self.servers.len() < Accepted::MOST {
+            self.servers.insert(key, BTreeSet::from([server]));
+        }
     }
 
     /// The highest count with which a server accepted a nonce before, and the request with it.
@@ -126,6 +150,7 @@ impl Accepted {
         let (client, server) = (transaction.path.source.ip(), transaction.path.destination.ip());
         let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
         self.note_host(server, &uri.host.to_ascii_lowercase());
+        self.note_server(client, &uri.host, transaction.path.destination);
         if !has_credentials(&request.message) {
             return;
         }
@@ -145,6 +170,9 @@ impl Accepted {
             self.credentials.entry(key.clone()).or_default().merge(seen);
         }
         self.other_digest_uris.extend(&other.other_digest_uris);
+        for (key, servers) in &other.servers {
+            self.servers.entry(key.clone()).or_default().extend(servers);
+        }
         for (key, seen) in &other.nonce_counts {
             let known = self.nonce_counts.entry(*key).or_insert(*seen);
             *known = higher(*known, *seen);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Heard, MessageId, Transaction};
-use crate::sip::auth::credentials;
+use crate::sip::auth::{challenges, credentials};
 use crate::sip::{Message, Method, NameAddr, StatusCode, Uri};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
@@ -70,7 +70,10 @@ impl Call {
     }
 
     fn is_challenge_answered(&self, transaction: &Transaction, response: &Heard) -> bool {
-        let realm = crate::sip::auth::challenges(&response.message).into_iter().next().map(|challenge| challenge.nonce);
+        if self.refuses_credentials(transaction, response) {
+            return false;
+        }
+        let realm = challenges(&response.message).into_iter().next().map(|challenge| challenge.nonce);
         let answered = |request: &Heard| {
             let offered = credentials(&request.message);
             match &realm {
@@ -86,6 +89,25 @@ impl Call {
             let upstream = self.transaction(upstream);
             self.later(upstream, response.id).any(answered)
         })
+    }
+
+    /// True if a challenge refuses credentials: the request carried a nonce that this realm had given in this call, and
+    /// it is not called stale.
+    fn refuses_credentials(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let Some(request) = self.request_of(transaction) else { return false };
+        let shown = credentials(&request.message);
+        if shown.is_empty() {
+            return false;
+        }
+        let is_given = |nonce: &str| {
+            let earlier = self.transactions.iter().flat_map(|known| &known.finals).map(|id| self.message(*id));
+            earlier
+                .filter(|known| known.id < request.id && known.message.status().is_some_and(StatusCode::is_challenge))
+                .any(|known| challenges(&known.message).iter().any(|challenge| challenge.nonce == nonce))
+        };
+        challenges(&response.message)
+            .iter()
+            .any(|again| !again.stale && shown.iter().any(|shown| shown.realm == again.realm && is_given(&shown.nonce)))
     }
 
     /// The caller sent CANCEL, or BYE before an answer, on this hop or further up.

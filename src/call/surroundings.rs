@@ -77,6 +77,8 @@ pub struct BackOff {
     /// [`call_key`](crate::call::call_key) of the From URI, for a REGISTER: many phones may stand behind one address,
     /// and only the one that was asked has to wait. 0 for other requests, which one peer sends for many callers.
     pub of: u64,
+    /// True if Retry-After holds nothing but its number, so that it can be cited by its field.
+    pub is_plain: bool,
 }
 
 /// Where a hop is counted, so that it need not be looked up for every message.
@@ -345,6 +347,7 @@ mod tests {
         OtherDigestUri(u8, u8),
         Host(u8, u8),
         NonceCount(u8, u8, u16),
+        Server(u8, u8),
         Registering(u8, u8, u16),
     }
 
@@ -360,7 +363,13 @@ mod tests {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
                 Note::BackOff(server, asked, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let back_off = BackOff { place, until: time(at.saturating_add(60)), asked: address(asked), of: 0 };
+                    let back_off = BackOff {
+                        place,
+                        until: time(at.saturating_add(60)),
+                        asked: address(asked),
+                        of: 0,
+                        is_plain: true,
+                    };
                     surroundings.note_back_off(address(server), back_off);
                 }
                 Note::Credentials(who, at) => {
@@ -368,6 +377,10 @@ mod tests {
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                }
+                Note::Server(client, server) => {
+                    let server = std::net::SocketAddr::new(address(server), 5060);
+                    surroundings.accepted_mut().note_server(address(client), "example.com", server);
                 }
                 Note::NonceCount(server, nonce, at) => {
                     let place = Place { time: time(at), ..Place::default() };
@@ -399,6 +412,7 @@ mod tests {
             (any::<u8>(), 0u16..600).prop_map(|(a, t)| Note::Credentials(a, t)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::OtherDigestUri(a, b)),
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Host(a, b)),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Server(a, b)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
         ]

@@ -303,7 +303,8 @@ impl Tracker {
         };
         let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
         let of = crate::call::step::back_off_of(message);
-        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of };
+        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
+        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
         self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Source};
+use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
 use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
 use crate::cli::limits::{self, AllLimits};
@@ -45,9 +45,7 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
     let files = Files::open(&paths, Reading { digest, unpacked_limit: limits.decompressed })?;
     if !run.quiet {
-        for skipped in files.skipped() {
-            say(&format!("sipwhy: {} was skipped: {}", skipped.path.display(), skipped.why));
-        }
+        tell_skipped(files.skipped(), run);
     }
     let mut source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
@@ -57,6 +55,17 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
         source = Box::new(First::new(source, count));
     }
     analyse(source, From::Files, limits, run, look)
+}
+
+/// Files of a folder that are not read.
+fn tell_skipped(skipped: &[Skipped], run: &Run) {
+    if run.verbose {
+        for one in skipped {
+            say(&format!("sipwhy: {} was skipped: {}", one.path.display(), one.why));
+        }
+    } else if !skipped.is_empty() {
+        say(&format!("sipwhy: {} of the files were skipped (-v says which and why)", skipped.len()));
+    }
 }
 
 /// `sipwhy live`.
@@ -103,16 +112,24 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     }
     let running = running(run, look, &style, from);
     let bar = if run.quiet || from == From::Interface { Bar::none() } else { Bar::on_stderr() };
-    let counts_good_ones =
-        keep == Keep::Trouble && selection.is_everything() && run.fail_on.is_none() && from != From::Interface;
+    let counts_good_ones = keep == Keep::Trouble
+        && run.format == Format::Text
+        && selection.is_everything()
+        && run.fail_on.is_none()
+        && from != From::Interface;
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
+    let is_for_people = formats.iter().all(|format| *format == Format::Text);
+    let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
     let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
     let mut analysis = Analysis::new(limits.analysis, wanted);
     let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), terminal::catalogue(look)?);
+    let mut scene = Scene::new(&source.inputs(), catalogue);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
     drop(source);
     follower.bar.clear();
+    if follower.was_interrupted() && from == From::Files && !run.quiet {
+        say("sipwhy: interrupted: the report covers what was read until then");
+    }
     let Follow { gatherer, running, bar, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
     refuse_unreadable(&gathered)?;

@@ -51,6 +51,11 @@ impl Follow {
     pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
         Follow { gatherer, selection, running, bar, interrupted: interrupts() }
     }
+
+    /// True if the user wanted it to end.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
 }
 
 impl Follower for Follow {

@@ -15,6 +15,7 @@ mod terminal;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write;
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,6 +23,9 @@ use clap::Parser;
 use crate::cli::args::{Cli, Command};
 use crate::error::Error;
 use crate::untrusted::Untrusted;
+
+/// The exit status of a fault of the program itself.
+const INTERNAL_ERROR: u8 = 5;
 
 /// Runs the program.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -33,7 +37,17 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match command(cli) {
+    // What nobody foresaw is told in one line, with a status of its own.
+    panic::set_hook(Box::new(|fault| {
+        say(&format!(
+            "sipwhy: internal error: {fault}; please report it with the version, {}",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }));
+    let Ok(ended) = panic::catch_unwind(panic::AssertUnwindSafe(|| command(cli))) else {
+        return ExitCode::from(INTERNAL_ERROR);
+    };
+    match ended {
         Ok(status) => ExitCode::from(status),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {

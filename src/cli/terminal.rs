@@ -47,6 +47,19 @@ pub(crate) fn style(look: &Look, zone: &str, width: usize) -> Result<Style, Erro
 
 /// The catalogue in the language that was asked for, else in that of the locale.
 pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
+    if look.lang.is_some() {
+        return catalogue_for_programs(look);
+    }
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let phrases = locale.as_deref().and_then(|locale| Phrases::of(locale.split('.').next().unwrap_or(locale)));
+    Ok(phrases.map_or_else(Catalogue::new, |phrases| Catalogue::new().in_language(phrases)))
+}
+
+/// The catalogue in the language that was asked for, else in English: what programs read must not depend on the
+/// locale.
+pub(crate) fn catalogue_for_programs(look: &Look) -> Result<Catalogue, Error> {
     if let Some(tag) = &look.lang {
         let phrases = Phrases::of(tag).ok_or_else(|| {
             let tags: Vec<&str> = Phrases::tags().collect();
@@ -54,12 +67,5 @@ pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
         })?;
         return Ok(Catalogue::new().in_language(phrases));
     }
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let phrases = locale.as_deref().and_then(|locale| Phrases::of(locale.split('.').next().unwrap_or(locale)));
-    Ok(match phrases {
-        Some(phrases) => Catalogue::new().in_language(phrases),
-        None => Catalogue::new(),
-    })
+    Ok(Catalogue::new())
 }

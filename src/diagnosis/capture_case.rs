@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::call::timer;
 use crate::call::{Call, Outcome, Surroundings};
 use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
@@ -75,7 +76,7 @@ impl Tally {
                 self.without_start.push(Witness { place: first.place, path: first.path, of_way_back });
             }
         }
-        if call.outcome == Outcome::Unfinished || has_open_end(call) {
+        if call.outcome == Outcome::Unfinished || has_open_end(call) || has_open_transaction(call) {
             self.without_end_count += 1;
             if self.without_end.len() < Tally::MOST {
                 let last = call.messages.last().unwrap_or(first);
@@ -115,6 +116,14 @@ fn has_answer(call: &Call, cseq: u32) -> bool {
 /// True if a dialog of the call was confirmed and its BYE was not captured.
 fn has_open_end(call: &Call) -> bool {
     call.dialogs.iter().any(|dialog| dialog.confirmed.is_some() && dialog.bye.is_none())
+}
+
+/// True if a request was still waiting for its final response when the call was last seen, and its time had not run out.
+fn has_open_transaction(call: &Call) -> bool {
+    call.transactions.iter().filter(|transaction| transaction.finals.is_empty()).any(|transaction| {
+        let patience = if transaction.provisionals.is_empty() { timer::OVERDUE } else { timer::C };
+        call.request_of(transaction).is_some_and(|request| call.until.since(request.place.time) < patience)
+    })
 }
 
 /// The capture as a whole.

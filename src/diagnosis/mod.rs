@@ -11,6 +11,7 @@ mod diagnose;
 mod dialogs;
 mod early_end;
 mod engine;
+mod failover;
 mod finding;
 mod lost_dialog;
 mod offers;

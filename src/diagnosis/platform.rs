@@ -42,6 +42,11 @@ impl<'a> Case<'a> {
         named.map(|name| name.into_owned()).or_else(|| self.software(heard.path.source.ip()).map(str::to_owned))
     }
 
+    /// The callee's device, as far as its response tells where it is.
+    pub fn device_behind(&self, response: &'a Heard) -> String {
+        format!("the callee's device, at or behind {}", response.path.source)
+    }
+
     /// The platform that made a message.
     pub fn platform(&self, heard: &'a Heard) -> Option<Platform> {
         Platform::read(&self.agent(heard)?)

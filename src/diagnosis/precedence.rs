@@ -48,6 +48,9 @@ const CHAINS: &[&[&str]] = &[
         "overload-backoff-ignored",
         "server-fault",
     ],
+    &["retry-not-renumbered", "server-fault"],
+    &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
+    &["redirect-target-failed", "callee-unreachable"],
     // What a scanner gets is right, whatever it is.
     &["scanner", "address-of-record-refused"],
     &["scanner", "challenge-not-answered"],

@@ -73,11 +73,29 @@ pub struct CallRecord {
     pub messages_not_kept: u32,
 }
 
+/// The host of an address: without its port.
+pub(crate) fn host(address: &str) -> &str {
+    match address.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            // A colon of an IPv6 address is none before a port.
+            if host.contains(':') && !host.starts_with('[') { address } else { host }
+        }
+        _ => address,
+    }
+}
+
 impl CallRecord {
     /// The finding that explains the outcome.
     pub fn cause_finding(&self) -> Option<&FindingRecord> {
         let cause = self.cause.as_deref()?;
         self.findings.iter().find(|finding| finding.rule == cause)
+    }
+
+    /// True if a failure was got from the one to whom an earlier one was sent: it was passed on.
+    pub(crate) fn is_passed_on(&self, failure: &FailureRecord) -> bool {
+        self.failures.iter().take_while(|earlier| !std::ptr::eq(*earlier, failure)).any(|earlier| {
+            !earlier.normal && earlier.method == failure.method && host(&earlier.to_addr) == host(&failure.from_addr)
+        })
     }
 }
 
@@ -242,4 +260,17 @@ pub struct Rung {
     pub repeated_until: Option<Moment>,
     /// The main codecs that its session description names.
     pub codecs: Vec<Untrusted>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_both_families() {
+        assert_eq!(host("192.0.2.1:5060"), "192.0.2.1");
+        assert_eq!(host("[2001:db8::1]:5060"), "[2001:db8::1]");
+        assert_eq!(host("2001:db8::1"), "2001:db8::1");
+        assert_eq!(host("192.0.2.1"), "192.0.2.1");
+    }
 }

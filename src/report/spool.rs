@@ -132,3 +132,40 @@ impl Window {
         self.bytes.get(start..start + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: u32, size: usize) -> CallRecord {
+        let text = format!(
+            r#"{{"id":{number},"kind":"call","call_ids":["{}"],"from":null,"to":null,"request_uri":null,
+            "started":"2026-11-20T08:14:02.000000Z","ended":"2026-11-20T08:14:02.000000Z","outcome":"failed",
+            "final_status":null,"cause":null,"legs":[],"failures":[],"findings":[],"ladder":[],"unexplained":true,
+            "messages_not_kept":0}}"#,
+            "x".repeat(size)
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn records_come_back_in_order_of_their_numbers_from_memory_and_from_the_file() {
+        for (size, is_in_file) in [(10, false), (IN_MEMORY / 3, true)] {
+            let mut spool = Spool::default();
+            let numbers = [5, 1, 9, 4, 7, 2, 8];
+            for number in numbers {
+                spool.put(&record(number, size + number as usize)).unwrap();
+            }
+            assert_eq!(spool.file.is_some(), is_in_file);
+            let mut read = Vec::new();
+            let each = |one: CallRecord| {
+                assert_eq!(one, record(one.id, size + one.id as usize));
+                read.push(one.id);
+                Ok(())
+            };
+            spool.each_record(|number| number != 4, each).unwrap();
+            assert_eq!(read, [1, 2, 5, 7, 8, 9]);
+            assert_eq!(spool.len(), numbers.len());
+        }
+    }
+}

@@ -106,6 +106,7 @@ rules! {
         request_merged,
         hop_limit_too_low,
         caller_identity_refused,
+        special_requirement_refused,
         refused_by_policy,
         request_uri_without_user,
         message_too_large,
@@ -123,6 +124,9 @@ rules! {
         timeout_at_responder,
         server_fault,
         cause_disagrees,
+        failover_missing,
+        failover_slow,
+        failover_worked,
         setup_slow,
     }
 }

@@ -15,8 +15,9 @@ use crate::report::text::incidents::{MOST_NUMBERS, numbers};
 use crate::report::text::ladder::{self, FIRST_LANE, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frame, frames, host, outcome, title};
+use crate::report::text::words::{counted, frame, frames, outcome, title};
 use crate::sip::typed::{Because, Strict};
+use crate::untrusted::Untrusted;
 
 /// Claims of one finding that are printed.
 const MOST_CLAIMS: usize = 6;
@@ -110,7 +111,7 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope) -> io::Result
     let lanes = Lanes::of(record, lines.width());
     ladder::heading(lines, &lanes)?;
     let place = place_of_cause(record);
-    let mut explained: Vec<u16> = Vec::new();
+    let mut told = Told::default();
     for piece in ladder::shortened(record, scope) {
         let rung = match piece {
             Piece::Rung(rung) => rung,
@@ -133,7 +134,7 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope) -> io::Result
                 Scope::Trouble if record.cause.is_some() => Detail::Meaning,
                 _ => Detail::Entry,
             };
-            of_failure(lines, record, failure, here, (detail, &mut explained))?;
+            of_failure(lines, record, failure, here, (detail, &mut told))?;
         }
     }
     if place.is_none() {
@@ -189,15 +190,8 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     if record.outcome == Outcome::Answered {
         return cited.map(|failure| failure.frame);
     }
-    let arose = judged().rev().find(|failure| !is_passed_on(record, failure));
+    let arose = judged().rev().find(|failure| !record.is_passed_on(failure));
     cited.or(arose).map(|failure| failure.frame)
-}
-
-/// True if a failure was got from the one to whom an earlier one was sent: it was passed on.
-fn is_passed_on(record: &CallRecord, failure: &FailureRecord) -> bool {
-    record.failures.iter().take_while(|earlier| !std::ptr::eq(*earlier, failure)).any(|earlier| {
-        !earlier.normal && earlier.method == failure.method && host(&earlier.to_addr) == host(&failure.from_addr)
-    })
 }
 
 /// The bar of the first lane, and the text beside it.
@@ -213,13 +207,13 @@ fn of_failure(
     record: &CallRecord,
     failure: &FailureRecord,
     has_cause: bool,
-    (detail, explained): (Detail, &mut Vec<u16>),
+    (detail, told): (Detail, &mut Told),
 ) -> io::Result<()> {
     if failure.normal {
         let words = failure.normal_step.map_or("normal", |step| step.words());
         return beside(lines, "", Ink::Faint, &format!("· {words}"));
     }
-    let is_repeated = is_passed_on(record, failure) && explained.contains(&failure.status);
+    let is_repeated = record.is_passed_on(failure) && told.codes.contains(&failure.status);
     if is_repeated && !has_cause {
         return beside(lines, "", Ink::Faint, "· passed on");
     }
@@ -233,12 +227,21 @@ fn of_failure(
             None => {}
         }
     }
-    if !explained.contains(&failure.status) {
-        explained.push(failure.status);
+    if !told.codes.contains(&failure.status) {
+        told.codes.push(failure.status);
         meaning(lines, failure, detail)?;
     }
-    strict(lines, "response", failure.strict.as_ref())?;
-    strict(lines, "request", failure.strict_request.as_ref())
+    strict(lines, "response", failure.strict.as_ref(), told)?;
+    strict(lines, "request", failure.strict_request.as_ref(), told)
+}
+
+/// What was told of a call already, so that it is told once.
+#[derive(Debug, Default)]
+struct Told {
+    /// Codes whose entry was printed.
+    codes: Vec<u16>,
+    /// What the strict parser refused.
+    refusals: Vec<Untrusted>,
 }
 
 /// Of the telling headers, those that tell something with this code.
@@ -316,8 +319,12 @@ fn meaning(lines: &mut Lines<'_>, failure: &FailureRecord, detail: Detail) -> io
     beside(lines, "do", Ink::Faint, &entry.fix)
 }
 
-fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>) -> io::Result<()> {
+fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut Told) -> io::Result<()> {
     let Some(Strict::Refused(refusal)) = read else { return Ok(()) };
+    if told.refusals.contains(&refusal.says) {
+        return Ok(());
+    }
+    told.refusals.push(refusal.says.clone());
     let because = match &refusal.because {
         Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
         Because::ParserGap(gap) => format!("no fault of the sender: {gap}"),

@@ -39,7 +39,12 @@ fn of_input(lines: &mut Lines<'_>, input: &InputRecord) -> io::Result<()> {
         return lines.line(Line::new().ink(Ink::Heading, name).plain(format!("  {span}  {counts}")));
     }
     lines.wrapped_in(Ink::Heading, &name)?;
-    lines.line(Line::new().plain(format!("{span}  {counts}")))
+    let both = format!("{span}  {counts}");
+    if both.width() <= lines.width() {
+        return lines.line(Line::new().plain(both));
+    }
+    lines.line(Line::new().plain(span))?;
+    lines.line(Line::new().plain(counts))
 }
 
 fn packets_and_messages(packets: u64, messages: u64) -> String {

@@ -4,11 +4,11 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::report::record::{CallRecord, Rung};
+use crate::report::record::{CallRecord, Frame, Rung, host};
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines, fitted, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{between, frame, host, lasting};
+use crate::report::text::words::{between, frame, lasting};
 
 /// Columns of the time at the left.
 const TIME: usize = 14;
@@ -209,8 +209,12 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
     let mut wanted = vec![false; rungs.len()];
     let cause = record.cause.as_deref();
     let mut budget = 3 * SHORT;
+    // Where a failure arose matters, and what the caller got; hops between, through which it passed, do not.
+    let judged: Vec<_> = record.failures.iter().filter(|failure| !failure.normal).collect();
+    let arose = judged.iter().filter(|failure| !record.is_passed_on(failure)).chain(judged.last());
+    let matters: Vec<Frame> = arose.map(|failure| failure.frame).collect();
     for (at, rung) in rungs.iter().enumerate() {
-        let fails = record.failures.iter().any(|failure| failure.frame == rung.frame && !failure.normal);
+        let fails = matters.contains(&rung.frame);
         let proves = cause.is_some_and(|cause| rung.findings.iter().any(|rule| rule == cause));
         if (fails || proves) && budget > 0 {
             budget -= 1;

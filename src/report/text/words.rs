@@ -47,16 +47,6 @@ pub(crate) fn between(first: Moment, last: Moment) -> Duration {
     last.time.since(first.time)
 }
 
-/// The host of an address: without its port.
-pub(crate) fn host(address: &str) -> &str {
-    match address.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            if host.contains(':') && !host.starts_with('[') { address } else { host }
-        }
-        _ => address,
-    }
-}
-
 /// Frames as a reader finds them: `118 121`, with several inputs `2:118`.
 pub(crate) fn frame(frame: Frame) -> String {
     match frame {
@@ -154,14 +144,6 @@ mod tests {
     fn numbers_are_grouped_and_counted() {
         assert_eq!((grouped(4812), grouped(12), grouped(1_000_000)), ("4 812".into(), "12".into(), "1 000 000".into()));
         assert_eq!((counted(1, "call"), counted(0, "call")), ("1 call".into(), "0 calls".into()));
-    }
-
-    #[test]
-    fn hosts_of_both_families() {
-        assert_eq!(host("192.0.2.1:5060"), "192.0.2.1");
-        assert_eq!(host("[2001:db8::1]:5060"), "[2001:db8::1]");
-        assert_eq!(host("2001:db8::1"), "2001:db8::1");
-        assert_eq!(host("192.0.2.1"), "192.0.2.1");
     }
 
     #[test]

@@ -37,7 +37,7 @@ rule! {
 const ENOUGH_COPIES: u32 = 3;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled) {
+    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled | Outcome::Failed) {
         return None;
     }
     let silent = silent_hop(case)?;
@@ -54,7 +54,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         confidence => confidence,
     };
     let finding = Finding::of(&RULE, confidence)
-        .explains(None)
+        .explains(case.outer_failure().map(|failure| failure.status))
         .party(Role::Network, Some(request.path.destination))
         .because(explanation(case, request, &silent.method, confidence))
         .fix(format!(
@@ -70,10 +70,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, request))
 }
 
+/// Codes that a proxy makes of the silence of its next hop.
+const OF_SILENCE: [u16; 5] = [408, 480, 500, 503, 504];
+
 /// The innermost hop of the last try at which a request got no response.
 fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
     let deciding = case.deciding()?;
-    if deciding.in_dialog || !deciding.finals.is_empty() {
+    let refused = case.outer_failure();
+    let made_of_silence = refused.is_some_and(|outer| {
+        OF_SILENCE.contains(&outer.status.get()) && case.failure().is_some_and(|arose| arose.response == outer.response)
+    });
+    if deciding.in_dialog || (!deciding.finals.is_empty() && !made_of_silence) {
         return None;
     }
     let mut at = deciding;

@@ -41,24 +41,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let responder = response.path.source;
+    let device = case.device_behind(response);
     let callee = case.callee(failure);
-    let proof = match (cause, ringing) {
-        (Some(17), _) => "its Q.850 cause 17 says so".to_owned(),
-        (_, Some(_)) => format!("it sent {code}, which speaks for all devices of the callee"),
-        (_, None) => "nothing had rung before".to_owned(),
-    };
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
-    let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}: the callee is \
-        busy, for {proof}.");
+    let proof = match (cause, ringing) {
+        (Some(17), _) => " and Q.850 cause 17 (user busy)",
+        (_, Some(_)) => ", which speaks for all devices of the callee",
+        (_, None) => " before anything rang",
+    };
+    let because =
+        format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
     let confidence = if cause == Some(17) { Confidence::Proven } else { Confidence::Likely };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(because)
         .fix(format!("Call \"{callee}\" again later: the signalling is sound."))
-        .fix(format!("If it should take more calls, allow call waiting or more lines on {responder}, or divert \
+        .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
             on busy."))
-        .fix(format!("If nobody is on the phone there, look on {responder} for calls that hang, and for the \
+        .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
             limit of calls of the account."))
         .claim_status(response, "busy");
     if cause.is_some() {

@@ -42,8 +42,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         client.ip(),
         length(after)
     );
-    Some(
-        Finding::of(&RULE, Confidence::Proven)
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
             .explains(Some(failure.status))
             .sender(Role::Uac, request)
             .because(because)
@@ -51,8 +50,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 503.", client.ip()))
             .fix(format!("Give {} a second server for the meantime (DNS SRV, or a list of \
                 destinations).", client.ip()))
-            .claim_at(asked.place, "sip.Status-Code", "503", "the server asks to be left alone")
-            .claim_at(asked.place, "sip.Retry-After", pause.to_string(), "for this long")
+            .claim_at(asked.place, "sip.Status-Code", "503", "the server asks to be left alone");
+    if asked.is_plain {
+        finding = finding.claim_at(asked.place, "sip.Retry-After", pause.to_string(), "for this long");
+    }
+    Some(
+        finding
             .claim_method(request, "the next request to it, before that time is over")
             .claim_status(response, "refused again")
             .refuted("server-overloaded", "the server had told this caller before, and the time was not over"),

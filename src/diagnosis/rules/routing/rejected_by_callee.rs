@@ -46,6 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => return None,
     };
     let responder = response.path.source;
+    let device = case.device_behind(response);
     let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match (&rang, code) {
@@ -63,7 +64,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uas, response)
         .because(because)
         .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-        .fix(format!("If not, look on {responder} for do not disturb, refused callers, or a time after which it \
+        .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \
             rejects."));
     if code == 603 {
         finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \

@@ -35,10 +35,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let server = request.path.destination;
     let decides = case.outer_failure().is_some_and(|outer| outer.status.get() == 482);
-    let because = format!(
-        "{server} got the same request by two ways, from {} and from {}, and refused the second with 482.",
-        twin.path.source, request.path.source
-    );
+    let ways = match twin.path.source == request.path.source {
+        true => format!("twice from {}", request.path.source),
+        false => format!("from {} and from {}", twin.path.source, request.path.source),
+    };
+    let because = format!("{server} got the same request {ways}, on two branches, and refused one with 482.");
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match decides {
         true => finding.explains(Some(failure.status)),

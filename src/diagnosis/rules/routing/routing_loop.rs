@@ -52,12 +52,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         failure.status
     );
     let callee = case.callee(failure);
+    let upstream = case.call.transaction(again.transaction).upstream;
+    let before = upstream.and_then(|id| case.call.request_of(case.call.transaction(id))).unwrap_or(first);
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .party(Role::Proxy, Some(again.path.source))
         .because(because)
         .fix(format!("Look on {} where it sends \"{callee}\" and why: it had got the request from \
-            {}.", again.path.source, first.path.destination))
+            {}.", again.path.source, before.path.source))
         .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."))
         .claim_request_uri(first, "the request")
         .claim_header(first, "Max-Forwards", "on its first pass");

@@ -1,4 +1,4 @@
-use crate::call::Kind;
+use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
@@ -61,7 +61,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             `tm`: `remap_503_500=0`)."));
     }
     finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
-        moment{}.", log(case.platform(response))));
+        moment{}.", log(case, response)));
     finding = match code {
         502 | 504 | 477..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
             whether it answers and its name resolves.")),
@@ -79,12 +79,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
 }
 
-fn log(platform: Option<Platform>) -> &'static str {
-    match platform {
+fn log(case: &Case<'_>, response: &Heard) -> &'static str {
+    match case.platform(response) {
         Some(Platform::Asterisk) => " (Asterisk: `pjsip set logger on`, `core set verbose 5`)",
         Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia global siptrace on`, `console loglevel debug`)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (the numbers in brackets in the phrase, such as \
-            1/TM, name the error and the module)",
-        None => "",
+        Some(Platform::Kamailio | Platform::OpenSips) if response.message.reason_phrase().contains('(') => {
+            " (the number in brackets in the phrase is the error, the letters behind it name the module)"
+        }
+        _ => "",
     }
 }

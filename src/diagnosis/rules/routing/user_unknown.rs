@@ -43,8 +43,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = format!("{server} knows no user \"{user}\" at {host}: it answered {} \
-        itself{quotation}.", failure.status);
+    let because = format!(
+        "{server} found nobody called \"{user}\" at {host} and answered {} itself{quotation}: there is no such \
+            user, or \
+         no device is registered for it.",
+        failure.status
+    );
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(Some(failure.status))
@@ -55,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 answer 404 when none is{}.", words(case.platform(response))))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
             .claim_request_uri(request, "the user that was called")
-            .claim_status(response, "the server does not know it")
+            .claim_status(response, "the server finds nobody of that name")
             .claim_own_words(case, response)
             .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
                 domains than {host} only"))

@@ -1,0 +1,68 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// A special requirement of the request was not met.
+    ///
+    /// ## What it says
+    /// The code is one of a special procedure: location, priority, consent, push, breadth of a fork.
+    ///
+    /// ## Why it happens
+    /// One side takes part in that procedure, and the other lacks a header or a right for it.
+    ///
+    /// ## Evidence
+    /// 417, 424, 425, 440, 470 or 555, and the header of the request that it speaks of, or its absence.
+    ///
+    /// ## How to fix
+    /// Correct the header that is named, or keep the request out of that procedure.
+    ///
+    /// ## When it would be wrong
+    /// Old systems use some of these numbers for other things; then the phrase tells.
+    ///
+    /// ## References
+    /// RFC 6442 §4.2; RFC 4412 §4.7; RFC 5393 §5; RFC 5360 §5.9; RFC 8599 §8; RFC 8876 §6
+    "E19" "special-requirement-refused", check
+}
+
+/// A code, the header of the request that it speaks of, the header of the response that says more, and what is wrong.
+const CODES: &[(u16, &str, &str, &str)] = &[
+    (417, "Resource-Priority", "Accept-Resource-Priority", "it does not grant the priority that was asked for"),
+    (424, "Geolocation", "Geolocation-Error", "it cannot use the caller's location"),
+    (425, "Call-Info", "AlertMsg-Error", "it cannot use the alert message"),
+    (440, "Max-Breadth", "Max-Breadth", "the request would need more branches than it may be forked into"),
+    (470, "Trigger-Consent", "Permission-Missing", "the recipients have not consented to get the request"),
+    (555, "Contact", "Contact", "it does not support the push service"),
+];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let code = failure.status.get();
+    let (_, asked, answered, what) = CODES.iter().find(|(known, ..)| *known == code)?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let (client, server) = (request.path.source, response.path.source);
+    let carried = request.message.header(asked).map(|value| value.into_owned());
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let with = match &carried {
+        Some(value) => format!("the request carries {asked}: {value}"),
+        None => format!("the request carries no {asked}"),
+    };
+    let because = format!("{server} answered {code}: {what}; {with}{quotation}.");
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(because)
+        .fix(match carried.is_some() {
+            true => format!("Correct {asked} in the requests of {client}, as {server} wants it."),
+            false => format!("Let {client} send {asked}, or keep its requests out of the procedure that {server} follows."),
+        })
+        .claim_method(request, "the request");
+    if carried.is_some() {
+        finding = finding.claim_header(request, asked, "what it asks for");
+    }
+    Some(
+        finding
+            .claim_status(response, "it is refused for that")
+            .claim_header(response, answered, "what the server says of it")
+            .claim_own_words(case, response),
+    )
+}

@@ -1,0 +1,211 @@
+//! Calls in which the first explanation that comes to mind is wrong.
+
+use std::fs;
+
+use sipwhy::analysis::{Analysis, Event, run};
+use sipwhy::call::Call;
+use sipwhy::capture::{Files, Reading, Source};
+use sipwhy::diagnosis::{CaptureSeen, Case, diagnose};
+use sipwhy::story::Story;
+
+const ACTORS: &str = "\
+alice 192.0.2.10:5060
+proxy 192.0.2.20:5060 agent \"kamailio (5.6.3 (x86_64/linux))\"
+pbx 192.0.2.21:5060 agent \"Asterisk PBX 20.5.0\"
+gw 198.51.100.30:5060 agent \"ExampleGateway/7.4\"
+bob 198.51.100.40:5060 agent \"ExamplePhone/2.1\"
+";
+
+/// The cause of the last call of a story, and the rules of its findings.
+fn judge(lines: &str) -> (Option<String>, Vec<String>) {
+    let text = format!("# A trap.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
+    let story = Story::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trap.pcap");
+    fs::write(&file, story.capture()).expect("a capture");
+    let mut files = Files::open(&[file], Reading::default()).expect("a capture");
+    let mut analysis = Analysis::default();
+    let mut calls: Vec<Call> = Vec::new();
+    let keep = |_: &Analysis, event| {
+        if let Event::Call(call) = event {
+            calls.push(*call);
+        }
+    };
+    run(&mut files, &mut analysis, keep).expect("a capture that can be read");
+    let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
+    let capture = CaptureSeen { drops: 0, until };
+    let last = calls.iter().max_by_key(|call| call.number).expect("a call");
+    let diagnosis = diagnose(&Case { call: last, surroundings: analysis.surroundings(), capture });
+    let rules = diagnosis.findings.iter().map(|finding| finding.rule.clone()).collect();
+    (diagnosis.cause().map(|cause| cause.rule.clone()), rules)
+}
+
+/// The cause of the last call of a story.
+fn cause(lines: &str) -> Option<String> {
+    judge(lines).0
+}
+
+#[test]
+fn retransmitted_challenges_are_one_challenge() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  407 Proxy Authentication Required
+                       again timer-g x4
+8.000  alice -> proxy  ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("challenge-not-answered"));
+}
+
+#[test]
+fn a_second_challenger_is_no_refusal() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  407 Proxy Authentication Required
+0.020  alice -> proxy  ACK
+0.030  alice -> proxy  INVITE
+                       auth
+0.040  proxy -> alice  401 Unauthorized
+                       challenge realm pbx.example.net
+0.050  alice -> proxy  ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("challenge-not-answered"));
+}
+
+#[test]
+fn a_403_from_behind_the_challenger_is_policy() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:004930555010@example.com
+0.010  proxy -> alice  407 Proxy Authentication Required
+0.020  alice -> proxy  ACK
+0.030  alice -> proxy  INVITE
+                       auth
+0.040  proxy -> gw     INVITE
+0.050  gw -> proxy     403 Forbidden
+0.051  proxy -> gw     ACK
+0.052  proxy -> alice  403 Forbidden
+0.060  alice -> proxy  ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("refused-by-policy"));
+}
+
+#[test]
+fn a_603_of_a_dialplan_is_not_the_callees() {
+    let lines = "
+0.000  alice -> pbx    INVITE sip:bob@example.com
+0.010  pbx -> alice    603 Decline
+                       Reason: Q.850;cause=26
+0.020  alice -> pbx    ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("refused-by-policy"));
+}
+
+#[test]
+fn the_cause_of_the_network_counts_more_than_the_code() {
+    let refused = |code: &str, q850: u16| {
+        format!(
+            "
+0.000  alice -> gw     INVITE sip:+4930555010@example.com
+0.004  gw -> alice     100 Trying
+0.100  gw -> alice     {code}
+                       Reason: Q.850;cause={q850}
+0.110  alice -> gw     ACK
+end 60.0"
+        )
+    };
+    let cases = [
+        ("503 Service Unavailable", 17, "callee-busy"),
+        ("480 Temporarily Unavailable", 34, "trunk-congested"),
+        ("480 Temporarily Unavailable", 1, "number-not-routable"),
+        ("480 Temporarily Unavailable", 19, "callee-did-not-answer"),
+        ("480 Temporarily Unavailable", 20, "callee-unreachable"),
+        ("500 Server Internal Error", 41, "trunk-out-of-order"),
+        ("403 Forbidden", 57, "refused-by-policy"),
+        ("404 Not Found", 22, "number-changed"),
+    ];
+    for (code, q850, expected) in cases {
+        assert_eq!(cause(&refused(code, q850)).as_deref(), Some(expected), "{code} with {q850}");
+    }
+    for (code, q850) in [("503 Service Unavailable", 17), ("480 Temporarily Unavailable", 1)] {
+        assert!(judge(&refused(code, q850)).1.contains(&"cause-disagrees".to_owned()), "{code} with {q850}");
+    }
+}
+
+#[test]
+fn a_code_rewritten_on_the_way_is_explained_where_it_arose() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:+4930555010@example.com
+0.010  proxy -> gw     INVITE
+0.050  gw -> proxy     503 Service Unavailable
+                       Reason: Q.850;cause=34
+0.051  proxy -> gw     ACK
+0.052  proxy -> alice  500 Service Unavailable
+0.060  alice -> proxy  ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("trunk-congested"));
+}
+
+#[test]
+fn busy_stays_busy_after_ringing_if_the_network_says_so() {
+    let lines = "
+0.000  alice -> gw     INVITE sip:+4930555010@example.com
+0.100  gw -> alice     180 Ringing
+2.000  gw -> alice     486 Busy Here
+                       Reason: Q.850;cause=17
+2.010  alice -> gw     ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("callee-busy"));
+}
+
+#[test]
+fn early_media_is_no_ringing() {
+    let lines = "
+0.000  alice -> gw     INVITE sip:+4930555010@example.com
+0.100  gw -> alice     183 Session Progress
+                       sdp answer PCMA
+4.000  gw -> alice     404 Not Found
+                       Reason: Q.850;cause=1
+4.010  alice -> gw     ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("number-not-routable"));
+}
+
+#[test]
+fn each_phone_behind_one_address_waits_for_itself() {
+    let lines = "
+0.000  alice -> proxy  REGISTER sip:example.com
+                       From: <sip:u1@example.com>;tag=a
+                       To: <sip:u1@example.com>
+0.010  proxy -> alice  503 Service Unavailable
+                       Retry-After: 30
+call second
+1.000  alice -> proxy  REGISTER sip:example.com
+                       From: <sip:u2@example.com>;tag=b
+                       To: <sip:u2@example.com>
+1.010  proxy -> alice  503 Service Unavailable
+                       Retry-After: 30
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("server-overloaded"));
+}
+
+#[test]
+fn an_overload_without_a_time_is_told_by_its_phrase() {
+    let lines = "
+0.000  alice -> proxy  REGISTER sip:example.com
+0.010  proxy -> alice  503 Server Overloaded
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("server-overloaded"));
+}
+
+#[test]
+fn a_phone_that_asks_its_user_for_the_secret_is_waited_for() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  407 Proxy Authentication Required
+0.020  alice -> proxy  ACK
+52.00  alice -> proxy  INVITE
+                       auth password wrong
+52.01  proxy -> alice  407 Proxy Authentication Required
+52.02  alice -> proxy  ACK
+end 120.0";
+    assert_eq!(cause(lines).as_deref(), Some("credentials-rejected"));
+}
