@@ -1,7 +1,8 @@
 //! Twice the input takes twice the time: what a hostile sender may make as long as it likes is measured at one length
 //! and at twice that length.
 //!
-//! `cargo bench --bench scaling` fails where twice as much takes more than [`WORST`] times as long.
+//! `cargo bench --bench scaling` fails where twice as much takes more than [`WORST`] times as long, at the best of
+//! [`TRIES`]. With words behind `--`, only what is called so is measured.
 
 mod stopwatch;
 mod traffic;
@@ -18,6 +19,8 @@ use sipwhy::sip::{Cut, Framer, Message};
 
 /// Linear is 2.0; quadratic is 4.0. What lies between is caches and noise.
 const WORST: f64 = 3.0;
+/// How often a measure is taken anew when it looks bad.
+const TRIES: usize = 3;
 
 /// One measure: its name, a length, and how to make a piece of work of a length.
 struct Axis {
@@ -41,19 +44,32 @@ const AXES: &[Axis] = &[
 
 fn main() -> ExitCode {
     println!("{:<34} {:>8} {:>14} {:>14} {:>7}", "", "length", "µs", "µs, twice", "ratio");
+    let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_asked_for = |axis: &&Axis| words.iter().all(|word| axis.name.contains(word.as_str()));
     let mut worst: f64 = 0.0;
-    for axis in AXES {
-        let once = stopwatch::time((axis.work)(axis.length)).as_secs_f64() * 1e6;
-        let twice = stopwatch::time((axis.work)(axis.length * 2)).as_secs_f64() * 1e6;
-        let ratio = twice / once;
-        worst = worst.max(ratio);
-        println!("{:<34} {:>8} {once:>14.1} {twice:>14.1} {ratio:>7.2}", axis.name, axis.length);
+    for axis in AXES.iter().filter(is_asked_for) {
+        let (once, twice) = measure(axis);
+        worst = worst.max(twice / once);
+        println!("{:<34} {:>8} {once:>14.1} {twice:>14.1} {:>7.2}", axis.name, axis.length, twice / once);
     }
     if stopwatch::is_measuring() && worst > WORST {
         println!("something is not linear: {worst:.2} is more than {WORST}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Microseconds for the length and for twice the length.
+fn measure(axis: &Axis) -> (f64, f64) {
+    let micros = |length: usize| stopwatch::time((axis.work)(length)).as_secs_f64() * 1e6;
+    let mut best = (micros(axis.length), micros(axis.length * 2));
+    for _ in 1..TRIES {
+        if !stopwatch::is_measuring() || best.1 / best.0 <= WORST {
+            break;
+        }
+        best = (best.0.min(micros(axis.length)), best.1.min(micros(axis.length * 2)));
+    }
+    best
 }
 
 /// A message with these headers beside those that every message has.
@@ -134,7 +150,7 @@ fn sdp_lines(count: usize) -> Box<dyn FnMut()> {
     let text = traffic::SDP.to_owned() + &"a=candidate:1 1 UDP 1 192.0.2.10 40000 typ host\r\n".repeat(count);
     Box::new(move || {
         let sdp = Sdp::read(text.as_bytes()).expect("a session description");
-        assert!(!sdp.codecs().is_empty());
+        assert!(sdp.media.iter().all(|media| !media.codecs().is_empty()));
     })
 }
 
