@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use memchr::memmem;
+
 use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
 use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId};
@@ -28,6 +30,8 @@ pub(crate) struct Log {
     not_kept: u32,
     /// False once something happened that a plain good call does not have.
     plain: bool,
+    /// Messages of the way to the answer that were given up for their room.
+    given_up: u32,
     /// When an INVITE was answered first.
     answered: Option<Timestamp>,
     /// How many BYE requests came, on whatever hop.
@@ -84,6 +88,7 @@ struct Step {
     forwarded: bool,
     request: Option<EntryId>,
     response: Option<EntryId>,
+    ack: Option<EntryId>,
 }
 
 /// Methods as far as the phase needs them.
@@ -164,10 +169,16 @@ impl Log {
             icmp: Vec::new(),
             not_kept: 0,
             plain: true,
+            given_up: 0,
             answered: None,
             byes: 0,
             session_expires: None,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sizes() -> [usize; 5] {
+        [size_of::<Log>(), size_of::<Entry>(), size_of::<Step>(), size_of::<Way>(), size_of::<Link>()]
     }
 
     /// Bytes that it holds.
@@ -182,6 +193,71 @@ impl Log {
     /// Messages that it holds, copies included.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Messages that it heard, whether it holds them or not.
+    pub(crate) fn heard(&self) -> u64 {
+        self.entries.len() as u64 + u64::from(self.not_kept) + u64::from(self.given_up)
+    }
+
+    /// True if it holds more than a conversation needs that has gone well so far.
+    pub(crate) fn can_be_abridged(&self) -> bool {
+        self.plain && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
+    }
+
+    /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
+    /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when memory is short.
+    pub(crate) fn abridge(&mut self) {
+        let answered = |step: &&Step| step.method == Verb::Invite && step.is_good();
+        let mut kept: Vec<EntryId> = self
+            .steps
+            .iter()
+            .filter(answered)
+            .flat_map(|step| [step.request, step.response, step.ack])
+            .flatten()
+            .collect();
+        kept.sort_unstable_by_key(|entry| entry.0);
+        let place = |entry: EntryId| kept.iter().position(|known| *known == entry).map(|at| EntryId(at as u32));
+        let steps: Vec<(u32, Step)> = (0u32..)
+            .zip(&self.steps)
+            .filter(|(_, step)| answered(step))
+            .map(|(index, step)| {
+                let moved = |entry: Option<EntryId>| entry.and_then(place);
+                let step = Step {
+                    request: moved(step.request),
+                    response: moved(step.response),
+                    ack: moved(step.ack),
+                    ..*step
+                };
+                (index, step)
+            })
+            .collect();
+        let links = self.links.iter().filter_map(|link| {
+            // A leg began with a try that may have been challenged: its link is taken over by the try that was answered.
+            let way = self.entries.get(link.entry.0 as usize)?.way;
+            let first = kept.iter().find(|entry| {
+                entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)
+            })?;
+            let upstream = steps.iter().position(|(index, _)| *index == link.upstream.0)?;
+            Some(Link { entry: place(*first)?, by: link.by.clone(), upstream: StepId(upstream as u32) })
+        });
+        let links: Vec<Link> = links.collect();
+        let mut bytes = Vec::new();
+        let mut entries = Vec::with_capacity(kept.len());
+        for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
+            let (start, text) = (bytes.len() as u32, self.bytes_of(entry));
+            let head = memmem::find(text, b"\r\n\r\n").map_or(text.len(), |at| at + 4);
+            let (length, body) = (head as u32, (text.len() - head) as u32);
+            let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
+            bytes.extend_from_slice(text.get(..head).unwrap_or(text));
+            entries.push(Entry { what: What::Message { start, length, cut }, ..*entry });
+        }
+        bytes.shrink_to_fit();
+        self.given_up = (self.entries.len() - entries.len()) as u32;
+        self.bytes = bytes;
+        self.entries = entries;
+        self.steps = steps.into_iter().map(|(_, step)| step).collect();
+        self.links = links;
     }
 
     /// Takes in a message. `most` bounds how many are kept.
@@ -333,6 +409,7 @@ impl Log {
             forwarded: false,
             request: None,
             response: None,
+            ack: None,
         });
         self.steps.len() - 1
     }
@@ -364,6 +441,7 @@ impl Log {
         if keys.is_request {
             if keys.cseq.method == Method::Ack {
                 step.acked = true;
+                step.ack = Some(entry);
                 return;
             }
             step.request = Some(entry);
@@ -541,7 +619,7 @@ impl Log {
             failures: Vec::new(),
             outcome: Outcome::Unfinished,
             final_status: None,
-            not_kept: self.not_kept,
+            not_kept: self.not_kept.saturating_add(self.given_up),
             until,
         };
         let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
@@ -635,5 +713,13 @@ impl Verb {
             Method::Message => Verb::Other(9),
             Method::Other(_) => Verb::Other(u8::MAX),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn szs() {
+        eprintln!("{:?}", super::Log::sizes());
     }
 }

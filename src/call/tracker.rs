@@ -32,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 32 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 56 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
@@ -451,33 +451,62 @@ impl Tracker {
         }
     }
 
-    /// Takes memory back: settled calls first, then those that have not failed, the idlest first. A quarter of the
-    /// bound is freed at once, so that the order is not worked out for every message.
+    /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
+    ///
+    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
+    /// calls are closed: settled ones first, then those that have not failed.
     fn make_room(&mut self, oddities: &mut OddityLog) {
-        let open_calls = self.open.len() - self.free.len();
-        if self.bytes <= self.limits.call_bytes && open_calls <= self.limits.calls {
+        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
             return;
         }
-        let mut ranked: Vec<(bool, bool, Timestamp, u32, u32)> = (0u32..)
-            .zip(&self.open)
-            .filter_map(|(index, open)| {
-                let open = open.as_ref()?;
-                let unsettled = open.phase != Phase::Settled;
-                Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number, index))
-            })
-            .collect();
-        ranked.sort_unstable();
         let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
-        for (unsettled, _, _, _, index) in ranked {
-            if self.bytes <= bytes && self.open.len() - self.free.len() <= calls {
+        for index in self.ranked(|open| open.log.can_be_abridged().then_some((open.moved, open.log.number))) {
+            if self.bytes <= bytes {
+                break;
+            }
+            self.abridge(index);
+        }
+        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+            return;
+        }
+        let rank = |open: &Open| {
+            let unsettled = open.phase != Phase::Settled;
+            Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
+        };
+        for index in self.ranked(rank) {
+            if self.bytes <= bytes && self.open_calls() <= calls {
                 return;
             }
-            if unsettled {
+            if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
                 let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
                 oddities.note(limit, None);
             }
             self.close(index);
         }
+    }
+
+    fn open_calls(&self) -> usize {
+        self.open.len() - self.free.len()
+    }
+
+    fn phase_of(&self, index: u32) -> Option<Phase> {
+        self.open.get(index as usize)?.as_ref().map(|open| open.phase)
+    }
+
+    /// Open calls in the order of what `rank` gives; without those for which it gives nothing.
+    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Vec<u32> {
+        let open = (0u32..).zip(&self.open);
+        let mut ranked: Vec<(R, u32)> = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, index)| index).collect()
+    }
+
+    fn abridge(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        open.log.abridge();
+        let footprint = open.log.footprint();
+        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
+        open.bytes = footprint;
     }
 
     fn close(&mut self, index: u32) {
@@ -497,10 +526,10 @@ impl Tracker {
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(&log)
         {
-            let good = GoodCall { kind: log.kind, outcome, messages: log.len() as u64 };
+            let good = GoodCall { kind: log.kind, outcome, messages: log.heard() };
             return self.closed.push_back(Ended::Good(good));
         }
-        let (kind, messages) = (log.kind, log.len() as u64);
+        let (kind, messages) = (log.kind, log.heard());
         let call = log.assemble(self.now);
         self.surroundings.accepted_mut().learn_call(&call);
         self.closed.push_back(match (good, self.wanted) {
