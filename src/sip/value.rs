@@ -110,13 +110,19 @@ pub struct CSeq {
 impl CSeq {
     /// Reads a value; `None` if the number or the method is missing, or the number is 2³¹ or more.
     pub fn read(value: &[u8]) -> Option<CSeq> {
-        let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let number = std::str::from_utf8(words.next()?).ok()?;
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = value.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (number, rest) = value.split_at_checked(digits)?;
+        // Ten digits hold every number below 2³¹; leading zeros may make it longer.
+        let number = number
+            .iter()
+            .try_fold(0u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0'))))?;
+        let method = rest.trim_ascii();
+        let method = method.get(..method.iter().position(u8::is_ascii_whitespace).unwrap_or(method.len()))?;
+        let is_apart = rest.first().is_some_and(u8::is_ascii_whitespace);
+        if digits == 0 || !is_apart || method.is_empty() || number >= 1 << 31 {
             return None;
         }
-        let number = number.parse::<u32>().ok().filter(|number| *number < 1 << 31)?;
-        Some(CSeq { number, method: Method::read(words.next()?) })
+        Some(CSeq { number, method: Method::read(method) })
     }
 }
 
@@ -353,19 +359,22 @@ pub(crate) fn tag(value: &[u8]) -> &[u8] {
     parameter(value.get(after..).unwrap_or_default(), b"tag")
 }
 
-/// The value of `;name=value` in bytes.
+/// The value of `;name=value` in bytes. Asked of every message: most parameters are passed by at their first letter.
 fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
-    let mut rest = value;
-    while let Some(at) = memchr(b';', rest) {
-        rest = rest.get(at.saturating_add(1)..).unwrap_or_default();
-        let part = rest.trim_ascii_start();
-        let Some(after) = part
-            .get(name.len()..)
-            .filter(|_| part.get(..name.len()).is_some_and(|sent| sent.eq_ignore_ascii_case(name)))
-        else {
+    let first = name.first().copied().unwrap_or_default();
+    let mut at = 0usize;
+    while let Some(found) = value.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b';')) {
+        at = at.saturating_add(found).saturating_add(1);
+        while value.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at = at.saturating_add(1);
+        }
+        if value.get(at).is_none_or(|byte| byte | 0x20 != first) {
             continue;
-        };
-        if let Some(found) = after.trim_ascii_start().strip_prefix(b"=") {
+        }
+        let end = at.saturating_add(name.len());
+        let is_named = value.get(at..end).is_some_and(|sent| sent.eq_ignore_ascii_case(name));
+        let after = value.get(end..).unwrap_or_default().trim_ascii_start();
+        if let (true, Some(found)) = (is_named, after.strip_prefix(b"=")) {
             let found = found.trim_ascii_start();
             let end = found.iter().position(|byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'));
             return found.get(..end.unwrap_or(found.len())).unwrap_or_default();

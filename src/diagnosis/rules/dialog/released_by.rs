@@ -1,5 +1,6 @@
+use crate::call::Outcome;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
 
 rule! {
@@ -31,7 +32,7 @@ const PRIVATE_REASONS: [&str; 2] = ["X-Asterisk-HangupCause", "X-Asterisk-Hangup
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Asked { request: bye, .. } = case.first_bye()?;
     let answer = case.answer();
-    if answer.is_none() && case.call.attempts().next().is_some() {
+    if case.call.outcome != Outcome::Answered {
         return None; // A BYE before the answer is another matter: ended-before-answer.
     }
     let side = case.side(bye);
@@ -57,10 +58,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
     }
     Some(finding)
-}
-
-/// The same sentence with a capital letter.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
