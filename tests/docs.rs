@@ -1,0 +1,173 @@
+//! Documents that are made from the program, and so cannot drift from it.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` rewrites them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sipwhy::diagnosis::Rule;
+use sipwhy::diagnosis::rules::ALL;
+
+/// The families of rules by the letter of their ids, in the order of the documents.
+const FAMILIES: [(char, &str); 10] = [
+    ('A', "Authentication and registration"),
+    ('B', "Reachability and transport"),
+    ('C', "Dialogs and their end"),
+    ('D', "Offer and answer, capabilities"),
+    ('E', "Routing, policy, the telephone network"),
+    ('F', "Identity and unwanted calls"),
+    ('G', "Transfer and events"),
+    ('H', "Media"),
+    ('I', "Scanners and other noise"),
+    ('J', "The capture itself"),
+];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_DOCS").is_some()
+}
+
+/// Compares a document with what it must be, or rewrites it if that was asked for.
+fn check(name: &str, expected: &str) {
+    let found = fs::read_to_string(path(name)).unwrap_or_default();
+    if found == expected {
+        return;
+    }
+    assert!(is_update(), "{name} is not what the program gives; UPDATE_DOCS=1 cargo test rewrites it");
+    fs::write(path(name), expected).unwrap();
+}
+
+/// A document with the text between two marks replaced.
+fn with_part(document: &str, mark: &str, part: &str) -> String {
+    let begin = format!("<!-- {mark}: made by tests/docs.rs -->\n");
+    let end = format!("<!-- end of {mark} -->");
+    let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("no mark for {mark}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no end of {mark}"));
+    format!("{before}{begin}{part}{end}{after}")
+}
+
+/// Rules by family, each family in order of precedence.
+fn families() -> Vec<(&'static str, Vec<&'static Rule>)> {
+    let mut by_letter: BTreeMap<char, Vec<&Rule>> = BTreeMap::new();
+    for rule in ALL {
+        by_letter.entry(rule.id.chars().next().unwrap()).or_default().push(rule);
+    }
+    let named = FAMILIES.iter().filter_map(|(letter, name)| Some((*name, by_letter.remove(letter)?)));
+    let families: Vec<_> = named.collect();
+    assert!(by_letter.is_empty(), "a family has no name: {:?}", by_letter.keys());
+    families
+}
+
+#[test]
+fn the_page_of_every_rule_is_in_the_manual() {
+    let mut text = String::from(
+        "<!-- Made from the comments of src/diagnosis/rules by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
+         # The rules\n\n\
+         Every cause that sipwhy can find. `sipwhy explain NAME` prints the same page. A finding is *proven* where a packet\n\
+         states it, *likely* where one signature fits and the rivals were checked, *possible* where others fit too; *unseen*\n\
+         says that the capture cannot tell. Where several rules explain one failure, the more special one wins.\n",
+    );
+    for (family, rules) in families() {
+        text.push_str(&format!("\n**{family}**\n\n"));
+        for rule in rules {
+            text.push_str(&format!("- [{name}](#{name}): {}\n", rule.title(), name = rule.name));
+        }
+    }
+    for (family, rules) in families() {
+        text.push_str(&format!("\n# {family}\n"));
+        for rule in rules {
+            text.push_str(&format!("\n## {}\n\n**{}** · {}\n", rule.name, rule.title(), rule.id));
+            for heading in Rule::HEADINGS {
+                text.push_str(&format!("\n### {heading}\n\n{}\n", rule.section(heading).unwrap()));
+            }
+        }
+    }
+    check("docs/rules.md", &text);
+}
+
+fn table_of_rules() -> String {
+    let mut table = String::from("| family | rules |\n|---|---|\n");
+    for (family, rules) in families() {
+        let names: Vec<String> = rules.iter().map(|rule| format!("`{}`", rule.name)).collect();
+        let anchor = family.to_lowercase().replace(',', "").replace(' ', "-");
+        table.push_str(&format!("| [{family}](docs/rules.md#{anchor}) | {} |\n", names.join(" ")));
+    }
+    table
+}
+
+/// Name, default and meaning of each limit, as `--help` says.
+fn limits() -> Vec<(String, u64, String)> {
+    let help = Command::new(env!("CARGO_BIN_EXE_sipwhy")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, rest) = help.split_once("defaults:").unwrap();
+    let (section, _) = rest.split_once("\n\n").unwrap();
+    let mut limits: Vec<(String, u64, String)> = Vec::new();
+    for word in section.split_whitespace() {
+        let setting = word.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
+        match (setting, limits.last_mut()) {
+            (Some((name, value)), _) => limits.push((name.to_owned(), value, String::new())),
+            (None, Some((_, _, meaning))) => {
+                meaning.push_str(if meaning.is_empty() { "" } else { " " });
+                meaning.push_str(word);
+            }
+            (None, None) => panic!("{word} stands before the first limit"),
+        }
+    }
+    limits
+}
+
+/// 33554432 as 32M, as `--limits` takes it.
+fn short(value: u64) -> String {
+    for (shift, unit) in [(30, "G"), (20, "M"), (10, "K")] {
+        if value >= 1 << shift && value.is_multiple_of(1 << shift) {
+            return format!("{}{unit}", value >> shift);
+        }
+    }
+    value.to_string()
+}
+
+fn table_of_limits() -> String {
+    let limits = limits();
+    assert!(limits.len() > 5, "{limits:?}");
+    let mut table = String::from("| limit | by default | what it bounds |\n|---|---:|---|\n");
+    for (name, value, meaning) in limits {
+        table.push_str(&format!("| `{name}` | {} | {meaning} |\n", short(value)));
+    }
+    table
+}
+
+#[test]
+fn the_tables_in_the_readme_are_those_of_the_program() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let readme = with_part(&readme, "rules", &table_of_rules());
+    check("README.md", &with_part(&readme, "limits", &table_of_limits()));
+}
+
+#[test]
+fn links_lead_to_what_is_there() {
+    if is_update() {
+        return; // What they lead to is being rewritten.
+    }
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/messages/README.md"] {
+        let text = fs::read_to_string(path(document)).unwrap();
+        let folder = path(document).parent().unwrap().to_path_buf();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path(document) } else { folder.join(file) };
+            assert!(file.exists(), "{document} links to {target}");
+            let heading = |line: &str| {
+                let title = line.trim_start_matches('#').trim().to_lowercase();
+                let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+                line.starts_with('#') && kept.collect::<String>().replace(' ', "-") == anchor
+            };
+            let is_there = anchor.is_empty() || fs::read_to_string(&file).unwrap().lines().any(heading);
+            assert!(is_there, "{document} links to {target}, and there is no such heading");
+        }
+    }
+}
