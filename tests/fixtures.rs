@@ -1,11 +1,19 @@
-//! Every folder of `fixtures/` is a story and what must come of it.
+//! Every folder of `fixtures/` is a story, or a capture of real traffic, and what must come of it.
 //!
-//! `UPDATE_FIXTURES=1 cargo test --test fixtures` rewrites what is expected; the difference is to be read before it is
-//! committed.
+//! `story.txt` gives the capture; a capture that was recorded has `ORIGIN.md` instead. `report.txt` and `report.json`
+//! are what the program prints for it. `UPDATE_FIXTURES=1 cargo test --test fixtures` rewrites what is expected; the
+//! difference is to be read before it is committed.
+
+mod analysed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use analysed::{Fixture, as_json, as_text, fixtures, gathered, root};
+use sipwhy::call::Outcome;
+use sipwhy::diagnosis::rules::named;
+use sipwhy::diagnosis::{Confidence, Severity};
+use sipwhy::report::{CallRecord, FindingRecord, Keep, Report};
 use sipwhy::story::Story;
 
 /// A file of a folder, and the bytes that it must hold.
@@ -14,14 +22,14 @@ struct Expectation {
     bytes: Vec<u8>,
 }
 
-/// All that one story must give. What else a story is to give belongs here.
-fn expectations(story: &Story) -> Vec<Expectation> {
-    vec![Expectation { file: story.capture_name().to_owned(), bytes: story.capture() }]
+impl Expectation {
+    fn new(file: &str, bytes: Vec<u8>) -> Expectation {
+        Expectation { file: file.to_owned(), bytes }
+    }
 }
 
-fn folders() -> Vec<PathBuf> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let mut folders: Vec<PathBuf> = fs::read_dir(&fixtures)
+fn story_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("fixtures"))
         .expect("the folder of fixtures")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.join("story.txt").is_file())
@@ -36,6 +44,10 @@ fn story_of(folder: &Path) -> Result<Story, String> {
     Story::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_FIXTURES").is_some()
+}
+
 /// Compares, or rewrites if that was asked for. Gives what is wrong.
 fn check(folder: &Path, expectation: &Expectation) -> Option<String> {
     let path = folder.join(&expectation.file);
@@ -43,28 +55,55 @@ fn check(folder: &Path, expectation: &Expectation) -> Option<String> {
     if found == expectation.bytes {
         return None;
     }
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+    if is_update() {
         return fs::write(&path, &expectation.bytes).err().map(|error| format!("{}: {error}", path.display()));
     }
-    Some(format!("{} is not what its story gives; UPDATE_FIXTURES=1 rewrites it", path.display()))
+    let (found, expected) = (String::from_utf8_lossy(&found), String::from_utf8_lossy(&expectation.bytes));
+    let first = found.lines().zip(expected.lines()).position(|(one, other)| one != other);
+    let line = first.unwrap_or_else(|| found.lines().count().min(expected.lines().count())) + 1;
+    Some(format!("{}, line {line}, is not what comes of it; UPDATE_FIXTURES=1 rewrites it", path.display()))
+}
+
+/// What comes of a capture.
+fn reports(fixture: &Fixture) -> Vec<Expectation> {
+    let paths = [fixture.capture.clone()];
+    let mut for_people = gathered(&paths, Keep::Trouble).expect("a capture");
+    let mut for_programs = gathered(&paths, Keep::All).expect("a capture");
+    vec![
+        Expectation::new("report.txt", as_text(&mut for_people)),
+        Expectation::new("report.json", as_json(&mut for_programs)),
+    ]
 }
 
 #[test]
-fn every_story_gives_what_is_expected() {
+fn every_folder_gives_what_is_expected() {
     let mut wrong = Vec::new();
-    for folder in folders() {
+    for folder in story_folders() {
         match story_of(&folder) {
-            Ok(story) => wrong.extend(expectations(&story).iter().filter_map(|expected| check(&folder, expected))),
+            Ok(story) => wrong.extend(check(&folder, &Expectation::new(story.capture_name(), story.capture()))),
             Err(error) => wrong.push(error),
         }
+    }
+    for fixture in fixtures() {
+        let folder = root().join("fixtures").join(&fixture.name);
+        wrong.extend(reports(&fixture).iter().filter_map(|expected| check(&folder, expected)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
+fn every_folder_says_where_it_comes_from() {
+    for fixture in fixtures() {
+        let folder = root().join("fixtures").join(&fixture.name);
+        let is_told = folder.join("story.txt").is_file() != folder.join("ORIGIN.md").is_file();
+        assert!(is_told, "{}: either a story or an origin", fixture.name);
+    }
+}
+
+#[test]
 fn every_title_is_a_sentence_of_its_own() {
     let mut titles: Vec<(String, PathBuf)> = Vec::new();
-    for folder in folders() {
+    for folder in story_folders() {
         let story = story_of(&folder).expect("a story");
         assert!(story.title().ends_with('.'), "{}: the title is no sentence", folder.display());
         titles.push((story.title().to_owned(), folder));
@@ -74,4 +113,73 @@ fn every_title_is_a_sentence_of_its_own() {
         assert_ne!(pair[0].0, pair[1].0, "{} and {}", pair[0].1.display(), pair[1].1.display());
     }
     assert!(!titles.is_empty(), "no stories found");
+}
+
+/// The rule of a folder that is named after one, and what follows its name: `-near-miss-stale`.
+///
+/// The longest name counts, so that `released-by-near-miss-…` is of `released-by`.
+fn rule_of(name: &str) -> Option<(&str, &str)> {
+    let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]);
+    ends.filter(|end| named(&name[..*end]).is_some()).last().map(|end| name.split_at(end))
+}
+
+fn findings(report: &Report) -> impl Iterator<Item = &FindingRecord> {
+    report.calls.iter().flat_map(|call| &call.findings).chain(&report.notes)
+}
+
+/// True if a finding claims that the rule holds, and that it matters.
+fn holds(finding: &FindingRecord, rule: &str) -> bool {
+    finding.rule == rule && finding.confidence != Confidence::Unseen && finding.severity != Severity::Info
+}
+
+/// What a folder's name promises and its report does not keep.
+fn broken_promise(name: &str, report: &Report) -> Option<String> {
+    if name.starts_with("healthy-") {
+        let is_alarm = |finding: &&FindingRecord| finding.severity != Severity::Info;
+        if let Some(alarm) = report.calls.iter().flat_map(|call| &call.findings).find(is_alarm) {
+            return Some(format!("{name}: {} is found in a call that went well", alarm.rule));
+        }
+        let explained = |call: &&CallRecord| call.cause.is_some() && call.outcome != Outcome::Cancelled;
+        let call = report.calls.iter().find(explained)?;
+        return Some(format!("{name}: {:?} explains a call that went well", call.cause));
+    }
+    let (rule, rest) = rule_of(name)?;
+    let is_cause = report.calls.iter().any(|call| call.cause.as_deref() == Some(rule));
+    if rest.starts_with("-near-miss") {
+        let is_found = is_cause || findings(report).any(|finding| holds(finding, rule));
+        return is_found.then(|| format!("{name}: {rule} is found all the same"));
+    }
+    let is_found = is_cause || findings(report).any(|finding| finding.rule == rule);
+    (!is_found).then(|| {
+        let found: Vec<&str> = findings(report).map(|finding| finding.rule.as_str()).collect();
+        format!("{name}: {rule} is not found, but {}", found.join(", "))
+    })
+}
+
+#[test]
+fn every_folder_keeps_what_its_name_promises() {
+    let mut broken = Vec::new();
+    let mut without_rule = Vec::new();
+    for fixture in fixtures() {
+        let is_story = root().join("fixtures").join(&fixture.name).join("story.txt").is_file();
+        if is_story && rule_of(&fixture.name).is_none() && !fixture.name.starts_with("healthy-") {
+            without_rule.push(fixture.name.clone());
+        }
+        let report = analysed::report(&[fixture.capture.clone()]).expect("a capture");
+        broken.extend(broken_promise(&fixture.name, &report));
+    }
+    println!("stories whose rule is not written yet: {}", without_rule.join(", "));
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_message_belongs_to_a_call_or_is_counted_elsewhere() {
+    for fixture in fixtures() {
+        let paths = [fixture.capture.clone()];
+        let report = analysed::report(&paths).expect("a capture");
+        let read: u64 = report.inputs.iter().map(|input| input.sip_messages).sum();
+        assert_eq!(read, report.summary.messages, "{}", fixture.name);
+        let counted_only = gathered(&paths, Keep::Trouble).expect("a capture").summary;
+        assert_eq!(report.summary, counted_only, "{}: counted, and worked out", fixture.name);
+    }
 }
