@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sipwhy::analysis::{Analysis, Limits};
 use sipwhy::call::{Call, GoodCall, Wanted};
-use sipwhy::capture::{Digest, Error, Files, Progress, Reading, Source};
+use sipwhy::capture::{Digest, Files, Progress, Reading, Source};
 use sipwhy::catalogue::Catalogue;
 use sipwhy::diagnosis::{Diagnosis, Engine};
 use sipwhy::report::text::{self, Glyphs, Scope, Style, Zone};
