@@ -34,7 +34,7 @@ fn diagnoses(path: &Path) -> Vec<Diagnosis> {
     run(&mut files, &mut analysis, keep).expect("a capture that can be read");
     let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
     let capture = CaptureSeen { drops: 0, until };
-    calls.iter().map(|call| diagnose(&Case { call, surroundings: analysis.surroundings(), capture })).collect()
+    calls.iter().map(|call| diagnose(&Case::new(call, analysis.surroundings(), capture))).collect()
 }
 
 /// What a rule says in a story: if it explains a call, and how bad it is.
@@ -81,7 +81,7 @@ fn every_rule_holds_in_its_story_and_not_in_its_near_misses() {
         }
         let explains = in_story.is_some_and(|(explains, _)| explains);
         let causes: Vec<String> =
-            diagnoses(&story).iter().filter_map(|one| one.cause().map(|cause| cause.rule.clone())).collect();
+            diagnoses(&story).iter().filter_map(|one| one.cause().map(|cause| cause.rule.to_string())).collect();
         if explains && !causes.contains(&rule) {
             wrong.push(format!("{rule} explains its story, and the cause is {causes:?}"));
         }

@@ -35,9 +35,9 @@ fn judge(lines: &str) -> (Option<String>, Vec<String>) {
     let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
     let capture = CaptureSeen { drops: 0, until };
     let last = calls.iter().max_by_key(|call| call.number).expect("a call");
-    let diagnosis = diagnose(&Case { call: last, surroundings: analysis.surroundings(), capture });
-    let rules = diagnosis.findings.iter().map(|finding| finding.rule.clone()).collect();
-    (diagnosis.cause().map(|cause| cause.rule.clone()), rules)
+    let diagnosis = diagnose(&Case::new(last, analysis.surroundings(), capture));
+    let rules = diagnosis.findings.iter().map(|finding| finding.rule.to_string()).collect();
+    (diagnosis.cause().map(|cause| cause.rule.to_string()), rules)
 }
 
 /// The cause of the last call of a story.
@@ -121,6 +121,15 @@ end 60.0"
         ("500 Server Internal Error", 41, "trunk-out-of-order"),
         ("403 Forbidden", 57, "refused-by-policy"),
         ("404 Not Found", 22, "number-changed"),
+        ("503 Service Unavailable", 20, "callee-unreachable"),
+        ("504 Server Time-out", 102, "server-fault"),
+        ("503 Service Unavailable", 63, "server-fault"),
+        ("404 Not Found", 63, "number-not-routable"),
+        ("480 Temporarily Unavailable", 102, "callee-unreachable"),
+        ("408 Request Timeout", 18, "timeout-at-responder"),
+        ("603 Decline", 16, "rejected-by-callee"),
+        ("480 Temporarily Unavailable", 21, "rejected-by-callee"),
+        ("500 Server Internal Error", 52, "refused-by-policy"),
     ];
     for (code, q850, expected) in cases {
         assert_eq!(cause(&refused(code, q850)).as_deref(), Some(expected), "{code} with {q850}");
@@ -208,4 +217,36 @@ fn a_phone_that_asks_its_user_for_the_secret_is_waited_for() {
 52.02  alice -> proxy  ACK
 end 120.0";
     assert_eq!(cause(lines).as_deref(), Some("credentials-rejected"));
+}
+
+#[test]
+fn a_register_seen_on_two_hops_is_one_register() {
+    let mut lines = String::new();
+    for at in [0, 20, 40, 60] {
+        lines.push_str(&format!(
+            "
+{at}.000 alice -> proxy  REGISTER sip:example.com
+{at}.001 proxy -> pbx    REGISTER sip:example.com
+{at}.002 pbx -> proxy    200 OK
+{at}.003 proxy -> alice  200 OK"
+        ));
+    }
+    lines.push_str("\nend 120.0");
+    let (cause, rules) = judge(&lines);
+    assert_eq!((cause, rules), (None, Vec::new()));
+}
+
+#[test]
+fn redirects_that_lead_round_are_not_followed_for_ever() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:bob@192.0.2.20
+0.010  proxy -> alice  302 Moved Temporarily
+                       Contact: <sip:bob@192.0.2.21>
+0.020  alice -> proxy  ACK
+0.030  alice -> pbx    INVITE
+0.040  pbx -> alice    302 Moved Temporarily
+                       Contact: <sip:bob@192.0.2.20>
+0.050  alice -> pbx    ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("redirect-not-followed"));
 }

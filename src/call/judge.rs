@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Failure, Kind, Transaction};
 use crate::call::timer;
-use crate::sip::{Method, StatusCode};
+use crate::sip::{Method, StatusCode, Via};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -77,10 +77,23 @@ impl Call {
             Some(_) if cancelled => Outcome::Cancelled,
             Some(300..=399) => Outcome::Redirected,
             Some(_) => Outcome::Failed,
+            None if self.was_answered_unseen(last) => Outcome::Answered,
             None if cancelled => Outcome::Cancelled,
             None => self.judge_silence(last),
         };
         (outcome, status)
+    }
+
+    /// True if the answer to an INVITE was not captured, and its ACK was: the ACK to a 2xx is a transaction of its own,
+    /// with another branch (RFC 3261 §13.2.2.4, §17.1.1.3).
+    fn was_answered_unseen(&self, attempt: &Transaction) -> bool {
+        let has_cookie = |branch: &[u8]| branch.starts_with(Via::COOKIE.as_bytes());
+        attempt.finals.is_empty()
+            && attempt.acks.iter().any(|id| {
+                let via = self.message(*id).message.vias();
+                let branch = via.first().map(|via| via.branch().as_bytes().to_vec()).unwrap_or_default();
+                has_cookie(&branch) && has_cookie(&attempt.branch) && *branch != *attempt.branch
+            })
     }
 
     /// The final status that the caller got for its last try; of several the last.

@@ -56,16 +56,14 @@ const MOST_KEYS: usize = 8;
 /// The keys that an INVITE carries, the surest first.
 pub(crate) fn keys<'a>(message: &'a Message<'_>) -> Vec<(LinkKey<'a>, LinkedBy)> {
     let mut keys = Vec::new();
-    if let Some(value) = message.header_bytes(HeaderName::SessionId) {
-        keys.extend(session_id(value));
-    }
-    if let Some(value) = message.header_bytes(HeaderName::PChargingVector) {
-        keys.extend(charging_vector(value));
-    }
-    let references = message.other_headers().filter(|(name, value)| is_call_reference(name) && value.len() >= 6);
-    for (name, value) in references.take(MOST_KEYS) {
-        let key = LinkKey { kind: "reference", name, value, more: &[] };
-        keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
+    if message.has_reference() {
+        keys.extend(message.header_bytes(HeaderName::SessionId).and_then(session_id));
+        keys.extend(message.header_bytes(HeaderName::PChargingVector).and_then(charging_vector));
+        let references = message.other_headers().filter(|(name, value)| is_call_reference(name) && value.len() >= 6);
+        for (name, value) in references.take(MOST_KEYS) {
+            let key = LinkKey { kind: "reference", name, value, more: &[] };
+            keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
+        }
     }
     keys.extend(sdp_origin(message.body()));
     keys

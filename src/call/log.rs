@@ -154,7 +154,7 @@ const MOST_ICMP: usize = 64;
 /// Ways kept of one call.
 const MOST_WAYS: usize = 256;
 /// Bytes that the log of messages grows by.
-const GROWTH: usize = 4096;
+const GROWTH: usize = 2048;
 
 impl Log {
     pub(crate) fn new(number: u32, kind: Kind) -> Log {
@@ -174,11 +174,6 @@ impl Log {
             byes: 0,
             session_expires: None,
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn sizes() -> [usize; 5] {
-        [size_of::<Log>(), size_of::<Entry>(), size_of::<Step>(), size_of::<Way>(), size_of::<Link>()]
     }
 
     /// Bytes that it holds.
@@ -418,8 +413,9 @@ impl Log {
         let bytes = message.bytes();
         let (start, length) = (self.bytes.len() as u32, bytes.len() as u32);
         if self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            // Exact, and in small steps: doubling would waste a quarter of all memory.
-            self.bytes.reserve_exact(bytes.len() + GROWTH);
+            // In steps of one size, so that what one call gives back fits the next; doubling would waste a quarter.
+            let wanted = (self.bytes.len() + bytes.len()).next_multiple_of(GROWTH);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
         let what = What::Message { start, length, cut };
@@ -713,13 +709,5 @@ impl Verb {
             Method::Message => Verb::Other(9),
             Method::Other(_) => Verb::Other(u8::MAX),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn szs() {
-        eprintln!("{:?}", super::Log::sizes());
     }
 }

@@ -9,6 +9,7 @@ mod key;
 mod link;
 mod log;
 mod model;
+mod registrations;
 mod step;
 mod surroundings;
 mod tracker;
@@ -21,6 +22,7 @@ pub use crate::call::link::LinkedBy;
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
+pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};

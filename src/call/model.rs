@@ -277,9 +277,13 @@ impl Call {
         transaction.decided
     }
 
-    /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as.
-    pub fn attempts(&self) -> impl Iterator<Item = &Transaction> {
-        self.transactions.iter().filter(|transaction| transaction.is_initial_invite() && transaction.upstream.is_none())
+    /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as. Responses that
+    /// fit no INVITE stand for one only where none was captured.
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Transaction> {
+        let opens = |transaction: &&Transaction| transaction.is_initial_invite() && transaction.upstream.is_none();
+        let any_captured =
+            self.transactions.iter().any(|transaction| opens(&transaction) && transaction.request.is_some());
+        self.transactions.iter().filter(opens).filter(move |transaction| transaction.request.is_some() || !any_captured)
     }
 
     /// The transactions that a transaction was forwarded as.

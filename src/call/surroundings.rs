@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
+use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
@@ -172,6 +173,8 @@ pub struct Surroundings {
     software: BTreeMap<IpAddr, (Place, String)>,
     /// What clients showed and servers accepted.
     accepted: Accepted,
+    /// Who registered where.
+    registrations: Registrations,
     /// Who registered, by address.
     registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Hops that were not noted because the table was full.
@@ -285,6 +288,16 @@ impl Surroundings {
         })
     }
 
+    /// Who registered where.
+    pub fn registrations(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
+        &mut self.registrations
+    }
+
     /// What clients showed and servers accepted.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
@@ -326,6 +339,7 @@ impl Surroundings {
             }
         }
         self.accepted.merge(&other.accepted);
+        self.registrations.merge(&other.registrations);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }
@@ -377,6 +391,7 @@ mod tests {
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
+                    surroundings.accepted_mut().note_other_tag(address(server), address(client));
                 }
                 Note::Server(client, server) => {
                     let server = std::net::SocketAddr::new(address(server), 5060);

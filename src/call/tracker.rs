@@ -174,6 +174,9 @@ impl Tracker {
         if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
             self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
         }
+        if matches!(told, Told::New(_)) && keys.cseq.method == Method::Register {
+            self.surroundings.registrations_mut().learn(message, arrival);
+        }
         match told {
             Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
             Told::New(None) | Told::Again => {}

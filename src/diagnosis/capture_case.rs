@@ -8,7 +8,7 @@ use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::Path;
 use crate::oddity::{Noted, OddityLog};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 /// One input, as far as rules need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,17 +113,29 @@ fn has_answer(call: &Call, cseq: u32) -> bool {
     })
 }
 
-/// True if a dialog of the call was confirmed and its BYE was not captured.
+/// True if a dialog of the call was confirmed and its BYE was not captured. A BYE without a To tag counts: some stacks
+/// send it, and are answered.
 fn has_open_end(call: &Call) -> bool {
-    call.dialogs.iter().any(|dialog| dialog.confirmed.is_some() && dialog.bye.is_none())
+    let ended = call
+        .transactions
+        .iter()
+        .filter(|transaction| transaction.method == Method::Bye)
+        .any(|bye| call.final_status_of(bye).is_some_and(StatusCode::is_success));
+    !ended && call.dialogs.iter().any(|dialog| dialog.confirmed.is_some() && dialog.bye.is_none())
 }
 
-/// True if a request was still waiting for its final response when the call was last seen, and its time had not run out.
+/// True if a request of the caller or callee was still waiting for its final response when the call was last seen, and
+/// its time had not run out. What a proxy sent on may stay without an answer when the proxy gives up.
 fn has_open_transaction(call: &Call) -> bool {
-    call.transactions.iter().filter(|transaction| transaction.finals.is_empty()).any(|transaction| {
-        let patience = if transaction.provisionals.is_empty() { timer::OVERDUE } else { timer::C };
-        call.request_of(transaction).is_some_and(|request| call.until.since(request.place.time) < patience)
-    })
+    call.transactions.iter().filter(|transaction| transaction.finals.is_empty() && transaction.upstream.is_none()).any(
+        |transaction| {
+            let patience = if transaction.provisionals.is_empty() { timer::OVERDUE } else { timer::C };
+            let undelivered = call.icmp.iter().any(|icmp| Some(icmp.message) == transaction.request);
+            !undelivered
+                && transaction.acks.is_empty()
+                && call.request_of(transaction).is_some_and(|request| call.until.since(request.place.time) < patience)
+        },
+    )
 }
 
 /// The capture as a whole.

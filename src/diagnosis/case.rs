@@ -27,9 +27,18 @@ pub struct Case<'a> {
     pub surroundings: &'a Surroundings,
     /// The capture.
     pub capture: CaptureSeen,
+    /// The failure that decided the outcome, as the caller got it, and where it arose: most rules ask for it.
+    failure: Option<(&'a Failure, &'a Failure)>,
 }
 
 impl<'a> Case<'a> {
+    /// The case of a call.
+    pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
+        let case = Case { call, surroundings, capture, failure: None };
+        let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
+        Case { failure, ..case }
+    }
+
     /// The transaction that decided how the call ended for the caller: the last try of the opening request.
     pub fn deciding(&self) -> Option<&'a Transaction> {
         match self.call.kind {
@@ -45,6 +54,10 @@ impl<'a> Case<'a> {
 
     /// The failure that decided the outcome, as the caller got it. `None` if the call did not fail by a response.
     pub fn outer_failure(&self) -> Option<&'a Failure> {
+        self.failure.map(|(outer, _)| outer)
+    }
+
+    fn find_outer_failure(&self) -> Option<&'a Failure> {
         let deciding = self.deciding()?;
         let failure = self.call.failures.iter().rev().find(|failure| failure.transaction == deciding.id)?;
         let succeeded = deciding
@@ -57,7 +70,10 @@ impl<'a> Case<'a> {
     /// The failure that decided the outcome, on the hop where it arose: a proxy or B2BUA passes a code on, and may
     /// rewrite it, so the innermost hop tells more.
     pub fn failure(&self) -> Option<&'a Failure> {
-        let outer = self.outer_failure()?;
+        self.failure.map(|(_, arose)| arose)
+    }
+
+    fn find_origin(&self, outer: &'a Failure) -> &'a Failure {
         let mut arose = outer;
         for _ in 0..32 {
             let until = self.call.message(arose.response).place;
@@ -77,7 +93,7 @@ impl<'a> Case<'a> {
                 None => break,
             }
         }
-        Some(arose)
+        arose
     }
 
     /// The failure that decided the outcome, if it has one of these codes where it arose.

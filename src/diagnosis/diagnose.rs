@@ -1,5 +1,7 @@
 //! Asks every rule, and puts what holds in order.
 
+use std::borrow::Cow;
+
 use crate::call::Outcome;
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
@@ -44,16 +46,16 @@ pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
 
 /// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in.
 fn in_order(found: Vec<Finding>) -> Vec<Finding> {
-    let explaining: Vec<String> =
+    let explaining: Vec<Cow<'static, str>> =
         found.iter().filter(|finding| finding.explains).map(|finding| finding.rule.clone()).collect();
     let mut kept: Vec<Finding> = Vec::with_capacity(found.len());
-    let mut outranked: Vec<(String, Refuted)> = Vec::new();
+    let mut outranked: Vec<(Cow<'static, str>, Refuted)> = Vec::new();
     for finding in found {
         let winner = explaining.iter().find(|winner| finding.explains && outranks(winner, &finding.rule));
         match winner {
             Some(winner) => {
                 let why = format!("it would fit too, and {winner} says more exactly what happened");
-                outranked.push((winner.clone(), Refuted { rule: finding.rule, why: why.into() }));
+                outranked.push((winner.clone(), Refuted { rule: finding.rule.into_owned(), why: why.into() }));
             }
             None => kept.push(finding),
         }

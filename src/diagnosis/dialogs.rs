@@ -129,16 +129,19 @@ impl<'a> Case<'a> {
     }
 
     /// True if a request proves that an INVITE was answered although no answer to it was captured: an ACK, or a request
-    /// with its Call-ID that carries a To tag (`diagnosis` §0, proof of existence).
+    /// with its Call-ID on the same hop that carries a To tag (`diagnosis` §0, proof of existence).
     pub fn was_answered_unseen(&self, invite: &Transaction) -> Option<&'a Heard> {
         if self.has_response(invite) {
             return None;
         }
         let leg = &self.call.leg(invite.leg).call_id;
-        self.call
-            .messages
-            .iter()
-            .find(|heard| heard.message.is_request() && heard.message.call_id() == &**leg && to_tag(heard).is_some())
+        self.call.messages.iter().find(|heard| {
+            heard.message.is_request()
+                && heard.message.call_id() == &**leg
+                && heard.path.source.ip() == invite.path.source.ip()
+                && heard.path.destination.ip() == invite.path.destination.ip()
+                && to_tag(heard).is_some()
+        })
     }
 }
 

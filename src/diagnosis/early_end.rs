@@ -49,7 +49,7 @@ impl<'a> Case<'a> {
     /// What ended the deciding INVITE before an answer; `None` if it was answered, or failed by itself.
     pub(crate) fn early_end(&self) -> Option<EarlyEnd<'a>> {
         let deciding = self.deciding().filter(|deciding| deciding.is_initial_invite())?;
-        if self.call.is_answered() {
+        if self.call.outcome == Outcome::Answered {
             return None;
         }
         if let Some(cancel) = self.cancel_of(deciding) {
@@ -63,7 +63,8 @@ impl<'a> Case<'a> {
                 && bye.path.source.ip() == deciding.path.source.ip()
                 && bye.place.time <= end
         });
-        if let Some(bye) = bye {
+        // Without any response in the capture, the answer may have gone unseen.
+        if let Some(bye) = bye.filter(|_| self.has_response(deciding)) {
             return Some(EarlyEnd::Bye(bye));
         }
         if let Some((invite, cancel)) = self.inner_cancel(deciding) {

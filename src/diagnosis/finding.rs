@@ -1,6 +1,8 @@
 //! What a rule says when it holds: owned, serialisable, and provable claim by claim.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -118,9 +120,9 @@ pub struct Reference {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's name.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// The rule's place in the specification: family and number.
-    pub id: String,
+    pub id: Cow<'static, str>,
     /// One line.
     pub title: Untrusted,
     /// How sure.
@@ -142,7 +144,7 @@ pub struct Finding {
     /// The command that would settle what cannot be told.
     pub next_capture: Option<Untrusted>,
     /// Where it is written.
-    pub rfc: Vec<Reference>,
+    pub rfc: Arc<[Reference]>,
     /// True if it explains how the call ended.
     pub explains: bool,
     /// True if it ended an answered call against the parties' will.
@@ -153,8 +155,8 @@ impl Finding {
     /// A finding of a rule, a fact to begin with: severity info, nobody responsible, nothing explained.
     pub fn of(rule: &Rule, confidence: Confidence) -> Finding {
         Finding {
-            rule: rule.name.to_owned(),
-            id: rule.id.to_owned(),
+            rule: Cow::Borrowed(rule.name),
+            id: Cow::Borrowed(rule.id),
             title: rule.title().into(),
             confidence,
             severity: Severity::Info,

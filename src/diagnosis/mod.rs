@@ -21,6 +21,7 @@ pub mod rule;
 pub mod rules;
 mod said;
 mod scanners;
+mod targets;
 mod tries;
 mod words;
 

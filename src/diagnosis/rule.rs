@@ -1,11 +1,13 @@
 //! What a rule is: a name, a page, and a pure function of a case.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Reference};
 
 /// A rule of the diagnosis. Made by [`rule!`](crate::diagnosis::rule::rule).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Its place in the specification: family and number.
     pub id: &'static str,
@@ -15,6 +17,9 @@ pub struct Rule {
     pub page: &'static str,
     /// What it looks at.
     pub check: Check,
+    /// What stands under *References*, read when it is first asked for.
+    #[doc(hidden)]
+    pub read_references: OnceLock<Arc<[Reference]>>,
 }
 
 /// What a rule looks at.
@@ -65,7 +70,11 @@ impl Rule {
         ["What it says", "Why it happens", "Evidence", "How to fix", "When it would be wrong", "References"];
 
     /// What stands under *References*, read.
-    pub fn references(&self) -> Vec<Reference> {
+    pub fn references(&self) -> Arc<[Reference]> {
+        self.read_references.get_or_init(|| self.parse_references().into()).clone()
+    }
+
+    fn parse_references(&self) -> Vec<Reference> {
         let text = self.section("References").unwrap_or_default();
         let mut references = Vec::new();
         let mut doc = String::new();
@@ -103,6 +112,7 @@ macro_rules! rule {
             name: $name,
             page: concat!($($line, "\n"),+),
             check: crate::diagnosis::rule::Check::$kind($($check),+),
+            read_references: std::sync::OnceLock::new(),
         };
     };
 }

@@ -3,6 +3,7 @@
 //! Is given a response; gives quotations for a report. Deliberately does not know what they mean.
 
 use crate::call::Heard;
+use crate::catalogue::q850;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
 use crate::sip::{Reason, Warning};
@@ -89,6 +90,17 @@ impl Case<'_> {
         (!is_usual).then_some(phrase)
     }
 
+    /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code.
+    pub fn telling_cause(&self, heard: &Heard) -> Option<u32> {
+        let has_rule = |cause: &u32| {
+            let of_number = matches!(cause, 1..=3 | 20 | 22 | 28);
+            let of_callee = matches!(cause, 17 | 19 | 21);
+            let of_trunk = matches!(cause, 27 | 34 | 38 | 41 | 42 | 44 | 47);
+            of_number || of_callee || of_trunk || matches!(cause, 50 | 52..=55 | 57 | 87)
+        };
+        self.q850(heard).filter(has_rule)
+    }
+
     /// The Warnings of a response (RFC 3261 §20.43).
     pub fn warnings(&self, heard: &Heard) -> Vec<Warning> {
         heard.message.headers("Warning").iter().filter_map(|value| Warning::read(value)).collect()
@@ -122,6 +134,10 @@ impl Case<'_> {
         }
         if let Some(warning) = self.warnings(heard).first() {
             return Some(format!("{} warns with {} \"{}\"", warning.agent, warning.code, warning.text));
+        }
+        if let Some(cause) = self.q850(heard).filter(|cause| *cause != 0) {
+            let name = u8::try_from(cause).ok().and_then(q850).map(|known| format!(" ({})", known.name));
+            return Some(format!("its Reason header says Q.850 {cause}{}", name.unwrap_or_default()));
         }
         self.own_phrase(heard).map(|phrase| format!("its reason phrase says \"{phrase}\""))
     }

@@ -44,7 +44,7 @@ impl Scene {
         let request = call.messages.iter().find(|heard| heard.message.is_request());
         let uri = |uri: Option<String>| uri.map(|uri| secrets.hide(&uri).into());
         let opening = request.or(first);
-        let cause = diagnosis.cause().map(|finding| finding.rule.clone());
+        let cause = diagnosis.cause().map(|finding| finding.rule.to_string());
         let source = first.map(|heard| heard.place.source).unwrap_or_default();
         CallRecord {
             id: call.number,
@@ -84,8 +84,8 @@ impl Scene {
             .iter()
             .map(|refuted| RefutedRecord { rule: refuted.rule.clone(), why: secrets.hide_in(&refuted.why) });
         FindingRecord {
-            rule: finding.rule.clone(),
-            id: finding.id.clone(),
+            rule: finding.rule.to_string(),
+            id: finding.id.to_string(),
             title: secrets.hide_in(&finding.title),
             confidence: finding.confidence,
             severity: finding.severity,
@@ -100,7 +100,7 @@ impl Scene {
             claims: claims.collect(),
             refuted: refuted.collect(),
             next_capture: finding.next_capture.as_ref().map(|command| secrets.hide_in(command)),
-            rfc: finding.rfc.clone(),
+            rfc: finding.rfc.to_vec(),
         }
     }
 

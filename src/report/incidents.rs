@@ -29,6 +29,8 @@ pub(crate) struct Group {
     pub(crate) outcome: Outcome,
     /// The number of its first call, whose record is kept.
     pub(crate) kept: u32,
+    /// Which incident it is, from 1; 0 if it is none.
+    pub(crate) number: usize,
     /// Calls of it, also those whose numbers are not kept.
     pub(crate) count: u64,
 }
@@ -73,7 +75,7 @@ impl Groups {
         let key = Key {
             kind: call.kind,
             outcome: diagnosis.outcome,
-            rule: finding.map(|finding| finding.rule.clone()),
+            rule: finding.map(|finding| finding.rule.to_string()),
             peer: peer(call, finding).map(|address| address.ip()),
             status: status(call, finding).map(StatusCode::get),
         };
@@ -119,9 +121,8 @@ impl Groups {
             let key = |group: &Group| (std::cmp::Reverse(group.count), group.incident.calls.first().copied());
             key(a).cmp(&key(b))
         });
-        let mut number = 0;
-        for group in groups.iter_mut().filter(|group| group.is_incident()) {
-            number += 1;
+        for (number, group) in (1..).zip(groups.iter_mut().filter(|group| group.is_incident())) {
+            group.number = number;
             group.incident.id = format!("incident-{number}");
         }
         groups
@@ -175,7 +176,7 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
         called: called(call).map(Untrusted::from),
         agent: record.and_then(|record| record.party.agent),
     };
-    Group { incident, outcome: diagnosis.outcome, kept: call.number, count: 0 }
+    Group { incident, outcome: diagnosis.outcome, kept: call.number, number: 0, count: 0 }
 }
 
 fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<IpAddr>) -> Untrusted {

@@ -104,6 +104,6 @@ fn cited(diagnosis: &Diagnosis, place: Place) -> Vec<String> {
         .filter(|finding| {
             finding.claims.iter().any(|claim| (claim.place.source, claim.place.frame) == (place.source, place.frame))
         })
-        .map(|finding| finding.rule.clone())
+        .map(|finding| finding.rule.to_string())
         .collect()
 }

@@ -91,6 +91,18 @@ impl CallRecord {
         self.findings.iter().find(|finding| finding.rule == cause)
     }
 
+    /// A finding about a failure: it is about its code, and cites its frame.
+    pub(crate) fn finding_about(&self, failure: &FailureRecord) -> Option<&FindingRecord> {
+        self.findings.iter().find(|finding| {
+            finding.status == Some(failure.status) && finding.claims.iter().any(|claim| claim.frame == failure.frame)
+        })
+    }
+
+    /// True if any finding is about the code of a failure: beneath it, or on another hop of it.
+    pub(crate) fn is_told_of(&self, failure: &FailureRecord) -> bool {
+        self.findings.iter().any(|finding| finding.status == Some(failure.status))
+    }
+
     /// True if a failure was got from the one to whom an earlier one was sent: it was passed on.
     pub(crate) fn is_passed_on(&self, failure: &FailureRecord) -> bool {
         self.failures.iter().take_while(|earlier| !std::ptr::eq(*earlier, failure)).any(|earlier| {

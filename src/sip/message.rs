@@ -220,6 +220,11 @@ impl Message<'_> {
         }
     }
 
+    /// True if a header stands in the message that may tell which call it belongs to beyond its Call-ID.
+    pub(crate) fn has_reference(&self) -> bool {
+        self.outline.has_reference
+    }
+
     /// Each header whose name this program does not know: name and value as bytes, folded as it came.
     pub(crate) fn other_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let others = self.places().iter().filter(|place| place.name == HeaderName::Other);

@@ -353,19 +353,22 @@ pub(crate) fn tag(value: &[u8]) -> &[u8] {
     parameter(value.get(after..).unwrap_or_default(), b"tag")
 }
 
-/// The value of `;name=value` in bytes.
+/// The value of `;name=value` in bytes. Asked of every message: most parameters are passed by at their first letter.
 fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
-    let mut rest = value;
-    while let Some(at) = memchr(b';', rest) {
-        rest = rest.get(at.saturating_add(1)..).unwrap_or_default();
-        let part = rest.trim_ascii_start();
-        let Some(after) = part
-            .get(name.len()..)
-            .filter(|_| part.get(..name.len()).is_some_and(|sent| sent.eq_ignore_ascii_case(name)))
-        else {
+    let first = name.first().copied().unwrap_or_default();
+    let mut at = 0usize;
+    while let Some(found) = value.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b';')) {
+        at = at.saturating_add(found).saturating_add(1);
+        while value.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at = at.saturating_add(1);
+        }
+        if value.get(at).is_none_or(|byte| byte | 0x20 != first) {
             continue;
-        };
-        if let Some(found) = after.trim_ascii_start().strip_prefix(b"=") {
+        }
+        let end = at.saturating_add(name.len());
+        let is_named = value.get(at..end).is_some_and(|sent| sent.eq_ignore_ascii_case(name));
+        let after = value.get(end..).unwrap_or_default().trim_ascii_start();
+        if let (true, Some(found)) = (is_named, after.strip_prefix(b"=")) {
             let found = found.trim_ascii_start();
             let end = found.iter().position(|byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'));
             return found.get(..end.unwrap_or(found.len())).unwrap_or_default();

@@ -34,12 +34,23 @@ rules! {
     }
     reachability {
         destination_unreachable,
+        large_request_lost,
+        response_misdirected,
+        response_ignored,
+        return_path_lost,
         next_hop_silent,
         silent_downstream,
+        contact_unreachable,
+        first_response_slow,
+        request_lost_on_path,
     }
     dialog {
         cancel_crossed_answer,
+        ack_malformed,
+        in_dialog_request_misrouted,
+        record_route_bypassed,
         ack_missing,
+        cseq_regressed,
         session_refresh_failed,
         session_timer_expired,
         session_interval_too_small,
@@ -57,6 +68,9 @@ rules! {
         cancel_unanswered,
         bye_crossed,
         request_after_dialog_end,
+        glare_unresolved,
+        glare_resolved,
+        fork_not_released,
         released_by,
     }
     authentication {
@@ -72,6 +86,10 @@ rules! {
         forbidden_after_credentials,
         address_of_record_refused,
         registration_interval_too_brief,
+        security_agreement_required,
+        registration_lapsed,
+        registration_flapping,
+        stale_binding,
         challenge_answered,
     }
     offer_answer {
@@ -84,6 +102,8 @@ rules! {
         extension_unsupported,
         extension_required,
         event_unsupported,
+        prack_missing,
+        stream_refused,
         fax_switch_failed,
         reinvite_refused,
     }

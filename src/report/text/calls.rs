@@ -11,20 +11,13 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Rung};
 use crate::report::text::Scope;
-use crate::report::text::incidents::{MOST_NUMBERS, numbers};
+use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
+use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
 use crate::report::text::ladder::{self, FIRST_LANE, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frame, frames, outcome, title};
-use crate::sip::typed::{Because, Strict};
-use crate::untrusted::Untrusted;
+use crate::report::text::words::{counted, frames, outcome, title};
 
-/// Claims of one finding that are printed.
-const MOST_CLAIMS: usize = 6;
-/// Steps of a fix that are printed.
-const MOST_STEPS: usize = 4;
-/// Headers beneath a failure.
-const MOST_HEADERS: usize = 6;
 /// Legs whose Call-IDs are printed.
 const MOST_LEGS: usize = 6;
 
@@ -34,11 +27,13 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope
     let wanted = |number: u32| scope == Scope::Everything || by_kept.contains_key(&number);
     spool.each_record(wanted, |record| {
         lines.empty()?;
+        let group = by_kept.get(&record.id).filter(|_| scope == Scope::Trouble);
+        let incident = group.and_then(|group| printed_as(group));
         match is_worth_a_ladder(&record) || scope == Scope::Everything {
-            true => whole(lines, &record, scope)?,
+            true => whole(lines, &record, scope, incident)?,
             false => brief(lines, &record)?,
         }
-        match by_kept.get(&record.id).filter(|_| scope == Scope::Trouble) {
+        match group {
             Some(group) => others(lines, group),
             None => Ok(()),
         }
@@ -54,7 +49,7 @@ fn is_worth_a_ladder(record: &CallRecord) -> bool {
     let is_given_up = record.outcome == Outcome::Cancelled;
     !calm
         || record.findings.iter().any(|finding| finding.severity == Severity::Error)
-        || !is_given_up && record.failures.iter().any(|failure| !failure.normal)
+        || !is_given_up && record.failures.iter().any(|failure| !failure.normal && !record.is_told_of(failure))
 }
 
 fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
@@ -92,7 +87,13 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
     let told: Vec<&FindingRecord> = record
         .findings
         .iter()
-        .filter(|finding| finding.severity != Severity::Info || record.cause.as_deref() == Some(&finding.rule))
+        .filter(|finding| {
+            let is_about_failure = || {
+                let mut judged = record.failures.iter().filter(|failure| !failure.normal);
+                judged.any(|failure| record.finding_about(failure).is_some_and(|about| about.rule == finding.rule))
+            };
+            finding.severity != Severity::Info || record.cause.as_deref() == Some(&finding.rule) || is_about_failure()
+        })
         .collect();
     for finding in told {
         let cited: Vec<_> = finding.claims.iter().map(|claim| claim.frame).collect();
@@ -104,14 +105,19 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
     Ok(())
 }
 
-fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope) -> io::Result<()> {
+fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Option<String>) -> io::Result<()> {
     heading(lines, record)?;
     legs(lines, record)?;
     lines.empty()?;
     let lanes = Lanes::of(record, lines.width());
     ladder::heading(lines, &lanes)?;
     let place = place_of_cause(record);
-    let mut told = Told::default();
+    let detail = match scope {
+        Scope::Trouble if record.cause.is_some() => Detail::Meaning,
+        Scope::Trouble => Detail::Entry,
+        Scope::Everything => Detail::Everything,
+    };
+    let mut told = Told::nothing(detail, incident);
     for piece in ladder::shortened(record, scope) {
         let rung = match piece {
             Piece::Rung(rung) => rung,
@@ -129,18 +135,15 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope) -> io::Result
         };
         ladder::rung(lines, &lanes, record, rung, mark)?;
         if let Some(failure) = failure {
-            let here = place == Some(failure.frame) && is_first_of_frame(record, failure);
-            let detail = match scope {
-                Scope::Trouble if record.cause.is_some() => Detail::Meaning,
-                _ => Detail::Entry,
-            };
-            of_failure(lines, record, failure, here, (detail, &mut told))?;
+            let is_here = place == Some(failure.frame) && is_first_of_frame(record, failure);
+            let role = if is_here { Role::Explained } else { Role::Other };
+            explained::of_failure(lines, record, failure, role, &mut told)?;
         }
     }
     if place.is_none() {
-        without_failure(lines, record)?;
+        explained::without_failure(lines, record, &told)?;
     }
-    findings(lines, record)
+    findings(lines, record, &told)
 }
 
 /// The failure that a rung shows: same frame, code and sender.
@@ -194,162 +197,10 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     cited.or(arose).map(|failure| failure.frame)
 }
 
-/// The bar of the first lane, and the text beside it.
-fn beside(lines: &mut Lines<'_>, label: &str, ink: Ink, text: &str) -> io::Result<()> {
-    let bar = Line::new().plain(" ".repeat(FIRST_LANE)).plain("│    ");
-    let first = if label.is_empty() { bar.clone() } else { bar.clone().ink(ink, format!("{label:<4}")).plain(" ") };
-    let rest = if label.is_empty() { bar } else { bar.plain("     ") };
-    lines.wrapped(first, &rest, text)
-}
-
-fn of_failure(
-    lines: &mut Lines<'_>,
-    record: &CallRecord,
-    failure: &FailureRecord,
-    has_cause: bool,
-    (detail, told): (Detail, &mut Told),
-) -> io::Result<()> {
-    if failure.normal {
-        let words = failure.normal_step.map_or("normal", |step| step.words());
-        return beside(lines, "", Ink::Faint, &format!("· {words}"));
-    }
-    let is_repeated = record.is_passed_on(failure) && told.codes.contains(&failure.status);
-    if is_repeated && !has_cause {
-        return beside(lines, "", Ink::Faint, "· passed on");
-    }
-    for header in failure.headers.iter().filter(|header| is_shown(failure, &header.name)).take(MOST_HEADERS) {
-        beside(lines, "", Ink::Plain, &format!("{}: {}", header.name, value(&header.value)))?;
-    }
-    if has_cause {
-        match record.cause_finding() {
-            Some(finding) => cause(lines, finding)?,
-            None if record.unexplained => unexplained(lines)?,
-            None => {}
-        }
-    }
-    if !told.codes.contains(&failure.status) {
-        told.codes.push(failure.status);
-        meaning(lines, failure, detail)?;
-    }
-    strict(lines, "response", failure.strict.as_ref(), told)?;
-    strict(lines, "request", failure.strict_request.as_ref(), told)
-}
-
-/// What was told of a call already, so that it is told once.
-#[derive(Debug, Default)]
-struct Told {
-    /// Codes whose entry was printed.
-    codes: Vec<u16>,
-    /// What the strict parser refused.
-    refusals: Vec<Untrusted>,
-}
-
-/// Of the telling headers, those that tell something with this code.
-fn is_shown(failure: &FailureRecord, name: &str) -> bool {
-    match name {
-        "Contact" => (300..400).contains(&failure.status) || failure.status == 485,
-        "Accept" => matches!(failure.status, 406 | 415 | 488 | 606),
-        "Allow" => failure.status == 405,
-        "Require" => failure.status == 421,
-        "Server" => false,
-        _ => true,
-    }
-}
-
-fn cause(lines: &mut Lines<'_>, finding: &FindingRecord) -> io::Result<()> {
-    let ink = match finding.severity {
-        Severity::Error => Ink::Bad,
-        Severity::Warning => Ink::Doubtful,
-        Severity::Info => Ink::Faint,
-    };
-    let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
-    let text = format!("{} ({}): {}", finding.rule, finding.confidence.word(), says.for_terminal());
-    beside(lines, "here", ink, &text)?;
-    for claim in finding.claims.iter().take(MOST_CLAIMS) {
-        let shown = match claim.field.as_str() {
-            "absent" => format!(
-                "frame {}: after it, no {}: {}",
-                frame(claim.frame),
-                value(&claim.value),
-                claim.says.for_terminal()
-            ),
-            field => {
-                format!("frame {} {field} = {}: {}", frame(claim.frame), value(&claim.value), claim.says.for_terminal())
-            }
-        };
-        beside(lines, "", Ink::Plain, &format!("· {shown}"))?;
-    }
-    for refuted in &finding.refuted {
-        beside(lines, "not", Ink::Faint, &format!("{}: {}", refuted.rule, refuted.why.for_terminal()))?;
-    }
-    for (index, step) in finding.fix.iter().take(MOST_STEPS).enumerate() {
-        let label = if index == 0 { "fix" } else { "" };
-        let text = format!("{}. {}", index + 1, step.for_terminal());
-        beside(lines, if label.is_empty() { "    " } else { label }, Ink::Good, &text)?;
-    }
-    if let Some(command) = &finding.next_capture {
-        beside(lines, "next", Ink::Good, &format!("to be sure: {}", command.for_terminal()))?;
-    }
-    Ok(())
-}
-
-fn unexplained(lines: &mut Lines<'_>) -> io::Result<()> {
-    let text = "unexplained: no rule fits what the capture shows. What the code means in general:";
-    beside(lines, "here", Ink::Doubtful, text)
-}
-
-/// How much of a code's entry is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    /// What it means: the cause says the rest.
-    Meaning,
-    /// Also when it is seen and what to do.
-    Entry,
-}
-
-/// What the code means in general.
-fn meaning(lines: &mut Lines<'_>, failure: &FailureRecord, detail: Detail) -> io::Result<()> {
-    let Some(entry) = &failure.catalogue else { return Ok(()) };
-    let code = entry.code.to_string();
-    beside(lines, &code, Ink::Heading, &format!("{}: {}", entry.name, entry.description))?;
-    if detail == Detail::Meaning {
-        return Ok(());
-    }
-    beside(lines, "when", Ink::Faint, &entry.when)?;
-    beside(lines, "do", Ink::Faint, &entry.fix)
-}
-
-fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut Told) -> io::Result<()> {
-    let Some(Strict::Refused(refusal)) = read else { return Ok(()) };
-    if told.refusals.contains(&refusal.says) {
-        return Ok(());
-    }
-    told.refusals.push(refusal.says.clone());
-    let because = match &refusal.because {
-        Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
-        Because::ParserGap(gap) => format!("no fault of the sender: {gap}"),
-        Because::CutMessage => "the capture does not hold the whole message".into(),
-    };
-    let text = format!("strict parser: it refuses this {which} ({}); {because}", value(&refusal.says));
-    beside(lines, "", Ink::Faint, &text)
-}
-
-/// The cause of a call that ended without a response that fails it.
-fn without_failure(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
-    match record.cause_finding() {
-        Some(finding) => cause(lines, finding),
-        None if record.unexplained => {
-            let text = "unexplained: there is no final response, and no rule fits what the capture shows";
-            beside(lines, "here", Ink::Doubtful, text)
-        }
-        None => Ok(()),
-    }
-}
-
 /// What else was found: problems first in full, then facts in a line each.
-fn findings(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+fn findings(lines: &mut Lines<'_>, record: &CallRecord, told: &Told) -> io::Result<()> {
     let others = || record.findings.iter().filter(|finding| record.cause.as_deref() != Some(finding.rule.as_str()));
-    for finding in others() {
+    for finding in others().filter(|finding| !told.has_told(finding)) {
         let ink = match (finding.severity, finding.confidence) {
             (Severity::Error, _) => Ink::Bad,
             (Severity::Warning, _) => Ink::Doubtful,

@@ -20,9 +20,9 @@ pub(crate) const MOST_NUMBERS: usize = 12;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let groups: Vec<&Group> = gathered.groups.iter().filter(|group| group.is_incident()).collect();
-    for (index, group) in groups.iter().take(MOST_INCIDENTS).enumerate() {
+    for group in groups.iter().take(MOST_INCIDENTS) {
         lines.empty()?;
-        of_group(lines, index + 1, group)?;
+        of_group(lines, group)?;
     }
     let more = groups.len().saturating_sub(MOST_INCIDENTS);
     if more > 0 {
@@ -32,10 +32,15 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     Ok(())
 }
 
-fn of_group(lines: &mut Lines<'_>, number: usize, group: &Group) -> io::Result<()> {
+/// The name under which a group is printed, if it is.
+pub(crate) fn printed_as(group: &Group) -> Option<String> {
+    (1..=MOST_INCIDENTS).contains(&group.number).then(|| format!("INCIDENT {}", group.number))
+}
+
+fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     let incident = &group.incident;
     let count = counted(group.count, noun(incident));
-    let heading = format!("✖ INCIDENT {number}  ");
+    let heading = format!("✖ INCIDENT {}  ", group.number);
     let title = value(&incident.title);
     let column = lines.width().saturating_sub(count.width());
     let line = Line::new().ink(Ink::Bad, heading.clone());

@@ -35,21 +35,16 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
+    /// Lanes for hosts; for ports where a host talks to itself and they are few.
     pub(crate) fn of(record: &CallRecord, width: usize) -> Lanes {
-        let with_ports = {
-            let mut hosts = record.ladder.iter().flat_map(|rung| [host(&rung.from_addr), host(&rung.to_addr)]);
-            let first = hosts.next();
-            hosts.all(|other| Some(other) == first)
-        };
-        let mut names: Vec<String> = Vec::new();
-        for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
-            let name = name(address, with_ports);
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-        }
         let room = width.saturating_sub(FIRST_LANE + FRAME + 1);
-        names.truncate((room / NARROWEST_LANE + 1).max(2));
+        let most = (room / NARROWEST_LANE + 1).max(2);
+        let hosts = names(record, host);
+        let talks_to_itself = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
+        let ports = if talks_to_itself { names(record, |address| address) } else { Vec::new() };
+        let with_ports = talks_to_itself && (ports.len() <= most || hosts.len() == 1);
+        let mut names = if with_ports { ports } else { hosts };
+        names.truncate(most);
         let gaps = names.len().saturating_sub(1).max(1);
         Lanes { step: (room / gaps).clamp(8, WIDEST_LANE), names, with_ports }
     }
@@ -79,7 +74,7 @@ impl Lanes {
     fn heading(&self, width: usize) -> Line {
         let mut line = Line::new();
         for (lane, name) in self.names.iter().enumerate() {
-            let name = fitted(name, self.step.saturating_sub(1).max(15));
+            let name = fitted(name, self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
             let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
@@ -90,12 +85,14 @@ impl Lanes {
     }
 
     /// An arrow with its label between two lanes.
-    fn arrow(&self, from: usize, to: usize, label: &str, failed: bool) -> String {
+    fn arrow(&self, from: usize, to: usize, labels: &[String], failed: bool) -> String {
         let (left, right) = (from.min(to), from.max(to));
         let inner = (right - left) * self.step - 1;
         let dash = if failed { '═' } else { '─' };
         let dashes = |count: usize| std::iter::repeat_n(dash, count).collect::<String>();
-        let label = fitted(label, inner.saturating_sub(7));
+        let room = inner.saturating_sub(7);
+        let shortest = labels.last().map(|label| fitted(label, room)).unwrap_or_default();
+        let label = labels.iter().find(|label| label.width() <= room).cloned().unwrap_or(shortest);
         let rest = dashes(inner.saturating_sub(label.width() + 6));
         let body = match from < to {
             true => format!("{} {label} {rest}{}►", dashes(3), ""),
@@ -112,6 +109,18 @@ impl Lanes {
 
 fn name(address: &str, with_ports: bool) -> &str {
     if with_ports { address } else { host(address) }
+}
+
+/// The names of all who take part, in the order in which they do.
+fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
+        let name = name(address);
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// The line above a ladder.
@@ -141,10 +150,11 @@ pub(crate) fn rung(
         true => lines.style.zone.exact_time(rung.time),
         false => format!("+{:.3}", between(record.started, rung.time).as_secs_f64()),
     };
-    let label = label(rung);
+    let labels = labels(rung);
+    let label = labels.first().map(String::as_str).unwrap_or_default();
     let failed = rung.status.is_some_and(|status| status >= 300);
     let drawing = match (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr)) {
-        (Some(from), Some(to)) if from != to => lanes.arrow(from, to, &label, failed),
+        (Some(from), Some(to)) if from != to => lanes.arrow(from, to, &labels, failed),
         (Some(_), Some(_)) => format!("│ {} → {}  {label}", rung.from_addr, rung.to_addr),
         _ => format!("┆ {} → {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
     };
@@ -187,17 +197,22 @@ impl Mark {
     }
 }
 
-fn label(rung: &Rung) -> String {
-    let mut label = fitted(&value(&rung.label), LONGEST_LABEL);
-    if rung.status.is_none() && !rung.codecs.is_empty() {
-        let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
-        label = format!("{label}  {}", codecs.join(" "));
+/// What stands on an arrow, the fullest form first.
+fn labels(rung: &Rung) -> Vec<String> {
+    let name = fitted(&value(&rung.label), LONGEST_LABEL);
+    let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
+    let codecs = codecs.join(" ");
+    let again = rung.repeated_until.map(|until| {
+        (format!(" ×{} in {}", rung.repeats + 1, lasting(between(rung.time, until))), format!(" ×{}", rung.repeats + 1))
+    });
+    let (full, short) = again.unwrap_or_default();
+    let mut labels = Vec::new();
+    if rung.status.is_none() && !codecs.is_empty() {
+        labels.push(format!("{name}  {codecs}{full}"));
     }
-    if let Some(until) = rung.repeated_until {
-        let span = lasting(between(rung.time, until));
-        label = format!("{label} ×{} in {span}", rung.repeats + 1);
-    }
-    label
+    labels.push(format!("{name}{full}"));
+    labels.push(format!("{name}{short}"));
+    labels
 }
 
 /// The rungs that are drawn: all of a short ladder, else those around what matters. Others are counted.
@@ -261,16 +276,22 @@ mod tests {
     fn arrows_of_both_directions_are_as_wide_as_their_lanes() {
         let lanes = lanes(&["a", "b", "c"], 20);
         for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
-            let drawn = lanes.arrow(from, to, "486 Busy Here", true);
+            let drawn = lanes.arrow(from, to, &["486 Busy Here".into()], true);
             assert_eq!(drawn.width(), 41, "{drawn}");
         }
-        assert_eq!(lanes.arrow(0, 1, "INVITE", false), "│─── INVITE ───────►│                   │");
-        assert_eq!(lanes.arrow(2, 1, "200 OK", false), "│                   │◄── 200 OK ────────│");
+        assert_eq!(lanes.arrow(0, 1, &["INVITE".into()], false), "│─── INVITE ───────►│                   │");
+        assert_eq!(lanes.arrow(2, 1, &["200 OK".into()], false), "│                   │◄── 200 OK ────────│");
     }
 
     #[test]
     fn a_long_label_is_cut() {
-        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, "SUBSCRIBE and much more", false);
+        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], false);
         assert_eq!(drawn, "│─── SUBSCRIBE a… ─►│");
+    }
+
+    #[test]
+    fn a_shorter_form_is_better_than_a_cut_one() {
+        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, &["INVITE  PCMU PCMA G722".into(), "INVITE ×4".into()], false);
+        assert_eq!(drawn, "│─── INVITE ×4 ────►│");
     }
 }

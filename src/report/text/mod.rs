@@ -4,6 +4,7 @@
 //! then notes on the capture. Everything that came from a packet passes [`Untrusted`](crate::untrusted::Untrusted).
 
 mod calls;
+mod explained;
 mod head;
 mod incidents;
 mod ladder;

@@ -116,7 +116,8 @@ fn is_offered(rejection: &Rejection<'_>) -> bool {
 fn on_platform(platform: Option<Platform>, user: &str, realm: &str) -> Option<String> {
     Some(match platform? {
         Platform::Asterisk => "Asterisk: compare `username`, `password` and `realm` of the section `type=auth` that \
-                               the endpoint's `auth` names (`pjsip show auths`); the log says \"Failed to authenticate\"."
+                               the endpoint's `auth` names (`pjsip show auths`); the log says \
+                               \"Failed to authenticate\"."
             .to_owned(),
         Platform::FreeSwitch => format!(
             "FreeSWITCH: compare `password` of user \"{user}\" in the directory of domain \"{realm}\", then \

@@ -53,7 +53,7 @@ pub(in crate::diagnosis::rules) const POLICY: &[&str] = &[
     "not permitted",
 ];
 /// Words that name the credentials.
-const CREDENTIALS: &[&str] =
+pub(super) const CREDENTIALS: &[&str] =
     &["password", "passwd", "credential", "authentication", "auth id", "auth user", "secret", "digest"];
 /// Words that name the account.
 const ACCOUNT: &[&str] = &[

@@ -1,4 +1,6 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::CREDENTIALS;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
 
 rule! {
@@ -37,12 +39,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .outer_failure()
         .zip(answer)
         .is_some_and(|(failure, answer)| failure.response == answer.id);
-    let client = second.request.path.source;
+    let (client, server) = (second.request.path.source, second.request.path.destination);
+    // A server that minds neither tag nor CSeq of this client elsewhere has another reason here.
+    let is_forgiven = field != "sip.CSeq"
+        && (case.surroundings.accepted().has_other_tag(server.ip(), client.ip()) || names_credentials(case, answer));
+    let decides = decides && !is_forgiven;
     let because = format!(
         "{client} answered the challenge of {} with a request that {what}, so a server may take it for a copy of the \
          first one{}.",
         first.request.path.destination,
-        if decides { ", and this one refused it" } else { "; this one accepted it all the same" }
+        if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
     );
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match answer.and_then(|answer| answer.message.status()) {
@@ -65,6 +71,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim(second.request, field, value(second).unwrap_or_default(), "the try with credentials")
             .claim_status(answer?, "the answer to it"),
     )
+}
+
+/// True if the answer says that the credentials are the reason.
+fn names_credentials(case: &Case<'_>, answer: Option<&Heard>) -> bool {
+    answer.is_some_and(|answer| case.says_any(answer, CREDENTIALS))
 }
 
 fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {

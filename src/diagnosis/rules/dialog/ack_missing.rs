@@ -66,10 +66,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
         None => ".".to_owned(),
     });
-    because.push_str(&contact.as_ref().map_or_else(
-        || format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way."),
-        |fault| format!(" {fault}"),
-    ));
+    because.push_str(&match (case.acks_to(success).next(), &contact) {
+        (Some(ack), _) => format!(
+            " {} did send one to {} (frame {}); from there it does not go on to {server} in this capture.",
+            ack.path.source, ack.path.destination, ack.place.frame
+        ),
+        (None, Some(fault)) => format!(" {fault}"),
+        (None, None) => {
+            format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
+        }
+    });
     let mut finding = finding
         .party(if contact.is_some() { Role::Uas } else { Role::Uac }, Some(if contact.is_some() { server } else { client }))
         .because(because);
@@ -90,18 +96,7 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .filter(|(_, success)| {
             !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip())
         })
-        .filter(|(invite, _)| case.asked(&Method::Ack).count() == 0 || !has_ack_of_number(case, invite))
         .last()
-}
-
-/// An ACK with this number and Call-ID exists, whatever its tags: then it is malformed or misrouted, and not missing.
-fn has_ack_of_number(case: &Case<'_>, invite: &Transaction) -> bool {
-    let call_id = &case.call.leg(invite.leg).call_id;
-    case.call.messages.iter().any(|heard| {
-        heard.message.method() == Some(&Method::Ack)
-            && heard.message.call_id() == &**call_id
-            && heard.message.cseq().is_some_and(|cseq| cseq.number == invite.cseq)
-    })
 }
 
 /// The BYE with which the sender of a 2xx gives up 28 to 40 s after it.
@@ -148,8 +143,12 @@ fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Hear
     if let Some(bye) = bye {
         finding = finding.claim_method(bye, "the callee's side gives up");
     }
-    finding
-        .refuted("in-dialog-request-misrouted", "no ACK to this answer is in the capture at all")
-        .refuted("ack-malformed", "no ACK with this CSeq number is in the capture at all")
-        .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains")
+    let finding = finding
+        .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains");
+    match case.acks_to(success).next() {
+        Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
+        None => finding
+            .refuted("in-dialog-request-misrouted", "no ACK with the tags of this answer is in the capture at all")
+            .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
+    }
 }

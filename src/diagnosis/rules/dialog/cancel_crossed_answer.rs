@@ -1,4 +1,5 @@
 use crate::call::Heard;
+use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -33,6 +34,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (cancel, success) = crossed(case)?;
     let ack = case.acks_to(success).next();
     let bye = case.asked(&Method::Bye).map(|bye| bye.request).find(|bye| bye.message.call_id() == success.message.call_id());
+    if bye.is_none() && goes_on(case, success) {
+        return None; // Both sides use the dialog: the caller's side kept the call.
+    }
     let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
     let apart = length(second.place.time.since(first.place.time));
     let (caller, callee) = (cancel.path.source, success.path.source);
@@ -65,6 +69,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(success, "the callee's side answers")
             .refuted("caller-abandoned", "the INVITE was answered, not terminated"),
     )
+}
+
+/// True if requests other than ACK follow in the dialog.
+fn goes_on(case: &Case<'_>, success: &Heard) -> bool {
+    case.call.messages.iter().any(|heard| {
+        heard.place > success.place
+            && heard.message.call_id() == success.message.call_id()
+            && heard.message.method().is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel | Method::Bye))
+            && to_tag(heard).is_some()
+    })
 }
 
 /// The CANCEL and the 2xx of one INVITE of the caller. A proxy that cancels a branch which answers is another matter.

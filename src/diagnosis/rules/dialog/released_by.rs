@@ -1,3 +1,4 @@
+use crate::call::Outcome;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
@@ -31,7 +32,7 @@ const PRIVATE_REASONS: [&str; 2] = ["X-Asterisk-HangupCause", "X-Asterisk-Hangup
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Asked { request: bye, .. } = case.first_bye()?;
     let answer = case.answer();
-    if answer.is_none() && case.call.attempts().next().is_some() {
+    if case.call.outcome != Outcome::Answered {
         return None; // A BYE before the answer is another matter: ended-before-answer.
     }
     let side = case.side(bye);

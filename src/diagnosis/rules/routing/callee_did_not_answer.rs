@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
     }
-    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 19 | 31)) || is_cut_by_a_server(case) {
+    if case.telling_cause(response).is_some_and(|cause| cause != 19) || is_cut_by_a_server(case) {
         return None;
     }
     let responder = response.path.source;

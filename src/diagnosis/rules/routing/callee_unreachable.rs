@@ -28,21 +28,24 @@ rule! {
 }
 
 /// Words that say that no device of the callee is registered.
-const ABSENT: &[&str] = &["not registered", "no registered", "unregistered", "offline", "absent"];
+const ABSENT: &[&str] = &["not registered", "not_registered", "subscriber_absent", "no registered", "unregistered", "offline", "absent"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[480])?;
+    let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
     let response = case.response(failure);
+    let cause = case.q850(response);
+    // Subscriber absent says it whatever the code is.
+    if failure.status.get() != 480 && cause != Some(20) {
+        return None;
+    }
     if case.ringing(failure.transaction).is_some() || matches!(case.call.kind, Kind::Registration | Kind::Options) {
         return None;
     }
-    let cause = case.q850(response);
-    // 18, 20 and 31 say no more than 480 does; other causes have rules of their own.
-    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 20 | 31)) {
+    if case.telling_cause(response).is_some_and(|cause| cause != 20) {
         return None;
     }
     let callee = case.callee(failure);
-    let responder = response.path.source;
+    let (responder, code) = (response.path.source, failure.status);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let absent = cause == Some(20) || case.says_any(response, ABSENT);
     let is_device = is_device(case, failure);
@@ -52,9 +55,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => "no device of the callee could be reached, for none rang",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    let because = format!("{responder} answered the call to \"{callee}\" with 480{after}, and nothing had rung: \
+    let because = format!("{responder} answered the call to \"{callee}\" with {code}{after}, and nothing had rung: \
         {what}{quotation}.");
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
+    let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
+    let confidence = if is_plain { Confidence::Likely } else { Confidence::Possible };
+    let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because);

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use crate::call::Kind;
 use crate::diagnosis::failover::asks_for_next_server;
 use crate::diagnosis::rule::rule;
@@ -36,10 +38,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (client, server) = (request.path.source, request.path.destination);
     let host = case.target(failure)?.host;
     // A request to an address names its server itself.
-    if host.parse::<std::net::IpAddr>().is_ok() {
+    if host.parse::<IpAddr>().is_ok() {
         return None;
     }
-    let tried = |address: std::net::IpAddr| case.call.transactions.iter().any(|known| known.path.destination.ip() == address);
+    let tried = |address: IpAddr| case.call.transactions.iter().any(|known| known.path.destination.ip() == address);
     let mut others = case.surroundings.accepted().servers(client.ip(), &host).filter(|other| !tried(other.ip()));
     let other = others.next()?;
     let because = format!(
@@ -57,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 {server}{}.", failure.status, words(case.platform(request))))
             .claim_request_uri(request, "the request")
             .claim_status(response, "the server fails")
-            .claim_absent(response.place, format!("{} to {other}", request.message.method()?.name()), "the next server is not tried"),
+            .claim_absent(response.place, format!("request to {other}"), "the next server is not tried"),
     )
 }
 

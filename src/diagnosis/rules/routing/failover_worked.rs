@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::failover_slow::{failure, told};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -32,14 +33,14 @@ pub(super) const SLOW: Duration = Duration::from_secs(4);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failover = case.failover().filter(|failover| failover.delay() < SLOW)?;
-    Some(super::failover_slow::told(Finding::of(&RULE, Confidence::Proven), &failover).party(Role::Nobody, None).because(
-        format!(
-            "{} {}; {} went on to {} after {}, which took the request.",
-            failover.first.path.destination,
-            super::failover_slow::failure(&failover),
-            failover.first.path.source,
-            failover.next.path.destination,
-            length(failover.delay())
-        ),
-    ))
+    let because = format!(
+        "{} {}; {} went on to {} after {}, which took the request.",
+        failover.first.path.destination,
+        failure(&failover),
+        failover.first.path.source,
+        failover.next.path.destination,
+        length(failover.delay())
+    );
+    let finding = told(Finding::of(&RULE, Confidence::Proven), &failover);
+    Some(finding.party(Role::Nobody, None).because(because))
 }

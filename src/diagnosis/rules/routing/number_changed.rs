@@ -31,7 +31,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let cause = case.q850(response);
     let holds = failure.status.get() == 410 || (cause == Some(22) && failure.status.get() >= 400);
-    let names_other = cause.is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 22 | 23 | 31));
+    let names_other = case.telling_cause(response).is_some_and(|cause| !matches!(cause, 1 | 22));
     if !holds || names_other || case.call.kind == Kind::Options {
         return None;
     }

@@ -1,7 +1,7 @@
 use crate::call::timer;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
-use crate::sip::NameAddr;
+use crate::sip::{NameAddr, Uri};
 
 rule! {
     /// The caller was sent elsewhere and did not go there.
@@ -42,7 +42,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => Confidence::Likely,
     };
     let (client, server) = (request.path.source, response.path.source);
+    let is_circle = target.as_deref().is_some_and(|target| was_tried(case, target));
     let because = match &target {
+        Some(target) if is_circle => format!(
+            "{server} sent the call on to {target} with {}, where it had been sent before: the redirects lead round.",
+            failure.status
+        ),
         Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
             there.", failure.status),
         None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
@@ -50,6 +55,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
+        Some(target) if is_circle => finding
+            .sender(Role::Uas, response)
+            .fix(format!("Correct the redirects of {server}: they lead back to {target}, where the call came from."))
+            .claim_status(response, "the callee is elsewhere")
+            .claim_header(response, "Contact", "namely where the call was before"),
         Some(target) => finding
             .sender(Role::Uac, request)
             .fix(format!("Let {client} follow redirects{}.", words(case.platform(request))))
@@ -63,6 +73,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the callee is elsewhere"),
     };
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
+}
+
+/// True if the call was sent to this target before.
+fn was_tried(case: &Case<'_>, target: &str) -> bool {
+    let target = Uri::read(target);
+    case.tries().iter().any(|one| {
+        one.request.message.request_uri().is_some_and(|uri| Uri::read(&uri).is_same_target(&target))
+    })
 }
 
 fn words(platform: Option<Platform>) -> &'static str {

@@ -45,8 +45,15 @@ const CAUSES: &[(u32, &str)] = &[
 const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[402, 403, 603])?;
+    let failure = case.failure()?;
     let response = case.response(failure);
+    // These two are also sent for want of a better one: only with a code of refusal do they tell of a policy.
+    let is_barring = |cause: u32| !matches!(cause, 21 | 63) && CAUSES.iter().any(|(known, _)| *known == cause);
+    let is_barred = case.q850(response).is_some_and(is_barring);
+    let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
+    if !is_refusal && (!is_barred || failure.status.get() < 400) {
+        return None;
+    }
     if case.says_any(response, OTHERS) || case.call.kind == Kind::Options || case.is_scan() {
         return None;
     }
@@ -110,7 +117,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     let code = failure.status.get();
     let cause = case.q850(response);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| meaning);
-    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 31)) && meaning.is_none() && code != 603 {
+    if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
         return None;
     }
     let names_policy = case.says_any(response, POLICY);

@@ -27,18 +27,24 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[486, 603])?;
+    let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
     let cause = case.q850(response);
+    // A cause of rejection counts with any code but those that name another one who rejects.
+    let is_rejection = cause == Some(21) && code >= 400 && !matches!(code, 402 | 403 | 433 | 607 | 608);
+    if !matches!(code, 486 | 603) && !is_rejection {
+        return None;
+    }
     let ringing = case.ringing(failure.transaction);
     let is_network = case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY);
     let confidence = match (code, cause, ringing) {
         _ if is_network => return None,
-        (_, Some(21), _) => Confidence::Likely,
-        (_, Some(cause), _) if !matches!(cause, 0 | 16 | 31) => return None,
+        (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
+        (_, Some(21), None) => Confidence::Possible,
+        _ if case.telling_cause(response).is_some() => return None,
         (603, _, Some(_)) => Confidence::Likely,
-        (603, None, None) => Confidence::Possible,
+        (603, None | Some(0 | 16 | 31), None) => Confidence::Possible,
         (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
             true => Confidence::Likely,
             false => Confidence::Possible,

@@ -28,11 +28,11 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[477, 478, 479, 500, 502, 503, 504, 505])?;
+    let failure = case.failure_with(&[473, 475, 476, 477, 478, 479, 500, 502, 503, 504, 505])?;
     let response = case.response(failure);
     let code = failure.status.get();
-    let has_cause = case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 16 | 31 | 111 | 127));
-    let is_overload = code == 503 && response.message.header("Retry-After").is_some();
+    let has_cause = case.telling_cause(response).is_some();
+    let is_overload = code == 503 && is_wait(response);
     if has_cause || is_overload || case.call.kind == Kind::Options {
         return None;
     }
@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let what = match code {
         504 => "it waited in vain for a server that it needs",
         502 => "it got no usable answer from the server behind it",
-        477..=479 => "it could not send the request to its next hop",
+        473..=479 => "it could not send the request to its next hop",
         _ if hidden_503 => "it hides the 503 of a server behind it, whose phrase it kept",
         _ if quotation.is_some() => "the fault lies with it or behind it",
         _ => "the fault lies with it or behind it, and it does not say what it is",
@@ -63,7 +63,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
         moment{}.", log(case, response)));
     finding = match code {
-        502 | 504 | 477..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
+        502 | 504 | 473..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
             whether it answers and its name resolves.")),
         _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, \
             script, changes of the last hours.")),
@@ -74,9 +74,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_own_words(case, response);
     finding = finding.claim_header(response, "Server", "the software that failed");
     if code == 503 {
-        finding = finding.refuted("server-overloaded", "there is no Retry-After, and no word of a limit");
+        finding = finding.refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit");
     }
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
+}
+
+/// True if a response asks to be left alone for a while: not for zero seconds.
+fn is_wait(response: &Heard) -> bool {
+    response.message.header("Retry-After").is_some_and(|value| !value.trim().trim_start_matches('0').is_empty())
 }
 
 fn log(case: &Case<'_>, response: &Heard) -> &'static str {

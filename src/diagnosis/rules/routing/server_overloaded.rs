@@ -33,7 +33,9 @@ pub(super) const OVERLOAD: &[&str] =
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[503])?;
     let response = case.response(failure);
+    // Zero seconds ask for nothing.
     let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
+    let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
     let says_overload = case.says_any(response, OVERLOAD);
     if case.q850(response).is_some() || (retry_after.is_none() && !says_overload) || case.back_off(failure).is_some() {
         return None;

@@ -53,7 +53,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .fix(match carried.is_some() {
             true => format!("Correct {asked} in the requests of {client}, as {server} wants it."),
-            false => format!("Let {client} send {asked}, or keep its requests out of the procedure that {server} follows."),
+            false => format!("Let {client} send {asked}, or keep its requests away from {server}."),
         })
         .claim_method(request, "the request");
     if carried.is_some() {

@@ -45,8 +45,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !transaction.provisionals.is_empty() && waited >= SILENCE {
         return None;
     }
-    let cause = case.q850(response);
-    if cause.is_some_and(|cause| !matches!(cause, 0 | 16 | 18 | 31 | 102)) {
+    if case.telling_cause(response).is_some() {
         return None;
     }
     let server = response.path.source;

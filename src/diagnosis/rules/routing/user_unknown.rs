@@ -33,7 +33,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let target = case.target(failure)?;
     let is_name = !target.user.is_empty() && !target.is_number();
     let is_other = !is_name || matches!(case.call.kind, Kind::Registration | Kind::Options);
-    if is_other || case.q850(response).is_some_and(|cause| !matches!(cause, 0 | 1 | 16 | 20 | 31)) {
+    if is_other || case.telling_cause(response).is_some_and(|cause| cause > 3) {
         return None;
     }
     let in_dialog = case.call.transaction(failure.transaction).in_dialog;

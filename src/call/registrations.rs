@@ -1,0 +1,174 @@
+//! Who registered where, for how long: for telling why a callee could not be reached (RFC 3261 §10).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::key::call_key;
+use crate::call::model::Arrival;
+use crate::capture::{Place, Timestamp};
+use crate::sip::{CSeq, HeaderName, Message, Method, NameAddr, StatusCode};
+
+/// A REGISTER as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Asked {
+    /// The request.
+    pub place: Place,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The Contact that it names, as sent; empty if it only asks.
+    pub contact: String,
+    /// Which device asks: [`call_key`] of `+sip.instance`, else of the Call-ID.
+    pub device: u64,
+    /// The number of its CSeq: a copy on another hop has the same.
+    pub cseq: u32,
+    /// True if it came over UDP, where a change of port is one of a NAT or of the device.
+    pub over_udp: bool,
+}
+
+impl Asked {
+    /// True if it binds an address over UDP: there a change of port tells something.
+    pub fn is_over_udp(&self) -> bool {
+        self.over_udp && !self.contact.is_empty() && self.contact != "*"
+    }
+}
+
+/// A 2xx to REGISTER.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Granted {
+    /// The response.
+    pub place: Place,
+    /// Until when the longest of the bindings lasts; the time of the response if there is none any more.
+    pub until: Timestamp,
+    /// The URIs of the bindings, as sent, at most [`Registrations::MOST_BINDINGS`].
+    pub bindings: Vec<String>,
+}
+
+/// What is known of one address-of-record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Registered {
+    /// What was asked, in order.
+    pub asked: Vec<Asked>,
+    /// What was granted, in order.
+    pub granted: Vec<Granted>,
+}
+
+/// The registrations of a capture, by address-of-record. Mergeable.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Registrations {
+    of: BTreeMap<String, Registered>,
+}
+
+impl Registrations {
+    /// Addresses-of-record that are kept.
+    const MOST: usize = 10_000;
+    /// Entries that are kept of one address-of-record.
+    const MOST_ENTRIES: usize = 64;
+    /// Bindings that are kept of one response.
+    pub const MOST_BINDINGS: usize = 8;
+
+    /// What is known of an address-of-record: user and host of a URI, without scheme, port and parameters.
+    pub fn of(&self, user: &str, host: &str) -> Option<&Registered> {
+        self.of.get(&key(user, host))
+    }
+
+    /// Learns from a REGISTER or its 2xx.
+    pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let is_register = match message.method() {
+            Some(method) => *method == Method::Register,
+            None => {
+                message.status().is_some_and(StatusCode::is_success)
+                    && message
+                        .header_bytes(HeaderName::CSeq)
+                        .and_then(CSeq::read)
+                        .is_some_and(|cseq| cseq.method == Method::Register)
+            }
+        };
+        if !is_register {
+            return;
+        }
+        let Some(address) = message.to().map(|to| to.parsed()) else { return };
+        let key = key(address.bare_user(), &address.host);
+        if self.of.len() >= Registrations::MOST && !self.of.contains_key(&key) {
+            return;
+        }
+        let known = self.of.entry(key).or_default();
+        if message.is_request() {
+            known.note_asked(asked(message, arrival));
+        } else {
+            known.note_granted(granted(message, arrival));
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Registrations) {
+        for (key, registered) in &other.of {
+            let known = self.of.entry(key.clone()).or_default();
+            for asked in &registered.asked {
+                known.note_asked(asked.clone());
+            }
+            for granted in &registered.granted {
+                known.note_granted(granted.clone());
+            }
+        }
+    }
+}
+
+impl Registered {
+    fn note_asked(&mut self, asked: Asked) {
+        if self.asked.len() < Registrations::MOST_ENTRIES && !self.asked.contains(&asked) {
+            self.asked.push(asked);
+            self.asked.sort_unstable();
+        }
+    }
+
+    fn note_granted(&mut self, granted: Granted) {
+        if self.granted.len() < Registrations::MOST_ENTRIES && !self.granted.contains(&granted) {
+            self.granted.push(granted);
+            self.granted.sort_unstable();
+        }
+    }
+
+    /// True if everything was kept, so that what is missing was not there.
+    pub fn is_whole(&self) -> bool {
+        self.asked.len() < Registrations::MOST_ENTRIES && self.granted.len() < Registrations::MOST_ENTRIES
+    }
+}
+
+fn key(user: &str, host: &str) -> String {
+    format!("{user}@{}", host.to_ascii_lowercase())
+}
+
+fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
+    let contact = message.contact();
+    let instance = contact.as_ref().and_then(|contact| contact.parameters.get("+sip.instance").map(str::to_owned));
+    Asked {
+        place: arrival.place,
+        source: arrival.path.source,
+        contact: contact.map(|contact| contact.uri).unwrap_or_default(),
+        device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
+        cseq: message.cseq().map_or(0, |cseq| cseq.number),
+        over_udp: !arrival.path.transport.is_reliable(),
+    }
+}
+
+fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
+    let seconds = |text: &str| text.trim().parse::<u32>().ok();
+    let of_message = message.header("Expires").and_then(|value| seconds(&value));
+    let bindings: Vec<NameAddr> = message.headers("Contact").iter().map(|value| NameAddr::read(value)).collect();
+    let longest = bindings
+        .iter()
+        .filter_map(|binding| binding.parameters.get("expires").and_then(seconds).or(of_message))
+        .max()
+        .unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
+    Granted {
+        place: arrival.place,
+        until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))),
+        bindings: bindings.into_iter().map(|binding| binding.uri).take(Registrations::MOST_BINDINGS).collect(),
+    }
+}
+
+/// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).
+const UNTOLD: u32 = 3600;

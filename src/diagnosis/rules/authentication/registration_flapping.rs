@@ -1,0 +1,85 @@
+use crate::call::{Asked, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+
+rule! {
+    /// A device registers from another address again and again.
+    ///
+    /// ## What it says
+    /// The address of one device changes more often than its registration is renewed, so calls go to old addresses.
+    ///
+    /// ## Why it happens
+    /// A NAT gives it a new port each time, the device restarts or roams, or two devices use one identity.
+    ///
+    /// ## Evidence
+    /// Three or more changes of Contact or of the source address of one device within the time that is granted.
+    ///
+    /// ## How to fix
+    /// Keep the NAT binding open with keep-alives; give each device an account or an instance of its own.
+    ///
+    /// ## When it would be wrong
+    /// Several devices with instances of their own, each at a steady address.
+    ///
+    /// ## References
+    /// RFC 3261 §10.2; RFC 5626 §4
+    "A13" "registration-flapping", check
+}
+
+/// Changes from which on it is flapping.
+const MANY: usize = 3;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.call.kind != Kind::Registration {
+        return None;
+    }
+    let request = case.call.request_of(case.deciding()?)?;
+    let address = request.message.to()?.parsed();
+    let known = case.surroundings.registrations().of(address.bare_user(), &address.host)?;
+    let device = known.asked.iter().find(|asked| asked.place == request.place)?.device;
+    let mut of_device: Vec<&Asked> =
+        known.asked.iter().filter(|asked| asked.device == device && asked.is_over_udp()).collect();
+    // A proxy passes a REGISTER on, and a NAT rewrites its source: on the hop that was seen first it is the device's.
+    let mut numbers = Vec::new();
+    of_device.retain(|asked| {
+        let is_new = !numbers.contains(&asked.cseq);
+        numbers.push(asked.cseq);
+        is_new
+    });
+    let granted = known.granted.iter().map(|granted| granted.until.since(granted.place.time)).max()?;
+    let is_change = |pair: &&[&Asked]| pair[0].source != pair[1].source || pair[0].contact != pair[1].contact;
+    let changes: Vec<&[&Asked]> = of_device.windows(2).filter(is_change).collect();
+    let (first, last) = (changes.first()?[0], changes.last()?[1]);
+    let span = last.place.time.since(first.place.time);
+    if changes.len() < MANY || span > granted {
+        return None;
+    }
+    let moves = changes.iter().filter(|pair| pair[0].source.ip() != pair[1].source.ip()).count();
+    let what = match moves {
+        0 => "only a port changes, as with a NAT that forgets its binding, or with a device that restarts",
+        _ => "its address changes, as a device that roams, restarts, or shares its identity with another one",
+    };
+    let because = format!(
+        "The device of {}@{} registered from another place {} times in {}, while {} are granted: {what}.",
+        address.bare_user(),
+        address.host,
+        changes.len(),
+        length(span),
+        length(granted)
+    );
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .severity(Severity::Warning)
+        .party(Role::Uac, Some(last.source))
+        .because(because);
+    let finding = match moves {
+        0 => finding.fix("Send keep-alives more often than the NAT forgets (every 25 s over UDP), or register \
+            over TCP."),
+        _ => finding.fix("Look whether two devices use the same account and the same +sip.instance, or whether \
+            the device restarts."),
+    };
+    let pairs = changes.iter().take(4).map(|pair| pair[1]);
+    Some(pairs.fold(finding, |finding, asked| {
+        let says = format!("a REGISTER from {} with the Contact {}", asked.source, asked.contact);
+        finding.claim_at(asked.place, "sip.Method", "REGISTER", says)
+    }))
+}

@@ -1,0 +1,92 @@
+use crate::call::Heard;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
+
+rule! {
+    /// The ACK does not fit the INVITE that it is for.
+    ///
+    /// ## What it says
+    /// The caller's side sent an ACK with another CSeq number or other tags than the INVITE and its answer have. The
+    /// callee's side cannot match it, repeats its answer, and gives up.
+    ///
+    /// ## Why it happens
+    /// A fault of the caller's software; or something on the way rewrote the ACK and not the INVITE.
+    ///
+    /// ## Evidence
+    /// A 2xx that is repeated twice or more, no ACK that fits, and one of the same Call-ID with another CSeq number or To
+    /// tag.
+    ///
+    /// ## How to fix
+    /// Report it to the maker of the caller's software: an ACK has the CSeq number of its INVITE (RFC 3261 §13.2.2.4).
+    ///
+    /// ## When it would be wrong
+    /// The odd ACK may belong to a re-INVITE that is not in the capture.
+    ///
+    /// ## References
+    /// RFC 3261 §13.2.2.4, §17.1.1.3
+    "C3" "ack-malformed", check
+}
+
+/// Repeats of the answer that are wanted.
+const ENOUGH_REPEATS: u32 = 2;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (_, success) = case
+        .answers()
+        .find(|(_, success)| success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none())?;
+    let ack = odd_ack(case, success)?;
+    let wanted = success.message.cseq()?.number;
+    let sent = ack.message.cseq()?.number;
+    let (field, value, words) = if sent == wanted {
+        let tag = to_tag(ack).unwrap_or_default();
+        ("sip.to.tag", tag.clone(), format!("the To tag {tag:?}, and the answer has {:?}", to_tag(success).unwrap_or_default()))
+    } else {
+        ("sip.CSeq.seq", sent.to_string(), format!("the CSeq number {sent}, and the INVITE has {wanted}"))
+    };
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match case.was_given_up(success) {
+        true => finding.explains(success.message.status()).drops_the_call(),
+        false => finding,
+    };
+    let success_field = if sent == wanted {
+        ("sip.to.tag", to_tag(success).unwrap_or_default())
+    } else {
+        ("sip.CSeq.seq", wanted.to_string())
+    };
+    Some(
+        finding
+            .sender(Role::Uac, ack)
+            .because(format!(
+                "The ACK of {} has {words}. {} cannot match it, and repeated its answer {} times.",
+                ack.path.source, success.path.source, success.repeated
+            ))
+            .fix(format!("Have the software of {} mended: the ACK must carry the CSeq number and tags of what it confirms.", ack.path.source))
+            .claim(ack, field, value, "what the ACK carries")
+            .claim(success, success_field.0, success_field.1, "what it has to carry")
+            .claim_absent(success.place, "an ACK that fits", "the answer stays unconfirmed")
+            .refuted("ack-missing", "an ACK was sent, and does not fit")
+            .refuted("in-dialog-request-misrouted", "the ACK does not fit, wherever it went"),
+    )
+}
+
+/// An ACK of the same Call-ID and caller after the 2xx that fits no INVITE of the call.
+fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
+    case.call.messages.iter().find(|ack| {
+        ack.message.method() == Some(&Method::Ack)
+            && ack.message.call_id() == success.message.call_id()
+            && from_tag(ack) == from_tag(success)
+            && ack.place > success.place
+            && !fits_any(case, ack)
+    })
+}
+
+fn fits_any(case: &Case<'_>, ack: &Heard) -> bool {
+    let number = ack.message.cseq().map(|cseq| cseq.number);
+    case.call.transactions.iter().filter(|transaction| transaction.method == Method::Invite).any(|invite| {
+        Some(invite.cseq) == number
+            && (invite.request.is_some() || !invite.finals.is_empty())
+            && invite.finals.iter().any(|id| to_tag(case.call.message(*id)) == to_tag(ack))
+    })
+}

@@ -1,0 +1,74 @@
+use crate::call::Heard;
+use crate::diagnosis::dialogs::from_tag;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Side};
+use crate::sip::{Method, StatusCode};
+
+rule! {
+    /// A request in the dialog has a lower CSeq number than the one before it.
+    ///
+    /// ## What it says
+    /// The numbers of requests inside a dialog must rise. This one fell, and its receiver refused it with 500, as RFC 3261
+    /// wants.
+    ///
+    /// ## Why it happens
+    /// A fault of the sender, or two systems that send in one dialog without knowing of each other.
+    ///
+    /// ## Evidence
+    /// A 500 to a request inside the dialog whose CSeq number is lower than that of an earlier request from the same side.
+    ///
+    /// ## How to fix
+    /// Report it to the maker of the sender's software.
+    ///
+    /// ## When it would be wrong
+    /// The 500 may have another reason, if the receiver does not mind the numbers.
+    ///
+    /// ## References
+    /// RFC 3261 §12.2.2, §12.2.1.1
+    "C15" "cseq-regressed", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (request, response, earlier) = regressed(case)?;
+    let (number, before) = (request.message.cseq()?.number, earlier.message.cseq()?.number);
+    let method = request.message.method()?;
+    let side = case.side(request);
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match *method == Method::Bye {
+        true => finding.explains(response.message.status()).drops_the_call(),
+        false => finding.about(response.message.status()?),
+    };
+    Some(
+        finding
+            .sender(if side == Side::Unknown { crate::diagnosis::Role::Uac } else { side.role() }, request)
+            .because(format!(
+                "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had {before}. {} \
+                 refused it with {}.",
+                request.path.source,
+                response.path.source,
+                response.message.status()?
+            ))
+            .fix(format!("Have the software of {} mended: CSeq numbers must rise inside a dialog.", request.path.source))
+            .claim(request, "sip.CSeq.seq", number.to_string(), "the number of the request that was refused")
+            .claim(earlier, "sip.CSeq.seq", before.to_string(), "the number of an earlier request of the same side")
+            .claim_status(response, "refused")
+            .refuted("server-fault", "RFC 3261 §12.2.2 wants this very answer to a number that falls"),
+    )
+}
+
+fn regressed<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Heard)> {
+    case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
+        let request = case.call.request_of(transaction)?;
+        let response = case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(500))?;
+        let number = request.message.cseq()?.number;
+        let earlier = case.call.messages.iter().find(|earlier| {
+            earlier.id < request.id
+                && earlier.message.is_request()
+                && earlier.message.method() != Some(&Method::Ack)
+                && earlier.message.call_id() == request.message.call_id()
+                && from_tag(earlier) == from_tag(request)
+                && earlier.message.cseq().is_some_and(|cseq| cseq.number > number)
+        })?;
+        Some((request, response, earlier))
+    })
+}

@@ -1,0 +1,69 @@
+use crate::call::Heard;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::list;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Method;
+
+rule! {
+    /// Several devices answered, and not all of them were released.
+    ///
+    /// ## What it says
+    /// A forked call was answered more than once. The caller's side must confirm each answer and end those that it does
+    /// not want with BYE; one of them was left standing.
+    ///
+    /// ## Why it happens
+    /// Two devices answered in the same moment, and the caller's software knows only the first answer.
+    ///
+    /// ## Evidence
+    /// 2xx responses to one INVITE with different To tags, and one of them without ACK and BYE.
+    ///
+    /// ## How to fix
+    /// Report it to the maker of the caller's software, or let the proxy end the extra branch.
+    ///
+    /// ## When it would be wrong
+    /// The ACK and BYE may go another way than past the capture.
+    ///
+    /// ## References
+    /// RFC 3261 §13.2.2.4
+    "C16" "fork-not-released", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (kept, left) = case.call.attempts().find_map(|attempt| {
+        let mut answers: Vec<&Heard> = case
+            .finals(attempt)
+            .filter(|heard| heard.message.status().is_some_and(|status| status.is_success()))
+            .collect();
+        answers.dedup_by_key(|heard| to_tag(heard));
+        let left = answers.iter().copied().find(|heard| !is_released(case, heard))?;
+        let kept = answers.iter().copied().find(|heard| to_tag(heard) != to_tag(left))?;
+        Some((kept, left))
+    })?;
+    if case.tail(left.place) < crate::call::timer::OVERDUE {
+        return None;
+    }
+    let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).collect();
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .severity(Severity::Warning)
+            .party(Role::Uac, Some(left.path.destination))
+            .because(format!(
+                "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \
+                 that device is left in a call with nobody.",
+                list(&tags),
+                to_tag(left).unwrap_or_default()
+            ))
+            .fix(format!("Let {} confirm each answer with ACK and end the ones it does not want with BYE.", left.path.destination))
+            .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
+            .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
+            .claim_absent(left.last_place(), "ACK and BYE with this tag", "it is not released"),
+    )
+}
+
+fn is_released(case: &Case<'_>, answer: &Heard) -> bool {
+    let tag = to_tag(answer);
+    let acked = case.acks_to(answer).next().is_some();
+    let ended = case.asked(&Method::Bye).any(|bye| to_tag(bye.request) == tag || from_tag(bye.request) == tag);
+    acked || ended
+}

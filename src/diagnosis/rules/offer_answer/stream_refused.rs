@@ -1,0 +1,54 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// The answer refuses the audio stream.
+    ///
+    /// ## What it says
+    /// The call was answered, and its answer sets the port of the audio stream to 0: nobody hears anything.
+    ///
+    /// ## Why it happens
+    /// The answering side has no codec of the offer and accepts the call all the same, or hides media on purpose.
+    ///
+    /// ## Evidence
+    /// An `m=audio` with a port in the offer, and port 0 at the same place in the answer of the 2xx.
+    ///
+    /// ## How to fix
+    /// Compare the codecs and the profile of the offer with what the answering side allows.
+    ///
+    /// ## When it would be wrong
+    /// Very old systems put a call on hold in this way (RFC 2543); a later change takes it back.
+    ///
+    /// ## References
+    /// RFC 3264 §6, §8.2
+    "D6" "stream-refused", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (transaction, success) = case.answer()?;
+    let request = case.call.request_of(transaction)?;
+    let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
+    let (offered, refused) = offer
+        .media
+        .iter()
+        .zip(&answer.media)
+        .find(|(offered, answered)| offered.kind == "audio" && offered.port != 0 && answered.kind == "audio" && answered.port == 0)?;
+    if answer.media.iter().any(|media| media.kind == "audio" && media.port != 0) {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .severity(Severity::Warning)
+            .sender(Role::Uas, success)
+            .because(format!(
+                "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}. The call is up, and \
+                 there is no sound.",
+                success.path.source, refused.line, offered.line
+            ))
+            .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", success.path.source))
+            .claim(request, "sdp.media", offered.line.clone(), "the audio that is offered")
+            .claim(success, "sdp.media", refused.line.clone(), "refused with port 0")
+            .refuted("no-common-codec", "the call was answered, not refused"),
+    )
+}

@@ -1,0 +1,77 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::{Unheard, address, same_target};
+use crate::diagnosis::words::is_private;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Uri;
+
+rule! {
+    /// The answer names an address that cannot be reached.
+    ///
+    /// ## What it says
+    /// The caller's side sent its ACK where the Contact of the 2xx says, and nothing got there. The 2xx itself came from
+    /// another address.
+    ///
+    /// ## Why it happens
+    /// The answering side writes an address of its own network, or of another interface, into Contact.
+    ///
+    /// ## Evidence
+    /// An ACK to the Contact of the 2xx, another address in Contact than the one the 2xx came from, and an ICMP error or a
+    /// 2xx that is repeated on and on.
+    ///
+    /// ## How to fix
+    /// Set the external address on the answering side, or let the SBC or proxy before it rewrite Contact.
+    ///
+    /// ## When it would be wrong
+    /// The way to that address may exist and be broken elsewhere.
+    ///
+    /// ## References
+    /// RFC 3261 §12.1.1, §20.10, §13.2.2.4
+    "B16" "contact-unreachable", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Unheard { success, ack, .. } = case.unheard_ack()?;
+    let target = case.remote_target(success)?;
+    let contact = address(&target.uri)?;
+    let source = success.path.source;
+    let follows = same_target(&Uri::read(&ack.message.request_uri()?), &target.uri) && ack.path.destination.ip() == contact;
+    if !follows || contact == source.ip() || !target.route.is_empty() {
+        return None;
+    }
+    let icmp = case.call.icmp.iter().find(|icmp| icmp.message == ack.id);
+    let finding = Finding::of(&RULE, if icmp.is_some() { Confidence::Proven } else { Confidence::Likely });
+    let finding = match case.was_given_up(success) {
+        true => finding.explains(success.message.status()).drops_the_call(),
+        false => finding,
+    };
+    let kind = if is_private(contact) { "the private address" } else { "the address" };
+    let proof = match icmp {
+        Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
+        None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
+    };
+    let mut finding = finding
+        .sender(Role::Uas, success)
+        .because(format!(
+            "The 2xx came from {source} and names {kind} {contact} as Contact. The ACK went there, as it must, and did not \
+             arrive: {proof}."
+        ))
+        .fix(format!("Let {source} write an address into Contact that {} can reach (its external address).", ack.path.source))
+        .fix("Or let a proxy with Record-Route, or an SBC, stand between them.")
+        .claim_header(success, "Contact", "the address that the answering side names")
+        .claim(ack, if contact.is_ipv4() { "ip.dst" } else { "ipv6.dst" }, contact.to_string(), "the ACK goes there");
+    if let Some(icmp) = icmp {
+        let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
+        finding = finding
+            .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "it cannot be reached")
+            .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), "why");
+    }
+    if let Some(last) = success.repeats.last() {
+        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+        finding = finding.claim_at(*last, "sip.CSeq", cseq, "the 2xx is still repeated after the ACK");
+    }
+    Some(
+        finding
+            .refuted("ack-missing", "an ACK was sent")
+            .refuted("in-dialog-request-misrouted", "the ACK follows the Contact of the 2xx"),
+    )
+}

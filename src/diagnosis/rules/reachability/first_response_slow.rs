@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use crate::call::{Heard, timer};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The first response comes late.
+    ///
+    /// ## What it says
+    /// The next hop took so long to confirm the request that its sender repeated it. The call went on.
+    ///
+    /// ## Why it happens
+    /// The next hop is under load, or waits for DNS or a database before it sends 100.
+    ///
+    /// ## Evidence
+    /// A request over UDP that was repeated, and a first response more than 200 ms after the latest copy before it.
+    ///
+    /// ## How to fix
+    /// Look at the load and the look-ups of the next hop; it should send 100 at once (RFC 3261 §17.2.1).
+    ///
+    /// ## When it would be wrong
+    /// If the copies before it were lost, the answer comes at once after the one that arrived: `request-lost-on-path`.
+    ///
+    /// ## References
+    /// RFC 3261 §17.2.1, §8.2.6.1
+    "B8" "first-response-slow", check
+}
+
+/// A server has to confirm an INVITE within this (RFC 3261 §17.2.1).
+pub(crate) const PROMPT: Duration = Duration::from_millis(200);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (request, response) = repeated_and_answered(case)?;
+    let latest = copies_before(request, response).last()?;
+    let waited = response.place.time.since(request.place.time);
+    if response.place.time.since(latest) <= PROMPT || waited <= timer::T1 {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .party(Role::Nobody, Some(response.path.source))
+            .because(format!(
+                "{} sent its first response {} after the {}, which had to be sent {}. The call went on.",
+                response.path.source,
+                length(waited),
+                request.message.method()?,
+                counted(u64::from(request.repeated) + 1, "time", "times")
+            ))
+            .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it sends 100.", response.path.source))
+            .claim_method(request, "the first copy of the request")
+            .claim_status(response, "the first response")
+            .refuted("request-lost-on-path", "the response does not come at once after a copy"),
+    )
+}
+
+/// The first request of the call that was repeated and then answered, with its first response.
+pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
+    case.call.transactions.iter().filter(|transaction| transaction.upstream.is_none()).find_map(|transaction| {
+        let request = case.call.request_of(transaction)?;
+        let response = case.provisionals(transaction).chain(case.finals(transaction)).min_by_key(|heard| heard.place)?;
+        let first = *request.repeats.first()?;
+        let goes_on = !request.repeats.iter().any(|repeat| *repeat > response.place);
+        (first < response.place && goes_on && !request.path.transport.is_reliable()).then_some((request, response))
+    })
+}
+
+/// When the copies of a request were sent that stand before its response.
+pub(crate) fn copies_before<'a>(
+    request: &'a Heard,
+    response: &Heard,
+) -> impl Iterator<Item = crate::capture::Timestamp> + 'a {
+    let until = response.place;
+    std::iter::once(request.place).chain(request.repeats.iter().copied()).filter(move |place| *place < until).map(|place| place.time)
+}

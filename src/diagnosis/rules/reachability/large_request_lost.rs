@@ -1,0 +1,98 @@
+use crate::call::{Heard, Outcome};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::capture_at;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// A request is too large for the way that it takes.
+    ///
+    /// ## What it says
+    /// A large request over UDP is not answered, while smaller ones on the same way are: its IP fragments get lost, or it
+    /// does not fit through a link.
+    ///
+    /// ## Why it happens
+    /// Firewalls and NATs drop fragments; a tunnel has a smaller MTU. Many codecs, video, ICE candidates and signed
+    /// identities make INVITEs large.
+    ///
+    /// ## Evidence
+    /// A request of more than 1300 bytes without any answer, and other messages from the same peer at that time; or an ICMP
+    /// error "fragmentation needed" that quotes it.
+    ///
+    /// ## How to fix
+    /// Use TCP for this peer (RFC 3261 §18.1.1 demands it from 1300 bytes on), offer fewer codecs, drop headers that nobody
+    /// needs; let fragments pass.
+    ///
+    /// ## When it would be wrong
+    /// The size may be chance: without an ICMP error it is not proven.
+    ///
+    /// ## References
+    /// RFC 3261 §18.1.1; RFC 1191; RFC 4443 §3.2
+    "B4" "large-request-lost", check
+}
+
+/// Bytes of a request from which on RFC 3261 §18.1.1 wants TCP.
+const LARGE: usize = 1300;
+/// Copies that are wanted before a silence counts.
+const ENOUGH_COPIES: u32 = 3;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled) {
+        return None;
+    }
+    let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
+    let request = case.call.request_of(deciding)?;
+    let size = request.message.bytes().len();
+    if case.has_response(deciding) || request.path.transport.is_reliable() || case.was_answered_unseen(deciding).is_some() {
+        return None;
+    }
+    let icmp = case.call.icmp.iter().find(|icmp| {
+        icmp.message == request.id && matches!((icmp.version6, icmp.kind, icmp.code), (false, 3, 4) | (true, 2, _))
+    });
+    let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
+    if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {
+        return None;
+    }
+    let confidence = match icmp {
+        Some(_) => Confidence::Proven,
+        None => case.absence_of_answer(request),
+    };
+    let to = request.path.destination;
+    let method = request.message.method()?;
+    let because = match icmp {
+        Some(icmp) => format!(
+            "The {method} to {to} has {size} bytes and does not fit: {} reports that fragmentation is needed{}.",
+            icmp.reporter,
+            if icmp.mtu > 0 { format!(" (the next link takes {} bytes)", icmp.mtu) } else { String::new() }
+        ),
+        None => format!(
+            "The {method} to {to} has {size} bytes, more than fits into one packet, and none of its {} copies was answered, \
+             while other messages from {} came at that time. Its fragments are probably lost on the way.",
+            request.repeated + 1,
+            to.ip()
+        ),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(None)
+        .party(Role::Network, icmp.map(|icmp| (icmp.reporter, 0).into()))
+        .because(because)
+        .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
+        .fix("Make the request smaller: fewer codecs, no video, no headers that nobody needs.")
+        .fix("Let IP fragments pass the firewalls between.")
+        .next_capture(capture_at(to.ip(), request.path))
+        .claim_method(request, "the large request");
+    if let Some(icmp) = icmp {
+        let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
+        finding = finding
+            .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "it does not fit")
+            .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), "fragmentation needed");
+    } else {
+        finding = finding.claim_absent(request.last_place(), format!("any response from {to}"), "none of its copies is answered");
+    }
+    Some(finding.refuted("destination-unreachable", "no ICMP error says that the destination itself cannot be reached"))
+}
+
+/// True if the peer sends other messages around the time of this request.
+fn smaller_are_answered(case: &Case<'_>, request: &Heard) -> bool {
+    let answers = request.path.reversed();
+    case.is_visible(answers.source.ip(), answers.destination.ip())
+}

@@ -1,0 +1,138 @@
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The responses come back, and the sender of the request ignores them.
+    ///
+    /// ## What it says
+    /// A request is answered and repeated all the same: the response differs from the request in a field by which it must
+    /// be matched, so its receiver throws it away.
+    ///
+    /// ## Why it happens
+    /// The responder, or something on the way, changes the branch or sent-by of Via, the CSeq or the From tag.
+    ///
+    /// ## Evidence
+    /// Two or more copies of a request after its first response, and a response with the same Call-ID whose branch,
+    /// sent-by, CSeq or From tag is not that of the request.
+    ///
+    /// ## How to fix
+    /// Compare the field that differs at the responder itself: if it is right there, look at what lies between.
+    ///
+    /// ## When it would be wrong
+    /// If the field is right, the responses get lost behind the capture: `return-path-lost`.
+    ///
+    /// ## References
+    /// RFC 3261 §17.1.3, §18.1.2, §8.2.6.2
+    "B9" "response-ignored", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let ignored = ignored(case)?;
+    let difference = ignored.difference?;
+    let (request, response) = (ignored.request, ignored.response);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(case.call.final_status)
+            .sender(Role::Uas, response)
+            .because(format!(
+                "{} answered the {} of {}, which went on repeating it ({} copies): {} in the response is {:?} and in the request \
+                 {:?}, so the response cannot be matched.",
+                response.path.source,
+                request.message.method()?,
+                request.path.source,
+                request.repeated + 1,
+                difference.what,
+                difference.answered,
+                difference.asked
+            ))
+            .fix(format!("Let {} copy {} from the request as it is (RFC 3261 §8.2.6.2).", response.path.source, difference.what))
+            .fix("If it does, look for what rewrites it on the way (an ALG, an SBC).")
+            .claim(request, difference.field, difference.asked, "in the request")
+            .claim(response, difference.field, difference.answered, "in the response")
+            .refuted("next-hop-silent", "responses do come back")
+            .refuted("return-path-lost", "a field differs by which the response must be matched"),
+    )
+}
+
+/// A request that was repeated although a response to it had passed the capture.
+pub(crate) struct Ignored<'a> {
+    pub request: &'a Heard,
+    pub response: &'a Heard,
+    pub difference: Option<Difference>,
+}
+
+/// Where a response differs from its request.
+pub(crate) struct Difference {
+    what: &'static str,
+    field: &'static str,
+    asked: String,
+    answered: String,
+}
+
+/// Copies after the response that show that it did not count.
+const ENOUGH_COPIES: usize = 2;
+
+/// The deciding request, if it was repeated on and on after its first response.
+pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
+    let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
+    let request = case.call.request_of(deciding)?;
+    if request.path.transport.is_reliable() {
+        return None;
+    }
+    let response = own_response(case, deciding).or_else(|| stray_response(case, request))?;
+    let after = request.repeats.iter().filter(|repeat| **repeat > response.place).count();
+    if after < ENOUGH_COPIES {
+        return None;
+    }
+    // A response that the sender acts on did arrive.
+    let acted = !deciding.acks.is_empty() || deciding.cancelled_by.is_some();
+    (!acted).then(|| Ignored { request, response, difference: difference(request, response) })
+}
+
+fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Heard> {
+    case.provisionals(deciding).chain(case.finals(deciding)).min_by_key(|heard| heard.place)
+}
+
+/// A response with the Call-ID of the request that belongs to no captured request.
+fn stray_response<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+    case.call.messages.iter().find(|heard| {
+        !heard.message.is_request()
+            && heard.message.call_id() == request.message.call_id()
+            && heard.path.destination.ip() == request.path.source.ip()
+            && heard.place > request.place
+            && case.call.transaction(heard.transaction).request.is_none()
+    })
+}
+
+fn difference(request: &Heard, response: &Heard) -> Option<Difference> {
+    let (mine, theirs) = (request.message.vias(), response.message.vias());
+    let (mine, theirs) = (mine.first()?, theirs.first()?);
+    if mine.branch() != theirs.branch() {
+        let (asked, answered) = (mine.branch().to_owned(), theirs.branch().to_owned());
+        return Some(Difference { what: "the branch of Via", field: "sip.Via.branch", asked, answered });
+    }
+    if !mine.host.eq_ignore_ascii_case(&theirs.host) {
+        let (asked, answered) = (mine.host.clone(), theirs.host.clone());
+        return Some(Difference { what: "the sent-by of Via", field: "sip.Via.sent-by.address", asked, answered });
+    }
+    let (asked, answered) = (request.message.header("CSeq")?, response.message.header("CSeq")?);
+    if request.message.cseq() != response.message.cseq() {
+        let (asked, answered) = (asked.into_owned(), answered.into_owned());
+        return Some(Difference { what: "CSeq", field: "sip.CSeq", asked, answered });
+    }
+    let tag = |heard: &Heard| heard.message.from().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();
+    let (asked, answered) = (tag(request), tag(response));
+    (asked != answered).then_some(Difference { what: "the From tag", field: "sip.from.tag", asked, answered })
+}
+
+/// What to capture to see where the responses get lost.
+pub(crate) fn capture_at_client(request: &Heard) -> String {
+    capture_at(request.path.source.ip(), request.path)
+}
+
+/// How long the request was repeated.
+pub(crate) fn span(request: &Heard) -> String {
+    length(request.last_place().time.since(request.place.time))
+}

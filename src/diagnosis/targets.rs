@@ -1,0 +1,73 @@
+//! Where a request inside a dialog has to go (RFC 3261 §12.2.1.1): what the 2xx says, and what was sent.
+
+use std::net::IpAddr;
+
+use crate::call::Heard;
+use crate::diagnosis::case::Case;
+use crate::sip::{NameAddr, Uri};
+
+/// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The Contact of the 2xx, as it was sent.
+    pub contact: String,
+    /// The Contact, read.
+    pub uri: Uri,
+    /// Record-Route from the last to the first: the route of the caller's side.
+    pub route: Vec<String>,
+}
+
+/// A 2xx that was repeated although an ACK to it, or what should be one, is in the capture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unheard<'a> {
+    /// The 2xx, as the caller's side got it.
+    pub success: &'a Heard,
+    /// The ACK as the caller's side sent it.
+    pub ack: &'a Heard,
+}
+
+/// Repeats of a 2xx after the ACK that show that the ACK did not arrive.
+const ENOUGH_REPEATS: usize = 2;
+
+impl<'a> Case<'a> {
+    /// What the 2xx of a dialog asks of the requests that follow; `None` without a Contact, or if it was cut.
+    pub(crate) fn remote_target(&self, success: &Heard) -> Option<Target> {
+        if success.message.is_cut() {
+            return None;
+        }
+        let contact = success.message.headers("Contact").into_iter().next()?;
+        let uri = NameAddr::read(&contact).parsed();
+        let mut route: Vec<String> =
+            success.message.headers("Record-Route").iter().map(|value| NameAddr::read(value).uri).collect();
+        route.reverse();
+        Some(Target { contact, uri, route })
+    }
+
+    /// The 2xx that the caller got, if its sender went on repeating it after the ACK to it: the ACK did not arrive.
+    pub(crate) fn unheard_ack(&self) -> Option<Unheard<'a>> {
+        self.answers().find_map(|(_, success)| {
+            let ack = self.acks_to(success).find(|ack| ack.path.source.ip() == success.path.destination.ip())?;
+            let after = success.repeats.iter().filter(|repeat| **repeat > ack.place).count();
+            (after >= ENOUGH_REPEATS).then_some(Unheard { success, ack })
+        })
+    }
+
+    /// True if the sender of a 2xx gave the call up about 32 s after it, or never ended it in a capture that goes on.
+    pub(crate) fn was_given_up(&self, success: &Heard) -> bool {
+        match self.first_bye() {
+            Some(bye) => (28..=40).contains(&bye.request.place.time.since(success.place.time).as_secs()),
+            None => self.tail(success.place) >= crate::call::timer::OVERDUE,
+        }
+    }
+}
+
+/// True if two URIs name the same user, host and port; parameters do not count.
+pub(crate) fn same_target(one: &Uri, other: &Uri) -> bool {
+    let port = |uri: &Uri| uri.port.unwrap_or(if uri.scheme == "sips" { 5061 } else { 5060 });
+    one.user == other.user && one.host.eq_ignore_ascii_case(&other.host) && port(one) == port(other)
+}
+
+/// The address that a URI names, if it is one and not a name.
+pub(crate) fn address(uri: &Uri) -> Option<IpAddr> {
+    uri.host.parse().ok()
+}
