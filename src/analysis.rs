@@ -184,7 +184,7 @@ impl Analysis {
     pub fn feed(&mut self, packet: &Packet<'_>) {
         let Analysis { decoder, of_network, stairs, latest } = self;
         *latest = packet.time.max(*latest);
-        let oddities = of_network.entry(packet.source).or_default();
+        let oddities = of_network.entry(packet.source).or_default().at(packet.time.0);
         decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
 
@@ -290,6 +290,7 @@ impl Stairs {
         let (path, place) = (segment.path, segment.place);
         let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
         let mut oddities = OddityLog::default();
+        oddities.at(place.time.0);
         if segment.gap > 0 {
             framer.gap(place, &mut oddities, &mut |framed| self.framed(framed, path));
         }
@@ -320,6 +321,7 @@ impl Stairs {
         let place = arrival.place;
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
+        counts.oddities.at(place.time.0);
         counts.sip_messages += 1;
         if let Some(read) = &mut self.read {
             read.push_back(MessageRead::new(&message, arrival));
@@ -333,6 +335,7 @@ impl Stairs {
     fn end_of_stream(&mut self, stream: Stream) {
         let Stream { mut framer, path, last } = stream;
         let mut oddities = OddityLog::default();
+        oddities.at(last.time.0);
         framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
         if !oddities.is_empty() {
             self.counts.entry(last.source).or_default().oddities.merge(&oddities);

@@ -54,7 +54,8 @@ fn capture(name: &str, path: &Path) -> Option<Capture> {
     links.dedup();
     let [link] = links[..] else { return None };
     let rises = packets.windows(2).all(|pair| pair[0].time < pair[1].time);
-    let is_whole = facts.oddities.is_empty();
+    // What belongs to the file and to no packet is not in the pieces.
+    let is_whole = facts.oddities.iter().all(|(kind, _)| kind == "capture-truncated");
     let whole = serde_json::to_value(report(&[path.to_owned()]).ok()?).ok()?;
     let capture = Capture { name: name.to_owned(), link, nanoseconds: facts.nanoseconds, packets, whole };
     (rises && is_whole).then_some(capture)

@@ -49,27 +49,18 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     if encrypted > 0 {
         finding = finding.fix("Give the TLS secrets of the connection: sipwhy CAPTURE --keylog KEYS");
     }
-    for (input, noted) in case.noted("unsupported-link-type") {
+    for (_, noted) in case.noted("unsupported-link-type") {
         if let Oddity::UnsupportedLinkType { link_type } = noted.example {
             let step = format!("Capture on another interface: link type {link_type} is not supported.");
             finding = finding.fix(step);
         }
-        finding = cite(finding, case, input, &noted.frames, "of a link type that is not supported");
     }
-    for (input, noted) in case.noted("payload-unreadable") {
-        finding = cite(finding, case, input, &noted.frames, "encrypted, and its secrets are not known");
-    }
-    Some(finding)
+    finding = cite(finding, case, "unsupported-link-type", "of a link type that is not supported");
+    Some(cite(finding, case, "payload-unreadable", "encrypted, and its secrets are not known"))
 }
 
-fn cite(
-    finding: Finding,
-    case: &CaptureCase<'_>,
-    input: &crate::diagnosis::InputSeen,
-    frames: &[u64],
-    says: &str,
-) -> Finding {
-    frames.iter().take(CITED).fold(finding, |finding, frame| {
-        finding.claim_at(case.place(input, *frame), "frame.number", frame.to_string(), says)
+fn cite(finding: Finding, case: &CaptureCase<'_>, kind: &'static str, says: &str) -> Finding {
+    case.first(kind, CITED).into_iter().fold(finding, |finding, place| {
+        finding.claim_at(place, "frame.number", place.frame.to_string(), says)
     })
 }
