@@ -17,7 +17,7 @@ use sipwhy::analysis::{Analysis, Event, run};
 use sipwhy::capture::{Files, Reading};
 use sipwhy::report::{ClaimRecord, Report};
 
-/// Captures of which tshark shows something else, for a reason, by the end of their path.
+/// Captures of which tshark shows something else, and why.
 const DIFFERENCES: &str = include_str!("../docs/differences.md");
 
 /// Where messages are told from each other.
@@ -161,11 +161,8 @@ fn wrong(capture: &Path) -> Vec<String> {
 
 /// What is wrong with captures whose difference nobody has justified.
 fn all_wrong(captures: &[PathBuf]) -> Vec<String> {
-    let justified = |capture: &&PathBuf| {
-        let name = capture.file_name().unwrap_or_default().to_string_lossy();
-        !DIFFERENCES.contains(&format!("`{name}`"))
-    };
-    let captures: Vec<&PathBuf> = captures.iter().filter(justified).collect();
+    let is_compared = |capture: &&PathBuf| !DIFFERENCES.contains(&format!("`{}`", capture.display()));
+    let captures: Vec<&PathBuf> = captures.iter().filter(is_compared).collect();
     let half = captures.len().div_ceil(2).max(1);
     std::thread::scope(|scope| {
         let threads: Vec<_> = captures

@@ -16,8 +16,8 @@ rule! {
     /// TLS records without secrets; frames of an unknown link type.
     ///
     /// ## How to fix
-    /// For TLS give the secrets with `--keylog`; kamailio, OpenSIPS, Asterisk and FreeSWITCH can write them through
-    /// `SSLKEYLOGFILE` and a preloaded library. For the link type capture on another interface.
+    /// For TLS capture where it is decrypted, on the PBX or SBC itself, or let that log its SIP messages. For the link
+    /// type capture on another interface.
     ///
     /// ## When it would be wrong
     /// The encrypted packets may carry something else than SIP, such as the web pages of a telephone.
@@ -35,7 +35,7 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let foreign = case.count("unsupported-link-type");
     let mut words = Vec::new();
     if encrypted > 0 {
-        words.push(format!("{} encrypted with TLS", counted(encrypted, "packet is", "packets are")));
+        words.push(format!("{} encrypted or compressed", counted(encrypted, "connection is", "connections are")));
     }
     if foreign > 0 {
         words.push(format!("{} of a link type that is not supported", counted(foreign, "frame is", "frames are")));
@@ -47,7 +47,7 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .party(Role::Capture, None)
         .because(format!("Not read: {}. What they carry is not judged.", words.join(", and ")));
     if encrypted > 0 {
-        finding = finding.fix("Give the TLS secrets of the connection: sipwhy CAPTURE --keylog KEYS");
+        finding = finding.fix("Capture where it is readable: on the PBX or SBC itself, or let that log its SIP messages.");
     }
     for (_, noted) in case.noted("unsupported-link-type") {
         if let Oddity::UnsupportedLinkType { link_type } = noted.example {
@@ -56,7 +56,7 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         }
     }
     finding = cite(finding, case, "unsupported-link-type", "of a link type that is not supported");
-    Some(cite(finding, case, "payload-unreadable", "encrypted, and its secrets are not known"))
+    Some(cite(finding, case, "payload-unreadable", "from here on the connection is encrypted or compressed"))
 }
 
 fn cite(finding: Finding, case: &CaptureCase<'_>, kind: &'static str, says: &str) -> Finding {
