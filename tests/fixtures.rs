@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use analysed::{Fixture, as_json, as_text, fixtures, gathered, root};
+use serde_json::Value;
 use sipwhy::call::Outcome;
 use sipwhy::diagnosis::rules::named;
 use sipwhy::diagnosis::{Confidence, Severity};
@@ -181,5 +182,75 @@ fn every_message_belongs_to_a_call_or_is_counted_elsewhere() {
         assert_eq!(read, report.summary.messages, "{}", fixture.name);
         let counted_only = gathered(&paths, Keep::Trouble).expect("a capture").summary;
         assert_eq!(report.summary, counted_only, "{}: counted, and worked out", fixture.name);
+    }
+}
+
+/// What of a value is not as the schema says, in so far as the schema uses these words; with the place of it.
+fn breach(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<String> {
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(reference.trim_start_matches('#')).expect("a definition");
+        return breach(target, root, value, at);
+    }
+    let any = ["anyOf", "oneOf"].iter().find_map(|word| schema.get(*word)?.as_array());
+    if let Some(any) = any
+        && any.iter().all(|one| breach(one, root, value, at).is_some())
+    {
+        return Some(format!("{at}: {value} is none of what it may be"));
+    }
+    if schema.get("const").is_some_and(|known| known != value)
+        || schema.get("enum").and_then(Value::as_array).is_some_and(|known| !known.contains(value))
+        || schema.get("type").is_some_and(|kind| !is_of(kind, value))
+    {
+        return Some(format!("{at}: {value} is not allowed"));
+    }
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    for name in required.filter_map(Value::as_str) {
+        if value.is_object() && value.get(name).is_none() {
+            return Some(format!("{at}: {name} is missing"));
+        }
+    }
+    let parts: Vec<(String, &Value, Option<&Value>)> = match value {
+        Value::Object(object) => object
+            .iter()
+            .map(|(name, part)| (name.clone(), part, schema.get("properties").and_then(|known| known.get(name))))
+            .collect(),
+        Value::Array(array) => {
+            array.iter().enumerate().map(|(index, part)| (index.to_string(), part, schema.get("items"))).collect()
+        }
+        _ => Vec::new(),
+    };
+    parts.into_iter().find_map(|(name, part, schema)| breach(schema?, root, part, &format!("{at}/{name}")))
+}
+
+fn is_of(kind: &Value, value: &Value) -> bool {
+    let is = |kind: &str| match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("the schema knows a type {other}"),
+    };
+    match kind {
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).any(is),
+        kind => is(kind.as_str().expect("a type")),
+    }
+}
+
+#[test]
+fn every_report_is_as_the_schema_says() {
+    let text = fs::read_to_string(root().join("schema/report-1.json")).expect("the schema");
+    let schema: Value = serde_json::from_str(&text).expect("a schema");
+    let wrong = serde_json::json!({ "schema": "sipwhy.report/1", "calls": [{ "id": "one" }] });
+    assert!(breach(&schema, &schema, &wrong, "").is_some(), "the check finds nothing");
+    for fixture in fixtures() {
+        let report = as_json(&mut gathered(&[fixture.capture.clone()], Keep::All).expect("a capture"));
+        let report: Value = serde_json::from_slice(&report).expect("JSON");
+        assert_eq!(breach(&schema, &schema, &report, ""), None, "{}", fixture.name);
+        let known = schema["properties"].as_object().expect("properties");
+        let keys = report.as_object().expect("an object").keys();
+        assert!(keys.clone().all(|key| known.contains_key(key)), "{}: a key that the schema does not know", fixture.name);
     }
 }
