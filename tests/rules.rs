@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sipwhy::analysis::{Analysis, Event, run};
 use sipwhy::call::Call;
 use sipwhy::capture::{Files, Reading, Source};
-use sipwhy::diagnosis::rules::named;
+use sipwhy::diagnosis::rules::{ALL, named};
 use sipwhy::diagnosis::{CaptureSeen, Case, Confidence, Diagnosis, Severity, diagnose};
 use sipwhy::story::Story;
 
@@ -99,6 +99,14 @@ fn every_rule_holds_in_its_story_and_not_in_its_near_misses() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_has_a_story() {
+    let told: Vec<String> = rules().into_iter().map(|(rule, _)| rule).collect();
+    let of_families = ALL.iter().filter(|rule| FAMILIES.contains(&&rule.id[..1]));
+    let untold: Vec<&str> = of_families.map(|rule| rule.name).filter(|name| !told.iter().any(|t| t == name)).collect();
+    assert!(untold.is_empty(), "without a folder in fixtures: {}", untold.join(", "));
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn rules_hold_in_their_stories_and_not_in_their_near_misses() {
             true => holds == Holds::Not || (holds == Holds::AsFact && is_fault_in_its_story(&folders, rule)),
         };
         if !is_right {
-            let found: Vec<&str> = told.findings().map(|finding| finding.rule.as_str()).collect();
+            let found: Vec<&str> = told.findings().map(|finding| &*finding.rule).collect();
             wrong.push(format!("{folder}: {found:?}"));
         }
     }

@@ -250,3 +250,13 @@ fn redirects_that_lead_round_are_not_followed_for_ever() {
 end 60.0";
     assert_eq!(cause(lines).as_deref(), Some("redirect-not-followed"));
 }
+
+#[test]
+fn hops_that_are_used_up_behind_a_server_are_a_loop_there() {
+    let lines = "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  483 Too Many Hops
+0.020  alice -> proxy  ACK
+end 60.0";
+    assert_eq!(cause(lines).as_deref(), Some("routing-loop"));
+}

@@ -25,7 +25,7 @@ pub use crate::call::model::{
 pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
-pub use crate::call::surroundings::{BackOff, Registering, Seen, Surroundings};
+pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};
 pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.

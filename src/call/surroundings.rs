@@ -4,7 +4,7 @@
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,19 @@ pub struct Registering {
     pub place: Place,
 }
 
+/// An ICMP error that says that nothing listens on a port, and that quotes no SIP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClosedPort {
+    /// The first such error.
+    pub place: Place,
+    /// Who sent it.
+    pub reporter: IpAddr,
+    /// True for ICMPv6.
+    pub version6: bool,
+    /// How many there were.
+    pub count: u64,
+}
+
 /// What is known of the surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Surroundings {
@@ -177,6 +190,8 @@ pub struct Surroundings {
     registrations: Registrations,
     /// Who registered, by address.
     registering: BTreeMap<IpAddr, Vec<Registering>>,
+    /// Ports on which nothing listens, by address and port.
+    closed_ports: BTreeMap<SocketAddr, Vec<ClosedPort>>,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -261,6 +276,32 @@ impl Surroundings {
         })
     }
 
+    /// Notes that nothing listens on a port. Errors of one reporter within a span of [`Seen::CLOSE`] are counted
+    /// together.
+    pub fn note_closed_port(&mut self, port: SocketAddr, closed: ClosedPort) {
+        if self.closed_ports.len() >= Surroundings::MOST_HOPS && !self.closed_ports.contains_key(&port) {
+            return;
+        }
+        let known = self.closed_ports.entry(port).or_default();
+        // By fixed spans of time, so that the order of noting has no part in it.
+        let span = |closed: &ClosedPort| closed.place.time.0.div_euclid(Seen::CLOSE.as_nanos() as i64);
+        let is_same = |known: &ClosedPort| known.reporter == closed.reporter && span(known) == span(&closed);
+        match known.iter().position(is_same) {
+            Some(at) => {
+                known[at].count = known[at].count.saturating_add(closed.count);
+                known[at].place = known[at].place.min(closed.place);
+            }
+            None if known.len() < Surroundings::MOST_REGISTERING => known.push(closed),
+            None => return,
+        }
+        known.sort_unstable();
+    }
+
+    /// The first error that says that nothing listens on a port, between two moments.
+    pub fn closed_port(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<&ClosedPort> {
+        self.closed_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
+    }
+
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         const MINUTE: i64 = 60_000_000_000;
@@ -327,6 +368,11 @@ impl Surroundings {
                 self.note_back_off(*server, *back_off);
             }
         }
+        for (port, closed) in &other.closed_ports {
+            for closed in closed {
+                self.note_closed_port(*port, *closed);
+            }
+        }
         for (address, rows) in &other.registering {
             for row in rows {
                 self.note_registering(*address, row.clone());
@@ -363,6 +409,7 @@ mod tests {
         NonceCount(u8, u8, u16),
         Server(u8, u8),
         Registering(u8, u8, u16),
+        ClosedPort(u8, u8, u16),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -405,6 +452,11 @@ mod tests {
                 Note::Host(server, host) => {
                     surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
                 }
+                Note::ClosedPort(who, reporter, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let closed = ClosedPort { place, reporter: address(reporter), version6: false, count: 1 };
+                    surroundings.note_closed_port((address(who), 4000).into(), closed);
+                }
                 Note::Registering(who, call_key, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     let row = Registering { address_of_record: "a".into(), call_key: u64::from(call_key % 3), place };
@@ -430,6 +482,7 @@ mod tests {
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Server(a, b)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::ClosedPort(a, r, t)),
         ]
     }
 

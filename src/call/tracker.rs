@@ -12,7 +12,7 @@ use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Log, Phase, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
-use crate::call::surroundings::{BackOff, Registering, Surroundings};
+use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::net::{IcmpError, Path};
@@ -56,8 +56,8 @@ pub struct Tracker {
     surroundings: Surroundings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: HashMap<IpAddr, u8>,
-    /// How many good calls of each hop were learned from.
-    learned: HashMap<(IpAddr, IpAddr), u8>,
+    /// How many good calls of each server were learned from.
+    learned: HashMap<IpAddr, u8>,
     bytes: usize,
     numbered: u32,
     now: Timestamp,
@@ -117,8 +117,8 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
-/// Good calls of a hop that are learned from.
-const LEARNED_FROM: u8 = 3;
+/// Good calls of a server that are learned from.
+const LEARNED_FROM: u8 = 50;
 /// Messages of an address that are looked at for the name of its software.
 const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
@@ -199,6 +199,13 @@ impl Tracker {
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) {
             open.log.hear_icmp(error, quoted);
+            return;
+        }
+        // Not SIP: it may be the media of a call.
+        if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
+            let (reporter, version6) = (error.reporter, error.version6);
+            let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+            self.surroundings.note_closed_port(quoted.destination, closed);
         }
     }
 
@@ -541,20 +548,19 @@ impl Tracker {
         });
     }
 
-    /// True for the first good calls on each hop: what a server accepts is learned from them, and not from thousands of
+    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
     /// the same kind.
     fn has_to_learn(&mut self, log: &Log) -> bool {
-        let Some(path) = log.first_path() else { return false };
-        let hop = (path.source.ip(), path.destination.ip());
-        let is_full = self.learned.len() >= MOST_PATHS;
-        match self.learned.get_mut(&hop) {
+        let Some(server) = log.first_path().map(|path| path.destination.ip()) else { return false };
+        let is_full = self.learned.len() >= MOST_ADDRESSES;
+        match self.learned.get_mut(&server) {
             Some(count) if *count >= LEARNED_FROM => false,
             Some(count) => {
                 *count += 1;
                 true
             }
             None if is_full => false,
-            None => self.learned.insert(hop, 1).is_none(),
+            None => self.learned.insert(server, 1).is_none(),
         }
     }
 }

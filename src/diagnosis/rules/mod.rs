@@ -102,6 +102,7 @@ rules! {
         extension_unsupported,
         extension_required,
         event_unsupported,
+        answer_malformed,
         prack_missing,
         stream_refused,
         fax_switch_failed,
@@ -110,6 +111,9 @@ rules! {
     identity {
         blocked_by_analytics,
         identity_rejected,
+    }
+    media {
+        media_port_closed,
     }
     transfer {
         transfer_failed,

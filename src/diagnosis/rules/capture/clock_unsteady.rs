@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{CaptureCase, Confidence, Finding, InputSeen, Role};
 use crate::oddity::{Noted, Oddity};
 
@@ -42,7 +42,7 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .because(format!(
             "The time goes back {} between neighbouring frames, by up to {}. Frames are put in order of their time; \
              intervals near these frames are not reliable.",
-            counted(count, "time", "times"),
+            times(u32::try_from(count).unwrap_or(u32::MAX)),
             length(step(noted))
         ))
         .fix("If the file was put together from several, sort it: reordercap CAPTURE NEW")

@@ -1,6 +1,6 @@
 use crate::call::Outcome;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
 
 rule! {
@@ -58,10 +58,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
     }
     Some(finding)
-}
-
-/// The same sentence with a capital letter.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

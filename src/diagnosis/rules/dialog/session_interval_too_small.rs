@@ -33,7 +33,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
     let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
     let words = match (&asked, &minimum) {
-        (Some(asked), Some(minimum)) => format!("asks for a session timer of {asked:?}, and the minimum is {minimum} s"),
+        (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", asked.split(';').next().unwrap_or(asked).trim()),
         (None, Some(minimum)) => format!("names no session timer, and the minimum is {minimum} s"),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
     };

@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(code))
         .sender(Role::Uas, response)
-        .because(format!("{server} answered 415 to a {} with a body of type {sent:?}. {words}.", request.message.method()?))
+        .because(format!("{server} answered 415 to the {}, whose body is of type {sent:?}. {words}.", request.message.method()?))
         .fix(match &accept {
             Some(accept) if !lists_it => format!("Send a body of a type that {server} accepts: {accept}"),
             _ => format!("Look at {server} which body types it is set up for, and what it logs about this body."),

@@ -47,14 +47,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let status = response.message.status()?;
     let (server, client) = (response.path.source, response.path.destination);
     let ended = match end.and_then(|end| end.message.status()) {
-        Some(status) => format!(", and gave the call up with {status}"),
+        Some(status) => format!(" and gave the call up with {status}"),
         None => String::new(),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(end.and_then(|end| end.message.status()))
         .party(Role::Uac, Some(client))
         .because(format!(
-            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; no PRACK came{ended}.",
+            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got no PRACK{ended}.",
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::StatusCode;
 use crate::sip::sdp::Sdp;
@@ -58,7 +58,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, _) => "A later change was accepted, and the call went on.".to_owned(),
         (false, Some(bye)) => format!(
             "{} ended the call {} later, so the refusal may be the reason.",
-            case.side(bye).named(bye),
+            sentence(&case.side(bye).named(bye)),
             length(bye.place.time.since(response.place.time))
         ),
         (false, None) => "The call itself goes on as it was (RFC 3261 §14.1).".to_owned(),

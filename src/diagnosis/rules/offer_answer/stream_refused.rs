@@ -6,7 +6,7 @@ rule! {
     /// The answer refuses the audio stream.
     ///
     /// ## What it says
-    /// The call was answered, and its answer sets the port of the audio stream to 0: nobody hears anything.
+    /// The call was answered, and its answer sets the port of the audio stream to 0, which refuses that stream.
     ///
     /// ## Why it happens
     /// The answering side has no codec of the offer and accepts the call all the same, or hides media on purpose.
@@ -42,8 +42,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uas, success)
             .because(format!(
-                "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}. The call is up, and \
-                 there is no sound.",
+                "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}. The call is up \
+                 without an audio stream.",
                 success.path.source, refused.line, offered.line
             ))
             .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", success.path.source))

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, timer};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 response.path.source,
                 length(waited),
                 request.message.method()?,
-                counted(u64::from(request.repeated) + 1, "time", "times")
+                times(request.repeated.saturating_add(1))
             ))
             .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it sends 100.", response.path.source))
             .claim_method(request, "the first copy of the request")

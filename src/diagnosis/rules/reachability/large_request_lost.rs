@@ -32,6 +32,8 @@ rule! {
 
 /// Bytes of a request from which on RFC 3261 §18.1.1 wants TCP.
 const LARGE: usize = 1300;
+/// Bytes of a UDP payload that fit into one Ethernet frame with IPv4.
+const ONE_PACKET: usize = 1472;
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
 
@@ -64,12 +66,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             icmp.reporter,
             if icmp.mtu > 0 { format!(" (the next link takes {} bytes)", icmp.mtu) } else { String::new() }
         ),
-        None => format!(
-            "The {method} to {to} has {size} bytes, more than fits into one packet, and none of its {} copies was answered, \
-             while other messages from {} came at that time. Its fragments are probably lost on the way.",
-            request.repeated + 1,
-            to.ip()
-        ),
+        None => {
+            let (than, fate) = if size > ONE_PACKET {
+                ("fits into one packet", "Its fragments are probably lost on the way")
+            } else {
+                ("RFC 3261 §18.1.1 allows over UDP", "It may be too large for a link on the way")
+            };
+            format!(
+                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered, while other \
+                 messages from {} came at that time. {fate}.",
+                request.repeated + 1,
+                to.ip()
+            )
+        }
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(None)

@@ -1,6 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::first_response_slow::{PROMPT, copies_before, repeated_and_answered};
-use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -42,7 +42,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 request.message.method()?,
                 request.path.source,
                 request.path.destination,
-                counted(u64::from(request.repeated) + 1, "time", "times"),
+                times(request.repeated.saturating_add(1)),
                 length(after)
             ))
             .claim_method(request, "the first copy of the request")

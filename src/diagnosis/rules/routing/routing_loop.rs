@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::call::{Heard, Transaction};
+use crate::call::{Failure, Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::hop_limit_too_low::passes_a_host_twice;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -17,7 +17,7 @@ rule! {
     ///
     /// ## Evidence
     /// 482 or 483, and a host that stands more than once in Via, or to which the same request went more than once with
-    /// falling Max-Forwards.
+    /// falling Max-Forwards. Or 483 although 20 hops or more were left at the last server that was captured.
     ///
     /// ## How to fix
     /// Break the circle at the server whose route for this callee is wrong.
@@ -34,7 +34,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[482, 483])?;
     let response = case.response(failure);
     let request = case.request(failure)?;
-    let (first, again) = passed_twice(case, request).or_else(|| via_twice(request))?;
+    let Some((first, again)) = passed_twice(case, request).or_else(|| via_twice(request)) else {
+        return behind(case, failure, request, response);
+    };
     let cycle = cycle(case, first, again);
     let uri = request.message.request_uri()?.into_owned();
     let passes = case
@@ -76,6 +78,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("request-merged", "the request did not arrive by two ways: it came back"),
     )
 }
+
+/// No circle is visible, but more hops were used up behind the responder than an honest way has.
+fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard) -> Option<Finding> {
+    let hops: u32 = request.message.header("Max-Forwards")?.trim().parse().ok()?;
+    if failure.status.get() != 483 || hops < MANY {
+        return None;
+    }
+    let (callee, server) = (case.callee(failure), response.path.source);
+    let because = format!(
+        "{server} got the request with {hops} hops left and answered 483: they were used up behind it, so the \
+            request \
+         goes round there."
+    );
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains(Some(failure.status))
+            .sender(Role::Proxy, response)
+            .because(because)
+            .fix(format!("Look on {server} where it sends \"{callee}\", and follow the way from there until a \
+                server comes twice."))
+            .fix(format!("Capture on {server} towards what is behind it: Via names the servers of the circle."))
+            .claim_header(request, "Max-Forwards", "the hops that were left")
+            .claim_status(response, "they were used up")
+            .refuted("hop-limit-too-low", format!("{hops} hops are enough for any honest way")),
+    )
+}
+
+/// More hops than an honest way has.
+const MANY: u32 = 20;
 
 /// The first two passes of the same request to the same server, the second with fewer hops left.
 fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &'a Heard)> {

@@ -3,18 +3,21 @@
 //! Most calls go well, and of most of them nobody asks for more than that. So transactions, legs and dialogs are worked
 //! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
 
+mod assembly;
+mod phase;
+
 use std::time::Duration;
 
 use memchr::memmem;
 
-use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
-use crate::call::model::{Arrival, Call, IcmpSeen, Kind, MessageId};
+pub(crate) use crate::call::log::phase::Phase;
+use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
 use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::net::{IcmpError, Path};
-use crate::sip::{Cut, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method};
 
 /// An open call.
 #[derive(Debug)]
@@ -108,28 +111,6 @@ struct Link {
     upstream: StepId,
 }
 
-/// What a call waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Nothing: everything in it has its end.
-    Settled,
-    /// An answer, an ACK, or a retry.
-    Waiting,
-    /// A callee who rings.
-    Ringing,
-    /// The end of a conversation.
-    Talking,
-}
-
-/// For late copies, and for a new try under another Call-ID.
-const SETTLED: Duration = Duration::from_secs(5);
-/// Timers B and F, and a little more.
-const WAITING: Duration = Duration::from_secs(40);
-/// A client may ask its user for the secret.
-const CHALLENGED: Duration = Duration::from_secs(180);
-/// Well beyond timer C.
-const RINGING: Duration = Duration::from_secs(420);
-
 /// What became of a message that was given to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -193,66 +174,6 @@ impl Log {
     /// Messages that it heard, whether it holds them or not.
     pub(crate) fn heard(&self) -> u64 {
         self.entries.len() as u64 + u64::from(self.not_kept) + u64::from(self.given_up)
-    }
-
-    /// True if it holds more than a conversation needs that has gone well so far.
-    pub(crate) fn can_be_abridged(&self) -> bool {
-        self.plain && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
-    }
-
-    /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
-    /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when memory is short.
-    pub(crate) fn abridge(&mut self) {
-        let answered = |step: &&Step| step.method == Verb::Invite && step.is_good();
-        let mut kept: Vec<EntryId> = self
-            .steps
-            .iter()
-            .filter(answered)
-            .flat_map(|step| [step.request, step.response, step.ack])
-            .flatten()
-            .collect();
-        kept.sort_unstable_by_key(|entry| entry.0);
-        let place = |entry: EntryId| kept.iter().position(|known| *known == entry).map(|at| EntryId(at as u32));
-        let steps: Vec<(u32, Step)> = (0u32..)
-            .zip(&self.steps)
-            .filter(|(_, step)| answered(step))
-            .map(|(index, step)| {
-                let moved = |entry: Option<EntryId>| entry.and_then(place);
-                let step = Step {
-                    request: moved(step.request),
-                    response: moved(step.response),
-                    ack: moved(step.ack),
-                    ..*step
-                };
-                (index, step)
-            })
-            .collect();
-        let links = self.links.iter().filter_map(|link| {
-            // A leg began with a try that may have been challenged: its link is taken over by the try that was answered.
-            let way = self.entries.get(link.entry.0 as usize)?.way;
-            let first = kept.iter().find(|entry| {
-                entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)
-            })?;
-            let upstream = steps.iter().position(|(index, _)| *index == link.upstream.0)?;
-            Some(Link { entry: place(*first)?, by: link.by.clone(), upstream: StepId(upstream as u32) })
-        });
-        let links: Vec<Link> = links.collect();
-        let mut bytes = Vec::new();
-        let mut entries = Vec::with_capacity(kept.len());
-        for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
-            let (start, text) = (bytes.len() as u32, self.bytes_of(entry));
-            let head = memmem::find(text, b"\r\n\r\n").map_or(text.len(), |at| at + 4);
-            let (length, body) = (head as u32, (text.len() - head) as u32);
-            let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
-            bytes.extend_from_slice(text.get(..head).unwrap_or(text));
-            entries.push(Entry { what: What::Message { start, length, cut }, ..*entry });
-        }
-        bytes.shrink_to_fit();
-        self.given_up = (self.entries.len() - entries.len()) as u32;
-        self.bytes = bytes;
-        self.entries = entries;
-        self.steps = steps.into_iter().map(|(_, step)| step).collect();
-        self.links = links;
     }
 
     /// Takes in a message. `most` bounds how many are kept.
@@ -442,7 +363,7 @@ impl Log {
             }
             step.request = Some(entry);
             self.byes += u32::from(step.method == Verb::Bye);
-            self.plain &= step.method != Verb::Cancel;
+            self.plain &= step.method != Verb::Cancel && !has_other_digest_uri(message);
             return;
         }
         step.response = Some(entry);
@@ -528,141 +449,6 @@ impl Log {
         self.links.push(Link { entry: EntryId(self.entries.len() as u32), by, upstream });
     }
 
-    /// What it waits for.
-    pub(crate) fn phase(&self) -> Phase {
-        if self.answered.is_some() && self.byes == 0 {
-            return Phase::Talking;
-        }
-        let of_steps = self.steps.iter().enumerate().map(|(index, step)| self.phase_of(index, step)).max();
-        of_steps.unwrap_or(Phase::Waiting)
-    }
-
-    /// How long the phase may last after the last message; `None` while people talk.
-    pub(crate) fn patience(&self, phase: Phase) -> Option<Duration> {
-        let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
-        match phase {
-            Phase::Settled => Some(SETTLED),
-            Phase::Waiting if is_challenged => Some(CHALLENGED),
-            Phase::Waiting => Some(WAITING),
-            Phase::Ringing => Some(RINGING),
-            Phase::Talking => None,
-        }
-    }
-
-    /// The path of its first message.
-    pub(crate) fn first_path(&self) -> Option<Path> {
-        self.path(self.entries.first()?.way)
-    }
-
-    fn phase_of(&self, index: usize, step: &Step) -> Phase {
-        match step.status {
-            0 if step.method == Verb::Invite && step.provisional => Phase::Ringing,
-            0 => Phase::Waiting,
-            401 | 407 if !self.has_later(index, step) => Phase::Waiting,
-            200..300 if step.upstream_hash != 0 => Phase::Settled,
-            _ if step.method == Verb::Invite && !step.acked => Phase::Waiting,
-            _ => Phase::Settled,
-        }
-    }
-
-    fn has_later(&self, index: usize, step: &Step) -> bool {
-        self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
-    }
-
-    /// True if it has failed, as far as can be told before it is judged: such calls are dropped last.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.answered.is_none() && self.steps.iter().any(|step| step.status >= 300 && !matches!(step.status, 401 | 407))
-    }
-
-    /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
-    /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
-    pub(crate) fn plainly_good(&self) -> Option<Outcome> {
-        let is_settled = self.phase() == Phase::Settled;
-        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() {
-            return None;
-        }
-        let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);
-        let first = self.steps.first().filter(|step| !step.in_dialog)?;
-        match self.kind {
-            Kind::Call => {
-                let all_good = |verb| self.steps.iter().filter(|step| step.method == verb).all(Step::is_good);
-                let ends_well = self.byes > 0 && all_good(Verb::Bye);
-                (first.method == Verb::Invite && last_is_good(Verb::Invite) && ends_well).then_some(Outcome::Answered)
-            }
-            Kind::Registration => last_is_good(first.method).then_some(Outcome::Registered),
-            Kind::Options | Kind::Message => last_is_good(first.method).then_some(Outcome::Accepted),
-            Kind::Subscription | Kind::Other => None,
-        }
-    }
-
-    /// A call that lasted at least half its session interval may have ended by it (RFC 4028 §10).
-    fn is_near_session_timer(&self) -> bool {
-        let (Some(answered), Some(seconds)) = (self.answered, self.session_expires) else { return false };
-        let lasted = self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered));
-        lasted >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
-    }
-
-    /// Works out transactions, legs and dialogs, and judges the call.
-    pub(crate) fn assemble(self, until: Timestamp) -> Call {
-        let mut call = Call {
-            number: self.number,
-            kind: self.kind,
-            messages: Vec::with_capacity(self.entries.len()),
-            transactions: Vec::with_capacity(self.steps.len()),
-            dialogs: Vec::new(),
-            legs: Vec::new(),
-            icmp: Vec::new(),
-            failures: Vec::new(),
-            outcome: Outcome::Unfinished,
-            final_status: None,
-            not_kept: self.not_kept.saturating_add(self.given_up),
-            until,
-        };
-        let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
-        for (index, entry) in self.entries.iter().enumerate() {
-            let id = match self.path(entry.way) {
-                Some(path) => self.replay(&mut call, EntryId(index as u32), entry, path, &ids),
-                None => None,
-            };
-            ids.push(id);
-        }
-        for (seen, entry) in &self.icmp {
-            if let Some(message) = ids.get(entry.0 as usize).copied().flatten() {
-                call.icmp.push(IcmpSeen { message, ..*seen });
-            }
-        }
-        call.judge();
-        call
-    }
-
-    fn replay(
-        &self,
-        call: &mut Call,
-        id: EntryId,
-        entry: &Entry,
-        path: Path,
-        ids: &[Option<MessageId>],
-    ) -> Option<MessageId> {
-        let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
-        let cut = match entry.what {
-            What::Copy(of) => {
-                let known = ids.get(of.0 as usize).copied().flatten()?;
-                call.note_copy(known, &arrival);
-                return Some(known);
-            }
-            What::Message { cut, .. } => cut,
-        };
-        let message = Message::read(self.bytes_of(entry), cut)?;
-        let keys = Keys::read(&message);
-        if let Some(link) = self.links.iter().find(|link| link.entry == id) {
-            let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);
-            let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
-            let upstream = upstream.map(|message| call.message(message).transaction);
-            call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
-        }
-        Some(call.hear(&message, &keys, &arrival))
-    }
-
     fn bytes_of(&self, entry: &Entry) -> &[u8] {
         match entry.what {
             What::Message { start, length, .. } => {
@@ -671,6 +457,17 @@ impl Log {
             What::Copy(_) => &[],
         }
     }
+}
+
+/// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
+/// (RFC 7616 §3.4.2).
+fn has_other_digest_uri(message: &Message<'_>) -> bool {
+    let credentials = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+    let Some(shown) = credentials.into_iter().find_map(|name| message.header_bytes(name)) else { return false };
+    let Some(at) = memmem::find(shown, b"uri=\"") else { return true };
+    let named = shown.get(at + 5..).unwrap_or_default();
+    let named = named.get(..memchr::memchr(b'"', named).unwrap_or(named.len())).unwrap_or_default();
+    message.request_uri().is_none_or(|uri| uri.as_bytes() != named)
 }
 
 /// True if a message is the same packet as its copy that was captured before, at this time and with this identification

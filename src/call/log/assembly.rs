@@ -1,0 +1,134 @@
+//! From the log of a call to the call itself, when it has ended; and the shorter log of a call that goes well.
+
+use memchr::memmem;
+
+use crate::call::judge::Outcome;
+use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, What};
+use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
+use crate::call::transaction::Keys;
+use crate::capture::Timestamp;
+use crate::net::Path;
+use crate::sip::{Cut, Message};
+
+impl Log {
+    /// True if it holds more than a conversation needs that has gone well so far.
+    pub(crate) fn can_be_abridged(&self) -> bool {
+        self.plain && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
+    }
+
+    /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
+    /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when memory is short.
+    pub(crate) fn abridge(&mut self) {
+        let answered = |step: &&Step| step.method == Verb::Invite && step.is_good();
+        let mut kept: Vec<EntryId> = self
+            .steps
+            .iter()
+            .filter(answered)
+            .flat_map(|step| [step.request, step.response, step.ack])
+            .flatten()
+            .collect();
+        kept.sort_unstable_by_key(|entry| entry.0);
+        let place = |entry: EntryId| kept.iter().position(|known| *known == entry).map(|at| EntryId(at as u32));
+        let steps: Vec<(u32, Step)> = (0u32..)
+            .zip(&self.steps)
+            .filter(|(_, step)| answered(step))
+            .map(|(index, step)| {
+                let moved = |entry: Option<EntryId>| entry.and_then(place);
+                let step = Step {
+                    request: moved(step.request),
+                    response: moved(step.response),
+                    ack: moved(step.ack),
+                    ..*step
+                };
+                (index, step)
+            })
+            .collect();
+        let links = self.links.iter().filter_map(|link| {
+            // A leg began with a try that may have been challenged: its link is taken over by the try that was answered.
+            let way = self.entries.get(link.entry.0 as usize)?.way;
+            let first = kept.iter().find(|entry| {
+                entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)
+            })?;
+            let upstream = steps.iter().position(|(index, _)| *index == link.upstream.0)?;
+            Some(Link { entry: place(*first)?, by: link.by.clone(), upstream: StepId(upstream as u32) })
+        });
+        let links: Vec<Link> = links.collect();
+        let mut bytes = Vec::new();
+        let mut entries = Vec::with_capacity(kept.len());
+        for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
+            let (start, text) = (bytes.len() as u32, self.bytes_of(entry));
+            let head = memmem::find(text, b"\r\n\r\n").map_or(text.len(), |at| at + 4);
+            let (length, body) = (head as u32, (text.len() - head) as u32);
+            let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
+            bytes.extend_from_slice(text.get(..head).unwrap_or(text));
+            entries.push(Entry { what: What::Message { start, length, cut }, ..*entry });
+        }
+        bytes.shrink_to_fit();
+        self.given_up = (self.entries.len() - entries.len()) as u32;
+        self.bytes = bytes;
+        self.entries = entries;
+        self.steps = steps.into_iter().map(|(_, step)| step).collect();
+        self.links = links;
+    }
+
+    /// Works out transactions, legs and dialogs, and judges the call.
+    pub(crate) fn assemble(self, until: Timestamp) -> Call {
+        let mut call = Call {
+            number: self.number,
+            kind: self.kind,
+            messages: Vec::with_capacity(self.entries.len()),
+            transactions: Vec::with_capacity(self.steps.len()),
+            dialogs: Vec::new(),
+            legs: Vec::new(),
+            icmp: Vec::new(),
+            failures: Vec::new(),
+            outcome: Outcome::Unfinished,
+            final_status: None,
+            not_kept: self.not_kept.saturating_add(self.given_up),
+            until,
+        };
+        let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let id = match self.path(entry.way) {
+                Some(path) => self.replay(&mut call, EntryId(index as u32), entry, path, &ids),
+                None => None,
+            };
+            ids.push(id);
+        }
+        for (seen, entry) in &self.icmp {
+            if let Some(message) = ids.get(entry.0 as usize).copied().flatten() {
+                call.icmp.push(IcmpSeen { message, ..*seen });
+            }
+        }
+        call.judge();
+        call
+    }
+
+    fn replay(
+        &self,
+        call: &mut Call,
+        id: EntryId,
+        entry: &Entry,
+        path: Path,
+        ids: &[Option<MessageId>],
+    ) -> Option<MessageId> {
+        let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
+        let cut = match entry.what {
+            What::Copy(of) => {
+                let known = ids.get(of.0 as usize).copied().flatten()?;
+                call.note_copy(known, &arrival);
+                return Some(known);
+            }
+            What::Message { cut, .. } => cut,
+        };
+        let message = Message::read(self.bytes_of(entry), cut)?;
+        let keys = Keys::read(&message);
+        if let Some(link) = self.links.iter().find(|link| link.entry == id) {
+            let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);
+            let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
+            let upstream = upstream.map(|message| call.message(message).transaction);
+            call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
+        }
+        Some(call.hear(&message, &keys, &arrival))
+    }
+}

@@ -1,0 +1,106 @@
+//! What an open call waits for, and whether it is plainly good.
+
+use std::time::Duration;
+
+use crate::call::judge::Outcome;
+use crate::call::log::{Log, Step, Verb};
+use crate::call::model::Kind;
+use crate::net::Path;
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Nothing: everything in it has its end.
+    Settled,
+    /// An answer, an ACK, or a retry.
+    Waiting,
+    /// A callee who rings.
+    Ringing,
+    /// The end of a conversation.
+    Talking,
+}
+
+/// For late copies, and for a new try under another Call-ID.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Timers B and F, and a little more.
+const WAITING: Duration = Duration::from_secs(40);
+/// A client may ask its user for the secret.
+const CHALLENGED: Duration = Duration::from_secs(180);
+/// Well beyond timer C.
+const RINGING: Duration = Duration::from_secs(420);
+
+impl Log {
+    /// What it waits for.
+    pub(crate) fn phase(&self) -> Phase {
+        if self.answered.is_some() && self.byes == 0 {
+            return Phase::Talking;
+        }
+        let of_steps = self.steps.iter().enumerate().map(|(index, step)| self.phase_of(index, step)).max();
+        of_steps.unwrap_or(Phase::Waiting)
+    }
+
+    /// How long the phase may last after the last message; `None` while people talk.
+    pub(crate) fn patience(&self, phase: Phase) -> Option<Duration> {
+        let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
+        match phase {
+            Phase::Settled => Some(SETTLED),
+            Phase::Waiting if is_challenged => Some(CHALLENGED),
+            Phase::Waiting => Some(WAITING),
+            Phase::Ringing => Some(RINGING),
+            Phase::Talking => None,
+        }
+    }
+
+    /// The path of its first message.
+    pub(crate) fn first_path(&self) -> Option<Path> {
+        self.path(self.entries.first()?.way)
+    }
+
+    fn phase_of(&self, index: usize, step: &Step) -> Phase {
+        match step.status {
+            0 if step.method == Verb::Invite && step.provisional => Phase::Ringing,
+            0 => Phase::Waiting,
+            401 | 407 if !self.has_later(index, step) => Phase::Waiting,
+            200..300 if step.upstream_hash != 0 => Phase::Settled,
+            _ if step.method == Verb::Invite && !step.acked => Phase::Waiting,
+            _ => Phase::Settled,
+        }
+    }
+
+    fn has_later(&self, index: usize, step: &Step) -> bool {
+        self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
+    }
+
+    /// True if it has failed, as far as can be told before it is judged: such calls are dropped last.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.answered.is_none() && self.steps.iter().any(|step| step.status >= 300 && !matches!(step.status, 401 | 407))
+    }
+
+    /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
+    /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
+    pub(crate) fn plainly_good(&self) -> Option<Outcome> {
+        let is_settled = self.phase() == Phase::Settled;
+        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() {
+            return None;
+        }
+        let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);
+        let first = self.steps.first().filter(|step| !step.in_dialog)?;
+        match self.kind {
+            Kind::Call => {
+                let all_good = |verb| self.steps.iter().filter(|step| step.method == verb).all(Step::is_good);
+                let ends_well = self.byes > 0 && all_good(Verb::Bye);
+                (first.method == Verb::Invite && last_is_good(Verb::Invite) && ends_well).then_some(Outcome::Answered)
+            }
+            Kind::Registration => last_is_good(first.method).then_some(Outcome::Registered),
+            Kind::Options | Kind::Message => last_is_good(first.method).then_some(Outcome::Accepted),
+            Kind::Subscription | Kind::Other => None,
+        }
+    }
+
+    /// A call that lasted at least half its session interval may have ended by it (RFC 4028 §10).
+    fn is_near_session_timer(&self) -> bool {
+        let (Some(answered), Some(seconds)) = (self.answered, self.session_expires) else { return false };
+        let lasted = self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered));
+        lasted >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
+    }
+}

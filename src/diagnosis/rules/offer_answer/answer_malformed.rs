@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use crate::call::Heard;
+use crate::diagnosis::offers::{intersect, names};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{length, list};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// The answer does not fit the offer.
+    ///
+    /// ## What it says
+    /// The call was answered with a session description that RFC 3264 forbids as an answer to this offer, and the caller's
+    /// side ended the call at once.
+    ///
+    /// ## Why it happens
+    /// The answering side, or something between, leaves out or reorders media, or answers with codecs that were not
+    /// offered.
+    ///
+    /// ## Evidence
+    /// An answer with another number or order of `m=` lines than the offer, or an accepted stream without any offered
+    /// codec; and a BYE of the caller's side within two seconds.
+    ///
+    /// ## How to fix
+    /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
+    ///
+    /// ## When it would be wrong
+    /// The caller may have hung up at once by chance.
+    ///
+    /// ## References
+    /// RFC 3264 §6, §6.1; RFC 3261 §13.2.2.4
+    "D7" "answer-malformed", check
+}
+
+/// A BYE so soon after the answer is because of it.
+const SOON: Duration = Duration::from_secs(2);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = case.answer()?;
+    let request = case.call.request_of(invite)?;
+    if request.message.is_cut() || success.message.is_cut() {
+        return None;
+    }
+    let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
+    let fault = fault(&offer, &answer)?;
+    let bye = case.first_bye()?.request;
+    let after = bye.place.time.since(success.place.time);
+    if case.side(bye) != Side::Caller || after > SOON || !bye.message.headers("Reason").is_empty() && !names_media(bye) {
+        return None;
+    }
+    let offered = offer.media.first()?;
+    let mut finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(success.message.status())
+        .drops_the_call()
+        .sender(Role::Uas, success)
+        .because(format!(
+            "{} answered with a session description that does not fit the offer: {fault}. {} ended the call {} after the \
+             answer.",
+            success.path.source,
+            bye.path.source,
+            length(after)
+        ))
+        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", success.path.source))
+        .claim(request, "sdp.media", offered.line.clone(), "the offer");
+    for media in answer.media.iter().take(2) {
+        finding = finding.claim(success, "sdp.media", media.line.clone(), "the answer");
+    }
+    Some(
+        finding
+            .claim_method(bye, "the caller's side ends the call at once")
+            .refuted("no-common-codec", "the call was answered, not refused")
+            .refuted("stream-refused", "the answer does not refuse the stream with port 0"),
+    )
+}
+
+/// Where an answer breaks RFC 3264 §6.
+fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
+    let (offered, answered) = (offer.media.len(), answer.media.len());
+    if offered != answered {
+        return Some(format!("the offer has {offered} m= lines and the answer has {answered}"));
+    }
+    let mut pairs = offer.media.iter().zip(&answer.media).filter(|(_, answered)| answered.port != 0);
+    pairs.find_map(|(offered, answered)| {
+        if offered.kind != answered.kind {
+            return Some(format!("the offer has {} where the answer has {}", offered.kind, answered.kind));
+        }
+        let (mine, theirs) = (offered.main_codecs(), answered.main_codecs());
+        let foreign = offered.kind == "audio" && !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs);
+        foreign.then(|| format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))))
+    })
+}
+
+/// True if the Reason of a BYE speaks of media.
+fn names_media(bye: &Heard) -> bool {
+    bye.message.headers("Reason").iter().any(|reason| {
+        let reason = reason.to_ascii_lowercase();
+        ["media", "sdp", "codec", "488"].iter().any(|word| reason.contains(word))
+    })
+}
