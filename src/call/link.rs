@@ -50,19 +50,18 @@ pub(crate) struct LinkKey<'a> {
     more: &'a [u8],
 }
 
-/// Keys of one INVITE that are looked at.
-const MOST_KEYS: usize = 8;
-
 /// The keys that an INVITE carries, the surest first.
 pub(crate) fn keys<'a>(message: &'a Message<'_>) -> Vec<(LinkKey<'a>, LinkedBy)> {
     let mut keys = Vec::new();
-    if message.has_reference() {
-        keys.extend(message.header_bytes(HeaderName::SessionId).and_then(session_id));
-        keys.extend(message.header_bytes(HeaderName::PChargingVector).and_then(charging_vector));
-        let references = message.other_headers().filter(|(name, value)| is_call_reference(name) && value.len() >= 6);
-        for (name, value) in references.take(MOST_KEYS) {
-            let key = LinkKey { kind: "reference", name, value, more: &[] };
-            keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
+    for (name, value) in message.references() {
+        match HeaderName::read(name) {
+            HeaderName::SessionId => keys.extend(session_id(value)),
+            HeaderName::PChargingVector => keys.extend(charging_vector(value)),
+            _ if is_call_reference(name) && value.len() >= 6 => {
+                let key = LinkKey { kind: "reference", name, value, more: &[] };
+                keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
+            }
+            _ => {}
         }
     }
     keys.extend(sdp_origin(message.body()));
@@ -98,9 +97,12 @@ fn is_call_reference(name: &[u8]) -> bool {
         return true;
     }
     let [b'x' | b'X', b'-', rest @ ..] = name else { return false };
-    let rest: Vec<u8> = rest.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    // Words are told apart by hyphens in some spellings and not in others: X-Call-ID, X-CallID.
     const ENDS: [&[u8]; 6] = [b"callid", b"callref", b"calluuid", b"callsid", b"correlationid", b"sessionid"];
-    rest == b"cid" || ENDS.iter().any(|end| rest.ends_with(end))
+    let letters = || rest.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
+    let count = letters().count();
+    letters().eq(b"cid".iter().copied())
+        || ENDS.iter().any(|end| count >= end.len() && letters().skip(count - end.len()).eq(end.iter().copied()))
 }
 
 /// What a guess by number and time needs of an INVITE that is waiting for its answer.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
-use crate::sip::{CSeq, HeaderName, Message, Method, NameAddr, StatusCode};
+use crate::sip::{Message, Method, NameAddr, StatusCode};
 
 /// A REGISTER as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,17 +76,8 @@ impl Registrations {
 
     /// Learns from a REGISTER or its 2xx.
     pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let is_register = match message.method() {
-            Some(method) => *method == Method::Register,
-            None => {
-                message.status().is_some_and(StatusCode::is_success)
-                    && message
-                        .header_bytes(HeaderName::CSeq)
-                        .and_then(CSeq::read)
-                        .is_some_and(|cseq| cseq.method == Method::Register)
-            }
-        };
-        if !is_register {
+        let is_told = message.is_request() || message.status().is_some_and(StatusCode::is_success);
+        if !is_told || message.cseq().is_none_or(|cseq| cseq.method != Method::Register) {
             return;
         }
         let Some(address) = message.to().map(|to| to.parsed()) else { return };

@@ -27,7 +27,7 @@ impl<'a> Keys<'a> {
         let cseq = message.cseq();
         let number = cseq.as_ref().map_or(u32::MAX, |cseq| cseq.number);
         // The method of a request line counts more than that of its CSeq.
-        let method = message.method().cloned().or(cseq.map(|cseq| cseq.method));
+        let method = message.method().cloned().or_else(|| cseq.map(|cseq| cseq.method.clone()));
         let branch = crate::sip::top_branch(bytes(HeaderName::Via));
         Keys {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },

@@ -186,8 +186,8 @@ impl Message<'_> {
     }
 
     /// The CSeq (RFC 3261 §20.16); `None` if it is missing or broken.
-    pub fn cseq(&self) -> Option<CSeq> {
-        self.outline.cseq.clone()
+    pub fn cseq(&self) -> Option<&CSeq> {
+        self.outline.cseq.as_ref()
     }
 
     /// The From header (RFC 3261 §20.20).
@@ -221,15 +221,10 @@ impl Message<'_> {
         }
     }
 
-    /// True if a header stands in the message that may tell which call it belongs to beyond its Call-ID.
-    pub(crate) fn has_reference(&self) -> bool {
-        self.outline.has_reference
-    }
-
-    /// Each header whose name this program does not know: name and value as bytes, folded as it came.
-    pub(crate) fn other_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let others = self.places().iter().filter(|place| place.name == HeaderName::Other);
-        others.map(|place| (place.sent_name(&self.bytes), place.value(&self.bytes)))
+    /// The first headers that may tell which call the message belongs to beyond its Call-ID: name and value as bytes.
+    pub(crate) fn references(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let set = self.outline.references.iter().map(|(name, value)| (name.of(&self.bytes), value.of(&self.bytes)));
+        set.filter(|(name, _)| !name.is_empty())
     }
 
     /// The body, as far as it was captured.

@@ -24,9 +24,9 @@ pub(super) struct Outline {
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
     pub(super) body: Place,
-    /// True if a header stands in the message that may tell which call it belongs to beyond its Call-ID: `X-…`,
+    /// The first headers that may tell which call the message belongs to beyond its Call-ID, name and value: `X-…`,
     /// `Session-ID`, `P-Charging-Vector`, `Cisco-Guid`.
-    pub(super) has_reference: bool,
+    pub(super) references: [(Place, Place); REFERENCES],
 }
 
 /// A place in the message's bytes.
@@ -52,6 +52,9 @@ const KEY_HEADERS: [HeaderName; 13] = [
     HeaderName::ProxyAuthorization,
     HeaderName::RetryAfter,
 ];
+
+/// Headers that may refer to a call that are remembered of one message.
+const REFERENCES: usize = 4;
 
 /// Headers without which a message cannot be matched (RFC 3261 §8.1.1).
 const REQUIRED: [HeaderName; 5] =
@@ -178,10 +181,10 @@ impl Walk<'_> {
         };
         let name = text.get(..colon).unwrap_or_default();
         let name = if name.last() == Some(&b' ') { name.trim_ascii_end() } else { name };
-        let Some(slot) = key_slot(name, first) else {
-            self.outline.has_reference |= may_refer(name, first);
+        let slot = key_slot(name, first);
+        if slot.is_none() && !may_refer(name, first) {
             return;
-        };
+        }
         let value = text.get(colon.saturating_add(1)..).unwrap_or_default();
         let trimmed = value.trim_ascii_start();
         let start = line
@@ -190,7 +193,16 @@ impl Walk<'_> {
             .saturating_add(1)
             .saturating_add(value.len().saturating_sub(trimmed.len()));
         let end = start.saturating_add(trimmed.trim_ascii_end().len());
-        self.keep(slot, Place::new(start..end));
+        let place = Place::new(start..end);
+        match slot {
+            Some(slot) => self.keep(slot, place),
+            None => {
+                let name = Place::new(line.start..line.start.saturating_add(name.len()));
+                if let Some(free) = self.outline.references.iter_mut().find(|(_, value)| !value.is_set()) {
+                    *free = (name, place);
+                }
+            }
+        }
     }
 
     fn keep(&mut self, slot: usize, place: Place) {
@@ -404,6 +416,9 @@ fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {
+    if memchr(b'\\', value).is_none() {
+        return memchr::memchr_iter(b'"', value).count() % 2 == 1;
+    }
     let mut open = false;
     let mut escaped = false;
     for byte in value {

@@ -111,13 +111,19 @@ pub struct CSeq {
 impl CSeq {
     /// Reads a value; `None` if the number or the method is missing, or the number is 2³¹ or more.
     pub fn read(value: &[u8]) -> Option<CSeq> {
-        let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let number = std::str::from_utf8(words.next()?).ok()?;
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = value.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (number, rest) = value.split_at_checked(digits)?;
+        // Ten digits hold every number below 2³¹; leading zeros may make it longer.
+        let number = number
+            .iter()
+            .try_fold(0u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0'))))?;
+        let method = rest.trim_ascii();
+        let method = method.get(..method.iter().position(u8::is_ascii_whitespace).unwrap_or(method.len()))?;
+        let is_apart = rest.first().is_some_and(u8::is_ascii_whitespace);
+        if digits == 0 || !is_apart || method.is_empty() || number >= 1 << 31 {
             return None;
         }
-        let number = number.parse::<u32>().ok().filter(|number| *number < 1 << 31)?;
-        Some(CSeq { number, method: Method::read(words.next()?) })
+        Some(CSeq { number, method: Method::read(method) })
     }
 }
 
