@@ -65,7 +65,7 @@ impl MessageRead {
             status: message.status(),
             reason_phrase: message.reason_phrase().into_owned(),
             call_id: String::from_utf8_lossy(message.call_id()).into_owned(),
-            cseq: message.cseq(),
+            cseq: message.cseq().cloned(),
         }
     }
 }

@@ -254,6 +254,10 @@ fn every_report_is_as_the_schema_says() {
         assert_eq!(breach(&schema, &schema, &report, ""), None, "{}", fixture.name);
         let known = schema["properties"].as_object().expect("properties");
         let keys = report.as_object().expect("an object").keys();
-        assert!(keys.clone().all(|key| known.contains_key(key)), "{}: a key that the schema does not know", fixture.name);
+        assert!(
+            keys.clone().all(|key| known.contains_key(key)),
+            "{}: a key that the schema does not know",
+            fixture.name
+        );
     }
 }

@@ -44,11 +44,7 @@ fn capture(name: &str, path: &Path) -> Option<Capture> {
     let (mut packets, mut links) = (Vec::new(), Vec::new());
     while let Some(Input::Packet(packet)) = files.next().expect("a packet") {
         links.push(packet.link);
-        packets.push(Packet {
-            time: packet.time.0,
-            bytes: packet.bytes.to_vec(),
-            original_len: packet.original_len,
-        });
+        packets.push(Packet { time: packet.time.0, bytes: packet.bytes.to_vec(), original_len: packet.original_len });
     }
     let facts = files.inputs().pop()?;
     links.dedup();
@@ -122,9 +118,11 @@ fn number_anew(value: &mut Value, number: &impl Fn(&Value, &Value) -> Value) {
 /// Where two values differ, and how.
 fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> {
     match (one, other) {
-        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => one.iter().find_map(|(key, value)| {
-            first_difference(value, other.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"))
-        }),
+        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
+            one.iter().find_map(|(key, value)| {
+                first_difference(value, other.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"))
+            })
+        }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
             let mut pairs = one.iter().zip(other).enumerate();
             pairs.find_map(|(index, (one, other))| first_difference(one, other, &format!("{at}/{index}")))

@@ -21,8 +21,7 @@ use sipwhy::report::{ClaimRecord, Report};
 const DIFFERENCES: &str = include_str!("../docs/differences.md");
 
 /// Where messages are told from each other.
-const OF_MESSAGES: [&str; 6] =
-    ["sip.Method", "sip.Status-Code", "sip.Call-ID", "sip.CSeq", "icmp.type", "icmpv6.type"];
+const OF_MESSAGES: [&str; 6] = ["sip.Method", "sip.Status-Code", "sip.Call-ID", "sip.CSeq", "icmp.type", "icmpv6.type"];
 
 const BETWEEN_FIELDS: char = '\x1f';
 const BETWEEN_OCCURRENCES: char = '\x1e';
