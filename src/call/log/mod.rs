@@ -382,6 +382,7 @@ impl Log {
         }
         if step.method == Verb::Invite && status.is_success() {
             self.answered.get_or_insert(time);
+            self.plain &= memmem::find(message.body(), b"m=audio 0 ").is_none();
             let seconds = crate::call::step::seconds(message, "Session-Expires");
             self.session_expires = match (self.session_expires, seconds) {
                 (Some(known), Some(new)) => Some(known.min(new)),
