@@ -206,14 +206,14 @@ fn a_file_cut_at_any_byte_is_read_to_the_cut() {
     let mut read = 0;
     for (number, fixture) in fixtures().into_iter().enumerate().step_by(3) {
         let bytes = fs::read(root().join(&fixture.capture)).expect("a capture");
-        let long = report(&[fixture.capture.clone()]).expect("a report");
+        let long = report(std::slice::from_ref(&fixture.capture)).expect("a report");
         let extension = fixture.capture.extension().unwrap_or_default();
         let path = folder.path().join("cut").with_extension(extension);
         // Other bytes of each capture, so that all together are cut everywhere.
         for part in 0..6 {
             let end = (bytes.len() * part / 6 + number * 37) % bytes.len().max(1);
             fs::write(&path, &bytes[..end]).expect("a cut capture");
-            let Ok(short) = report(&[path.clone()]) else { continue };
+            let Ok(short) = report(std::slice::from_ref(&path)) else { continue };
             read += 1;
             if let Some(wrong) = proven_otherwise(&short, &long) {
                 panic!("{}, cut at byte {end}: {wrong}", fixture.name);

@@ -42,12 +42,17 @@ pub fn root() -> &'static Path {
 /// Reads captures to their end.
 pub fn gathered(paths: &[PathBuf], keep: Keep) -> Result<Gathered, Stopped> {
     let files = Files::open(paths, Reading { digest: Digest::Sha256, ..Reading::default() })?;
-    of_source(files, keep)
+    let wanted = if keep == Keep::All { Wanted::EveryCall } else { Wanted::Troubled };
+    of_source(files, keep, wanted)
+}
+
+/// The report on those calls alone that are worked out where good ones are only counted.
+pub fn report_on_trouble(paths: &[PathBuf]) -> Result<Report, Stopped> {
+    Ok(of_source(Files::open(paths, Reading::default())?, Keep::All, Wanted::Troubled)?.report()?)
 }
 
 /// Reads a source to its end.
-pub fn of_source(mut source: impl Source, keep: Keep) -> Result<Gathered, Stopped> {
-    let wanted = if keep == Keep::All { Wanted::EveryCall } else { Wanted::Troubled };
+pub fn of_source(mut source: impl Source, keep: Keep, wanted: Wanted) -> Result<Gathered, Stopped> {
     let mut analysis = Analysis::new(Limits::default(), wanted);
     let mut engine = Engine::new(Engine::HELD_BACK);
     let mut scene = Scene::new(&source.inputs(), Catalogue::new());

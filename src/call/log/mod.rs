@@ -363,7 +363,9 @@ impl Log {
             }
             step.request = Some(entry);
             self.byes += u32::from(step.method == Verb::Bye);
-            self.plain &= step.method != Verb::Cancel && !has_other_digest_uri(message);
+            // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
+            let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
+            self.plain &= !is_telling && !has_other_digest_uri(message);
             return;
         }
         step.response = Some(entry);
