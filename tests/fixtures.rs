@@ -210,6 +210,20 @@ fn calls_that_are_only_counted_have_nothing_wrong() {
     assert!(hidden.is_empty(), "{}", hidden.join("\n"));
 }
 
+#[test]
+fn nothing_is_found_that_is_ruled_out_beside_it() {
+    for fixture in fixtures() {
+        let report = analysed::report(&[fixture.capture]).expect("a capture");
+        for call in &report.calls {
+            let refuted = call.findings.iter().flat_map(|finding| &finding.refuted);
+            for refuted in refuted {
+                let is_found = call.findings.iter().any(|finding| finding.rule == refuted.rule);
+                assert!(!is_found, "{}: {} is found, and ruled out: {:?}", fixture.name, refuted.rule, refuted.why);
+            }
+        }
+    }
+}
+
 /// What of a value is not as the schema says, in so far as the schema uses these words; with the place of it.
 fn breach(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
