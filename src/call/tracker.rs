@@ -32,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 56 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 64 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
@@ -59,6 +59,8 @@ pub struct Tracker {
     /// How many good calls of each server were learned from.
     learned: HashMap<IpAddr, u8>,
     bytes: usize,
+    /// Bytes at which memory is next taken back.
+    full_at: usize,
     numbered: u32,
     now: Timestamp,
     /// When an ICMP error last said of a port, which may be one for media, that it is closed.
@@ -155,6 +157,7 @@ impl Tracker {
             looked_for_software: HashMap::new(),
             learned: HashMap::new(),
             bytes: 0,
+            full_at: limits.call_bytes,
             numbered: 0,
             now: Timestamp(i64::MIN),
             port_closed: None,
@@ -470,7 +473,7 @@ impl Tracker {
     /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
     /// calls are closed: settled ones first, then those that have not failed.
     fn make_room(&mut self, oddities: &mut OddityLog) {
-        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+        if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
             return;
         }
         let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
@@ -480,6 +483,8 @@ impl Tracker {
             }
             self.abridge(index);
         }
+        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
+        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
         if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
             return;
         }
