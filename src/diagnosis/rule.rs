@@ -6,7 +6,7 @@ use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Reference};
 
-/// A rule of the diagnosis. Made by [`rule!`](crate::diagnosis::rule::rule).
+/// A rule of the diagnosis. Made by the macro `rule!`.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// Its place in the specification: family and number.
