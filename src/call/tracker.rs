@@ -63,6 +63,8 @@ pub struct Tracker {
     full_at: usize,
     numbered: u32,
     now: Timestamp,
+    /// When an ICMP error last said of a port, which may be one for media, that it is closed.
+    port_closed: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -158,6 +160,7 @@ impl Tracker {
             full_at: limits.call_bytes,
             numbered: 0,
             now: Timestamp(i64::MIN),
+            port_closed: None,
         }
     }
 
@@ -208,6 +211,7 @@ impl Tracker {
         if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
             let (reporter, version6) = (error.reporter, error.version6);
             let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+            self.port_closed = Some(error.place.time);
             self.surroundings.note_closed_port(quoted.destination, closed);
         }
     }
@@ -537,7 +541,9 @@ impl Tracker {
                 self.links.remove(&key);
             }
         }
-        let good = log.plainly_good();
+        // A port that is closed may be that of its media.
+        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
+        let good = log.plainly_good().filter(|_| is_media_sound);
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(&log)
         {

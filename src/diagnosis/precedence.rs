@@ -53,6 +53,7 @@ const CHAINS: &[&[&str]] = &[
     &["registration-lapsed", "timeout-at-responder"],
     &["refused-by-policy", "rejected-by-callee"],
     &["retry-not-renumbered", "server-fault"],
+    &["prack-missing", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],
     // What a scanner gets is right, whatever it is.
