@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::call::Kind;
 use crate::diagnosis::failover::asks_for_next_server;
@@ -22,12 +23,16 @@ rule! {
     /// Let the client go on to the next server after such a response.
     ///
     /// ## When it would be wrong
-    /// If the other server is not meant for this kind of call.
+    /// If the other server is not meant for this kind of call. A client that sends to it within 5 s, with whatever
+    /// Call-ID, has tried it.
     ///
     /// ## References
     /// RFC 3263 §4.3; RFC 3261 §16.7
     "E11" "failover-missing", check
 }
+
+/// A client that goes on to the next server does so within this time.
+const NEXT_TRY: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().filter(|failure| asks_for_next_server(failure.status))?;
@@ -42,7 +47,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let tried = |address: IpAddr| case.call.transactions.iter().any(|known| known.path.destination.ip() == address);
-    let mut others = case.surroundings.accepted().servers(client.ip(), &host).filter(|other| !tried(other.ip()));
+    // The next try may be a call of its own, with a new Call-ID.
+    let (failed, soon) = (response.place.time, response.place.time.plus(NEXT_TRY));
+    let tried_anew = |address: IpAddr| {
+        case.surroundings.hop(client.ip(), address).is_some_and(|seen| seen.within(failed, soon))
+    };
+    let mut others = case
+        .surroundings
+        .accepted()
+        .servers(client.ip(), &host)
+        .filter(|other| !tried(other.ip()) && !tried_anew(other.ip()));
     let other = others.next()?;
     let because = format!(
         "{server} failed with {}, and {client} did not try {other}, which accepted its requests to {host} in \
