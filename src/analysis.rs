@@ -273,6 +273,7 @@ impl Stairs {
                 if ends && let Some(stream) = self.streams.remove(&connection.stream) {
                     self.end_of_stream(stream);
                 }
+                self.tracker.connection(connection);
             }
         }
     }
@@ -288,6 +289,7 @@ impl Stairs {
 
     fn segment(&mut self, segment: &Segment<'_>) {
         let (path, place) = (segment.path, segment.place);
+        self.tracker.stream_carries(segment.stream);
         let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Log, Phase, StepId, Told};
@@ -15,7 +16,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
-use crate::net::{IcmpError, Path};
+use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{Cut, Message, Method};
 
@@ -54,6 +55,8 @@ pub struct Tracker {
     wanted: Wanted,
     closed: VecDeque<Ended>,
     surroundings: Surroundings,
+    /// TCP connections that are being opened.
+    openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: HashMap<IpAddr, u8>,
     /// How many good calls of each server were learned from.
@@ -154,6 +157,7 @@ impl Tracker {
             deadlines: BinaryHeap::new(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
+            openings: Openings::default(),
             looked_for_software: HashMap::new(),
             learned: HashMap::new(),
             bytes: 0,
@@ -216,6 +220,23 @@ impl Tracker {
         }
     }
 
+    /// Takes in what happened to a TCP connection.
+    pub fn connection(&mut self, event: &Connection) {
+        self.advance(event.place.time);
+        let (source, destination) = (event.path.source, event.path.destination);
+        let known = [(source, destination), (destination, source)];
+        let carries_sip = match known.iter().any(|path| self.last_on_path.contains_key(path)) {
+            true => CarriesSip::Yes,
+            false => CarriesSip::No,
+        };
+        self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
+    }
+
+    /// Says that bytes came on a stream: its connection came about.
+    pub fn stream_carries(&mut self, stream: StreamId) {
+        self.openings.came_about(stream);
+    }
+
     /// Says what time it is by the capture's clock: calls whose time has run out are closed.
     pub fn advance(&mut self, now: Timestamp) {
         if now <= self.now {
@@ -241,6 +262,7 @@ impl Tracker {
 
     /// Says that the input has ended: every open call is closed, in order of its number.
     pub fn finish(&mut self) {
+        self.openings.finish(self.now, self.surroundings.failed_connections_mut());
         let mut indexes: Vec<(u32, u32)> = (0u32..)
             .zip(&self.open)
             .filter_map(|(index, open)| open.as_ref().map(|open| (open.log.number, index)))

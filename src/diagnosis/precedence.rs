@@ -56,6 +56,11 @@ const CHAINS: &[&[&str]] = &[
     &["prack-missing", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],
+    &["connection-failed", "next-hop-silent"],
+    &["connection-failed", "silent-downstream"],
+    &["connection-failed", "server-fault"],
+    &["connection-failed", "callee-unreachable"],
+    &["connection-failed", "timeout-at-responder"],
     // What a scanner gets is right, whatever it is.
     &["scanner", "address-of-record-refused"],
     &["scanner", "challenge-not-answered"],
