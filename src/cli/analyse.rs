@@ -64,7 +64,8 @@ fn tell_skipped(skipped: &[Skipped], run: &Run) {
             say(&format!("sipwhy: {} was skipped: {}", one.path.display(), one.why));
         }
     } else if !skipped.is_empty() {
-        say(&format!("sipwhy: {} of the files were skipped (-v says which and why)", skipped.len()));
+        let were = if skipped.len() == 1 { "file was" } else { "files were" };
+        say(&format!("sipwhy: {} {were} skipped (-v says which and why)", skipped.len()));
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn of_codes(codes: &[u16], format: PageFormat, look: &Look) -> Result
     };
     let catalogue = terminal::catalogue(look)?;
     let comparison = catalogue.compare(one, other).ok_or_else(|| {
-        Error::Usage(format!("{one} and {other} cannot be compared: they must be two status codes from 100 to 699"))
+        let why = if one == other { "name two different ones" } else { "status codes run from 100 to 699" };
+        Error::Usage(format!("{one} and {other} cannot be compared: {why}"))
     })?;
     let text = match format {
         PageFormat::Json => pages::comparison_json(&comparison),

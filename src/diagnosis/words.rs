@@ -13,10 +13,10 @@ pub(crate) fn length(duration: Duration) -> String {
         1..=999 => format!("{milliseconds} ms"),
         1000..=9_999 => format!("{:.1} s", duration.as_secs_f64()),
         10_000..=119_999 => format!("{:.0} s", duration.as_secs_f64()),
-        _ => {
-            let seconds = duration.as_secs();
-            format!("{} min {} s", seconds / 60, seconds % 60)
-        }
+        _ => match (duration.as_secs() / 60, duration.as_secs() % 60) {
+            (minutes, 0) => format!("{minutes} min"),
+            (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        },
     }
 }
 
@@ -91,6 +91,7 @@ mod tests {
     #[test]
     fn lengths_read_as_people_say_them() {
         let said = |milliseconds| length(Duration::from_millis(milliseconds));
+        assert_eq!(said(600_000), "10 min");
         assert_eq!([said(240), said(3_870), said(32_000), said(252_000)], ["240 ms", "3.9 s", "32 s", "4 min 12 s"]);
     }
 

@@ -101,6 +101,12 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
         let text = format!("{}, {}: {}{cited}", finding.rule, finding.confidence.word(), says.for_terminal());
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &text)?;
+        if finding.severity != Severity::Info
+            && let Some(step) = finding.fix.first()
+        {
+            let text = format!("→ {}", step.for_terminal());
+            lines.wrapped(Line::new().plain("  "), &Line::new().plain("    "), &text)?;
+        }
     }
     Ok(())
 }

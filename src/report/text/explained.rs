@@ -206,7 +206,8 @@ fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut 
     let because = match &refusal.because {
         Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
         Because::ParserGap(gap) => format!("our own check finds no broken rule: {gap}"),
-        Because::CutMessage => "the capture does not hold the whole message".into(),
+        // A note says so of all messages that are cut.
+        Because::CutMessage => return Ok(()),
     };
     let text = format!("strict parser: it refuses this {which} ({}); {because}", value(&refusal.says));
     beside(lines, "", Ink::Faint, &text)

@@ -33,7 +33,10 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
 fn of_input(lines: &mut Lines<'_>, input: &InputRecord) -> io::Result<()> {
     let span = span(input, &lines.style.zone);
     let counts = packets_and_messages(input.packets, input.sip_messages);
-    let name = value(&input.file);
+    let name = match input.file.raw() {
+        "-" => "standard input".to_owned(),
+        _ => value(&input.file),
+    };
     let room = lines.width().saturating_sub(span.width() + counts.width() + 4);
     if name.width() <= room {
         return lines.line(Line::new().ink(Ink::Heading, name).plain(format!("  {span}  {counts}")));

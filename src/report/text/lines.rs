@@ -3,6 +3,7 @@
 //! Whatever is written passes here: control characters that came this far are shown as `\u{…}`, and in ASCII every
 //! other character beyond is too.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -192,12 +193,16 @@ pub(crate) fn fitted(text: &str, width: usize) -> String {
     shown
 }
 
-/// Breaks text at spaces; a word that is longer than a line is broken where the line ends.
+/// Breaks text at spaces, but not between a number and its unit; a word that is longer than a line is broken where the
+/// line ends.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
-        let mut word = word;
+    let mut words = text.split_whitespace().peekable();
+    while let Some(first) = words.next() {
+        let unit = words.next_if(|next| is_number(first) && is_unit(next));
+        let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
+        let mut word = joined.as_ref();
         loop {
             let gap = usize::from(!line.is_empty());
             if line.width() + gap + word.width() <= width {
@@ -220,6 +225,15 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+fn is_number(word: &str) -> bool {
+    word.ends_with(|character: char| character.is_ascii_digit())
+}
+
+/// A unit of time, with or without what ends a clause.
+fn is_unit(word: &str) -> bool {
+    matches!(word.trim_end_matches(['.', ',', ':', ';', ')']), "s" | "ms" | "min" | "h")
 }
 
 /// The place in a word up to which it fits, at least one character.
@@ -262,6 +276,12 @@ mod tests {
     #[test]
     fn ascii_is_ascii() {
         assert!(printed(Glyphs::Ascii, "→ … × 世界 ü").is_ascii());
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        assert_eq!(wrap("it rang for 1.0 s, twice", 15), ["it rang for", "1.0 s, twice"]);
+        assert_eq!(wrap("it rang for 2 calls", 13), ["it rang for 2", "calls"]);
     }
 
     #[test]

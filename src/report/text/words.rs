@@ -37,6 +37,7 @@ pub(crate) fn lasting(duration: Duration) -> String {
         0 if duration.as_millis() < 10 => format!("{:.1} ms", seconds * 1000.0),
         0..=9 => format!("{seconds:.3} s"),
         10..=119 => format!("{seconds:.1} s"),
+        whole @ 120..=7199 if whole % 60 == 0 => format!("{} min", whole / 60),
         whole @ 120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
         whole => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }

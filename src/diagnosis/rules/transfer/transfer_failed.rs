@@ -36,9 +36,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Warning)
         .party(Role::Uas, None)
         .because(format!(
-            "{} transferred the call to {target:?}. {reporter} called there and reports {line:?}: the transfer failed \
+            "{} transferred the call to {}. {reporter} called there and reports {line:?}: the transfer failed \
              because the target answered {status}.",
-            refer.path.source
+            refer.path.source,
+            target.trim_matches(['<', '>'])
         ))
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
         .fix("Let the transferor take the call back when a transfer fails.")
