@@ -7,14 +7,14 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
-use crate::sip::{self, Cut, Framer, Message};
+use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
 /// Every bound of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,10 +29,45 @@ pub struct Limits {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// A message has been read ([`Analysis::hand_on_messages`]).
+    Message(Box<MessageRead>),
     /// A call has ended, or the input has.
     Call(Box<Call>),
     /// A plain good call has ended that nobody wants whole ([`Wanted::Troubled`]).
     Good(GoodCall),
+}
+
+/// A message on the wire, as it was read: copies and retransmissions too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRead {
+    /// Where it stands.
+    pub place: Place,
+    /// From where to where it went.
+    pub path: Path,
+    /// The method of a request.
+    pub method: Option<Method>,
+    /// The code of a response; `None` for one that is not SIP.
+    pub status: Option<StatusCode>,
+    /// The reason phrase of a response, as it was sent.
+    pub reason_phrase: String,
+    /// The Call-ID, bytes that are not UTF-8 replaced.
+    pub call_id: String,
+    /// The CSeq.
+    pub cseq: Option<CSeq>,
+}
+
+impl MessageRead {
+    fn new(message: &Message<'_>, arrival: &Arrival) -> MessageRead {
+        MessageRead {
+            place: arrival.place,
+            path: arrival.path,
+            method: message.method().cloned(),
+            status: message.status(),
+            reason_phrase: message.reason_phrase().into_owned(),
+            call_id: String::from_utf8_lossy(message.call_id()).into_owned(),
+            cseq: message.cseq().cloned(),
+        }
+    }
 }
 
 /// What was counted in one input.
@@ -64,6 +99,8 @@ struct Stairs {
     census: Census,
     /// The frame that last gave a message, and how many it gave.
     last_frame: (SourceId, u64, u32),
+    /// Messages to be handed on, if that was asked for.
+    read: Option<VecDeque<MessageRead>>,
 }
 
 /// One direction of a TCP connection.
@@ -132,22 +169,33 @@ impl Analysis {
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
+                read: None,
             },
             latest: Timestamp(i64::MIN),
         }
+    }
+
+    /// Asks for an event for each message that is read from now on.
+    pub fn hand_on_messages(&mut self) {
+        self.stairs.read.get_or_insert_default();
     }
 
     /// Takes in one packet. Packets must come in order of their place.
     pub fn feed(&mut self, packet: &Packet<'_>) {
         let Analysis { decoder, of_network, stairs, latest } = self;
         *latest = packet.time.max(*latest);
-        let oddities = of_network.entry(packet.source).or_default();
+        let oddities = of_network.entry(packet.source).or_default().at(packet.time.0);
         decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
 
     /// The lower door: takes in what a [`Decoder`] gives.
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
         self.stairs.deliver(delivery);
+    }
+
+    /// Beside the lower door: what a [`Decoder`] found odd in the packets of an input, for the report.
+    pub fn note_oddities(&mut self, source: SourceId, oddities: &OddityLog) {
+        self.of_network.entry(source).or_default().merge(oddities);
     }
 
     /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
@@ -177,6 +225,9 @@ impl Analysis {
 
     /// The next event.
     pub fn next_event(&mut self) -> Option<Event> {
+        if let Some(message) = self.stairs.read.as_mut().and_then(VecDeque::pop_front) {
+            return Some(Event::Message(Box::new(message)));
+        }
         self.stairs.tracker.next_closed().map(|ended| match ended {
             Ended::Call(call) => Event::Call(call),
             Ended::Good(good) => Event::Good(good),
@@ -222,6 +273,7 @@ impl Stairs {
                 if ends && let Some(stream) = self.streams.remove(&connection.stream) {
                     self.end_of_stream(stream);
                 }
+                self.tracker.connection(connection);
             }
         }
     }
@@ -237,8 +289,10 @@ impl Stairs {
 
     fn segment(&mut self, segment: &Segment<'_>) {
         let (path, place) = (segment.path, segment.place);
+        self.tracker.stream_carries(segment.stream);
         let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
         let mut oddities = OddityLog::default();
+        oddities.at(place.time.0);
         if segment.gap > 0 {
             framer.gap(place, &mut oddities, &mut |framed| self.framed(framed, path));
         }
@@ -269,7 +323,11 @@ impl Stairs {
         let place = arrival.place;
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
+        counts.oddities.at(place.time.0);
         counts.sip_messages += 1;
+        if let Some(read) = &mut self.read {
+            read.push_back(MessageRead::new(&message, arrival));
+        }
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));
         }
@@ -279,6 +337,7 @@ impl Stairs {
     fn end_of_stream(&mut self, stream: Stream) {
         let Stream { mut framer, path, last } = stream;
         let mut oddities = OddityLog::default();
+        oddities.at(last.time.0);
         framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
         if !oddities.is_empty() {
             self.counts.entry(last.source).or_default().oddities.merge(&oddities);

@@ -333,6 +333,8 @@ impl Oddity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddityLog {
     kinds: BTreeMap<&'static str, Noted>,
+    /// The time of the frames that are noted now, in nanoseconds.
+    now: i64,
 }
 
 /// One kind of oddity in one input.
@@ -342,19 +344,45 @@ pub struct Noted {
     pub count: u64,
     /// The frames of the first [`OddityLog::FRAMES_KEPT`].
     pub frames: Vec<u64>,
+    /// Their times in nanoseconds, as far as they were said ([`OddityLog::at`]).
+    pub times: Vec<i64>,
     /// The first of its kind.
     pub example: Oddity,
+}
+
+impl Noted {
+    /// Its frames with their times, in order of frames.
+    pub fn frames_and_times(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.frames.iter().copied().zip(self.times.iter().copied())
+    }
+
+    fn merge_frames(&mut self, other: &Noted) {
+        let mut all: Vec<(u64, i64)> = self.frames_and_times().chain(other.frames_and_times()).collect();
+        all.sort_unstable();
+        all.dedup_by_key(|(frame, _)| *frame);
+        all.truncate(OddityLog::FRAMES_KEPT);
+        (self.frames, self.times) = all.into_iter().unzip();
+    }
 }
 
 impl OddityLog {
     /// Frames kept for each kind.
     pub const FRAMES_KEPT: usize = 20;
 
+    /// Says of which time the frames are that are noted from now on, in nanoseconds: what several inputs hold is told in
+    /// order of time.
+    #[inline]
+    pub fn at(&mut self, now: i64) -> &mut OddityLog {
+        self.now = now;
+        self
+    }
+
     /// Counts one oddity, of a frame if it belongs to one.
     pub fn note(&mut self, oddity: Oddity, frame: Option<u64>) {
         let noted = self.kinds.entry(oddity.kind()).or_insert_with(|| Noted {
             count: 0,
             frames: Vec::new(),
+            times: Vec::new(),
             example: oddity.clone(),
         });
         // Of steps back in time the longest is the example: short ones are harmless.
@@ -372,6 +400,7 @@ impl OddityLog {
             && noted.frames.last() != Some(&frame)
         {
             noted.frames.push(frame);
+            noted.times.push(self.now);
         }
     }
 
@@ -384,10 +413,7 @@ impl OddityLog {
                 }
                 Some(known) => {
                     known.count += noted.count;
-                    known.frames.extend(&noted.frames);
-                    known.frames.sort_unstable();
-                    known.frames.dedup();
-                    known.frames.truncate(OddityLog::FRAMES_KEPT);
+                    known.merge_frames(noted);
                 }
             }
         }

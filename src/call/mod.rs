@@ -4,6 +4,7 @@
 //! together and what is a normal step. Deliberately does not know what to advise.
 
 mod accepted;
+mod connections;
 mod judge;
 mod key;
 mod link;
@@ -16,6 +17,7 @@ mod tracker;
 mod transaction;
 
 pub use crate::call::accepted::Accepted;
+pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;

@@ -74,6 +74,11 @@ impl Registrations {
         self.of.get(&key(user, host))
     }
 
+    /// Each address-of-record, `user@host`, with what is known of it.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Registered)> {
+        self.of.iter().map(|(address, registered)| (address.as_str(), registered))
+    }
+
     /// Learns from a REGISTER or its 2xx.
     pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let is_told = message.is_request() || message.status().is_some_and(StatusCode::is_success);

@@ -31,7 +31,7 @@ impl NormalStep {
     pub fn words(self) -> &'static str {
         match self {
             NormalStep::ChallengeAnswered => "normal: the request is sent again with credentials",
-            NormalStep::CancelledByCaller => "normal: the caller gave up, and this ends the INVITE",
+            NormalStep::CancelledByCaller => "normal: the INVITE was cancelled, and this ends it",
             NormalStep::IntervalRaised => "normal: the request is sent again with the value asked for",
             NormalStep::GlareRetried => "normal: both sides asked at once, and one tries again",
             NormalStep::RedirectFollowed => "normal: the caller follows the redirect",

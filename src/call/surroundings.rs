@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
+use crate::call::connections::FailedConnections;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 
@@ -192,6 +193,8 @@ pub struct Surroundings {
     registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Ports on which nothing listens, by address and port.
     closed_ports: BTreeMap<SocketAddr, Vec<ClosedPort>>,
+    /// TCP connections that failed.
+    failed_connections: FailedConnections,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -339,6 +342,16 @@ impl Surroundings {
         &mut self.registrations
     }
 
+    /// TCP connections that failed.
+    pub fn failed_connections(&self) -> &FailedConnections {
+        &self.failed_connections
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn failed_connections_mut(&mut self) -> &mut FailedConnections {
+        &mut self.failed_connections
+    }
+
     /// What clients showed and servers accepted.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
@@ -386,6 +399,7 @@ impl Surroundings {
         }
         self.accepted.merge(&other.accepted);
         self.registrations.merge(&other.registrations);
+        self.failed_connections.merge(&other.failed_connections);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }
@@ -397,6 +411,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::call::connections::{FailedConnection, HowFailed};
 
     #[derive(Debug, Clone)]
     enum Note {
@@ -410,6 +425,7 @@ mod tests {
         Server(u8, u8),
         Registering(u8, u8, u16),
         ClosedPort(u8, u8, u16),
+        FailedConnection(u8, u8, u16),
     }
 
     fn address(last: u8) -> IpAddr {
@@ -457,6 +473,18 @@ mod tests {
                     let closed = ClosedPort { place, reporter: address(reporter), version6: false, count: 1 };
                     surroundings.note_closed_port((address(who), 4000).into(), closed);
                 }
+                Note::FailedConnection(client, server, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    surroundings.failed_connections_mut().note(FailedConnection {
+                        client: (address(client), 40_000).into(),
+                        server: (address(server), 5060).into(),
+                        how: HowFailed::Refused,
+                        asked: place,
+                        place,
+                        copies: 1,
+                        until: place.time,
+                    });
+                }
                 Note::Registering(who, call_key, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     let row = Registering { address_of_record: "a".into(), call_key: u64::from(call_key % 3), place };
@@ -483,6 +511,7 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::ClosedPort(a, r, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
         ]
     }
 

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Log, Phase, StepId, Told};
@@ -15,7 +16,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
-use crate::net::{IcmpError, Path};
+use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{Cut, Message, Method};
 
@@ -32,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 56 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 64 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
@@ -54,13 +55,19 @@ pub struct Tracker {
     wanted: Wanted,
     closed: VecDeque<Ended>,
     surroundings: Surroundings,
+    /// TCP connections that are being opened.
+    openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: HashMap<IpAddr, u8>,
     /// How many good calls of each server were learned from.
     learned: HashMap<IpAddr, u8>,
     bytes: usize,
+    /// Bytes at which memory is next taken back.
+    full_at: usize,
     numbered: u32,
     now: Timestamp,
+    /// When an ICMP error last said of a port, which may be one for media, that it is closed.
+    port_closed: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -150,11 +157,14 @@ impl Tracker {
             deadlines: BinaryHeap::new(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
+            openings: Openings::default(),
             looked_for_software: HashMap::new(),
             learned: HashMap::new(),
             bytes: 0,
+            full_at: limits.call_bytes,
             numbered: 0,
             now: Timestamp(i64::MIN),
+            port_closed: None,
         }
     }
 
@@ -205,8 +215,26 @@ impl Tracker {
         if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
             let (reporter, version6) = (error.reporter, error.version6);
             let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+            self.port_closed = Some(error.place.time);
             self.surroundings.note_closed_port(quoted.destination, closed);
         }
+    }
+
+    /// Takes in what happened to a TCP connection.
+    pub fn connection(&mut self, event: &Connection) {
+        self.advance(event.place.time);
+        let (source, destination) = (event.path.source, event.path.destination);
+        let known = [(source, destination), (destination, source)];
+        let carries_sip = match known.iter().any(|path| self.last_on_path.contains_key(path)) {
+            true => CarriesSip::Yes,
+            false => CarriesSip::No,
+        };
+        self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
+    }
+
+    /// Says that bytes came on a stream: its connection came about.
+    pub fn stream_carries(&mut self, stream: StreamId) {
+        self.openings.came_about(stream);
     }
 
     /// Says what time it is by the capture's clock: calls whose time has run out are closed.
@@ -234,6 +262,7 @@ impl Tracker {
 
     /// Says that the input has ended: every open call is closed, in order of its number.
     pub fn finish(&mut self) {
+        self.openings.finish(self.now, self.surroundings.failed_connections_mut());
         let mut indexes: Vec<(u32, u32)> = (0u32..)
             .zip(&self.open)
             .filter_map(|(index, open)| open.as_ref().map(|open| (open.log.number, index)))
@@ -466,7 +495,7 @@ impl Tracker {
     /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
     /// calls are closed: settled ones first, then those that have not failed.
     fn make_room(&mut self, oddities: &mut OddityLog) {
-        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+        if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
             return;
         }
         let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
@@ -476,6 +505,8 @@ impl Tracker {
             }
             self.abridge(index);
         }
+        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
+        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
         if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
             return;
         }
@@ -532,7 +563,9 @@ impl Tracker {
                 self.links.remove(&key);
             }
         }
-        let good = log.plainly_good();
+        // A port that is closed may be that of its media.
+        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
+        let good = log.plainly_good().filter(|_| is_media_sound);
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(&log)
         {

@@ -131,6 +131,7 @@ impl Ledger {
 
     #[inline]
     fn clock_runs(&mut self, time: Timestamp) {
+        self.oddities.at(time.0);
         if let Some(before) = self.before.replace(time)
             && time < before
         {

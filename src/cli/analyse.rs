@@ -120,8 +120,13 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let is_for_people = formats.iter().all(|format| *format == Format::Text);
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
+    // Which call a message belongs to is not known when it is read: it cannot be selected.
+    let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
     let mut analysis = Analysis::new(limits.analysis, wanted);
+    if wants_messages {
+        analysis.hand_on_messages();
+    }
     let mut engine = Engine::new(limits.held_back);
     let mut scene = Scene::new(&source.inputs(), catalogue);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::analysis::MessageRead;
 use crate::call::{Call, GoodCall};
 use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
 use crate::cli::select::Selection;
@@ -60,6 +61,13 @@ impl Follow {
 
 impl Follower for Follow {
     type Error = Error;
+
+    fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
+        if let Running::Events(events) = &mut self.running {
+            events.message(scene, message)?;
+        }
+        Ok(())
+    }
 
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call);

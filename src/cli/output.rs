@@ -10,17 +10,17 @@ use crate::error::Error;
 /// Bytes that are written at a time.
 const BUFFER: usize = 64 << 10;
 
-/// The format that the ending of a file's name asks for; without one that is known, text.
+/// The format that the ending of a file's name asks for; text for a device or a file without one.
 pub(crate) fn format_of(path: &Path) -> Result<Format, Error> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
         "json" => Ok(Format::Json),
         "ndjson" | "jsonl" => Ok(Format::Ndjson),
-        "html" | "md" | "svg" | "mmd" | "csv" | "xml" => Err(Error::Usage(format!(
+        "" | "txt" | "text" | "log" => Ok(Format::Text),
+        _ => Err(Error::Usage(format!(
             "{}: reports are written as .txt, .json or .ndjson, not as .{ending}",
             path.display()
         ))),
-        _ => Ok(Format::Text),
     }
 }
 

@@ -155,6 +155,27 @@ impl<'a> CaptureCase<'a> {
         self.inputs.iter().filter_map(move |input| Some((input, input.oddities.of(kind)?)))
     }
 
+    /// The input that had one kind of oddity first, and what was noted of it there.
+    pub fn earliest(&self, kind: &'a str) -> Option<(&'a InputSeen, &'a Noted)> {
+        self.noted(kind).min_by_key(|(input, noted)| (noted.times.first().copied(), input.source))
+    }
+
+    /// The first places at which one kind of oddity was noted, in order of time over all inputs.
+    pub fn first(&self, kind: &'a str, most: usize) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        for (input, noted) in self.noted(kind) {
+            places.extend(noted.frames_and_times().map(|(frame, time)| Place {
+                time: Timestamp(time),
+                source: input.source,
+                frame,
+                index: 0,
+            }));
+        }
+        places.sort_unstable();
+        places.truncate(most);
+        places
+    }
+
     /// How often one kind of oddity was noted in all inputs.
     pub fn count(&self, kind: &'a str) -> u64 {
         self.noted(kind).map(|(_, noted)| noted.count).sum()

@@ -4,13 +4,17 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::analysis::MessageRead;
 use crate::call::Call;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
 use crate::report::json::to_bytes;
-use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
+use crate::report::moment::Moment;
+use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::value::{Incident, InputRecord, OddityRecord, Summary};
+use crate::sip::StatusCode;
+use crate::untrusted::Untrusted;
 
 /// The name of this form of event.
 const SCHEMA: &str = "sipwhy.event/1";
@@ -23,6 +27,21 @@ struct Event<'a, T: Serialize> {
     kind: &'a str,
     #[serde(flatten)]
     what: T,
+}
+
+/// A message on the wire; copies and retransmissions too.
+#[derive(Serialize)]
+struct OneMessage<'a> {
+    frame: Frame,
+    time: Moment,
+    from_addr: String,
+    to_addr: String,
+    transport: &'static str,
+    method: Option<Untrusted>,
+    status: Option<u16>,
+    reason_phrase: Option<Untrusted>,
+    call_id: &'a Untrusted,
+    cseq: Option<Untrusted>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +75,28 @@ impl<W: Write> Events<W> {
     /// Events to this writer.
     pub fn new(out: W) -> Events<W> {
         Events { out, line: Vec::new() }
+    }
+
+    /// A message has been read.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn message(&mut self, scene: &Scene, message: &MessageRead) -> io::Result<()> {
+        let cseq = message.cseq.as_ref().map(|cseq| format!("{} {}", cseq.number, cseq.method));
+        let is_response = message.method.is_none();
+        let what = OneMessage {
+            frame: scene.frame(message.place),
+            time: scene.moment(message.place),
+            from_addr: message.path.source.to_string(),
+            to_addr: message.path.destination.to_string(),
+            transport: message.path.transport.name(),
+            method: message.method.as_ref().map(|method| Untrusted::from(method.to_string())),
+            status: message.status.map(StatusCode::get),
+            reason_phrase: is_response.then(|| Untrusted::from(message.reason_phrase.as_str())),
+            call_id: &Untrusted::from(message.call_id.as_str()),
+            cseq: cseq.map(Untrusted::from),
+        };
+        self.line("message", what)
     }
 
     /// A call has ended: its failures that are no normal steps, then the call itself.

@@ -37,6 +37,8 @@ pub struct Gatherer {
     spool: Spool,
     worst: Option<Severity>,
     not_kept: u64,
+    selected: u64,
+    left_out: u64,
 }
 
 /// What was gathered.
@@ -60,6 +62,10 @@ pub struct Gathered {
     pub(crate) groups: Vec<Group>,
     /// Records of trouble that were not kept because there were too many kinds of it.
     pub(crate) not_kept: u64,
+    /// Calls and other exchanges that the user asked for.
+    pub(crate) selected: u64,
+    /// Those that the user did not ask for.
+    pub(crate) left_out: u64,
 }
 
 impl Gatherer {
@@ -72,6 +78,8 @@ impl Gatherer {
             spool: Spool::default(),
             worst: None,
             not_kept: 0,
+            selected: 0,
+            left_out: 0,
         }
     }
 
@@ -87,7 +95,9 @@ impl Gatherer {
         let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
         let worst = if failed { Some(Severity::Error) } else { worst };
         self.note_worst(worst);
-        let standing = self.groups.add(scene, call, diagnosis);
+        let standing = self.groups.add(scene, call, diagnosis, selected);
+        self.selected += u64::from(selected == Selected::Yes);
+        self.left_out += u64::from(selected == Selected::No);
         let wanted = match self.keep {
             Keep::All => selected == Selected::Yes,
             Keep::Trouble => standing == Standing::First,
@@ -131,6 +141,8 @@ impl Gatherer {
             census: analysis.census().clone(),
             groups,
             not_kept: self.not_kept,
+            selected: self.selected,
+            left_out: self.left_out,
         }
     }
 

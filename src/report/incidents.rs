@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::call::{Call, Kind, Outcome};
 use crate::capture::SourceId;
 use crate::diagnosis::{Diagnosis, Finding, Severity};
+use crate::report::gatherer::Selected;
 use crate::report::record::Frame;
 use crate::report::scene::Scene;
 use crate::report::value::{Incident, is_failed};
@@ -33,6 +34,10 @@ pub(crate) struct Group {
     pub(crate) number: usize,
     /// Calls of it, also those whose numbers are not kept.
     pub(crate) count: u64,
+    /// Calls of it that the user asked for.
+    pub(crate) selected: u64,
+    /// All its calls went to one number; else the incident tells how the numbers begin.
+    pub(crate) called_the_same: bool,
 }
 
 /// Every group of a run.
@@ -66,7 +71,7 @@ const SHORTEST_PREFIX: usize = 4;
 
 impl Groups {
     /// Takes in a call.
-    pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Standing {
+    pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> Standing {
         let finding = telling_finding(diagnosis);
         let has_failure = call.failures.iter().any(|failure| failure.normal.is_none());
         if finding.is_none() && is_well(diagnosis.outcome) && !has_failure {
@@ -86,6 +91,7 @@ impl Groups {
         let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
         let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, source));
         group.count += 1;
+        group.selected += u64::from(selected == Selected::Yes);
         let started = scene.moment_in(source, call.started());
         if started.time < group.incident.first.time {
             group.incident.first = started;
@@ -101,7 +107,9 @@ impl Groups {
             return Standing::First;
         }
         if group.incident.called.is_some() {
-            keep_common_start(&mut group.incident.called, called(call));
+            let called = called(call);
+            group.called_the_same &= group.incident.called.as_ref().map(Untrusted::raw) == called.as_deref();
+            keep_common_start(&mut group.incident.called, called);
         }
         Standing::Later
     }
@@ -176,7 +184,15 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
         called: called(call).map(Untrusted::from),
         agent: record.and_then(|record| record.party.agent),
     };
-    Group { incident, outcome: diagnosis.outcome, kept: call.number, number: 0, count: 0 }
+    Group {
+        incident,
+        outcome: diagnosis.outcome,
+        kept: call.number,
+        number: 0,
+        count: 0,
+        selected: 0,
+        called_the_same: true,
+    }
 }
 
 fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<IpAddr>) -> Untrusted {

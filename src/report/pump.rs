@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::analysis::{Analysis, Event};
+use crate::analysis::{Analysis, Event, MessageRead};
 use crate::call::{Call, GoodCall};
 use crate::capture::{self, Input, InputFacts, Progress, Source};
 use crate::diagnosis::{CaptureSeen, Diagnosis, Engine};
@@ -15,6 +15,14 @@ const LOOK_EVERY: u32 = 4096;
 pub trait Follower {
     /// What may stop it.
     type Error: From<capture::Error>;
+
+    /// A message has been read. Only asked for by [`Analysis::hand_on_messages`].
+    ///
+    /// # Errors
+    /// What makes it useless to go on.
+    fn message(&mut self, _scene: &Scene, _message: &MessageRead) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// A call has been diagnosed.
     ///
@@ -58,7 +66,7 @@ pub fn follow<F: Follower>(
                 until_look = 0;
             }
         }
-        take_ended(analysis, engine, follower);
+        take_events(analysis, engine, scene, follower)?;
         let capture = CaptureSeen { drops, until: analysis.now() };
         while let Some((call, diagnosis)) = engine.next(analysis.surroundings(), capture) {
             follower.call(scene, &call, &diagnosis)?;
@@ -72,7 +80,7 @@ pub fn follow<F: Follower>(
         }
     }
     analysis.finish();
-    take_ended(analysis, engine, follower);
+    take_events(analysis, engine, scene, follower)?;
     let inputs = source.inputs();
     scene.update(&inputs);
     let capture = CaptureSeen { drops: dropped(&inputs), until: analysis.now() };
@@ -82,8 +90,13 @@ pub fn follow<F: Follower>(
     Ok(inputs)
 }
 
-/// Gives calls that have ended to the engine, and tells the follower of those that nobody wants whole.
-fn take_ended<F: Follower>(analysis: &mut Analysis, engine: &mut Engine, follower: &mut F) {
+/// Gives calls that have ended to the engine, and tells the follower of messages and of calls that nobody wants whole.
+fn take_events<F: Follower>(
+    analysis: &mut Analysis,
+    engine: &mut Engine,
+    scene: &Scene,
+    follower: &mut F,
+) -> Result<(), F::Error> {
     while let Some(event) = analysis.next_event() {
         match event {
             Event::Call(call) => engine.add(*call),
@@ -91,8 +104,10 @@ fn take_ended<F: Follower>(analysis: &mut Analysis, engine: &mut Engine, followe
                 engine.add_good();
                 follower.good(good);
             }
+            Event::Message(message) => follower.message(scene, &message)?,
         }
     }
+    Ok(())
 }
 
 /// Looks at what the source knows of its inputs; gives the packets that were dropped.

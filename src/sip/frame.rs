@@ -170,6 +170,10 @@ impl Framer {
         let used = self.take_from(&kept, place, oddities, give);
         self.kept = kept;
         self.kept.drain(..used);
+        if self.kept.is_empty() {
+            // Thousands of streams are idle most of the time: they hold no room.
+            self.kept = Vec::new();
+        }
         self.limit(place, oddities, give);
     }
 

@@ -127,7 +127,8 @@ impl Message<'_> {
         let start = frame::start_of_message(&self.bytes).unwrap_or(0);
         let rest = self.bytes.get(start..).unwrap_or_default();
         let end = memchr(b'\n', rest).unwrap_or(rest.len());
-        String::from_utf8_lossy(rest.get(..end).unwrap_or_default().trim_ascii_end())
+        let line = rest.get(..end).unwrap_or_default();
+        String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
     /// The value of the first header of this name, in any spelling, compact or long, unfolded (RFC 3261 §7.3.1).

@@ -152,7 +152,7 @@ fn gap(message: &Message<'_>) -> &'static str {
         () if message.status().is_some() && message.reason_phrase().is_empty() => {
             "an empty reason phrase (RFC 3261 §25.1 allows it)"
         }
-        () => "a form that our own reading finds no fault with",
+        () => "a gap of the parser, or a rule that is not checked here",
     }
 }
 

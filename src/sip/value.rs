@@ -22,7 +22,8 @@ fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
         for (at, byte) in text.bytes().enumerate() {
             match byte {
                 _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
+                // Outside of quotes it has no meaning; some software writes \" there all the same.
+                b'\\' => escaped = true,
                 b'"' => quoted = !quoted,
                 b'<' if !quoted => bracketed = true,
                 b'>' if !quoted => bracketed = false,

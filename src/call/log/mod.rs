@@ -363,7 +363,9 @@ impl Log {
             }
             step.request = Some(entry);
             self.byes += u32::from(step.method == Verb::Bye);
-            self.plain &= step.method != Verb::Cancel && !has_other_digest_uri(message);
+            // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
+            let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
+            self.plain &= !is_telling && !has_other_digest_uri(message);
             return;
         }
         step.response = Some(entry);
@@ -382,6 +384,7 @@ impl Log {
         }
         if step.method == Verb::Invite && status.is_success() {
             self.answered.get_or_insert(time);
+            self.plain &= memmem::find(message.body(), b"m=audio 0 ").is_none();
             let seconds = crate::call::step::seconds(message, "Session-Expires");
             self.session_expires = match (self.session_expires, seconds) {
                 (Some(known), Some(new)) => Some(known.min(new)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::call::judge::Outcome;
 use crate::call::log::{Log, Step, Verb};
 use crate::call::model::Kind;
+use crate::capture::Timestamp;
 use crate::net::Path;
 
 /// What a call waits for.
@@ -29,6 +30,9 @@ const CHALLENGED: Duration = Duration::from_secs(180);
 /// Well beyond timer C.
 const RINGING: Duration = Duration::from_secs(420);
 
+/// A call that lasts no longer than this after its answer is looked at.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
 impl Log {
     /// What it waits for.
     pub(crate) fn phase(&self) -> Phase {
@@ -49,6 +53,11 @@ impl Log {
             Phase::Ringing => Some(RINGING),
             Phase::Talking => None,
         }
+    }
+
+    /// When its first message was captured.
+    pub(crate) fn started(&self) -> Option<Timestamp> {
+        Some(self.entries.first()?.place.time)
     }
 
     /// The path of its first message.
@@ -80,7 +89,7 @@ impl Log {
     /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
         let is_settled = self.phase() == Phase::Settled;
-        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() {
+        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() || self.ended_at_once() {
             return None;
         }
         let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);
@@ -97,10 +106,19 @@ impl Log {
         }
     }
 
+    /// A call that ended right after it was answered may have ended because of its answer.
+    fn ended_at_once(&self) -> bool {
+        let Some(answered) = self.answered.filter(|_| self.kind == Kind::Call) else { return false };
+        self.lasted_since(answered) < AT_ONCE
+    }
+
     /// A call that lasted at least half its session interval may have ended by it (RFC 4028 §10).
     fn is_near_session_timer(&self) -> bool {
         let (Some(answered), Some(seconds)) = (self.answered, self.session_expires) else { return false };
-        let lasted = self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered));
-        lasted >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
+        self.lasted_since(answered) >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
+    }
+
+    fn lasted_since(&self, answered: Timestamp) -> Duration {
+        self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered))
     }
 }

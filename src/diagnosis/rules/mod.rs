@@ -37,6 +37,7 @@ rules! {
         large_request_lost,
         response_misdirected,
         response_ignored,
+        connection_failed,
         return_path_lost,
         next_hop_silent,
         silent_downstream,
@@ -114,6 +115,7 @@ rules! {
     }
     media {
         media_port_closed,
+        private_media_address,
     }
     transfer {
         transfer_failed,

@@ -117,7 +117,8 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Opt
         Scope::Trouble => Detail::Entry,
         Scope::Everything => Detail::Everything,
     };
-    let mut told = Told::nothing(detail, incident);
+    let explained = record.failures.iter().find(|failure| place == Some(failure.frame));
+    let mut told = Told::nothing(detail, incident, explained.map(|failure| failure.status));
     for piece in ladder::shortened(record, scope) {
         let rung = match piece {
             Piece::Rung(rung) => rung,

@@ -26,6 +26,8 @@ pub(crate) struct Told {
     detail: Detail,
     /// The incident at which the cure stands.
     incident: Option<String>,
+    /// The code of the failure beneath which the cause will be told.
+    awaited: Option<u16>,
     /// Codes whose entry was printed.
     codes: Vec<u16>,
     /// What the strict parser refused.
@@ -40,9 +42,9 @@ impl Told {
         self.rules.contains(&finding.rule)
     }
 
-    /// Nothing yet, but for what stands at an incident.
-    pub(crate) fn nothing(detail: Detail, incident: Option<String>) -> Told {
-        Told { detail, incident, codes: Vec::new(), refusals: Vec::new(), rules: Vec::new() }
+    /// Nothing yet, but for what stands at an incident. The cause will be told beneath a failure of the awaited code.
+    pub(crate) fn nothing(detail: Detail, incident: Option<String>, awaited: Option<u16>) -> Told {
+        Told { detail, incident, awaited, codes: Vec::new(), refusals: Vec::new(), rules: Vec::new() }
     }
 }
 
@@ -93,7 +95,11 @@ pub(crate) fn of_failure(
         let words = failure.normal_step.map_or("normal", |step| step.words());
         return beside(lines, "", Ink::Faint, &format!("· {words}"));
     }
-    let is_repeated = record.is_passed_on(failure) && told.codes.contains(&failure.status);
+    if has_cause {
+        told.awaited = None;
+    }
+    let is_told_once = told.codes.contains(&failure.status) || told.awaited == Some(failure.status);
+    let is_repeated = record.is_passed_on(failure) && is_told_once;
     if is_repeated && !has_cause {
         return beside(lines, "", Ink::Faint, "· passed on");
     }
@@ -112,7 +118,9 @@ pub(crate) fn of_failure(
         told.rules.push(finding.rule.clone());
         cause(lines, finding, told)?;
     }
-    if !told.codes.contains(&failure.status) {
+    // Of the code that the cause explains, the meaning follows the cause.
+    let comes_later = !has_cause && told.awaited == Some(failure.status);
+    if !comes_later && !told.codes.contains(&failure.status) {
         told.codes.push(failure.status);
         let detail =
             if told.detail == Detail::Entry && record.is_told_of(failure) { Detail::Meaning } else { told.detail };
@@ -197,7 +205,7 @@ fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut 
     told.refusals.push(refusal.says.clone());
     let because = match &refusal.because {
         Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
-        Because::ParserGap(gap) => format!("no fault of the sender: {gap}"),
+        Because::ParserGap(gap) => format!("our own check finds no broken rule: {gap}"),
         Because::CutMessage => "the capture does not hold the whole message".into(),
     };
     let text = format!("strict parser: it refuses this {which} ({}); {because}", value(&refusal.says));

@@ -19,7 +19,8 @@ const MOST_STEPS: usize = 4;
 pub(crate) const MOST_NUMBERS: usize = 12;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
-    let groups: Vec<&Group> = gathered.groups.iter().filter(|group| group.is_incident()).collect();
+    let groups: Vec<&Group> =
+        gathered.groups.iter().filter(|group| group.is_incident() && group.selected > 0).collect();
     for group in groups.iter().take(MOST_INCIDENTS) {
         lines.empty()?;
         of_group(lines, group)?;
@@ -50,9 +51,9 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
         lines.line(line.filled_to(column).plain(count))?;
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &title)?;
     }
-    lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &when(lines, incident))?;
+    lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &when(lines, group))?;
     if let Some(peer) = &incident.peer {
-        let agent = incident.agent.as_ref().map(|agent| format!(" ({})", value(agent))).unwrap_or_default();
+        let agent = incident.agent.as_ref().map(|agent| format!(", {}", value(agent))).unwrap_or_default();
         labelled(lines, "At", &format!("{peer}{agent}"))?;
     }
     for (index, step) in incident.fix.iter().take(MOST_STEPS).enumerate() {
@@ -77,7 +78,8 @@ fn noun(incident: &Incident) -> &'static str {
     }
 }
 
-fn when(lines: &Lines<'_>, incident: &Incident) -> String {
+fn when(lines: &Lines<'_>, group: &Group) -> String {
+    let incident = &group.incident;
     let zone = &lines.style.zone;
     let status = incident.status.map_or("no final response".to_owned(), |status| status.to_string());
     let (first, last) = (zone.time(incident.first), zone.time(incident.last));
@@ -86,7 +88,11 @@ fn when(lines: &Lines<'_>, incident: &Incident) -> String {
     } else {
         format!("{} ", zone.day(incident.last))
     };
-    let called = incident.called.as_ref().map(|start| format!(", all to {}…", value(start))).unwrap_or_default();
+    let more = if group.called_the_same { "" } else { "…" };
+    let called = incident.called.as_ref().map(|start| format!(", all to {}{more}", value(start))).unwrap_or_default();
+    if day.is_empty() && first == last {
+        return format!("{status}, {first}{called}");
+    }
     format!("{status}, {first}–{day}{last}{called}")
 }
 

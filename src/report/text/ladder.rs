@@ -4,10 +4,10 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::report::record::{CallRecord, Frame, Rung, host};
+use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines, fitted, value};
-use crate::report::text::style::Ink;
+use crate::report::text::style::{Glyphs, Ink};
 use crate::report::text::words::{between, frame, lasting};
 
 /// Columns of the time at the left.
@@ -90,13 +90,20 @@ impl Lanes {
         let inner = (right - left) * self.step - 1;
         let dash = if failed { '═' } else { '─' };
         let dashes = |count: usize| std::iter::repeat_n(dash, count).collect::<String>();
-        let room = inner.saturating_sub(7);
-        let shortest = labels.last().map(|label| fitted(label, room)).unwrap_or_default();
+        // Beside the label stand two spaces, the head, and one dash at least.
+        let room = inner.saturating_sub(4);
+        let shortest = labels.last().map(|label| shortened_label(label, room)).unwrap_or_default();
         let label = labels.iter().find(|label| label.width() <= room).cloned().unwrap_or(shortest);
-        let rest = dashes(inner.saturating_sub(label.width() + 6));
+        let spare = inner.saturating_sub(label.width() + 3);
         let body = match from < to {
-            true => format!("{} {label} {rest}{}►", dashes(3), ""),
-            false => format!("◄{} {label} {rest}{}", dashes(2), dashes(1)),
+            true => {
+                let tail = spare.saturating_sub(3).max(usize::from(spare > 1));
+                format!("{} {label} {}►", dashes(spare - tail), dashes(tail))
+            }
+            false => {
+                let head = spare.saturating_sub(1).min(2);
+                format!("◄{} {label} {}", dashes(head), dashes(spare - head))
+            }
         };
         format!("{}{body}{}", self.bars(0, left) + "│", self.rest(right))
     }
@@ -127,7 +134,9 @@ fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
 pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     let zone = lines.style.zone.name();
     let zone = zone.rsplit('/').next().unwrap_or(zone);
-    let time = fitted(&format!("  time ({zone})"), TIME - 1);
+    let full = format!("  time ({zone})");
+    // The first lines of the report name the zone too.
+    let time = if full.width() < TIME { full } else { "  time".to_owned() };
     let width = lines.width();
     let names = lanes.heading(width);
     let skip = time.width();
@@ -153,10 +162,12 @@ pub(crate) fn rung(
     let labels = labels(rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
     let failed = rung.status.is_some_and(|status| status >= 300);
+    // Of two columns in ASCII, which must be known before the line is fitted.
+    let to = if lines.style.glyphs == Glyphs::Ascii { "->" } else { "→" };
     let drawing = match (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr)) {
         (Some(from), Some(to)) if from != to => lanes.arrow(from, to, &labels, failed),
-        (Some(_), Some(_)) => format!("│ {} → {}  {label}", rung.from_addr, rung.to_addr),
-        _ => format!("┆ {} → {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
+        (Some(_), Some(_)) => format!("│ {} {to} {}  {label}", rung.from_addr, rung.to_addr),
+        _ => format!("┆ {} {to} {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
     };
     let width = lines.width();
     let drawing = fitted(&drawing, width.saturating_sub(FIRST_LANE + FRAME));
@@ -212,7 +223,26 @@ fn labels(rung: &Rung) -> Vec<String> {
     }
     labels.push(format!("{name}{full}"));
     labels.push(format!("{name}{short}"));
+    // `100 trying -- your call is important to us`
+    if let Some((head, _)) = name.split_once(" -- ") {
+        labels.push(format!("{head}…{short}"));
+    }
     labels
+}
+
+/// A label that is too long, cut between words where one fits.
+fn shortened_label(label: &str, room: usize) -> String {
+    if label.width() <= room {
+        return label.to_owned();
+    }
+    let cut = fitted(label, room);
+    let whole_words = cut.rfind(' ').and_then(|end| cut.get(..end)).unwrap_or_default();
+    let whole_words = whole_words.trim_end_matches(|character: char| !character.is_alphanumeric());
+    // A code without its phrase says less than a phrase that is cut.
+    if whole_words.contains(' ') || whole_words.parse::<u16>().is_err() && !whole_words.is_empty() {
+        return format!("{whole_words}…");
+    }
+    cut
 }
 
 /// The rungs that are drawn: all of a short ladder, else those around what matters. Others are counted.
@@ -227,7 +257,8 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
     // Where a failure arose matters, and what the caller got; hops between, through which it passed, do not.
     let judged: Vec<_> = record.failures.iter().filter(|failure| !failure.normal).collect();
     let arose = judged.iter().filter(|failure| !record.is_passed_on(failure)).chain(judged.last());
-    let matters: Vec<Frame> = arose.map(|failure| failure.frame).collect();
+    let arose: Vec<&FailureRecord> = arose.copied().collect();
+    let matters: Vec<Frame> = first_and_last_of_each(&arose);
     for (at, rung) in rungs.iter().enumerate() {
         let fails = matters.contains(&rung.frame);
         let proves = cause.is_some_and(|cause| rung.findings.iter().any(|rule| rule == cause));
@@ -253,6 +284,19 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
         pieces.push(Piece::Rung(rung));
     }
     pieces
+}
+
+/// Of failures that come again and again, the first and the last: those between say nothing new.
+fn first_and_last_of_each(failures: &[&FailureRecord]) -> Vec<Frame> {
+    let is_same = |one: &FailureRecord, other: &FailureRecord| {
+        one.status == other.status && one.from_addr == other.from_addr && one.method == other.method
+    };
+    let is_between = |at: usize| {
+        let (before, after) = (&failures[..at], &failures[at + 1..]);
+        [before, after].iter().all(|side| side.iter().any(|other| is_same(other, failures[at])))
+    };
+    let kept = (0..failures.len()).filter(|at| !is_between(*at));
+    kept.map(|at| failures[at].frame).collect()
 }
 
 /// A piece of a ladder.
@@ -286,7 +330,15 @@ mod tests {
     #[test]
     fn a_long_label_is_cut() {
         let drawn = lanes(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], false);
-        assert_eq!(drawn, "│─── SUBSCRIBE a… ─►│");
+        assert_eq!(drawn, "│─ SUBSCRIBE and… ─►│");
+    }
+
+    #[test]
+    fn an_arrow_is_shortened_before_its_label() {
+        let lanes = lanes(&["a", "b"], 25);
+        assert_eq!(lanes.arrow(1, 0, &["408 Request Timeout".into()], true), "│◄═ 408 Request Timeout ═│");
+        assert_eq!(lanes.arrow(0, 1, &["183 Session Progress".into()], false), "│─ 183 Session Progress ►│");
+        assert_eq!(lanes.arrow(1, 0, &["488 Not Acceptable Here".into()], true), "│◄═ 488 Not Acceptable… ═│");
     }
 
     #[test]

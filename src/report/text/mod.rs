@@ -4,6 +4,7 @@
 //! then notes on the capture. Everything that came from a packet passes [`Untrusted`](crate::untrusted::Untrusted).
 
 mod calls;
+mod calm;
 mod explained;
 mod head;
 mod incidents;
@@ -41,6 +42,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
     if gathered.inputs.iter().all(|input| input.sip_messages == 0) {
         no_sip::write(&mut lines, gathered)?;
     }
+    calm::write(&mut lines, gathered, scope)?;
     incidents::write(&mut lines, gathered)?;
     calls::write(&mut lines, gathered, scope)?;
     notes::write(&mut lines, gathered)?;

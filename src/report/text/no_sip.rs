@@ -6,7 +6,7 @@ use crate::net::Transport;
 use crate::report::gatherer::Gathered;
 use crate::report::text::lines::{Line, Lines};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, grouped};
+use crate::report::text::words::counted;
 
 /// Ports that are listed.
 const MOST_PORTS: usize = 6;
@@ -82,7 +82,7 @@ fn ports(gathered: &Gathered) -> Vec<String> {
     ports.sort_by_key(|(count, port)| (std::cmp::Reverse(*count), *port));
     let named = ports.iter().take(MOST_PORTS).map(|(count, (transport, port))| {
         let name = service(*port).map(|name| format!(" ({name})")).unwrap_or_default();
-        format!("{transport} port {port}{name}: {}", grouped(*count))
+        format!("{transport} port {port}{name}: {}", counted(*count, "packet"))
     });
     let mut named: Vec<String> = named.collect();
     if ports.len() > MOST_PORTS {

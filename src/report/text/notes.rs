@@ -23,7 +23,8 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
         let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(&cited, MOST_FRAMES)) };
         let text = match note.explanation.is_empty() {
             true => format!("{}{cited}", value(&note.title)),
-            false => format!("{}: {}{cited}", value(&note.title), note.explanation.for_terminal()),
+            // The explanation says what the title says, and more; the name is for `sipwhy explain`.
+            false => format!("{}: {}{cited}", note.rule, note.explanation.for_terminal()),
         };
         noted(lines, ink, &text)?;
         if let Some(step) = note.fix.first() {

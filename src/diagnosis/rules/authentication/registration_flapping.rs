@@ -1,7 +1,9 @@
-use crate::call::{Asked, Kind};
+use std::collections::BTreeSet;
+
+use crate::call::{Asked, Kind, Registered};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 
 rule! {
     /// A device registers from another address again and again.
@@ -23,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.2; RFC 5626 §4
-    "A13" "registration-flapping", check
+    "A13" "registration-flapping", check, capture of_capture
 }
 
 /// Changes from which on it is flapping.
@@ -37,6 +39,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let address = request.message.to()?.parsed();
     let known = case.surroundings.registrations().of(address.bare_user(), &address.host)?;
     let device = known.asked.iter().find(|asked| asked.place == request.place)?.device;
+    flapping(&format!("{}@{}", address.bare_user(), address.host), known, device)
+}
+
+/// The same of the whole capture: each registration by itself may be good.
+fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
+    case.surroundings.registrations().iter().find_map(|(address, known)| {
+        let devices: BTreeSet<u64> = known.asked.iter().map(|asked| asked.device).collect();
+        devices.into_iter().find_map(|device| flapping(address, known, device))
+    })
+}
+
+/// What is found of one device of an address-of-record.
+fn flapping(address: &str, known: &Registered, device: u64) -> Option<Finding> {
     let mut of_device: Vec<&Asked> =
         known.asked.iter().filter(|asked| asked.device == device && asked.is_over_udp()).collect();
     // A proxy passes a REGISTER on, and a NAT rewrites its source: on the hop that was seen first it is the device's.
@@ -60,9 +75,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "its address changes, as a device that roams, restarts, or shares its identity with another one",
     };
     let because = format!(
-        "The device of {}@{} registered from another place {} times in {}, while {} are granted: {what}.",
-        address.bare_user(),
-        address.host,
+        "The device of {address} registered from another place {} times in {}, while {} are granted: {what}.",
         changes.len(),
         length(span),
         length(granted)

@@ -45,15 +45,9 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         ))
         .fix("Capture at one point: one interface instead of `any`, or a mirror port that copies one direction only.")
         .fix("To take the copies out of this file: editcap -d CAPTURE NEW");
-    for (input, noted) in case.noted("capture-duplicated") {
-        for frame in noted.frames.iter().take(CITED) {
-            finding = finding.claim_at(
-                case.place(input, *frame),
-                "frame.number",
-                frame.to_string(),
-                "this frame repeats a packet that was captured just before",
-            );
-        }
+    for place in case.first("capture-duplicated", CITED) {
+        let says = "this frame repeats a packet that was captured just before";
+        finding = finding.claim_at(place, "frame.number", place.frame.to_string(), says);
     }
     Some(finding)
 }

@@ -62,8 +62,10 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
             "the first message of its call, and it belongs to something that had begun before",
         );
     }
-    for place in tally.without_end.iter().take(CITED) {
-        finding = finding.claim_absent(*place, "the end of the call", "the last message of its call");
+    let mut without_end = tally.without_end.clone();
+    without_end.sort_unstable();
+    for place in without_end.into_iter().take(CITED) {
+        finding = finding.claim_absent(place, "the end of the call", "the last message of its call");
     }
     Some(finding)
 }

@@ -29,7 +29,7 @@ rule! {
 
 fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let count = case.count("capture-truncated");
-    let (input, noted) = case.noted("capture-truncated").next()?;
+    let (_, noted) = case.earliest("capture-truncated")?;
     let frames = counted(count, "frame", "frames");
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .party(Role::Capture, None)
@@ -40,8 +40,8 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         ))
         .fix("Capture whole packets: tcpdump -s 0")
         .next_capture("tcpdump -i any -s0 -w next.pcap 'udp port 5060 or tcp port 5060 or (ip[6:2] & 0x1fff != 0)'");
-    if let (Oddity::CutBySnapLength { wanted, had }, Some(frame)) = (&noted.example, noted.frames.first()) {
-        let place = case.place(input, *frame);
+    let first = case.first("capture-truncated", 1);
+    if let (Oddity::CutBySnapLength { wanted, had }, Some(place)) = (&noted.example, first.first().copied()) {
         finding = finding
             .claim_at(place, "frame.len", wanted.to_string(), "bytes on the wire")
             .claim_at(place, "frame.cap_len", had.to_string(), "bytes in the file");

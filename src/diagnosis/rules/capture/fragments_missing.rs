@@ -44,13 +44,10 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         ))
         .fix("Capture with a filter that keeps fragments: udp port 5060 or (ip[6:2] & 0x1fff != 0)")
         .next_capture("tcpdump -i any -s0 -w next.pcap 'udp port 5060 or (ip[6:2] & 0x1fff != 0)'");
-    for (input, noted) in case.noted("fragments-missing") {
-        for frame in noted.frames.iter().take(CITED) {
-            let place = case.place(input, *frame);
-            finding = finding
-                .claim_at(place, "frame.number", frame.to_string(), "a fragment of a datagram that is not whole")
-                .claim_absent(place, "the other fragments of this datagram", "they are not in the capture");
-        }
+    for place in case.first("fragments-missing", CITED) {
+        finding = finding
+            .claim_at(place, "frame.number", place.frame.to_string(), "a fragment of a datagram that is not whole")
+            .claim_absent(place, "the other fragments of this datagram", "they are not in the capture");
     }
     Some(finding)
 }

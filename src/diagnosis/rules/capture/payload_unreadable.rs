@@ -16,8 +16,8 @@ rule! {
     /// TLS records without secrets; frames of an unknown link type.
     ///
     /// ## How to fix
-    /// For TLS give the secrets with `--keylog`; kamailio, OpenSIPS, Asterisk and FreeSWITCH can write them through
-    /// `SSLKEYLOGFILE` and a preloaded library. For the link type capture on another interface.
+    /// For TLS capture where it is decrypted, on the PBX or SBC itself, or let that log its SIP messages. For the link
+    /// type capture on another interface.
     ///
     /// ## When it would be wrong
     /// The encrypted packets may carry something else than SIP, such as the web pages of a telephone.
@@ -35,7 +35,7 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let foreign = case.count("unsupported-link-type");
     let mut words = Vec::new();
     if encrypted > 0 {
-        words.push(format!("{} encrypted with TLS", counted(encrypted, "packet is", "packets are")));
+        words.push(format!("{} encrypted or compressed", counted(encrypted, "connection is", "connections are")));
     }
     if foreign > 0 {
         words.push(format!("{} of a link type that is not supported", counted(foreign, "frame is", "frames are")));
@@ -47,29 +47,20 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .party(Role::Capture, None)
         .because(format!("Not read: {}. What they carry is not judged.", words.join(", and ")));
     if encrypted > 0 {
-        finding = finding.fix("Give the TLS secrets of the connection: sipwhy CAPTURE --keylog KEYS");
+        finding = finding.fix("Capture where it is readable: on the PBX or SBC itself, or let that log its SIP messages.");
     }
-    for (input, noted) in case.noted("unsupported-link-type") {
+    for (_, noted) in case.noted("unsupported-link-type") {
         if let Oddity::UnsupportedLinkType { link_type } = noted.example {
             let step = format!("Capture on another interface: link type {link_type} is not supported.");
             finding = finding.fix(step);
         }
-        finding = cite(finding, case, input, &noted.frames, "of a link type that is not supported");
     }
-    for (input, noted) in case.noted("payload-unreadable") {
-        finding = cite(finding, case, input, &noted.frames, "encrypted, and its secrets are not known");
-    }
-    Some(finding)
+    finding = cite(finding, case, "unsupported-link-type", "of a link type that is not supported");
+    Some(cite(finding, case, "payload-unreadable", "from here on the connection is encrypted or compressed"))
 }
 
-fn cite(
-    finding: Finding,
-    case: &CaptureCase<'_>,
-    input: &crate::diagnosis::InputSeen,
-    frames: &[u64],
-    says: &str,
-) -> Finding {
-    frames.iter().take(CITED).fold(finding, |finding, frame| {
-        finding.claim_at(case.place(input, *frame), "frame.number", frame.to_string(), says)
+fn cite(finding: Finding, case: &CaptureCase<'_>, kind: &'static str, says: &str) -> Finding {
+    case.first(kind, CITED).into_iter().fold(finding, |finding, place| {
+        finding.claim_at(place, "frame.number", place.frame.to_string(), says)
     })
 }

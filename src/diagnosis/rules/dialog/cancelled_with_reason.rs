@@ -40,7 +40,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .party(Role::Uac, Some(cancel.path.source))
             .because(format!(
-                "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason:?}.",
+                "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason}.",
                 cancel.path.source,
                 length(cancel.place.time.since(invite.place.time))
             ))

@@ -81,7 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uas, response)
         .because(because)
         .fix(format!("Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."))
-        .fix("Add PCMA or PCMU to the offer, or let an exchange between them transcode.")
+        .fix(second_step(&offers))
         .claim(request, "sdp.media", offered.line.clone(), "the offer")
         .claim_status(response, "refused");
     finding = cite(finding, response, abilities.as_ref().map(|(heard, sdp)| (*heard, sdp)), warned.is_some());
@@ -91,6 +91,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("bandwidth-insufficient", "no Warning 370")
             .refuted("late-offer-unsupported", "the INVITE carries an offer"),
     )
+}
+
+/// What to do if no codec can be allowed on both sides.
+fn second_step(offers: &str) -> &'static str {
+    match offers.contains("PCMA") || offers.contains("PCMU") {
+        true => "If they cannot share one, let an exchange between them transcode.",
+        false => "Add PCMA or PCMU to the offer, or let an exchange between them transcode.",
+    }
 }
 
 fn cite(finding: Finding, response: &Heard, abilities: Option<(&Heard, &Sdp)>, warned: bool) -> Finding {

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::call::Kind;
 use crate::diagnosis::failover::asks_for_next_server;
@@ -29,6 +30,9 @@ rule! {
     "E11" "failover-missing", check
 }
 
+/// A client that goes on to another server does so within this time.
+const SOON: Duration = Duration::from_secs(5);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().filter(|failure| asks_for_next_server(failure.status))?;
     if !matches!(case.call.kind, Kind::Call | Kind::Message) || case.ringing(failure.transaction).is_some() {
@@ -41,7 +45,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if host.parse::<IpAddr>().is_ok() {
         return None;
     }
-    let tried = |address: IpAddr| case.call.transactions.iter().any(|known| known.path.destination.ip() == address);
+    // The next try may have a Call-ID of its own: whatever went there right after may be it.
+    let after = (response.place.time, response.place.time.plus(SOON));
+    let tried = |address: IpAddr| {
+        let hop = case.surroundings.hop(client.ip(), address);
+        hop.is_some_and(|seen| seen.within(after.0, after.1))
+            || case.call.transactions.iter().any(|known| known.path.destination.ip() == address)
+    };
     let mut others = case.surroundings.accepted().servers(client.ip(), &host).filter(|other| !tried(other.ip()));
     let other = others.next()?;
     let because = format!(

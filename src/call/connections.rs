@@ -1,0 +1,240 @@
+//! TCP connections that did not come about, or broke while SIP used them (RFC 9293 §3.5, RFC 3261 §18.4).
+//!
+//! Is given what happens to connections; gives those that failed, as a value that can be merged. Deliberately does not
+//! know which call needed them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::timer;
+use crate::capture::{Place, Timestamp};
+use crate::net::{Connection, ConnectionEvent, Path, StreamId};
+
+/// How a connection failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum HowFailed {
+    /// A RST answered the SYN.
+    Refused,
+    /// The SYN was repeated, and nothing answered.
+    Silent,
+    /// The server reset a connection that carried SIP.
+    Reset,
+    /// The server closed a connection that carried SIP.
+    Closed,
+}
+
+/// A connection that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FailedConnection {
+    /// Who asked for it; where SIP broke off, the other end of the one who ended it.
+    pub client: SocketAddr,
+    /// Who was asked, or who ended it.
+    pub server: SocketAddr,
+    /// How.
+    pub how: HowFailed,
+    /// The first SYN; where SIP broke off, the same as `place`.
+    pub asked: Place,
+    /// The RST or FIN; where nothing answered, the last SYN.
+    pub place: Place,
+    /// Copies of the SYN that were sent.
+    pub copies: u32,
+    /// Until when an answer was waited for in the capture: the time of `place`, or of the end of the wait.
+    pub until: Timestamp,
+}
+
+/// The connections of a capture that failed. Mergeable.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FailedConnections {
+    /// By the address of the client, in order.
+    of: BTreeMap<IpAddr, Vec<FailedConnection>>,
+}
+
+impl FailedConnections {
+    /// Clients that are kept.
+    const MOST_CLIENTS: usize = 1024;
+    /// Failed connections that are kept of one client.
+    const MOST_OF_CLIENT: usize = 64;
+
+    /// Those of a client, in order.
+    pub fn of_client(&self, client: IpAddr) -> &[FailedConnection] {
+        self.of.get(&client).map_or(&[], Vec::as_slice)
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &FailedConnection> {
+        self.of.values().flatten()
+    }
+
+    /// The end of the connection on a path by the one to whom it leads, between two moments.
+    pub fn broken(&self, path: Path, from: Timestamp, to: Timestamp) -> Option<&FailedConnection> {
+        self.of_client(path.source.ip()).iter().find(|failed| {
+            (failed.client, failed.server) == (path.source, path.destination)
+                && matches!(failed.how, HowFailed::Reset | HowFailed::Closed)
+                && from <= failed.place.time
+                && failed.place.time <= to
+        })
+    }
+
+    /// Notes one.
+    pub fn note(&mut self, failed: FailedConnection) {
+        let client = failed.client.ip();
+        if self.of.len() >= FailedConnections::MOST_CLIENTS && !self.of.contains_key(&client) {
+            return;
+        }
+        let known = self.of.entry(client).or_default();
+        if known.len() < FailedConnections::MOST_OF_CLIENT && !known.contains(&failed) {
+            known.push(failed);
+            known.sort_unstable();
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &FailedConnections) {
+        for failed in other.iter() {
+            self.note(*failed);
+        }
+    }
+}
+
+/// The connections that are being opened.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    /// By the number of the connection: in order of opening.
+    of: BTreeMap<u64, Opening>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Opening {
+    path: Path,
+    asked: Place,
+    last: Place,
+    copies: u32,
+}
+
+/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.2).
+const SIP_PORTS: [u16; 2] = [5060, 5061];
+/// Copies of a SYN that show that the client waits in vain.
+const COPIES_IN_VAIN: u32 = 3;
+/// A copy sooner than this is one of the tap: the first interval of TCP is a second (RFC 6298 §2).
+const NO_REPEAT: Duration = Duration::from_millis(100);
+
+impl Openings {
+    /// Connections that are being opened at once, as far as they are kept.
+    const MOST: usize = 4096;
+
+    /// Takes in what happened to a connection. `carries_sip` says if SIP was seen on its ports.
+    pub(crate) fn hear(&mut self, event: &Connection, carries_sip: CarriesSip, failed: &mut FailedConnections) {
+        self.settle_until(event.place.time, failed);
+        match event.what {
+            ConnectionEvent::Syn => self.ask(event, failed),
+            ConnectionEvent::SynAck | ConnectionEvent::Forgotten => self.came_about(event.stream),
+            ConnectionEvent::Refused | ConnectionEvent::Reset | ConnectionEvent::Fin => {
+                self.end(event, carries_sip, failed);
+            }
+            ConnectionEvent::Encrypted | ConnectionEvent::TlsAlert { .. } => {}
+        }
+    }
+
+    /// Says that a connection carries bytes: it came about, even if no SYN-ACK was captured.
+    pub(crate) fn came_about(&mut self, stream: StreamId) {
+        if !self.of.is_empty() {
+            self.of.remove(&number(stream));
+        }
+    }
+
+    /// Says that the input has ended.
+    pub(crate) fn finish(&mut self, now: Timestamp, failed: &mut FailedConnections) {
+        while let Some((_, opening)) = self.of.pop_first() {
+            opening.settle(now, failed);
+        }
+    }
+
+    fn ask(&mut self, event: &Connection, failed: &mut FailedConnections) {
+        if !SIP_PORTS.contains(&event.path.destination.port()) {
+            return;
+        }
+        let known = self.of.entry(number(event.stream)).or_insert(Opening {
+            path: event.path,
+            asked: event.place,
+            last: event.place,
+            copies: 1,
+        });
+        if event.place.time.since(known.last.time) >= NO_REPEAT {
+            known.last = event.place;
+            known.copies = known.copies.saturating_add(1);
+        }
+        if self.of.len() > Openings::MOST
+            && let Some((_, oldest)) = self.of.pop_first()
+        {
+            oldest.settle(event.place.time, failed);
+        }
+    }
+
+    fn end(&mut self, event: &Connection, carries_sip: CarriesSip, failed: &mut FailedConnections) {
+        let opening = self.of.remove(&number(event.stream));
+        let (client, server) = (event.path.destination, event.path.source);
+        let of_peer = opening.filter(|opening| opening.path.destination == server);
+        if let (Some(opening), ConnectionEvent::Refused) = (of_peer, event.what) {
+            failed.note(FailedConnection {
+                client,
+                server,
+                how: HowFailed::Refused,
+                asked: opening.asked,
+                place: event.place,
+                copies: opening.copies,
+                until: event.place.time,
+            });
+            return;
+        }
+        if opening.is_some() || carries_sip == CarriesSip::No {
+            return;
+        }
+        let how = if event.what == ConnectionEvent::Fin { HowFailed::Closed } else { HowFailed::Reset };
+        let (asked, place, until) = (event.place, event.place, event.place.time);
+        failed.note(FailedConnection { client, server, how, asked, place, copies: 0, until });
+    }
+
+    /// The oldest openings have waited as long as any request does.
+    fn settle_until(&mut self, now: Timestamp, failed: &mut FailedConnections) {
+        while let Some(oldest) = self.of.first_entry() {
+            if now.since(oldest.get().last.time) < timer::GIVE_UP {
+                return;
+            }
+            oldest.remove().settle(now, failed);
+        }
+    }
+}
+
+impl Opening {
+    fn settle(self, now: Timestamp, failed: &mut FailedConnections) {
+        if self.copies < COPIES_IN_VAIN {
+            return;
+        }
+        failed.note(FailedConnection {
+            client: self.path.source,
+            server: self.path.destination,
+            how: HowFailed::Silent,
+            asked: self.asked,
+            place: self.last,
+            copies: self.copies,
+            until: now,
+        });
+    }
+}
+
+/// Whether SIP was seen on the ports of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CarriesSip {
+    /// It was.
+    Yes,
+    /// It was not.
+    No,
+}
+
+/// The number of a connection: its two directions differ in the lowest bit.
+fn number(stream: StreamId) -> u64 {
+    stream.0 >> 1
+}

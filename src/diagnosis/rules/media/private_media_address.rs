@@ -1,0 +1,180 @@
+use std::net::{IpAddr, SocketAddr};
+
+use crate::call::{Call, Heard, MessageId};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::is_private;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::sdp::{Media, Sdp};
+
+rule! {
+    /// A private address was offered for the media across a NAT.
+    ///
+    /// ## What it says
+    /// One side asks for its media at a private address, while its signalling comes from another network. Whoever takes
+    /// that address at its word sends the media nowhere, and that side hears nothing.
+    ///
+    /// ## Why it happens
+    /// The device is behind a NAT and writes its own address into the session description, and nothing on the way
+    /// corrects it.
+    ///
+    /// ## Evidence
+    /// A private address in `c=` (RFC 1918, RFC 6598, link-local, unique local), in a message whose packet comes from a
+    /// public address or from another private network.
+    ///
+    /// ## How to fix
+    /// Set the external media address of that device, or let the server relay the media and send them back where they
+    /// come from.
+    ///
+    /// ## When it would be wrong
+    /// If a relay takes the media from where they come, if ICE finds a way, or if a tunnel joins the two networks. So it
+    /// is not said where the description offers ICE candidates, where the address is rewritten further on, where the
+    /// media of that side are on hold, or where another party of the call is in that private network.
+    ///
+    /// ## References
+    /// RFC 3264 §5.1; RFC 1918; RFC 6598; RFC 8445
+    "H1" "private-media-address", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = case.answer()?;
+    let (offer, answer) = (outermost(case.call, invite.request), innermost(case.call, success));
+    let asked = [offer, answer].into_iter().flatten().find_map(|owner| read(case.call, owner))?;
+    let Asked { owner, media, address } = asked;
+    let source = owner.path.source;
+    let (side, role) = match owner.message.is_request() {
+        true => ("caller", Role::Uac),
+        false => ("callee", Role::Uas),
+    };
+    let media_port = SocketAddr::new(address, media.port);
+    Some(
+        Finding::of(&RULE, Confidence::Possible)
+            .severity(Severity::Warning)
+            .sender(role, owner)
+            .because(format!(
+                "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from {source}: \
+                 another network. If the other side takes that address at its word, the {side} hears nothing. A relay \
+                 that sends media back where they come from would make it good.",
+                media.kind
+            ))
+            .fix(format!(
+                "Set the external media address of {source}: it should not name {address} outside its own network{}.",
+                match case.platform(owner) {
+                    Some(platform) => setting(platform),
+                    None => "",
+                }
+            ))
+            .fix("Or let the server in between relay the media (symmetric RTP, rtpengine, `rtp_symmetric=yes`).")
+            .claim(owner, "sdp.connection_info.address", address.to_string(), "the address that is asked for")
+            .claim(owner, if source.is_ipv6() { "ipv6.src" } else { "ip.src" }, source.ip().to_string(), "where the message itself comes from")
+            .next_capture(format!(
+                "tcpdump -i any -s0 -w next.pcap 'host {} and udp'",
+                owner.path.destination.ip()
+            )),
+    )
+}
+
+fn setting(platform: crate::diagnosis::Platform) -> &'static str {
+    use crate::diagnosis::Platform;
+    match platform {
+        Platform::Asterisk => " (`external_media_address` and `local_net`)",
+        Platform::FreeSwitch => " (`ext-rtp-ip`)",
+        Platform::Kamailio | Platform::OpenSips => " (`rtpengine_manage()`)",
+    }
+}
+
+/// A medium that is asked for at a private address.
+struct Asked<'a> {
+    owner: &'a Heard,
+    media: Media,
+    address: IpAddr,
+}
+
+/// The request as the caller sent it, if it was captured on its first hop.
+fn outermost(call: &Call, request: Option<MessageId>) -> Option<&Heard> {
+    request.map(|id| call.message(id)).filter(|heard| heard.message.vias().len() <= 1)
+}
+
+/// The 2xx as the callee sent it: on the last hop of the INVITE.
+fn innermost<'a>(call: &'a Call, success: &'a Heard) -> Option<&'a Heard> {
+    let mut here = success;
+    for _ in 0..32 {
+        let next = call.downstream_of(here.transaction).find_map(|inner| {
+            let mut responses = inner.finals.iter().map(|id| call.message(*id));
+            responses.find(|heard| heard.message.status() == success.message.status())
+        });
+        match next {
+            Some(inner) => here = inner,
+            None => return Some(here),
+        }
+    }
+    None
+}
+
+fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
+    let sdp = Sdp::of(&owner.message)?;
+    let media = sdp.media.iter().find(|media| media.port != 0 && media.kind != "application")?;
+    let address: IpAddr = sdp.address_of(media).parse().ok()?;
+    let network = network_of(address)?;
+    let has_candidates = |attributes: &[String]| attributes.iter().any(|a| a.starts_with("candidate"));
+    let is_heard = matches!(sdp.direction_of(media), "sendrecv" | "recvonly");
+    if !is_heard || has_candidates(&media.attributes) || has_candidates(&sdp.attributes) {
+        return None;
+    }
+    let is_inside = |end: SocketAddr| network_of(end.ip()) == Some(network);
+    let someone_inside =
+        call.messages.iter().any(|heard| is_inside(heard.path.source) || is_inside(heard.path.destination));
+    if someone_inside || is_rewritten(call, owner, media, address) {
+        return None;
+    }
+    Some(Asked { owner, media: media.clone(), address })
+}
+
+/// True if another message of the same kind in the call has the medium at another address: something on the way takes
+/// the media, or has corrected the address.
+fn is_rewritten(call: &Call, owner: &Heard, media: &Media, address: IpAddr) -> bool {
+    let is_same_kind = |heard: &&Heard| {
+        heard.message.is_request() == owner.message.is_request()
+            && heard.message.cseq().map(|cseq| &cseq.method) == owner.message.cseq().map(|cseq| &cseq.method)
+            && heard.path.source != owner.path.source
+    };
+    call.messages.iter().filter(is_same_kind).any(|heard| {
+        let Some(sdp) = Sdp::of(&heard.message) else { return false };
+        let same = sdp.media.iter().find(|other| other.kind == media.kind);
+        same.is_some_and(|other| sdp.address_of(other).parse() != Ok(address))
+    })
+}
+
+/// A range of private addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    /// 10/8.
+    Ten,
+    /// 172.16/12.
+    Sixteen,
+    /// 192.168/16.
+    Home,
+    /// 100.64/10 (RFC 6598).
+    CarrierGrade,
+    /// 169.254/16 and fe80::/10.
+    LinkLocal,
+    /// fc00::/7.
+    UniqueLocal,
+}
+
+/// The range of a private address: within one of them there may be routes, and nothing is said.
+fn network_of(address: IpAddr) -> Option<Network> {
+    if !is_private(address) {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(address) => match address.octets()[0] {
+            10 => Network::Ten,
+            172 => Network::Sixteen,
+            192 => Network::Home,
+            100 => Network::CarrierGrade,
+            _ => Network::LinkLocal,
+        },
+        IpAddr::V6(address) if address.is_unique_local() => Network::UniqueLocal,
+        IpAddr::V6(_) => Network::LinkLocal,
+    })
+}

@@ -1,0 +1,237 @@
+use std::net::{IpAddr, SocketAddr};
+
+use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
+use crate::net::{Path, Transport};
+use crate::sip::Method;
+
+rule! {
+    /// The connection failed.
+    ///
+    /// ## What it says
+    /// A TCP connection for SIP was refused or not answered, or it ended while a request waited on it.
+    ///
+    /// ## Why it happens
+    /// Refused: nothing listens on that port over TCP, or a filter rejects the connection. Not answered: the address is
+    /// wrong, the host is down, or a filter drops the packets. Reset: the other end was restarted, or something between
+    /// the two had forgotten the idle connection.
+    ///
+    /// ## Evidence
+    /// A RST in answer to a SYN; at least three copies of a SYN and no answer to any; a RST or FIN of the one who was
+    /// asked, and a request on that connection without a final response.
+    ///
+    /// ## How to fix
+    /// Let the server listen on TCP, or name the transport that it speaks (`;transport=`, SRV). For connections that
+    /// break when idle, send keep-alives.
+    ///
+    /// ## When it would be wrong
+    /// A connection that ends after its last answer is closed in order. A client that falls back to UDP loses nothing.
+    ///
+    /// ## References
+    /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
+    "B5" "connection-failed", check, capture check_capture
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    broke_off(case).or_else(|| did_not_come_about(case))
+}
+
+/// A request waited on a connection that the other end ended.
+fn broke_off(case: &Case<'_>) -> Option<Finding> {
+    let call = case.call;
+    let mut waiting = call.transactions.iter().filter_map(|transaction| {
+        let request = call.request_of(transaction)?;
+        if !request.path.transport.is_reliable() || !transaction.finals.is_empty() || transaction.method == Method::Ack {
+            return None;
+        }
+        let (from, until) = (request.place.time, request.place.time.plus(timer::GIVE_UP));
+        let failed = case.surroundings.failed_connections().broken(request.path, from, until)?;
+        Some((transaction, request, failed))
+    });
+    let deciding = waiting.clone().find(|(transaction, ..)| decides(case, transaction));
+    let (transaction, request, failed) = deciding.or_else(|| waiting.next())?;
+    let sure = match failed.how {
+        HowFailed::Reset => Confidence::Likely,
+        _ => case.absence_of_answer(request),
+    };
+    let finding = Finding::of(&RULE, sure);
+    let finding = match deciding {
+        Some(_) => finding.explains(None),
+        None => finding.severity(Severity::Warning),
+    };
+    let (method, server) = (&transaction.method, failed.server);
+    let (did, field) = ended(failed.how);
+    let waited = failed.place.time.since(request.place.time);
+    let idle = idle_before(case, request);
+    let forgot = match idle.filter(|idle| idle.as_secs() >= 60 && failed.how == HowFailed::Reset) {
+        Some(idle) => format!(
+            " In this call nothing had gone over it for {} before: what lies between the two may have forgotten it.",
+            length(idle)
+        ),
+        None => String::new(),
+    };
+    Some(
+        finding
+            .titled(format!("The connection ended while the {method} waited"))
+            .party(Role::Uas, Some(server))
+            .because(format!(
+                "{server} {did} the TCP connection {} after the {method}, which got no final response.{forgot}",
+                length(waited)
+            ))
+            .fix(format!("Look in the log of {server} for a restart or a limit of connections at that moment."))
+            .fix("If such connections break when idle, send keep-alives on them (RFC 5626 §4.4.1) more often.")
+            .claim_method(request, "the request that waits")
+            .claim_at(failed.place, field, "1", "the other end ends the connection")
+            .claim_absent(request.place, format!("final response to {method}"), "none was captured")
+            .refuted("next-hop-silent", "the end of the connection is an answer of its kind")
+            .next_capture(capture_of(server)),
+    )
+}
+
+fn ended(how: HowFailed) -> (&'static str, &'static str) {
+    match how {
+        HowFailed::Closed => ("closed", "tcp.flags.fin"),
+        _ => ("reset", "tcp.flags.reset"),
+    }
+}
+
+/// How long the path of a request had been idle in this call before it.
+fn idle_before(case: &Case<'_>, request: &Heard) -> Option<std::time::Duration> {
+    let same = |path: Path| path == request.path || path == request.path.reversed();
+    let before = case.call.messages.iter().filter(|heard| heard.place < request.place && same(heard.path)).next_back()?;
+    Some(request.place.time.since(before.last_place().time))
+}
+
+/// True if this request opened the call, or is what the last try of it was forwarded as, and the call came to nothing.
+fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
+    if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished) || transaction.in_dialog
+    {
+        return false;
+    }
+    case.deciding().is_some_and(|deciding| transaction.id == deciding.id || transaction.upstream == Some(deciding.id))
+}
+
+/// The one who refused the call had just failed to connect to the next hop.
+fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure().filter(|failure| case.arose_here(failure))?;
+    if !matches!(failure.status.get(), 408 | 480 | 500 | 502 | 503 | 504) {
+        return None;
+    }
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    // What the response itself says goes first.
+    if response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some() {
+        return None;
+    }
+    let proxy = response.path.source;
+    let caller = request.path.source.ip();
+    let mut fitting = case.surroundings.failed_connections().of_client(proxy.ip()).iter().filter(|failed| {
+        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+            && request.place < failed.asked
+            && failed.asked < response.place
+            && failed.server.ip() != caller
+    });
+    let failed = fitting.next()?;
+    // Attempts at several servers show that more than this call was at work.
+    if fitting.any(|other| other.server != failed.server) {
+        return None;
+    }
+    let at_once = failed.how == HowFailed::Refused
+        && failed.place < response.place
+        && response.place.time.since(failed.place.time).as_secs() < 1;
+    let sure = if at_once { Confidence::Likely } else { Confidence::Possible };
+    let server = failed.server;
+    Some(
+        prove(Finding::of(&RULE, sure), failed)
+            .titled(title(failed.how))
+            .explains(case.outer_failure().map(|outer| outer.status))
+            .party(Role::Uas, Some(server))
+            .because(format!(
+                "{proxy} tried to reach {server} over TCP while it had the {}, {}; then it answered {}.",
+                case.call.transaction(failure.transaction).method,
+                what_came(failed),
+                failure.status
+            ))
+            .claim_status(response, "the answer that followed")
+            .refuted("server-fault", "the response followed a connection that did not come about")
+            .next_capture(capture_of(server)),
+    )
+}
+
+fn title(how: HowFailed) -> &'static str {
+    match how {
+        HowFailed::Refused => "The TCP connection was refused",
+        _ => "Nothing answered the TCP connection",
+    }
+}
+
+fn what_came(failed: &FailedConnection) -> String {
+    match failed.how {
+        HowFailed::Refused => "and the connection was refused".into(),
+        _ => format!("and none of {} copies of its SYN was answered", failed.copies),
+    }
+}
+
+fn prove(finding: Finding, failed: &FailedConnection) -> Finding {
+    let server = failed.server;
+    let finding = finding.claim_at(failed.asked, "tcp.dstport", server.port().to_string(), "a connection is asked for");
+    match failed.how {
+        HowFailed::Refused => finding
+            .claim_at(failed.place, "tcp.flags.reset", "1", "it is refused")
+            .fix(format!("Let the SIP service of {server} listen on TCP; check with `ss -ltn` there."))
+            .fix("Or send by the transport that it speaks: `;transport=udp`, or the SRV records of its domain.")
+            .fix(format!("If it does listen, look for a filter at or before {} that rejects TCP.", server.ip())),
+        _ => finding
+            .claim_at(failed.place, "tcp.flags.syn", "1", "the SYN is repeated")
+            .claim_absent(failed.asked, "SYN-ACK or RST", "none was captured")
+            .fix(format!("Check the address {server} and the route to it, and that its host is up."))
+            .fix(format!("Look for a filter that drops TCP to port {}.", server.port())),
+    }
+}
+
+fn capture_of(server: SocketAddr) -> String {
+    let path = Path { source: server, destination: server, transport: Transport::Tcp };
+    crate::diagnosis::words::capture_at(server.ip(), path)
+}
+
+/// Connections in vain between two hosts that have no SIP between them otherwise.
+fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
+    let of_kind = |failed: &&FailedConnection| matches!(failed.how, HowFailed::Refused | HowFailed::Silent);
+    let without_sip = |failed: &&FailedConnection| {
+        let (client, server) = (failed.client.ip(), failed.server.ip());
+        case.surroundings.hop(client, server).is_none() && case.surroundings.hop(server, client).is_none()
+    };
+    let waited = |failed: &&FailedConnection| {
+        failed.how == HowFailed::Refused || failed.until.since(failed.asked.time) >= timer::OVERDUE
+    };
+    let in_vain = || {
+        case.surroundings.failed_connections().iter().filter(of_kind).filter(without_sip).filter(waited)
+    };
+    let first = in_vain().min_by_key(|failed| failed.place)?;
+    let between = |failed: &FailedConnection| (failed.client.ip(), failed.server, failed.how);
+    let count = in_vain().filter(|failed| between(failed) == between(first)).count();
+    let mut others: Vec<(IpAddr, SocketAddr, HowFailed)> =
+        in_vain().map(between).filter(|other| *other != between(first)).collect();
+    others.sort_unstable();
+    others.dedup();
+    let also = match others.len() {
+        0 => String::new(),
+        more => format!(" The same happened between {} of hosts.", counted(more as u64, "other pair", "other pairs")),
+    };
+    let sure = if first.how == HowFailed::Refused { Confidence::Proven } else { Confidence::Possible };
+    let (client, server) = (first.client.ip(), first.server);
+    let what = match first.how {
+        HowFailed::Refused => format!("{server} refused {}", counted(count as u64, "TCP connection", "TCP connections")),
+        _ => format!("{server} did not answer {}", counted(count as u64, "TCP connection", "TCP connections")),
+    };
+    Some(
+        prove(Finding::of(&RULE, sure), first)
+            .titled(title(first.how))
+            .severity(Severity::Error)
+            .party(Role::Uas, Some(server))
+            .because(format!("{what} of {client}. No SIP message passed between the two.{also}"))
+            .refuted("tls-handshake-failed", "the connection did not come about, so TLS had not begun")
+            .next_capture(capture_of(server)),
+    )
+}

@@ -1,0 +1,224 @@
+//! Cutting a capture into pieces and giving them in any order changes nothing but the names of the inputs; cutting its
+//! end off never proves anything else.
+
+mod analysed;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use analysed::{fixtures, report, root};
+use proptest::prelude::*;
+use serde_json::Value;
+use sipwhy::capture::{Files, Input, LinkType, Reading, Source};
+use sipwhy::diagnosis::Confidence;
+use sipwhy::report::{CallRecord, Report};
+
+/// A packet as it is written into a piece.
+struct Packet {
+    time: i64,
+    bytes: Vec<u8>,
+    original_len: u32,
+}
+
+/// A capture that can be cut: all its packets have the same link type and times of their own that rise.
+struct Capture {
+    name: String,
+    link: LinkType,
+    nanoseconds: bool,
+    packets: Vec<Packet>,
+    whole: Value,
+}
+
+/// Captures that can be cut.
+fn captures() -> Vec<Capture> {
+    fixtures().into_iter().filter_map(|fixture| capture(&fixture.name, &fixture.capture)).collect()
+}
+
+fn capture(name: &str, path: &Path) -> Option<Capture> {
+    // Only a plain file is the same when its packets are written anew: others say more than packets do.
+    if path.extension().is_none_or(|extension| extension != "pcap") {
+        return None;
+    }
+    let mut files = Files::open(&[root().join(path)], Reading::default()).ok()?;
+    let (mut packets, mut links) = (Vec::new(), Vec::new());
+    while let Some(Input::Packet(packet)) = files.next().expect("a packet") {
+        links.push(packet.link);
+        packets.push(Packet { time: packet.time.0, bytes: packet.bytes.to_vec(), original_len: packet.original_len });
+    }
+    let facts = files.inputs().pop()?;
+    links.dedup();
+    let [link] = links[..] else { return None };
+    let rises = packets.windows(2).all(|pair| pair[0].time < pair[1].time);
+    // What belongs to the file and to no packet is not in the pieces.
+    let is_whole = facts.oddities.iter().all(|(kind, _)| kind == "capture-truncated");
+    let whole = serde_json::to_value(report(&[path.to_owned()]).ok()?).ok()?;
+    let capture = Capture { name: name.to_owned(), link, nanoseconds: facts.nanoseconds, packets, whole };
+    (rises && is_whole).then_some(capture)
+}
+
+impl Capture {
+    /// Writes the pieces that hold any packet; gives their paths and, for each, the packets' numbers.
+    fn cut(&self, folder: &Path, piece_of: impl Fn(usize) -> usize) -> Vec<(PathBuf, Vec<u64>)> {
+        let mut pieces: BTreeMap<usize, (Vec<u8>, Vec<u64>)> = BTreeMap::new();
+        for (at, packet) in self.packets.iter().enumerate() {
+            let (bytes, numbers) = pieces.entry(piece_of(at)).or_insert_with(|| (self.head(), Vec::new()));
+            let (seconds, rest) = (packet.time.div_euclid(1_000_000_000), packet.time.rem_euclid(1_000_000_000));
+            let rest = if self.nanoseconds { rest } else { rest / 1000 };
+            let head = [seconds as u32, rest as u32, packet.bytes.len() as u32, packet.original_len];
+            bytes.extend(head.iter().flat_map(|word| word.to_le_bytes()));
+            bytes.extend(&packet.bytes);
+            numbers.push(at as u64 + 1);
+        }
+        let write = |(number, (bytes, numbers)): (usize, (Vec<u8>, Vec<u64>))| {
+            let path = folder.join(format!("piece-{number:02}.pcap"));
+            fs::write(&path, bytes).expect("a piece");
+            (path, numbers)
+        };
+        pieces.into_iter().map(write).collect()
+    }
+
+    fn head(&self) -> Vec<u8> {
+        let magic: u32 = if self.nanoseconds { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
+        let words = [magic, 2 | (4 << 16), 0, 0, 262_144, self.link.0];
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+}
+
+/// Frames as they are numbered in the whole capture, and no inputs.
+fn normalised(mut report: Value, pieces: &[(PathBuf, Vec<u64>)]) -> Value {
+    let inputs = report["inputs"].take();
+    let number = |file: &Value, frame: &Value| -> Value {
+        let name = inputs[file.as_u64().unwrap_or_default() as usize]["file"].as_str().expect("an input");
+        let (_, numbers) = pieces.iter().find(|(path, _)| path.to_string_lossy() == name).expect("a piece");
+        numbers[frame.as_u64().expect("a frame") as usize - 1].into()
+    };
+    if pieces.len() > 1 {
+        number_anew(&mut report, &number);
+    }
+    report
+}
+
+fn number_anew(value: &mut Value, number: &impl Fn(&Value, &Value) -> Value) {
+    match value {
+        Value::Object(object) if object.len() == 2 && object.contains_key("file") && object.contains_key("frame") => {
+            *value = number(&object["file"], &object["frame"]);
+        }
+        Value::Object(object) => {
+            object.values_mut().for_each(|value| number_anew(value, number));
+            if object.get("field").is_some_and(|field| field == "frame.number") {
+                object["value"] = object["frame"].to_string().into();
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(|value| number_anew(value, number)),
+        _ => {}
+    }
+}
+
+/// Where two values differ, and how.
+fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
+            one.iter().find_map(|(key, value)| {
+                first_difference(value, other.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"))
+            })
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            let mut pairs = one.iter().zip(other).enumerate();
+            pairs.find_map(|(index, (one, other))| first_difference(one, other, &format!("{at}/{index}")))
+        }
+        _ => (one != other).then(|| format!("{at}: {one} or {other}")),
+    }
+}
+
+/// How a capture is cut.
+#[derive(Debug, Clone)]
+enum Cut {
+    /// The packets before each of these parts of it, in thousandths.
+    InTime(Vec<u16>),
+    /// The piece of each packet, over and over.
+    Interleaved(Vec<u8>),
+}
+
+impl Cut {
+    fn piece_of(&self, at: usize, packets: usize) -> usize {
+        match self {
+            Cut::InTime(cuts) => cuts.iter().filter(|cut| usize::from(**cut) * packets <= at * 1000).count(),
+            Cut::Interleaved(pieces) => usize::from(pieces[at % pieces.len()]),
+        }
+    }
+}
+
+fn cut() -> impl Strategy<Value = Cut> {
+    prop_oneof![
+        prop::collection::vec(0u16..1000, 0..16).prop_map(Cut::InTime),
+        prop::collection::vec(0u8..16, 1..40).prop_map(Cut::Interleaved),
+    ]
+}
+
+#[test]
+fn pieces_in_any_order_make_the_same_report() {
+    let captures = captures();
+    assert!(captures.len() > 100, "only {} captures can be cut", captures.len());
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) };
+    proptest!(config, |(which in any::<prop::sample::Index>(), cut in cut(), turn in any::<prop::sample::Index>())| {
+        let capture = which.get(&captures);
+        let folder = tempfile::tempdir().expect("a folder");
+        let pieces = capture.cut(folder.path(), |at| cut.piece_of(at, capture.packets.len()));
+        let mut paths: Vec<PathBuf> = pieces.iter().map(|(path, _)| path.clone()).collect();
+        let turned = turn.index(paths.len());
+        paths.rotate_left(turned);
+        paths.swap(0, turned / 2);
+        let whole = normalised(capture.whole.clone(), &pieces[..1]);
+        let of_pieces = serde_json::to_value(report(&paths).expect("a report")).expect("JSON");
+        let of_pieces = normalised(of_pieces, &pieces);
+        let difference = first_difference(&whole, &of_pieces, "");
+        prop_assert!(difference.is_none(), "{} in {} pieces: {difference:?}", capture.name, pieces.len());
+    });
+}
+
+/// What is said to be proven of a call: the rules, without those that tell only what the capture shows of it.
+fn proven(call: &CallRecord) -> Vec<&str> {
+    let proven = call.findings.iter().filter(|finding| finding.confidence == Confidence::Proven);
+    proven.map(|finding| finding.rule.as_str()).collect()
+}
+
+/// True if a call shows the same messages in both reports.
+fn is_whole_in(call: &CallRecord, other: &CallRecord) -> bool {
+    call.call_ids == other.call_ids && call.ladder.len() == other.ladder.len() && call.ended == other.ended
+}
+
+/// Proven findings of the shorter capture that are not in the longer one.
+fn proven_otherwise(short: &Report, long: &Report) -> Option<String> {
+    for call in &short.calls {
+        let Some(same) = long.calls.iter().find(|same| is_whole_in(call, same)) else { continue };
+        let known = proven(same);
+        if let Some(other) = proven(call).into_iter().find(|rule| !known.contains(rule)) {
+            return Some(format!("{other} is proven, and was not: {known:?}"));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_read_to_the_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut read = 0;
+    for (number, fixture) in fixtures().into_iter().enumerate().step_by(3) {
+        let bytes = fs::read(root().join(&fixture.capture)).expect("a capture");
+        let long = report(std::slice::from_ref(&fixture.capture)).expect("a report");
+        let extension = fixture.capture.extension().unwrap_or_default();
+        let path = folder.path().join("cut").with_extension(extension);
+        // Other bytes of each capture, so that all together are cut everywhere.
+        for part in 0..6 {
+            let end = (bytes.len() * part / 6 + number * 37) % bytes.len().max(1);
+            fs::write(&path, &bytes[..end]).expect("a cut capture");
+            let Ok(short) = report(std::slice::from_ref(&path)) else { continue };
+            read += 1;
+            if let Some(wrong) = proven_otherwise(&short, &long) {
+                panic!("{}, cut at byte {end}: {wrong}", fixture.name);
+            }
+        }
+    }
+    assert!(read > 200, "only {read} captures were read");
+}
