@@ -171,3 +171,20 @@ fn links_lead_to_what_is_there() {
         }
     }
 }
+
+#[test]
+fn files_that_documents_name_are_there() {
+    let mut named = 0;
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = fs::read_to_string(path(document)).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_path = word.contains('/') && !word.contains([' ', ':', '<']);
+            let is_pattern = word.starts_with("sipwhy.") || word.chars().any(char::is_uppercase);
+            if is_path && !is_pattern {
+                named += 1;
+                assert!(path(word).exists() || path("src").join(word).exists(), "{document} names {word}");
+            }
+        }
+    }
+    assert!(named > 20, "the names of files were not found");
+}
