@@ -100,7 +100,7 @@ fn ended(how: HowFailed) -> (&'static str, &'static str) {
 /// How long the path of a request had been idle in this call before it.
 fn idle_before(case: &Case<'_>, request: &Heard) -> Option<std::time::Duration> {
     let same = |path: Path| path == request.path || path == request.path.reversed();
-    let before = case.call.messages.iter().filter(|heard| heard.place < request.place && same(heard.path)).next_back()?;
+    let before = case.call.messages.iter().rfind(|heard| heard.place < request.place && same(heard.path))?;
     Some(request.place.time.since(before.last_place().time))
 }
 
