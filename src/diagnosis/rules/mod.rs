@@ -121,6 +121,7 @@ rules! {
     transfer {
         transfer_failed,
         transfer_unreported,
+        subscription_dead,
     }
     routing {
         trunk_congested,
