@@ -111,6 +111,7 @@ rules! {
     }
     identity {
         blocked_by_analytics,
+        caller_unwanted,
         identity_rejected,
     }
     media {
@@ -119,6 +120,8 @@ rules! {
     }
     transfer {
         transfer_failed,
+        transfer_unreported,
+        subscription_dead,
     }
     routing {
         trunk_congested,

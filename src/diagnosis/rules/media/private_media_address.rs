@@ -121,6 +121,10 @@ fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
         return None;
     }
     let is_inside = |end: SocketAddr| network_of(end.ip()) == Some(network);
+    // Within one host nothing is said of the network around it.
+    if owner.path.source.ip().is_loopback() || owner.path.destination.ip().is_loopback() {
+        return None;
+    }
     let someone_inside =
         call.messages.iter().any(|heard| is_inside(heard.path.source) || is_inside(heard.path.destination));
     if someone_inside || is_rewritten(call, owner, media, address) {

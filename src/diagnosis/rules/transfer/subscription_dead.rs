@@ -1,0 +1,83 @@
+use crate::call::{Heard, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Method;
+
+rule! {
+    /// The subscription is dead on one side only.
+    ///
+    /// ## What it says
+    /// The subscriber refused a NOTIFY of a subscription that was still running: it does not know it any more. Lamps,
+    /// presence or the message lamp of that device stand still until it subscribes anew.
+    ///
+    /// ## Why it happens
+    /// The subscriber was restarted or lost its state, or takes this event no more; the notifier still has the old
+    /// subscription.
+    ///
+    /// ## Evidence
+    /// A NOTIFY with a To tag whose Subscription-State is active or pending, and 481 or 489 to it.
+    ///
+    /// ## How to fix
+    /// Let the notifier drop the subscription on such a response, as RFC 6665 asks; let the subscriber subscribe anew when
+    /// it starts.
+    ///
+    /// ## When it would be wrong
+    /// A NOTIFY without a subscription, as some servers send for waiting messages, may be refused without harm. So may one
+    /// that crosses the end of the subscription.
+    ///
+    /// ## References
+    /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 5057 §5.3
+    "G4" "subscription-dead", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.call.kind != Kind::Subscription {
+        return None;
+    }
+    let (notify, refusal) = case.asked_first(&Method::Notify).find_map(|notify| {
+        let refusal = case.finals(notify.transaction).find(|heard| is_refusal(heard))?;
+        let runs = notify.transaction.in_dialog && says_it_runs(notify.request);
+        (runs && !was_ended(case, notify.request)).then_some((notify.request, refusal))
+    })?;
+    let (notifier, subscriber) = (notify.path.source, refusal.path.source);
+    let status = refusal.message.status()?;
+    let event = notify.message.header("Event").map(|event| format!(" for {event:?}")).unwrap_or_default();
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .about(status)
+            .severity(Severity::Warning)
+            .sender(Role::Uas, refusal)
+            .because(format!(
+                "{subscriber} answered {status} to a NOTIFY{event} of {notifier}, which takes the subscription for a running \
+                 one: {subscriber} does not take part in it any more, and what it shows stands still until it subscribes \
+                 anew.",
+            ))
+            .fix(format!("Let {subscriber} subscribe anew; if this recurs, look there for restarts."))
+            .fix(format!("Let {notifier} drop a subscription whose NOTIFY is refused with {status}."))
+            .claim_method(notify, "the report")
+            .claim_header(notify, "Subscription-State", "the notifier takes the subscription for a running one")
+            .claim_status(refusal, "the subscriber refuses it")
+            .refuted("dialog-state-lost", "what was lost is a subscription, and no call"),
+    )
+}
+
+fn is_refusal(heard: &Heard) -> bool {
+    heard.message.status().is_some_and(|status| matches!(status.get(), 481 | 489))
+}
+
+/// True if a NOTIFY says that its subscription goes on (RFC 6665 §8.2.3).
+fn says_it_runs(notify: &Heard) -> bool {
+    let state = notify.message.header("Subscription-State").unwrap_or_default().to_ascii_lowercase();
+    let mut words = state.split(';').map(str::trim);
+    let is_running = words.next().is_some_and(|word| matches!(word, "active" | "pending"));
+    is_running && !words.any(|word| word == "expires=0")
+}
+
+/// True if the subscriber had asked for the end of the subscription, as far as this record shows.
+fn was_ended(case: &Case<'_>, notify: &Heard) -> bool {
+    case.asked(&Method::Subscribe).any(|subscribe| {
+        subscribe.request.message.call_id() == notify.message.call_id()
+            && subscribe.request.place < notify.place
+            && subscribe.request.message.header("Expires").is_some_and(|value| value.trim() == "0")
+    })
+}
