@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,8 @@ fn charging_vector(value: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
 
 /// User name, session identifier and address of `o=`: they stay the same where a description is passed on.
 fn sdp_origin(body: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
-    let at = memchr::memmem::find(body, b"\no=")?;
+    static ORIGIN: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new("\no="));
+    let at = ORIGIN.find(body)?;
     let line = body.get(at.checked_add(3)?..)?;
     let line = line.get(..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()))?;
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());

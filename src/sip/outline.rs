@@ -37,7 +37,7 @@ pub(super) struct Place {
 }
 
 /// The headers that are needed of every message: for matching, framing, and telling a broken sender.
-const KEY_HEADERS: [HeaderName; 13] = [
+const KEY_HEADERS: [HeaderName; 14] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -51,6 +51,7 @@ const KEY_HEADERS: [HeaderName; 13] = [
     HeaderName::Authorization,
     HeaderName::ProxyAuthorization,
     HeaderName::RetryAfter,
+    HeaderName::SessionExpires,
 ];
 
 /// Headers that may refer to a call that are remembered of one message.
@@ -390,6 +391,8 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
         (13, b'a') => (10, b"Authorization"),
         (19, b'p') => (11, b"Proxy-Authorization"),
         (11, b'r') => (12, b"Retry-After"),
+        (1, b'x') => return Some(13),
+        (15, b's') => (13, b"Session-Expires"),
         _ => return None,
     };
     (name == candidate.1 || name.eq_ignore_ascii_case(candidate.1)).then_some(candidate.0)

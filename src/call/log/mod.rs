@@ -6,6 +6,8 @@
 mod assembly;
 mod phase;
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use memchr::memmem;
@@ -35,6 +37,8 @@ pub(crate) struct Log {
     plain: bool,
     /// Messages of the way to the answer that were given up for their room.
     given_up: u32,
+    /// The blocks of private addresses that media were asked for at, a bit for each.
+    media_blocks: u8,
     /// When an INVITE was answered first.
     answered: Option<Timestamp>,
     /// How many BYE requests came, on whatever hop.
@@ -151,6 +155,7 @@ impl Log {
             not_kept: 0,
             plain: true,
             given_up: 0,
+            media_blocks: 0,
             answered: None,
             byes: 0,
             session_expires: None,
@@ -228,6 +233,16 @@ impl Log {
         if let Some(way) = self.ways.iter_mut().find(|way| way.path == path) {
             way.hop = hop;
         }
+    }
+
+    /// True if media were asked for at a private address of a block in which no party of the call was seen.
+    fn asks_for_foreign_media(&self) -> bool {
+        let hosts = self.ways.iter().flat_map(|way| [way.path.source.ip(), way.path.destination.ip()]);
+        let seen = hosts.filter_map(|host| match host {
+            IpAddr::V4(host) => private_block(host),
+            IpAddr::V6(_) => None,
+        });
+        self.media_blocks & !seen.fold(0u8, |blocks, block| blocks | 1 << block) != 0
     }
 
     fn path(&self, way: u16) -> Option<Path> {
@@ -366,6 +381,9 @@ impl Log {
             // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
             let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
             self.plain &= !is_telling && !has_other_digest_uri(message);
+            if step.method == Verb::Invite {
+                self.note_media(message);
+            }
             return;
         }
         step.response = Some(entry);
@@ -384,12 +402,26 @@ impl Log {
         }
         if step.method == Verb::Invite && status.is_success() {
             self.answered.get_or_insert(time);
-            self.plain &= memmem::find(message.body(), b"m=audio 0 ").is_none();
+            self.plain &= REFUSED_AUDIO.find(message.body()).is_none();
+            self.note_media(message);
             let seconds = crate::call::step::seconds(message, "Session-Expires");
             self.session_expires = match (self.session_expires, seconds) {
                 (Some(known), Some(new)) => Some(known.min(new)),
                 (known, new) => known.or(new),
             };
+        }
+    }
+
+    /// Remembers a private address that media are asked for at: whether it can be reached shows when all addresses of
+    /// the call are known.
+    fn note_media(&mut self, message: &Message<'_>) {
+        let body = message.body();
+        let Some(at) = MEDIA_ADDRESS.find(body) else { return };
+        let text = body.get(at + MEDIA_ADDRESS.needle().len()..).unwrap_or_default();
+        let text = text.get(..text.iter().take(16).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.')).count());
+        let address = text.and_then(|text| std::str::from_utf8(text).ok()?.parse::<Ipv4Addr>().ok());
+        if let Some(block) = address.and_then(private_block) {
+            self.media_blocks |= 1 << block;
         }
     }
 
@@ -462,12 +494,28 @@ impl Log {
     }
 }
 
+static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
+static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
+static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
+
+/// Which block of private addresses an address is of (RFC 1918, RFC 6598, RFC 3927); `None` for public ones.
+fn private_block(address: Ipv4Addr) -> Option<u8> {
+    match address.octets() {
+        [10, ..] => Some(0),
+        [172, 16..=31, ..] => Some(1),
+        [192, 168, ..] => Some(2),
+        [100, 64..=127, ..] => Some(3),
+        [169, 254, ..] => Some(4),
+        _ => None,
+    }
+}
+
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
 /// (RFC 7616 §3.4.2).
 fn has_other_digest_uri(message: &Message<'_>) -> bool {
     let credentials = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
     let Some(shown) = credentials.into_iter().find_map(|name| message.header_bytes(name)) else { return false };
-    let Some(at) = memmem::find(shown, b"uri=\"") else { return true };
+    let Some(at) = DIGEST_URI.find(shown) else { return true };
     let named = shown.get(at + 5..).unwrap_or_default();
     let named = named.get(..memchr::memchr(b'"', named).unwrap_or(named.len())).unwrap_or_default();
     message.request_uri().is_none_or(|uri| uri.as_bytes() != named)

@@ -89,7 +89,8 @@ impl Log {
     /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
         let is_settled = self.phase() == Phase::Settled;
-        if !self.plain || !is_settled || !self.icmp.is_empty() || self.is_near_session_timer() || self.ended_at_once() {
+        let is_telling = self.is_near_session_timer() || self.ended_at_once() || self.asks_for_foreign_media();
+        if !self.plain || !is_settled || !self.icmp.is_empty() || is_telling {
             return None;
         }
         let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);
