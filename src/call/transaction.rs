@@ -1,6 +1,6 @@
 //! How a message finds its transaction (RFC 3261 §17.1.3, §17.2.3), its leg and its dialog, inside one call.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::call::key::call_key;
 use crate::call::link::LinkedBy;
@@ -254,7 +254,19 @@ impl Call {
                 && *known.branch == *second
                 && known.method == *method
         };
-        self.transactions.iter().rev().find(same).map(|known| known.id)
+        let by_branch = self.transactions.iter().rev().find(same);
+        by_branch.or_else(|| self.upstream_by_host(message, keys, method)).map(|known| known.id)
+    }
+
+    /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.
+    fn upstream_by_host(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<&Transaction> {
+        let host: IpAddr = message.vias().get(1)?.host.parse().ok()?;
+        self.transactions.iter().rev().find(|known| {
+            known.cseq == keys.cseq.number
+                && known.method == *method
+                && known.path.source.ip() == host
+                && *self.leg(known.leg).call_id == *message.call_id()
+        })
     }
 
     /// A CANCEL has the branch of its INVITE (§9.1).
@@ -347,7 +359,7 @@ fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys<'_>) -> bool 
         && *to_tag == *keys.to_tag
 }
 
-fn hosts(path: Path) -> (std::net::IpAddr, std::net::IpAddr) {
+fn hosts(path: Path) -> (IpAddr, IpAddr) {
     (path.source.ip(), path.destination.ip())
 }
 
