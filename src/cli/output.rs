@@ -16,7 +16,7 @@ pub(crate) fn format_of(path: &Path) -> Result<Format, Error> {
     match ending.as_str() {
         "json" => Ok(Format::Json),
         "ndjson" | "jsonl" => Ok(Format::Ndjson),
-        "" | "txt" | "text" | "log" => Ok(Format::Text),
+        "" | "txt" | "text" | "log" | "out" => Ok(Format::Text),
         _ => Err(Error::Usage(format!(
             "{}: reports are written as .txt, .json or .ndjson, not as .{ending}",
             path.display()
