@@ -3,14 +3,14 @@
 //! `fixtures/RULE/story.txt` is a call in which the rule holds; `fixtures/RULE/near-miss*.txt` come as close as they can
 //! and are explained otherwise.
 
+mod followed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sipwhy::analysis::{Analysis, Event, run};
-use sipwhy::call::Call;
-use sipwhy::capture::{Files, Reading, Source};
+use followed::diagnosed;
 use sipwhy::diagnosis::rules::{ALL, named};
-use sipwhy::diagnosis::{CaptureSeen, Case, Confidence, Diagnosis, Severity, diagnose};
+use sipwhy::diagnosis::{Confidence, Diagnosis, Severity};
 use sipwhy::story::Story;
 
 /// The families that are checked here: authentication and routing.
@@ -20,21 +20,7 @@ const FAMILIES: &[&str] = &["A", "E"];
 fn diagnoses(path: &Path) -> Vec<Diagnosis> {
     let text = fs::read_to_string(path).expect("a story");
     let story = Story::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join(story.capture_name());
-    fs::write(&file, story.capture()).expect("a capture");
-    let mut files = Files::open(&[file], Reading::default()).expect("a capture");
-    let mut analysis = Analysis::default();
-    let mut calls: Vec<Call> = Vec::new();
-    let keep = |_: &Analysis, event| {
-        if let Event::Call(call) = event {
-            calls.push(*call);
-        }
-    };
-    run(&mut files, &mut analysis, keep).expect("a capture that can be read");
-    let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
-    let capture = CaptureSeen { drops: 0, until };
-    calls.iter().map(|call| diagnose(&Case::new(call, analysis.surroundings(), capture))).collect()
+    diagnosed(&story).into_iter().map(|(_, diagnosis)| diagnosis).collect()
 }
 
 /// What a rule says in a story: if it explains a call, and how bad it is.

@@ -1,11 +1,8 @@
 //! Calls in which the first explanation that comes to mind is wrong.
 
-use std::fs;
+mod followed;
 
-use sipwhy::analysis::{Analysis, Event, run};
-use sipwhy::call::Call;
-use sipwhy::capture::{Files, Reading, Source};
-use sipwhy::diagnosis::{CaptureSeen, Case, diagnose};
+use followed::diagnosed;
 use sipwhy::story::Story;
 
 const ACTORS: &str = "\
@@ -20,22 +17,8 @@ bob 198.51.100.40:5060 agent \"ExamplePhone/2.1\"
 fn judge(lines: &str) -> (Option<String>, Vec<String>) {
     let text = format!("# A trap.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
     let story = Story::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("trap.pcap");
-    fs::write(&file, story.capture()).expect("a capture");
-    let mut files = Files::open(&[file], Reading::default()).expect("a capture");
-    let mut analysis = Analysis::default();
-    let mut calls: Vec<Call> = Vec::new();
-    let keep = |_: &Analysis, event| {
-        if let Event::Call(call) = event {
-            calls.push(*call);
-        }
-    };
-    run(&mut files, &mut analysis, keep).expect("a capture that can be read");
-    let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
-    let capture = CaptureSeen { drops: 0, until };
-    let last = calls.iter().max_by_key(|call| call.number).expect("a call");
-    let diagnosis = diagnose(&Case::new(last, analysis.surroundings(), capture));
+    let diagnosed = diagnosed(&story);
+    let (_, diagnosis) = diagnosed.iter().max_by_key(|(call, _)| call.number).expect("a call");
     let rules = diagnosis.findings.iter().map(|finding| finding.rule.to_string()).collect();
     (diagnosis.cause().map(|cause| cause.rule.to_string()), rules)
 }

@@ -23,6 +23,7 @@ mod said;
 mod scanners;
 mod targets;
 mod tries;
+mod trunk;
 mod words;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};

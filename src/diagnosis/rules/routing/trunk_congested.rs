@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::trunk::{Refusal, refusal};
+use crate::diagnosis::{Case, Finding};
 
 rule! {
     /// The trunk has no free channel or resource.
@@ -34,20 +35,8 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure()?;
-    let response = case.response(failure);
-    let cause = case.q850(response)?;
-    let (_, meaning) = CAUSES.iter().find(|(known, _)| *known == cause)?;
-    let responder = response.path.source;
-    let because = format!(
-        "{responder} refused the call to \"{}\" with {} and Q.850 cause {cause}: {meaning}.",
-        case.callee(failure),
-        failure.status
-    );
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because)
+    let Refusal { finding, response, responder, cause } = refusal(case, &RULE, CAUSES)?;
+    let finding = finding
         .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
         .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
         .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause \

@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::trunk::{Refusal, refusal};
+use crate::diagnosis::{Case, Finding};
 
 rule! {
     /// The trunk or the network behind it is out of order.
@@ -32,20 +33,8 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure()?;
-    let response = case.response(failure);
-    let cause = case.q850(response)?;
-    let (_, meaning) = CAUSES.iter().find(|(known, _)| *known == cause)?;
-    let responder = response.path.source;
-    let because = format!(
-        "{responder} refused the call to \"{}\" with {} and Q.850 cause {cause}: {meaning}.",
-        case.callee(failure),
-        failure.status
-    );
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because)
+    let Refusal { finding, response, responder, cause } = refusal(case, &RULE, CAUSES)?;
+    let finding = finding
         .fix(format!("Look at the state of the lines and links behind {responder}."))
         .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
         .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause \
