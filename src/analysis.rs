@@ -7,11 +7,12 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
+use crate::keyed::Table;
 use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
@@ -94,7 +95,7 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Stairs {
     tracker: Tracker,
-    streams: HashMap<StreamId, Stream>,
+    streams: Table<StreamId, Stream>,
     counts: BTreeMap<SourceId, Counts>,
     census: Census,
     /// The frame that last gave a message, and how many it gave.
@@ -165,7 +166,7 @@ impl Analysis {
             of_network: BTreeMap::new(),
             stairs: Stairs {
                 tracker: Tracker::new(limits.call, wanted),
-                streams: HashMap::new(),
+                streams: Table::default(),
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),

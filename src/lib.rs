@@ -22,6 +22,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod diagnosis;
 pub mod error;
+mod keyed;
 pub mod net;
 pub mod oddity;
 pub mod report;

@@ -1,7 +1,7 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::log::StepId;
 use crate::capture::Timestamp;
+use crate::keyed::Table;
 use crate::net::Path;
 use crate::sip::{HeaderName, Message};
 
@@ -130,7 +131,7 @@ pub(crate) struct Attempt {
 /// The INVITEs of the last seconds, by where they went and the end of the called number.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
-    waiting: HashMap<(IpAddr, String), Vec<Waiting>>,
+    waiting: Table<(IpAddr, String), Vec<Waiting>>,
     in_order: VecDeque<(Timestamp, IpAddr, String)>,
 }
 

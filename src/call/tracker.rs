@@ -3,19 +3,19 @@
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
-use crate::call::log::{Log, Phase, StepId, Told};
+use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
+use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{Cut, Message, Method};
@@ -41,16 +41,20 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Tracker {
     limits: Limits,
-    open: Vec<Option<Open>>,
+    open: Vec<Option<Box<Open>>>,
     free: Vec<u32>,
+    /// Calls that have ended, whose room is used again.
+    spare: Vec<Box<Open>>,
+    /// The bytes of their messages.
+    pool: Pool,
     /// The open call of a Call-ID, by a hash that nobody outside can foresee.
-    by_call_id: HashMap<u64, u32>,
+    by_call_id: ByHash<u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
-    links: HashMap<u64, Link>,
-    hasher: RandomState,
+    links: ByHash<Link>,
+    hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
-    last_on_path: HashMap<(SocketAddr, SocketAddr), u32>,
+    last_on_path: Table<(SocketAddr, SocketAddr), u32>,
     deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
     wanted: Wanted,
     closed: VecDeque<Ended>,
@@ -58,9 +62,9 @@ pub struct Tracker {
     /// TCP connections that are being opened.
     openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
-    looked_for_software: HashMap<IpAddr, u8>,
+    looked_for_software: Table<IpAddr, u8>,
     /// How many good calls of each server were learned from.
-    learned: HashMap<IpAddr, u8>,
+    learned: Table<IpAddr, u8>,
     bytes: usize,
     /// Bytes at which memory is next taken back.
     full_at: usize,
@@ -70,7 +74,7 @@ pub struct Tracker {
     port_closed: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Open {
     log: Log,
     bytes: usize,
@@ -132,8 +136,21 @@ const SOFTWARE_TRIES: u8 = 20;
 const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
 const MOST_PATHS: usize = 65_536;
+/// Calls that have ended whose room is kept for others.
+const MOST_SPARE: usize = 4096;
 /// Messages after which a record that is no call begins anew once it is settled.
 const LONG_RECORD: usize = 64;
+
+impl Open {
+    /// Begins another call in the room of one that has ended.
+    fn renew(&mut self, number: u32, kind: Kind, now: Timestamp) {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        self.log.renew(number, kind);
+        let log = std::mem::take(&mut self.log);
+        *self = Open { log, bytes: 0, phase: Phase::Waiting, moved: now, deadline: None, queued: None, keys };
+    }
+}
 
 impl Default for Tracker {
     fn default() -> Tracker {
@@ -149,17 +166,19 @@ impl Tracker {
             wanted,
             open: Vec::new(),
             free: Vec::new(),
-            by_call_id: HashMap::new(),
-            links: HashMap::new(),
-            hasher: RandomState::new(),
+            spare: Vec::new(),
+            pool: Pool::default(),
+            by_call_id: ByHash::default(),
+            links: ByHash::default(),
+            hasher: Keyed::default(),
             guesses: Guesses::default(),
-            last_on_path: HashMap::new(),
+            last_on_path: Table::default(),
             deadlines: BinaryHeap::new(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
             openings: Openings::default(),
-            looked_for_software: HashMap::new(),
-            learned: HashMap::new(),
+            looked_for_software: Table::default(),
+            learned: Table::default(),
             bytes: 0,
             full_at: limits.call_bytes,
             numbered: 0,
@@ -179,8 +198,9 @@ impl Tracker {
             None => self.open_call(call_id, message, &keys, arrival),
         };
         self.note_hop(index, message, arrival);
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let told = open.log.hear(message, &keys, cut, arrival, self.limits.messages);
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let heard = Hearing { message, keys: &keys, cut, arrival };
+        let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
         if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
             self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
         }
@@ -207,7 +227,7 @@ impl Tracker {
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
         let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
-        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) {
+        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
             return;
         }
@@ -248,7 +268,7 @@ impl Tracker {
                 return;
             }
             self.deadlines.pop();
-            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { continue };
+            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { continue };
             if open.log.number != number {
                 continue;
             }
@@ -277,8 +297,8 @@ impl Tracker {
     pub fn holds(&self, bytes: &[u8]) -> bool {
         let known = Message::read(bytes, Cut::Whole)
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
-        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
-        open.is_some_and(|open| open.log.holds(bytes))
+        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.holds(bytes, &self.pool))
     }
 
     /// The next call that has ended.
@@ -300,7 +320,7 @@ impl Tracker {
     /// nothing in it is open, so that it does not grow for ever.
     fn known_call(&mut self, call_id: u64) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
-        let open = self.open.get(index as usize)?.as_ref()?;
+        let open = self.open.get(index as usize)?.as_deref()?;
         if open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled {
             self.close(index);
             return None;
@@ -310,7 +330,7 @@ impl Tracker {
 
     /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
     fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         if let Some(hop) = open.log.hop(arrival.path) {
             return self.surroundings.note_on(hop, arrival.place.time);
         }
@@ -374,7 +394,7 @@ impl Tracker {
         let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
-                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
                     open.log.link(by, upstream);
                     open.keys.push(call_id);
                 }
@@ -391,15 +411,9 @@ impl Tracker {
 
     fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
         self.numbered += 1;
-        let open = Open {
-            log: Log::new(self.numbered, Kind::of(&keys.cseq.method)),
-            bytes: 0,
-            phase: Phase::Waiting,
-            moved: self.now,
-            deadline: None,
-            queued: None,
-            keys: vec![call_id],
-        };
+        let mut open = self.spare.pop().unwrap_or_default();
+        open.renew(self.numbered, Kind::of(&keys.cseq.method), self.now);
+        open.keys.push(call_id);
         match self.free.pop() {
             Some(index) => {
                 self.open[index as usize] = Some(open);
@@ -416,7 +430,7 @@ impl Tracker {
     fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
         for (key, by) in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
-            let Some(open) = self.open.get(*index as usize).and_then(Option::as_ref) else { continue };
+            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
             if let Some(upstream) = open.log.continued_by(arrival.path) {
                 return Some((*index, by, upstream));
             }
@@ -435,7 +449,7 @@ impl Tracker {
     }
 
     fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open.get(attempt.index as usize).and_then(Option::as_ref);
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
         open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
     }
 
@@ -451,14 +465,14 @@ impl Tracker {
             return;
         }
         self.links.insert(key, Link::Call(index));
-        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
             open.keys.push(key);
         }
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
     fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
-        let Some(open) = self.open.get(index as usize).and_then(Option::as_ref) else { return };
+        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
         self.guesses.note(attempt, path, link::called(message), self.now);
         for (key, _) in link::keys(message) {
@@ -469,7 +483,7 @@ impl Tracker {
     /// Sets the time at which the call is closed if nothing more comes.
     fn reschedule(&mut self, index: u32) {
         let now = self.now;
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         open.phase = open.log.phase();
         open.moved = now;
         open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
@@ -482,7 +496,7 @@ impl Tracker {
     /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
     /// again when that has come.
     fn queue(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Some(deadline) = open.deadline else { return };
         if open.queued.is_none_or(|queued| deadline < queued) {
             open.queued = Some(deadline);
@@ -543,42 +557,51 @@ impl Tracker {
     }
 
     fn abridge(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        open.log.abridge();
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        open.log.abridge(&mut self.pool);
         let footprint = open.log.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
     }
 
     fn close(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
-        let Open { log, bytes, keys, .. } = open;
-        self.bytes = self.bytes.saturating_sub(bytes);
+        let Some(mut open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
+        self.bytes = self.bytes.saturating_sub(open.bytes);
         self.free.push(index);
-        for key in keys {
+        for key in &open.keys {
             // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
-            if self.by_call_id.get(&key) == Some(&index) {
-                self.by_call_id.remove(&key);
+            if self.by_call_id.get(key) == Some(&index) {
+                self.by_call_id.remove(key);
             } else {
-                self.links.remove(&key);
+                self.links.remove(key);
             }
         }
+        let ended = self.ended(&open.log);
+        self.closed.push_back(ended);
+        open.log.give_back(&mut self.pool);
+        if self.spare.len() < MOST_SPARE && open.log.len() <= LONG_RECORD {
+            self.spare.push(open);
+        }
+    }
+
+    /// What is handed on of a call that has ended.
+    fn ended(&mut self, log: &Log) -> Ended {
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
         let good = log.plainly_good().filter(|_| is_media_sound);
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
-            && !self.has_to_learn(&log)
+            && !self.has_to_learn(log)
         {
-            let good = GoodCall { kind: log.kind, outcome, messages: log.heard() };
-            return self.closed.push_back(Ended::Good(good));
+            return Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() });
         }
-        let (kind, messages) = (log.kind, log.heard());
-        let call = log.assemble(self.now);
+        let call = log.assemble(self.now, &self.pool);
         self.surroundings.accepted_mut().learn_call(&call);
-        self.closed.push_back(match (good, self.wanted) {
-            (Some(outcome), Wanted::Troubled) => Ended::Good(GoodCall { kind, outcome, messages }),
+        match (good, self.wanted) {
+            (Some(outcome), Wanted::Troubled) => {
+                Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })
+            }
             _ => Ended::Call(Box::new(call)),
-        });
+        }
     }
 
     /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of

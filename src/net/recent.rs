@@ -3,8 +3,9 @@
 //! Knows keys and the order of their use. Is given entries; gives them back, and the oldest when there is no room.
 //! Deliberately does not know what it holds. Nothing walks the hash table, so its order reaches no output.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use crate::keyed::Table;
 
 /// No slot.
 const NONE: usize = usize::MAX;
@@ -12,7 +13,7 @@ const NONE: usize = usize::MAX;
 /// Entries in the order of their last use. Looking one up, adding and dropping the oldest take constant time.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
-    slot_of: HashMap<K, usize>,
+    slot_of: Table<K, usize>,
     slots: Vec<Slot<K, V>>,
     free: Vec<usize>,
     oldest: usize,
@@ -29,7 +30,7 @@ struct Slot<K, V> {
 impl<K: Hash + Eq + Copy, V> Recent<K, V> {
     /// An empty table.
     pub(super) fn new() -> Recent<K, V> {
-        Recent { slot_of: HashMap::new(), slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
+        Recent { slot_of: Table::default(), slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
     }
 
     /// How many entries there are.
