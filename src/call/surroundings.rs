@@ -454,7 +454,7 @@ mod tests {
                     surroundings.note_back_off(address(server), back_off);
                 }
                 Note::Credentials(who, at) => {
-                    surroundings.accepted_mut().note_credentials(address(who), "sip:a@b", time(at));
+                    surroundings.accepted_mut().note_credentials(address(who), b"sip:a@b", time(at));
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));

@@ -2,11 +2,11 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
@@ -55,7 +55,7 @@ pub struct Tracker {
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
     last_on_path: Table<(SocketAddr, SocketAddr), u32>,
-    deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    deadlines: Agenda,
     wanted: Wanted,
     closed: VecDeque<Ended>,
     surroundings: Surroundings,
@@ -173,7 +173,7 @@ impl Tracker {
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: Table::default(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Agenda::default(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
             openings: Openings::default(),
@@ -263,20 +263,24 @@ impl Tracker {
             return;
         }
         self.now = now;
-        while let Some(Reverse((deadline, number, index))) = self.deadlines.peek().copied() {
-            if deadline > now {
-                return;
+        while let Some(passed) = self.deadlines.passed(now) {
+            for (_, number, index) in &passed {
+                self.look_at(*index, *number);
             }
-            self.deadlines.pop();
-            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { continue };
-            if open.log.number != number {
-                continue;
-            }
-            open.queued = None;
-            match open.deadline {
-                Some(due) if due <= now => self.close(index),
-                _ => self.queue(index),
-            }
+            self.deadlines.give_back(passed);
+        }
+    }
+
+    /// Closes a call whose time has run out; one that has moved since is looked at again.
+    fn look_at(&mut self, index: u32, number: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if open.log.number != number {
+            return;
+        }
+        open.queued = None;
+        match open.deadline {
+            Some(due) if due <= self.now => self.close(index),
+            _ => self.queue(index),
         }
     }
 
@@ -321,7 +325,10 @@ impl Tracker {
     fn known_call(&mut self, call_id: u64) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
         let open = self.open.get(index as usize)?.as_deref()?;
-        if open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled {
+        let is_long = open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled;
+        // The agenda comes by a little later than on time.
+        let is_over = open.deadline.is_some_and(|due| due <= self.now);
+        if is_long || is_over {
             self.close(index);
             return None;
         }
@@ -428,11 +435,11 @@ impl Tracker {
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
     fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
-        for (key, by) in link::keys(message) {
+        for key in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
             if let Some(upstream) = open.log.continued_by(arrival.path) {
-                return Some((*index, by, upstream));
+                return Some((*index, key.links_by(), upstream));
             }
         }
         let number = link::called(message);
@@ -474,8 +481,8 @@ impl Tracker {
     fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
         let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, link::called(message), self.now);
-        for (key, _) in link::keys(message) {
+        self.guesses.note(attempt, path, &link::called(message), self.now);
+        for key in link::keys(message) {
             self.note_link(self.hasher.hash_one(key), index);
         }
     }
@@ -500,7 +507,7 @@ impl Tracker {
         let Some(deadline) = open.deadline else { return };
         if open.queued.is_none_or(|queued| deadline < queued) {
             open.queued = Some(deadline);
-            self.deadlines.push(Reverse((deadline, open.log.number, index)));
+            self.deadlines.put((deadline, open.log.number, index), self.now);
         }
     }
 

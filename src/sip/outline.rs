@@ -422,6 +422,9 @@ fn slot_if<const N: usize>(name: &[u8], known: &[u8; N], slot: usize) -> Option<
 
 /// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
 fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
+    if is_plain_address(value) {
+        return None;
+    }
     if memchr(b'"', value).is_some() && has_unclosed_quote(value) {
         return Some(Oddity::UnclosedQuote);
     }
@@ -438,6 +441,26 @@ fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
     let display_is_odd = !display.starts_with(b"\"") && !display.iter().all(is_display);
     let is_odd = display_is_odd || memchr::memchr2(b' ', b'\t', inside).is_some() || inside.starts_with(b"\"");
     bad.filter(|_| is_odd)
+}
+
+/// The form that most have: a URI in brackets, perhaps a quoted name without escapes before it.
+fn is_plain_address(value: &[u8]) -> bool {
+    let inside = match value {
+        [b'<', inside @ ..] => inside,
+        [b'"', name @ ..] => {
+            let end = name.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(name.len());
+            match name.get(end..) {
+                Some([b'"', b' ', b'<', inside @ ..] | [b'"', b'<', inside @ ..]) => inside,
+                _ => return false,
+            }
+        }
+        _ => return false,
+    };
+    let end = inside.iter().position(|byte| matches!(byte, b'>' | b' ' | b'\t' | b'"')).unwrap_or(inside.len());
+    match inside.get(end..) {
+        Some([b'>', parameters @ ..]) => !parameters.iter().any(|byte| *byte == b'"'),
+        _ => false,
+    }
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {
@@ -462,7 +485,10 @@ fn fault_of_date(value: &[u8]) -> bool {
 }
 
 fn fault_of_max_forwards(value: &[u8]) -> bool {
-    !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255))
+    match value {
+        [first, rest @ ..] if first.is_ascii_digit() && rest.len() < 2 => !rest.iter().all(u8::is_ascii_digit),
+        _ => !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255)),
+    }
 }
 
 fn fault_of_seconds(value: &[u8]) -> bool {
@@ -471,13 +497,20 @@ fn fault_of_seconds(value: &[u8]) -> bool {
 
 /// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
 fn fault_of_list(value: &[u8]) -> bool {
-    let mut after_separator = false;
-    for byte in value {
-        let is_separator = matches!(byte, b';' | b',');
-        if after_separator && is_separator {
-            return true;
-        }
-        after_separator = is_separator || (after_separator && byte.is_ascii_whitespace());
-    }
-    after_separator
+    let is_separator = |byte: u8| (byte == b';') | (byte == b',');
+    // Without a branch for each byte: a separator that stands before another, a blank, or the end.
+    let next = value.get(1..).unwrap_or_default();
+    let pairs = value.iter().zip(next);
+    let is_odd =
+        pairs.fold(false, |odd, (one, other)| odd | is_separator(*one) & (is_separator(*other) | (*other <= b' ')));
+    let ends_so = value.last().is_some_and(|last| is_separator(*last) | (*last <= b' '));
+    (is_odd || ends_so) && has_empty_value(value)
+}
+
+fn has_empty_value(value: &[u8]) -> bool {
+    memchr::memchr2_iter(b';', b',', value).any(|at| {
+        let after = value.get(at.saturating_add(1)..).unwrap_or_default();
+        let next = after.iter().find(|byte| !byte.is_ascii_whitespace());
+        matches!(next, None | Some(b';' | b','))
+    })
 }
