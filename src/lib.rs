@@ -25,6 +25,7 @@ pub mod error;
 mod keyed;
 pub mod net;
 pub mod oddity;
+mod recent;
 pub mod report;
 pub mod sip;
 pub mod story;

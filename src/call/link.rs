@@ -145,7 +145,7 @@ pub(crate) struct Attempt {
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
     /// By the hash of the host to which they went and of the end of the number.
-    waiting: ByHash<Vec<Waiting>>,
+    waiting: ByHash<VecDeque<Waiting>>,
     in_order: VecDeque<(Timestamp, u64)>,
     hasher: Keyed,
 }
@@ -154,6 +154,8 @@ pub(crate) struct Guesses {
 const GUESS_WINDOW: Duration = Duration::from_secs(4);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
+/// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
+const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
 const MOST_WAITING: usize = 20_000;
 
@@ -167,7 +169,11 @@ impl Guesses {
         let key = self.hasher.hash_one((path.destination.ip(), tail(number)));
         self.in_order.push_back((now, key));
         let waiting = Waiting { attempt, path, number: number.into(), since: now };
-        self.waiting.entry(key).or_default().push(waiting);
+        let alike = self.waiting.entry(key).or_default();
+        if alike.len() >= MOST_ALIKE {
+            alike.pop_front();
+        }
+        alike.push_back(waiting);
     }
 
     /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
@@ -188,7 +194,9 @@ impl Guesses {
         {
             self.in_order.pop_front();
             if let Entry::Occupied(mut entry) = self.waiting.entry(key) {
-                entry.get_mut().retain(|waiting| waiting.since > since);
+                while entry.get().front().is_some_and(|waiting| waiting.since <= since) {
+                    entry.get_mut().pop_front();
+                }
                 if entry.get().is_empty() {
                     entry.remove();
                 }

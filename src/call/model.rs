@@ -241,6 +241,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// Bytes of memory that it takes, about.
+    pub fn footprint(&self) -> usize {
+        let messages: usize = self.messages.iter().map(|heard| size_of::<Heard>() + heard.message.bytes().len()).sum();
+        let rest = self.transactions.len() * size_of::<Transaction>()
+            + self.legs.len() * size_of::<Leg>()
+            + self.dialogs.len() * size_of::<Dialog>();
+        size_of::<Call>() + messages + rest
+    }
+
     /// A message.
     ///
     /// # Panics

@@ -65,7 +65,7 @@ impl Registrations {
     /// Addresses-of-record that are kept.
     const MOST: usize = 10_000;
     /// Entries that are kept of one address-of-record.
-    const MOST_ENTRIES: usize = 64;
+    const MOST_ENTRIES: usize = 32;
     /// Bindings that are kept of one response.
     pub const MOST_BINDINGS: usize = 8;
 

@@ -21,7 +21,6 @@ mod inflate;
 mod ip;
 mod link;
 mod pieces;
-mod recent;
 mod sctp;
 mod stream;
 mod tcp;

@@ -67,11 +67,6 @@ impl Message<'_> {
         &self.bytes
     }
 
-    /// Bytes of memory that this message holds, about.
-    pub fn footprint(&self) -> usize {
-        self.bytes.len() + size_of::<Message<'_>>()
-    }
-
     /// The start line.
     pub fn start_line(&self) -> &StartLine {
         &self.start

@@ -174,7 +174,6 @@ impl Log {
             + self.entries.capacity() * size_of::<Entry>()
             + self.steps.capacity() * size_of::<Step>()
             + self.ways.capacity() * size_of::<Way>()
-            + size_of::<Log>()
     }
 
     /// Messages that it holds, copies included.

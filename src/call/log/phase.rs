@@ -81,6 +81,14 @@ impl Log {
         self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
     }
 
+    /// How far it has come, if it waits for something and has not failed.
+    pub(crate) fn unfinished(&self) -> Option<Outcome> {
+        if self.has_failed() || self.phase() == Phase::Settled || !self.icmp.is_empty() {
+            return None;
+        }
+        Some(if self.answered.is_some() { Outcome::Answered } else { Outcome::Unfinished })
+    }
+
     /// True if it has failed, as far as can be told before it is judged: such calls are dropped last.
     pub(crate) fn has_failed(&self) -> bool {
         self.answered.is_none() && self.steps.iter().any(|step| step.status >= 300 && !matches!(step.status, 401 | 407))

@@ -174,7 +174,8 @@ mod tests {
                     known.push((pool.append(&mut chains[*chain], &bytes), bytes));
                 }
                 for (spot, bytes) in &known {
-                    prop_assert_eq!(pool.get(*spot, bytes.len()).as_ref(), bytes.as_slice());
+                    let given = pool.get(*spot, bytes.len()).into_owned();
+                    prop_assert_eq!(&given, bytes);
                     prop_assert!(pool.equals(*spot, bytes));
                     let other: Vec<u8> = bytes.iter().map(|byte| byte.wrapping_add(1)).collect();
                     prop_assert_eq!(pool.equals(*spot, &other), bytes.is_empty());

@@ -2,6 +2,8 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod room;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -33,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 64 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 24 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
@@ -54,7 +56,7 @@ pub struct Tracker {
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
-    last_on_path: Table<(SocketAddr, SocketAddr), u32>,
+    last_on_path: ByHash<u32>,
     deadlines: Agenda,
     wanted: Wanted,
     closed: VecDeque<Ended>,
@@ -128,20 +130,21 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
-/// Good calls of a server that are learned from.
-const LEARNED_FROM: u8 = 50;
 /// Messages of an address that are looked at for the name of its software.
 const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
 const MOST_PATHS: usize = 65_536;
-/// Calls that have ended whose room is kept for others.
-const MOST_SPARE: usize = 4096;
 /// Messages after which a record that is no call begins anew once it is settled.
 const LONG_RECORD: usize = 64;
 
 impl Open {
+    /// Bytes of memory that it takes.
+    fn footprint(&self) -> usize {
+        size_of::<Open>() + self.log.footprint() + self.keys.capacity() * size_of::<u64>()
+    }
+
     /// Begins another call in the room of one that has ended.
     fn renew(&mut self, number: u32, kind: Kind, now: Timestamp) {
         let mut keys = std::mem::take(&mut self.keys);
@@ -172,7 +175,7 @@ impl Tracker {
             links: ByHash::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
-            last_on_path: Table::default(),
+            last_on_path: ByHash::default(),
             deadlines: Agenda::default(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
@@ -226,7 +229,8 @@ impl Tracker {
         let Some(quoted) = error.quoted else { return };
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
-        let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
+        let index =
+            by_call_id.or_else(|| self.last_on_path.get(&self.ends(quoted.source, quoted.destination)).copied());
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
             return;
@@ -244,8 +248,8 @@ impl Tracker {
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
         let (source, destination) = (event.path.source, event.path.destination);
-        let known = [(source, destination), (destination, source)];
-        let carries_sip = match known.iter().any(|path| self.last_on_path.contains_key(path)) {
+        let known = [self.ends(source, destination), self.ends(destination, source)];
+        let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {
             true => CarriesSip::Yes,
             false => CarriesSip::No,
         };
@@ -335,6 +339,11 @@ impl Tracker {
         Some(index)
     }
 
+    /// The two ends of a path, by a hash that nobody outside can foresee.
+    fn ends(&self, source: SocketAddr, destination: SocketAddr) -> u64 {
+        self.hasher.hash_one((source, destination))
+    }
+
     /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
     fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -345,7 +354,7 @@ impl Tracker {
         let hop = self.surroundings.hop_id(from.ip(), to.ip());
         self.surroundings.note_on(hop, arrival.place.time);
         open.log.set_hop(arrival.path, hop);
-        let key = (from, to);
+        let key = self.ends(from, to);
         if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
             self.last_on_path.insert(key, index);
         }
@@ -494,7 +503,7 @@ impl Tracker {
         open.phase = open.log.phase();
         open.moved = now;
         open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
-        let footprint = open.log.footprint();
+        let footprint = open.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
         self.queue(index);
@@ -508,122 +517,6 @@ impl Tracker {
         if open.queued.is_none_or(|queued| deadline < queued) {
             open.queued = Some(deadline);
             self.deadlines.put((deadline, open.log.number, index), self.now);
-        }
-    }
-
-    /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
-    ///
-    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
-    /// calls are closed: settled ones first, then those that have not failed.
-    fn make_room(&mut self, oddities: &mut OddityLog) {
-        if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
-            return;
-        }
-        let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
-        for index in self.ranked(|open| open.log.can_be_abridged().then_some((open.moved, open.log.number))) {
-            if self.bytes <= bytes {
-                break;
-            }
-            self.abridge(index);
-        }
-        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
-        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
-        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
-            return;
-        }
-        let rank = |open: &Open| {
-            let unsettled = open.phase != Phase::Settled;
-            Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
-        };
-        for index in self.ranked(rank) {
-            if self.bytes <= bytes && self.open_calls() <= calls {
-                return;
-            }
-            if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
-                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
-                oddities.note(limit, None);
-            }
-            self.close(index);
-        }
-    }
-
-    fn open_calls(&self) -> usize {
-        self.open.len() - self.free.len()
-    }
-
-    fn phase_of(&self, index: u32) -> Option<Phase> {
-        self.open.get(index as usize)?.as_ref().map(|open| open.phase)
-    }
-
-    /// Open calls in the order of what `rank` gives; without those for which it gives nothing.
-    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Vec<u32> {
-        let open = (0u32..).zip(&self.open);
-        let mut ranked: Vec<(R, u32)> = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
-        ranked.sort_unstable();
-        ranked.into_iter().map(|(_, index)| index).collect()
-    }
-
-    fn abridge(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        open.log.abridge(&mut self.pool);
-        let footprint = open.log.footprint();
-        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
-        open.bytes = footprint;
-    }
-
-    fn close(&mut self, index: u32) {
-        let Some(mut open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
-        self.bytes = self.bytes.saturating_sub(open.bytes);
-        self.free.push(index);
-        for key in &open.keys {
-            // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
-            if self.by_call_id.get(key) == Some(&index) {
-                self.by_call_id.remove(key);
-            } else {
-                self.links.remove(key);
-            }
-        }
-        let ended = self.ended(&open.log);
-        self.closed.push_back(ended);
-        open.log.give_back(&mut self.pool);
-        if self.spare.len() < MOST_SPARE && open.log.len() <= LONG_RECORD {
-            self.spare.push(open);
-        }
-    }
-
-    /// What is handed on of a call that has ended.
-    fn ended(&mut self, log: &Log) -> Ended {
-        // A port that is closed may be that of its media.
-        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
-        let good = log.plainly_good().filter(|_| is_media_sound);
-        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
-            && !self.has_to_learn(log)
-        {
-            return Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() });
-        }
-        let call = log.assemble(self.now, &self.pool);
-        self.surroundings.accepted_mut().learn_call(&call);
-        match (good, self.wanted) {
-            (Some(outcome), Wanted::Troubled) => {
-                Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })
-            }
-            _ => Ended::Call(Box::new(call)),
-        }
-    }
-
-    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
-    /// the same kind.
-    fn has_to_learn(&mut self, log: &Log) -> bool {
-        let Some(server) = log.first_path().map(|path| path.destination.ip()) else { return false };
-        let is_full = self.learned.len() >= MOST_ADDRESSES;
-        match self.learned.get_mut(&server) {
-            Some(count) if *count >= LEARNED_FROM => false,
-            Some(count) => {
-                *count += 1;
-                true
-            }
-            None if is_full => false,
-            None => self.learned.insert(server, 1).is_none(),
         }
     }
 }
