@@ -458,7 +458,7 @@ fn is_plain_address(value: &[u8]) -> bool {
     };
     let end = inside.iter().position(|byte| matches!(byte, b'>' | b' ' | b'\t' | b'"')).unwrap_or(inside.len());
     match inside.get(end..) {
-        Some([b'>', parameters @ ..]) => !parameters.iter().any(|byte| *byte == b'"'),
+        Some([b'>', parameters @ ..]) => !parameters.contains(&b'"'),
         _ => false,
     }
 }

@@ -46,6 +46,7 @@ pub struct Tracker {
     open: Vec<Option<Box<Open>>>,
     free: Vec<u32>,
     /// Calls that have ended, whose room is used again.
+    #[expect(clippy::vec_box, reason = "the boxes go back among the open calls as they are")]
     spare: Vec<Box<Open>>,
     /// The bytes of their messages.
     pool: Pool,
