@@ -69,7 +69,7 @@ impl Message<'_> {
 
     /// Bytes of memory that this message holds, about.
     pub fn footprint(&self) -> usize {
-        self.bytes.len() + size_of::<Message<'_>>()
+        self.bytes.len().saturating_add(size_of::<Message<'_>>())
     }
 
     /// The start line.
