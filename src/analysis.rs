@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
-use crate::oddity::OddityLog;
+use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
 /// Every bound of a run.
@@ -198,6 +198,12 @@ impl Analysis {
         self.of_network.entry(source).or_default().merge(oddities);
     }
 
+    /// Notes that the program itself failed at a packet and was carried on with the next one.
+    pub fn note_fault(&mut self, place: Place) {
+        let oddities = self.of_network.entry(place.source).or_default().at(place.time.0);
+        oddities.note(Oddity::InternalFault, Some(place.frame));
+    }
+
     /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
     pub fn message(&mut self, bytes: &[u8], path: Path, place: Place) {
         self.stairs.message(bytes, Cut::Whole, &Arrival { place, path, ip_id: None });
@@ -321,6 +327,8 @@ impl Stairs {
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
         let Some(message) = Message::read(bytes, cut) else { return self.not_sip(arrival.path) };
         let place = arrival.place;
+        #[cfg(test)]
+        faults::fail_if_told(place.frame);
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
         counts.oddities.at(place.time.0);
@@ -364,5 +372,25 @@ impl Stairs {
         if self.census.ports.len() < CENSUS_PORTS || self.census.ports.contains_key(&key) {
             *self.census.ports.entry(key).or_default() += 1;
         }
+    }
+}
+
+/// Faults for tests: the program has none of this.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static FRAMES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Makes the analysis fail, in this thread, at the messages of these frames.
+    pub(crate) fn fail_at(frames: &[u64]) {
+        FRAMES.set(frames.to_vec());
+    }
+
+    pub(super) fn fail_if_told(frame: u64) {
+        let is_told = FRAMES.with_borrow(|frames| frames.contains(&frame));
+        assert!(!is_told, "a fault that the test asked for, at frame {frame}");
     }
 }
