@@ -8,11 +8,14 @@
 //! decode elsewhere.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
+use crate::net::{
+    self, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, Mirror, Path, Segment, StreamId, Transport,
+};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
@@ -99,9 +102,17 @@ struct Stairs {
     census: Census,
     /// The frame that last gave a message, and how many it gave.
     last_frame: (SourceId, u64, u32),
+    /// The last ICMP error: when it came, and what it said to whom about what.
+    last_icmp: Option<(Timestamp, IcmpSaid)>,
     /// Messages to be handed on, if that was asked for.
     read: Option<VecDeque<MessageRead>>,
 }
+
+/// Reporter, told one, kind, code, path of the quoted packet.
+type IcmpSaid = (IpAddr, IpAddr, u8, u8, Option<Path>);
+
+/// Within this time the same ICMP error again is a copy that a tap made: no host sends them so fast for SIP or media.
+const TAP: Duration = Duration::from_millis(10);
 
 /// One direction of a TCP connection.
 #[derive(Debug)]
@@ -169,6 +180,7 @@ impl Analysis {
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
+                last_icmp: None,
                 read: None,
             },
             latest: Timestamp(i64::MIN),
@@ -270,7 +282,7 @@ impl Stairs {
         match delivery {
             Delivery::Datagram(datagram) => self.datagram(datagram),
             Delivery::Segment(segment) => self.segment(segment),
-            Delivery::Icmp(error) => self.tracker.icmp(error),
+            Delivery::Icmp(error) => self.icmp(error),
             Delivery::Connection(connection) => {
                 let ends = matches!(
                     connection.what,
@@ -281,6 +293,16 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
+        }
+    }
+
+    /// An ICMP error, unless it is a copy of the last one: a tap shows it twice, and counts would be doubled.
+    fn icmp(&mut self, error: &IcmpError<'_>) {
+        let (time, said) = (error.place.time, (error.reporter, error.told, error.kind, error.code, error.quoted));
+        let is_copy = self.last_icmp.is_some_and(|(last, known)| known == said && time.since(last) <= TAP);
+        if !is_copy {
+            self.last_icmp = Some((time, said));
+            self.tracker.icmp(error);
         }
     }
 
