@@ -49,7 +49,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 /// Pieces to begin with, each with the door that it is for.
 fn corpus() -> Vec<(Door, Vec<u8>)> {
     let mut corpus = Vec::new();
-    for path in files("fuzz/corpus") {
+    for path in files("fuzz/corpus").into_iter().chain(files("fuzz/regressions")) {
         let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         corpus.push((door(&folder), fs::read(&path).expect("a piece")));
     }
