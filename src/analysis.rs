@@ -8,11 +8,14 @@
 //! decode elsewhere.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
+use crate::net::{
+    self, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, Mirror, Path, Segment, StreamId, Transport,
+};
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
@@ -111,9 +114,17 @@ struct Stairs {
     census: Census,
     /// The frame that last gave a message, and how many it gave.
     last_frame: (SourceId, u64, u32),
+    /// The last ICMP error: when it came, and what it said to whom about what.
+    last_icmp: Option<(Timestamp, IcmpSaid)>,
     /// Messages to be handed on, if that was asked for.
     read: Option<VecDeque<MessageRead>>,
 }
+
+/// Reporter, told one, kind, code, path of the quoted packet.
+type IcmpSaid = (IpAddr, IpAddr, u8, u8, Option<Path>);
+
+/// Within this time the same ICMP error again is a copy that a tap made: no host sends them so fast for SIP or media.
+const TAP: Duration = Duration::from_millis(10);
 
 /// One direction of a TCP connection.
 #[derive(Debug)]
@@ -183,6 +194,7 @@ impl Analysis {
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
+                last_icmp: None,
                 read: None,
             },
             latest: Timestamp(i64::MIN),
@@ -210,6 +222,12 @@ impl Analysis {
     /// Beside the lower door: what a [`Decoder`] found odd in the packets of an input, for the report.
     pub fn note_oddities(&mut self, source: SourceId, oddities: &OddityLog) {
         self.of_network.entry(source).or_default().merge(oddities);
+    }
+
+    /// Notes that the program itself failed at a packet and was carried on with the next one.
+    pub fn note_fault(&mut self, place: Place) {
+        let oddities = self.of_network.entry(place.source).or_default().at(place.time.0);
+        oddities.note(Oddity::InternalFault, Some(place.frame));
     }
 
     /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
@@ -278,7 +296,7 @@ impl Stairs {
         match delivery {
             Delivery::Datagram(datagram) => self.datagram(datagram),
             Delivery::Segment(segment) => self.segment(segment),
-            Delivery::Icmp(error) => self.tracker.icmp(error),
+            Delivery::Icmp(error) => self.icmp(error),
             Delivery::Connection(connection) => {
                 let ends = matches!(
                     connection.what,
@@ -289,6 +307,16 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
+        }
+    }
+
+    /// An ICMP error, unless it is a copy of the last one: a tap shows it twice, and counts would be doubled.
+    fn icmp(&mut self, error: &IcmpError<'_>) {
+        let (time, said) = (error.place.time, (error.reporter, error.told, error.kind, error.code, error.quoted));
+        let is_copy = self.last_icmp.is_some_and(|(last, known)| known == said && time.since(last) <= TAP);
+        if !is_copy {
+            self.last_icmp = Some((time, said));
+            self.tracker.icmp(error);
         }
     }
 
@@ -349,6 +377,8 @@ impl Stairs {
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
         let Some(message) = Message::read(bytes, cut) else { return self.not_sip(arrival.path) };
         let place = arrival.place;
+        #[cfg(test)]
+        faults::fail_if_told(place.frame);
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
         counts.oddities.at(place.time.0);
@@ -393,5 +423,25 @@ impl Stairs {
         if self.census.ports.len() < CENSUS_PORTS || self.census.ports.contains_key(&key) {
             *self.census.ports.entry(key).or_default() += 1;
         }
+    }
+}
+
+/// Faults for tests: the program has none of this.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static FRAMES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Makes the analysis fail, in this thread, at the messages of these frames.
+    pub(crate) fn fail_at(frames: &[u64]) {
+        FRAMES.set(frames.to_vec());
+    }
+
+    pub(super) fn fail_if_told(frame: u64) {
+        let is_told = FRAMES.with_borrow(|frames| frames.contains(&frame));
+        assert!(!is_told, "a fault that the test asked for, at frame {frame}");
     }
 }

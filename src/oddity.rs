@@ -129,6 +129,8 @@ pub enum Oddity {
         /// Its value.
         value: u64,
     },
+    /// The program itself failed at the packet, or at what it completed, and went on behind it.
+    InternalFault,
     // --- the SIP message ---
     /// The message ends before its empty line or its body's end.
     MessageCut {
@@ -190,6 +192,9 @@ pub enum Oddity {
 }
 
 impl Oddity {
+    /// The name of a fault of the program itself, for which the exit status is 5.
+    pub const INTERNAL_FAULT: &'static str = "internal-fault";
+
     /// The name in the report, in kebab-case. The capture rules J… have the same names.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -215,6 +220,7 @@ impl Oddity {
             Oddity::DuplicatePacket => "capture-duplicated",
             Oddity::Encrypted | Oddity::Compressed => "payload-unreadable",
             Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
             Oddity::NotUtf8 => "not-utf8",
@@ -297,6 +303,10 @@ impl Oddity {
             Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and could not be read".into(),
             Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::InternalFault => {
+                "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
+                    .into()
+            }
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
             Oddity::MessageCut { bytes } => format!("the message is cut short: {bytes} bytes are missing"),
             Oddity::BareLineFeed => {

@@ -6,6 +6,19 @@
 //! [`Message::read`] never refuses what starts like SIP. What is wrong with a message stands in
 //! [`Message::oddities`]. The strict second reading by the `rsip` crate is in [`typed`], its only door.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod auth;
 pub mod frame;
 mod header;

@@ -198,7 +198,7 @@ impl Walk<'_> {
             return;
         };
         let name = text.get(..colon).unwrap_or_default();
-        let name = if name.last() == Some(&b' ') { name.trim_ascii_end() } else { name };
+        let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
         if slot.is_none() && !may_refer(name, first) {
             return;
