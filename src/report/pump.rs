@@ -61,6 +61,7 @@ pub fn follow<F: Follower>(
                 analysis.feed(&packet);
                 until_look -= 1;
             }
+            Some(Input::Secrets(source, text)) => analysis.secrets(source, text),
             Some(Input::Quiet(now)) => {
                 analysis.advance(now);
                 until_look = 0;
