@@ -213,6 +213,8 @@ pub enum Unread {
     Version(u16),
     /// It is compressed (RFC 3749).
     Compression,
+    /// Its handshake cannot be read.
+    Handshake,
     /// Its handshake is not in the capture.
     NotFromStart,
     /// Bytes are missing from it.
@@ -229,6 +231,7 @@ impl Unread {
             Unread::Cipher(suite) => format!("its cipher suite 0x{suite:04x} is not supported"),
             Unread::Version(version) => format!("its version 0x{version:04x} is not supported"),
             Unread::Compression => "it is compressed, which is not supported".into(),
+            Unread::Handshake => "its handshake is malformed".into(),
             Unread::NotFromStart => "the start of the connection, with its handshake, was not captured".into(),
             Unread::Lost => "bytes of it are missing from the capture".into(),
             Unread::Damaged => "a record does not fit the secret that is known for it".into(),

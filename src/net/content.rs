@@ -57,6 +57,8 @@ pub(super) enum Content {
     WebSocket(Box<websocket::Reader>),
     /// HEP3 packets, each with its length.
     Hep(Vec<u8>),
+    /// The first bytes, too few to tell whether they begin a TLS record.
+    Start(Vec<u8>),
     /// TLS records; the connection has the rest.
     Tls,
 }
@@ -130,6 +132,7 @@ impl Content {
     pub(super) fn forget(&mut self) {
         match self {
             Content::Head(_) => *self = Content::Passed,
+            Content::Start(_) => *self = Content::default(),
             Content::Hep(packet) => packet.clear(),
             Content::WebSocket(reader) => reader.forget(),
             _ => {}
@@ -160,6 +163,12 @@ impl Content {
                     note_gap(segment.gap, segment.place, sink);
                     *self = Content::default();
                     Some(Segment { gap: 0, ..segment })
+                }
+                Content::Start(start) => {
+                    let begun = if segment.gap == 0 { std::mem::take(start) } else { Vec::new() };
+                    let joined = [&begun, segment.bytes].concat();
+                    *self = Content::default();
+                    return self.take(Segment { bytes: &joined, ..segment }, marks, keys, sink);
                 }
                 Content::Tls => {
                     if let Some(channel) = &mut marks.channel {
@@ -206,7 +215,12 @@ impl Content {
                 return None;
             }
             Beginning::Unknown => {
-                self.unknown(segment, sink);
+                let is_first = matches!(self, Content::Unknown { looked: 0, missing: 0, .. }) && !segment.midstream;
+                if is_first && gap == 0 && tls::may_become(segment.bytes) {
+                    *self = Content::Start(segment.bytes.to_vec());
+                } else {
+                    self.unknown(segment, sink);
+                }
                 return None;
             }
         }

@@ -69,6 +69,8 @@ pub(super) struct Agreed {
     has_key_exchange: bool,
     /// The server wanted another client hello, as only TLS 1.3 does.
     has_retry: bool,
+    /// A hello could not be read.
+    is_broken: bool,
 }
 
 impl Agreed {
@@ -96,10 +98,9 @@ impl Agreed {
     pub(super) fn hear(&mut self, sender: Sender, kind: u8, body: &[u8]) {
         match kind {
             message::CLIENT_HELLO => {
-                if let Some(hello) = ClientHello::read(body) {
-                    self.client = Some(sender);
-                    self.hello = Some(hello);
-                }
+                self.client = Some(sender);
+                self.hello = ClientHello::read(body);
+                self.is_broken |= self.hello.is_none();
             }
             message::SERVER_HELLO => match ServerHello::read(body) {
                 Some(choice) if choice.is_retry => self.has_retry = true,
@@ -107,7 +108,7 @@ impl Agreed {
                     self.client.get_or_insert(sender.other());
                     self.choice = Some(choice);
                 }
-                None => {}
+                None => self.is_broken = true,
             },
             message::NEW_SESSION_TICKET if !self.is_tls_1_3() => self.ticket = hello::ticket(body),
             message::CLIENT_KEY_EXCHANGE => self.has_key_exchange = true,
@@ -118,6 +119,11 @@ impl Agreed {
     /// Forgets it for a new handshake on the same connection, up to TLS 1.2.
     pub(super) fn begin_anew(&mut self) {
         *self = Agreed { client: self.client, ..Agreed::default() };
+    }
+
+    /// True if a hello could not be read.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// The suite.

@@ -145,7 +145,7 @@ impl Channel {
     pub(in crate::net) fn end(&mut self, keys: &mut KeyLog, sink: &mut Sink<'_>) {
         let Channel { low, high, shared } = self;
         for side in [low, high] {
-            let why = if side.has_lost { Unread::Lost } else { Unread::NotFromStart };
+            let why = shared.why_not(side);
             if let Some(place) = side.waiting.first().map(|record| record.place) {
                 shared.shut(side, why, &mut Work { place, keys, sink });
             } else if side.opened_nothing() {
@@ -233,16 +233,26 @@ impl Shared {
         let Sealed { kind, version, body } = record;
         let weight = side.waiting.iter().map(|record| record.body.len()).fold(body.len(), usize::saturating_add);
         if !self.may_begin || weight > MOST_WAITING {
-            return self.shut(side, if side.has_lost { Unread::Lost } else { Unread::NotFromStart }, work);
+            let why = self.why_not(side);
+            return self.shut(side, why, work);
         }
         side.waiting.push(Waiting { place: work.place, kind, version, body: body.to_vec() });
+    }
+
+    /// Why the hellos of both sides are not known.
+    fn why_not(&self, side: &Side) -> Unread {
+        match (self.agreed.is_broken(), side.has_lost) {
+            (true, _) => Unread::Handshake,
+            (false, true) => Unread::Lost,
+            (false, false) => Unread::NotFromStart,
+        }
     }
 
     /// From here on the records of a direction are protected (up to TLS 1.2).
     fn arm(&mut self, side: &mut Side, sender: Sender, work: &mut Work<'_, '_>) {
         let opener = match self.agreed.role(sender) {
             Some(role) => self.agreed.opener(role, work.keys),
-            None => Err(Unread::NotFromStart),
+            None => Err(self.why_not(side)),
         };
         match opener {
             Ok(opener) => side.guard = Guard::Keyed(Box::new(opener)),
@@ -255,6 +265,7 @@ impl Shared {
         match side.open(record, stages, &self.agreed, work.keys) {
             Ok(Some(opened)) => self.opened(side, sender, &opened, work),
             Ok(None) => {}
+            Err(why @ (Unread::Lost | Unread::Damaged)) if side.may_recover() => self.tell(why, work),
             Err(why) => self.shut(side, why, work),
         }
     }
@@ -330,12 +341,17 @@ impl Shared {
         work.sink.deliver(Delivery::Connection(Connection { place, path, stream: self.stream(sender), what }));
     }
 
-    /// A direction cannot be read from here on. Why is said once for each connection.
+    /// A direction cannot be read from here on.
     fn shut(&mut self, side: &mut Side, why: Unread, work: &mut Work<'_, '_>) {
         side.guard = Guard::Shut;
         side.waiting = Vec::new();
         side.handshake = Vec::new();
         side.content.forget();
+        self.tell(why, work);
+    }
+
+    /// Says why something is not read, once for each connection.
+    fn tell(&mut self, why: Unread, work: &mut Work<'_, '_>) {
         if let (Unread::NoSecret, Some(hello)) = (why, &self.agreed.hello) {
             work.keys.miss(&hello.random);
         }

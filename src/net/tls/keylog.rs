@@ -135,7 +135,6 @@ impl KeyLog {
             b"CLIENT_TRAFFIC_SECRET_0" => Label::ClientTraffic,
             b"SERVER_TRAFFIC_SECRET_0" => Label::ServerTraffic,
             b"RSA" => return self.rsa(first, second),
-            b"PMS_CLIENT_RANDOM" => return Err("premaster secrets are not used; CLIENT_RANDOM lines are"),
             other if is_label(other) => return Ok(()),
             _ => return Err("it does not begin with a label"),
         };
@@ -158,7 +157,8 @@ impl KeyLog {
     /// `RSA Session-ID:… Master-Key:…`, as openssl's `s_client` prints them.
     fn rsa(&mut self, first: &[u8], second: &[u8]) -> Result<(), &'static str> {
         let (Some(id), Some(master)) = (first.strip_prefix(b"Session-ID:"), second.strip_prefix(b"Master-Key:")) else {
-            return Err("premaster secrets are not used; CLIENT_RANDOM lines are");
+            // A premaster secret. OpenSSL writes the master secret too, in a line of its own.
+            return hex(first).zip(hex(second)).map(|_| ()).ok_or("its secret is not hexadecimal");
         };
         let id = hex(id).ok_or("its session ID is not hexadecimal")?;
         let master = hex(master).filter(|master| master.len() == 48).ok_or("its master key is not of 48 bytes")?;
@@ -227,7 +227,7 @@ mod tests {
         let text = format!(
             "\u{FEFF}# of a client\r\nCLIENT_RANDOM {random} {}\r\n\r\nSERVER_TRAFFIC_SECRET_0 {random} {}\nCLIENT_RANDOM {random}\n\
              CLIENT_RANDOM {random} {}\nCLIENT_RANDOM xy zz\nEXPORTER_SECRET {random} 00\nrandom words here\n\
-             CLIENT_TRAFFIC_SECRET_0 {} 00\nRSA 0102 0304\nRSA Session-ID:0102 Master-Key:{}",
+             CLIENT_TRAFFIC_SECRET_0 {} 00\nRSA 0102 03x4\nRSA Session-ID:0102 Master-Key:{}",
             "0B".repeat(48),
             "0c".repeat(32),
             "0b".repeat(32),

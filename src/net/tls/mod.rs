@@ -25,4 +25,5 @@ pub use crate::net::tls::seen::TlsConnection;
 pub use crate::net::tls::seen::version_name;
 
 pub(super) use crate::net::tls::channel::Channel;
+pub(super) use crate::net::tls::records::may_become;
 pub(super) use crate::net::tls::records::may_begin;

@@ -74,7 +74,8 @@ pub(in crate::net) fn may_begin(bytes: &[u8]) -> bool {
 /// True where bytes that are too short for a record header may become one.
 pub(in crate::net) fn may_become(bytes: &[u8]) -> bool {
     let [first, rest @ ..] = bytes else { return false };
-    matches!(first, 20..=23)
+    bytes.len() < HEADER
+        && matches!(first, 20..=23)
         && rest.first().is_none_or(|major| *major == 3)
         && rest.get(1).is_none_or(|minor| *minor <= 4)
 }

@@ -21,6 +21,8 @@ use crate::oddity::Unread;
 const MOST_SKIPPED: u64 = 64;
 /// Records that are passed over while the secret of one stage is not known and that of a later one is.
 const MOST_UNOPENED: u32 = 64;
+/// Records in a row that may fail to open where others did not: one that is repeated, or was damaged, is no end.
+const MOST_DAMAGED: u32 = 8;
 /// Bytes of one message of a handshake. Long chains of certificates fit.
 const LONGEST_HANDSHAKE: usize = 128 << 10;
 
@@ -138,7 +140,14 @@ impl Side {
             self.unopened = self.unopened.saturating_add(1);
             return Ok(None);
         }
-        Err(if self.has_lost { Unread::Lost } else { Unread::Damaged })
+        let why = if self.has_lost { Unread::Lost } else { Unread::Damaged };
+        (self.has_lost, self.unopened) = (true, self.unopened.saturating_add(1));
+        Err(why)
+    }
+
+    /// Whether the next record may be opened though the one before could not.
+    pub(super) fn may_recover(&self) -> bool {
+        self.unopened > 0 && self.unopened <= MOST_DAMAGED
     }
 
     /// Opens a record with the keys of a later stage, or of the next generation (RFC 8446 §7.2).
