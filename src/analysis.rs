@@ -208,8 +208,14 @@ impl Analysis {
 
     /// Takes in secrets of TLS that stand in an input: the text of a key log.
     pub fn secrets(&mut self, source: SourceId, text: &[u8]) {
-        let bad = self.decoder.keys().read(text);
+        let keys = self.decoder.keys();
+        let left_out = keys.left_out();
+        let bad = keys.read(text);
+        let is_full = keys.left_out() > left_out;
         let oddities = self.of_network.entry(source).or_default();
+        if is_full {
+            oddities.note(Oddity::LimitHit { limit: "secrets", value: KeyLog::MOST as u64 }, None);
+        }
         for BadLine { line, why } in bad {
             oddities.note(Oddity::BadSecret { line, why }, None);
         }

@@ -94,7 +94,7 @@ impl fmt::Debug for KeyLog {
 
 impl KeyLog {
     /// Secrets that are kept. Each takes about a hundred bytes.
-    const MOST: usize = 500_000;
+    pub const MOST: usize = 500_000;
     /// Randoms without a secret that are remembered.
     const MOST_MISSED: usize = 100_000;
     /// Session IDs and tickets that are kept.
