@@ -434,7 +434,8 @@ mod tests {
         assert_eq!(bench.log.of("unsupported-link-type").unwrap().example, wanted);
     }
 
-    const LINKS: [u32; 20] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 252, 258, 276, 147, 105];
+    const LINKS: [u32; 23] =
+        [127, 166, 240, 0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 252, 258, 276, 147, 105];
 
     proptest! {
         /// Nothing that a frame may hold makes the decoder panic.

@@ -28,6 +28,7 @@ mod tcp;
 mod tls;
 mod tunnel;
 mod websocket;
+mod wireless;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
