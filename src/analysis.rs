@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{
-    self, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, Mirror, Path, Segment, StreamId, Transport,
+    self, BadLine, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, KeyLog, Mirror, Path, Segment, StreamId,
+    TlsConnection, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
@@ -142,6 +143,23 @@ pub struct Census {
     pub ports: BTreeMap<(Transport, u16), u64>,
     /// Payloads looked at.
     pub looked_at: u64,
+    /// TLS connections in order of their first record, at most [`Census::MOST_TLS`]: the first that ended.
+    pub tls: Vec<TlsConnection>,
+    /// How many there were.
+    pub tls_connections: u64,
+}
+
+impl Census {
+    /// TLS connections that are kept.
+    pub const MOST_TLS: usize = 1024;
+
+    fn note_tls(&mut self, seen: &TlsConnection) {
+        self.tls_connections += 1;
+        if self.tls.len() < Census::MOST_TLS {
+            let at = self.tls.partition_point(|known| (known.place, known.path) <= (seen.place, seen.path));
+            self.tls.insert(at, seen.clone());
+        }
+    }
 }
 
 /// Payloads that the census looks at.
@@ -162,6 +180,7 @@ pub fn run(
         match input {
             Input::Packet(packet) => analysis.feed(&packet),
             Input::Quiet(now) => analysis.advance(now),
+            Input::Secrets(source, text) => analysis.secrets(source, text),
         }
         while let Some(event) = analysis.next_event() {
             on_event(analysis, event);
@@ -204,6 +223,26 @@ impl Analysis {
     /// Asks for an event for each message that is read from now on.
     pub fn hand_on_messages(&mut self) {
         self.stairs.read.get_or_insert_default();
+    }
+
+    /// The secrets with which TLS is opened; more can be added at any time, for records that come later.
+    pub fn keys(&mut self) -> &mut KeyLog {
+        self.decoder.keys()
+    }
+
+    /// Takes in secrets of TLS that stand in an input: the text of a key log.
+    pub fn secrets(&mut self, source: SourceId, text: &[u8]) {
+        let keys = self.decoder.keys();
+        let left_out = keys.left_out();
+        let bad = keys.read(text);
+        let is_full = keys.left_out() > left_out;
+        let oddities = self.of_network.entry(source).or_default();
+        if is_full {
+            oddities.note(Oddity::LimitHit { limit: "secrets", value: KeyLog::MOST as u64 }, None);
+        }
+        for BadLine { line, why } in bad {
+            oddities.note(Oddity::BadSecret { line, why }, None);
+        }
     }
 
     /// Takes in one packet. Packets must come in order of their place.
@@ -307,6 +346,7 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
+            Delivery::Tls(seen) => self.census.note_tls(seen),
         }
     }
 

@@ -14,10 +14,16 @@ const SIDE_ROOMS: [(&str, &[&str]); 4] = [
     ("story", &["cli", "report", "diagnosis", "analysis", "call"]),
 ];
 /// Crates with one door: the folder or file in which they may be named.
-const DOORS: [(&str, &str); 5] = [
+const DOORS: [(&str, &str); 11] = [
     ("pcap", "src/capture/"),
     ("pcap_parser", "src/capture/"),
     ("etherparse", "src/net/"),
+    ("x509_parser", "src/net/tls/certificate.rs"),
+    ("aes", "src/net/tls/opener.rs"),
+    ("aes_gcm", "src/net/tls/opener.rs"),
+    ("cbc", "src/net/tls/opener.rs"),
+    ("chacha20poly1305", "src/net/tls/opener.rs"),
+    ("hkdf", "src/net/tls/schedule.rs"),
     ("rsip", "src/sip/typed.rs"),
     ("clap", "src/cli/"),
 ];

@@ -89,6 +89,17 @@ impl CaptureFile {
         Some(Packet { time, source, number, link, bytes: self.window.at(bytes), original_len })
     }
 
+    /// True if secrets of TLS were found that were not handed on.
+    #[inline]
+    pub(super) fn has_secrets(&self) -> bool {
+        self.ledger.has_secrets()
+    }
+
+    /// The text of the key logs that were found since it was last asked for.
+    pub(super) fn take_secrets(&mut self) -> Vec<u8> {
+        self.ledger.take_secrets()
+    }
+
     /// Stored bytes read so far.
     pub(super) fn bytes_read(&self) -> u64 {
         self.window.source().stored().bytes_read()

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -74,6 +75,12 @@ pub struct Files {
     waiting: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The input that gave the last packet, which lives until the next one is asked for.
     gave: Option<usize>,
+    /// The input that gives the next packet, if secrets go before it.
+    next: Option<usize>,
+    /// Secrets that are to be handed on, and by which input they were found.
+    secrets: VecDeque<(usize, Vec<u8>)>,
+    /// The secrets that were handed on last.
+    told: Vec<u8>,
     manner: Manner,
 }
 
@@ -133,7 +140,13 @@ impl Files {
         let waiting = ranked.iter().enumerate();
         let waiting = waiting.filter_map(|(rank, ((first, _), _))| Some(Reverse(((*first)?, rank)))).collect();
         let inputs = ranked.into_iter().map(|(_, input)| input).collect();
-        let mut files = Files { inputs, skipped, waiting, gave: None, manner };
+        let (secrets, told) = (VecDeque::new(), Vec::new());
+        let mut files = Files { inputs, skipped, waiting, gave: None, next: None, secrets, told, manner };
+        for (rank, input) in files.inputs.iter_mut().enumerate() {
+            if let State::Open(file, _) = &mut input.state {
+                take_secrets(rank, file, &mut files.secrets);
+            }
+        }
         files.close_empty_ones();
         Ok(files)
     }
@@ -169,6 +182,7 @@ impl Files {
         let State::Open(file, head) = &mut input.state else { return None };
         if head.is_none() {
             *head = file.advance();
+            take_secrets(rank, file, &mut self.secrets);
         }
         if let Some(Due(time)) = head {
             return Some(*time);
@@ -185,6 +199,9 @@ impl Files {
             let key = match self.inputs.get_mut(rank).map(|input| &mut input.state) {
                 Some(State::Open(file, head)) => {
                     *head = file.advance();
+                    if file.has_secrets() {
+                        take_secrets(rank, file, &mut self.secrets);
+                    }
                     head.map(|Due(time)| time)
                 }
                 _ => None,
@@ -222,9 +239,17 @@ impl Files {
 impl Source for Files {
     #[inline]
     fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
-        let Some(rank) = self.advance() else { return Ok(None) };
+        let rank = match self.next.take() {
+            None => self.advance(),
+            rank => rank,
+        };
+        if let Some((of, text)) = self.secrets.pop_front() {
+            (self.next, self.told) = (rank, text);
+            return Ok(Some(Input::Secrets(source_of(of), &self.told)));
+        }
+        let Some(rank) = rank else { return Ok(None) };
         self.gave = Some(rank);
-        let source = SourceId(u32::try_from(rank).unwrap_or(u32::MAX));
+        let source = source_of(rank);
         let Some(FileInput { state: State::Open(file, Some(_)), .. }) = self.inputs.get(rank) else { return Ok(None) };
         Ok(file.packet(source).map(Input::Packet))
     }
@@ -247,6 +272,17 @@ impl Source for Files {
             bytes_read: self.inputs.iter().map(bytes_read).fold(0, u64::saturating_add),
             bytes_in_all: self.inputs.iter().try_fold(0_u64, |sum, input| Some(sum.saturating_add(input.size?))),
         }
+    }
+}
+
+fn source_of(rank: usize) -> SourceId {
+    SourceId(u32::try_from(rank).unwrap_or(u32::MAX))
+}
+
+/// Puts the secrets that a file has found into the queue.
+fn take_secrets(rank: usize, file: &mut CaptureFile, queue: &mut VecDeque<(usize, Vec<u8>)>) {
+    if file.has_secrets() {
+        queue.push_back((rank, file.take_secrets()));
     }
 }
 

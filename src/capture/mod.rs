@@ -84,6 +84,8 @@ pub enum Input<'a> {
     Packet(Packet<'a>),
     /// Nothing arrived until now. Only an interface says so.
     Quiet(Timestamp),
+    /// Secrets of TLS stand here in an input: the text of a key log.
+    Secrets(SourceId, &'a [u8]),
 }
 
 /// Where packets come from.

@@ -1,13 +1,14 @@
 //! Analyses captures or an interface, and writes the reports that were asked for.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
 use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
 use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
+use crate::cli::keylog;
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::select::Selection;
@@ -44,18 +45,34 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let limits = limits::read(&run.limits)?;
     let wants_digest = formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
-    let files = Files::open(&paths, Reading { digest, unpacked_limit: limits.decompressed })?;
+    let reading = Reading { digest, unpacked_limit: limits.decompressed };
+    let files = Files::open(&paths, reading)?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
     }
-    let mut source: Box<dyn Source> = match &run.filter {
+    let again = || wanted_of(Files::open(&paths, reading)?, run);
+    // A pipe can be read only once.
+    let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
+    analyse(wanted_of(files, run)?, From::Files, again, limits, run, look)
+}
+
+/// Opens the same files another time.
+type Again<'a> = &'a dyn Fn() -> Result<Box<dyn Source>, Error>;
+
+fn can_be_read_again(path: &Path) -> bool {
+    path.is_file() || path.is_dir()
+}
+
+/// What the user wants of files.
+fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
+    let source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
     };
-    if let Some(count) = run.count {
-        source = Box::new(First::new(source, count));
-    }
-    analyse(source, From::Files, limits, run, look)
+    Ok(match run.count {
+        Some(count) => Box::new(First::new(source, count)),
+        None => source,
+    })
 }
 
 /// Files of a folder that are not read.
@@ -86,7 +103,7 @@ fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Interface, limits, run, look)
+    analyse(source, From::Interface, None, limits, run, look)
 }
 
 /// Every format that is written anywhere.
@@ -98,7 +115,15 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
-fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run, look: &Look) -> Result<u8, Error> {
+fn analyse(
+    mut source: Box<dyn Source>,
+    from: From,
+    mut again: Option<Again<'_>>,
+    limits: AllLimits,
+    run: &Run,
+    look: &Look,
+) -> Result<u8, Error> {
+    let mut keys = keylog::read(run)?;
     let style = terminal::style(look, &run.tz, terminal::width(look))?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
@@ -125,13 +150,24 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
-    let mut analysis = Analysis::new(limits.analysis, wanted);
-    if wants_messages {
-        analysis.hand_on_messages();
-    }
-    let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), catalogue);
-    let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+    let (analysis, engine, scene, inputs) = loop {
+        let mut analysis = Analysis::new(limits.analysis, wanted);
+        *analysis.keys() = keys;
+        if wants_messages {
+            analysis.hand_on_messages();
+        }
+        let mut engine = Engine::new(limits.held_back);
+        let mut scene = Scene::new(&source.inputs(), catalogue.clone());
+        let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+        // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        match again.take().filter(|_| may && analysis.keys().came_late()) {
+            Some(open) => source = open()?,
+            None => break (analysis, engine, scene, inputs),
+        }
+        keys = std::mem::take(analysis.keys()).for_another_reading();
+        (follower.gatherer, follower.selection) = (Gatherer::new(keep), Selection::read(run, &style.zone)?);
+    };
     drop(source);
     follower.bar.clear();
     if follower.was_interrupted() && from == From::Files && !run.quiet {

@@ -186,6 +186,9 @@ pub(crate) struct Run {
     /// Time zone of the text report: UTC, local, or a name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(crate) tz: String,
+    /// Secrets of TLS, as SSLKEYLOGFILE has them; those that stand in a pcapng file are used by themselves
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
     /// Set a limit: NAME=VALUE, such as calls=50000 or call-bytes=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::limits::help())]
     pub(crate) limits: Vec<String>,

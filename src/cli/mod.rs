@@ -6,6 +6,7 @@
 mod analyse;
 mod args;
 mod follower;
+mod keylog;
 mod limits;
 mod output;
 mod pages;

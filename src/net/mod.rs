@@ -40,6 +40,7 @@ mod tcp;
 mod tls;
 mod tunnel;
 mod websocket;
+mod wireless;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -52,6 +53,7 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +139,8 @@ pub enum Delivery<'a> {
     Icmp(IcmpError<'a>),
     /// Something happened to a TCP connection.
     Connection(Connection),
+    /// A TLS connection has ended, or the input has: what was seen of it.
+    Tls(&'a TlsConnection),
 }
 
 /// A whole datagram.
@@ -239,7 +243,7 @@ pub enum ConnectionEvent {
     Forgotten,
     /// TLS records began. Told once for each connection.
     Encrypted,
-    /// A TLS alert that is not encrypted (RFC 8446 §6).
+    /// A TLS alert that could be read (RFC 8446 §6).
     TlsAlert {
         /// 1 for a warning, 2 for a fatal alert.
         level: u8,
@@ -276,6 +280,11 @@ struct Sink<'s> {
 impl Sink<'_> {
     fn note(&mut self, oddity: Oddity, place: Place) {
         self.oddities.note(oddity, Some(place.frame));
+    }
+
+    /// Notes what belongs to a frame that may be an earlier one than that at hand.
+    fn note_at(&mut self, oddity: Oddity, place: Place) {
+        self.oddities.note_at(oddity, place.frame, place.time.0);
     }
 
     fn deliver(&mut self, delivery: Delivery<'_>) {

@@ -126,7 +126,12 @@ impl Gatherer {
         {
             first.oddities.note(Oddity::LimitHit { limit: "incidents", value: self.groups.ungrouped }, None);
         }
-        let case = CaptureCase { inputs: &seen, surroundings: analysis.surroundings(), tally: engine.tally() };
+        let case = CaptureCase {
+            inputs: &seen,
+            surroundings: analysis.surroundings(),
+            tally: engine.tally(),
+            tls: &analysis.census().tls,
+        };
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
         let groups = self.groups.finish();

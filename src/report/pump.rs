@@ -119,6 +119,7 @@ fn feed_all<F: Follower>(
                 analysis.feed(&packet);
                 until_look -= 1;
             }
+            Some(Input::Secrets(source, text)) => analysis.secrets(source, text),
             Some(Input::Quiet(now)) => {
                 fed.inputs += 1;
                 analysis.advance(now);
