@@ -7,7 +7,7 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -17,15 +17,24 @@ use crate::net::{
     self, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, Mirror, Path, Segment, StreamId, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
+use crate::recent::Recent;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
 /// Every bound of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Bytes of messages on streams that are not whole yet, over all streams.
+    pub unframed_bytes: usize,
     /// Those of the decoder.
     pub net: net::Limits,
     /// Those of the tracker.
     pub call: call::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { unframed_bytes: 16 << 20, net: net::Limits::default(), call: call::Limits::default() }
+    }
 }
 
 /// What came out.
@@ -97,7 +106,10 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Stairs {
     tracker: Tracker,
-    streams: HashMap<StreamId, Stream>,
+    streams: Recent<StreamId, Stream>,
+    /// Bytes of messages on streams that are not whole yet, and how many there may be.
+    unframed: usize,
+    most_unframed: usize,
     counts: BTreeMap<SourceId, Counts>,
     census: Census,
     /// The frame that last gave a message, and how many it gave.
@@ -176,7 +188,9 @@ impl Analysis {
             of_network: BTreeMap::new(),
             stairs: Stairs {
                 tracker: Tracker::new(limits.call, wanted),
-                streams: HashMap::new(),
+                streams: Recent::new(),
+                unframed: 0,
+                most_unframed: limits.unframed_bytes,
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
@@ -318,7 +332,9 @@ impl Stairs {
     fn segment(&mut self, segment: &Segment<'_>) {
         let (path, place) = (segment.path, segment.place);
         self.tracker.stream_carries(segment.stream);
-        let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
+        let known = self.streams.get_mut(&segment.stream);
+        let mut framer = known.map(|stream| std::mem::take(&mut stream.framer)).unwrap_or_default();
+        self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);
         if segment.gap > 0 {
@@ -331,7 +347,19 @@ impl Stairs {
         if framer.is_searching() {
             self.not_sip(path);
         }
-        self.streams.insert(segment.stream, Stream { framer, path, last: place });
+        self.unframed += framer.held();
+        let stream = Stream { framer, path, last: place };
+        match self.streams.get_mut(&segment.stream) {
+            Some(known) => *known = stream,
+            None => self.streams.insert(segment.stream, stream),
+        }
+        while self.unframed > self.most_unframed
+            && let Some((_, idlest)) = self.streams.pop_oldest()
+        {
+            let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
+            self.counts.entry(place.source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.end_of_stream(idlest);
+        }
     }
 
     fn framed(&mut self, framed: sip::frame::Framed<'_>, path: Path) {
@@ -366,6 +394,7 @@ impl Stairs {
 
     fn end_of_stream(&mut self, stream: Stream) {
         let Stream { mut framer, path, last } = stream;
+        self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(last.time.0);
         framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
@@ -375,7 +404,7 @@ impl Stairs {
     }
 
     fn finish(&mut self, latest: Timestamp) {
-        let mut waiting: Vec<(StreamId, Stream)> = self.streams.drain().collect();
+        let mut waiting: Vec<(StreamId, Stream)> = std::iter::from_fn(|| self.streams.pop_oldest()).collect();
         waiting.sort_unstable_by_key(|(id, _)| *id);
         for (_, stream) in waiting {
             self.end_of_stream(stream);

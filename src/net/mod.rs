@@ -34,7 +34,6 @@ mod inflate;
 mod ip;
 mod link;
 mod pieces;
-mod recent;
 mod sctp;
 mod stream;
 mod tcp;

@@ -141,9 +141,9 @@ impl Framer {
     /// Bytes of body that a message on a stream may have.
     pub const LONGEST_BODY: u64 = 1 << 20;
 
-    /// Bytes held.
+    /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
-        self.kept.len()
+        self.kept.capacity()
     }
 
     /// True if nothing that looked like SIP has come yet, or lately.

@@ -40,4 +40,4 @@ pub use crate::sip::method::Method;
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::{Class, StatusCode};
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
-pub(crate) use crate::sip::value::{tag, top_branch};
+pub(crate) use crate::sip::value::{tag, top_branch, uri_of};
