@@ -156,7 +156,8 @@ fn links_lead_to_what_is_there() {
         return; // What they lead to is being rewritten.
     }
     for document in
- ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/messages/README.md"] {
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/messages/README.md"]
+    {
         let text = fs::read_to_string(path(document)).unwrap();
         let folder = path(document).parent().unwrap().to_path_buf();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
