@@ -141,6 +141,8 @@ pub enum Oddity {
         /// Its value.
         value: u64,
     },
+    /// The program itself failed at the packet, or at what it completed, and went on behind it.
+    InternalFault,
     // --- the SIP message ---
     /// The message ends before its empty line or its body's end.
     MessageCut {
@@ -240,6 +242,9 @@ impl Unread {
 }
 
 impl Oddity {
+    /// The name of a fault of the program itself, for which the exit status is 5.
+    pub const INTERNAL_FAULT: &'static str = "internal-fault";
+
     /// The name in the report, in kebab-case. The capture rules J… have the same names.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -266,6 +271,7 @@ impl Oddity {
             Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
             Oddity::BadSecret { .. } => "bad-secret",
             Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
             Oddity::NotUtf8 => "not-utf8",
@@ -353,6 +359,10 @@ impl Oddity {
                 format!("line {line} of the TLS secrets in the capture is malformed and was not used: {why}")
             }
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::InternalFault => {
+                "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
+                    .into()
+            }
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
             Oddity::MessageCut { bytes } => format!("the message is cut short: {bytes} bytes are missing"),
             Oddity::BareLineFeed => {

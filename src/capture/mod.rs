@@ -5,6 +5,19 @@
 //!
 //! The doors of the `pcap` and `pcap-parser` crates are in this room and nowhere else.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 mod blocks;
 mod damage;
 mod device;

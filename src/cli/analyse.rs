@@ -12,9 +12,10 @@ use crate::cli::keylog;
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::select::Selection;
-use crate::cli::{say, terminal};
+use crate::cli::{INTERNAL_ERROR, say, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
+use crate::oddity::Oddity;
 use crate::report::text::{self, Scope, Style};
 use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Scene, follow, write_json};
 
@@ -281,6 +282,12 @@ fn warn(gathered: &Gathered, run: &Run) {
 }
 
 fn status(gathered: &Gathered, run: &Run) -> u8 {
+    let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
+    let faults: u64 = oddities.filter(|oddity| oddity.kind == Oddity::INTERNAL_FAULT).map(|oddity| oddity.count).sum();
+    if faults > 0 {
+        say(&format!("sipwhy: internal errors: {faults}; the report covers everything else"));
+        return INTERNAL_ERROR;
+    }
     if run.strict && gathered.inputs.iter().any(|input| !input.oddities.is_empty()) {
         say("sipwhy: something was wrong with the input (--strict); the report names it");
         return 3;
@@ -291,4 +298,42 @@ fn status(gathered: &Gathered, run: &Run) -> u8 {
         Some(FailOn::Warning) => Severity::Warning,
     };
     u8::from(gathered.worst.is_some_and(|found| found <= worst))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::capture::Place;
+    use crate::catalogue::Catalogue;
+    use crate::cli::args::Cli;
+    use crate::oddity::OddityLog;
+
+    /// The exit status after a run over one packet.
+    fn status_after(analysis: &Analysis) -> u8 {
+        let facts = InputFacts {
+            name: "call.pcap".into(),
+            sha256: None,
+            format: "pcap".into(),
+            link_types: Vec::new(),
+            packets: 1,
+            first_and_last: None,
+            nanoseconds: false,
+            drops: 0,
+            oddities: OddityLog::default(),
+        };
+        let inputs = [facts];
+        let scene = Scene::new(&inputs, Catalogue::new());
+        let gathered = Gatherer::new(Keep::All).finish(&scene, &inputs, analysis, &Engine::new(0));
+        status(&gathered, &Cli::parse_from(["sipwhy", "call.pcap"]).options.run)
+    }
+
+    #[test]
+    fn a_fault_of_the_program_has_a_status_of_its_own() {
+        let mut analysis = Analysis::default();
+        assert_eq!(status_after(&analysis), 0);
+        analysis.note_fault(Place::default());
+        assert_eq!(status_after(&analysis), INTERNAL_ERROR);
+    }
 }

@@ -48,6 +48,7 @@ const TABLE: &[Limit] = &[
     limit!("layers", "layers of encapsulation", analysis.net.layers),
     limit!("fragment-bytes", "bytes of IP fragments", analysis.net.fragment_bytes),
     limit!("streams", "TCP streams", analysis.net.streams),
+    limit!("unframed-bytes", "bytes of messages on TCP streams that are not whole yet", analysis.unframed_bytes),
     limit!("stream-bytes", "bytes of TCP segments out of order", analysis.net.stream_bytes),
     limit!("decompressed-bytes", "bytes to which a compressed file may unpack", decompressed),
 ];

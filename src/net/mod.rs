@@ -6,6 +6,19 @@
 //! The door of the `etherparse` crate is in this room and nowhere else. Nothing here indexes, unwraps or computes
 //! what could overflow: the input may be hostile.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 mod bytes;
 mod connection;
 mod content;
@@ -21,7 +34,6 @@ mod inflate;
 mod ip;
 mod link;
 mod pieces;
-mod recent;
 mod sctp;
 mod stream;
 mod tcp;

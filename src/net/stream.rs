@@ -17,9 +17,9 @@ use crate::net::content::Content;
 use crate::net::content::Marks;
 use crate::net::pieces::Pieces;
 use crate::net::pieces::different;
-use crate::net::recent::Recent;
 use crate::net::tls::KeyLog;
 use crate::oddity::Oddity;
+use crate::recent::Recent;
 
 /// Bytes behind a hole after which it is taken for a loss of the capture.
 const HOLD_BYTES: usize = 256 << 10;

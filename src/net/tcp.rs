@@ -25,11 +25,11 @@ use crate::net::bytes::Rest;
 use crate::net::connection::Both;
 use crate::net::connection::Pair;
 use crate::net::connection::Sender;
-use crate::net::recent::Recent;
 use crate::net::stream::Kept;
 use crate::net::stream::Stream;
 use crate::net::tls::KeyLog;
 use crate::oddity::Oddity;
+use crate::recent::Recent;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

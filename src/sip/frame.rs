@@ -118,8 +118,10 @@ enum State {
     /// A message starts here.
     #[default]
     AtStart,
-    /// Something else is passing by, or the start was missed.
+    /// Something else is passing by, or the start was missed. A line begins here.
     Searching,
+    /// The same, in the midst of a line: where a segment begins says nothing.
+    SearchingInLine,
 }
 
 /// A message cut out of a stream.
@@ -139,14 +141,14 @@ impl Framer {
     /// Bytes of body that a message on a stream may have.
     pub const LONGEST_BODY: u64 = 1 << 20;
 
-    /// Bytes held.
+    /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
-        self.kept.len()
+        self.kept.capacity()
     }
 
     /// True if nothing that looked like SIP has come yet, or lately.
     pub fn is_searching(&self) -> bool {
-        self.state == State::Searching
+        self.state != State::AtStart
     }
 
     /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
@@ -194,8 +196,9 @@ impl Framer {
         if self.wanted.is_none() && self.kept.len() > Framer::LONGEST_HEAD {
             let limit = Oddity::LimitHit { limit: "header-bytes", value: Framer::LONGEST_HEAD as u64 };
             oddities.note(limit, Some(place.frame));
+            let ends = self.kept.ends_with(b"\n");
             self.flush(place, oddities, give);
-            self.state = State::Searching;
+            self.state = if ends { State::Searching } else { State::SearchingInLine };
         }
     }
 
@@ -228,6 +231,9 @@ impl Framer {
         oddities: &mut OddityLog,
         give: &mut impl FnMut(Framed<'_>),
     ) -> usize {
+        if self.state == State::SearchingInLine && !rest.is_empty() {
+            return self.skip(rest, place, oddities);
+        }
         let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
         if blank > 0 {
             return blank;
@@ -259,10 +265,15 @@ impl Framer {
         if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
             oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
         }
-        self.state = State::Searching;
         match memchr(b'\n', rest) {
-            Some(end) => end.saturating_add(1),
-            None => rest.len(),
+            Some(end) => {
+                self.state = State::Searching;
+                end.saturating_add(1)
+            }
+            None => {
+                self.state = State::SearchingInLine;
+                rest.len()
+            }
         }
     }
 
@@ -361,6 +372,15 @@ mod tests {
         for size in 1..stream.len() {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
             assert_eq!(cut_up(&pieces), [OPTIONS, OPTIONS], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn no_message_begins_in_the_midst_of_a_line() {
+        let stream = [b"sip:no method;x=1 SIP/2.0\r\nVia: x\r\n\r\n", OPTIONS].concat();
+        for size in 1..stream.len() {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            assert_eq!(cut_up(&pieces), [OPTIONS], "pieces of {size}");
         }
     }
 
