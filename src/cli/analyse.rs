@@ -11,11 +11,14 @@ use crate::cli::follower::{Bar, First, Follow, Running, Which};
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::select::Selection;
-use crate::cli::{say, terminal};
+use crate::cli::{privacy, say, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
 use crate::report::text::{self, Scope, Style};
-use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Scene, follow, write_json};
+use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Privacy, Scene, follow};
+use crate::report::{
+    write_csv, write_html, write_json, write_junit, write_markdown, write_mermaid, write_svg, write_ticket,
+};
 
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
@@ -41,12 +44,14 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     }
     output::refuse_inputs(&run.output, &paths)?;
     let limits = limits::read(&run.limits)?;
-    let wants_digest = formats(run)?.iter().any(|format| *format != Format::Text);
+    let wants_digest = run.ticket || formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
     let files = Files::open(&paths, Reading { digest, unpacked_limit: limits.decompressed })?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
     }
+    let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
+    let privacy = privacy::of(run, &inputs)?;
     let mut source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
@@ -54,7 +59,7 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Files, limits, run, look)
+    analyse(source, From::Files, limits, privacy, run, look)
 }
 
 /// Files of a folder that are not read.
@@ -85,7 +90,7 @@ fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Interface, limits, run, look)
+    analyse(source, From::Interface, limits, privacy::of(run, &[])?, run, look)
 }
 
 /// Every format that is written anywhere.
@@ -97,16 +102,19 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
-fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run, look: &Look) -> Result<u8, Error> {
+fn analyse(
+    mut source: Box<dyn Source>,
+    from: From,
+    limits: AllLimits,
+    privacy: Privacy,
+    run: &Run,
+    look: &Look,
+) -> Result<u8, Error> {
     let style = terminal::style(look, &run.tz, terminal::width(look))?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let formats = formats(run)?;
-    let is_for_file = |format: Format| formats.iter().skip(1).any(|known| *known == format);
-    let keeps_all = formats.contains(&Format::Json)
-        || is_for_file(Format::Ndjson)
-        || (scope == Scope::Everything && formats.contains(&Format::Text));
-    let keep = if keeps_all { Keep::All } else { Keep::Trouble };
+    let keep = keep(&formats, scope);
     let mut files: Vec<(Format, Output)> = Vec::new();
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
@@ -119,17 +127,21 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
         && run.fail_on.is_none()
         && from != From::Interface;
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
-    let is_for_people = formats.iter().all(|format| *format == Format::Text);
+    let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
-    let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
+    let mut gatherer = Gatherer::new(keep);
+    if run.ticket || formats.contains(&Format::Html) {
+        gatherer = gatherer.with_messages();
+    }
+    let mut follower = Follow::new(gatherer, selection, running, bar);
     let mut analysis = Analysis::new(limits.analysis, wanted);
     if wants_messages {
         analysis.hand_on_messages();
     }
     let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), catalogue);
+    let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
     drop(source);
     follower.bar.clear();
@@ -146,9 +158,26 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     }
     on_stdout(running, &mut gathered, run, look, &style, scope)?;
     for (format, output) in files {
-        to_file(output, format, &mut gathered, &style, look, scope)?;
+        to_file(output, format, &mut gathered, run, look, &style, scope)?;
     }
     Ok(status(&gathered, run))
+}
+
+/// The records that the formats need.
+fn keep(formats: &[Format], scope: Scope) -> Keep {
+    let needs_all = |at: usize, format: Format| match format {
+        Format::Json | Format::Csv | Format::Junit | Format::Html => true,
+        // On standard output events are written as they happen.
+        Format::Ndjson => at > 0,
+        Format::Text | Format::Md | Format::Svg | Format::Mermaid => scope == Scope::Everything,
+    };
+    let mut formats = formats.iter().enumerate();
+    if formats.any(|(at, format)| needs_all(at, *format)) { Keep::All } else { Keep::Trouble }
+}
+
+/// True for formats whose bytes must not depend on the locale.
+fn is_for_programs(format: Format) -> bool {
+    matches!(format, Format::Json | Format::Ndjson | Format::Csv | Format::Junit)
 }
 
 /// What is printed while packets are read.
@@ -171,20 +200,17 @@ fn on_stdout(
     style: &Style,
     scope: Scope,
 ) -> Result<(), Error> {
-    match (run.format, running) {
-        (_, Running::Events(mut events)) => events.end(gathered)?,
-        (Format::Json, _) => {
-            let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
-            let mut out = output::buffered(io::stdout());
-            write_json(&mut out, gathered, layout)?;
-            out.flush()?;
-        }
-        _ => {
-            let mut out = output::buffered(terminal::stdout(look));
-            text::write(&mut out, gathered, style, scope)?;
-            out.flush()?;
-        }
+    if let Running::Events(mut events) = running {
+        return Ok(events.end(gathered)?);
     }
+    let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
+    let mut out = match run.format {
+        Format::Text => output::buffered(terminal::stdout(look)),
+        _ => output::buffered(io::stdout()),
+    };
+    let printer = Printer { run, look, style, scope, layout };
+    printer.print(&mut out, run.format, gathered)?;
+    out.flush()?;
     Ok(())
 }
 
@@ -192,23 +218,48 @@ fn to_file(
     mut output: Output,
     format: Format,
     gathered: &mut Gathered,
-    style: &Style,
+    run: &Run,
     look: &Look,
+    style: &Style,
     scope: Scope,
 ) -> Result<(), Error> {
+    // A file has no colours, and its width does not depend on the terminal.
+    let style = Style::new(usize::from(look.width.unwrap_or(80)), style.glyphs, style.zone.clone());
+    let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     let written = match format {
-        Format::Json => write_json(&mut output, gathered, Layout::Compact),
-        Format::Ndjson => Events::new(&mut output).all(gathered),
-        Format::Text => {
-            // A file has no colours, and its width does not depend on the terminal.
-            let width = usize::from(look.width.unwrap_or(80));
-            let style = Style::new(width, style.glyphs, style.zone.clone());
-            text::write(&mut anstream::StripStream::new(&mut output as &mut dyn Write), gathered, &style, scope)
-        }
+        Format::Text => printer.print(&mut anstream::StripStream::new(&mut output as &mut dyn Write), format, gathered),
+        _ => printer.print(&mut output, format, gathered),
     };
     match written {
         Ok(()) => output.finish(),
         Err(error) => Err(output.failed(error)),
+    }
+}
+
+/// What every printer may need to know.
+struct Printer<'a> {
+    run: &'a Run,
+    look: &'a Look,
+    style: &'a Style,
+    scope: Scope,
+    layout: Layout,
+}
+
+impl Printer<'_> {
+    fn print(&self, out: &mut dyn Write, format: Format, gathered: &mut Gathered) -> io::Result<()> {
+        let Printer { run, look, style, scope, layout } = *self;
+        match format {
+            Format::Text if run.ticket => write_ticket(out, gathered, scope),
+            Format::Text => text::write(out, gathered, style, scope),
+            Format::Md => write_markdown(out, gathered, style, scope, &look.provenance),
+            Format::Html => write_html(out, gathered, &style.zone, &look.provenance),
+            Format::Json => write_json(out, gathered, layout),
+            Format::Ndjson => Events::new(out).all(gathered),
+            Format::Csv => write_csv(out, gathered),
+            Format::Svg => write_svg(out, gathered, &style.zone, scope),
+            Format::Mermaid => write_mermaid(out, gathered, &style.zone, scope),
+            Format::Junit => write_junit(out, gathered),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::Provenance;
+
 /// Reads SIP out of packet captures and says why calls failed.
 #[derive(Debug, Parser)]
 #[command(
@@ -39,6 +41,9 @@ pub(crate) struct Look {
     /// Language of catalogue texts and headings (default from the locale, else English)
     #[arg(long, value_name = "L", global = true)]
     pub(crate) lang: Option<String>,
+    /// What was typed.
+    #[arg(skip)]
+    pub(crate) provenance: Provenance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,8 +109,24 @@ pub(crate) enum PageFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
+    #[value(alias = "markdown")]
+    Md,
+    Html,
     Json,
     Ndjson,
+    Csv,
+    Svg,
+    #[value(alias = "mmd")]
+    Mermaid,
+    Junit,
+}
+
+/// What `--redact` replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Redacted {
+    Numbers,
+    Ips,
+    Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -174,9 +195,20 @@ pub(crate) struct Run {
     /// Format on standard output
     #[arg(long, value_name = "F", default_value = "text")]
     pub(crate) format: Format,
-    /// Also write the report to a file, in the format of its ending: .json, .ndjson, else text
+    /// Also write the report to a file, in the format of its ending: .txt .md .html .json .ndjson .csv .svg .mmd
+    /// .junit.xml
     #[arg(short = 'o', value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
+    /// In place of the text report, the text for a carrier's ticket desk
+    #[arg(long)]
+    pub(crate) ticket: bool,
+    /// Pseudonyms for numbers, addresses and names, the same for the same value
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          default_missing_value = "numbers,ips,names")]
+    pub(crate) redact: Vec<Redacted>,
+    /// Show passwords, digests and keys, which are hidden else
+    #[arg(long, conflicts_with = "redact")]
+    pub(crate) show_secrets: bool,
     /// Exit with status 1 if there is such a finding
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<FailOn>,

@@ -9,6 +9,7 @@ mod follower;
 mod limits;
 mod output;
 mod pages;
+mod privacy;
 mod select;
 mod terminal;
 
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use crate::cli::args::{Cli, Command};
 use crate::error::Error;
+use crate::report::Provenance;
 use crate::untrusted::Untrusted;
 
 /// The exit status of a fault of the program itself.
@@ -29,8 +31,13 @@ const INTERNAL_ERROR: u8 = 5;
 
 /// Runs the program.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let arguments: Vec<OsString> = args.collect();
+    let provenance = Provenance::of(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(mut cli) => {
+            cli.look.provenance = provenance;
+            cli
+        }
         Err(error) => {
             // A closed pipe of help is no failure.
             let _ = error.print();

@@ -75,7 +75,9 @@ pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageForm
     let format = match options.run.format {
         Format::Text => PageFormat::Text,
         Format::Json => PageFormat::Json,
-        Format::Ndjson => return Err(Error::Usage("a page is printed as text or json, not as ndjson".into())),
+        Format::Md => PageFormat::Md,
+        Format::Html => PageFormat::Html,
+        _ => return Err(Error::Usage("a page is printed as text, json, md or html".into())),
     };
     Ok(Some((codes, format)))
 }

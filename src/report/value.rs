@@ -27,6 +27,9 @@ pub struct Report {
     pub calls: Vec<CallRecord>,
     /// Findings about the whole capture.
     pub notes: Vec<FindingRecord>,
+    /// That secrets are shown, or persons hidden; missing where neither is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<String>,
 }
 
 /// Which program made a report.

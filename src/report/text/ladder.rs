@@ -8,7 +8,7 @@ use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines, fitted, value};
 use crate::report::text::style::{Glyphs, Ink};
-use crate::report::text::words::{between, frame, lasting};
+use crate::report::text::words::{between, counted, frame, lasting};
 
 /// Columns of the time at the left.
 const TIME: usize = 14;
@@ -119,7 +119,7 @@ fn name(address: &str, with_ports: bool) -> &str {
 }
 
 /// The names of all who take part, in the order in which they do.
-fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
+pub(crate) fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
         let name = name(address);
@@ -177,6 +177,12 @@ pub(crate) fn rung(
     let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);
     lines.line(line.filled_to(column).plain(frame))
+}
+
+/// Says how many messages are not drawn here.
+pub(crate) fn skipped(lines: &mut Lines<'_>, count: usize) -> io::Result<()> {
+    let words = format!("┆ … {}", counted(count as u64, "message"));
+    lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))
 }
 
 /// What stands beside a rung.
