@@ -5,6 +5,7 @@
 //!
 //! The doors of the `pcap` and `pcap-parser` crates are in this room and nowhere else.
 
+mod annotated;
 mod blocks;
 mod damage;
 mod device;
@@ -31,6 +32,7 @@ mod written;
 
 use std::path::PathBuf;
 
+pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::files::Files;

@@ -10,6 +10,7 @@ use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
+use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
 use crate::cli::{privacy, say, terminal};
 use crate::diagnosis::{Engine, Severity};
@@ -25,7 +26,7 @@ const MOST_WARNINGS: usize = 20;
 
 /// Where packets come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(crate) enum From {
     Files,
     Interface,
 }
@@ -135,6 +136,11 @@ fn analyse(
     if run.ticket || formats.contains(&Format::Html) {
         gatherer = gatherer.with_messages();
     }
+    let packets = Packets::of(&source.inputs(), from, &limits, &selection);
+    if formats.contains(&Format::Pcapng) {
+        packets.refuse_unreadable(run)?;
+        gatherer = gatherer.with_call_ids();
+    }
     let mut follower = Follow::new(gatherer, selection, running, bar);
     let mut analysis = Analysis::new(limits.analysis, wanted);
     if wants_messages {
@@ -157,8 +163,11 @@ fn analyse(
         say(&format!("sipwhy: {packets} packets in {:.3} s", bar.age().as_secs_f64()));
     }
     on_stdout(running, &mut gathered, run, look, &style, scope)?;
+    // A file has no colours, and its width does not depend on the terminal.
+    let style = Style::new(usize::from(look.width.unwrap_or(80)), style.glyphs, style.zone.clone());
+    let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     for (format, output) in files {
-        to_file(output, format, &mut gathered, run, look, &style, scope)?;
+        to_file(output, format, &mut gathered, &packets, &printer)?;
     }
     Ok(status(&gathered, run))
 }
@@ -166,7 +175,7 @@ fn analyse(
 /// The records that the formats need.
 fn keep(formats: &[Format], scope: Scope) -> Keep {
     let needs_all = |at: usize, format: Format| match format {
-        Format::Json | Format::Csv | Format::Junit | Format::Html => true,
+        Format::Json | Format::Csv | Format::Junit | Format::Html | Format::Pcapng => true,
         // On standard output events are written as they happen.
         Format::Ndjson => at > 0,
         Format::Text | Format::Md | Format::Svg | Format::Mermaid => scope == Scope::Everything,
@@ -218,15 +227,11 @@ fn to_file(
     mut output: Output,
     format: Format,
     gathered: &mut Gathered,
-    run: &Run,
-    look: &Look,
-    style: &Style,
-    scope: Scope,
+    packets: &Packets,
+    printer: &Printer<'_>,
 ) -> Result<(), Error> {
-    // A file has no colours, and its width does not depend on the terminal.
-    let style = Style::new(usize::from(look.width.unwrap_or(80)), style.glyphs, style.zone.clone());
-    let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     let written = match format {
+        Format::Pcapng => return packets.write(output, gathered, printer.run),
         Format::Text => printer.print(&mut anstream::StripStream::new(&mut output as &mut dyn Write), format, gathered),
         _ => printer.print(&mut output, format, gathered),
     };
@@ -259,6 +264,8 @@ impl Printer<'_> {
             Format::Svg => write_svg(out, gathered, &style.zone, scope),
             Format::Mermaid => write_mermaid(out, gathered, &style.zone, scope),
             Format::Junit => write_junit(out, gathered),
+            // A capture is no stream of text, and is written by `packets`.
+            Format::Pcapng => Ok(()),
         }
     }
 }

@@ -119,6 +119,7 @@ pub(crate) enum Format {
     #[value(alias = "mmd")]
     Mermaid,
     Junit,
+    Pcapng,
 }
 
 /// What `--redact` replaces.
@@ -196,9 +197,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "F", default_value = "text")]
     pub(crate) format: Format,
     /// Also write the report to a file, in the format of its ending: .txt .md .html .json .ndjson .csv .svg .mmd
-    /// .junit.xml
+    /// .junit.xml .pcapng (the capture with our findings as comments; of chosen calls only their packets)
     #[arg(short = 'o', value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
+    /// With chosen calls and -o FILE.pcapng: their media packets too
+    #[arg(long)]
+    pub(crate) with_media: bool,
     /// In place of the text report, the text for a carrier's ticket desk
     #[arg(long)]
     pub(crate) ticket: bool,

@@ -8,6 +8,7 @@ mod args;
 mod follower;
 mod limits;
 mod output;
+mod packets;
 mod pages;
 mod privacy;
 mod select;

@@ -11,7 +11,7 @@ use crate::error::Error;
 const BUFFER: usize = 64 << 10;
 
 /// The endings of files and their formats.
-const ENDINGS: [(&[&str], Format); 9] = [
+const ENDINGS: [(&[&str], Format); 10] = [
     (&["txt", "text", "log", "out", ""], Format::Text),
     (&["md", "markdown"], Format::Md),
     (&["html", "htm"], Format::Html),
@@ -21,6 +21,7 @@ const ENDINGS: [(&[&str], Format); 9] = [
     (&["svg"], Format::Svg),
     (&["mmd", "mermaid"], Format::Mermaid),
     (&["junit", "xml"], Format::Junit),
+    (&["pcapng"], Format::Pcapng),
 ];
 
 /// The format that the ending of a file's name asks for; text for a device or a file without one.

@@ -20,9 +20,11 @@ mod icmp;
 mod inflate;
 mod ip;
 mod link;
+mod made;
 mod pieces;
 mod recent;
 mod sctp;
+mod sketch;
 mod stream;
 mod tcp;
 mod tls;
@@ -40,6 +42,8 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::made::Maker;
+pub use crate::net::sketch::{FragmentOf, fragment_of};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

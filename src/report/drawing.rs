@@ -18,7 +18,7 @@ use crate::report::view::{drawn, for_xml, privacy_words};
 use crate::untrusted::Untrusted;
 
 /// Units at the left for the time.
-const LEFT: usize = 110;
+const LEFT: usize = 136;
 /// Units at the right for the frame.
 const RIGHT: usize = 70;
 /// Units from one lane to the next.

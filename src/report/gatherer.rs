@@ -1,5 +1,6 @@
 //! Gathers what a report needs while calls are diagnosed, within bounds.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::analysis::{Analysis, Census};
@@ -29,6 +30,8 @@ pub enum Keep {
 
 /// Calls whose messages are kept though others before them went wrong in the same way, or nothing did.
 const MOST_LATER: usize = 30;
+/// Call-IDs that are kept.
+const MOST_CALL_IDS: usize = 1_000_000;
 /// Records that are kept of trouble.
 const MOST_KEPT: usize = 200;
 
@@ -40,6 +43,7 @@ pub struct Gatherer {
     groups: Groups,
     spool: Spool,
     transcripts: Option<Transcripts>,
+    call_ids: Option<BTreeSet<String>>,
     worst: Option<Severity>,
     not_kept: u64,
     selected: u64,
@@ -77,6 +81,19 @@ pub struct Gathered {
     pub(crate) catalogue: Catalogue,
     /// Whether secrets are shown, and what is replaced.
     pub(crate) privacy: Privacy,
+    call_ids: BTreeSet<String>,
+}
+
+impl Gathered {
+    /// What may be shown.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
+    }
+
+    /// The Call-IDs of the calls that were asked for, as they stand in the capture.
+    pub fn call_ids(&self) -> &BTreeSet<String> {
+        &self.call_ids
+    }
 }
 
 impl Gatherer {
@@ -88,6 +105,7 @@ impl Gatherer {
             groups: Groups::default(),
             spool: Spool::default(),
             transcripts: None,
+            call_ids: None,
             worst: None,
             not_kept: 0,
             selected: 0,
@@ -98,6 +116,12 @@ impl Gatherer {
     /// The same, but that the text of messages is kept too, as far as there is room.
     pub fn with_messages(mut self) -> Gatherer {
         self.transcripts = Some(Transcripts::default());
+        self
+    }
+
+    /// The same, but that the Call-IDs of the calls that were asked for are kept too.
+    pub fn with_call_ids(mut self) -> Gatherer {
+        self.call_ids = Some(BTreeSet::new());
         self
     }
 
@@ -116,6 +140,11 @@ impl Gatherer {
         let standing = self.groups.add(scene, call, diagnosis, selected);
         self.selected += u64::from(selected == Selected::Yes);
         self.left_out += u64::from(selected == Selected::No);
+        if let Some(call_ids) = self.call_ids.as_mut().filter(|known| known.len() < MOST_CALL_IDS)
+            && selected == Selected::Yes
+        {
+            call_ids.extend(call.call_ids().into_iter().map(|call_id| String::from_utf8_lossy(call_id).into_owned()));
+        }
         let wanted = match self.keep {
             Keep::All => selected == Selected::Yes,
             Keep::Trouble => standing == Standing::First,
@@ -171,6 +200,7 @@ impl Gatherer {
             transcripts: self.transcripts.unwrap_or_default(),
             catalogue: scene.catalogue().clone(),
             privacy: scene.privacy().clone(),
+            call_ids: self.call_ids.unwrap_or_default(),
         }
     }
 

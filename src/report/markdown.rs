@@ -199,13 +199,18 @@ fn plain(text: &Untrusted) -> String {
 /// Captured text as a span of code. A backtick would end it, so it is shown as an apostrophe.
 fn code(text: &str) -> String {
     let text = Untrusted::from(text);
-    let shown = text.for_terminal().replace('`', "'");
+    let shown = inert(&text.for_terminal());
     if shown.trim().is_empty() { "(empty)".into() } else { format!("`{shown}`") }
 }
 
 /// Text inside a fence: no run of backticks may end it.
 fn in_fence(text: &str) -> String {
-    text.trim_end().replace('`', "'")
+    inert(text.trim_end())
+}
+
+/// Code that stays code: nothing ends it, and a converter that looks for links inside finds none.
+fn inert(text: &str) -> String {
+    text.replace('`', "'").replace("](", "] (").replace("![", "! [")
 }
 
 #[cfg(test)]

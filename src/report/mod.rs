@@ -24,6 +24,9 @@ mod persons;
 mod pseudonyms;
 mod pump;
 mod record;
+mod redacted;
+mod remarks;
+mod reread;
 mod scene;
 mod secrets;
 mod spool;
@@ -49,6 +52,9 @@ pub use crate::report::record::{
     CallRecord, CatalogueRecord, ClaimRecord, FailureRecord, FindingRecord, Frame, HeaderRecord, LegRecord,
     PartyRecord, RefutedRecord, Rung,
 };
+pub use crate::report::redacted::{Failed, write as write_redacted};
+pub use crate::report::remarks::remarks;
+pub use crate::report::reread::{Again, Media, frames_of};
 pub use crate::report::scene::Scene;
 pub use crate::report::secrets::{Privacy, SecretsAre};
 pub use crate::report::spool::Spool;

@@ -95,6 +95,21 @@ impl Pseudonyms {
         })
     }
 
+    /// What stands for a secret: hexadecimal digits, as many as it has bytes.
+    pub fn secret(&self, secret: &str) -> String {
+        let mut chain = self.chain(b's');
+        chain.take(secret.as_bytes());
+        let mut shown = String::with_capacity(secret.len() + 64);
+        while shown.len() < secret.len() {
+            for byte in chain.0 {
+                shown.push_str(&format!("{byte:02x}"));
+            }
+            chain.take(b"more");
+        }
+        shown.truncate(secret.len());
+        shown
+    }
+
     /// The pseudonym of an address.
     pub fn address(&self, address: IpAddr) -> IpAddr {
         if !self.replaces(Replaced::Addresses) {

@@ -60,6 +60,14 @@ impl Privacy {
         secrets
     }
 
+    /// What to hide of one message.
+    pub(crate) fn of_message(&self, message: &Message<'_>) -> Secrets {
+        let mut secrets = self.of_nobody();
+        secrets.collect(message);
+        secrets.finish();
+        secrets
+    }
+
     /// What to hide where no message is known: what is known by its look.
     pub(crate) fn of_nobody(&self) -> Secrets {
         let persons = self.pseudonyms.as_ref().map(|pseudonyms| Box::new(Persons::new(Arc::clone(pseudonyms))));
@@ -83,6 +91,25 @@ impl Secrets {
             Some(persons) => persons.replace(&shown),
             None => shown,
         }
+    }
+
+    /// The text with pseudonyms for persons and for secrets, which all keep their lengths: for a message that is to stay
+    /// one. Equal secrets stay equal, because causes hang on it.
+    pub(crate) fn replace_all(&self, text: &str) -> String {
+        let Some(persons) = &self.persons else { return self.hide(text) };
+        let mut shown = text.to_owned();
+        for secret in &self.known {
+            if shown.contains(secret.as_str()) {
+                shown = shown.replace(secret.as_str(), &persons.pseudonyms().secret(secret));
+            }
+        }
+        for at in shown.match_indices("sip").map(|(at, _)| at).collect::<Vec<_>>().into_iter().rev() {
+            if let Some(place) = password_from(&shown, at) {
+                let other = persons.pseudonyms().secret(shown.get(place.clone()).unwrap_or_default());
+                shown.replace_range(place, &other);
+            }
+        }
+        persons.replace(&shown)
     }
 
     /// The same for a text of a finding.
