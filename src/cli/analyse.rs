@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use crate::analysis::Analysis;
 use crate::call::Wanted;
 use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
-use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
+use crate::cli::args::{FailOn, Format, LadderTimes, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
-use crate::cli::{privacy, say, terminal};
+use crate::cli::{privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
-use crate::report::text::{self, Scope, Style};
-use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Privacy, Scene, follow};
+use crate::report::text::{self, Scope, Style, Times};
+use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Names, Privacy, Scene, follow};
 use crate::report::{
     write_csv, write_html, write_json, write_junit, write_markdown, write_mermaid, write_svg, write_ticket,
 };
@@ -33,9 +33,9 @@ pub(crate) enum From {
 
 /// `sipwhy FILE…` and `sipwhy -i IF`.
 pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
-    let run = &options.run;
+    let (run, look, names) = &settings::apply(&options.run, look)?;
     if let Some(interface) = &options.interface {
-        return on_interface(interface, run.filter.as_deref(), run, look);
+        return on_interface(interface, run.filter.as_deref(), run, look, names);
     }
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
     if paths.is_empty() {
@@ -60,7 +60,8 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Files, limits, privacy, run, look)
+    let setting = Setting { from: From::Files, limits, privacy, names };
+    analyse(source, setting, run, look)
 }
 
 /// Files of a folder that are not read.
@@ -77,12 +78,13 @@ fn tell_skipped(skipped: &[Skipped], run: &Run) {
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
+    let (run, look, names) = &settings::apply(&live.run, look)?;
     let words = live.words.join(" ");
-    let filter = live.run.filter.as_deref().or((!words.is_empty()).then_some(words.as_str()));
-    on_interface(&live.interface, filter, &live.run, look)
+    let filter = run.filter.as_deref().or((!words.is_empty()).then_some(words.as_str()));
+    on_interface(&live.interface, filter, run, look, names)
 }
 
-fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -> Result<u8, Error> {
+fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look, names: &Names) -> Result<u8, Error> {
     let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
     let mut source: Box<dyn Source> = Box::new(Interface::open(interface, filter)?);
     if !run.quiet {
@@ -91,7 +93,8 @@ fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Interface, limits, privacy::of(run, &[])?, run, look)
+    let setting = Setting { from: From::Interface, limits, privacy: privacy::of(run, &[])?, names };
+    analyse(source, setting, run, look)
 }
 
 /// Every format that is written anywhere.
@@ -103,15 +106,24 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
-fn analyse(
-    mut source: Box<dyn Source>,
+/// What a run is set to, beside what was typed.
+struct Setting<'a> {
     from: From,
     limits: AllLimits,
     privacy: Privacy,
-    run: &Run,
-    look: &Look,
-) -> Result<u8, Error> {
-    let style = terminal::style(look, &run.tz, terminal::width(look))?;
+    names: &'a Names,
+}
+
+fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
+    let Setting { from, limits, privacy, names } = setting;
+    let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
+    style.names = names.clone();
+    style.times = match run.times {
+        LadderTimes::R => Times::SinceBeginning,
+        LadderTimes::A => Times::OfDay,
+        LadderTimes::D => Times::SinceLast,
+        LadderTimes::E => Times::Epoch,
+    };
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let formats = formats(run)?;
@@ -164,7 +176,7 @@ fn analyse(
     }
     on_stdout(running, &mut gathered, run, look, &style, scope)?;
     // A file has no colours, and its width does not depend on the terminal.
-    let style = Style::new(usize::from(look.width.unwrap_or(80)), style.glyphs, style.zone.clone());
+    let style = style.clone().with_width(usize::from(look.width.unwrap_or(80)));
     let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     for (format, output) in files {
         to_file(output, format, &mut gathered, &packets, &printer)?;
@@ -257,12 +269,12 @@ impl Printer<'_> {
             Format::Text if run.ticket => write_ticket(out, gathered, scope),
             Format::Text => text::write(out, gathered, style, scope),
             Format::Md => write_markdown(out, gathered, style, scope, &look.provenance),
-            Format::Html => write_html(out, gathered, &style.zone, &look.provenance),
+            Format::Html => write_html(out, gathered, style, &look.provenance),
             Format::Json => write_json(out, gathered, layout),
             Format::Ndjson => Events::new(out).all(gathered),
             Format::Csv => write_csv(out, gathered),
-            Format::Svg => write_svg(out, gathered, &style.zone, scope),
-            Format::Mermaid => write_mermaid(out, gathered, &style.zone, scope),
+            Format::Svg => write_svg(out, gathered, style, scope),
+            Format::Mermaid => write_mermaid(out, gathered, style, scope),
             Format::Junit => write_junit(out, gathered),
             // A capture is no stream of text, and is written by `packets`.
             Format::Pcapng => Ok(()),

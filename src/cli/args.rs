@@ -122,6 +122,15 @@ pub(crate) enum Format {
     Pcapng,
 }
 
+/// How a ladder tells times, with tshark's letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LadderTimes {
+    R,
+    A,
+    D,
+    E,
+}
+
 /// What `--redact` replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Redacted {
@@ -190,6 +199,12 @@ pub(crate) struct Run {
     /// Only calls that began before then
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// Only calls of which a message fits, with Wireshark's names: 'sip.Status-Code == 503 && ip.addr == 198.51.100.10'
+    #[arg(short = 'Y', value_name = "EXPR")]
+    pub(crate) display_filter: Option<String>,
+    /// Of the calls that are chosen, only those that failed
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) failed: bool,
     /// Every call, whole: those that went well too
     #[arg(long)]
     pub(crate) all: bool,
@@ -219,9 +234,15 @@ pub(crate) struct Run {
     /// Exit with status 3 if anything was wrong with the input
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Time zone of the text report: UTC, local, or a name such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
+    /// Time zone of reports for people: UTC (the default), local, or a name such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+    /// Times in ladders: r since the call began, a of day, d since the message before, e since 1970
+    #[arg(short = 't', value_name = "TIMES", default_value = "r")]
+    pub(crate) times: LadderTimes,
+    /// Names for addresses, in TOML: [peers] "198.51.100.10" = "Carrier A"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
     /// Set a limit: NAME=VALUE, such as calls=50000 or call-bytes=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::limits::help())]
     pub(crate) limits: Vec<String>,

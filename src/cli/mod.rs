@@ -5,6 +5,7 @@
 
 mod analyse;
 mod args;
+mod display_filter;
 mod follower;
 mod limits;
 mod output;
@@ -12,6 +13,7 @@ mod packets;
 mod pages;
 mod privacy;
 mod select;
+mod settings;
 mod terminal;
 
 use std::error::Error as _;

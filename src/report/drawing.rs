@@ -10,10 +10,10 @@ use maud::{Markup, html};
 
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Rung, host};
-use crate::report::text::ladder::{Piece, names, shortened};
+use crate::report::text::ladder::{Piece, before, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{between, frame, outcome, title};
-use crate::report::text::{Scope, Zone};
+use crate::report::text::words::{frame, outcome, title};
+use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, for_xml, privacy_words};
 use crate::untrusted::Untrusted;
 
@@ -66,7 +66,7 @@ pub(crate) fn class(record: &CallRecord, rung: &Rung) -> &'static str {
 }
 
 /// The picture of a call.
-pub(crate) fn ladder(record: &CallRecord, zone: &Zone, links: Links) -> Markup {
+pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup {
     let lanes = Lanes::of(record);
     let pieces = shortened(record, Scope::Trouble);
     let width = LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1);
@@ -76,7 +76,7 @@ pub(crate) fn ladder(record: &CallRecord, zone: &Zone, links: Links) -> Markup {
         svg class="ladder" xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(format!("0 0 {width} {height}"))
             width=(width) height=(height) aria-label=(format!("Ladder of {}", title(record))) {
             @for (index, name) in lanes.names.iter().enumerate() {
-                text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(name, 34)) }
+                text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
                 line class="lane" x1=(lanes.x(index)) y1="30" x2=(lanes.x(index)) y2=(height - 6) {}
             }
             @for (row, piece) in pieces.iter().enumerate() {
@@ -88,7 +88,7 @@ pub(crate) fn ladder(record: &CallRecord, zone: &Zone, links: Links) -> Markup {
                     }
                     Piece::Rung(rung) => {
                         @let number = positions.get(&std::ptr::from_ref(*rung)).copied().unwrap_or_default();
-                        (arrow(record, rung, &lanes, TOP + ROW * row, zone, links, number))
+                        (arrow(record, rung, &lanes, TOP + ROW * row, style, links, number))
                     }
                 }
             }
@@ -129,17 +129,14 @@ fn arrow(
     rung: &Rung,
     lanes: &Lanes,
     y: usize,
-    zone: &Zone,
+    style: &Style,
     links: Links,
     number: usize,
 ) -> Markup {
     let (from, to) = (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr));
     let (start, end) = (lanes.x(from), lanes.x(to));
     let label = label(rung, LABEL * from.abs_diff(to).max(1));
-    let time = match record.ladder.first() == Some(rung) {
-        true => zone.exact_time(rung.time),
-        false => format!("+{:.3}", between(record.started, rung.time).as_secs_f64()),
-    };
+    let time = style.ladder_time(record.started, before(record, rung), rung.time);
     let drawing = html! {
         text class="time" x=(LEFT - 24) y=(y + 4) text-anchor="end" { (time) }
         @if from == to {
@@ -187,7 +184,7 @@ fn label(rung: &Rung, room: usize) -> String {
 ///
 /// # Errors
 /// What `out` says, or the temporary file of the records.
-pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, scope: Scope) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
     let wanted = drawn(gathered, scope, MOST_CALLS);
     let mut pictures: Vec<(String, Markup, usize)> = Vec::new();
     let (mut width, mut height) = (600, 20);
@@ -197,7 +194,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, scope: S
             let lanes = Lanes::of(&record);
             let rows = shortened(&record, Scope::Trouble).len();
             let heading = format!("{}  {}", title(&record), outcome(&record).1);
-            pictures.push((heading, ladder(&record, zone, Links::None), height));
+            pictures.push((heading, ladder(&record, style, Links::None), height));
             width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
             height += TOP + ROW * rows + 56;
             Ok(())

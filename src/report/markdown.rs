@@ -114,7 +114,7 @@ fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Res
         )?;
         if let Some(peer) = &incident.peer {
             let agent = incident.agent.as_ref().map(|agent| format!(", {}", code(agent.raw()))).unwrap_or_default();
-            writeln!(out, "- at {}{agent}", code(peer))?;
+            writeln!(out, "- at {}{agent}", code(&style.names.beside(peer)))?;
         }
         match (&incident.rule, incident.confidence) {
             (Some(rule), Some(confidence)) => {
@@ -143,7 +143,7 @@ fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<(
     }
     let drawn = ladder_alone(record, style)?;
     writeln!(out, "````text\n{}\n````\n", in_fence(&drawn))?;
-    writeln!(out, "```mermaid\n{}```\n", mermaid::diagram(record, &style.zone))
+    writeln!(out, "```mermaid\n{}```\n", mermaid::diagram(record, style))
 }
 
 fn of_finding(out: &mut dyn Write, finding: &FindingRecord) -> io::Result<()> {

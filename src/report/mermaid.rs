@@ -9,7 +9,7 @@ use crate::report::record::{CallRecord, host};
 use crate::report::text::ladder::{Piece, names, shortened};
 use crate::report::text::lines::{fitted, value};
 use crate::report::text::words::{between, frame, outcome, title};
-use crate::report::text::{Scope, Zone};
+use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, privacy_words};
 
 /// Calls that one file shows: of more than one diagram in a file only the first is drawn by most programs.
@@ -21,7 +21,7 @@ const LABEL: usize = 60;
 ///
 /// # Errors
 /// What `out` says, or the temporary file of the records.
-pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, scope: Scope) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
     let all = drawn(gathered, scope, usize::MAX).len();
     let wanted = drawn(gathered, scope, MOST_CALLS);
     if let Some(words) = privacy_words(&gathered.privacy) {
@@ -36,24 +36,24 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, scope: S
             if all > 1 {
                 writeln!(out, "%% call {} of {all}; --call N draws another one", record.id)?;
             }
-            out.write_all(diagram(&record, zone).as_bytes())
+            out.write_all(diagram(&record, style).as_bytes())
         },
     )
 }
 
 /// The diagram of a call.
-pub(crate) fn diagram(record: &CallRecord, zone: &Zone) -> String {
+pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
     let with_ports = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
     let lane = |address: &str| if with_ports { address.to_owned() } else { host(address).to_owned() };
     let names = if with_ports { names(record, |address| address) } else { names(record, host) };
     let index = |address: &str| names.iter().position(|name| *name == lane(address)).unwrap_or_default();
     let mut text = "sequenceDiagram\n".to_owned();
     for (number, name) in names.iter().enumerate() {
-        let _ = writeln!(text, "    participant p{number} as {}", safe(name));
+        let _ = writeln!(text, "    participant p{number} as {}", safe(&style.names.with(name)));
     }
     let last = names.len().saturating_sub(1);
     let over = if last == 0 { "p0".to_owned() } else { format!("p0,p{last}") };
-    let heading = format!("{}, {}, {}", title(record), outcome(record).1, zone.exact_time(record.started));
+    let heading = format!("{}, {}, {}", title(record), outcome(record).1, style.zone.exact_time(record.started));
     let _ = writeln!(text, "    Note over {over}: {}", safe(&heading));
     for piece in shortened(record, Scope::Trouble) {
         let rung = match piece {

@@ -163,7 +163,7 @@ impl Summary {
 }
 
 /// True if a call that ended so counts among the failed ones.
-pub(crate) fn is_failed(outcome: Outcome) -> bool {
+pub fn is_failed(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Redirected | Outcome::Unanswered)
 }
 

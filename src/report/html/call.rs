@@ -54,7 +54,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
             }
             (causes(whole))
             figure {
-                (drawing::ladder(record, page.zone, Links::ToMessages))
+                (drawing::ladder(record, page.look, Links::ToMessages))
                 figcaption class="faint" { "An arrow leads to its message; the same as a table is below." }
             }
             (messages(whole))

@@ -101,7 +101,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
                 @if let Some(called) = &incident.called {
                     " · all to " (shown(called)) @if !group.called_the_same { "…" }
                 }
-                @if let Some(peer) = &incident.peer { " · at " span class="mono" { (peer) } }
+                @if let Some(peer) = &incident.peer { " · at " span class="mono" { (page.look.names.beside(peer)) } }
                 @if let Some(agent) = &incident.agent { " " (shown(agent)) }
             }
             @if !incident.fix.is_empty() {

@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use crate::report::drawing;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Frame};
-use crate::report::text::Zone;
 use crate::report::text::words::frame;
+use crate::report::text::{Style, Zone};
 use crate::report::view::{Provenance, privacy_words};
 use crate::untrusted::Untrusted;
 
@@ -29,6 +29,7 @@ const STYLE: &str = include_str!("style.css");
 /// What is the same everywhere on the page.
 pub(crate) struct Page<'a> {
     pub(crate) zone: &'a Zone,
+    pub(crate) look: &'a Style,
     pub(crate) provenance: &'a Provenance,
     /// Calls that are shown with all their messages.
     pub(crate) detailed: BTreeSet<u32>,
@@ -38,11 +39,11 @@ pub(crate) struct Page<'a> {
 ///
 /// # Errors
 /// What `out` says, or the temporary file of the records.
-pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, provenance: &Provenance) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, provenance: &Provenance) -> io::Result<()> {
     let numbers = gathered.spool.numbers();
     let detailed = numbers.into_iter().filter(|number| gathered.transcripts.of(*number).is_some()).collect();
-    let page = Page { zone, provenance, detailed };
-    let style = format!("{}{STYLE}", drawing::STYLE);
+    let page = Page { zone: &style.zone, look: style, provenance, detailed };
+    let sheet = format!("{}{STYLE}", drawing::STYLE);
     let language = gathered.catalogue.phrases().tag();
     let title = head::title(gathered);
     let opening = html! {
@@ -50,12 +51,12 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, provenan
         (PreEscaped(format!("<html lang=\"{language}\">")))
         head {
             meta charset="utf-8";
-            meta http-equiv="Content-Security-Policy" content=(policy(&style));
+            meta http-equiv="Content-Security-Policy" content=(policy(&sheet));
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="referrer" content="no-referrer";
             meta name="color-scheme" content="light dark";
             title { (title) }
-            style { (PreEscaped(&style)) }
+            style { (PreEscaped(&sheet)) }
         }
         (PreEscaped("<body>"))
         header {
@@ -84,11 +85,11 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, zone: &Zone, provenan
 }
 
 /// Allows nothing but this style and this script.
-fn policy(style: &str) -> String {
+fn policy(sheet: &str) -> String {
     let hash = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        hash(style),
+        hash(sheet),
         hash(SCRIPT)
     )
 }

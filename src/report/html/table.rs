@@ -113,7 +113,7 @@ fn row(record: &CallRecord, page: &Page<'_>) -> Markup {
                     None => "",
                 }
             }
-            td class="mono" { (host(&peer)) }
+            td class="mono" { (page.look.names.with(host(&peer))) }
             td class="num" data-key=(format!("{lasted:.6}")) { (format!("{lasted:.3} s")) }
         }
     }

@@ -21,7 +21,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
 use crate::report::text::lines::Lines;
 
-pub use crate::report::text::style::{Glyphs, Ink, Style, Zone};
+pub use crate::report::text::style::{Glyphs, Ink, Style, Times, Zone};
 pub use crate::report::text::words::event_line;
 
 /// What of the calls is printed.
