@@ -6,15 +6,29 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::Provenance;
 
+/// What help begins with.
+const EXAMPLES: &str = "Examples:
+  sipwhy call.pcap                             why the calls of a capture failed
+  sipwhy captures/ --number 49170555123        of a folder, one number's calls
+  sipwhy call.pcap -o report.html -o case.pcapng
+                                               a page to send on, and the capture with comments
+  sipwhy call.pcap --call 3 --ticket           the text for a carrier's ticket desk
+  sipwhy call.pcap --redact -o vendor.html     with pseudonyms for numbers, addresses and names
+  sipwhy trunk.pcap -Y 'sip.Status-Code == 503 && ip.addr == 198.51.100.10'
+  ssh pbx tcpdump -U -s0 -w - port 5060 | sipwhy -
+  sudo sipwhy -i any                           follow the interfaces
+  sipwhy stats captures/                       figures, by RFC 6076
+  sipwhy 503                                   what a code means
+  sipwhy 202 503                               how two codes differ";
+
 /// Reads SIP out of packet captures and says why calls failed.
 #[derive(Debug, Parser)]
 #[command(
     name = "sipwhy",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  sipwhy call.pcap\n  sipwhy captures/ --number 49170555123\n  ssh pbx tcpdump -U \
-                  -s0 -w - port 5060 | sipwhy -\n  sudo sipwhy -i any\n  sipwhy 503\n  sipwhy 202 503\n\nExit \
-                  status: 0 analysed, 1 only with --fail-on, 2 usage, 3 input unusable, 4 output failed, 5 internal \
+    before_help = EXAMPLES,
+    after_help = "Exit status: 0 analysed, 1 only with --fail-on, 2 usage, 3 input unusable, 4 output failed, 5 internal \
                   error"
 )]
 pub(crate) struct Cli {
@@ -57,6 +71,8 @@ pub(crate) enum When {
 pub(crate) enum Command {
     /// Analyse captures and explain (the same as without a command)
     Report(Box<Options>),
+    /// Figures of captures: the metrics of RFC 6076, delays, calls by peer, code and cause (text, json, svg)
+    Stats(Box<Options>),
     /// Follow an interface, a line for each call that ends
     Live(Box<Live>),
     /// The page of a code, a rule or a cause: 503, trunk-congested, q850-34, warning-304

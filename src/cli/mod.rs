@@ -14,6 +14,7 @@ mod pages;
 mod privacy;
 mod select;
 mod settings;
+mod stats;
 mod terminal;
 
 use std::error::Error as _;
@@ -71,6 +72,7 @@ fn command(cli: Cli) -> Result<u8, Error> {
     let Cli { command, look, options } = cli;
     match command {
         Some(Command::Report(options)) => analyse::report(&options, &look),
+        Some(Command::Stats(options)) => stats::stats(&options, &look),
         Some(Command::Live(live)) => analyse::live(&live, &look),
         Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
         Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),
