@@ -17,6 +17,7 @@ use tempfile::TempDir;
 const HOSTILE: &str = "\
 # A call with markup in it and one without.
 alice 192.0.2.10:5060
+carol 192.0.2.11:5060
 proxy 198.51.100.20:5060
 
 0.000  alice -> proxy  INVITE sip:+12025550123@198.51.100.20
@@ -25,13 +26,13 @@ proxy 198.51.100.20:5060
                        User-Agent: =HYPERLINK(\"http://evil.example\")
 0.020  proxy -> alice  403 [click](http://evil.example) </script><script>alert(1)</script>
 0.021  alice -> proxy  ACK
-1.000  alice -> proxy  INVITE sip:+12025550199@198.51.100.20
-                       Call-ID: other-call@192.0.2.10
-1.100  proxy -> alice  180 Ringing
-2.000  proxy -> alice  200 OK
-2.100  alice -> proxy  ACK
-9.000  alice -> proxy  BYE
-9.100  proxy -> alice  200 OK
+call other
+1.000  carol -> proxy  INVITE sip:+12025550199@198.51.100.20
+1.100  proxy -> carol  180 Ringing
+2.000  proxy -> carol  200 OK
+2.100  carol -> proxy  ACK
+9.000  carol -> proxy  BYE
+9.100  proxy -> carol  200 OK
 end 60.0
 ";
 

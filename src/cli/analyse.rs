@@ -52,6 +52,8 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
         tell_skipped(files.skipped(), run);
     }
     let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
+    // A folder was named, and the output may be one of the files in it.
+    output::refuse_inputs(&run.output, &inputs)?;
     let privacy = privacy::of(run, &inputs)?;
     let mut source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::report::Provenance;
 
 /// What help begins with.
-const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   sipwhy call.pcap                             why the calls of a capture failed
   sipwhy captures/ --number 49170555123        of a folder, one number's calls
   sipwhy call.pcap -o report.html -o case.pcapng

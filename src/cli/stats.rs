@@ -58,6 +58,8 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let limits = limits::read(&run.limits)?;
     let files = Files::open(&paths, Reading { unpacked_limit: limits.decompressed, ..Reading::default() })?;
     let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
+    // A folder was named, and the output may be one of the files in it.
+    output::refuse_inputs(&run.output, &inputs)?;
     let privacy = privacy::of(run, &inputs)?;
     let mut source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
