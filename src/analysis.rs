@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, Datagram, Decoder, Delivery, Mirror, Path, Segment, StreamId, Transport};
+use crate::net::{self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, Mirror, Path, Segment, StreamId, Transport};
 use crate::oddity::OddityLog;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
@@ -319,7 +319,7 @@ impl Stairs {
     }
 
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
-        let Some(message) = Message::read(bytes, cut) else { return self.not_sip(arrival.path) };
+        let Some(message) = Message::read(bytes, cut) else { return self.other(bytes, arrival) };
         let place = arrival.place;
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
@@ -352,6 +352,17 @@ impl Stairs {
         }
         self.tracker.advance(latest);
         self.tracker.finish();
+    }
+
+    /// A datagram that is no SIP: a look-up of a name may belong to a call.
+    fn other(&mut self, bytes: &[u8], arrival: &Arrival) {
+        let path = arrival.path;
+        if (path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT)
+            && let Some(message) = DnsMessage::read(bytes)
+        {
+            self.tracker.lookup(&message, path, arrival.place);
+        }
+        self.not_sip(path);
     }
 
     fn not_sip(&mut self, path: Path) {

@@ -5,11 +5,13 @@
 
 mod accepted;
 mod connections;
+mod dns;
 mod judge;
 mod key;
 mod link;
 mod log;
 mod model;
+mod neighbours;
 mod registrations;
 mod step;
 mod surroundings;
@@ -18,12 +20,14 @@ mod transaction;
 
 pub use crate::call::accepted::Accepted;
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
+pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
+pub use crate::call::neighbours::{Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags, TlsFailure, TlsFault};
 pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
 use crate::call::connections::FailedConnections;
+use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 
@@ -195,6 +196,8 @@ pub struct Surroundings {
     closed_ports: BTreeMap<SocketAddr, Vec<ClosedPort>>,
     /// TCP connections that failed.
     failed_connections: FailedConnections,
+    /// What else one call may want to know of others.
+    neighbours: Neighbours,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -352,6 +355,16 @@ impl Surroundings {
         &mut self.failed_connections
     }
 
+    /// What else one call may want to know of others.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// The same, to be added to.
+    pub fn neighbours_mut(&mut self) -> &mut Neighbours {
+        &mut self.neighbours
+    }
+
     /// What clients showed and servers accepted.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
@@ -400,6 +413,7 @@ impl Surroundings {
         self.accepted.merge(&other.accepted);
         self.registrations.merge(&other.registrations);
         self.failed_connections.merge(&other.failed_connections);
+        self.neighbours.merge(&other.neighbours);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }

@@ -10,6 +10,7 @@ mod bytes;
 mod connection;
 mod content;
 mod decoder;
+mod dns;
 mod exported;
 mod fast;
 mod fragments;
@@ -40,6 +41,7 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

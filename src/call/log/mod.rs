@@ -4,6 +4,7 @@
 //! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
 
 mod assembly;
+mod occupancy;
 mod phase;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -76,6 +77,7 @@ enum What {
 struct Way {
     path: Path,
     hop: HopId,
+    stand: occupancy::Stand,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -217,7 +219,7 @@ impl Log {
             Some(known) => known as u16,
             None if self.ways.len() >= MOST_WAYS => 0,
             None => {
-                self.ways.push(Way { path, hop: HopId::UNKNOWN });
+                self.ways.push(Way { path, hop: HopId::UNKNOWN, stand: occupancy::Stand::Free });
                 (self.ways.len() - 1) as u16
             }
         }

@@ -1,0 +1,88 @@
+//! What a call occupies on its hops, and what is looked up in its messages while it is open.
+
+use crate::call::log::{Log, Verb, What};
+use crate::call::transaction::Keys;
+use crate::net::Path;
+use crate::sip::{Cut, Message, Method, StatusCode};
+
+/// What a call occupies on one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Nothing.
+    Free,
+    /// It was asked for while so many others were up.
+    Asked(u32),
+    /// It is up.
+    Up,
+}
+
+impl Log {
+    /// An INVITE that opens the call went this way while so many others were up. False if the call occupies it already.
+    pub(crate) fn occupy(&mut self, path: Path, others: u32) -> bool {
+        match self.ways.iter_mut().find(|way| way.path == path) {
+            Some(way) if way.stand == Stand::Free => {
+                way.stand = Stand::Asked(others);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// It was accepted on this way: how many others were up when it was asked for. `None` if that was told before.
+    pub(crate) fn accepted_ahead(&mut self, path: Path) -> Option<u32> {
+        let way = self.ways.iter_mut().find(|way| way.path == path)?;
+        let Stand::Asked(others) = way.stand else { return None };
+        way.stand = Stand::Up;
+        Some(others)
+    }
+
+    /// It was refused on this way: how many others were up when it was asked for.
+    pub(crate) fn vacate(&mut self, path: Path) -> Option<u32> {
+        let way = self.ways.iter_mut().find(|way| way.path == path)?;
+        let Stand::Asked(others) = way.stand else { return None };
+        way.stand = Stand::Free;
+        Some(others)
+    }
+
+    /// It has ended: the ways that it occupied.
+    pub(crate) fn vacate_all(&mut self) -> Vec<Path> {
+        let mut paths = Vec::new();
+        for way in self.ways.iter_mut().filter(|way| way.stand != Stand::Free) {
+            way.stand = Stand::Free;
+            paths.push(way.path);
+        }
+        paths
+    }
+
+    /// The bytes of the request that a response on this path answers.
+    pub(crate) fn request_bytes(&self, keys: &Keys<'_>, path: Path) -> Option<&[u8]> {
+        let verb = Verb::of(&keys.cseq.method);
+        let step = self.steps.iter().rev().find(|step| {
+            step.branch_hash == keys.branch_hash
+                && step.cseq == keys.cseq.number
+                && step.method == verb
+                && self.path(step.way).is_some_and(|known| known.reversed() == path)
+        })?;
+        self.entries.get(step.request?.0 as usize).map(|entry| self.bytes_of(entry))
+    }
+
+    /// The tags of the dialogs that its responses to INVITE make for this Call-ID: the caller's and the callee's.
+    pub(crate) fn dialog_tags(&self, call_id: &[u8]) -> Vec<(String, String)> {
+        let mut tags = Vec::new();
+        for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
+            let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
+            let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
+            let makes_dialog = message.status().is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
+            if message.call_id() != call_id || !is_of_invite || !makes_dialog {
+                continue;
+            }
+            let tag = |name: Option<crate::sip::NameAddr>| name.and_then(|name| name.tag().map(str::to_owned));
+            if let (Some(caller), Some(callee)) = (tag(message.from()), tag(message.to()))
+                && !tags.contains(&(caller.clone(), callee.clone()))
+            {
+                tags.push((caller, callee));
+            }
+        }
+        tags
+    }
+}
