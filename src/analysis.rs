@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, Mirror, Path, Segment, StreamId, Transport};
-use crate::oddity::OddityLog;
+use crate::net::{self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, MediaPacket, Mirror, Path, Segment, StreamId, Transport};
+use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
 /// Every bound of a run.
@@ -282,9 +282,22 @@ impl Stairs {
         if datagram.mirrored == Mirror::Hep && self.tracker.holds(datagram.bytes) {
             return;
         }
+        if let Some(packet) = MediaPacket::read(datagram.bytes) {
+            self.media(&packet, datagram.path, datagram.place);
+            return;
+        }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
         self.message(datagram.bytes, cut, &arrival);
+    }
+
+    #[inline]
+    fn media(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) {
+        if !self.tracker.media(packet, path, place) {
+            let limit = Oddity::LimitHit { limit: "media-streams", value: call::Media::MOST_STREAMS as u64 };
+            self.counts.entry(place.source).or_default().oddities.note(limit, Some(place.frame));
+        }
+        self.not_sip(path);
     }
 
     fn segment(&mut self, segment: &Segment<'_>) {

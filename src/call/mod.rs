@@ -10,6 +10,7 @@ mod judge;
 mod key;
 mod link;
 mod log;
+mod media;
 mod model;
 mod neighbours;
 mod registrations;
@@ -24,6 +25,7 @@ pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
+pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSeen};
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };

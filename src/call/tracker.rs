@@ -559,7 +559,7 @@ impl Tracker {
         }
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
-        let good = log.plainly_good().filter(|_| is_media_sound);
+        let good = log.plainly_good().filter(|_| is_media_sound).filter(|_| log.has_sound_media(self.surroundings.media()));
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(&log)
         {

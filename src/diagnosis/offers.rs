@@ -1,7 +1,6 @@
 //! What a rule asks of offers and answers (RFC 3264): descriptions, warnings, the refusals of the opening INVITE.
 
 use crate::call::{Failure, Heard, Transaction};
-use crate::capture::Timestamp;
 use crate::diagnosis::case::Case;
 use crate::sip::sdp::{Codec, Media, Sdp};
 use crate::sip::{Method, StatusCode, Warning};
@@ -35,11 +34,6 @@ impl<'a> Case<'a> {
             self.call.transactions.iter().filter(may_offer).filter_map(|known| self.exchange_of(known)).collect();
         exchanges.sort_by_key(|one| one.answer.place);
         exchanges
-    }
-
-    /// The offer and answer in force at a moment: the last ones that were exchanged by then.
-    pub(crate) fn exchange_at(&self, time: Timestamp) -> Option<Exchange<'a>> {
-        self.exchanges().into_iter().rfind(|one| one.answer.place.time <= time)
     }
 
     fn exchange_of(&self, known: &'a Transaction) -> Option<Exchange<'a>> {

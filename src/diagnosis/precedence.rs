@@ -31,6 +31,13 @@ const CHAINS: &[&[&str]] = &[
         "ack-missing",
     ],
     &["session-refresh-failed", "session-timer-expired"],
+    &["session-timer-expired", "media-inactivity-teardown"],
+    &["ack-missing", "media-inactivity-teardown"],
+    &["private-media-address", "one-way-media"],
+    &["media-port-closed", "one-way-media"],
+    &["media-port-closed", "media-missing"],
+    &["media-port-closed", "media-inactivity-teardown"],
+    &["media-keying-mismatch", "one-way-media"],
     &[
         "late-offer-unsupported",
         "body-type-unsupported",

@@ -23,6 +23,7 @@ mod ip;
 mod link;
 mod pieces;
 mod recent;
+mod rtp;
 mod sctp;
 mod stream;
 mod tcp;
@@ -41,6 +42,7 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
 
 /// What carries a payload.

@@ -1,9 +1,20 @@
 //! What a call occupies on its hops, and what is looked up in its messages while it is open.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::call::log::{Log, Verb, What};
+use crate::call::media::{Media, Stream};
+use crate::call::model::Kind;
 use crate::call::transaction::Keys;
 use crate::net::Path;
+use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Message, Method, StatusCode};
+
+/// Media that begin no later after the answer, end no sooner before the end, and are no more uneven, need no explaining.
+const LATE: Duration = Duration::from_millis(500);
+const EARLY: Duration = Duration::from_secs(4);
+const JITTER: Duration = Duration::from_millis(40);
 
 /// What a call occupies on one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +75,47 @@ impl Log {
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
         self.entries.get(step.request?.0 as usize).map(|entry| self.bytes_of(entry))
+    }
+
+    /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
+    /// loss, or not to the end. Without any RTP in the capture they do not.
+    pub(crate) fn has_sound_media(&self, media: &Media) -> bool {
+        if media.is_empty() || self.kind != Kind::Call {
+            return true;
+        }
+        let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
+        let ends = self.media_ends();
+        let is_sound = |end: &SocketAddr| {
+            let streams: Vec<&Stream> = media.to(*end).collect();
+            let Some(first) = streams.iter().map(|stream| stream.first.time).min() else { return false };
+            let end = streams.iter().map(|stream| stream.last.time).max().unwrap_or(first);
+            let is_whole = streams.iter().all(|stream| {
+                stream.lost() == 0 && stream.types.len() == 1 && stream.jitter() < JITTER && stream.keys.is_empty()
+            });
+            let is_timely = first.since(answered) < LATE && last.place.time.since(end) < EARLY;
+            is_whole && is_timely && media.checks().is_empty()
+        };
+        ends.len() == 2 && ends.iter().all(is_sound)
+    }
+
+    /// Where the descriptions in it ask for audio, each address once; none if early media were announced.
+    fn media_ends(&self) -> Vec<SocketAddr> {
+        let mut ends = Vec::new();
+        for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
+            let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
+            let Some(sdp) = Sdp::of(&message) else { continue };
+            if message.status().is_some_and(StatusCode::is_provisional) {
+                return Vec::new();
+            }
+            for media in sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0) {
+                let Ok(address) = sdp.address_of(media).parse() else { continue };
+                let end = SocketAddr::new(address, media.port);
+                if !ends.contains(&end) {
+                    ends.push(end);
+                }
+            }
+        }
+        ends
     }
 
     /// The tags of the dialogs that its responses to INVITE make for this Call-ID: the caller's and the callee's.

@@ -9,13 +9,14 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 
 use crate::call::key::call_key;
+use crate::call::media::Counted;
+use crate::call::model::Arrival;
 use crate::call::neighbours::{TlsFailure, TlsFault};
 use crate::call::surroundings::{BackOff, Registering};
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
-use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
-use crate::net::{Connection, ConnectionEvent, DnsMessage, Path};
+use crate::net::{Connection, ConnectionEvent, DnsMessage, MediaPacket, Path};
 use crate::sip::{Message, Method, Uri, auth};
 
 /// Requests of one source within a second that make a flood.
@@ -128,6 +129,12 @@ impl Tracker {
             }
             _ => {}
         }
+    }
+
+    /// Takes in a packet of the media plane. False if there is no room for its stream.
+    #[inline]
+    pub fn media(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) -> bool {
+        self.surroundings.media_mut().hear(packet, path, place) == Counted::Yes
     }
 
     /// Releases what a call occupies: it has ended.

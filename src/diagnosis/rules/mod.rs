@@ -1,5 +1,5 @@
 //! The rules, one file each, in families (A authentication, B reachability, C dialogs, D offer and answer, E routing,
-//! F identity, J capture quality).
+//! F identity, G transfer and events, H media, I noise, J capture quality).
 
 use crate::diagnosis::rule::Rule;
 
@@ -67,6 +67,7 @@ rules! {
         session_refresh_failed,
         session_timer_expired,
         session_interval_too_small,
+        media_inactivity_teardown,
         bye_unanswered,
         fork_ended_by_global_failure,
         fork_all_failed,
@@ -121,6 +122,8 @@ rules! {
         answer_malformed,
         prack_missing,
         stream_refused,
+        ringback_missing,
+        dtmf_mismatch,
         fax_switch_failed,
         reinvite_refused,
     }
@@ -134,6 +137,15 @@ rules! {
     media {
         media_port_closed,
         private_media_address,
+        one_way_media,
+        media_missing,
+        media_stopped_early,
+        media_loss,
+        media_late,
+        payload_type_unexpected,
+        dtmf_event_malformed,
+        ice_failed,
+        media_address_differs,
     }
     transfer {
         replaces_unmatched,

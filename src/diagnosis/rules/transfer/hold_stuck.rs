@@ -67,8 +67,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, false) => " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned(),
     };
     let holder = first.offer.path.source;
+    // Who hangs up on hold does nothing wrong; a resume that does not work is a fault.
+    let severity = if confidence == Confidence::Likely { Severity::Warning } else { Severity::Info };
     let mut finding = Finding::of(&RULE, confidence)
-        .severity(Severity::Warning)
+        .severity(severity)
         .sender(Role::Uac, first.offer)
         .because(format!(
             "{holder} put the call on hold, and it stayed so for {} until the BYE of {}.{why}",
