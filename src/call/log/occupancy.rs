@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::log::{Log, Pool, Verb, What};
+use crate::call::log::{Entry, Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
 use crate::call::transaction::Keys;
+use crate::capture::Place;
 use crate::net::Path;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Message, Method, StatusCode};
@@ -68,6 +69,15 @@ impl Log {
 
     /// The bytes of the request that a response on this path answers.
     pub(crate) fn request_bytes<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<Cow<'p, [u8]>> {
+        Some(self.request_entry(keys, path)?.bytes(pool))
+    }
+
+    /// Where that request is.
+    pub(crate) fn request_place(&self, keys: &Keys<'_>, path: Path) -> Option<Place> {
+        Some(self.request_entry(keys, path)?.place)
+    }
+
+    fn request_entry(&self, keys: &Keys<'_>, path: Path) -> Option<&Entry> {
         let verb = Verb::of(&keys.cseq.method);
         let step = self.steps.iter().rev().find(|step| {
             step.branch_hash == keys.branch_hash
@@ -75,7 +85,7 @@ impl Log {
                 && step.method == verb
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
-        self.entries.get(step.request?.0 as usize).map(|entry| entry.bytes(pool))
+        self.entries.get(step.request?.0 as usize)
     }
 
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
