@@ -26,6 +26,8 @@ use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 pub struct Limits {
     /// Bytes of messages on streams that are not whole yet, over all streams.
     pub unframed_bytes: usize,
+    /// Those of one message on a stream.
+    pub framing: sip::frame::Limits,
     /// Those of the decoder.
     pub net: net::Limits,
     /// Those of the tracker.
@@ -34,7 +36,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { unframed_bytes: 16 << 20, net: net::Limits::default(), call: call::Limits::default() }
+        Limits {
+            unframed_bytes: 16 << 20,
+            framing: sip::frame::Limits::default(),
+            net: net::Limits::default(),
+            call: call::Limits::default(),
+        }
     }
 }
 
@@ -111,6 +118,7 @@ struct Stairs {
     /// Bytes of messages on streams that are not whole yet, and how many there may be.
     unframed: usize,
     most_unframed: usize,
+    framing: sip::frame::Limits,
     counts: BTreeMap<SourceId, Counts>,
     census: Census,
     /// The frame that last gave a message, and how many it gave.
@@ -210,6 +218,7 @@ impl Analysis {
                 streams: Recent::new(),
                 unframed: 0,
                 most_unframed: limits.unframed_bytes,
+                framing: limits.framing,
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
@@ -373,7 +382,8 @@ impl Stairs {
         let (path, place) = (segment.path, segment.place);
         self.tracker.stream_carries(segment.stream);
         let known = self.streams.get_mut(&segment.stream);
-        let mut framer = known.map(|stream| std::mem::take(&mut stream.framer)).unwrap_or_default();
+        let taken = known.map(|stream| std::mem::take(&mut stream.framer));
+        let mut framer = taken.unwrap_or_else(|| Framer::new(self.framing));
         self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);

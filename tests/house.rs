@@ -128,3 +128,30 @@ fn words_that_name_nothing_are_not_used() {
         }
     }
 }
+
+#[test]
+fn unsafe_code_is_forbidden() {
+    let manifest = include_str!("../Cargo.toml");
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for (path, text) in sources() {
+        let allows = code(&text).contains("allow(unsafe_code)");
+        assert!(!allows && !code(&text).contains("unsafe {"), "{path} is not safe");
+    }
+}
+
+#[test]
+fn what_could_panic_is_denied_where_strangers_bytes_are_read() {
+    const DENIED: [&str; 6] =
+        ["unwrap_used", "expect_used", "indexing_slicing", "string_slice", "panic", "arithmetic_side_effects"];
+    let sources = sources();
+    for floor in ["capture", "net", "sip"] {
+        let (_, text) = sources.iter().find(|(path, _)| *path == format!("src/{floor}/mod.rs")).unwrap();
+        let denied = text.split("deny(").nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+        for lint in DENIED {
+            assert!(denied.contains(&format!("clippy::{lint}")), "src/{floor} does not deny {lint}");
+        }
+    }
+    let manifest = include_str!("../Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).unwrap();
+    assert!(release.contains("overflow-checks = true") && release.contains("panic = \"unwind\""));
+}

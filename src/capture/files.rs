@@ -49,12 +49,14 @@ pub struct Reading {
     pub digest: Digest,
     /// Bytes that a compressed file may unpack to; reading it stops there.
     pub unpacked_limit: u64,
+    /// Bytes that one stored byte may unpack to, once a file has unpacked to more than does harm.
+    pub unpacked_ratio: u64,
 }
 
 impl Default for Reading {
     /// No hash; a compressed file may unpack to a tebibyte, if it is large enough to hold as much.
     fn default() -> Reading {
-        Reading { digest: Digest::Unasked, unpacked_limit: 1 << 40 }
+        Reading { digest: Digest::Unasked, unpacked_limit: 1 << 40, unpacked_ratio: 250 }
     }
 }
 
@@ -288,17 +290,16 @@ fn take_secrets(rank: usize, file: &mut CaptureFile, queue: &mut VecDeque<(usize
 
 /// The way to read so many files that neither memory nor file descriptors run out.
 fn manner_for(files: usize, reading: Reading) -> Manner {
-    let Reading { digest, unpacked_limit } = reading;
     if files > OPEN_LIMIT {
-        return Manner { digest, between: Between::Closed, window: SMALL_WINDOW, unpacked_limit };
+        return Manner { reading, between: Between::Closed, window: SMALL_WINDOW };
     }
-    Manner { digest, between: Between::Open, window: WINDOW, unpacked_limit }
+    Manner { reading, between: Between::Open, window: WINDOW }
 }
 
 /// Opens an input to see what it is and when it begins.
 fn look_at(path: &Path, manner: Manner, keep: Keep) -> Result<(Option<Timestamp>, FileInput), Error> {
-    let digest = if keep == Keep::UntilDue { digest_for(path, manner) } else { manner.digest };
-    let mut file = CaptureFile::open(path, Manner { digest, ..manner })?;
+    let digest = if keep == Keep::UntilDue { digest_for(path, manner) } else { manner.reading.digest };
+    let mut file = CaptureFile::open(path, manner.with(digest))?;
     let size = file.size();
     let head = file.advance();
     let first = head.map(|Due(time)| time);
@@ -322,7 +323,7 @@ fn break_ties(ranked: &mut [(Rank, FileInput)], manner: Manner) {
         if let Some(first) = first
             && shared.contains(first)
             && matches!(input.state, State::Unopened(_))
-            && let Ok(mut file) = CaptureFile::open(&input.path, Manner { digest: Digest::Unasked, ..manner })
+            && let Ok(mut file) = CaptureFile::open(&input.path, manner.with(Digest::Unasked))
         {
             *times = look_ahead(&mut file, *first);
         }
@@ -331,7 +332,7 @@ fn break_ties(ranked: &mut [(Rank, FileInput)], manner: Manner) {
 
 /// A regular file is hashed when it is really read.
 fn digest_for(path: &Path, manner: Manner) -> Digest {
-    if path.is_file() { Digest::Unasked } else { manner.digest }
+    if path.is_file() { Digest::Unasked } else { manner.reading.digest }
 }
 
 /// A piece of a capture that ends within one moment comes before the piece that begins in it.

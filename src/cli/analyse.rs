@@ -45,7 +45,7 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let limits = limits::read(&run.limits)?;
     let wants_digest = formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
-    let reading = Reading { digest, unpacked_limit: limits.decompressed };
+    let reading = Reading { digest, unpacked_limit: limits.decompressed, unpacked_ratio: limits.ratio };
     let files = Files::open(&paths, reading)?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
@@ -149,7 +149,7 @@ fn analyse(
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
-    let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
+    let mut follower = Follow::new(Gatherer::new(keep).with_room_for(limits.kept), selection, running, bar);
     let (analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
@@ -166,7 +166,8 @@ fn analyse(
             None => break (analysis, engine, scene, inputs),
         }
         keys = std::mem::take(analysis.keys()).for_another_reading();
-        (follower.gatherer, follower.selection) = (Gatherer::new(keep), Selection::read(run, &style.zone)?);
+        (follower.gatherer, follower.selection) =
+            (Gatherer::new(keep).with_room_for(limits.kept), Selection::read(run, &style.zone)?);
     };
     drop(source);
     follower.bar.clear();

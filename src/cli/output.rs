@@ -124,8 +124,8 @@ fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // Others may read it as far as the umask allows, and never write it.
-        builder.permissions(fs::Permissions::from_mode(0o644));
+        // Who called whom is nobody else's: whoever wants others to read it says so.
+        builder.permissions(fs::Permissions::from_mode(0o600));
     }
     builder.tempfile_in(folder)
 }

@@ -25,13 +25,11 @@ pub enum Keep {
     Nothing,
 }
 
-/// Records that are kept of trouble.
-const MOST_KEPT: usize = 200;
-
 /// Gathers a report.
 #[derive(Debug)]
 pub struct Gatherer {
     keep: Keep,
+    most_kept: usize,
     summary: Summary,
     groups: Groups,
     spool: Spool,
@@ -69,10 +67,19 @@ pub struct Gathered {
 }
 
 impl Gatherer {
+    /// Calls of which a record is kept for their trouble, by default.
+    pub const MOST_KEPT: usize = 200;
+
+    /// Keeps the records of so many calls for their trouble.
+    pub fn with_room_for(self, calls: usize) -> Gatherer {
+        Gatherer { most_kept: calls, ..self }
+    }
+
     /// A gatherer that keeps these records.
     pub fn new(keep: Keep) -> Gatherer {
         Gatherer {
             keep,
+            most_kept: Gatherer::MOST_KEPT,
             summary: Summary::default(),
             groups: Groups::default(),
             spool: Spool::default(),
@@ -106,7 +113,7 @@ impl Gatherer {
         if !wanted {
             return Ok(());
         }
-        if self.keep == Keep::Trouble && self.spool.len() >= MOST_KEPT {
+        if self.keep == Keep::Trouble && self.spool.len() >= self.most_kept {
             self.not_kept += 1;
             return Ok(());
         }

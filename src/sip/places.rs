@@ -17,9 +17,6 @@ pub(super) struct HeaderPlace {
     value_end: u32,
 }
 
-/// Headers of one message that are found.
-const MOST_HEADERS: usize = 4096;
-
 impl HeaderPlace {
     /// The name as it was sent.
     pub(super) fn sent_name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
@@ -74,7 +71,7 @@ fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
     // The start line is no header.
     next_line(bytes, &mut at);
     let mut kept = false;
-    while at < bytes.len() && places.len() < MOST_HEADERS {
+    while at < bytes.len() {
         let line = next_line(bytes, &mut at);
         let text = bytes.get(line.clone()).unwrap_or_default();
         match text.first() {
