@@ -211,3 +211,62 @@ fn tests_that_hold_the_promises_are_there() {
     }
     assert!(named > 20, "only {named} tests are named");
 }
+
+/// The capture of the examples.
+const EXAMPLE: &str = "fixtures/trunk-congested-behind-proxy/capture.pcap";
+
+/// What the program prints for the example.
+fn printed(arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sipwhy"));
+    program.current_dir(env!("CARGO_MANIFEST_DIR")).env("SIPWHY_CONFIG", "").env("LC_ALL", "C").args(arguments);
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_pages_of_the_formats_show_what_the_program_writes() {
+    let examples: [(&str, &[&str], &str); 7] = [
+        ("markdown", &[EXAMPLE, "--format", "md"], "markdown"),
+        ("ticket", &[EXAMPLE, "--ticket"], "text"),
+        ("csv", &[EXAMPLE, "--format", "csv"], "text"),
+        ("junit", &[EXAMPLE, "--format", "junit"], "xml"),
+        ("mermaid", &[EXAMPLE, "--format", "mermaid"], "mermaid"),
+        ("redaction", &[EXAMPLE, "--redact", "--ticket"], "text"),
+        ("statistics", &["stats", EXAMPLE], "text"),
+    ];
+    for (page, arguments, language) in examples {
+        let name = format!("docs/formats/{page}.md");
+        let document = fs::read_to_string(path(&name)).unwrap();
+        // Markdown inside Markdown holds fences itself.
+        let fence = if page == "markdown" { "~~~~~" } else { "```" };
+        let command = arguments.join(" ");
+        let part =
+            format!("`sipwhy {command}` gives\n\n{fence}{language}\n{}\n{fence}\n", printed(arguments).trim_end());
+        check(&name, &with_part(&document, "example", &part));
+    }
+    check("docs/pictures/ladder.svg", &printed(&[EXAMPLE, "--format", "svg"]));
+}
+
+#[test]
+fn every_format_has_its_page() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    for page in fs::read_dir(path("docs/formats")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        assert!(readme.contains(&format!("docs/formats/{name}")), "README.md does not lead to docs/formats/{name}");
+    }
+}
+
+#[test]
+fn the_page_on_choosing_names_every_field() {
+    let document = fs::read_to_string(path("docs/formats/choosing.md")).unwrap();
+    let table = fs::read_to_string(path("src/cli/display_filter/fields.rs")).unwrap();
+    let mut fields = 0;
+    for line in table.lines().map(str::trim) {
+        let row = ["by(\"", "header(\"", "number(\""].iter().find_map(|start| line.strip_prefix(start));
+        let Some(field) = row.and_then(|row| row.split('"').next()) else { continue };
+        fields += 1;
+        assert!(document.contains(&format!("`{field}`")), "docs/formats/choosing.md does not name {field}");
+    }
+    assert!(fields > 60, "only {fields} fields were found");
+}

@@ -18,6 +18,7 @@
     )
 )]
 
+mod annotated;
 mod blocks;
 mod damage;
 mod device;
@@ -44,6 +45,7 @@ mod written;
 
 use std::path::PathBuf;
 
+pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::files::Files;

@@ -33,8 +33,10 @@ mod icmp;
 mod inflate;
 mod ip;
 mod link;
+mod made;
 mod pieces;
 mod sctp;
+mod sketch;
 mod stream;
 mod tcp;
 mod tls;
@@ -53,6 +55,8 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::made::Maker;
+pub use crate::net::sketch::{FragmentOf, fragment_of};
 pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
 
 /// What carries a payload.
