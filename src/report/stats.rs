@@ -245,7 +245,7 @@ impl Delay {
         if self.samples.len() < MOST_SAMPLES {
             self.samples.push(delay.as_secs_f64());
         } else if let Some(place) = usize::try_from(self.count).ok().map(|count| count % MOST_SAMPLES)
-            && self.count % 7 == 0
+            && self.count.is_multiple_of(7)
         {
             // No dice: the same capture gives the same figures.
             self.samples[place] = delay.as_secs_f64();
