@@ -146,6 +146,8 @@ fn the_tables_in_the_readme_are_those_of_the_program() {
     let readme = fs::read_to_string(path("README.md")).unwrap();
     let readme = with_part(&readme, "rules", &table_of_rules());
     check("README.md", &with_part(&readme, "limits", &table_of_limits()));
+    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
+    check("SECURITY.md", &with_part(&security, "limits", &table_of_limits()));
 }
 
 #[test]
@@ -153,7 +155,9 @@ fn links_lead_to_what_is_there() {
     if is_update() {
         return; // What they lead to is being rewritten.
     }
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/messages/README.md"] {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/messages/README.md"]
+    {
         let text = fs::read_to_string(path(document)).unwrap();
         let folder = path(document).parent().unwrap().to_path_buf();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -175,7 +179,7 @@ fn links_lead_to_what_is_there() {
 #[test]
 fn files_that_documents_name_are_there() {
     let mut named = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
         let text = fs::read_to_string(path(document)).unwrap();
         for word in text.split('`').skip(1).step_by(2) {
             let is_path = word.contains('/') && !word.contains([' ', ':', '<']);
@@ -246,4 +250,23 @@ fn the_page_on_choosing_names_every_field() {
         assert!(document.contains(&format!("`{field}`")), "docs/formats/choosing.md does not name {field}");
     }
     assert!(fields > 60, "only {fields} fields were found");
+}
+
+#[test]
+fn tests_that_hold_the_promises_are_there() {
+    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for row in security.lines().filter(|line| line.starts_with("| ")) {
+        let held_by = row.rsplit('|').nth(1).unwrap_or_default();
+        let mut code = String::new();
+        for word in held_by.split('`').skip(1).step_by(2) {
+            if word.ends_with(".rs") {
+                code = fs::read_to_string(path(word)).unwrap();
+            } else if !word.contains('/') {
+                named += 1;
+                assert!(code.contains(&format!("fn {word}(")), "SECURITY.md names {word}, which is not there");
+            }
+        }
+    }
+    assert!(named > 20, "only {named} tests are named");
 }

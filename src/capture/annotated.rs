@@ -64,9 +64,9 @@ pub struct Copied {
 ///
 /// # Errors
 /// The input cannot be read, or the output not be written.
-pub fn annotate(path: &Path, unpacked_limit: u64, remarks: &Remarks, out: &mut dyn Write) -> io::Result<Copied> {
+pub fn annotate(path: &Path, reading: Reading, remarks: &Remarks, out: &mut dyn Write) -> io::Result<Copied> {
     let stored = Stored::open(path, Digest::Unasked, Between::Open)?;
-    let mut input = Unpacked::new(stored, unpacked_limit)?;
+    let mut input = Unpacked::new(stored, reading)?;
     let mut head = [0; 12];
     let had = read_up_to(&mut input, &mut head)?;
     let mut copy = Copy { out, remarks, copied: Copied::default(), placed: 0 };
@@ -74,7 +74,7 @@ pub fn annotate(path: &Path, unpacked_limit: u64, remarks: &Remarks, out: &mut d
         copy.blocks(&mut head.as_slice().chain(input))?;
     } else {
         drop(input);
-        copy.packets(path.to_owned(), unpacked_limit)?;
+        copy.packets(path.to_owned(), reading)?;
     }
     let comments = remarks.of_frames.values().map(|comments| comments.len() as u64).sum::<u64>();
     copy.copied.homeless = comments.saturating_sub(copy.placed);
@@ -157,9 +157,8 @@ impl Copy<'_> {
             }
             self.copied.packets = self.copied.packets.saturating_add(1);
             let commented = match (kind, self.remarks.of_frames.get(&number)) {
-                (ENHANCED_PACKET | OLD_PACKET, Some(comments)) => {
-                    with_comments(&block, order, comments).inspect(|_| self.placed += comments.len() as u64)
-                }
+                (ENHANCED_PACKET | OLD_PACKET, Some(comments)) => with_comments(&block, order, comments)
+                    .inspect(|_| self.placed = self.placed.saturating_add(comments.len() as u64)),
                 _ => None,
             };
             self.out.write_all(commented.as_deref().unwrap_or(&block))?;
@@ -172,8 +171,8 @@ impl Copy<'_> {
     }
 
     /// Writes the packets of a file of another format.
-    fn packets(&mut self, path: PathBuf, unpacked_limit: u64) -> io::Result<()> {
-        let reading = Reading { unpacked_limit, ..Reading::default() };
+    fn packets(&mut self, path: PathBuf, reading: Reading) -> io::Result<()> {
+        let reading = Reading { digest: Digest::Unasked, ..reading };
         let mut files = Files::open(&[path], reading).map_err(io::Error::other)?;
         let nanoseconds = files.inputs().iter().any(|input| input.nanoseconds);
         let mut section = Section { links: Vec::new(), nanoseconds };

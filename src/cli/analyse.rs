@@ -1,20 +1,22 @@
 //! Analyses captures or an interface, and writes the reports that were asked for.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
 use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
 use crate::cli::args::{FailOn, Format, LadderTimes, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
+use crate::cli::keylog;
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
-use crate::cli::{privacy, say, settings, terminal};
+use crate::cli::{INTERNAL_ERROR, privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
+use crate::oddity::Oddity;
 use crate::report::text::{self, Scope, Style, Times};
 use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Names, Privacy, Scene, follow};
 use crate::report::{
@@ -47,7 +49,8 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let limits = limits::read(&run.limits)?;
     let wants_digest = run.ticket || formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
-    let files = Files::open(&paths, Reading { digest, unpacked_limit: limits.decompressed })?;
+    let reading = Reading { digest, unpacked_limit: limits.decompressed, unpacked_ratio: limits.ratio };
+    let files = Files::open(&paths, reading)?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
     }
@@ -55,15 +58,30 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     // A folder was named, and the output may be one of the files in it.
     output::refuse_inputs(&run.output, &inputs)?;
     let privacy = privacy::of(run, &inputs)?;
-    let mut source: Box<dyn Source> = match &run.filter {
+    let again = || wanted_of(Files::open(&paths, reading)?, run);
+    // A pipe can be read only once.
+    let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
+    let setting = Setting { from: From::Files, again, limits, privacy, names };
+    analyse(wanted_of(files, run)?, setting, run, look)
+}
+
+/// Opens the same files another time.
+type Again<'a> = &'a dyn Fn() -> Result<Box<dyn Source>, Error>;
+
+fn can_be_read_again(path: &Path) -> bool {
+    path.is_file() || path.is_dir()
+}
+
+/// What the user wants of files.
+pub(crate) fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
+    let source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
     };
-    if let Some(count) = run.count {
-        source = Box::new(First::new(source, count));
-    }
-    let setting = Setting { from: From::Files, limits, privacy, names };
-    analyse(source, setting, run, look)
+    Ok(match run.count {
+        Some(count) => Box::new(First::new(source, count)),
+        None => source,
+    })
 }
 
 /// Files of a folder that are not read.
@@ -95,7 +113,7 @@ fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look, n
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    let setting = Setting { from: From::Interface, limits, privacy: privacy::of(run, &[])?, names };
+    let setting = Setting { from: From::Interface, again: None, limits, privacy: privacy::of(run, &[])?, names };
     analyse(source, setting, run, look)
 }
 
@@ -111,13 +129,15 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
 /// What a run is set to, beside what was typed.
 struct Setting<'a> {
     from: From,
+    again: Option<Again<'a>>,
     limits: AllLimits,
     privacy: Privacy,
     names: &'a Names,
 }
 
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
-    let Setting { from, limits, privacy, names } = setting;
+    let Setting { from, mut again, limits, privacy, names } = setting;
+    let mut keys = keylog::read(run)?;
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
     style.times = match run.times {
@@ -146,23 +166,39 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
-    let mut gatherer = Gatherer::new(keep);
-    if run.ticket || formats.contains(&Format::Html) {
-        gatherer = gatherer.with_messages();
-    }
     let packets = Packets::of(&source.inputs(), from, &limits, &selection);
     if formats.contains(&Format::Pcapng) {
         packets.refuse_unreadable(run)?;
-        gatherer = gatherer.with_call_ids();
     }
-    let mut follower = Follow::new(gatherer, selection, running, bar);
-    let mut analysis = Analysis::new(limits.analysis, wanted);
-    if wants_messages {
-        analysis.hand_on_messages();
-    }
-    let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy);
-    let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+    let gatherer = || {
+        let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
+        if run.ticket || formats.contains(&Format::Html) {
+            gatherer = gatherer.with_messages();
+        }
+        if formats.contains(&Format::Pcapng) {
+            gatherer = gatherer.with_call_ids();
+        }
+        gatherer
+    };
+    let mut follower = Follow::new(gatherer(), selection, running, bar);
+    let (mut analysis, engine, scene, inputs) = loop {
+        let mut analysis = Analysis::new(limits.analysis, wanted);
+        *analysis.keys() = keys;
+        if wants_messages {
+            analysis.hand_on_messages();
+        }
+        let mut engine = Engine::new(limits.held_back);
+        let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
+        let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+        // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        match again.take().filter(|_| may && analysis.keys().came_late()) {
+            Some(open) => source = open()?,
+            None => break (analysis, engine, scene, inputs),
+        }
+        keys = std::mem::take(analysis.keys()).for_another_reading();
+        (follower.gatherer, follower.selection) = (gatherer(), Selection::read(run, &style.zone)?);
+    };
     drop(source);
     follower.bar.clear();
     if follower.was_interrupted() && from == From::Files && !run.quiet {
@@ -170,6 +206,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     }
     let Follow { gatherer, running, bar, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
     if run.verbose {
@@ -317,6 +354,12 @@ fn warn(gathered: &Gathered, run: &Run) {
 }
 
 fn status(gathered: &Gathered, run: &Run) -> u8 {
+    let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
+    let faults: u64 = oddities.filter(|oddity| oddity.kind == Oddity::INTERNAL_FAULT).map(|oddity| oddity.count).sum();
+    if faults > 0 {
+        say(&format!("sipwhy: internal errors: {faults}; the report covers everything else"));
+        return INTERNAL_ERROR;
+    }
     if run.strict && gathered.inputs.iter().any(|input| !input.oddities.is_empty()) {
         say("sipwhy: something was wrong with the input (--strict); the report names it");
         return 3;
@@ -327,4 +370,42 @@ fn status(gathered: &Gathered, run: &Run) -> u8 {
         Some(FailOn::Warning) => Severity::Warning,
     };
     u8::from(gathered.worst.is_some_and(|found| found <= worst))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::capture::Place;
+    use crate::catalogue::Catalogue;
+    use crate::cli::args::Cli;
+    use crate::oddity::OddityLog;
+
+    /// The exit status after a run over one packet.
+    fn status_after(analysis: &Analysis) -> u8 {
+        let facts = InputFacts {
+            name: "call.pcap".into(),
+            sha256: None,
+            format: "pcap".into(),
+            link_types: Vec::new(),
+            packets: 1,
+            first_and_last: None,
+            nanoseconds: false,
+            drops: 0,
+            oddities: OddityLog::default(),
+        };
+        let inputs = [facts];
+        let scene = Scene::new(&inputs, Catalogue::new());
+        let gathered = Gatherer::new(Keep::All).finish(&scene, &inputs, analysis, &Engine::new(0));
+        status(&gathered, &Cli::parse_from(["sipwhy", "call.pcap"]).options.run)
+    }
+
+    #[test]
+    fn a_fault_of_the_program_has_a_status_of_its_own() {
+        let mut analysis = Analysis::default();
+        assert_eq!(status_after(&analysis), 0);
+        analysis.note_fault(Place::default());
+        assert_eq!(status_after(&analysis), INTERNAL_ERROR);
+    }
 }

@@ -259,6 +259,9 @@ pub(crate) struct Run {
     /// Names for addresses, in TOML: [peers] "198.51.100.10" = "Carrier A"
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
+    /// Secrets of TLS, as SSLKEYLOGFILE has them; those that stand in a pcapng file are used by themselves
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
     /// Set a limit: NAME=VALUE, such as calls=50000 or call-bytes=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::limits::help())]
     pub(crate) limits: Vec<String>,

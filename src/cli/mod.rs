@@ -7,6 +7,7 @@ mod analyse;
 mod args;
 mod display_filter;
 mod follower;
+mod keylog;
 mod limits;
 mod output;
 mod packets;
@@ -22,6 +23,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -48,8 +50,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    // What nobody foresaw is told in one line, with a status of its own.
-    panic::set_hook(Box::new(|fault| {
+    // What nobody foresaw is told in one line, with a status of its own; a fault at every packet is not told each time.
+    let told = AtomicBool::new(false);
+    panic::set_hook(Box::new(move |fault| {
+        if told.swap(true, Ordering::Relaxed) {
+            return;
+        }
         say(&format!(
             "sipwhy: internal error: {fault}; please report it with the version, {}",
             env!("CARGO_PKG_VERSION")

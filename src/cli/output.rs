@@ -134,7 +134,7 @@ fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // A report tells who called whom: nobody else may read it until its owner says so.
+        // Who called whom is nobody else's: whoever wants others to read it says so.
         builder.permissions(fs::Permissions::from_mode(0o600));
     }
     builder.tempfile_in(folder)

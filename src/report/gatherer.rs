@@ -32,13 +32,12 @@ pub enum Keep {
 const MOST_LATER: usize = 30;
 /// Call-IDs that are kept.
 const MOST_CALL_IDS: usize = 1_000_000;
-/// Records that are kept of trouble.
-const MOST_KEPT: usize = 200;
 
 /// Gathers a report.
 #[derive(Debug)]
 pub struct Gatherer {
     keep: Keep,
+    most_kept: usize,
     summary: Summary,
     groups: Groups,
     spool: Spool,
@@ -97,10 +96,19 @@ impl Gathered {
 }
 
 impl Gatherer {
+    /// Calls of which a record is kept for their trouble, by default.
+    pub const MOST_KEPT: usize = 200;
+
+    /// Keeps the records of so many calls for their trouble.
+    pub fn with_room_for(self, calls: usize) -> Gatherer {
+        Gatherer { most_kept: calls, ..self }
+    }
+
     /// A gatherer that keeps these records.
     pub fn new(keep: Keep) -> Gatherer {
         Gatherer {
             keep,
+            most_kept: Gatherer::MOST_KEPT,
             summary: Summary::default(),
             groups: Groups::default(),
             spool: Spool::default(),
@@ -153,7 +161,7 @@ impl Gatherer {
         if !wanted {
             return Ok(());
         }
-        if self.keep == Keep::Trouble && self.spool.len() >= MOST_KEPT {
+        if self.keep == Keep::Trouble && self.spool.len() >= self.most_kept {
             self.not_kept += 1;
             return Ok(());
         }
@@ -180,7 +188,12 @@ impl Gatherer {
         {
             first.oddities.note(Oddity::LimitHit { limit: "incidents", value: self.groups.ungrouped }, None);
         }
-        let case = CaptureCase { inputs: &seen, surroundings: analysis.surroundings(), tally: engine.tally() };
+        let case = CaptureCase {
+            inputs: &seen,
+            surroundings: analysis.surroundings(),
+            tally: engine.tally(),
+            tls: &analysis.census().tls,
+        };
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
         let groups = self.groups.finish(scene.privacy());

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
 
-use crate::capture::{Error, LinkType, Made, Packet, Remarks, SourceId, Timestamp, annotate};
+use crate::capture::{Error, LinkType, Made, Packet, Reading, Remarks, SourceId, Timestamp, annotate};
 use crate::net::{Maker, Path};
 use crate::report::reread::{self, Again, Seen};
 use crate::report::secrets::Privacy;
@@ -53,7 +53,7 @@ pub fn write(
         return Err(Failed::Write(error));
     }
     let made = sorter.sorted(remarks)?;
-    let copied = annotate(made.file.path(), u64::MAX, &made.remarks, out)?;
+    let copied = annotate(made.file.path(), Reading::default(), &made.remarks, out)?;
     Ok(Rewritten { packets: copied.packets, left_out })
 }
 

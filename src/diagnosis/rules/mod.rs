@@ -38,6 +38,7 @@ rules! {
         response_misdirected,
         response_ignored,
         connection_failed,
+        tls_handshake_failed,
         return_path_lost,
         next_hop_silent,
         silent_downstream,

@@ -3,16 +3,17 @@
 //! Knows keys and the order of their use. Is given entries; gives them back, and the oldest when there is no room.
 //! Deliberately does not know what it holds. Nothing walks the hash table, so its order reaches no output.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use crate::keyed::Table;
 
 /// No slot.
 const NONE: usize = usize::MAX;
 
 /// Entries in the order of their last use. Looking one up, adding and dropping the oldest take constant time.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
-    slot_of: HashMap<K, usize>,
+pub(crate) struct Recent<K, V> {
+    slot_of: Table<K, usize>,
     slots: Vec<Slot<K, V>>,
     free: Vec<usize>,
     oldest: usize,
@@ -28,17 +29,17 @@ struct Slot<K, V> {
 
 impl<K: Hash + Eq + Copy, V> Recent<K, V> {
     /// An empty table.
-    pub(super) fn new() -> Recent<K, V> {
-        Recent { slot_of: HashMap::new(), slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
+    pub(crate) fn new() -> Recent<K, V> {
+        Recent { slot_of: Table::default(), slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slot_of.len()
     }
 
     /// The entry of a key, which becomes the most recent.
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         if self.slots.get(self.newest).and_then(|slot| slot.entry.as_ref()).is_some_and(|(newest, _)| newest == key) {
             // Frames of one connection come in rows: no need to hash.
             return self.slots.get_mut(self.newest)?.entry.as_mut().map(|(_, value)| value);
@@ -52,13 +53,13 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
     }
 
     /// The entry of a key, whose age stays as it is.
-    pub(super) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
         let slot = *self.slot_of.get(key)?;
         self.slots.get_mut(slot)?.entry.as_mut().map(|(_, value)| value)
     }
 
     /// Adds an entry as the most recent, in place of the one that its key may have had.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(&key);
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -75,7 +76,7 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
     }
 
     /// Takes an entry out.
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let slot = self.slot_of.remove(key)?;
         self.unlink(slot);
         self.free.push(slot);
@@ -83,12 +84,12 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
     }
 
     /// The entry that was not used for longest, left where it is.
-    pub(super) fn oldest(&self) -> Option<(&K, &V)> {
+    pub(crate) fn oldest(&self) -> Option<(&K, &V)> {
         self.slots.get(self.oldest)?.entry.as_ref().map(|(key, value)| (key, value))
     }
 
     /// Takes out the entry that was not used for longest.
-    pub(super) fn pop_oldest(&mut self) -> Option<(K, V)> {
+    pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
         let key = *self.oldest()?.0;
         self.remove(&key).map(|value| (key, value))
     }

@@ -2,20 +2,22 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+mod room;
+
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
-use crate::call::log::{Log, Phase, StepId, Told};
+use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
+use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{Cut, Message, Method};
@@ -33,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 64 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 24 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
@@ -41,26 +43,31 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Tracker {
     limits: Limits,
-    open: Vec<Option<Open>>,
+    open: Vec<Option<Box<Open>>>,
     free: Vec<u32>,
+    /// Calls that have ended, whose room is used again.
+    #[expect(clippy::vec_box, reason = "the boxes go back among the open calls as they are")]
+    spare: Vec<Box<Open>>,
+    /// The bytes of their messages.
+    pool: Pool,
     /// The open call of a Call-ID, by a hash that nobody outside can foresee.
-    by_call_id: HashMap<u64, u32>,
+    by_call_id: ByHash<u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
-    links: HashMap<u64, Link>,
-    hasher: RandomState,
+    links: ByHash<Link>,
+    hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
-    last_on_path: HashMap<(SocketAddr, SocketAddr), u32>,
-    deadlines: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    last_on_path: ByHash<u32>,
+    deadlines: Agenda,
     wanted: Wanted,
     closed: VecDeque<Ended>,
     surroundings: Surroundings,
     /// TCP connections that are being opened.
     openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
-    looked_for_software: HashMap<IpAddr, u8>,
+    looked_for_software: Table<IpAddr, u8>,
     /// How many good calls of each server were learned from.
-    learned: HashMap<IpAddr, u8>,
+    learned: Table<IpAddr, u8>,
     bytes: usize,
     /// Bytes at which memory is next taken back.
     full_at: usize,
@@ -70,7 +77,7 @@ pub struct Tracker {
     port_closed: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Open {
     log: Log,
     bytes: usize,
@@ -124,8 +131,6 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
-/// Good calls of a server that are learned from.
-const LEARNED_FROM: u8 = 50;
 /// Messages of an address that are looked at for the name of its software.
 const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
@@ -134,6 +139,22 @@ const MOST_LINKS: usize = 200_000;
 const MOST_PATHS: usize = 65_536;
 /// Messages after which a record that is no call begins anew once it is settled.
 const LONG_RECORD: usize = 64;
+
+impl Open {
+    /// Bytes of memory that it takes.
+    fn footprint(&self) -> usize {
+        size_of::<Open>() + self.log.footprint() + self.keys.capacity() * size_of::<u64>()
+    }
+
+    /// Begins another call in the room of one that has ended.
+    fn renew(&mut self, number: u32, kind: Kind, now: Timestamp) {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        self.log.renew(number, kind);
+        let log = std::mem::take(&mut self.log);
+        *self = Open { log, bytes: 0, phase: Phase::Waiting, moved: now, deadline: None, queued: None, keys };
+    }
+}
 
 impl Default for Tracker {
     fn default() -> Tracker {
@@ -149,17 +170,19 @@ impl Tracker {
             wanted,
             open: Vec::new(),
             free: Vec::new(),
-            by_call_id: HashMap::new(),
-            links: HashMap::new(),
-            hasher: RandomState::new(),
+            spare: Vec::new(),
+            pool: Pool::default(),
+            by_call_id: ByHash::default(),
+            links: ByHash::default(),
+            hasher: Keyed::default(),
             guesses: Guesses::default(),
-            last_on_path: HashMap::new(),
-            deadlines: BinaryHeap::new(),
+            last_on_path: ByHash::default(),
+            deadlines: Agenda::default(),
             closed: VecDeque::new(),
             surroundings: Surroundings::default(),
             openings: Openings::default(),
-            looked_for_software: HashMap::new(),
-            learned: HashMap::new(),
+            looked_for_software: Table::default(),
+            learned: Table::default(),
             bytes: 0,
             full_at: limits.call_bytes,
             numbered: 0,
@@ -179,8 +202,9 @@ impl Tracker {
             None => self.open_call(call_id, message, &keys, arrival),
         };
         self.note_hop(index, message, arrival);
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let told = open.log.hear(message, &keys, cut, arrival, self.limits.messages);
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let heard = Hearing { message, keys: &keys, cut, arrival };
+        let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
         if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
             self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
         }
@@ -206,8 +230,9 @@ impl Tracker {
         let Some(quoted) = error.quoted else { return };
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
-        let index = by_call_id.or_else(|| self.last_on_path.get(&(quoted.source, quoted.destination)).copied());
-        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_mut) {
+        let index =
+            by_call_id.or_else(|| self.last_on_path.get(&self.ends(quoted.source, quoted.destination)).copied());
+        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
             return;
         }
@@ -224,8 +249,8 @@ impl Tracker {
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
         let (source, destination) = (event.path.source, event.path.destination);
-        let known = [(source, destination), (destination, source)];
-        let carries_sip = match known.iter().any(|path| self.last_on_path.contains_key(path)) {
+        let known = [self.ends(source, destination), self.ends(destination, source)];
+        let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {
             true => CarriesSip::Yes,
             false => CarriesSip::No,
         };
@@ -243,20 +268,24 @@ impl Tracker {
             return;
         }
         self.now = now;
-        while let Some(Reverse((deadline, number, index))) = self.deadlines.peek().copied() {
-            if deadline > now {
-                return;
+        while let Some(passed) = self.deadlines.passed(now) {
+            for (_, number, index) in &passed {
+                self.look_at(*index, *number);
             }
-            self.deadlines.pop();
-            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { continue };
-            if open.log.number != number {
-                continue;
-            }
-            open.queued = None;
-            match open.deadline {
-                Some(due) if due <= now => self.close(index),
-                _ => self.queue(index),
-            }
+            self.deadlines.give_back(passed);
+        }
+    }
+
+    /// Closes a call whose time has run out; one that has moved since is looked at again.
+    fn look_at(&mut self, index: u32, number: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if open.log.number != number {
+            return;
+        }
+        open.queued = None;
+        match open.deadline {
+            Some(due) if due <= self.now => self.close(index),
+            _ => self.queue(index),
         }
     }
 
@@ -277,8 +306,8 @@ impl Tracker {
     pub fn holds(&self, bytes: &[u8]) -> bool {
         let known = Message::read(bytes, Cut::Whole)
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
-        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
-        open.is_some_and(|open| open.log.holds(bytes))
+        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.holds(bytes, &self.pool))
     }
 
     /// The next call that has ended.
@@ -300,17 +329,25 @@ impl Tracker {
     /// nothing in it is open, so that it does not grow for ever.
     fn known_call(&mut self, call_id: u64) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
-        let open = self.open.get(index as usize)?.as_ref()?;
-        if open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled {
+        let open = self.open.get(index as usize)?.as_deref()?;
+        let is_long = open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled;
+        // The agenda comes by a little later than on time.
+        let is_over = open.deadline.is_some_and(|due| due <= self.now);
+        if is_long || is_over {
             self.close(index);
             return None;
         }
         Some(index)
     }
 
+    /// The two ends of a path, by a hash that nobody outside can foresee.
+    fn ends(&self, source: SocketAddr, destination: SocketAddr) -> u64 {
+        self.hasher.hash_one((source, destination))
+    }
+
     /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
     fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         if let Some(hop) = open.log.hop(arrival.path) {
             return self.surroundings.note_on(hop, arrival.place.time);
         }
@@ -318,7 +355,7 @@ impl Tracker {
         let hop = self.surroundings.hop_id(from.ip(), to.ip());
         self.surroundings.note_on(hop, arrival.place.time);
         open.log.set_hop(arrival.path, hop);
-        let key = (from, to);
+        let key = self.ends(from, to);
         if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
             self.last_on_path.insert(key, index);
         }
@@ -374,7 +411,7 @@ impl Tracker {
         let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
-                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
                     open.log.link(by, upstream);
                     open.keys.push(call_id);
                 }
@@ -391,15 +428,9 @@ impl Tracker {
 
     fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
         self.numbered += 1;
-        let open = Open {
-            log: Log::new(self.numbered, Kind::of(&keys.cseq.method)),
-            bytes: 0,
-            phase: Phase::Waiting,
-            moved: self.now,
-            deadline: None,
-            queued: None,
-            keys: vec![call_id],
-        };
+        let mut open = self.spare.pop().unwrap_or_default();
+        open.renew(self.numbered, Kind::of(&keys.cseq.method), self.now);
+        open.keys.push(call_id);
         match self.free.pop() {
             Some(index) => {
                 self.open[index as usize] = Some(open);
@@ -414,11 +445,11 @@ impl Tracker {
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
     fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
-        for (key, by) in link::keys(message) {
+        for key in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
-            let Some(open) = self.open.get(*index as usize).and_then(Option::as_ref) else { continue };
+            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
             if let Some(upstream) = open.log.continued_by(arrival.path) {
-                return Some((*index, by, upstream));
+                return Some((*index, key.links_by(), upstream));
             }
         }
         let number = link::called(message);
@@ -435,7 +466,7 @@ impl Tracker {
     }
 
     fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open.get(attempt.index as usize).and_then(Option::as_ref);
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
         open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
     }
 
@@ -451,17 +482,17 @@ impl Tracker {
             return;
         }
         self.links.insert(key, Link::Call(index));
-        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
             open.keys.push(key);
         }
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
     fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
-        let Some(open) = self.open.get(index as usize).and_then(Option::as_ref) else { return };
+        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, link::called(message), self.now);
-        for (key, _) in link::keys(message) {
+        self.guesses.note(attempt, path, &link::called(message), self.now);
+        for key in link::keys(message) {
             self.note_link(self.hasher.hash_one(key), index);
         }
     }
@@ -469,11 +500,11 @@ impl Tracker {
     /// Sets the time at which the call is closed if nothing more comes.
     fn reschedule(&mut self, index: u32) {
         let now = self.now;
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         open.phase = open.log.phase();
         open.moved = now;
         open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
-        let footprint = open.log.footprint();
+        let footprint = open.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
         self.queue(index);
@@ -482,118 +513,11 @@ impl Tracker {
     /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
     /// again when that has come.
     fn queue(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Some(deadline) = open.deadline else { return };
         if open.queued.is_none_or(|queued| deadline < queued) {
             open.queued = Some(deadline);
-            self.deadlines.push(Reverse((deadline, open.log.number, index)));
-        }
-    }
-
-    /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
-    ///
-    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
-    /// calls are closed: settled ones first, then those that have not failed.
-    fn make_room(&mut self, oddities: &mut OddityLog) {
-        if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
-            return;
-        }
-        let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
-        for index in self.ranked(|open| open.log.can_be_abridged().then_some((open.moved, open.log.number))) {
-            if self.bytes <= bytes {
-                break;
-            }
-            self.abridge(index);
-        }
-        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
-        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
-        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
-            return;
-        }
-        let rank = |open: &Open| {
-            let unsettled = open.phase != Phase::Settled;
-            Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
-        };
-        for index in self.ranked(rank) {
-            if self.bytes <= bytes && self.open_calls() <= calls {
-                return;
-            }
-            if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
-                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
-                oddities.note(limit, None);
-            }
-            self.close(index);
-        }
-    }
-
-    fn open_calls(&self) -> usize {
-        self.open.len() - self.free.len()
-    }
-
-    fn phase_of(&self, index: u32) -> Option<Phase> {
-        self.open.get(index as usize)?.as_ref().map(|open| open.phase)
-    }
-
-    /// Open calls in the order of what `rank` gives; without those for which it gives nothing.
-    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Vec<u32> {
-        let open = (0u32..).zip(&self.open);
-        let mut ranked: Vec<(R, u32)> = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
-        ranked.sort_unstable();
-        ranked.into_iter().map(|(_, index)| index).collect()
-    }
-
-    fn abridge(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        open.log.abridge();
-        let footprint = open.log.footprint();
-        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
-        open.bytes = footprint;
-    }
-
-    fn close(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
-        let Open { log, bytes, keys, .. } = open;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.free.push(index);
-        for key in keys {
-            // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
-            if self.by_call_id.get(&key) == Some(&index) {
-                self.by_call_id.remove(&key);
-            } else {
-                self.links.remove(&key);
-            }
-        }
-        // A port that is closed may be that of its media.
-        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
-        let good = log.plainly_good().filter(|_| is_media_sound);
-        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
-            && !self.has_to_learn(&log)
-        {
-            let good = GoodCall { kind: log.kind, outcome, messages: log.heard() };
-            return self.closed.push_back(Ended::Good(good));
-        }
-        let (kind, messages) = (log.kind, log.heard());
-        let call = log.assemble(self.now);
-        self.surroundings.accepted_mut().learn_call(&call);
-        self.closed.push_back(match (good, self.wanted) {
-            (Some(outcome), Wanted::Troubled) => Ended::Good(GoodCall { kind, outcome, messages }),
-            _ => Ended::Call(Box::new(call)),
-        });
-    }
-
-    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
-    /// the same kind.
-    fn has_to_learn(&mut self, log: &Log) -> bool {
-        let Some(server) = log.first_path().map(|path| path.destination.ip()) else { return false };
-        let is_full = self.learned.len() >= MOST_ADDRESSES;
-        match self.learned.get_mut(&server) {
-            Some(count) if *count >= LEARNED_FROM => false,
-            Some(count) => {
-                *count += 1;
-                true
-            }
-            None if is_full => false,
-            None => self.learned.insert(server, 1).is_none(),
+            self.deadlines.put((deadline, open.log.number, index), self.now);
         }
     }
 }
