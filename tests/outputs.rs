@@ -241,14 +241,14 @@ fn fragments_segments_and_errors_of_chosen_calls_are_taken() {
     let mut compared = 0;
     for Fixture { name, capture } in fixtures() {
         let path = root().join(&capture);
-        let whole = report(&[path.clone()]).unwrap();
+        let whole = report(std::slice::from_ref(&path)).unwrap();
         let [call] = whole.calls.as_slice() else { continue };
         if capture.extension().is_none_or(|ending| ending != "pcap") || call.ladder.is_empty() {
             continue;
         }
         compared += 1;
         run(&[capture.to_str().unwrap(), "-q", "--call", "1", "-o", out.to_str().unwrap()]);
-        let chosen = report(&[out.clone()]).unwrap();
+        let chosen = report(std::slice::from_ref(&out)).unwrap();
         let labels = |report: &Report| -> Vec<(String, u32)> {
             let rungs = report.calls.iter().flat_map(|call| &call.ladder);
             rungs.map(|rung| (rung.label.raw().to_owned(), rung.repeats)).collect()
@@ -271,7 +271,7 @@ fn a_redacted_capture_is_diagnosed_as_the_true_one() {
     let mut different = Vec::new();
     for Fixture { name, capture } in fixtures().iter().step_by(3) {
         run(&[capture.to_str().unwrap(), "-q", "--redact", "-o", out.to_str().unwrap()]);
-        let (own, redacted) = (report(&[root().join(capture)]).unwrap(), report(&[out.clone()]).unwrap());
+        let (own, redacted) = (report(&[root().join(capture)]).unwrap(), report(std::slice::from_ref(&out)).unwrap());
         compared += 1;
         if ends(&own) == ends(&redacted) {
             same += 1;
