@@ -14,7 +14,7 @@ const SIDE_ROOMS: [(&str, &[&str]); 4] = [
     ("story", &["cli", "report", "diagnosis", "analysis", "call"]),
 ];
 /// Crates with one door: the folder or file in which they may be named.
-const DOORS: [(&str, &str); 11] = [
+const DOORS: [(&str, &str); 12] = [
     ("pcap", "src/capture/"),
     ("pcap_parser", "src/capture/"),
     ("etherparse", "src/net/"),
