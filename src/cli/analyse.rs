@@ -73,7 +73,7 @@ fn can_be_read_again(path: &Path) -> bool {
 }
 
 /// What the user wants of files.
-fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
+pub(crate) fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
     let source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
@@ -173,7 +173,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
     let mut follower = Follow::new(gatherer(), selection, running, bar);
-    let (analysis, engine, scene, inputs) = loop {
+    let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
         if wants_messages {
@@ -198,6 +198,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     }
     let Follow { gatherer, running, bar, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
     if run.verbose {

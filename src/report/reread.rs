@@ -3,12 +3,15 @@
 //! Is given the inputs of a run; gives every message with its bytes and all frames that carried it, fragments and
 //! segments too, every ICMP error, and what happened to connections.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::capture::{Error, Files, Input, Place, Reading, Source, Timestamp};
-use crate::net::{self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, Path, Segment, StreamId, fragment_of};
+use crate::net::{
+    self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId, fragment_of,
+};
 use crate::oddity::OddityLog;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Framer, Message};
@@ -55,7 +58,7 @@ pub(crate) fn messages(again: &Again<'_>, mut each: impl FnMut(&Seen<'_>)) -> Re
 }
 
 /// What is read a second time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Again<'a> {
     /// The inputs.
     pub paths: &'a [PathBuf],
@@ -63,6 +66,8 @@ pub struct Again<'a> {
     pub reading: Reading,
     /// Bounds of the decoder.
     pub limits: net::Limits,
+    /// The secrets of TLS that the first reading knew in the end.
+    pub keys: &'a RefCell<KeyLog>,
     /// The Call-IDs of the calls that were asked for; `None` for all.
     pub chosen: Option<&'a BTreeSet<String>>,
 }
@@ -239,6 +244,7 @@ fn read(
 ) -> Result<(), Error> {
     let mut files = Files::open(again.paths, again.reading)?;
     let mut decoder = Decoder::new(again.limits);
+    *decoder.keys() = again.keys.take();
     let mut oddities = OddityLog::default();
     while let Some(input) = files.next()? {
         let Input::Packet(packet) = input else { continue };
@@ -266,6 +272,7 @@ fn read(
             memory.remember(key, frame);
         }
     }
+    again.keys.replace(std::mem::take(decoder.keys()).for_another_reading());
     decoder.finish(&mut oddities, |delivery| match delivery {
         Delivery::Datagram(datagram) => memory.datagram(&datagram, None),
         Delivery::Segment(segment) => memory.segment(&segment),
