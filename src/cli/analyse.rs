@@ -168,7 +168,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), from, &limits, &selection);
     if formats.contains(&Format::Pcapng) {
-        packets.refuse_unreadable(run)?;
+        packets.refuse_unreadable()?;
     }
     let gatherer = || {
         let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
