@@ -169,7 +169,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), from, &limits, &selection);
     if formats.contains(&Format::Pcapng) {
-        packets.refuse_unreadable(run)?;
+        packets.refuse_unreadable()?;
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
     let mut follower = Follow::new(gatherer(), selection, running, bar);

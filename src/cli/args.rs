@@ -135,6 +135,8 @@ pub(crate) enum Format {
     #[value(alias = "mmd")]
     Mermaid,
     Junit,
+    /// To a file alone: a capture is nothing to print.
+    #[value(skip)]
     Pcapng,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::capture::{Digest, InputFacts, Reading, Remarks, annotate};
 use crate::cli::analyse::From;
-use crate::cli::args::{Format, Run};
+use crate::cli::args::Run;
 use crate::cli::limits::AllLimits;
 use crate::cli::output::Output;
 use crate::cli::say;
@@ -48,10 +48,7 @@ impl Packets {
     }
 
     /// Refuses what cannot be read twice.
-    pub(crate) fn refuse_unreadable(&self, run: &Run) -> Result<(), Error> {
-        if run.format == Format::Pcapng {
-            return Err(Error::Usage("a capture is not printed: write it to a file, -o case.pcapng".into()));
-        }
+    pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
         if self.from == From::Interface || !self.paths.iter().all(|path| path.is_file()) {
             return Err(Error::Usage(
                 "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe or an \

@@ -83,6 +83,10 @@ impl Persons {
         for via in message.vias() {
             self.know_host(&via.host);
         }
+        let call_id = String::from_utf8_lossy(message.call_id());
+        if let Some((_, host)) = call_id.rsplit_once('@') {
+            self.know_host(host);
+        }
         self.collect_description(&String::from_utf8_lossy(message.body()));
     }
 
@@ -119,6 +123,35 @@ impl Persons {
             }
         }
         shown
+    }
+
+    /// The same for a Call-ID of which nothing more is known: what stands behind its `@` is a host.
+    pub(crate) fn call_id(&self, call_id: &str) -> String {
+        match call_id.rsplit_once('@') {
+            Some((local, host)) if host.parse::<std::net::IpAddr>().is_err() => {
+                format!("{}@{}", self.replace(local), self.pseudonyms.host(host))
+            }
+            _ => self.replace(call_id),
+        }
+    }
+
+    /// The same for text of a message of which nothing more is known: numbers are known by their length.
+    pub(crate) fn replace_blindly(&self, text: &str) -> String {
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            let end = from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len());
+            let (digits, behind) = from.split_at(end);
+            shown.push_str(before);
+            match digits.len() >= UNMISTAKABLE {
+                true => shown.push_str(&self.pseudonyms.number(digits)),
+                false => shown.push_str(digits),
+            }
+            rest = behind;
+        }
+        shown.push_str(rest);
+        self.replace(&shown)
     }
 
     /// Users and hosts of URIs, however short: what stands there can be nothing else.
@@ -412,6 +445,15 @@ mod tests {
         assert!(shown.contains("192.0.2.10") && shown.contains("Alice Example") && !shown.contains("5555550123"));
         let shown = persons(&[Replaced::Addresses]).replace(MESSAGE);
         assert!(!shown.contains("192.0.2.10") && shown.contains("alice@example.net") && shown.contains("5555550123"));
+    }
+
+    #[test]
+    fn of_an_unknown_message_hosts_and_long_numbers_are_known_by_their_place_and_length() {
+        let persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Numbers, Replaced::Names])));
+        let shown = persons.call_id("77a@pbx.example.net");
+        assert!(shown.starts_with("77a@") && shown.ends_with(".net") && !shown.contains("example"), "{shown}");
+        let shown = persons.replace_blindly("404 No 15555550123 here");
+        assert!(shown.starts_with("404 No ") && shown.ends_with(" here") && !shown.contains("5555550123"), "{shown}");
     }
 
     #[test]
