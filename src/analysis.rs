@@ -12,7 +12,10 @@ use std::net::SocketAddr;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
-use crate::net::{self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, MediaPacket, Mirror, Path, Segment, StreamId, Transport};
+use crate::net::{
+    self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, MediaPacket, Mirror, Path, Segment,
+    StreamId, Transport,
+};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
@@ -178,6 +181,11 @@ impl Analysis {
     /// Asks for an event for each message that is read from now on.
     pub fn hand_on_messages(&mut self) {
         self.stairs.read.get_or_insert_default();
+    }
+
+    /// Checks refused credentials against these secrets from now on.
+    pub fn use_secrets(&mut self, secrets: sip::digest::Secrets) {
+        self.stairs.tracker.use_secrets(secrets);
     }
 
     /// Takes in one packet. Packets must come in order of their place.
@@ -367,9 +375,12 @@ impl Stairs {
         self.tracker.finish();
     }
 
-    /// A datagram that is no SIP: a look-up of a name may belong to a call.
+    /// A datagram that is no SIP: a packet of media, or a look-up of a name, may belong to a call.
     fn other(&mut self, bytes: &[u8], arrival: &Arrival) {
         let path = arrival.path;
+        if let Some(packet) = MediaPacket::read(bytes) {
+            return self.media(&packet, path, arrival.place);
+        }
         if (path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT)
             && let Some(message) = DnsMessage::read(bytes)
         {

@@ -174,8 +174,7 @@ impl Media {
             Some(at) => self.checks.get_mut(at),
             None if self.checks.len() >= Media::MOST_CHECKS => return,
             None => {
-                let fresh =
-                    Check { path, first: place, last: place, requests: 0, successes: 0, errors: Vec::new() };
+                let fresh = Check { path, first: place, last: place, requests: 0, successes: 0, errors: Vec::new() };
                 self.checks.push(fresh);
                 self.checks.last_mut()
             }
@@ -187,7 +186,9 @@ impl Media {
                 check.last = place;
             }
             StunClass::Success => check.successes = check.successes.saturating_add(1),
-            StunClass::Error(code) if !check.errors.iter().any(|(known, ..)| *known == code) && check.errors.len() < 8 => {
+            StunClass::Error(code)
+                if !check.errors.iter().any(|(known, ..)| *known == code) && check.errors.len() < 8 =>
+            {
                 check.errors.push((code, stun.method, place));
             }
             StunClass::Error(_) | StunClass::Indication => {}
@@ -197,7 +198,7 @@ impl Media {
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Media) {
         self.streams.extend(other.streams.iter().cloned());
-        self.streams.sort_by(|one, other| (one.first, one.path, one.source).cmp(&(other.first, other.path, other.source)));
+        self.streams.sort_by_key(|stream| (stream.first, stream.path, stream.source));
         self.streams.dedup();
         self.streams.truncate(Media::MOST_STREAMS);
         self.index = Index::of(&self.streams);
@@ -229,14 +230,7 @@ mod tests {
     }
 
     fn feed(media: &mut Media, sequence: u16, milliseconds: i64) {
-        let rtp = Rtp {
-            kind: 8,
-            marked: false,
-            sequence,
-            time: u32::from(sequence) * 160,
-            source: 7,
-            event: None,
-        };
+        let rtp = Rtp { kind: 8, marked: false, sequence, time: u32::from(sequence) * 160, source: 7, event: None };
         let place = Place { time: Timestamp(milliseconds * 1_000_000), frame: 1, ..Place::default() };
         media.hear(&MediaPacket::Rtp(rtp), path(4000, 5000), place);
     }

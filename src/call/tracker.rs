@@ -20,6 +20,7 @@ use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
+use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
@@ -65,6 +66,8 @@ pub struct Tracker {
     occupied: HashMap<(IpAddr, IpAddr), u32>,
     /// Requests within the last second.
     rush: Rush,
+    /// What refused credentials are checked against.
+    secrets: Secrets,
     /// Connections with TLS on a port for plain SIP, by their number.
     odd_tls: HashMap<u64, (Path, Place)>,
     /// How many good calls of each server were learned from.
@@ -169,6 +172,7 @@ impl Tracker {
             looked_for_software: HashMap::new(),
             occupied: HashMap::new(),
             rush: Rush::default(),
+            secrets: Secrets::default(),
             odd_tls: HashMap::new(),
             learned: HashMap::new(),
             bytes: 0,
@@ -559,7 +563,8 @@ impl Tracker {
         }
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
-        let good = log.plainly_good().filter(|_| is_media_sound).filter(|_| log.has_sound_media(self.surroundings.media()));
+        let good =
+            log.plainly_good().filter(|_| is_media_sound).filter(|_| log.has_sound_media(self.surroundings.media()));
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(&log)
         {

@@ -1,7 +1,7 @@
 //! Analyses captures or an interface, and writes the reports that were asked for.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
@@ -16,6 +16,7 @@ use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
 use crate::report::text::{self, Scope, Style};
 use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Scene, follow, write_json};
+use crate::sip::digest::Secrets;
 
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
@@ -97,6 +98,14 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
+/// The secrets of a file. What it says is never told, only which line is wrong.
+fn secrets(path: &Path) -> Result<Secrets, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::Usage(format!("cannot read the secrets in {}: {error}", path.display())))?;
+    Secrets::read(&text)
+        .map_err(|line| Error::Usage(format!("{}: line {line} needs a user, a realm and a password", path.display())))
+}
+
 fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run, look: &Look) -> Result<u8, Error> {
     let style = terminal::style(look, &run.tz, terminal::width(look))?;
     let selection = Selection::read(run, &style.zone)?;
@@ -127,6 +136,9 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     let mut analysis = Analysis::new(limits.analysis, wanted);
     if wants_messages {
         analysis.hand_on_messages();
+    }
+    if let Some(path) = &run.secrets {
+        analysis.use_secrets(secrets(path)?);
     }
     let mut engine = Engine::new(limits.held_back);
     let mut scene = Scene::new(&source.inputs(), catalogue);

@@ -168,6 +168,9 @@ pub(crate) struct Run {
     /// Only calls that began before then
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// Check refused digests against the secrets in a file: a line for each user, realm and password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Every call, whole: those that went well too
     #[arg(long)]
     pub(crate) all: bool,

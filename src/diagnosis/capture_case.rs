@@ -109,11 +109,8 @@ impl Tally {
             }
             self.both_sides_count += 1;
             if self.both_sides.len() < Tally::MOST {
-                let witness = |heard: &crate::call::Heard| Witness {
-                    place: heard.place,
-                    path: heard.path,
-                    of_way_back: false,
-                };
+                let witness =
+                    |heard: &crate::call::Heard| Witness { place: heard.place, path: heard.path, of_way_back: false };
                 self.both_sides.push((witness(inside), witness(outside)));
             }
         }

@@ -117,7 +117,8 @@ impl<'a> Case<'a> {
         let (mut of_caller, mut of_callee) = (Vec::new(), Vec::new());
         for one in &exchanges {
             let by_caller = one.offer.path.source.ip() == caller_host;
-            let (mine, theirs) = if by_caller { (&one.offer_sdp, &one.answer_sdp) } else { (&one.answer_sdp, &one.offer_sdp) };
+            let (mine, theirs) =
+                if by_caller { (&one.offer_sdp, &one.answer_sdp) } else { (&one.answer_sdp, &one.offer_sdp) };
             add(&mut caller, ends(mine));
             add(&mut callee, ends(theirs));
             add(&mut of_caller, candidates(mine));
@@ -125,7 +126,8 @@ impl<'a> Case<'a> {
         }
         audio(&first.answer_sdp).filter(|media| media.port != 0 && media.kind == "audio")?;
         let by_caller = first.offer.path.source.ip() == caller_host;
-        let (caller_owner, callee_owner) = if by_caller { (first.offer, first.answer) } else { (first.answer, first.offer) };
+        let (caller_owner, callee_owner) =
+            if by_caller { (first.offer, first.answer) } else { (first.answer, first.offer) };
         let ack = self.acks_to(success).next();
         let bye = self.first_bye().map(|bye| bye.request);
         let until = bye.map_or(self.capture.until, |bye| bye.place.time);
@@ -148,8 +150,10 @@ impl<'a> Case<'a> {
     ) -> Ear<'a> {
         let media = self.surroundings.media();
         let all = || ends.iter().chain(&candidates);
-        let mut streams: Vec<&Stream> = all().flat_map(|end| media.to(*end)).filter(|stream| is_in(stream, span)).collect();
-        let mut sent: Vec<&Stream> = all().flat_map(|end| media.from(*end)).filter(|stream| is_in(stream, span)).collect();
+        let mut streams: Vec<&Stream> =
+            all().flat_map(|end| media.to(*end)).filter(|stream| is_in(stream, span)).collect();
+        let mut sent: Vec<&Stream> =
+            all().flat_map(|end| media.from(*end)).filter(|stream| is_in(stream, span)).collect();
         for list in [&mut streams, &mut sent] {
             list.sort_by_key(|stream| stream.first);
             list.dedup();
@@ -231,7 +235,6 @@ fn candidates(sdp: &Sdp) -> Vec<SocketAddr> {
 
 /// True if a description lets audio through in both directions.
 fn is_open(sdp: &Sdp) -> bool {
-    audio(sdp).is_none_or(|media| {
-        sdp.direction_of(media) == "sendrecv" && !matches!(sdp.address_of(media), "0.0.0.0" | "::")
-    })
+    audio(sdp)
+        .is_none_or(|media| sdp.direction_of(media) == "sendrecv" && !matches!(sdp.address_of(media), "0.0.0.0" | "::"))
 }

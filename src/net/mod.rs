@@ -42,8 +42,8 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
-pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
+pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

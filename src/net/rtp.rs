@@ -179,7 +179,10 @@ mod tests {
         let mut report = vec![0x81, 201, 0, 7, 0, 0, 0, 1, 9, 9, 9, 9, 64];
         report.resize(32, 0);
         assert!(matches!(MediaPacket::read(&report), Some(MediaPacket::Rtcp(_))));
-        assert_eq!(report_blocks(&report).collect::<Vec<_>>(), [ReportBlock { source: 0x0909_0909, fraction_lost: 64 }]);
+        assert_eq!(
+            report_blocks(&report).collect::<Vec<_>>(),
+            [ReportBlock { source: 0x0909_0909, fraction_lost: 64 }]
+        );
         let mut conflict = vec![1, 0x11, 0, 8, 0x21, 0x12, 0xA4, 0x42];
         conflict.resize(20, 0);
         conflict.extend([0, 9, 0, 4, 0, 0, 4, 87]);

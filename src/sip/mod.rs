@@ -7,6 +7,7 @@
 //! [`Message::oddities`]. The strict second reading by the `rsip` crate is in [`typed`], its only door.
 
 pub mod auth;
+pub mod digest;
 pub mod frame;
 mod header;
 pub mod identity;

@@ -61,7 +61,9 @@ impl Seen {
             Seen { origin: Found::No, .. } => Some("there is no o= line"),
             Seen { name: Found::No, .. } => Some("there is no s= line"),
             Seen { time: Found::No, .. } => Some("there is no t= line"),
-            Seen { without_address: Found::Yes, .. } => Some("a medium has no c= line, and the session has none either"),
+            Seen { without_address: Found::Yes, .. } => {
+                Some("a medium has no c= line, and the session has none either")
+            }
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use crate::call::log::{Log, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
 use crate::call::transaction::Keys;
+use crate::capture::Place;
 use crate::net::Path;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Message, Method, StatusCode};
@@ -65,8 +66,8 @@ impl Log {
         paths
     }
 
-    /// The bytes of the request that a response on this path answers.
-    pub(crate) fn request_bytes(&self, keys: &Keys<'_>, path: Path) -> Option<&[u8]> {
+    /// The request that a response on this path answers: where it stands, and its bytes.
+    pub(crate) fn request_of(&self, keys: &Keys<'_>, path: Path) -> Option<(Place, &[u8])> {
         let verb = Verb::of(&keys.cseq.method);
         let step = self.steps.iter().rev().find(|step| {
             step.branch_hash == keys.branch_hash
@@ -74,23 +75,26 @@ impl Log {
                 && step.method == verb
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
-        self.entries.get(step.request?.0 as usize).map(|entry| self.bytes_of(entry))
+        self.entries.get(step.request?.0 as usize).map(|entry| (entry.place, self.bytes_of(entry)))
     }
 
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
     /// loss, or not to the end. Without any RTP in the capture they do not.
     pub(crate) fn has_sound_media(&self, media: &Media) -> bool {
-        if media.is_empty() || self.kind != Kind::Call {
+        if (media.is_empty() && media.checks().is_empty()) || self.kind != Kind::Call {
             return true;
         }
         let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
         let ends = self.media_ends();
-        let is_sound = |end: &SocketAddr| {
+        let is_sound = |(end, kinds): &(SocketAddr, Vec<u8>)| {
             let streams: Vec<&Stream> = media.to(*end).collect();
             let Some(first) = streams.iter().map(|stream| stream.first.time).min() else { return false };
             let end = streams.iter().map(|stream| stream.last.time).max().unwrap_or(first);
             let is_whole = streams.iter().all(|stream| {
-                stream.lost() == 0 && stream.types.len() == 1 && stream.jitter() < JITTER && stream.keys.is_empty()
+                stream.lost() == 0
+                    && stream.types.iter().all(|seen| kinds.contains(&seen.kind))
+                    && stream.jitter() < JITTER
+                    && stream.keys.is_empty()
             });
             let is_timely = first.since(answered) < LATE && last.place.time.since(end) < EARLY;
             is_whole && is_timely && media.checks().is_empty()
@@ -98,9 +102,9 @@ impl Log {
         ends.len() == 2 && ends.iter().all(is_sound)
     }
 
-    /// Where the descriptions in it ask for audio, each address once; none if early media were announced.
-    fn media_ends(&self) -> Vec<SocketAddr> {
-        let mut ends = Vec::new();
+    /// Where the descriptions in it ask for audio, each address once with its payload types; none if early media were announced.
+    fn media_ends(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut ends: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
             let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
             let Some(sdp) = Sdp::of(&message) else { continue };
@@ -110,8 +114,8 @@ impl Log {
             for media in sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0) {
                 let Ok(address) = sdp.address_of(media).parse() else { continue };
                 let end = SocketAddr::new(address, media.port);
-                if !ends.contains(&end) {
-                    ends.push(end);
+                if !ends.iter().any(|(known, _)| *known == end) {
+                    ends.push((end, media.formats.iter().filter_map(|format| format.parse().ok()).collect()));
                 }
             }
         }
@@ -124,7 +128,9 @@ impl Log {
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
             let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
             let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
-            let makes_dialog = message.status().is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
+            let makes_dialog = message
+                .status()
+                .is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
             if message.call_id() != call_id || !is_of_invite || !makes_dialog {
                 continue;
             }

@@ -149,7 +149,8 @@ impl Stream {
             }
             0 => self.copies = self.copies.saturating_add(1),
             2..=JUMP => self.note_gap(rtp, ahead, place),
-            _ if self.highest as u16 == rtp.sequence.wrapping_add(ahead.wrapping_neg()) && ahead.wrapping_neg() <= 100 => {}
+            _ if self.highest as u16 == rtp.sequence.wrapping_add(ahead.wrapping_neg())
+                && ahead.wrapping_neg() <= 100 => {}
             _ => self.begin_anew(rtp),
         }
         if waited > 1_000_000_000 {
