@@ -67,7 +67,8 @@ fn is_unexpected(seen: &TypeSeen, ear: &Ear<'_>, _other: &Ear<'_>, talk: &Talk<'
     if seen.packets < ENOUGH || seen.last.time.since(talk.began) < CHANGE && seen.last.time > talk.began {
         return false;
     }
-    !allowed(ear, talk, seen).contains(&seen.kind)
+    // Comfort noise may come whether it was named or not (RFC 3389 §4).
+    !matches!(seen.kind, 13 | 19) && !allowed(ear, talk, seen).contains(&seen.kind)
 }
 
 /// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the one
