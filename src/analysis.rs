@@ -7,25 +7,42 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{
-    self, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, MediaPacket, Mirror, Path, Segment,
-    StreamId, Transport,
+    self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpError, KeyLog, MediaPacket,
+    Mirror, Path, Segment, StreamId, TlsConnection, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
+use crate::recent::Recent;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
 /// Every bound of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Bytes of messages on streams that are not whole yet, over all streams.
+    pub unframed_bytes: usize,
+    /// Those of one message on a stream.
+    pub framing: sip::frame::Limits,
     /// Those of the decoder.
     pub net: net::Limits,
     /// Those of the tracker.
     pub call: call::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            unframed_bytes: 16 << 20,
+            framing: sip::frame::Limits::default(),
+            net: net::Limits::default(),
+            call: call::Limits::default(),
+        }
+    }
 }
 
 /// What came out.
@@ -97,14 +114,26 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Stairs {
     tracker: Tracker,
-    streams: HashMap<StreamId, Stream>,
+    streams: Recent<StreamId, Stream>,
+    /// Bytes of messages on streams that are not whole yet, and how many there may be.
+    unframed: usize,
+    most_unframed: usize,
+    framing: sip::frame::Limits,
     counts: BTreeMap<SourceId, Counts>,
     census: Census,
     /// The frame that last gave a message, and how many it gave.
     last_frame: (SourceId, u64, u32),
+    /// The last ICMP error: when it came, and what it said to whom about what.
+    last_icmp: Option<(Timestamp, IcmpSaid)>,
     /// Messages to be handed on, if that was asked for.
     read: Option<VecDeque<MessageRead>>,
 }
+
+/// Reporter, told one, kind, code, path of the quoted packet.
+type IcmpSaid = (IpAddr, IpAddr, u8, u8, Option<Path>);
+
+/// Within this time the same ICMP error again is a copy that a tap made: no host sends them so fast for SIP or media.
+const TAP: Duration = Duration::from_millis(10);
 
 /// One direction of a TCP connection.
 #[derive(Debug)]
@@ -122,6 +151,23 @@ pub struct Census {
     pub ports: BTreeMap<(Transport, u16), u64>,
     /// Payloads looked at.
     pub looked_at: u64,
+    /// TLS connections in order of their first record, at most [`Census::MOST_TLS`]: the first that ended.
+    pub tls: Vec<TlsConnection>,
+    /// How many there were.
+    pub tls_connections: u64,
+}
+
+impl Census {
+    /// TLS connections that are kept.
+    pub const MOST_TLS: usize = 1024;
+
+    fn note_tls(&mut self, seen: &TlsConnection) {
+        self.tls_connections += 1;
+        if self.tls.len() < Census::MOST_TLS {
+            let at = self.tls.partition_point(|known| (known.place, known.path) <= (seen.place, seen.path));
+            self.tls.insert(at, seen.clone());
+        }
+    }
 }
 
 /// Payloads that the census looks at.
@@ -142,6 +188,7 @@ pub fn run(
         match input {
             Input::Packet(packet) => analysis.feed(&packet),
             Input::Quiet(now) => analysis.advance(now),
+            Input::Secrets(source, text) => analysis.secrets(source, text),
         }
         while let Some(event) = analysis.next_event() {
             on_event(analysis, event);
@@ -168,10 +215,14 @@ impl Analysis {
             of_network: BTreeMap::new(),
             stairs: Stairs {
                 tracker: Tracker::new(limits.call, wanted),
-                streams: HashMap::new(),
+                streams: Recent::new(),
+                unframed: 0,
+                most_unframed: limits.unframed_bytes,
+                framing: limits.framing,
                 counts: BTreeMap::new(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
+                last_icmp: None,
                 read: None,
             },
             latest: Timestamp(i64::MIN),
@@ -186,6 +237,26 @@ impl Analysis {
     /// Checks refused credentials against these secrets from now on.
     pub fn use_secrets(&mut self, secrets: sip::digest::Secrets) {
         self.stairs.tracker.use_secrets(secrets);
+    }
+
+    /// The secrets with which TLS is opened; more can be added at any time, for records that come later.
+    pub fn keys(&mut self) -> &mut KeyLog {
+        self.decoder.keys()
+    }
+
+    /// Takes in secrets of TLS that stand in an input: the text of a key log.
+    pub fn secrets(&mut self, source: SourceId, text: &[u8]) {
+        let keys = self.decoder.keys();
+        let left_out = keys.left_out();
+        let bad = keys.read(text);
+        let is_full = keys.left_out() > left_out;
+        let oddities = self.of_network.entry(source).or_default();
+        if is_full {
+            oddities.note(Oddity::LimitHit { limit: "secrets", value: KeyLog::MOST as u64 }, None);
+        }
+        for BadLine { line, why } in bad {
+            oddities.note(Oddity::BadSecret { line, why }, None);
+        }
     }
 
     /// Takes in one packet. Packets must come in order of their place.
@@ -204,6 +275,12 @@ impl Analysis {
     /// Beside the lower door: what a [`Decoder`] found odd in the packets of an input, for the report.
     pub fn note_oddities(&mut self, source: SourceId, oddities: &OddityLog) {
         self.of_network.entry(source).or_default().merge(oddities);
+    }
+
+    /// Notes that the program itself failed at a packet and was carried on with the next one.
+    pub fn note_fault(&mut self, place: Place) {
+        let oddities = self.of_network.entry(place.source).or_default().at(place.time.0);
+        oddities.note(Oddity::InternalFault, Some(place.frame));
     }
 
     /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
@@ -272,7 +349,7 @@ impl Stairs {
         match delivery {
             Delivery::Datagram(datagram) => self.datagram(datagram),
             Delivery::Segment(segment) => self.segment(segment),
-            Delivery::Icmp(error) => self.tracker.icmp(error),
+            Delivery::Icmp(error) => self.icmp(error),
             Delivery::Connection(connection) => {
                 let ends = matches!(
                     connection.what,
@@ -283,6 +360,17 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
+            Delivery::Tls(seen) => self.census.note_tls(seen),
+        }
+    }
+
+    /// An ICMP error, unless it is a copy of the last one: a tap shows it twice, and counts would be doubled.
+    fn icmp(&mut self, error: &IcmpError<'_>) {
+        let (time, said) = (error.place.time, (error.reporter, error.told, error.kind, error.code, error.quoted));
+        let is_copy = self.last_icmp.is_some_and(|(last, known)| known == said && time.since(last) <= TAP);
+        if !is_copy {
+            self.last_icmp = Some((time, said));
+            self.tracker.icmp(error);
         }
     }
 
@@ -311,7 +399,10 @@ impl Stairs {
     fn segment(&mut self, segment: &Segment<'_>) {
         let (path, place) = (segment.path, segment.place);
         self.tracker.stream_carries(segment.stream);
-        let mut framer = self.streams.remove(&segment.stream).map(|stream| stream.framer).unwrap_or_default();
+        let known = self.streams.get_mut(&segment.stream);
+        let taken = known.map(|stream| std::mem::take(&mut stream.framer));
+        let mut framer = taken.unwrap_or_else(|| Framer::new(self.framing));
+        self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);
         if segment.gap > 0 {
@@ -324,7 +415,19 @@ impl Stairs {
         if framer.is_searching() {
             self.not_sip(path);
         }
-        self.streams.insert(segment.stream, Stream { framer, path, last: place });
+        self.unframed += framer.held();
+        let stream = Stream { framer, path, last: place };
+        match self.streams.get_mut(&segment.stream) {
+            Some(known) => *known = stream,
+            None => self.streams.insert(segment.stream, stream),
+        }
+        while self.unframed > self.most_unframed
+            && let Some((_, idlest)) = self.streams.pop_oldest()
+        {
+            let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
+            self.counts.entry(place.source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.end_of_stream(idlest);
+        }
     }
 
     fn framed(&mut self, framed: sip::frame::Framed<'_>, path: Path) {
@@ -342,6 +445,8 @@ impl Stairs {
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
         let Some(message) = Message::read(bytes, cut) else { return self.other(bytes, arrival) };
         let place = arrival.place;
+        #[cfg(test)]
+        faults::fail_if_told(place.frame);
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
         let counts = self.counts.entry(place.source).or_default();
         counts.oddities.at(place.time.0);
@@ -357,6 +462,7 @@ impl Stairs {
 
     fn end_of_stream(&mut self, stream: Stream) {
         let Stream { mut framer, path, last } = stream;
+        self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(last.time.0);
         framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
@@ -366,7 +472,7 @@ impl Stairs {
     }
 
     fn finish(&mut self, latest: Timestamp) {
-        let mut waiting: Vec<(StreamId, Stream)> = self.streams.drain().collect();
+        let mut waiting: Vec<(StreamId, Stream)> = std::iter::from_fn(|| self.streams.pop_oldest()).collect();
         waiting.sort_unstable_by_key(|(id, _)| *id);
         for (_, stream) in waiting {
             self.end_of_stream(stream);
@@ -399,5 +505,25 @@ impl Stairs {
         if self.census.ports.len() < CENSUS_PORTS || self.census.ports.contains_key(&key) {
             *self.census.ports.entry(key).or_default() += 1;
         }
+    }
+}
+
+/// Faults for tests: the program has none of this.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static FRAMES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Makes the analysis fail, in this thread, at the messages of these frames.
+    pub(crate) fn fail_at(frames: &[u64]) {
+        FRAMES.set(frames.to_vec());
+    }
+
+    pub(super) fn fail_if_told(frame: u64) {
+        let is_told = FRAMES.with_borrow(|frames| frames.contains(&frame));
+        assert!(!is_told, "a fault that the test asked for, at frame {frame}");
     }
 }

@@ -20,6 +20,14 @@ pub enum Error {
         /// Why, and what to do.
         why: String,
     },
+    /// A file that an option names could not be read (exit status 3).
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The report could not be written (exit status 4).
     #[error("cannot write {}", .path.display())]
     WriteReport {
@@ -41,7 +49,7 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Capture(capture::Error::Filter { .. }) | Error::Usage(_) => 2,
-            Error::Capture(_) | Error::Unusable { .. } => 3,
+            Error::Capture(_) | Error::Unusable { .. } | Error::Read { .. } => 3,
             Error::WriteReport { .. } | Error::Write(_) => 4,
         }
     }

@@ -118,8 +118,20 @@ pub enum Oddity {
     },
     /// The same packet twice: a mirror port or an interface list that sees it two times (J1).
     DuplicatePacket,
-    /// A payload that is encrypted (TLS records) and was not read.
-    Encrypted,
+    /// A TLS connection whose payload was not read.
+    Encrypted {
+        /// The server: its name, if the client said it, and its address.
+        server: String,
+        /// Why.
+        why: Unread,
+    },
+    /// A line of the secrets of TLS in a capture that could not be used.
+    BadSecret {
+        /// Its number in its block, from 1.
+        line: u64,
+        /// What is wrong with it: a clause that begins in lower case.
+        why: &'static str,
+    },
     /// A WebSocket message that is compressed (RFC 7692) and could not be read.
     Compressed,
     /// Something was dropped because a limit was hit.
@@ -129,6 +141,8 @@ pub enum Oddity {
         /// Its value.
         value: u64,
     },
+    /// The program itself failed at the packet, or at what it completed, and went on behind it.
+    InternalFault,
     // --- the SIP message ---
     /// The message ends before its empty line or its body's end.
     MessageCut {
@@ -189,7 +203,48 @@ pub enum Oddity {
     },
 }
 
+/// Why the payload of a TLS connection was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Unread {
+    /// No secret is known for the random of its client hello.
+    NoSecret,
+    /// The cipher suite cannot be opened.
+    Cipher(u16),
+    /// The version cannot be opened.
+    Version(u16),
+    /// It is compressed (RFC 3749).
+    Compression,
+    /// Its handshake cannot be read.
+    Handshake,
+    /// Its handshake is not in the capture.
+    NotFromStart,
+    /// Bytes are missing from it.
+    Lost,
+    /// A record cannot be opened with the secret that is known.
+    Damaged,
+}
+
+impl Unread {
+    /// A clause that begins in lower case.
+    pub fn says(self) -> String {
+        match self {
+            Unread::NoSecret => "no secret for its client random is known (--keylog)".into(),
+            Unread::Cipher(suite) => format!("its cipher suite 0x{suite:04x} is not supported"),
+            Unread::Version(version) => format!("its version 0x{version:04x} is not supported"),
+            Unread::Compression => "it is compressed, which is not supported".into(),
+            Unread::Handshake => "its handshake is malformed".into(),
+            Unread::NotFromStart => "the start of the connection, with its handshake, was not captured".into(),
+            Unread::Lost => "bytes of it are missing from the capture".into(),
+            Unread::Damaged => "a record does not fit the secret that is known for it".into(),
+        }
+    }
+}
+
 impl Oddity {
+    /// The name of a fault of the program itself, for which the exit status is 5.
+    pub const INTERNAL_FAULT: &'static str = "internal-fault";
+
     /// The name in the report, in kebab-case. The capture rules J… have the same names.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -213,8 +268,10 @@ impl Oddity {
             Oddity::StreamGap { .. } => "stream-gap",
             Oddity::StreamConflict { .. } => "stream-conflict",
             Oddity::DuplicatePacket => "capture-duplicated",
-            Oddity::Encrypted | Oddity::Compressed => "payload-unreadable",
+            Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
+            Oddity::BadSecret { .. } => "bad-secret",
             Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
             Oddity::NotUtf8 => "not-utf8",
@@ -295,8 +352,17 @@ impl Oddity {
                 "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
             }
             Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and could not be read".into(),
-            Oddity::Encrypted => "the payload is encrypted (TLS) and was not read".into(),
+            Oddity::Encrypted { server, why } => {
+                format!("the payload is encrypted (TLS to {server}) and was not read: {}", why.says())
+            }
+            Oddity::BadSecret { line, why } => {
+                format!("line {line} of the TLS secrets in the capture is malformed and was not used: {why}")
+            }
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::InternalFault => {
+                "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
+                    .into()
+            }
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
             Oddity::MessageCut { bytes } => format!("the message is cut short: {bytes} bytes are missing"),
             Oddity::BareLineFeed => {
@@ -402,6 +468,13 @@ impl OddityLog {
             noted.frames.push(frame);
             noted.times.push(self.now);
         }
+    }
+
+    /// Counts one oddity of a frame that was captured at a time in nanoseconds, which is not that of the frame at hand.
+    pub fn note_at(&mut self, oddity: Oddity, frame: u64, time: i64) {
+        let now = std::mem::replace(&mut self.now, time);
+        self.note(oddity, Some(frame));
+        self.now = now;
     }
 
     /// Adds what another log of the same input has noted.

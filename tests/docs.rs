@@ -146,6 +146,8 @@ fn the_tables_in_the_readme_are_those_of_the_program() {
     let readme = fs::read_to_string(path("README.md")).unwrap();
     let readme = with_part(&readme, "rules", &table_of_rules());
     check("README.md", &with_part(&readme, "limits", &table_of_limits()));
+    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
+    check("SECURITY.md", &with_part(&security, "limits", &table_of_limits()));
 }
 
 #[test]
@@ -153,7 +155,9 @@ fn links_lead_to_what_is_there() {
     if is_update() {
         return; // What they lead to is being rewritten.
     }
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/messages/README.md"] {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/messages/README.md"]
+    {
         let text = fs::read_to_string(path(document)).unwrap();
         let folder = path(document).parent().unwrap().to_path_buf();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -175,7 +179,7 @@ fn links_lead_to_what_is_there() {
 #[test]
 fn files_that_documents_name_are_there() {
     let mut named = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
         let text = fs::read_to_string(path(document)).unwrap();
         for word in text.split('`').skip(1).step_by(2) {
             let is_path = word.contains('/') && !word.contains([' ', ':', '<']);
@@ -187,4 +191,82 @@ fn files_that_documents_name_are_there() {
         }
     }
     assert!(named > 20, "the names of files were not found");
+}
+
+#[test]
+fn tests_that_hold_the_promises_are_there() {
+    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for row in security.lines().filter(|line| line.starts_with("| ")) {
+        let held_by = row.rsplit('|').nth(1).unwrap_or_default();
+        let mut code = String::new();
+        for word in held_by.split('`').skip(1).step_by(2) {
+            if word.ends_with(".rs") {
+                code = fs::read_to_string(path(word)).unwrap();
+            } else if !word.contains('/') {
+                named += 1;
+                assert!(code.contains(&format!("fn {word}(")), "SECURITY.md names {word}, which is not there");
+            }
+        }
+    }
+    assert!(named > 20, "only {named} tests are named");
+}
+
+/// The capture of the examples.
+const EXAMPLE: &str = "fixtures/trunk-congested-behind-proxy/capture.pcap";
+
+/// What the program prints for the example.
+fn printed(arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sipwhy"));
+    program.current_dir(env!("CARGO_MANIFEST_DIR")).env("SIPWHY_CONFIG", "").env("LC_ALL", "C").args(arguments);
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_pages_of_the_formats_show_what_the_program_writes() {
+    let examples: [(&str, &[&str], &str); 7] = [
+        ("markdown", &[EXAMPLE, "--format", "md"], "markdown"),
+        ("ticket", &[EXAMPLE, "--ticket"], "text"),
+        ("csv", &[EXAMPLE, "--format", "csv"], "text"),
+        ("junit", &[EXAMPLE, "--format", "junit"], "xml"),
+        ("mermaid", &[EXAMPLE, "--format", "mermaid"], "mermaid"),
+        ("redaction", &[EXAMPLE, "--redact", "--ticket"], "text"),
+        ("statistics", &["stats", EXAMPLE], "text"),
+    ];
+    for (page, arguments, language) in examples {
+        let name = format!("docs/formats/{page}.md");
+        let document = fs::read_to_string(path(&name)).unwrap();
+        // Markdown inside Markdown holds fences itself.
+        let fence = if page == "markdown" { "~~~~~" } else { "```" };
+        let command = arguments.join(" ");
+        let part =
+            format!("`sipwhy {command}` gives\n\n{fence}{language}\n{}\n{fence}\n", printed(arguments).trim_end());
+        check(&name, &with_part(&document, "example", &part));
+    }
+    check("docs/pictures/ladder.svg", &printed(&[EXAMPLE, "--format", "svg"]));
+}
+
+#[test]
+fn every_format_has_its_page() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    for page in fs::read_dir(path("docs/formats")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        assert!(readme.contains(&format!("docs/formats/{name}")), "README.md does not lead to docs/formats/{name}");
+    }
+}
+
+#[test]
+fn the_page_on_choosing_names_every_field() {
+    let document = fs::read_to_string(path("docs/formats/choosing.md")).unwrap();
+    let table = fs::read_to_string(path("src/cli/display_filter/fields.rs")).unwrap();
+    let mut fields = 0;
+    for line in table.lines().map(str::trim) {
+        let row = ["by(\"", "header(\"", "number(\""].iter().find_map(|start| line.strip_prefix(start));
+        let Some(field) = row.and_then(|row| row.split('"').next()) else { continue };
+        fields += 1;
+        assert!(document.contains(&format!("`{field}`")), "docs/formats/choosing.md does not name {field}");
+    }
+    assert!(fields > 60, "only {fields} fields were found");
 }

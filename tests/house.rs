@@ -14,12 +14,19 @@ const SIDE_ROOMS: [(&str, &[&str]); 4] = [
     ("story", &["cli", "report", "diagnosis", "analysis", "call"]),
 ];
 /// Crates with one door: the folder or file in which they may be named.
-const DOORS: [(&str, &str); 5] = [
+const DOORS: [(&str, &str); 12] = [
     ("pcap", "src/capture/"),
     ("pcap_parser", "src/capture/"),
     ("etherparse", "src/net/"),
+    ("x509_parser", "src/net/tls/certificate.rs"),
+    ("aes", "src/net/tls/opener.rs"),
+    ("aes_gcm", "src/net/tls/opener.rs"),
+    ("cbc", "src/net/tls/opener.rs"),
+    ("chacha20poly1305", "src/net/tls/opener.rs"),
+    ("hkdf", "src/net/tls/schedule.rs"),
     ("rsip", "src/sip/typed.rs"),
     ("clap", "src/cli/"),
+    ("maud", "src/report/"),
 ];
 /// Lines that a file may have.
 const LONGEST_FILE: usize = 600;
@@ -121,4 +128,31 @@ fn words_that_name_nothing_are_not_used() {
             assert!(!is_definition || empty.is_none(), "{path}: {name} says nothing ({empty:?})");
         }
     }
+}
+
+#[test]
+fn unsafe_code_is_forbidden() {
+    let manifest = include_str!("../Cargo.toml");
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for (path, text) in sources() {
+        let allows = code(&text).contains("allow(unsafe_code)");
+        assert!(!allows && !code(&text).contains("unsafe {"), "{path} is not safe");
+    }
+}
+
+#[test]
+fn what_could_panic_is_denied_where_strangers_bytes_are_read() {
+    const DENIED: [&str; 6] =
+        ["unwrap_used", "expect_used", "indexing_slicing", "string_slice", "panic", "arithmetic_side_effects"];
+    let sources = sources();
+    for floor in ["capture", "net", "sip"] {
+        let (_, text) = sources.iter().find(|(path, _)| *path == format!("src/{floor}/mod.rs")).unwrap();
+        let denied = text.split("deny(").nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+        for lint in DENIED {
+            assert!(denied.contains(&format!("clippy::{lint}")), "src/{floor} does not deny {lint}");
+        }
+    }
+    let manifest = include_str!("../Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).unwrap();
+    assert!(release.contains("overflow-checks = true") && release.contains("panic = \"unwind\""));
 }

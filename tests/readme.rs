@@ -69,6 +69,7 @@ impl Desk {
         fs::create_dir(here("captures")).unwrap();
         fs::copy(capture("no-common-codec"), here("captures/monday.pcap")).unwrap();
         fs::copy(capture("credentials-rejected"), here("captures/tuesday.pcap")).unwrap();
+        fs::copy(root.join("tests/tls/tls13.keys.txt"), here("keys.txt")).unwrap();
         fs::create_dir(here("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_sipwhy"), here("bin/sipwhy")).unwrap();
         let ssh = here("bin/ssh");

@@ -54,7 +54,12 @@ impl Told {
                 }
             })
             .collect();
-        let case = CaptureCase { inputs: &inputs, surroundings: analysis.surroundings(), tally: engine.tally() };
+        let case = CaptureCase {
+            inputs: &inputs,
+            surroundings: analysis.surroundings(),
+            tally: engine.tally(),
+            tls: &analysis.census().tls,
+        };
         Told { calls, notes: diagnose_capture(&case) }
     }
 

@@ -1,16 +1,15 @@
-//! How long something takes: the best of several rounds, so that what else the machine does counts least.
+//! How long something takes: the shortest of several rounds, so that what else the machine does counts least.
 //!
 //! Under `cargo bench` each round lasts a while; run in any other way, everything runs once, to show that it runs.
+#![allow(dead_code, reason = "each bench uses its own part")]
 
-use std::fs;
 use std::hint::black_box;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// Rounds of which the best counts.
-const ROUNDS: u32 = 7;
+/// Rounds of which the shortest counts.
+const ROUNDS: u32 = 9;
 /// How long a round lasts at least.
-const ROUND: Duration = Duration::from_millis(40);
+const ROUND: Duration = Duration::from_millis(5);
 
 /// True under `cargo bench`.
 pub fn is_measuring() -> bool {
@@ -18,28 +17,45 @@ pub fn is_measuring() -> bool {
 }
 
 /// The shortest time that one run of `work` took.
-pub fn time<T>(mut work: impl FnMut() -> T) -> Duration {
-    let first = round(&mut work, 1).max(Duration::from_nanos(1));
-    if !is_measuring() {
-        return first;
+pub fn time<T>(work: impl FnMut() -> T) -> Duration {
+    let mut rounds = Rounds::of(work);
+    for _ in 1..ROUNDS {
+        if !is_measuring() {
+            break;
+        }
+        rounds.another();
     }
-    let repeats = (ROUND.as_nanos() / first.as_nanos()).clamp(1, 1_000_000) as u32;
-    (0..ROUNDS).map(|_| round(&mut work, repeats)).min().unwrap_or(first).max(Duration::from_nanos(1))
+    rounds.shortest
 }
 
-/// What one of so many runs took.
-fn round<T>(work: &mut impl FnMut() -> T, repeats: u32) -> Duration {
-    let start = now();
-    for _ in 0..repeats {
-        black_box(work());
-    }
-    now().saturating_sub(start) / repeats
+/// Rounds of one piece of work.
+pub struct Rounds<W> {
+    work: W,
+    /// Runs in each round.
+    runs: u32,
+    /// The shortest time that one run took.
+    pub shortest: Duration,
 }
 
-/// The time that this thread has had a processor for, where the system tells (Linux), else the time of day.
-fn now() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.as_deref().and_then(|text| text.split_whitespace().next()?.parse().ok());
-    nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
+impl<T, W: FnMut() -> T> Rounds<W> {
+    /// Finds out how many runs make a round.
+    pub fn of(work: W) -> Rounds<W> {
+        let mut rounds = Rounds { work, runs: 1, shortest: Duration::MAX };
+        while rounds.another() * rounds.runs < ROUND && is_measuring() {
+            rounds.runs *= 2;
+        }
+        rounds
+    }
+
+    /// One more round; gives what one run took in it.
+    pub fn another(&mut self) -> Duration {
+        let start = Instant::now();
+        for _ in 0..self.runs {
+            black_box((self.work)());
+        }
+        // Nothing takes no time, and ratios are made of this.
+        let one = (start.elapsed() / self.runs).max(Duration::from_nanos(1));
+        self.shortest = self.shortest.min(one);
+        one
+    }
 }

@@ -11,14 +11,14 @@ use crate::call::model::{Call, Transaction};
 use crate::call::surroundings::Seen;
 use crate::capture::{Place, Timestamp};
 use crate::sip::auth::credentials;
-use crate::sip::{HeaderName, Message, StatusCode, Uri};
+use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 
 /// What clients showed and servers accepted in the whole capture. Mergeable, like the surroundings it is a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Accepted {
-    /// When a client showed credentials, by its address and its From URI.
+    /// When a client showed credentials, by its address and the [`call_key`](crate::call::call_key) of its From URI.
     #[serde(with = "as_pairs")]
-    credentials: BTreeMap<(IpAddr, String), Seen>,
+    credentials: BTreeMap<(IpAddr, u64), Seen>,
     /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// Servers that accepted a retry with credentials and another From tag, and the client's address.
@@ -44,7 +44,7 @@ impl Accepted {
 
     /// True if a client showed credentials for this From URI in this span, or closer to it than [`Seen::CLOSE`].
     pub fn showed_credentials(&self, client: IpAddr, from: &str, start: Timestamp, end: Timestamp) -> bool {
-        let key = (client, from.chars().take(Accepted::LONGEST).collect());
+        let key = (client, call_key(from.as_bytes()));
         self.credentials.get(&key).is_some_and(|seen| seen.within(start, end))
     }
 
@@ -103,8 +103,8 @@ impl Accepted {
     }
 
     /// Notes that a client showed credentials for this From URI.
-    pub fn note_credentials(&mut self, client: IpAddr, from: &str, time: Timestamp) {
-        let key = (client, from.chars().take(Accepted::LONGEST).collect());
+    pub fn note_credentials(&mut self, client: IpAddr, from: &[u8], time: Timestamp) {
+        let key = (client, call_key(from));
         if let Some(seen) = self.credentials.get_mut(&key) {
             return seen.note(time);
         }
@@ -142,8 +142,8 @@ impl Accepted {
         if !message.is_request() || !has_credentials(message) {
             return;
         }
-        let from = message.from().map(|from| from.uri).unwrap_or_default();
-        self.note_credentials(client, &from, time);
+        let from = message.header_bytes(HeaderName::From).map(uri_of).unwrap_or_default();
+        self.note_credentials(client, from, time);
     }
 
     /// Learns from a call that has ended.
@@ -184,7 +184,7 @@ impl Accepted {
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Accepted) {
         for (key, seen) in &other.credentials {
-            self.credentials.entry(key.clone()).or_default().merge(seen);
+            self.credentials.entry(*key).or_default().merge(seen);
         }
         self.other_digest_uris.extend(&other.other_digest_uris);
         self.other_tags.extend(&other.other_tags);

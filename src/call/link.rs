@@ -1,8 +1,7 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::log::StepId;
 use crate::capture::Timestamp;
+use crate::keyed::{ByHash, Keyed};
 use crate::net::Path;
 use crate::sip::{HeaderName, Message};
 
@@ -45,43 +45,58 @@ impl LinkedBy {
 /// A key that two legs of one call share: which kind it is, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LinkKey<'a> {
-    kind: &'static str,
+    kind: KeyKind,
     name: &'a [u8],
     value: &'a [u8],
     more: &'a [u8],
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum KeyKind {
+    SessionId,
+    ChargingVector,
+    SdpOrigin,
+    Reference,
+}
+
 /// The keys that an INVITE carries, the surest first.
-pub(crate) fn keys<'a>(message: &'a Message<'_>) -> Vec<(LinkKey<'a>, LinkedBy)> {
-    let mut keys = Vec::new();
-    for (name, value) in message.references() {
-        match HeaderName::read(name) {
-            HeaderName::SessionId => keys.extend(session_id(value)),
-            HeaderName::PChargingVector => keys.extend(charging_vector(value)),
-            _ if is_call_reference(name) && value.len() >= 6 => {
-                let key = LinkKey { kind: "reference", name, value, more: &[] };
-                keys.push((key, LinkedBy::Header(String::from_utf8_lossy(name).into_owned())));
-            }
-            _ => {}
+pub(crate) fn keys<'a>(message: &'a Message<'_>) -> impl Iterator<Item = LinkKey<'a>> {
+    let references = message.references().filter_map(|(name, value)| match HeaderName::read(name) {
+        HeaderName::SessionId => session_id(value),
+        HeaderName::PChargingVector => charging_vector(value),
+        _ if is_call_reference(name) && value.len() >= 6 => {
+            Some(LinkKey { kind: KeyKind::Reference, name, value, more: &[] })
+        }
+        _ => None,
+    });
+    references.chain(sdp_origin(message.body()))
+}
+
+impl LinkKey<'_> {
+    /// Why legs that share it belong together.
+    pub(crate) fn links_by(&self) -> LinkedBy {
+        match self.kind {
+            KeyKind::SessionId => LinkedBy::SessionId,
+            KeyKind::ChargingVector => LinkedBy::ChargingVector,
+            KeyKind::SdpOrigin => LinkedBy::SdpOrigin,
+            KeyKind::Reference => LinkedBy::Header(String::from_utf8_lossy(self.name).into_owned()),
         }
     }
-    keys.extend(sdp_origin(message.body()));
-    keys
 }
 
-fn session_id(value: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+fn session_id(value: &[u8]) -> Option<LinkKey<'_>> {
     let uuid = value.split(|byte| *byte == b';').next()?.trim_ascii();
     let known = uuid.len() >= 32 && uuid.iter().any(|byte| *byte != b'0');
-    known.then_some((LinkKey { kind: "session-id", name: &[], value: uuid, more: &[] }, LinkedBy::SessionId))
+    known.then_some(LinkKey { kind: KeyKind::SessionId, name: &[], value: uuid, more: &[] })
 }
 
-fn charging_vector(value: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+fn charging_vector(value: &[u8]) -> Option<LinkKey<'_>> {
     let icid = value.split(|byte| *byte == b';').find_map(|part| part.trim_ascii().strip_prefix(b"icid-value="))?;
-    Some((LinkKey { kind: "icid", name: &[], value: icid, more: &[] }, LinkedBy::ChargingVector))
+    Some(LinkKey { kind: KeyKind::ChargingVector, name: &[], value: icid, more: &[] })
 }
 
 /// User name, session identifier and address of `o=`: they stay the same where a description is passed on.
-fn sdp_origin(body: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
+fn sdp_origin(body: &[u8]) -> Option<LinkKey<'_>> {
     static ORIGIN: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new("\no="));
     let at = ORIGIN.find(body)?;
     let line = body.get(at.checked_add(3)?..)?;
@@ -89,8 +104,7 @@ fn sdp_origin(body: &[u8]) -> Option<(LinkKey<'_>, LinkedBy)> {
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let (user, id) = (words.next()?, words.next()?);
     let address = words.nth(3)?;
-    (id.len() > 3)
-        .then_some((LinkKey { kind: "sdp-origin", name: user, value: id, more: address }, LinkedBy::SdpOrigin))
+    (id.len() > 3).then_some(LinkKey { kind: KeyKind::SdpOrigin, name: user, value: id, more: address })
 }
 
 /// Private headers whose name says that they identify the call: X-Call-ID, X-CID, X-Call-Ref, X-Twilio-CallSid ….
@@ -112,7 +126,7 @@ fn is_call_reference(name: &[u8]) -> bool {
 struct Waiting {
     attempt: Attempt,
     path: Path,
-    number: String,
+    number: Box<str>,
     since: Timestamp,
 }
 
@@ -130,49 +144,59 @@ pub(crate) struct Attempt {
 /// The INVITEs of the last seconds, by where they went and the end of the called number.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
-    waiting: HashMap<(IpAddr, String), Vec<Waiting>>,
-    in_order: VecDeque<(Timestamp, IpAddr, String)>,
+    /// By the hash of the host to which they went and of the end of the number.
+    waiting: ByHash<VecDeque<Waiting>>,
+    in_order: VecDeque<(Timestamp, u64)>,
+    hasher: Keyed,
 }
 
 /// Time within which a B2BUA is expected to send its own INVITE.
 const GUESS_WINDOW: Duration = Duration::from_secs(4);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
+/// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
+const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
 const MOST_WAITING: usize = 20_000;
 
 impl Guesses {
     /// Notes an INVITE that waits for its answer.
-    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, number: String, now: Timestamp) {
+    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, number: &str, now: Timestamp) {
         self.forget(now);
         if number.is_empty() || self.in_order.len() >= MOST_WAITING {
             return;
         }
-        let key = (path.destination.ip(), tail(&number).to_owned());
-        self.in_order.push_back((now, key.0, key.1.clone()));
-        self.waiting.entry(key).or_default().push(Waiting { attempt, path, number, since: now });
+        let key = self.hasher.hash_one((path.destination.ip(), tail(number)));
+        self.in_order.push_back((now, key));
+        let waiting = Waiting { attempt, path, number: number.into(), since: now };
+        let alike = self.waiting.entry(key).or_default();
+        if alike.len() >= MOST_ALIKE {
+            alike.pop_front();
+        }
+        alike.push_back(waiting);
     }
 
     /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
     pub(crate) fn fitting(&self, path: Path, number: &str, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
-        let key = (path.source.ip(), tail(number).to_owned());
-        let number = number.to_owned();
+        let key = self.hasher.hash_one((path.source.ip(), tail(number)));
         self.waiting
             .get(&key)
             .into_iter()
             .flatten()
             .rev()
-            .filter(move |waiting| waiting.continues_as(path, &number, now))
+            .filter(move |waiting| waiting.continues_as(path, number, now))
             .map(|waiting| (waiting.attempt, waiting.path))
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((since, ..)) = self.in_order.front()
-            && now.since(*since) > GUESS_WINDOW
+        while let Some((since, key)) = self.in_order.front().copied()
+            && now.since(since) > GUESS_WINDOW
         {
-            let Some((since, host, tail)) = self.in_order.pop_front() else { return };
-            if let Entry::Occupied(mut entry) = self.waiting.entry((host, tail)) {
-                entry.get_mut().retain(|waiting| waiting.since > since);
+            self.in_order.pop_front();
+            if let Entry::Occupied(mut entry) = self.waiting.entry(key) {
+                while entry.get().front().is_some_and(|waiting| waiting.since <= since) {
+                    entry.get_mut().pop_front();
+                }
                 if entry.get().is_empty() {
                     entry.remove();
                 }

@@ -4,6 +4,7 @@
 //! together and what is a normal step. Deliberately does not know what to advise.
 
 mod accepted;
+mod agenda;
 mod connections;
 mod dns;
 mod judge;

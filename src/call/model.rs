@@ -143,7 +143,9 @@ pub struct Leg {
 }
 
 /// What a call is about: the method of its first request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// INVITE and all that needs its dialog.
@@ -157,6 +159,7 @@ pub enum Kind {
     /// OPTIONS.
     Options,
     /// Anything else.
+    #[default]
     Other,
 }
 
@@ -238,6 +241,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// Bytes of memory that it takes, about.
+    pub fn footprint(&self) -> usize {
+        let messages: usize = self.messages.iter().map(|heard| size_of::<Heard>() + heard.message.bytes().len()).sum();
+        let rest = self.transactions.len() * size_of::<Transaction>()
+            + self.legs.len() * size_of::<Leg>()
+            + self.dialogs.len() * size_of::<Dialog>();
+        size_of::<Call>() + messages + rest
+    }
+
     /// A message.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
-use crate::sip::{Message, Method, NameAddr, StatusCode};
+use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, Uri, uri_of};
 
 /// A REGISTER as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Registrations {
     /// Addresses-of-record that are kept.
     const MOST: usize = 10_000;
     /// Entries that are kept of one address-of-record.
-    const MOST_ENTRIES: usize = 64;
+    const MOST_ENTRIES: usize = 32;
     /// Bindings that are kept of one response.
     pub const MOST_BINDINGS: usize = 8;
 
@@ -85,16 +85,21 @@ impl Registrations {
         if !is_told || message.cseq().is_none_or(|cseq| cseq.method != Method::Register) {
             return;
         }
-        let Some(address) = message.to().map(|to| to.parsed()) else { return };
+        let Some(to) = message.header_bytes(HeaderName::To) else { return };
+        let address = Uri::read(&String::from_utf8_lossy(uri_of(to)));
         let key = key(address.bare_user(), &address.host);
-        if self.of.len() >= Registrations::MOST && !self.of.contains_key(&key) {
-            return;
+        if !self.of.contains_key(&key) {
+            if self.of.len() >= Registrations::MOST {
+                return;
+            }
+            self.of.insert(key.clone(), Registered::default());
         }
-        let known = self.of.entry(key).or_default();
-        if message.is_request() {
-            known.note_asked(asked(message, arrival));
-        } else {
-            known.note_granted(granted(message, arrival));
+        let Some(known) = self.of.get_mut(&key) else { return };
+        // A phone that registers every minute fills its row within the hour: later ones are not even read.
+        match message.is_request() {
+            true if known.asked.len() < Registrations::MOST_ENTRIES => known.note_asked(asked(message, arrival)),
+            false if known.granted.len() < Registrations::MOST_ENTRIES => known.note_granted(granted(message, arrival)),
+            _ => {}
         }
     }
 
@@ -114,17 +119,11 @@ impl Registrations {
 
 impl Registered {
     fn note_asked(&mut self, asked: Asked) {
-        if self.asked.len() < Registrations::MOST_ENTRIES && !self.asked.contains(&asked) {
-            self.asked.push(asked);
-            self.asked.sort_unstable();
-        }
+        insert(&mut self.asked, asked);
     }
 
     fn note_granted(&mut self, granted: Granted) {
-        if self.granted.len() < Registrations::MOST_ENTRIES && !self.granted.contains(&granted) {
-            self.granted.push(granted);
-            self.granted.sort_unstable();
-        }
+        insert(&mut self.granted, granted);
     }
 
     /// True if everything was kept, so that what is missing was not there.
@@ -133,12 +132,19 @@ impl Registered {
     }
 }
 
+/// Puts an entry in its order, once, while there is room.
+fn insert<T: Ord>(row: &mut Vec<T>, entry: T) {
+    if let (true, Err(at)) = (row.len() < Registrations::MOST_ENTRIES, row.binary_search(&entry)) {
+        row.insert(at, entry);
+    }
+}
+
 fn key(user: &str, host: &str) -> String {
     format!("{user}@{}", host.to_ascii_lowercase())
 }
 
 fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
-    let contact = message.contact();
+    let contact = message.header_bytes(HeaderName::Contact).map(|_| message.contact().unwrap_or_default());
     let instance = contact.as_ref().and_then(|contact| contact.parameters.get("+sip.instance").map(str::to_owned));
     Asked {
         place: arrival.place,

@@ -15,6 +15,7 @@ use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,7 +87,7 @@ pub struct BackOff {
 }
 
 /// Where a hop is counted, so that it need not be looked up for every message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HopId(u32);
 
 impl HopId {
@@ -100,7 +101,7 @@ impl HopId {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<((IpAddr, IpAddr), Seen)>", into = "Vec<((IpAddr, IpAddr), Seen)>")]
 struct Hops {
-    places: BTreeMap<(IpAddr, IpAddr), HopId>,
+    places: Table<(IpAddr, IpAddr), HopId>,
     seen: Vec<Seen>,
 }
 
@@ -122,8 +123,11 @@ impl Hops {
         self.seen.get(self.places.get(&hop)?.0 as usize)
     }
 
+    /// Each hop, in order of addresses.
     fn iter(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
-        self.places.iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_unstable();
+        places.into_iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
     }
 }
 
@@ -478,7 +482,7 @@ mod tests {
                     surroundings.note_back_off(address(server), back_off);
                 }
                 Note::Credentials(who, at) => {
-                    surroundings.accepted_mut().note_credentials(address(who), "sip:a@b", time(at));
+                    surroundings.accepted_mut().note_credentials(address(who), b"sip:a@b", time(at));
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));

@@ -1,7 +1,7 @@
 //! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): sections, interfaces, packets.
 //!
 //! Is given the bytes of the file; gives one packet after the other. What is no packet is skipped, except for what
-//! tells of interfaces and drops; secrets and comments are not looked at. Where a block cannot be right, it looks for
+//! tells of interfaces and drops, and secrets of TLS; comments are not looked at. Where a block cannot be right, it looks for
 //! the next one that can. Deliberately does not know what is in a packet.
 
 use std::io::Read;
@@ -46,6 +46,8 @@ const ENHANCED_PACKET: u32 = 6;
 const SYSTEMD_JOURNAL: u32 = 9;
 const DECRYPTION_SECRETS: u32 = 10;
 const CUSTOM: u32 = 0xbad;
+/// The type of secrets that are a key log of TLS.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 
 /// Where in a pcapng file we are.
@@ -176,6 +178,7 @@ impl Blocks {
                     None => ControlFlow::Continue(()),
                 };
             }
+            DECRYPTION_SECRETS => self.read_secrets(window.bytes().get(..len).unwrap_or_default(), ledger),
             // Wireshark numbers these among the frames.
             SYSTEMD_JOURNAL | CUSTOM | CUSTOM_NOT_COPIED => ledger.pass_over(),
             _ => {}
@@ -214,6 +217,17 @@ impl Blocks {
                 ledger.set_drops(self.drops);
             }
             None => ledger.note(Oddity::UnknownInterface { interface }),
+        }
+    }
+
+    /// Type and length of the secrets, then the secrets.
+    fn read_secrets(&self, block: &[u8], ledger: &mut Ledger) {
+        let text = self.order.u32(block, 12).and_then(|bytes| block.get(16..)?.get(..length(bytes)));
+        match (self.order.u32(block, 8), text) {
+            (Some(TLS_KEY_LOG), Some(text)) => ledger.keep_secrets(text),
+            (Some(TLS_KEY_LOG), None) | (None, _) => ledger.note(Oddity::BrokenOption),
+            // Secrets of other protocols.
+            (Some(_), _) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use crate::capture::InputFacts;
 use crate::capture::Packet;
 use crate::capture::blocks::Blocks;
 use crate::capture::damage;
+use crate::capture::files::Reading;
 use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
 use crate::capture::ledger::Record;
@@ -30,10 +31,16 @@ const HEAD: usize = 4096;
 /// How a file is to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    pub(super) digest: Digest,
+    pub(super) reading: Reading,
     pub(super) between: Between,
     pub(super) window: usize,
-    pub(super) unpacked_limit: u64,
+}
+
+impl Manner {
+    /// The same, with or without a hash.
+    pub(super) fn with(self, digest: Digest) -> Manner {
+        Manner { reading: Reading { digest, ..self.reading }, ..self }
+    }
 }
 
 /// One capture file that is being read.
@@ -55,8 +62,8 @@ impl CaptureFile {
     /// Opens a file and reads its header.
     pub(super) fn open(path: &Path, manner: Manner) -> Result<CaptureFile, Error> {
         let cannot = |source: io::Error| Error::Open { path: path.to_owned(), source };
-        let stored = Stored::open(path, manner.digest, manner.between).map_err(cannot)?;
-        let unpacked = Unpacked::new(stored, manner.unpacked_limit).map_err(cannot)?;
+        let stored = Stored::open(path, manner.reading.digest, manner.between).map_err(cannot)?;
+        let unpacked = Unpacked::new(stored, manner.reading).map_err(cannot)?;
         let packing = unpacked.packing();
         let mut window = Window::new(unpacked, manner.window);
         let mut ledger = Ledger::default();
@@ -87,6 +94,17 @@ impl CaptureFile {
     pub(super) fn packet(&self, source: SourceId) -> Option<Packet<'_>> {
         let Record { time, number, link, bytes, original_len } = self.ledger.record()?.clone();
         Some(Packet { time, source, number, link, bytes: self.window.at(bytes), original_len })
+    }
+
+    /// True if secrets of TLS were found that were not handed on.
+    #[inline]
+    pub(super) fn has_secrets(&self) -> bool {
+        self.ledger.has_secrets()
+    }
+
+    /// The text of the key logs that were found since it was last asked for.
+    pub(super) fn take_secrets(&mut self) -> Vec<u8> {
+        self.ledger.take_secrets()
     }
 
     /// Stored bytes read so far.

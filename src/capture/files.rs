@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -48,12 +49,14 @@ pub struct Reading {
     pub digest: Digest,
     /// Bytes that a compressed file may unpack to; reading it stops there.
     pub unpacked_limit: u64,
+    /// Bytes that one stored byte may unpack to, once a file has unpacked to more than does harm.
+    pub unpacked_ratio: u64,
 }
 
 impl Default for Reading {
     /// No hash; a compressed file may unpack to a tebibyte, if it is large enough to hold as much.
     fn default() -> Reading {
-        Reading { digest: Digest::Unasked, unpacked_limit: 1 << 40 }
+        Reading { digest: Digest::Unasked, unpacked_limit: 1 << 40, unpacked_ratio: 250 }
     }
 }
 
@@ -74,6 +77,12 @@ pub struct Files {
     waiting: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The input that gave the last packet, which lives until the next one is asked for.
     gave: Option<usize>,
+    /// The input that gives the next packet, if secrets go before it.
+    next: Option<usize>,
+    /// Secrets that are to be handed on, and by which input they were found.
+    secrets: VecDeque<(usize, Vec<u8>)>,
+    /// The secrets that were handed on last.
+    told: Vec<u8>,
     manner: Manner,
 }
 
@@ -133,7 +142,13 @@ impl Files {
         let waiting = ranked.iter().enumerate();
         let waiting = waiting.filter_map(|(rank, ((first, _), _))| Some(Reverse(((*first)?, rank)))).collect();
         let inputs = ranked.into_iter().map(|(_, input)| input).collect();
-        let mut files = Files { inputs, skipped, waiting, gave: None, manner };
+        let (secrets, told) = (VecDeque::new(), Vec::new());
+        let mut files = Files { inputs, skipped, waiting, gave: None, next: None, secrets, told, manner };
+        for (rank, input) in files.inputs.iter_mut().enumerate() {
+            if let State::Open(file, _) = &mut input.state {
+                take_secrets(rank, file, &mut files.secrets);
+            }
+        }
         files.close_empty_ones();
         Ok(files)
     }
@@ -169,6 +184,7 @@ impl Files {
         let State::Open(file, head) = &mut input.state else { return None };
         if head.is_none() {
             *head = file.advance();
+            take_secrets(rank, file, &mut self.secrets);
         }
         if let Some(Due(time)) = head {
             return Some(*time);
@@ -185,6 +201,9 @@ impl Files {
             let key = match self.inputs.get_mut(rank).map(|input| &mut input.state) {
                 Some(State::Open(file, head)) => {
                     *head = file.advance();
+                    if file.has_secrets() {
+                        take_secrets(rank, file, &mut self.secrets);
+                    }
                     head.map(|Due(time)| time)
                 }
                 _ => None,
@@ -222,9 +241,17 @@ impl Files {
 impl Source for Files {
     #[inline]
     fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
-        let Some(rank) = self.advance() else { return Ok(None) };
+        let rank = match self.next.take() {
+            None => self.advance(),
+            rank => rank,
+        };
+        if let Some((of, text)) = self.secrets.pop_front() {
+            (self.next, self.told) = (rank, text);
+            return Ok(Some(Input::Secrets(source_of(of), &self.told)));
+        }
+        let Some(rank) = rank else { return Ok(None) };
         self.gave = Some(rank);
-        let source = SourceId(u32::try_from(rank).unwrap_or(u32::MAX));
+        let source = source_of(rank);
         let Some(FileInput { state: State::Open(file, Some(_)), .. }) = self.inputs.get(rank) else { return Ok(None) };
         Ok(file.packet(source).map(Input::Packet))
     }
@@ -250,19 +277,29 @@ impl Source for Files {
     }
 }
 
+fn source_of(rank: usize) -> SourceId {
+    SourceId(u32::try_from(rank).unwrap_or(u32::MAX))
+}
+
+/// Puts the secrets that a file has found into the queue.
+fn take_secrets(rank: usize, file: &mut CaptureFile, queue: &mut VecDeque<(usize, Vec<u8>)>) {
+    if file.has_secrets() {
+        queue.push_back((rank, file.take_secrets()));
+    }
+}
+
 /// The way to read so many files that neither memory nor file descriptors run out.
 fn manner_for(files: usize, reading: Reading) -> Manner {
-    let Reading { digest, unpacked_limit } = reading;
     if files > OPEN_LIMIT {
-        return Manner { digest, between: Between::Closed, window: SMALL_WINDOW, unpacked_limit };
+        return Manner { reading, between: Between::Closed, window: SMALL_WINDOW };
     }
-    Manner { digest, between: Between::Open, window: WINDOW, unpacked_limit }
+    Manner { reading, between: Between::Open, window: WINDOW }
 }
 
 /// Opens an input to see what it is and when it begins.
 fn look_at(path: &Path, manner: Manner, keep: Keep) -> Result<(Option<Timestamp>, FileInput), Error> {
-    let digest = if keep == Keep::UntilDue { digest_for(path, manner) } else { manner.digest };
-    let mut file = CaptureFile::open(path, Manner { digest, ..manner })?;
+    let digest = if keep == Keep::UntilDue { digest_for(path, manner) } else { manner.reading.digest };
+    let mut file = CaptureFile::open(path, manner.with(digest))?;
     let size = file.size();
     let head = file.advance();
     let first = head.map(|Due(time)| time);
@@ -286,7 +323,7 @@ fn break_ties(ranked: &mut [(Rank, FileInput)], manner: Manner) {
         if let Some(first) = first
             && shared.contains(first)
             && matches!(input.state, State::Unopened(_))
-            && let Ok(mut file) = CaptureFile::open(&input.path, Manner { digest: Digest::Unasked, ..manner })
+            && let Ok(mut file) = CaptureFile::open(&input.path, manner.with(Digest::Unasked))
         {
             *times = look_ahead(&mut file, *first);
         }
@@ -295,7 +332,7 @@ fn break_ties(ranked: &mut [(Rank, FileInput)], manner: Manner) {
 
 /// A regular file is hashed when it is really read.
 fn digest_for(path: &Path, manner: Manner) -> Digest {
-    if path.is_file() { Digest::Unasked } else { manner.digest }
+    if path.is_file() { Digest::Unasked } else { manner.reading.digest }
 }
 
 /// A piece of a capture that ends within one moment comes before the piece that begins in it.

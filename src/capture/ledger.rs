@@ -11,6 +11,9 @@ use crate::oddity::OddityLog;
 /// Link types that are listed of one input.
 const LINK_TYPES_LISTED: usize = 256;
 
+/// Bytes of secrets that are kept until they are handed on.
+const SECRETS_LIMIT: usize = 64 << 20;
+
 /// A packet without its bytes: where they stand in the window.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
@@ -52,6 +55,8 @@ pub(super) struct Ledger {
     nanoseconds: bool,
     drops: u64,
     oddities: OddityLog,
+    /// Secrets of TLS that were found and not handed on.
+    secrets: Vec<u8>,
 }
 
 impl Ledger {
@@ -87,6 +92,27 @@ impl Ledger {
     /// Counts a frame that is no packet of ours, so that the numbers stay those that Wireshark shows.
     pub(super) fn pass_over(&mut self) {
         self.number = self.number.saturating_add(1);
+    }
+
+    /// Keeps the text of a key log until it is handed on.
+    pub(super) fn keep_secrets(&mut self, text: &[u8]) {
+        if self.secrets.len().saturating_add(text.len()) > SECRETS_LIMIT {
+            self.note(Oddity::LimitHit { limit: "secrets", value: SECRETS_LIMIT as u64 });
+            return;
+        }
+        self.secrets.extend_from_slice(text);
+        self.secrets.push(b'\n');
+    }
+
+    /// True if there are secrets to be handed on.
+    #[inline]
+    pub(super) fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Hands them on.
+    pub(super) fn take_secrets(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.secrets)
     }
 
     /// Notes what belongs to no frame.

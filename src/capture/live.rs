@@ -200,6 +200,11 @@ impl<S: Source> Source for Filtered<S> {
             let packet = match self.source.next()? {
                 None => return Ok(None),
                 Some(Input::Quiet(now)) => return Ok(Some(Input::Quiet(now))),
+                Some(Input::Secrets(source, text)) => {
+                    self.kept.clear();
+                    self.kept.extend_from_slice(text);
+                    return Ok(Some(Input::Secrets(source, &self.kept)));
+                }
                 Some(Input::Packet(packet)) => packet,
             };
             if program(&mut self.programs, packet.link, &self.filter)?.filter(packet.bytes) {

@@ -5,6 +5,20 @@
 //!
 //! The doors of the `pcap` and `pcap-parser` crates are in this room and nowhere else.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod annotated;
 mod blocks;
 mod damage;
 mod device;
@@ -31,6 +45,7 @@ mod written;
 
 use std::path::PathBuf;
 
+pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::files::Files;
@@ -71,6 +86,8 @@ pub enum Input<'a> {
     Packet(Packet<'a>),
     /// Nothing arrived until now. Only an interface says so.
     Quiet(Timestamp),
+    /// Secrets of TLS stand here in an input: the text of a key log.
+    Secrets(SourceId, &'a [u8]),
 }
 
 /// Where packets come from.

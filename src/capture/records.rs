@@ -124,7 +124,7 @@ impl Records {
     fn is_ordinary(&self, header: Header) -> bool {
         header.kept <= header.original_len
             && header.kept <= PACKET_LIMIT
-            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && header.fraction.saturating_mul(self.nanoseconds_per_unit) < 1_000_000_000
             && (header.second != 0 || header.original_len != 0)
     }
 
@@ -191,7 +191,7 @@ impl Records {
         ledger: &mut Ledger,
     ) -> ControlFlow<Option<Due>> {
         let credible = header.kept <= header.original_len
-            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && header.fraction.saturating_mul(self.nanoseconds_per_unit) < 1_000_000_000
             && (self.snaplen == 0 || header.kept <= self.snaplen.max(0xffff));
         if credible || self.find(window).is_none() {
             damage::note_end(window, ledger, record_len as u64);
@@ -242,7 +242,7 @@ impl Records {
         let header = self.header(bytes)?;
         let likely = header.original_len.wrapping_sub(1) < PACKET_LIMIT
             && header.kept <= header.original_len
-            && header.fraction < 1_000_000_000 / self.nanoseconds_per_unit
+            && header.fraction.saturating_mul(self.nanoseconds_per_unit) < 1_000_000_000
             && self.is_near(header);
         likely.then_some(header)
     }

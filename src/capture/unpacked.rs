@@ -17,13 +17,12 @@ use ruzstd::decoding::FrameDecoder as ZstdDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::errors::ReadFrameHeaderError;
 
+use crate::capture::files::Reading;
 use crate::capture::stored::Stored;
 
-/// Unpacked bytes from which on [`RATIO_LIMIT`] holds: below, a bomb does no harm.
+/// Unpacked bytes from which on the ratio is looked at: below, a bomb does no harm. SIP and RTP unpack to 3 to 30 bytes
+/// for each stored one; bombs to 1000 (gzip) up to 30 000 (zstd).
 const RATIO_FROM: u64 = 256 << 20;
-
-/// Unpacked bytes for each stored one. SIP and RTP give 3 to 30; bombs give 1000 (gzip) to 30 000 (zstd).
-const RATIO_LIMIT: u64 = 250;
 
 /// Stored bytes that are read at a time.
 const PIECE: usize = 1 << 16;
@@ -78,7 +77,7 @@ pub(super) struct Unpacked {
     packing: Packing,
     stream: Stream,
     bytes: u64,
-    limit: u64,
+    limits: Reading,
 }
 
 enum Stream {
@@ -95,8 +94,8 @@ struct Zstd {
 }
 
 impl Unpacked {
-    /// Looks at the first bytes; `limit` bounds what compressed bytes may unpack to.
-    pub(super) fn new(mut stored: Stored, limit: u64) -> io::Result<Unpacked> {
+    /// Looks at the first bytes; `limits` bound what compressed bytes may unpack to.
+    pub(super) fn new(mut stored: Stored, limits: Reading) -> io::Result<Unpacked> {
         let packing = Packing::of(stored.head(4)?);
         let stream = match packing {
             Packing::Plain => Stream::Plain(Box::new(stored)),
@@ -108,7 +107,7 @@ impl Unpacked {
             })),
             Packing::Lz4 => Stream::Lz4(Box::new(Lz4Decoder::new(BufReader::with_capacity(PIECE, stored)))),
         };
-        Ok(Unpacked { packing, stream, bytes: 0, limit })
+        Ok(Unpacked { packing, stream, bytes: 0, limits })
     }
 
     /// How it is compressed.
@@ -138,10 +137,10 @@ impl Unpacked {
 
     /// Bytes that may still be unpacked; none if a bomb is at work.
     fn room(&self) -> u64 {
-        if is_bomb(self.bytes, self.stored().bytes_read()) {
+        if is_bomb(self.bytes, self.stored().bytes_read(), self.limits.unpacked_ratio) {
             return 0;
         }
-        self.limit.saturating_sub(self.bytes)
+        self.limits.unpacked_limit.saturating_sub(self.bytes)
     }
 
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -156,8 +155,8 @@ impl Unpacked {
 }
 
 /// True if so few stored bytes cannot hold so many honest ones.
-fn is_bomb(unpacked: u64, stored: u64) -> bool {
-    unpacked > RATIO_FROM && unpacked > stored.saturating_mul(RATIO_LIMIT)
+fn is_bomb(unpacked: u64, stored: u64, ratio: u64) -> bool {
+    unpacked > RATIO_FROM && unpacked > stored.saturating_mul(ratio)
 }
 
 impl Read for Unpacked {
@@ -339,9 +338,9 @@ mod tests {
 
     #[test]
     fn what_unpacks_to_more_than_it_can_hold_is_a_bomb() {
-        assert!(!is_bomb(64 << 20, 70_000), "too small to do harm");
-        assert!(!is_bomb(10 << 30, 500 << 20), "a large capture that is packed well");
-        assert!(is_bomb(300 << 20, 300_000));
+        assert!(!is_bomb(64 << 20, 70_000, 250), "too small to do harm");
+        assert!(!is_bomb(10 << 30, 500 << 20, 250), "a large capture that is packed well");
+        assert!(is_bomb(300 << 20, 300_000, 250));
     }
 
     proptest! {

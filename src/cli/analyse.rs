@@ -5,17 +5,23 @@ use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
-use crate::cli::args::{FailOn, Format, Live, Look, Options, Run};
+use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Skipped, Source};
+use crate::cli::args::{FailOn, Format, LadderTimes, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
+use crate::cli::keylog;
 use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
+use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
-use crate::cli::{say, terminal};
+use crate::cli::{INTERNAL_ERROR, privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
-use crate::report::text::{self, Scope, Style};
-use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Scene, follow, write_json};
+use crate::oddity::Oddity;
+use crate::report::text::{self, Scope, Style, Times};
+use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Names, Privacy, Scene, follow};
+use crate::report::{
+    write_csv, write_html, write_json, write_junit, write_markdown, write_mermaid, write_svg, write_ticket,
+};
 use crate::sip::digest::Secrets;
 
 /// Warnings on standard error; the report has them all.
@@ -23,16 +29,16 @@ const MOST_WARNINGS: usize = 20;
 
 /// Where packets come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(crate) enum From {
     Files,
     Interface,
 }
 
 /// `sipwhy FILE…` and `sipwhy -i IF`.
 pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
-    let run = &options.run;
+    let (run, look, names) = &settings::apply(&options.run, look)?;
     if let Some(interface) = &options.interface {
-        return on_interface(interface, run.filter.as_deref(), run, look);
+        return on_interface(interface, run.filter.as_deref(), run, look, names);
     }
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
     if paths.is_empty() {
@@ -42,20 +48,41 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     }
     output::refuse_inputs(&run.output, &paths)?;
     let limits = limits::read(&run.limits)?;
-    let wants_digest = formats(run)?.iter().any(|format| *format != Format::Text);
+    let wants_digest = run.ticket || formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
-    let files = Files::open(&paths, Reading { digest, unpacked_limit: limits.decompressed })?;
+    let reading = limits.reading(digest);
+    let files = Files::open(&paths, reading)?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
     }
-    let mut source: Box<dyn Source> = match &run.filter {
+    let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
+    // A folder was named, and the output may be one of the files in it.
+    output::refuse_inputs(&run.output, &inputs)?;
+    let privacy = privacy::of(run, &inputs)?;
+    let again = || wanted_of(Files::open(&paths, reading)?, run);
+    // A pipe can be read only once.
+    let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
+    let setting = Setting { from: From::Files, again, limits, privacy, names };
+    analyse(wanted_of(files, run)?, setting, run, look)
+}
+
+/// Opens the same files another time.
+type Again<'a> = &'a dyn Fn() -> Result<Box<dyn Source>, Error>;
+
+fn can_be_read_again(path: &Path) -> bool {
+    path.is_file() || path.is_dir()
+}
+
+/// What the user wants of files.
+pub(crate) fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
+    let source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
     };
-    if let Some(count) = run.count {
-        source = Box::new(First::new(source, count));
-    }
-    analyse(source, From::Files, limits, run, look)
+    Ok(match run.count {
+        Some(count) => Box::new(First::new(source, count)),
+        None => source,
+    })
 }
 
 /// Files of a folder that are not read.
@@ -72,12 +99,13 @@ fn tell_skipped(skipped: &[Skipped], run: &Run) {
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
+    let (run, look, names) = &settings::apply(&live.run, look)?;
     let words = live.words.join(" ");
-    let filter = live.run.filter.as_deref().or((!words.is_empty()).then_some(words.as_str()));
-    on_interface(&live.interface, filter, &live.run, look)
+    let filter = run.filter.as_deref().or((!words.is_empty()).then_some(words.as_str()));
+    on_interface(&live.interface, filter, run, look, names)
 }
 
-fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -> Result<u8, Error> {
+fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look, names: &Names) -> Result<u8, Error> {
     let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
     let mut source: Box<dyn Source> = Box::new(Interface::open(interface, filter)?);
     if !run.quiet {
@@ -86,7 +114,8 @@ fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look) -
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    analyse(source, From::Interface, limits, run, look)
+    let setting = Setting { from: From::Interface, again: None, limits, privacy: privacy::of(run, &[])?, names };
+    analyse(source, setting, run, look)
 }
 
 /// Every format that is written anywhere.
@@ -106,16 +135,31 @@ fn secrets(path: &Path) -> Result<Secrets, Error> {
         .map_err(|line| Error::Usage(format!("{}: line {line} needs a user, a realm and a password", path.display())))
 }
 
-fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run, look: &Look) -> Result<u8, Error> {
-    let style = terminal::style(look, &run.tz, terminal::width(look))?;
+/// What a run is set to, beside what was typed.
+struct Setting<'a> {
+    from: From,
+    /// Opens the input another time; `None` if it can be read only once.
+    again: Option<Again<'a>>,
+    limits: AllLimits,
+    privacy: Privacy,
+    names: &'a Names,
+}
+
+fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
+    let Setting { from, mut again, limits, privacy, names } = setting;
+    let mut keys = keylog::read(run)?;
+    let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
+    style.names = names.clone();
+    style.times = match run.times {
+        LadderTimes::R => Times::SinceBeginning,
+        LadderTimes::A => Times::OfDay,
+        LadderTimes::D => Times::SinceLast,
+        LadderTimes::E => Times::Epoch,
+    };
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let formats = formats(run)?;
-    let is_for_file = |format: Format| formats.iter().skip(1).any(|known| *known == format);
-    let keeps_all = formats.contains(&Format::Json)
-        || is_for_file(Format::Ndjson)
-        || (scope == Scope::Everything && formats.contains(&Format::Text));
-    let keep = if keeps_all { Keep::All } else { Keep::Trouble };
+    let keep = keep(&formats, scope);
     let mut files: Vec<(Format, Output)> = Vec::new();
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
@@ -128,21 +172,37 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
         && run.fail_on.is_none()
         && from != From::Interface;
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
-    let is_for_people = formats.iter().all(|format| *format == Format::Text);
+    let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
-    let mut follower = Follow::new(Gatherer::new(keep), selection, running, bar);
-    let mut analysis = Analysis::new(limits.analysis, wanted);
-    if wants_messages {
-        analysis.hand_on_messages();
+    let packets = Packets::of(&source.inputs(), from, &limits, &selection);
+    if formats.contains(&Format::Pcapng) {
+        packets.refuse_unreadable(run)?;
     }
-    if let Some(path) = &run.secrets {
-        analysis.use_secrets(secrets(path)?);
-    }
-    let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), catalogue);
-    let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+    let gatherer = || gatherer(keep, &formats, &limits, run);
+    let mut follower = Follow::new(gatherer(), selection, running, bar);
+    let (mut analysis, engine, scene, inputs) = loop {
+        let mut analysis = Analysis::new(limits.analysis, wanted);
+        *analysis.keys() = keys;
+        if wants_messages {
+            analysis.hand_on_messages();
+        }
+        if let Some(path) = &run.secrets {
+            analysis.use_secrets(secrets(path)?);
+        }
+        let mut engine = Engine::new(limits.held_back);
+        let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
+        let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
+        // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        match again.take().filter(|_| may && analysis.keys().came_late()) {
+            Some(open) => source = open()?,
+            None => break (analysis, engine, scene, inputs),
+        }
+        keys = std::mem::take(analysis.keys()).for_another_reading();
+        (follower.gatherer, follower.selection) = (gatherer(), Selection::read(run, &style.zone)?);
+    };
     drop(source);
     follower.bar.clear();
     if follower.was_interrupted() && from == From::Files && !run.quiet {
@@ -150,6 +210,7 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
     }
     let Follow { gatherer, running, bar, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
     if run.verbose {
@@ -157,10 +218,42 @@ fn analyse(mut source: Box<dyn Source>, from: From, limits: AllLimits, run: &Run
         say(&format!("sipwhy: {packets} packets in {:.3} s", bar.age().as_secs_f64()));
     }
     on_stdout(running, &mut gathered, run, look, &style, scope)?;
+    // A file has no colours, and its width does not depend on the terminal.
+    let style = style.clone().with_width(usize::from(look.width.unwrap_or(80)));
+    let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     for (format, output) in files {
-        to_file(output, format, &mut gathered, &style, look, scope)?;
+        to_file(output, format, &mut gathered, &packets, &printer)?;
     }
     Ok(status(&gathered, run))
+}
+
+/// What gathers that which the formats need.
+fn gatherer(keep: Keep, formats: &[Format], limits: &AllLimits, run: &Run) -> Gatherer {
+    let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
+    if run.ticket || formats.contains(&Format::Html) {
+        gatherer = gatherer.with_messages();
+    }
+    if formats.contains(&Format::Pcapng) {
+        gatherer = gatherer.with_call_ids();
+    }
+    gatherer
+}
+
+/// The records that the formats need.
+fn keep(formats: &[Format], scope: Scope) -> Keep {
+    let needs_all = |at: usize, format: Format| match format {
+        Format::Json | Format::Csv | Format::Junit | Format::Html | Format::Pcapng => true,
+        // On standard output events are written as they happen.
+        Format::Ndjson => at > 0,
+        Format::Text | Format::Md | Format::Svg | Format::Mermaid => scope == Scope::Everything,
+    };
+    let mut formats = formats.iter().enumerate();
+    if formats.any(|(at, format)| needs_all(at, *format)) { Keep::All } else { Keep::Trouble }
+}
+
+/// True for formats whose bytes must not depend on the locale.
+fn is_for_programs(format: Format) -> bool {
+    matches!(format, Format::Json | Format::Ndjson | Format::Csv | Format::Junit)
 }
 
 /// What is printed while packets are read.
@@ -183,20 +276,17 @@ fn on_stdout(
     style: &Style,
     scope: Scope,
 ) -> Result<(), Error> {
-    match (run.format, running) {
-        (_, Running::Events(mut events)) => events.end(gathered)?,
-        (Format::Json, _) => {
-            let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
-            let mut out = output::buffered(io::stdout());
-            write_json(&mut out, gathered, layout)?;
-            out.flush()?;
-        }
-        _ => {
-            let mut out = output::buffered(terminal::stdout(look));
-            text::write(&mut out, gathered, style, scope)?;
-            out.flush()?;
-        }
+    if let Running::Events(mut events) = running {
+        return Ok(events.end(gathered)?);
     }
+    let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
+    let mut out = match run.format {
+        Format::Text => output::buffered(terminal::stdout(look)),
+        _ => output::buffered(io::stdout()),
+    };
+    let printer = Printer { run, look, style, scope, layout };
+    printer.print(&mut out, run.format, gathered)?;
+    out.flush()?;
     Ok(())
 }
 
@@ -204,23 +294,46 @@ fn to_file(
     mut output: Output,
     format: Format,
     gathered: &mut Gathered,
-    style: &Style,
-    look: &Look,
-    scope: Scope,
+    packets: &Packets,
+    printer: &Printer<'_>,
 ) -> Result<(), Error> {
     let written = match format {
-        Format::Json => write_json(&mut output, gathered, Layout::Compact),
-        Format::Ndjson => Events::new(&mut output).all(gathered),
-        Format::Text => {
-            // A file has no colours, and its width does not depend on the terminal.
-            let width = usize::from(look.width.unwrap_or(80));
-            let style = Style::new(width, style.glyphs, style.zone.clone());
-            text::write(&mut anstream::StripStream::new(&mut output as &mut dyn Write), gathered, &style, scope)
-        }
+        Format::Pcapng => return packets.write(output, gathered, printer.run),
+        Format::Text => printer.print(&mut anstream::StripStream::new(&mut output as &mut dyn Write), format, gathered),
+        _ => printer.print(&mut output, format, gathered),
     };
     match written {
         Ok(()) => output.finish(),
         Err(error) => Err(output.failed(error)),
+    }
+}
+
+/// What every printer may need to know.
+struct Printer<'a> {
+    run: &'a Run,
+    look: &'a Look,
+    style: &'a Style,
+    scope: Scope,
+    layout: Layout,
+}
+
+impl Printer<'_> {
+    fn print(&self, out: &mut dyn Write, format: Format, gathered: &mut Gathered) -> io::Result<()> {
+        let Printer { run, look, style, scope, layout } = *self;
+        match format {
+            Format::Text if run.ticket => write_ticket(out, gathered, scope),
+            Format::Text => text::write(out, gathered, style, scope),
+            Format::Md => write_markdown(out, gathered, style, scope, &look.provenance),
+            Format::Html => write_html(out, gathered, style, &look.provenance),
+            Format::Json => write_json(out, gathered, layout),
+            Format::Ndjson => Events::new(out).all(gathered),
+            Format::Csv => write_csv(out, gathered),
+            Format::Svg => write_svg(out, gathered, style, scope),
+            Format::Mermaid => write_mermaid(out, gathered, style, scope),
+            Format::Junit => write_junit(out, gathered),
+            // A capture is no stream of text, and is written by `packets`.
+            Format::Pcapng => Ok(()),
+        }
     }
 }
 
@@ -257,6 +370,12 @@ fn warn(gathered: &Gathered, run: &Run) {
 }
 
 fn status(gathered: &Gathered, run: &Run) -> u8 {
+    let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
+    let faults: u64 = oddities.filter(|oddity| oddity.kind == Oddity::INTERNAL_FAULT).map(|oddity| oddity.count).sum();
+    if faults > 0 {
+        say(&format!("sipwhy: internal errors: {faults}; the report covers everything else"));
+        return INTERNAL_ERROR;
+    }
     if run.strict && gathered.inputs.iter().any(|input| !input.oddities.is_empty()) {
         say("sipwhy: something was wrong with the input (--strict); the report names it");
         return 3;
@@ -267,4 +386,42 @@ fn status(gathered: &Gathered, run: &Run) -> u8 {
         Some(FailOn::Warning) => Severity::Warning,
     };
     u8::from(gathered.worst.is_some_and(|found| found <= worst))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::capture::Place;
+    use crate::catalogue::Catalogue;
+    use crate::cli::args::Cli;
+    use crate::oddity::OddityLog;
+
+    /// The exit status after a run over one packet.
+    fn status_after(analysis: &Analysis) -> u8 {
+        let facts = InputFacts {
+            name: "call.pcap".into(),
+            sha256: None,
+            format: "pcap".into(),
+            link_types: Vec::new(),
+            packets: 1,
+            first_and_last: None,
+            nanoseconds: false,
+            drops: 0,
+            oddities: OddityLog::default(),
+        };
+        let inputs = [facts];
+        let scene = Scene::new(&inputs, Catalogue::new());
+        let gathered = Gatherer::new(Keep::All).finish(&scene, &inputs, analysis, &Engine::new(0));
+        status(&gathered, &Cli::parse_from(["sipwhy", "call.pcap"]).options.run)
+    }
+
+    #[test]
+    fn a_fault_of_the_program_has_a_status_of_its_own() {
+        let mut analysis = Analysis::default();
+        assert_eq!(status_after(&analysis), 0);
+        analysis.note_fault(Place::default());
+        assert_eq!(status_after(&analysis), INTERNAL_ERROR);
+    }
 }

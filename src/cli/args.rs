@@ -4,15 +4,31 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::Provenance;
+
+/// What help begins with.
+pub(crate) const EXAMPLES: &str = "Examples:
+  sipwhy call.pcap                             why the calls of a capture failed
+  sipwhy captures/ --number 49170555123        of a folder, one number's calls
+  sipwhy call.pcap -o report.html -o case.pcapng
+                                               a page to send on, and the capture with comments
+  sipwhy call.pcap --call 3 --ticket           the text for a carrier's ticket desk
+  sipwhy call.pcap --redact -o vendor.html     with pseudonyms for numbers, addresses and names
+  sipwhy trunk.pcap -Y 'sip.Status-Code == 503 && ip.addr == 198.51.100.10'
+  ssh pbx tcpdump -U -s0 -w - port 5060 | sipwhy -
+  sudo sipwhy -i any                           follow the interfaces
+  sipwhy stats captures/                       figures, by RFC 6076
+  sipwhy 503                                   what a code means
+  sipwhy 202 503                               how two codes differ";
+
 /// Reads SIP out of packet captures and says why calls failed.
 #[derive(Debug, Parser)]
 #[command(
     name = "sipwhy",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  sipwhy call.pcap\n  sipwhy captures/ --number 49170555123\n  ssh pbx tcpdump -U \
-                  -s0 -w - port 5060 | sipwhy -\n  sudo sipwhy -i any\n  sipwhy 503\n  sipwhy 202 503\n\nExit \
-                  status: 0 analysed, 1 only with --fail-on, 2 usage, 3 input unusable, 4 output failed, 5 internal \
+    before_help = EXAMPLES,
+    after_help = "Exit status: 0 analysed, 1 only with --fail-on, 2 usage, 3 input unusable, 4 output failed, 5 internal \
                   error"
 )]
 pub(crate) struct Cli {
@@ -39,6 +55,9 @@ pub(crate) struct Look {
     /// Language of catalogue texts and headings (default from the locale, else English)
     #[arg(long, value_name = "L", global = true)]
     pub(crate) lang: Option<String>,
+    /// What was typed.
+    #[arg(skip)]
+    pub(crate) provenance: Provenance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,6 +71,8 @@ pub(crate) enum When {
 pub(crate) enum Command {
     /// Analyse captures and explain (the same as without a command)
     Report(Box<Options>),
+    /// Figures of captures: the metrics of RFC 6076, delays, calls by peer, code and cause (text, json, svg)
+    Stats(Box<Options>),
     /// Follow an interface, a line for each call that ends
     Live(Box<Live>),
     /// The page of a code, a rule or a cause: 503, trunk-congested, q850-34, warning-304
@@ -104,8 +125,34 @@ pub(crate) enum PageFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
+    #[value(alias = "markdown")]
+    Md,
+    Html,
     Json,
     Ndjson,
+    Csv,
+    Svg,
+    #[value(alias = "mmd")]
+    Mermaid,
+    Junit,
+    Pcapng,
+}
+
+/// How a ladder tells times, with tshark's letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LadderTimes {
+    R,
+    A,
+    D,
+    E,
+}
+
+/// What `--redact` replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Redacted {
+    Numbers,
+    Ips,
+    Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -171,24 +218,53 @@ pub(crate) struct Run {
     /// Check refused digests against the secrets in a file: a line for each user, realm and password
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Only calls of which a message fits, with Wireshark's names: 'sip.Status-Code == 503 && ip.addr == 198.51.100.10'
+    #[arg(short = 'Y', value_name = "EXPR")]
+    pub(crate) display_filter: Option<String>,
+    /// Of the calls that are chosen, only those that failed
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) failed: bool,
     /// Every call, whole: those that went well too
     #[arg(long)]
     pub(crate) all: bool,
     /// Format on standard output
     #[arg(long, value_name = "F", default_value = "text")]
     pub(crate) format: Format,
-    /// Also write the report to a file, in the format of its ending: .json, .ndjson, else text
+    /// Also write the report to a file, in the format of its ending: .txt .md .html .json .ndjson .csv .svg .mmd
+    /// .junit.xml .pcapng (the capture with our findings as comments; of chosen calls only their packets)
     #[arg(short = 'o', value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
+    /// With chosen calls and -o FILE.pcapng: their media packets too
+    #[arg(long)]
+    pub(crate) with_media: bool,
+    /// In place of the text report, the text for a carrier's ticket desk
+    #[arg(long)]
+    pub(crate) ticket: bool,
+    /// Pseudonyms for numbers, addresses and names, the same for the same value
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          default_missing_value = "numbers,ips,names")]
+    pub(crate) redact: Vec<Redacted>,
+    /// Show passwords, digests and keys, which are hidden else
+    #[arg(long, conflicts_with = "redact")]
+    pub(crate) show_secrets: bool,
     /// Exit with status 1 if there is such a finding
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<FailOn>,
     /// Exit with status 3 if anything was wrong with the input
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Time zone of the text report: UTC, local, or a name such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
+    /// Time zone of reports for people: UTC (the default), local, or a name such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+    /// Times in ladders: r since the call began, a of day, d since the message before, e since 1970
+    #[arg(short = 't', value_name = "TIMES", default_value = "r")]
+    pub(crate) times: LadderTimes,
+    /// Names for addresses, in TOML: [peers] "198.51.100.10" = "Carrier A"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Secrets of TLS, as SSLKEYLOGFILE has them; those that stand in a pcapng file are used by themselves
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
     /// Set a limit: NAME=VALUE, such as calls=50000 or call-bytes=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::limits::help())]
     pub(crate) limits: Vec<String>,

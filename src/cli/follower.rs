@@ -70,7 +70,7 @@ impl Follower for Follow {
     }
 
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
-        let selected = self.selection.takes(call);
+        let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
         if selected == Selected::No {
             return Ok(());

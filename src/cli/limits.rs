@@ -1,8 +1,10 @@
 //! The table of limits: everything that grows has one, and each can be set.
 
 use crate::analysis::Limits;
+use crate::capture::{Digest, Reading};
 use crate::diagnosis::Engine;
 use crate::error::Error;
+use crate::report::Gatherer;
 
 /// Every limit of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +14,29 @@ pub(crate) struct AllLimits {
     pub(crate) held_back: usize,
     /// Bytes to which a compressed file may unpack.
     pub(crate) decompressed: u64,
+    /// Bytes that one stored byte may unpack to.
+    pub(crate) ratio: u64,
+    /// Failed calls whose record is kept for the text report, one for each kind of trouble.
+    pub(crate) kept: usize,
+}
+
+impl AllLimits {
+    /// How captures are read within them.
+    pub(crate) fn reading(&self, digest: Digest) -> Reading {
+        Reading { digest, unpacked_limit: self.decompressed, unpacked_ratio: self.ratio }
+    }
 }
 
 impl Default for AllLimits {
     fn default() -> AllLimits {
-        let decompressed = crate::capture::Reading::default().unpacked_limit;
-        AllLimits { analysis: Limits::default(), held_back: Engine::HELD_BACK, decompressed }
+        let reading = Reading::default();
+        AllLimits {
+            analysis: Limits::default(),
+            held_back: Engine::HELD_BACK,
+            decompressed: reading.unpacked_limit,
+            ratio: reading.unpacked_ratio,
+            kept: Gatherer::MOST_KEPT,
+        }
     }
 }
 
@@ -48,7 +67,12 @@ const TABLE: &[Limit] = &[
     limit!("layers", "layers of encapsulation", analysis.net.layers),
     limit!("fragment-bytes", "bytes of IP fragments", analysis.net.fragment_bytes),
     limit!("streams", "TCP streams", analysis.net.streams),
+    limit!("unframed-bytes", "bytes of messages on TCP streams that are not whole yet", analysis.unframed_bytes),
     limit!("stream-bytes", "bytes of TCP segments out of order", analysis.net.stream_bytes),
+    limit!("header-bytes", "bytes of headers of a message on a stream", analysis.framing.header_bytes),
+    limit!("body-bytes", "bytes of body of a message on a stream", analysis.framing.body_bytes),
+    limit!("kept-calls", "failed calls shown in the text report, one for each kind of trouble", kept),
+    limit!("decompressed-ratio", "bytes to which one byte of a large compressed file may unpack", ratio),
     limit!("decompressed-bytes", "bytes to which a compressed file may unpack", decompressed),
 ];
 

@@ -5,11 +5,17 @@
 
 mod analyse;
 mod args;
+mod display_filter;
 mod follower;
+mod keylog;
 mod limits;
 mod output;
+mod packets;
 mod pages;
+mod privacy;
 mod select;
+mod settings;
+mod stats;
 mod terminal;
 
 use std::error::Error as _;
@@ -17,11 +23,13 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
 use crate::cli::args::{Cli, Command};
 use crate::error::Error;
+use crate::report::Provenance;
 use crate::untrusted::Untrusted;
 
 /// The exit status of a fault of the program itself.
@@ -29,16 +37,25 @@ const INTERNAL_ERROR: u8 = 5;
 
 /// Runs the program.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let arguments: Vec<OsString> = args.collect();
+    let provenance = Provenance::of(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(mut cli) => {
+            cli.look.provenance = provenance;
+            cli
+        }
         Err(error) => {
             // A closed pipe of help is no failure.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    // What nobody foresaw is told in one line, with a status of its own.
-    panic::set_hook(Box::new(|fault| {
+    // What nobody foresaw is told in one line, with a status of its own; a fault at every packet is not told each time.
+    let told = AtomicBool::new(false);
+    panic::set_hook(Box::new(move |fault| {
+        if told.swap(true, Ordering::Relaxed) {
+            return;
+        }
         say(&format!(
             "sipwhy: internal error: {fault}; please report it with the version, {}",
             env!("CARGO_PKG_VERSION")
@@ -61,6 +78,7 @@ fn command(cli: Cli) -> Result<u8, Error> {
     let Cli { command, look, options } = cli;
     match command {
         Some(Command::Report(options)) => analyse::report(&options, &look),
+        Some(Command::Stats(options)) => stats::stats(&options, &look),
         Some(Command::Live(live)) => analyse::live(&live, &look),
         Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
         Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),

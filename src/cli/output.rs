@@ -10,18 +10,28 @@ use crate::error::Error;
 /// Bytes that are written at a time.
 const BUFFER: usize = 64 << 10;
 
+/// The endings of files and their formats.
+const ENDINGS: [(&[&str], Format); 10] = [
+    (&["txt", "text", "log", "out", ""], Format::Text),
+    (&["md", "markdown"], Format::Md),
+    (&["html", "htm"], Format::Html),
+    (&["json"], Format::Json),
+    (&["ndjson", "jsonl"], Format::Ndjson),
+    (&["csv"], Format::Csv),
+    (&["svg"], Format::Svg),
+    (&["mmd", "mermaid"], Format::Mermaid),
+    (&["junit", "xml"], Format::Junit),
+    (&["pcapng"], Format::Pcapng),
+];
+
 /// The format that the ending of a file's name asks for; text for a device or a file without one.
 pub(crate) fn format_of(path: &Path) -> Result<Format, Error> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    match ending.as_str() {
-        "json" => Ok(Format::Json),
-        "ndjson" | "jsonl" => Ok(Format::Ndjson),
-        "" | "txt" | "text" | "log" | "out" => Ok(Format::Text),
-        _ => Err(Error::Usage(format!(
-            "{}: reports are written as .txt, .json or .ndjson, not as .{ending}",
-            path.display()
-        ))),
-    }
+    let known = ENDINGS.iter().find(|(endings, _)| endings.contains(&ending.as_str()));
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let endings: Vec<String> = ENDINGS.iter().map(|(endings, _)| format!(".{}", endings[0])).collect();
+        Error::Usage(format!("{}: reports are written as {}, not as .{ending}", path.display(), endings.join(" ")))
+    })
 }
 
 /// Refuses an output that is one of the inputs, by whatever name.
@@ -124,8 +134,8 @@ fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // Others may read it as far as the umask allows, and never write it.
-        builder.permissions(fs::Permissions::from_mode(0o644));
+        // Who called whom is nobody else's: whoever wants others to read it says so.
+        builder.permissions(fs::Permissions::from_mode(0o600));
     }
     builder.tempfile_in(folder)
 }

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
 use crate::catalogue::{Block, Class, Entry, Page};
-use crate::cli::args::{Cli, Format, Look, Options, PageFormat};
+use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::terminal;
 use crate::diagnosis::{Rule, rules};
 use crate::error::Error;
@@ -75,7 +75,9 @@ pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageForm
     let format = match options.run.format {
         Format::Text => PageFormat::Text,
         Format::Json => PageFormat::Json,
-        Format::Ndjson => return Err(Error::Usage("a page is printed as text or json, not as ndjson".into())),
+        Format::Md => PageFormat::Md,
+        Format::Html => PageFormat::Html,
+        _ => return Err(Error::Usage("a page is printed as text, json, md or html".into())),
     };
     Ok(Some((codes, format)))
 }
@@ -135,7 +137,22 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result<u8, Error> {
 /// `sipwhy man`.
 pub(crate) fn man() -> Result<u8, Error> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    let man = clap_mangen::Man::new(Cli::command());
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    // Examples come before the options, as in --help; each line is set as it is.
+    text.extend_from_slice(b".SH EXAMPLES\n.nf\n");
+    for line in EXAMPLES.lines().skip(1) {
+        text.extend_from_slice(line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").as_bytes());
+        text.push(b'\n');
+    }
+    text.extend_from_slice(b".fi\n");
+    man.render_options_section(&mut text)?;
+    man.render_subcommands_section(&mut text)?;
+    man.render_extra_section(&mut text)?;
+    man.render_version_section(&mut text)?;
     print(&String::from_utf8_lossy(&text))
 }
 

@@ -3,12 +3,13 @@
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use crate::call::Call;
+use crate::call::{Call, Outcome};
 use crate::capture::Timestamp;
 use crate::cli::args::Run;
+use crate::cli::display_filter::DisplayFilter;
 use crate::error::Error;
-use crate::report::Selected;
 use crate::report::text::Zone;
+use crate::report::{Selected, is_failed};
 use crate::sip::Uri;
 
 /// What a call must have to be selected.
@@ -20,6 +21,15 @@ pub(crate) struct Selection {
     since: Option<Moment>,
     until: Option<Moment>,
     zone: TimeZone,
+    display_filter: Option<DisplayFilter>,
+    outcomes: Outcomes,
+}
+
+/// Calls of which outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcomes {
+    Any,
+    Failed,
 }
 
 /// A moment as a person writes it.
@@ -45,6 +55,8 @@ impl Selection {
             since: moment("since", &run.since)?,
             until: moment("until", &run.until)?,
             zone: zone.time_zone().clone(),
+            display_filter: run.display_filter.as_deref().map(DisplayFilter::read).transpose()?,
+            outcomes: if run.failed { Outcomes::Failed } else { Outcomes::Any },
         })
     }
 
@@ -55,16 +67,20 @@ impl Selection {
             && self.peers.is_empty()
             && self.since.is_none()
             && self.until.is_none()
+            && self.display_filter.is_none()
+            && self.outcomes == Outcomes::Any
     }
 
     /// Whether a call is selected.
-    pub(crate) fn takes(&self, call: &Call) -> Selected {
+    pub(crate) fn takes(&self, call: &Call, outcome: Outcome) -> Selected {
         let started = call.started();
         let takes = self.has_name(call)
             && self.has_number(call)
             && self.has_peer(call)
             && self.since.is_none_or(|since| !self.is_before(started, since))
-            && self.until.is_none_or(|until| self.is_before(started, until));
+            && self.until.is_none_or(|until| self.is_before(started, until))
+            && (self.outcomes == Outcomes::Any || is_failed(outcome) || outcome == Outcome::Dropped)
+            && self.display_filter.as_ref().is_none_or(|filter| filter.takes(call));
         if takes { Selected::Yes } else { Selected::No }
     }
 

@@ -37,7 +37,8 @@ pub(crate) fn width(look: &Look) -> usize {
 }
 
 /// The style of a text report.
-pub(crate) fn style(look: &Look, zone: &str, width: usize) -> Result<Style, Error> {
+pub(crate) fn style(look: &Look, zone: Option<&str>, width: usize) -> Result<Style, Error> {
+    let zone = zone.unwrap_or("UTC");
     let glyphs = if look.ascii { Glyphs::Ascii } else { Glyphs::Unicode };
     let zone = Zone::named(zone).ok_or_else(|| {
         Error::Usage(format!("--tz {zone}: no such time zone; UTC, local, or a name such as Europe/Berlin"))

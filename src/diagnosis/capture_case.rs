@@ -6,7 +6,7 @@ use crate::call::timer;
 use crate::call::{Call, Outcome, Surroundings};
 use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
-use crate::net::Path;
+use crate::net::{Path, TlsConnection};
 use crate::oddity::{Noted, OddityLog};
 use crate::sip::{Method, StatusCode};
 
@@ -176,6 +176,8 @@ pub struct CaptureCase<'a> {
     pub surroundings: &'a Surroundings,
     /// What was counted over all calls.
     pub tally: &'a Tally,
+    /// The TLS connections, read or not.
+    pub tls: &'a [TlsConnection],
 }
 
 impl<'a> CaptureCase<'a> {

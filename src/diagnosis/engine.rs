@@ -31,7 +31,7 @@ impl Engine {
     /// Takes in a call that has ended.
     pub fn add(&mut self, call: Call) {
         self.tally.add(&call);
-        let bytes = call.messages.iter().map(|heard| heard.message.footprint()).sum();
+        let bytes = call.footprint();
         self.bytes += bytes;
         self.held.push_back((call, bytes));
     }

@@ -20,9 +20,9 @@ use crate::net::StreamId;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
 use crate::net::content::Marks;
+use crate::net::stream::Kept;
 use crate::net::stream::Line;
 use crate::net::stream::Stream;
-use crate::net::stream::Tails;
 use crate::net::stream::Told;
 
 /// Two ends, the lower first.
@@ -50,6 +50,21 @@ pub(super) struct Both {
     from_high: Stream,
     reset: Told,
     marks: Marks,
+}
+
+impl Sender {
+    /// Who sends what a stream carries.
+    pub(super) fn of(stream: StreamId) -> Sender {
+        if stream.0 & 1 == 0 { Sender::Low } else { Sender::High }
+    }
+
+    /// The other one.
+    pub(super) fn other(self) -> Sender {
+        match self {
+            Sender::Low => Sender::High,
+            Sender::High => Sender::Low,
+        }
+    }
 }
 
 impl Hash for Pair {
@@ -110,7 +125,7 @@ impl Both {
 
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
-        self.from_low.weight().saturating_add(self.from_high.weight())
+        self.from_low.weight().saturating_add(self.from_high.weight()).saturating_add(self.marks.weight())
     }
 
     /// Whether it has ended, by a reset or by both sides.
@@ -138,14 +153,19 @@ impl Both {
         &mut self,
         pair: Pair,
         place: Place,
-        tails: &mut Tails,
+        kept: &mut Kept,
         sink: &mut Sink<'_>,
         what: impl Fn(&mut Stream, &mut Line<'_, '_>),
     ) {
         let marks = &mut self.marks;
         let path = pair.path(Sender::Low);
-        what(&mut self.from_low, &mut Line { path, place, tails, marks, sink });
-        what(&mut self.from_high, &mut Line { path: path.reversed(), place, tails, marks, sink });
+        what(&mut self.from_low, &mut Line { path, place, kept, marks, sink });
+        what(&mut self.from_high, &mut Line { path: path.reversed(), place, kept, marks, sink });
+    }
+
+    /// Tells what was seen of it as a whole, now that it is taken out.
+    pub(super) fn end(&mut self, kept: &mut Kept, sink: &mut Sink<'_>) {
+        self.marks.end(&mut kept.keys, sink);
     }
 
     /// Takes one segment: what it says of the connection, of the other direction, and its bytes.
@@ -157,7 +177,7 @@ impl Both {
         place: Place,
         header: &TcpHeaderSlice<'_>,
         payload: Rest<'_>,
-        tails: &mut Tails,
+        kept: &mut Kept,
         sink: &mut Sink<'_>,
     ) {
         let (own, other) = match sender {
@@ -177,14 +197,14 @@ impl Both {
             tell(own.id, if header.ack() { ConnectionEvent::SynAck } else { ConnectionEvent::Syn }, sink);
         }
         if header.ack() {
-            let mut line = Line { path: path.reversed(), place, tails, marks, sink };
+            let mut line = Line { path: path.reversed(), place, kept, marks, sink };
             other.acknowledge(header.acknowledgment_number(), &mut line);
         }
         if header.rst() {
             let refused = other.has_begun() && !own.has_begun();
             if self.reset == Told::NotYet {
-                own.flush(&mut Line { path, place, tails, marks, sink });
-                other.flush(&mut Line { path: path.reversed(), place, tails, marks, sink });
+                own.flush(&mut Line { path, place, kept, marks, sink });
+                other.flush(&mut Line { path: path.reversed(), place, kept, marks, sink });
                 tell(own.id, if refused { ConnectionEvent::Refused } else { ConnectionEvent::Reset }, sink);
             }
             self.reset = Told::Already;
@@ -192,7 +212,7 @@ impl Both {
         }
         let first = sequence.wrapping_add(u32::from(header.syn()));
         if payload.on_wire() > 0 {
-            own.receive(first, payload, &mut Line { path, place, tails, marks, sink });
+            own.receive(first, payload, &mut Line { path, place, kept, marks, sink });
         }
         if header.fin() && own.finished == Told::NotYet {
             own.finished = Told::Already;

@@ -15,12 +15,15 @@ use crate::net::Mirror;
 use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
+use crate::net::StreamId;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::hep;
 use crate::net::hep::Hep;
 use crate::net::tls;
+use crate::net::tls::Channel;
+use crate::net::tls::KeyLog;
 use crate::net::websocket;
 use crate::net::websocket::Reader;
 use crate::oddity::Oddity;
@@ -54,22 +57,38 @@ pub(super) enum Content {
     WebSocket(Box<websocket::Reader>),
     /// HEP3 packets, each with its length.
     Hep(Vec<u8>),
-    /// TLS records.
-    Tls(tls::Records),
+    /// The first bytes, too few to tell whether they begin a TLS record.
+    Start(Vec<u8>),
+    /// TLS records; the connection has the rest.
+    Tls,
 }
 
 /// What is known of a connection as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    encrypted: Encrypted,
+    /// What TLS carries, once its first record was seen.
+    channel: Option<Box<Channel>>,
 }
 
-/// Whether it was told that a connection is encrypted.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Encrypted {
-    #[default]
-    NotSeen,
-    Told,
+impl Marks {
+    /// Bytes of memory held.
+    pub(super) fn weight(&self) -> usize {
+        self.channel.as_ref().map_or(0, |channel| channel.weight())
+    }
+
+    /// Forgets what was begun and not finished in a direction.
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        if let Some(channel) = &mut self.channel {
+            channel.forget(stream);
+        }
+    }
+
+    /// The connection has ended: tells what was seen of it.
+    pub(super) fn end(&mut self, keys: &mut KeyLog, sink: &mut Sink<'_>) {
+        if let Some(mut channel) = self.channel.take() {
+            channel.end(keys, sink);
+        }
+    }
 }
 
 /// How a segment begins.
@@ -97,7 +116,7 @@ impl Content {
 
     /// True where a contradiction is worth a note: it may be SIP.
     pub(super) fn matters(&self) -> bool {
-        !matches!(self, Content::Passed | Content::Tls(_))
+        !matches!(self, Content::Passed | Content::Tls)
     }
 
     /// Bytes of memory held.
@@ -113,6 +132,7 @@ impl Content {
     pub(super) fn forget(&mut self) {
         match self {
             Content::Head(_) => *self = Content::Passed,
+            Content::Start(_) => *self = Content::default(),
             Content::Hep(packet) => packet.clear(),
             Content::WebSocket(reader) => reader.forget(),
             _ => {}
@@ -120,7 +140,7 @@ impl Content {
     }
 
     /// Takes the next bytes.
-    pub(super) fn take(&mut self, segment: Segment<'_>, marks: &mut Marks, sink: &mut Sink<'_>) {
+    pub(super) fn take(&mut self, segment: Segment<'_>, marks: &mut Marks, keys: &mut KeyLog, sink: &mut Sink<'_>) {
         let mut next = Some(segment);
         // Each turn leaves fewer bytes, or a content that the next turn takes.
         while let Some(segment) = next {
@@ -144,8 +164,16 @@ impl Content {
                     *self = Content::default();
                     Some(Segment { gap: 0, ..segment })
                 }
-                Content::Tls(records) => {
-                    records.take(segment.gap, segment.bytes, |alert| tell_alert(segment, alert, sink));
+                Content::Start(start) => {
+                    let begun = if segment.gap == 0 { std::mem::take(start) } else { Vec::new() };
+                    let joined = [&begun, segment.bytes].concat();
+                    *self = Content::default();
+                    return self.take(Segment { bytes: &joined, ..segment }, marks, keys, sink);
+                }
+                Content::Tls => {
+                    if let Some(channel) = &mut marks.channel {
+                        channel.take(segment, keys, sink);
+                    }
                     None
                 }
             };
@@ -159,13 +187,17 @@ impl Content {
             _ => (segment.gap, segment.place),
         };
         match beginning(segment.bytes) {
+            // Nothing is looked for in TLS that is itself within TLS.
+            Beginning::Tls if segment.path.transport == Transport::Tls => {
+                self.unknown(segment, sink);
+                return None;
+            }
             Beginning::Tls => {
-                if marks.encrypted == Encrypted::NotSeen {
-                    marks.encrypted = Encrypted::Told;
-                    sink.note(Oddity::Encrypted, segment.place);
+                marks.channel.get_or_insert_with(|| {
                     tell(segment, ConnectionEvent::Encrypted, sink);
-                }
-                *self = Content::Tls(tls::Records::default());
+                    Box::new(Channel::new(&segment))
+                });
+                *self = Content::Tls;
             }
             Beginning::Head => *self = Content::Head(Vec::new()),
             Beginning::WebSocket => {
@@ -183,7 +215,12 @@ impl Content {
                 return None;
             }
             Beginning::Unknown => {
-                self.unknown(segment, sink);
+                let is_first = matches!(self, Content::Unknown { looked: 0, missing: 0, .. }) && !segment.midstream;
+                if is_first && gap == 0 && tls::may_become(segment.bytes) {
+                    *self = Content::Start(segment.bytes.to_vec());
+                } else {
+                    self.unknown(segment, sink);
+                }
                 return None;
             }
         }
@@ -225,7 +262,8 @@ impl Content {
 
     fn web_socket<'a>(&mut self, segment: Segment<'a>, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
         let Content::WebSocket(reader) = self else { return None };
-        let path = Path { transport: Transport::Ws, ..segment.path };
+        let transport = if segment.path.transport == Transport::Tls { Transport::Wss } else { Transport::Ws };
+        let path = Path { transport, ..segment.path };
         let place = segment.place;
         let mut messages: u32 = 0;
         let outcome = reader.take(segment.bytes, |message| {
@@ -326,11 +364,6 @@ fn tell(segment: Segment<'_>, what: ConnectionEvent, sink: &mut Sink<'_>) {
     sink.deliver(Delivery::Connection(Connection { place, path, stream, what }));
 }
 
-fn tell_alert(segment: Segment<'_>, alert: tls::Alert, sink: &mut Sink<'_>) {
-    let tls::Alert { level, description } = alert;
-    tell(segment, ConnectionEvent::TlsAlert { level, description }, sink);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,12 +440,14 @@ mod tests {
     #[test]
     fn tls_is_told_once_with_its_alerts() {
         let bench = client(&[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40, 23, 3, 3, 0, 1, 0], 6);
-        assert_eq!(bench.noted("payload-unreadable"), 1);
-        assert_eq!(bench.log.of("payload-unreadable").unwrap().frames, [4]);
+        assert_eq!(bench.noted("payload-unreadable"), 0, "the hello of the other side may still come");
         let what: Vec<ConnectionEvent> = bench.events.iter().skip(2).map(|event| event.what).collect();
         let alert = ConnectionEvent::TlsAlert { level: 2, description: 40 };
         assert_eq!(what, [ConnectionEvent::Encrypted, alert]);
         assert!(bench.segments.is_empty());
+        let mut bench = bench;
+        bench.finish();
+        assert_eq!(bench.log.of("payload-unreadable").unwrap().frames, [7]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::net::link::Start;
 use crate::net::place_of;
 use crate::net::sctp;
 use crate::net::tcp::ConnectionTable;
+use crate::net::tls::KeyLog;
 use crate::net::tunnel;
 use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
@@ -65,6 +66,11 @@ impl Decoder {
             connections: ConnectionTable::new(limits),
             last: Place::default(),
         }
+    }
+
+    /// The secrets with which TLS is opened; more can be added at any time, for records that come later.
+    pub fn keys(&mut self) -> &mut KeyLog {
+        self.connections.keys()
     }
 
     /// Decodes one packet and hands each payload to `deliver`, in order. What is odd goes into `oddities`.
@@ -428,7 +434,8 @@ mod tests {
         assert_eq!(bench.log.of("unsupported-link-type").unwrap().example, wanted);
     }
 
-    const LINKS: [u32; 20] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 252, 258, 276, 147, 105];
+    const LINKS: [u32; 23] =
+        [127, 166, 240, 0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 117, 228, 229, 239, 252, 258, 276, 147, 105];
 
     proptest! {
         /// Nothing that a frame may hold makes the decoder panic.

@@ -13,9 +13,9 @@ use crate::net::bytes::to_u32;
 use crate::net::ip::Fragment;
 use crate::net::ip::More;
 use crate::net::pieces::Pieces;
-use crate::net::recent::Recent;
 use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
+use crate::recent::Recent;
 
 /// How long a receiver keeps the pieces of a datagram (RFC 1122 §3.3.2 and RFC 8200 §4.5 say 60 s, Linux waits 30 s).
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -244,5 +244,6 @@ fn keep(
             errors.push((kept, quoted_bytes.to_vec()));
         }
         Delivery::Connection(connection) => events.push(connection),
+        Delivery::Tls(_) => {}
     }
 }

@@ -9,6 +9,7 @@ use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
 use crate::net::bytes::u32_at;
 use crate::net::tunnel;
+use crate::net::wireless;
 
 /// What the next bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +68,16 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         51 => Some((Layer::Pppoe, rest)),
         12 | 14 | 101 | 228 | 229 => Some((Layer::Ip, rest)),
         104 => ether_typed(rest, 2),
+        105 => wireless::frame(rest),
         113 => cooked(rest),
         117 => packet_filter_log(rest),
+        127 => wireless::radiotap(rest),
+        // A direction in place of the address, or before the frame.
+        166 => with_direction(rest, 2),
+        204 => with_direction(rest, 1),
         239 => netfilter_log(rest),
+        // Four bytes of an analyser before the frame.
+        240 => rest.skip(4).map(|rest| (Layer::Ethernet, rest)),
         258 => return packet_tap(rest),
         276 => cooked_2(rest),
         _ => return Start::Unsupported,
@@ -169,9 +177,13 @@ fn cooked_2(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
 }
 
 fn cooked_payload(hardware: u16, number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    // `linux/if_arp.h`: netlink messages, CAN, 802.11 with and without radiotap carry no EtherType.
-    if matches!(hardware, 280 | 801..=805 | 824) {
-        return None;
+    // `linux/if_arp.h`: netlink messages carry no EtherType, CAN and 802.15.4 seldom; 802.11 has a header of its own.
+    match hardware {
+        824 => return None,
+        280 | 802 | 804 | 805 if number < 0x0600 => return None,
+        801 => return wireless::frame(rest),
+        803 => return wireless::radiotap(rest),
+        _ => {}
     }
     match number {
         // ETH_P_802_2: an LLC header follows.
@@ -181,6 +193,11 @@ fn cooked_payload(hardware: u16, number: u16, rest: Rest<'_>) -> Option<(Layer, 
         ether_type::ERSPAN if hardware == 778 => Some((Layer::Ethernet, rest.skip(8)?)),
         _ => Some((Layer::EtherType(number), rest)),
     }
+}
+
+/// PPP behind so many bytes that say in which direction it went.
+fn with_direction(rest: Rest<'_>, bytes: usize) -> Option<(Layer, Rest<'_>)> {
+    Some((Layer::Ppp, rest.skip(bytes)?))
 }
 
 /// IP, if the first half byte says 4 or 6 and the header has its least length.
@@ -299,6 +316,19 @@ mod tests {
         assert_eq!(ip_of(113, &with(&tagged, &ip)), Some(ip.clone()));
         let netlink = [&[0, 0][..], &824_u16.to_be_bytes(), &[0; 10], &[8, 0]].concat();
         assert_eq!(ip_of(113, &with(&netlink, &ip)), None);
+    }
+
+    #[test]
+    fn wireless_frames_and_ppp_with_a_direction() {
+        let ip = frames::udp_v4(b"x");
+        let data = [&[0x88, 1][..], &[0; 24], &[0xAA, 0xAA, 3, 0, 0, 0, 8, 0], &ip].concat();
+        assert_eq!(ip_of(105, &data), Some(ip.clone()));
+        assert_eq!(ip_of(127, &with(&[0, 0, 8, 0, 0, 0, 0, 0], &data)), Some(ip.clone()));
+        let cooked = [&[0, 0][..], &801_u16.to_be_bytes(), &[0; 10], &[0, 4], &data].concat();
+        assert_eq!(ip_of(113, &cooked), Some(ip.clone()));
+        assert_eq!(ip_of(204, &with(&[0, 0xFF, 3, 0, 0x21], &ip)), Some(ip.clone()));
+        assert_eq!(ip_of(166, &with(&[1, 3, 0, 0x21], &ip)), Some(ip.clone()));
+        assert_eq!(ip_of(240, &with(&[0; 4], &frames::ethernet(&ip))), Some(ip));
     }
 
     #[test]

@@ -6,6 +6,19 @@
 //! The door of the `etherparse` crate is in this room and nowhere else. Nothing here indexes, unwraps or computes
 //! what could overflow: the input may be hostile.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 mod bytes;
 mod connection;
 mod content;
@@ -21,15 +34,17 @@ mod icmp;
 mod inflate;
 mod ip;
 mod link;
+mod made;
 mod pieces;
-mod recent;
 mod rtp;
 mod sctp;
+mod sketch;
 mod stream;
 mod tcp;
 mod tls;
 mod tunnel;
 mod websocket;
+mod wireless;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -43,7 +58,10 @@ use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
 pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
+pub use crate::net::made::Maker;
 pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
+pub use crate::net::sketch::{FragmentOf, fragment_of};
+pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,6 +147,8 @@ pub enum Delivery<'a> {
     Icmp(IcmpError<'a>),
     /// Something happened to a TCP connection.
     Connection(Connection),
+    /// A TLS connection has ended, or the input has: what was seen of it.
+    Tls(&'a TlsConnection),
 }
 
 /// A whole datagram.
@@ -231,7 +251,7 @@ pub enum ConnectionEvent {
     Forgotten,
     /// TLS records began. Told once for each connection.
     Encrypted,
-    /// A TLS alert that is not encrypted (RFC 8446 §6).
+    /// A TLS alert that could be read (RFC 8446 §6).
     TlsAlert {
         /// 1 for a warning, 2 for a fatal alert.
         level: u8,
@@ -268,6 +288,11 @@ struct Sink<'s> {
 impl Sink<'_> {
     fn note(&mut self, oddity: Oddity, place: Place) {
         self.oddities.note(oddity, Some(place.frame));
+    }
+
+    /// Notes what belongs to a frame that may be an earlier one than that at hand.
+    fn note_at(&mut self, oddity: Oddity, place: Place) {
+        self.oddities.note_at(oddity, place.frame, place.time.0);
     }
 
     fn deliver(&mut self, delivery: Delivery<'_>) {

@@ -17,8 +17,9 @@ use crate::net::content::Content;
 use crate::net::content::Marks;
 use crate::net::pieces::Pieces;
 use crate::net::pieces::different;
-use crate::net::recent::Recent;
+use crate::net::tls::KeyLog;
 use crate::oddity::Oddity;
+use crate::recent::Recent;
 
 /// Bytes behind a hole after which it is taken for a loss of the capture.
 const HOLD_BYTES: usize = 256 << 10;
@@ -81,8 +82,8 @@ pub(super) struct Line<'l, 's> {
     pub path: Path,
     /// The frame.
     pub place: Place,
-    /// What was delivered of the latest streams.
-    pub tails: &'l mut Tails,
+    /// What is kept beside the connections.
+    pub kept: &'l mut Kept,
     /// What is known of the connection.
     pub marks: &'l mut Marks,
     /// Where everything goes.
@@ -206,6 +207,7 @@ impl Stream {
             self.skip_hole(line);
         }
         self.content.forget();
+        line.marks.forget(self.id);
     }
 
     fn gives_up(&self, now: Timestamp) -> bool {
@@ -221,7 +223,7 @@ impl Stream {
         let (Some(next), Some(first)) = (self.next, self.held.first()) else { return };
         self.gap = self.gap.saturating_add(u32::try_from(first.at.saturating_sub(next)).unwrap_or(u32::MAX));
         self.next = Some(first.at);
-        line.tails.forget(self.id);
+        line.kept.tails.forget(self.id);
         self.drain(None, line);
     }
 
@@ -240,14 +242,14 @@ impl Stream {
             let midstream = std::mem::replace(&mut self.begun, Begun::InOrder) == Begun::Midstream;
             let gap = std::mem::take(&mut self.gap);
             let segment = Segment { place, path: line.path, stream: self.id, gap, midstream, bytes: rest.bytes };
-            self.content.take(segment, line.marks, line.sink);
+            self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
             if self.content.matters() {
-                line.tails.append(self.id, rest.bytes);
+                line.kept.tails.append(self.id, rest.bytes);
             }
         }
         if rest.missing > 0 {
             self.gap = self.gap.saturating_add(rest.missing);
-            line.tails.forget(self.id);
+            line.kept.tails.forget(self.id);
         }
     }
 
@@ -259,7 +261,7 @@ impl Stream {
         self.next = Some(end);
         let segment =
             Segment { place: line.place, path: line.path, stream: self.id, gap: 0, midstream: true, bytes: rest.bytes };
-        self.content.take(segment, line.marks, line.sink);
+        self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
         self.gap = rest.missing;
     }
 
@@ -270,7 +272,7 @@ impl Stream {
         if is_probe || !self.content.matters() {
             return;
         }
-        let bytes = line.tails.different(self.id, at, next, rest.bytes);
+        let bytes = line.kept.tails.different(self.id, at, next, rest.bytes);
         if bytes > 0 {
             line.sink.note(Oddity::StreamConflict { bytes }, line.place);
         }
@@ -296,15 +298,31 @@ fn behind(rest: Rest<'_>, count: usize) -> Rest<'_> {
     }
 }
 
+/// What is kept beside the connections.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// What was delivered of the latest streams.
+    tails: Tails,
+    /// Secrets of TLS.
+    pub keys: KeyLog,
+}
+
+impl Kept {
+    /// Nothing yet.
+    pub(super) fn new() -> Kept {
+        Kept { tails: Tails::new(), keys: KeyLog::default() }
+    }
+}
+
 /// The last bytes delivered of the streams used last, to compare repetitions with.
 #[derive(Debug)]
-pub(super) struct Tails {
+struct Tails {
     tails: Recent<StreamId, Vec<u8>>,
 }
 
 impl Tails {
     /// None yet.
-    pub(super) fn new() -> Tails {
+    fn new() -> Tails {
         Tails { tails: Recent::new() }
     }
 

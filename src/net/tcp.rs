@@ -25,10 +25,11 @@ use crate::net::bytes::Rest;
 use crate::net::connection::Both;
 use crate::net::connection::Pair;
 use crate::net::connection::Sender;
-use crate::net::recent::Recent;
+use crate::net::stream::Kept;
 use crate::net::stream::Stream;
-use crate::net::stream::Tails;
+use crate::net::tls::KeyLog;
 use crate::oddity::Oddity;
+use crate::recent::Recent;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ const LOOK_AT: usize = 256;
 #[derive(Debug)]
 pub(super) struct ConnectionTable {
     connections: Recent<Pair, Both>,
-    tails: Tails,
+    kept: Kept,
     /// Connections that hold bytes behind a hole, by number.
     holding: BTreeMap<u64, Pair>,
     bytes: usize,
@@ -55,7 +56,7 @@ impl ConnectionTable {
     pub(super) fn new(limits: Limits) -> ConnectionTable {
         ConnectionTable {
             connections: Recent::new(),
-            tails: Tails::new(),
+            kept: Kept::new(),
             holding: BTreeMap::new(),
             bytes: 0,
             opened: 0,
@@ -63,6 +64,11 @@ impl ConnectionTable {
             looked_at: 0,
             limits,
         }
+    }
+
+    /// The secrets of TLS that are known.
+    pub(super) fn keys(&mut self) -> &mut KeyLog {
+        &mut self.kept.keys
     }
 
     /// Takes one TCP packet.
@@ -93,7 +99,7 @@ impl ConnectionTable {
         }
         let Some(both) = self.connections.get_mut(&pair) else { return };
         let before = both.weight();
-        both.take(sender, path, place, &header, payload, &mut self.tails, sink);
+        both.take(sender, path, place, &header, payload, &mut self.kept, sink);
         let after = both.weight();
         if before != after {
             self.account(pair, before, place, sink);
@@ -112,7 +118,7 @@ impl ConnectionTable {
         for (_, pair) in waiting {
             let Some(both) = self.connections.peek_mut(&pair) else { continue };
             let before = both.weight();
-            both.each(pair, place, &mut self.tails, sink, Stream::release);
+            both.each(pair, place, &mut self.kept, sink, Stream::release);
             self.account(pair, before, place, sink);
         }
     }
@@ -120,7 +126,8 @@ impl ConnectionTable {
     /// Hands on everything that waits.
     pub(super) fn finish(&mut self, place: Place, sink: &mut Sink<'_>) {
         while let Some((pair, mut both)) = self.connections.pop_oldest() {
-            both.each(pair, place, &mut self.tails, sink, Stream::flush);
+            both.each(pair, place, &mut self.kept, sink, Stream::flush);
+            both.end(&mut self.kept, sink);
         }
         self.holding.clear();
         self.bytes = 0;
@@ -154,7 +161,8 @@ impl ConnectionTable {
         let Some(mut both) = self.connections.remove(&pair) else { return };
         self.bytes = self.bytes.saturating_sub(both.weight());
         self.holding.remove(&both.number);
-        both.each(pair, place, &mut self.tails, sink, Stream::flush);
+        both.each(pair, place, &mut self.kept, sink, Stream::flush);
+        both.end(&mut self.kept, sink);
     }
 
     fn account(&mut self, pair: Pair, before: usize, place: Place, sink: &mut Sink<'_>) {
@@ -163,7 +171,7 @@ impl ConnectionTable {
         if self.bytes > self.limits.stream_bytes {
             sink.note(Oddity::LimitHit { limit: "stream-bytes", value: self.limits.stream_bytes as u64 }, place);
             let weight = both.weight();
-            both.each(pair, place, &mut self.tails, sink, Stream::flush);
+            both.each(pair, place, &mut self.kept, sink, Stream::flush);
             self.bytes = self.bytes.saturating_add(both.weight()).saturating_sub(weight);
         }
         if both.is_holding() {

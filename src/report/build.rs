@@ -10,7 +10,8 @@ use crate::report::record::{
 };
 use crate::report::scene::Scene;
 use crate::report::secrets::Secrets;
-use crate::sip::{StatusCode, typed};
+use crate::sip::StatusCode;
+use crate::sip::typed::{self, Because, Refusal, Strict, Typed};
 use crate::untrusted::Untrusted;
 
 /// Headers of a response that say more than its code.
@@ -37,7 +38,7 @@ const LONGEST_VALUE: usize = 2000;
 impl Scene {
     /// The record of a call.
     pub fn record(&self, call: &Call, diagnosis: &Diagnosis) -> CallRecord {
-        let secrets = Secrets::of(call);
+        let secrets = self.privacy().of(call);
         let findings: Vec<FindingRecord> =
             diagnosis.findings.iter().map(|finding| self.finding(finding, &secrets)).collect();
         let first = call.messages.first();
@@ -49,7 +50,7 @@ impl Scene {
         CallRecord {
             id: call.number,
             kind: call.kind,
-            call_ids: call.legs.iter().map(|leg| Untrusted::from_bytes(&leg.call_id)).collect(),
+            call_ids: call.legs.iter().map(|leg| secrets.hide_in(&Untrusted::from_bytes(&leg.call_id))).collect(),
             from: uri(opening.and_then(|heard| heard.message.from()).map(|from| from.uri)),
             to: uri(opening.and_then(|heard| heard.message.to()).map(|to| to.uri)),
             request_uri: uri(request.and_then(|heard| heard.message.request_uri()).map(|uri| uri.into_owned())),
@@ -59,7 +60,7 @@ impl Scene {
             final_status: call.final_status.map(StatusCode::get),
             unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
             cause,
-            legs: call.legs.iter().map(leg).collect(),
+            legs: call.legs.iter().map(|one| leg(one, &secrets)).collect(),
             failures: call.failures.iter().map(|failure| self.failure(call, failure, &secrets)).collect(),
             findings,
             ladder: ladder::rungs(self, call, diagnosis, &secrets),
@@ -69,10 +70,11 @@ impl Scene {
 
     /// The record of a finding about the capture.
     pub fn note(&self, finding: &Finding) -> FindingRecord {
-        self.finding(finding, &Secrets::default())
+        self.finding(finding, &self.privacy().of_nobody())
     }
 
-    fn finding(&self, finding: &Finding, secrets: &Secrets) -> FindingRecord {
+    /// The record of a finding about a call, of which this is to be hidden.
+    pub(crate) fn finding(&self, finding: &Finding, secrets: &Secrets) -> FindingRecord {
         let claims = finding.claims.iter().map(|claim| ClaimRecord {
             frame: self.frame(claim.place),
             field: claim.field.clone(),
@@ -91,7 +93,7 @@ impl Scene {
             severity: finding.severity,
             party: PartyRecord {
                 role: finding.party.role,
-                addr: finding.party.address.map(|address| address.to_string()),
+                addr: finding.party.address.map(|address| secrets.socket(address)),
                 agent: finding.party.agent.as_ref().map(|agent| secrets.hide_in(agent)),
             },
             status: finding.status.map(StatusCode::get),
@@ -108,7 +110,7 @@ impl Scene {
         let response = call.message(failure.response);
         let transaction = call.transaction(failure.transaction);
         let request = call.request_of(transaction);
-        let strictly = |heard: &Heard| typed::read(&heard.message);
+        let strictly = |heard: &Heard| discreetly(typed::read(&heard.message), secrets);
         let judged = failure.normal.is_none();
         FailureRecord {
             frame: self.frame(response.place),
@@ -116,14 +118,36 @@ impl Scene {
             method: transaction.method.name().into(),
             status: failure.status.get(),
             reason_phrase: secrets.hide(&response.message.reason_phrase()).into(),
-            from_addr: response.path.source.to_string(),
-            to_addr: response.path.destination.to_string(),
+            from_addr: secrets.socket(response.path.source),
+            to_addr: secrets.socket(response.path.destination),
             normal: failure.normal.is_some(),
             catalogue: catalogue_record(self.catalogue(), failure.status),
             normal_step: failure.normal,
             headers: telling_headers(response, secrets),
             strict: judged.then(|| strictly(response)),
             strict_request: request.filter(|_| judged).map(strictly),
+        }
+    }
+}
+
+/// What the strict parser says, secrets and persons hidden.
+fn discreetly(strict: Strict, secrets: &Secrets) -> Strict {
+    let hidden = |text: Option<Untrusted>| text.map(|text| secrets.hide_in(&text));
+    match strict {
+        Strict::Read(typed) => Strict::Read(Typed {
+            call_id: secrets.hide_in(&typed.call_id),
+            from_tag: hidden(typed.from_tag),
+            to_tag: hidden(typed.to_tag),
+            branch: hidden(typed.branch),
+            ..typed
+        }),
+        Strict::Refused(refusal) => {
+            let because = match refusal.because {
+                Because::BrokenMessage(why) => Because::BrokenMessage(secrets.hide(&why)),
+                Because::ParserGap(why) => Because::ParserGap(secrets.hide(&why)),
+                Because::CutMessage => Because::CutMessage,
+            };
+            Strict::Refused(Refusal { says: secrets.hide_in(&refusal.says), because })
         }
     }
 }
@@ -148,13 +172,13 @@ pub(crate) fn kind_word(kind: Kind) -> &'static str {
     }
 }
 
-fn leg(leg: &Leg) -> LegRecord {
+fn leg(leg: &Leg, secrets: &Secrets) -> LegRecord {
     LegRecord {
-        call_id: Untrusted::from_bytes(&leg.call_id),
-        from_addr: leg.path.source.to_string(),
-        to_addr: leg.path.destination.to_string(),
+        call_id: secrets.hide_in(&Untrusted::from_bytes(&leg.call_id)),
+        from_addr: secrets.socket(leg.path.source),
+        to_addr: secrets.socket(leg.path.destination),
         transport: leg.path.transport.name().to_owned(),
-        linked_by: leg.linked_by.as_ref().map(|by| by.words().into()),
+        linked_by: leg.linked_by.as_ref().map(|by| secrets.hide(&by.words()).into()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::value::{Incident, InputRecord, OddityRecord, Summary};
+use crate::report::view::privacy_words;
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
 
@@ -62,6 +63,8 @@ struct Oddity<'a> {
 struct Stats<'a> {
     inputs: &'a [InputRecord],
     summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privacy: Option<String>,
 }
 
 /// Prints events to a writer, a line for each.
@@ -84,16 +87,17 @@ impl<W: Write> Events<W> {
     pub fn message(&mut self, scene: &Scene, message: &MessageRead) -> io::Result<()> {
         let cseq = message.cseq.as_ref().map(|cseq| format!("{} {}", cseq.number, cseq.method));
         let is_response = message.method.is_none();
+        let secrets = scene.privacy().of_nobody();
         let what = OneMessage {
             frame: scene.frame(message.place),
             time: scene.moment(message.place),
-            from_addr: message.path.source.to_string(),
-            to_addr: message.path.destination.to_string(),
+            from_addr: secrets.socket(message.path.source),
+            to_addr: secrets.socket(message.path.destination),
             transport: message.path.transport.name(),
             method: message.method.as_ref().map(|method| Untrusted::from(method.to_string())),
             status: message.status.map(StatusCode::get),
-            reason_phrase: is_response.then(|| Untrusted::from(message.reason_phrase.as_str())),
-            call_id: &Untrusted::from(message.call_id.as_str()),
+            reason_phrase: is_response.then(|| Untrusted::from(secrets.hide(&message.reason_phrase))),
+            call_id: &Untrusted::from(secrets.hide(&message.call_id)),
             cseq: cseq.map(Untrusted::from),
         };
         self.line("message", what)
@@ -139,7 +143,8 @@ impl<W: Write> Events<W> {
                 self.line("oddity", Oddity { file, oddity })?;
             }
         }
-        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary })?;
+        let privacy = privacy_words(&gathered.privacy);
+        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, privacy })?;
         self.out.flush()
     }
 

@@ -1,18 +1,21 @@
 //! Gathers what a report needs while calls are diagnosed, within bounds.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::analysis::{Analysis, Census};
 use crate::call::{Call, GoodCall, Outcome};
 use crate::capture::{InputFacts, SourceId};
+use crate::catalogue::Catalogue;
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
 use crate::oddity::{Oddity, OddityLog};
 use crate::report::incidents::{Group, Groups, Standing};
 use crate::report::record::FindingRecord;
 use crate::report::scene::Scene;
+use crate::report::secrets::Privacy;
 use crate::report::spool::Spool;
+use crate::report::transcript::Transcripts;
 use crate::report::value::{Incident, InputRecord, OddityRecord, Summary, is_failed};
-use crate::untrusted::Untrusted;
 
 /// Of which calls the records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +28,21 @@ pub enum Keep {
     Nothing,
 }
 
-/// Records that are kept of trouble.
-const MOST_KEPT: usize = 200;
+/// Calls whose messages are kept though others before them went wrong in the same way, or nothing did.
+const MOST_LATER: usize = 30;
+/// Call-IDs that are kept.
+const MOST_CALL_IDS: usize = 1_000_000;
 
 /// Gathers a report.
 #[derive(Debug)]
 pub struct Gatherer {
     keep: Keep,
+    most_kept: usize,
     summary: Summary,
     groups: Groups,
     spool: Spool,
+    transcripts: Option<Transcripts>,
+    call_ids: Option<BTreeSet<String>>,
     worst: Option<Severity>,
     not_kept: u64,
     selected: u64,
@@ -66,21 +74,63 @@ pub struct Gathered {
     pub(crate) selected: u64,
     /// Those that the user did not ask for.
     pub(crate) left_out: u64,
+    /// The messages of some calls, if they were asked for.
+    pub(crate) transcripts: Transcripts,
+    /// The catalogue of the run.
+    pub(crate) catalogue: Catalogue,
+    /// Whether secrets are shown, and what is replaced.
+    pub(crate) privacy: Privacy,
+    call_ids: BTreeSet<String>,
+}
+
+impl Gathered {
+    /// What may be shown.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
+    }
+
+    /// The Call-IDs of the calls that were asked for, as they stand in the capture.
+    pub fn call_ids(&self) -> &BTreeSet<String> {
+        &self.call_ids
+    }
 }
 
 impl Gatherer {
+    /// Calls of which a record is kept for their trouble, by default.
+    pub const MOST_KEPT: usize = 200;
+
+    /// Keeps the records of so many calls for their trouble.
+    pub fn with_room_for(self, calls: usize) -> Gatherer {
+        Gatherer { most_kept: calls, ..self }
+    }
+
     /// A gatherer that keeps these records.
     pub fn new(keep: Keep) -> Gatherer {
         Gatherer {
             keep,
+            most_kept: Gatherer::MOST_KEPT,
             summary: Summary::default(),
             groups: Groups::default(),
             spool: Spool::default(),
+            transcripts: None,
+            call_ids: None,
             worst: None,
             not_kept: 0,
             selected: 0,
             left_out: 0,
         }
+    }
+
+    /// The same, but that the text of messages is kept too, as far as there is room.
+    pub fn with_messages(mut self) -> Gatherer {
+        self.transcripts = Some(Transcripts::default());
+        self
+    }
+
+    /// The same, but that the Call-IDs of the calls that were asked for are kept too.
+    pub fn with_call_ids(mut self) -> Gatherer {
+        self.call_ids = Some(BTreeSet::new());
+        self
     }
 
     /// Counts a call, and keeps its record if it is wanted.
@@ -98,6 +148,11 @@ impl Gatherer {
         let standing = self.groups.add(scene, call, diagnosis, selected);
         self.selected += u64::from(selected == Selected::Yes);
         self.left_out += u64::from(selected == Selected::No);
+        if let Some(call_ids) = self.call_ids.as_mut().filter(|known| known.len() < MOST_CALL_IDS)
+            && selected == Selected::Yes
+        {
+            call_ids.extend(call.call_ids().into_iter().map(|call_id| String::from_utf8_lossy(call_id).into_owned()));
+        }
         let wanted = match self.keep {
             Keep::All => selected == Selected::Yes,
             Keep::Trouble => standing == Standing::First,
@@ -106,9 +161,16 @@ impl Gatherer {
         if !wanted {
             return Ok(());
         }
-        if self.keep == Keep::Trouble && self.spool.len() >= MOST_KEPT {
+        if self.keep == Keep::Trouble && self.spool.len() >= self.most_kept {
             self.not_kept += 1;
             return Ok(());
+        }
+        if let Some(transcripts) = &mut self.transcripts {
+            let secrets = scene.privacy().of(call);
+            transcripts.put_example(call, diagnosis.outcome, &secrets);
+            if standing == Standing::First || self.left_out > 0 || transcripts.len() < MOST_LATER {
+                transcripts.put(call, &secrets);
+            }
         }
         self.spool.put(&scene.record(call, diagnosis))
     }
@@ -126,10 +188,15 @@ impl Gatherer {
         {
             first.oddities.note(Oddity::LimitHit { limit: "incidents", value: self.groups.ungrouped }, None);
         }
-        let case = CaptureCase { inputs: &seen, surroundings: analysis.surroundings(), tally: engine.tally() };
+        let case = CaptureCase {
+            inputs: &seen,
+            surroundings: analysis.surroundings(),
+            tally: engine.tally(),
+            tls: &analysis.census().tls,
+        };
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
-        let groups = self.groups.finish();
+        let groups = self.groups.finish(scene.privacy());
         let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
         Gathered {
             inputs: inputs.iter().zip(&seen).map(|(facts, seen)| input_record(scene, facts, seen)).collect(),
@@ -143,6 +210,10 @@ impl Gatherer {
             not_kept: self.not_kept,
             selected: self.selected,
             left_out: self.left_out,
+            transcripts: self.transcripts.unwrap_or_default(),
+            catalogue: scene.catalogue().clone(),
+            privacy: scene.privacy().clone(),
+            call_ids: self.call_ids.unwrap_or_default(),
         }
     }
 
@@ -188,15 +259,16 @@ fn seen(inputs: &[InputFacts], analysis: &Analysis) -> Vec<InputSeen> {
 }
 
 fn input_record(scene: &Scene, facts: &InputFacts, seen: &InputSeen) -> InputRecord {
+    let secrets = scene.privacy().of_nobody();
     let oddities = seen.oddities.iter().map(|(kind, noted)| OddityRecord {
         kind: kind.to_owned(),
         count: noted.count,
         frames: noted.frames.clone(),
-        says: noted.example.says().into(),
+        says: secrets.hide(&noted.example.says()).into(),
     });
     let moment = |time| scene.moment_in(seen.source, time);
     InputRecord {
-        file: Untrusted::from(facts.name.as_str()),
+        file: secrets.file(&facts.name).into(),
         sha256: facts.sha256.clone(),
         format: facts.format.clone(),
         link_types: facts.link_types.clone(),

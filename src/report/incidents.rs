@@ -9,6 +9,7 @@ use crate::diagnosis::{Diagnosis, Finding, Severity};
 use crate::report::gatherer::Selected;
 use crate::report::record::Frame;
 use crate::report::scene::Scene;
+use crate::report::secrets::Privacy;
 use crate::report::value::{Incident, is_failed};
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
@@ -115,15 +116,16 @@ impl Groups {
     }
 
     /// The groups, those with most calls first.
-    pub(crate) fn finish(self) -> Vec<Group> {
+    pub(crate) fn finish(self, privacy: &Privacy) -> Vec<Group> {
+        let secrets = privacy.of_nobody();
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         for group in &mut groups {
             group.incident.calls.sort_unstable();
             let long_enough =
                 group.incident.called.as_ref().is_some_and(|start| start.raw().chars().count() >= SHORTEST_PREFIX);
-            if !long_enough {
-                group.incident.called = None;
-            }
+            let called = group.incident.called.take().filter(|_| long_enough);
+            // The pseudonym of a beginning is the beginning of the pseudonym.
+            group.incident.called = called.map(|start| secrets.user(start.raw()).into());
         }
         groups.sort_by(|a, b| {
             let key = |group: &Group| (std::cmp::Reverse(group.count), group.incident.calls.first().copied());
@@ -155,7 +157,8 @@ pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
 
 fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) -> Group {
     let finding = telling_finding(diagnosis);
-    let record = finding.map(|finding| scene.note(finding));
+    let secrets = scene.privacy().of(call);
+    let record = finding.map(|finding| scene.finding(finding, &secrets));
     let started = scene.moment_in(source, call.started());
     let mut frames: Vec<Frame> = finding
         .map(|finding| finding.claims.iter().map(|claim| scene.frame(claim.place)).collect())
@@ -166,14 +169,17 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
     let status = status(call, finding);
     let title = match &record {
         Some(record) => record.title.clone(),
-        None => unexplained_title(call, diagnosis.outcome, status, peer.map(|peer| peer.ip())),
+        None => {
+            let host = peer.map(|peer| secrets.address(peer.ip()));
+            unexplained_title(call, diagnosis.outcome, status, host.as_deref())
+        }
     };
     let incident = Incident {
         id: String::new(),
         rule: record.as_ref().map(|record| record.rule.clone()),
         title,
         calls: Vec::new(),
-        peer: peer.map(|peer| peer.to_string()),
+        peer: peer.map(|peer| secrets.socket(peer)),
         status: status.map(StatusCode::get),
         first: started,
         last: started,
@@ -195,7 +201,7 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
     }
 }
 
-fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<IpAddr>) -> Untrusted {
+fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<&str>) -> Untrusted {
     let what = match status {
         Some(status) => format!("{status} to {}", method_of(call)),
         None if outcome == Outcome::Cancelled => "cancelled by the caller".into(),

@@ -10,6 +10,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::report::gatherer::Gathered;
 use crate::report::value::{Report, SCHEMA, Tool};
+use crate::report::view::privacy_words;
 use crate::untrusted::is_unsafe;
 
 /// How the text is laid out.
@@ -61,6 +62,10 @@ fn write_compact(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()>
     })?;
     let mut tail = b"],\"notes\":".to_vec();
     to_bytes(&gathered.notes, &mut tail)?;
+    if let Some(words) = privacy_words(&gathered.privacy) {
+        tail.extend_from_slice(b",\"privacy\":");
+        to_bytes(&words, &mut tail)?;
+    }
     tail.extend_from_slice(b"}\n");
     out.write_all(&tail)
 }
@@ -85,6 +90,7 @@ impl Gathered {
             incidents: self.incidents.clone(),
             calls,
             notes: self.notes.clone(),
+            privacy: privacy_words(&self.privacy),
         })
     }
 }

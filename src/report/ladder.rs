@@ -12,21 +12,39 @@ use crate::untrusted::Untrusted;
 /// Codecs that one rung names at most.
 const MOST_CODECS: usize = 12;
 
+/// What a rung shows: a message, or an ICMP error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'a> {
+    place: Place,
+    /// The message; `None` for an ICMP error.
+    pub(crate) heard: Option<&'a Heard>,
+    icmp: Option<&'a IcmpSeen>,
+}
+
+/// What the rungs of a call show, in their order.
+pub(crate) fn steps(call: &Call) -> Vec<Step<'_>> {
+    let of_messages = call.messages.iter().map(|heard| Step { place: heard.place, heard: Some(heard), icmp: None });
+    let of_icmp = call.icmp.iter().map(|icmp| Step { place: icmp.place, heard: None, icmp: Some(icmp) });
+    let mut steps: Vec<Step<'_>> = of_messages.chain(of_icmp).collect();
+    steps.sort_by_key(|step| step.place);
+    steps
+}
+
 /// The rungs of a call.
 pub(crate) fn rungs(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: &Secrets) -> Vec<Rung> {
-    let of_messages = call.messages.iter().map(|heard| (heard.place, of_message(scene, heard, diagnosis, secrets)));
-    let of_icmp = call.icmp.iter().map(|icmp| (icmp.place, of_icmp(scene, icmp, diagnosis)));
-    let mut rungs: Vec<(Place, Rung)> = of_messages.chain(of_icmp).collect();
-    rungs.sort_by_key(|(place, _)| *place);
-    rungs.into_iter().map(|(_, rung)| rung).collect()
+    let of_step = |step: Step<'_>| match (step.heard, step.icmp) {
+        (Some(heard), _) => Some(of_message(scene, heard, diagnosis, secrets)),
+        (None, icmp) => icmp.map(|icmp| of_icmp(scene, icmp, diagnosis, secrets)),
+    };
+    steps(call).into_iter().filter_map(of_step).collect()
 }
 
 fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Secrets) -> Rung {
     Rung {
         frame: scene.frame(heard.place),
         time: scene.moment(heard.place),
-        from_addr: heard.path.source.to_string(),
-        to_addr: heard.path.destination.to_string(),
+        from_addr: secrets.socket(heard.path.source),
+        to_addr: secrets.socket(heard.path.destination),
         label: label(heard, secrets),
         status: heard.message.status().map(|status| status.get()),
         repeats: heard.repeated,
@@ -36,13 +54,13 @@ fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Sec
     }
 }
 
-fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis) -> Rung {
+fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis, secrets: &Secrets) -> Rung {
     let version = if icmp.version6 { "ICMPv6" } else { "ICMP" };
     Rung {
         frame: scene.frame(icmp.place),
         time: scene.moment(icmp.place),
-        from_addr: icmp.reporter.to_string(),
-        to_addr: icmp.quoted.source.to_string(),
+        from_addr: secrets.address(icmp.reporter),
+        to_addr: secrets.socket(icmp.quoted.source),
         label: format!("{version} {}", icmp_words(icmp)).into(),
         status: None,
         repeats: 0,

@@ -7,30 +7,61 @@
 //! keeps of the text report what will be shown, and puts the records of the JSON report into a [`Spool`].
 
 mod build;
+mod csv;
+mod drawing;
 mod events;
 mod gatherer;
+mod html;
 mod incidents;
 mod json;
+mod junit;
 mod ladder;
+mod markdown;
+mod mermaid;
 mod moment;
+mod names;
 pub mod pages;
+mod persons;
+mod pseudonyms;
 mod pump;
 mod record;
+mod redacted;
+mod remarks;
+mod reread;
 mod scene;
 mod secrets;
 mod spool;
+mod stats;
 pub mod text;
+mod ticket;
+mod transcript;
 mod value;
+mod view;
 
+pub use crate::report::csv::write as write_csv;
+pub use crate::report::drawing::write as write_svg;
 pub use crate::report::events::Events;
 pub use crate::report::gatherer::{Gathered, Gatherer, Keep, Selected};
+pub use crate::report::html::write as write_html;
 pub use crate::report::json::{Layout, write as write_json};
+pub use crate::report::junit::write as write_junit;
+pub use crate::report::markdown::write as write_markdown;
+pub use crate::report::mermaid::write as write_mermaid;
 pub use crate::report::moment::Moment;
+pub use crate::report::names::Names;
+pub use crate::report::pseudonyms::{Pseudonyms, Replaced};
 pub use crate::report::pump::{Follower, follow};
 pub use crate::report::record::{
     CallRecord, CatalogueRecord, ClaimRecord, FailureRecord, FindingRecord, Frame, HeaderRecord, LegRecord,
     PartyRecord, RefutedRecord, Rung,
 };
+pub use crate::report::redacted::{Failed, write as write_redacted};
+pub use crate::report::remarks::remarks;
+pub use crate::report::reread::{Again, Media, frames_of};
 pub use crate::report::scene::Scene;
+pub use crate::report::secrets::{Privacy, SecretsAre};
 pub use crate::report::spool::Spool;
-pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, schema};
+pub use crate::report::stats::Stats;
+pub use crate::report::ticket::write as write_ticket;
+pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, is_failed, schema};
+pub use crate::report::view::Provenance;

@@ -369,7 +369,7 @@ fn for_html(text: &str) -> String {
 
 /// Escapes what Markdown would read as markup. An underscore inside a word and a hyphen are left alone: they mean
 /// nothing there, and settings and header names are full of them.
-fn for_markdown(text: &str) -> String {
+pub(crate) fn for_markdown(text: &str) -> String {
     let text = for_text(text);
     let mut out = String::with_capacity(text.len());
     let mut previous = ' ';

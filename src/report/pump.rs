@@ -1,15 +1,18 @@
 //! Drives a source through analysis and diagnosis, and hands on each call with its diagnosis.
 
 use std::ops::ControlFlow;
+use std::panic::{self, AssertUnwindSafe};
 
 use crate::analysis::{Analysis, Event, MessageRead};
 use crate::call::{Call, GoodCall};
-use crate::capture::{self, Input, InputFacts, Progress, Source};
+use crate::capture::{self, Input, InputFacts, Place, Progress, Source};
 use crate::diagnosis::{CaptureSeen, Diagnosis, Engine};
 use crate::report::scene::Scene;
 
 /// Packets between two looks at what the source knows of itself.
 const LOOK_EVERY: u32 = 4096;
+/// Faults of the program that are carried on from when the input has ended.
+const MOST_FAULTS_AT_END: u32 = 1000;
 
 /// Who follows a run.
 pub trait Follower {
@@ -43,8 +46,14 @@ pub trait Follower {
 /// Feeds everything that `source` gives, until it ends or the follower does not want to go on; then every call ends.
 /// Gives what is known of the inputs.
 ///
+/// A panic is caught at the packet's door: it is noted as [`Oddity::InternalFault`](crate::oddity::Oddity) of the packet
+/// that was fed last, and the run goes on with the next one.
+///
 /// # Errors
 /// What stops the source or the follower.
+///
+/// # Panics
+/// Where that happens over and over without any progress.
 pub fn follow<F: Follower>(
     source: &mut dyn Source,
     analysis: &mut Analysis,
@@ -52,16 +61,67 @@ pub fn follow<F: Follower>(
     scene: &mut Scene,
     follower: &mut F,
 ) -> Result<Vec<InputFacts>, F::Error> {
+    let mut fed = Fed::default();
+    loop {
+        let before = fed.inputs;
+        let feeding = AssertUnwindSafe(|| feed_all(source, analysis, engine, scene, follower, &mut fed));
+        match panic::catch_unwind(feeding) {
+            Ok(fed_all) => break fed_all?,
+            // Nothing was fed since: it would go on like this for ever.
+            Err(fault) if fed.inputs == before => panic::resume_unwind(fault),
+            Err(_) => analysis.note_fault(fed.place),
+        }
+    }
+    let inputs = source.inputs();
+    let mut faults = 0;
+    loop {
+        let ending = AssertUnwindSafe(|| end(analysis, engine, scene, &inputs, follower));
+        match panic::catch_unwind(ending) {
+            Ok(ended) => break ended?,
+            Err(fault) if faults == MOST_FAULTS_AT_END => panic::resume_unwind(fault),
+            Err(_) => {
+                faults += 1;
+                analysis.note_fault(fed.place);
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// How far feeding has come.
+#[derive(Default)]
+struct Fed {
+    /// Packets and moments of quiet.
+    inputs: u64,
+    /// The packet that was fed last.
+    place: Place,
+}
+
+/// Feeds everything that `source` gives, until it ends or the follower does not want to go on. After a fault it can be
+/// called again, and goes on behind the packet at which it happened: one catch around the loop costs nothing for each
+/// packet.
+fn feed_all<F: Follower>(
+    source: &mut dyn Source,
+    analysis: &mut Analysis,
+    engine: &mut Engine,
+    scene: &mut Scene,
+    follower: &mut F,
+    fed: &mut Fed,
+) -> Result<(), F::Error> {
     let mut drops = look(source, scene);
     let mut until_look = LOOK_EVERY;
     loop {
         match source.next()? {
-            None => break,
+            None => return Ok(()),
             Some(Input::Packet(packet)) => {
+                fed.inputs += 1;
+                fed.place = Place { time: packet.time, source: packet.source, frame: packet.number, index: 0 };
                 analysis.feed(&packet);
                 until_look -= 1;
             }
+            Some(Input::Secrets(source, text)) => analysis.secrets(source, text),
             Some(Input::Quiet(now)) => {
+                fed.inputs += 1;
                 analysis.advance(now);
                 until_look = 0;
             }
@@ -75,19 +135,28 @@ pub fn follow<F: Follower>(
             until_look = LOOK_EVERY;
             drops = look(source, scene);
             if follower.go_on(source.progress())?.is_break() {
-                break;
+                return Ok(());
             }
         }
     }
+}
+
+/// Ends every call and diagnoses it. After a fault it can be called again, and goes on with the next call.
+fn end<F: Follower>(
+    analysis: &mut Analysis,
+    engine: &mut Engine,
+    scene: &mut Scene,
+    inputs: &[InputFacts],
+    follower: &mut F,
+) -> Result<(), F::Error> {
     analysis.finish();
     take_events(analysis, engine, scene, follower)?;
-    let inputs = source.inputs();
-    scene.update(&inputs);
-    let capture = CaptureSeen { drops: dropped(&inputs), until: analysis.now() };
+    scene.update(inputs);
+    let capture = CaptureSeen { drops: dropped(inputs), until: analysis.now() };
     while let Some((call, diagnosis)) = engine.next_at_end(analysis.surroundings(), capture) {
         follower.call(scene, &call, &diagnosis)?;
     }
-    Ok(inputs)
+    Ok(())
 }
 
 /// Gives calls that have ended to the engine, and tells the follower of messages and of calls that nobody wants whole.
@@ -119,4 +188,114 @@ fn look(source: &dyn Source, scene: &mut Scene) -> u64 {
 
 fn dropped(inputs: &[InputFacts]) -> u64 {
     inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::faults;
+    use crate::capture::{Files, Reading};
+    use crate::catalogue::Catalogue;
+    use crate::oddity::Oddity;
+    use crate::report::gatherer::{Gathered, Gatherer, Keep, Selected};
+    use crate::story::Story;
+
+    const TWO_CALLS: &str = "\
+# Two calls, one after the other.
+alice 192.0.2.10:5060
+proxy 192.0.2.20:5060
+
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  486 Busy Here
+0.020  alice -> proxy  ACK
+call second
+1.000  alice -> proxy  INVITE sip:carol@example.com
+1.010  proxy -> alice  404 Not Found
+1.020  alice -> proxy  ACK
+end 60.0
+";
+
+    struct Follow {
+        gatherer: Gatherer,
+        /// Fails at the call of this number.
+        fails_at: u32,
+    }
+
+    impl Follower for Follow {
+        type Error = Box<dyn std::error::Error>;
+
+        fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Self::Error> {
+            assert_ne!(call.number, self.fails_at, "a fault that the test asked for");
+            Ok(self.gatherer.add(scene, call, diagnosis, Selected::Yes)?)
+        }
+
+        fn good(&mut self, good: GoodCall) {
+            self.gatherer.add_good(good);
+        }
+
+        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Self::Error> {
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+
+    fn files() -> Files {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("capture.pcap");
+        std::fs::write(&path, Story::parse(TWO_CALLS).expect("a story").capture()).expect("a capture");
+        Files::open(&[path], Reading::default()).expect("a capture")
+    }
+
+    fn run(source: &mut dyn Source, frames: &[u64], fails_at: u32) -> Gathered {
+        let mut analysis = Analysis::default();
+        let mut engine = Engine::new(Engine::HELD_BACK);
+        let mut scene = Scene::new(&source.inputs(), Catalogue::new());
+        let mut follower = Follow { gatherer: Gatherer::new(Keep::All), fails_at };
+        faults::fail_at(frames);
+        let inputs = follow(source, &mut analysis, &mut engine, &mut scene, &mut follower).expect("an end");
+        faults::fail_at(&[]);
+        follower.gatherer.finish(&scene, &inputs, &analysis, &engine)
+    }
+
+    fn faults_of(gathered: &Gathered) -> Vec<u64> {
+        let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
+        let faults = oddities.filter(|oddity| oddity.kind == Oddity::INTERNAL_FAULT);
+        faults.flat_map(|fault| fault.frames.clone()).collect()
+    }
+
+    #[test]
+    fn a_panic_costs_its_packet_and_no_other() {
+        let mut gathered = run(&mut files(), &[2, 6], 0);
+        assert_eq!(faults_of(&gathered), [2, 6]);
+        assert_eq!(gathered.inputs[0].sip_messages, 4);
+        let report = gathered.report().expect("a report");
+        assert_eq!(report.calls.len(), 2);
+        assert_eq!(report.calls[1].cause.as_deref(), Some("user-unknown"));
+    }
+
+    #[test]
+    fn a_panic_over_one_call_costs_no_other() {
+        let mut gathered = run(&mut files(), &[], 1);
+        assert_eq!(faults_of(&gathered), [gathered.inputs[0].packets]);
+        let report = gathered.report().expect("a report");
+        assert_eq!(report.calls.iter().map(|call| call.final_status).collect::<Vec<_>>(), [Some(404)]);
+    }
+
+    /// A source that fails before it gives anything.
+    struct Broken;
+
+    impl Source for Broken {
+        fn next(&mut self) -> Result<Option<Input<'_>>, capture::Error> {
+            panic!("a fault that the test asked for")
+        }
+
+        fn inputs(&self) -> Vec<InputFacts> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn what_fails_without_progress_ends() {
+        let ended = panic::catch_unwind(|| run(&mut Broken, &[], 0));
+        assert!(ended.is_err());
+    }
 }

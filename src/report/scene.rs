@@ -4,18 +4,35 @@ use crate::capture::{Digits, InputFacts, Place, SourceId, Timestamp};
 use crate::catalogue::Catalogue;
 use crate::report::moment::Moment;
 use crate::report::record::Frame;
+use crate::report::secrets::Privacy;
 
 /// How frames and times of a run are written, and the catalogue from which codes are explained.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
     nanoseconds: Vec<bool>,
     catalogue: Catalogue,
+    privacy: Privacy,
 }
 
 impl Scene {
     /// A scene of these inputs.
     pub fn new(inputs: &[InputFacts], catalogue: Catalogue) -> Scene {
-        Scene { nanoseconds: inputs.iter().map(|input| input.nanoseconds).collect(), catalogue }
+        Scene {
+            nanoseconds: inputs.iter().map(|input| input.nanoseconds).collect(),
+            catalogue,
+            privacy: Privacy::default(),
+        }
+    }
+
+    /// The same, but that this may be shown.
+    pub fn with_privacy(mut self, privacy: Privacy) -> Scene {
+        self.privacy = privacy;
+        self
+    }
+
+    /// What may be shown.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// The inputs tell only while they are read whether their times have nanoseconds.

@@ -1,11 +1,16 @@
 //! Hides what must not leave a capture: digest values, passwords in URIs, media keys.
 //!
 //! Rules quote what a message says. So the secrets of a call are collected from its messages, and struck out wherever
-//! they stand in its record. Bodies are never quoted at all.
+//! they stand in its record. Bodies are never quoted at all. Where the user wants pseudonyms, who is named is collected
+//! in the same way, and replaced.
 
+use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::call::Call;
+use crate::report::persons::Persons;
+use crate::report::pseudonyms::Pseudonyms;
 use crate::sip::Message;
 use crate::untrusted::Untrusted;
 
@@ -16,33 +21,95 @@ const SHORTEST: usize = 4;
 /// Secrets of one call that are known at most.
 const MOST: usize = 512;
 
-/// The secrets of one call.
+/// What of a capture may be shown.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Secrets(Vec<String>);
+pub struct Privacy {
+    /// Whether passwords, digest values and keys are shown.
+    pub secrets: SecretsAre,
+    /// What stands in the place of numbers, addresses and names, if that was asked for.
+    pub pseudonyms: Option<Arc<Pseudonyms>>,
+}
 
-impl Secrets {
-    /// Collects the secrets of a call.
-    pub(crate) fn of(call: &Call) -> Secrets {
-        let mut secrets = Secrets::default();
+/// Whether secrets are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SecretsAre {
+    /// They are struck out.
+    #[default]
+    Hidden,
+    /// They are shown, because the user wants it.
+    Shown,
+}
+
+/// The secrets of one call, and who is named in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Secrets {
+    are: SecretsAre,
+    known: Vec<String>,
+    persons: Option<Box<Persons>>,
+}
+
+impl Privacy {
+    /// What to hide of a call.
+    pub(crate) fn of(&self, call: &Call) -> Secrets {
+        let mut secrets = self.of_nobody();
         for heard in &call.messages {
             secrets.collect(&heard.message);
         }
-        // A secret that holds another one must be struck out before it.
-        secrets.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.0.dedup();
-        secrets.0.truncate(MOST);
+        secrets.known.truncate(MOST);
+        secrets.finish();
         secrets
     }
 
+    /// What to hide of one message.
+    pub(crate) fn of_message(&self, message: &Message<'_>) -> Secrets {
+        let mut secrets = self.of_nobody();
+        secrets.collect(message);
+        secrets.finish();
+        secrets
+    }
+
+    /// What to hide where no message is known: what is known by its look.
+    pub(crate) fn of_nobody(&self) -> Secrets {
+        let persons = self.pseudonyms.as_ref().map(|pseudonyms| Box::new(Persons::new(Arc::clone(pseudonyms))));
+        Secrets { are: self.secrets, known: Vec::new(), persons }
+    }
+}
+
+impl Secrets {
     /// The text without secrets.
     pub(crate) fn hide(&self, text: &str) -> String {
         let mut shown = text.to_owned();
-        for secret in &self.0 {
+        if self.are == SecretsAre::Hidden {
+            for secret in &self.known {
+                if shown.contains(secret.as_str()) {
+                    shown = shown.replace(secret.as_str(), HIDDEN);
+                }
+            }
+            shown = hide_passwords(&shown);
+        }
+        match &self.persons {
+            Some(persons) => persons.replace(&shown),
+            None => shown,
+        }
+    }
+
+    /// The text with pseudonyms for persons and for secrets, which all keep their lengths: for a message that is to stay
+    /// one. Equal secrets stay equal, because causes hang on it.
+    pub(crate) fn replace_all(&self, text: &str) -> String {
+        let Some(persons) = &self.persons else { return self.hide(text) };
+        let mut shown = text.to_owned();
+        for secret in &self.known {
             if shown.contains(secret.as_str()) {
-                shown = shown.replace(secret.as_str(), HIDDEN);
+                shown = shown.replace(secret.as_str(), &persons.pseudonyms().secret(secret));
             }
         }
-        hide_passwords(&shown)
+        for at in shown.match_indices("sip").map(|(at, _)| at).collect::<Vec<_>>().into_iter().rev() {
+            if let Some(place) = password_from(&shown, at) {
+                let other = persons.pseudonyms().secret(shown.get(place.clone()).unwrap_or_default());
+                shown.replace_range(place, &other);
+            }
+        }
+        persons.replace(&shown)
     }
 
     /// The same for a text of a finding.
@@ -50,9 +117,70 @@ impl Secrets {
         self.hide(text.raw()).into()
     }
 
+    /// An address with its port.
+    pub(crate) fn socket(&self, address: SocketAddr) -> String {
+        match &self.persons {
+            Some(persons) => persons.pseudonyms().socket(address).to_string(),
+            None => address.to_string(),
+        }
+    }
+
+    /// An address.
+    pub(crate) fn address(&self, address: std::net::IpAddr) -> String {
+        match &self.persons {
+            Some(persons) => persons.pseudonyms().address(address).to_string(),
+            None => address.to_string(),
+        }
+    }
+
+    /// The user of a URI, or how it begins.
+    pub(crate) fn user(&self, user: &str) -> String {
+        match &self.persons {
+            Some(persons) => persons.of_user(user),
+            None => user.to_owned(),
+        }
+    }
+
+    /// The name of a file: where persons are hidden, folders are too, for they may be named after somebody.
+    pub(crate) fn file(&self, name: &str) -> String {
+        match &self.persons {
+            Some(persons) => persons.replace(name.rsplit('/').next().unwrap_or(name)),
+            None => name.to_owned(),
+        }
+    }
+
+    /// These and those of one more message, all of them, however many it has.
+    pub(crate) fn with(&self, message: &Message<'_>) -> Secrets {
+        let mut own = Secrets { known: Vec::new(), ..self.clone() };
+        own.collect(message);
+        own.known.extend(self.known.iter().cloned());
+        own.finish();
+        own
+    }
+
+    /// True if the user wants to see them.
+    pub(crate) fn are_shown(&self) -> bool {
+        self.are == SecretsAre::Shown
+    }
+
+    fn finish(&mut self) {
+        // A secret that holds another one must be struck out before it.
+        self.known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.known.dedup();
+        if let Some(persons) = &mut self.persons {
+            persons.finish();
+        }
+    }
+
     fn collect(&mut self, message: &Message<'_>) {
+        if let Some(persons) = &mut self.persons {
+            persons.collect(message);
+        }
+        if self.are == SecretsAre::Shown {
+            return;
+        }
         for (name, value) in message.all_headers() {
-            if self.0.len() >= MOST {
+            if self.known.len() >= MOST {
                 return;
             }
             let lower = name.to_ascii_lowercase();
@@ -106,8 +234,8 @@ impl Secrets {
     }
 
     fn add(&mut self, secret: &str) {
-        if secret.len() >= SHORTEST && !self.0.iter().any(|known| known == secret) {
-            self.0.push(secret.to_owned());
+        if secret.len() >= SHORTEST && !self.known.iter().any(|known| known == secret) {
+            self.known.push(secret.to_owned());
         }
     }
 }

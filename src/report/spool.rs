@@ -52,6 +52,13 @@ impl Spool {
         self.index.is_empty()
     }
 
+    /// The numbers of the records, in order.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self.index.iter().map(|slot| slot.number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
     /// Hands on the bytes of each record in order of its number.
     ///
     /// # Errors

@@ -27,6 +27,9 @@ pub struct Report {
     pub calls: Vec<CallRecord>,
     /// Findings about the whole capture.
     pub notes: Vec<FindingRecord>,
+    /// That secrets are shown, or persons hidden; missing where neither is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<String>,
 }
 
 /// Which program made a report.
@@ -160,7 +163,7 @@ impl Summary {
 }
 
 /// True if a call that ended so counts among the failed ones.
-pub(crate) fn is_failed(outcome: Outcome) -> bool {
+pub fn is_failed(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Redirected | Outcome::Unanswered)
 }
 

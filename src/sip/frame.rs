@@ -98,12 +98,28 @@ pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
+/// Bounds of one message on a stream. Datagrams are bounded by their own length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of start line and headers; more are passed over.
+    pub header_bytes: usize,
+    /// Bytes of body that Content-Length may announce; a message that announces more is taken without it.
+    pub body_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { header_bytes: 256 << 10, body_bytes: 1 << 20 }
+    }
+}
+
 /// Cuts one direction of a stream into messages.
 ///
 /// Bytes are pushed in order; whole messages are handed on, each once. Keep-alive CRLFs between them are skipped
 /// (RFC 5626 §3.5.1). After a gap, or bytes that are no SIP, it looks for the next line that starts a message.
 #[derive(Debug, Default)]
 pub struct Framer {
+    limits: Limits,
     /// What has arrived of the message that is not whole yet.
     kept: Vec<u8>,
     /// Bytes of `kept` that were searched for the end of the headers, so that each is searched once.
@@ -118,8 +134,10 @@ enum State {
     /// A message starts here.
     #[default]
     AtStart,
-    /// Something else is passing by, or the start was missed.
+    /// Something else is passing by, or the start was missed. A line begins here.
     Searching,
+    /// The same, in the midst of a line: where a segment begins says nothing.
+    SearchingInLine,
 }
 
 /// A message cut out of a stream.
@@ -134,19 +152,19 @@ pub struct Framed<'a> {
 }
 
 impl Framer {
-    /// Bytes of headers that a message on a stream may have.
-    pub const LONGEST_HEAD: usize = 256 << 10;
-    /// Bytes of body that a message on a stream may have.
-    pub const LONGEST_BODY: u64 = 1 << 20;
+    /// A framer with these bounds.
+    pub fn new(limits: Limits) -> Framer {
+        Framer { limits, ..Framer::default() }
+    }
 
-    /// Bytes held.
+    /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
-        self.kept.len()
+        self.kept.capacity()
     }
 
     /// True if nothing that looked like SIP has come yet, or lately.
     pub fn is_searching(&self) -> bool {
-        self.state == State::Searching
+        self.state != State::AtStart
     }
 
     /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
@@ -191,11 +209,12 @@ impl Framer {
     }
 
     fn limit(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
-        if self.wanted.is_none() && self.kept.len() > Framer::LONGEST_HEAD {
-            let limit = Oddity::LimitHit { limit: "header-bytes", value: Framer::LONGEST_HEAD as u64 };
+        if self.wanted.is_none() && self.kept.len() > self.limits.header_bytes {
+            let limit = Oddity::LimitHit { limit: "header-bytes", value: self.limits.header_bytes as u64 };
             oddities.note(limit, Some(place.frame));
+            let ends = self.kept.ends_with(b"\n");
             self.flush(place, oddities, give);
-            self.state = State::Searching;
+            self.state = if ends { State::Searching } else { State::SearchingInLine };
         }
     }
 
@@ -228,6 +247,9 @@ impl Framer {
         oddities: &mut OddityLog,
         give: &mut impl FnMut(Framed<'_>),
     ) -> usize {
+        if self.state == State::SearchingInLine && !rest.is_empty() {
+            return self.skip(rest, place, oddities);
+        }
         let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
         if blank > 0 {
             return blank;
@@ -259,10 +281,15 @@ impl Framer {
         if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
             oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
         }
-        self.state = State::Searching;
         match memchr(b'\n', rest) {
-            Some(end) => end.saturating_add(1),
-            None => rest.len(),
+            Some(end) => {
+                self.state = State::Searching;
+                end.saturating_add(1)
+            }
+            None => {
+                self.state = State::SearchingInLine;
+                rest.len()
+            }
         }
     }
 
@@ -289,9 +316,9 @@ impl Framer {
     fn body_after(&self, head: &[u8], place: Place, oddities: &mut OddityLog) -> usize {
         let Some(value) = content_length_line(head) else { return 0 };
         match content_length(value) {
-            Some(length) if length <= Framer::LONGEST_BODY => usize::try_from(length).unwrap_or(0),
+            Some(length) if length <= self.limits.body_bytes => usize::try_from(length).unwrap_or(0),
             Some(_) => {
-                let limit = Oddity::LimitHit { limit: "body-bytes", value: Framer::LONGEST_BODY };
+                let limit = Oddity::LimitHit { limit: "body-bytes", value: self.limits.body_bytes };
                 oddities.note(limit, Some(place.frame));
                 0
             }
@@ -361,6 +388,15 @@ mod tests {
         for size in 1..stream.len() {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
             assert_eq!(cut_up(&pieces), [OPTIONS, OPTIONS], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn no_message_begins_in_the_midst_of_a_line() {
+        let stream = [b"sip:no method;x=1 SIP/2.0\r\nVia: x\r\n\r\n", OPTIONS].concat();
+        for size in 1..stream.len() {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            assert_eq!(cut_up(&pieces), [OPTIONS], "pieces of {size}");
         }
     }
 

@@ -114,6 +114,7 @@ const NAMES: [(&str, &str, HeaderName); 50] = [
 ];
 
 /// Where the names of each length begin in [`NAMES`]; the last entry is its end.
+#[allow(clippy::indexing_slicing, reason = "worked out by the compiler, which would refuse what is out of range")]
 const STARTS: [usize; 22] = {
     let mut starts = [0; 22];
     let mut length = 0;

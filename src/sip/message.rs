@@ -11,7 +11,7 @@ use crate::sip::frame;
 use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
 use crate::sip::outline::Outline;
-use crate::sip::places::{self, HeaderPlace};
+use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
 use crate::sip::value::{CSeq, NameAddr, Via, split_list, top_branch};
@@ -23,7 +23,7 @@ pub struct Message<'a> {
     start: StartLine,
     outline: Outline,
     /// Where every header stands: found when it is asked for.
-    places: OnceCell<Vec<HeaderPlace>>,
+    places: OnceCell<Places>,
     oddities: Vec<Oddity>,
 }
 
@@ -65,11 +65,6 @@ impl Message<'_> {
     /// The bytes as they came.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// Bytes of memory that this message holds, about.
-    pub fn footprint(&self) -> usize {
-        self.bytes.len() + size_of::<Message<'_>>()
     }
 
     /// The start line.
@@ -146,7 +141,7 @@ impl Message<'_> {
         if Outline::covers(name) {
             return self.outline.value(name, &self.bytes);
         }
-        self.places().iter().find(|place| place.name == name).map(|place| place.value(&self.bytes))
+        self.places().with(name).iter().find(|place| place.name == name).map(|place| place.value(&self.bytes))
     }
 
     /// Each header line of this name, whole and unfolded.
@@ -171,6 +166,7 @@ impl Message<'_> {
     /// Each header in order: its name as it was sent, and its value unfolded.
     pub fn all_headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.places()
+            .all()
             .iter()
             .map(|place| (String::from_utf8_lossy(place.sent_name(&self.bytes)), unfold(place.value(&self.bytes))))
     }
@@ -242,13 +238,13 @@ impl Message<'_> {
         self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. }))
     }
 
-    fn places(&self) -> &[HeaderPlace] {
+    fn places(&self) -> &Places {
         self.places.get_or_init(|| places::find(&self.bytes))
     }
 
     fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = &HeaderPlace> + use<'_, 'n> {
         let known = HeaderName::read(name.as_bytes());
-        self.places().iter().filter(move |place| {
+        self.places().with(known).iter().filter(move |place| {
             place.name == known
                 && (known != HeaderName::Other || place.sent_name(&self.bytes).eq_ignore_ascii_case(name.as_bytes()))
         })

@@ -6,6 +6,19 @@
 //! [`Message::read`] never refuses what starts like SIP. What is wrong with a message stands in
 //! [`Message::oddities`]. The strict second reading by the `rsip` crate is in [`typed`], its only door.
 
+// The input may be hostile: what could panic is refused, outside tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod auth;
 pub mod digest;
 pub mod frame;
@@ -29,4 +42,4 @@ pub use crate::sip::method::Method;
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::{Class, StatusCode};
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
-pub(crate) use crate::sip::value::{tag, top_branch};
+pub(crate) use crate::sip::value::{tag, top_branch, uri_of};

@@ -77,8 +77,25 @@ impl Place {
 }
 
 /// Where a key header stands in [`KEY_HEADERS`].
+#[inline]
 fn slot(name: HeaderName) -> Option<usize> {
-    KEY_HEADERS.iter().position(|known| *known == name)
+    Some(match name {
+        HeaderName::Via => 0,
+        HeaderName::From => 1,
+        HeaderName::To => 2,
+        HeaderName::CallId => 3,
+        HeaderName::CSeq => 4,
+        HeaderName::Contact => 5,
+        HeaderName::ContentLength => 6,
+        HeaderName::MaxForwards => 7,
+        HeaderName::Expires => 8,
+        HeaderName::Date => 9,
+        HeaderName::Authorization => 10,
+        HeaderName::ProxyAuthorization => 11,
+        HeaderName::RetryAfter => 12,
+        HeaderName::SessionExpires => 13,
+        _ => return None,
+    })
 }
 
 impl Outline {
@@ -181,7 +198,7 @@ impl Walk<'_> {
             return;
         };
         let name = text.get(..colon).unwrap_or_default();
-        let name = if name.last() == Some(&b' ') { name.trim_ascii_end() } else { name };
+        let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
         if slot.is_none() && !may_refer(name, first) {
             return;
@@ -371,35 +388,43 @@ fn line_length(rest: &[u8]) -> Option<usize> {
 /// The slot of a key header by its name, in any spelling, long or compact.
 #[inline]
 fn key_slot(name: &[u8], first: u8) -> Option<usize> {
-    let candidate: (usize, &[u8]) = match (name.len(), first | 0x20) {
-        (1, b'v') => return Some(0),
-        (1, b'f') => return Some(1),
-        (1, b't') => return Some(2),
-        (1, b'i') => return Some(3),
-        (1, b'm') => return Some(5),
-        (1, b'l') => return Some(6),
-        (3, b'v') => (0, b"Via"),
-        (4, b'f') => (1, b"From"),
-        (2, b't') => (2, b"To"),
-        (7, b'c') if name.get(4) == Some(&b'-') => (3, b"Call-ID"),
-        (4, b'c') => (4, b"CSeq"),
-        (7, b'c') => (5, b"Contact"),
-        (14, b'c') => (6, b"Content-Length"),
-        (12, b'm') => (7, b"Max-Forwards"),
-        (7, b'e') => (8, b"Expires"),
-        (4, b'd') => (9, b"Date"),
-        (13, b'a') => (10, b"Authorization"),
-        (19, b'p') => (11, b"Proxy-Authorization"),
-        (11, b'r') => (12, b"Retry-After"),
-        (1, b'x') => return Some(13),
-        (15, b's') => (13, b"Session-Expires"),
-        _ => return None,
-    };
-    (name == candidate.1 || name.eq_ignore_ascii_case(candidate.1)).then_some(candidate.0)
+    match (name.len(), first | 0x20) {
+        (1, b'v') => Some(0),
+        (1, b'f') => Some(1),
+        (1, b't') => Some(2),
+        (1, b'i') => Some(3),
+        (1, b'm') => Some(5),
+        (1, b'l') => Some(6),
+        (1, b'x') => Some(13),
+        (3, b'v') => slot_if(name, b"Via", 0),
+        (4, b'f') => slot_if(name, b"From", 1),
+        (2, b't') => slot_if(name, b"To", 2),
+        (7, b'c') if name.get(4) == Some(&b'-') => slot_if(name, b"Call-ID", 3),
+        (4, b'c') => slot_if(name, b"CSeq", 4),
+        (7, b'c') => slot_if(name, b"Contact", 5),
+        (14, b'c') => slot_if(name, b"Content-Length", 6),
+        (12, b'm') => slot_if(name, b"Max-Forwards", 7),
+        (7, b'e') => slot_if(name, b"Expires", 8),
+        (4, b'd') => slot_if(name, b"Date", 9),
+        (13, b'a') => slot_if(name, b"Authorization", 10),
+        (19, b'p') => slot_if(name, b"Proxy-Authorization", 11),
+        (11, b'r') => slot_if(name, b"Retry-After", 12),
+        (15, b's') => slot_if(name, b"Session-Expires", 13),
+        _ => None,
+    }
+}
+
+/// The slot, if the name is the one of it. Of a length that is known here, names are compared without a call.
+#[inline]
+fn slot_if<const N: usize>(name: &[u8], known: &[u8; N], slot: usize) -> Option<usize> {
+    (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
 }
 
 /// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
 fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
+    if is_plain_address(value) {
+        return None;
+    }
     if memchr(b'"', value).is_some() && has_unclosed_quote(value) {
         return Some(Oddity::UnclosedQuote);
     }
@@ -416,6 +441,26 @@ fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
     let display_is_odd = !display.starts_with(b"\"") && !display.iter().all(is_display);
     let is_odd = display_is_odd || memchr::memchr2(b' ', b'\t', inside).is_some() || inside.starts_with(b"\"");
     bad.filter(|_| is_odd)
+}
+
+/// The form that most have: a URI in brackets, perhaps a quoted name without escapes before it.
+fn is_plain_address(value: &[u8]) -> bool {
+    let inside = match value {
+        [b'<', inside @ ..] => inside,
+        [b'"', name @ ..] => {
+            let end = name.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(name.len());
+            match name.get(end..) {
+                Some([b'"', b' ', b'<', inside @ ..] | [b'"', b'<', inside @ ..]) => inside,
+                _ => return false,
+            }
+        }
+        _ => return false,
+    };
+    let end = inside.iter().position(|byte| matches!(byte, b'>' | b' ' | b'\t' | b'"')).unwrap_or(inside.len());
+    match inside.get(end..) {
+        Some([b'>', parameters @ ..]) => !parameters.contains(&b'"'),
+        _ => false,
+    }
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {
@@ -440,7 +485,10 @@ fn fault_of_date(value: &[u8]) -> bool {
 }
 
 fn fault_of_max_forwards(value: &[u8]) -> bool {
-    !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255))
+    match value {
+        [first, rest @ ..] if first.is_ascii_digit() && rest.len() < 2 => !rest.iter().all(u8::is_ascii_digit),
+        _ => !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255)),
+    }
 }
 
 fn fault_of_seconds(value: &[u8]) -> bool {
@@ -449,6 +497,17 @@ fn fault_of_seconds(value: &[u8]) -> bool {
 
 /// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
 fn fault_of_list(value: &[u8]) -> bool {
+    let is_separator = |byte: u8| (byte == b';') | (byte == b',');
+    // Without a branch for each byte: a separator that stands before another, a blank, or the end.
+    let next = value.get(1..).unwrap_or_default();
+    let pairs = value.iter().zip(next);
+    let is_odd =
+        pairs.fold(false, |odd, (one, other)| odd | is_separator(*one) & (is_separator(*other) | (*other <= b' ')));
+    let ends_so = value.last().is_some_and(|last| is_separator(*last) | (*last <= b' '));
+    (is_odd || ends_so) && has_empty_value(value)
+}
+
+fn has_empty_value(value: &[u8]) -> bool {
     memchr::memchr2_iter(b';', b',', value).any(|at| {
         let after = value.get(at.saturating_add(1)..).unwrap_or_default();
         let next = after.iter().find(|byte| !byte.is_ascii_whitespace());

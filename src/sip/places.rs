@@ -17,9 +17,6 @@ pub(super) struct HeaderPlace {
     value_end: u32,
 }
 
-/// Headers of one message that are found.
-const MOST_HEADERS: usize = 4096;
-
 impl HeaderPlace {
     /// The name as it was sent.
     pub(super) fn sent_name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
@@ -37,14 +34,44 @@ impl HeaderPlace {
     }
 }
 
-/// Finds every header in order.
-pub(super) fn find(bytes: &[u8]) -> Vec<HeaderPlace> {
+/// Where every header of a message stands, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    all: Vec<HeaderPlace>,
+    /// A bit for each name that is there: most questions are for headers that a message does not have.
+    names: u64,
+}
+
+impl Places {
+    /// All of them.
+    pub(super) fn all(&self) -> &[HeaderPlace] {
+        &self.all
+    }
+
+    /// Those among which the headers of this name stand; none if there is none.
+    pub(super) fn with(&self, name: HeaderName) -> &[HeaderPlace] {
+        if self.names & bit(name) == 0 { &[] } else { &self.all }
+    }
+}
+
+fn bit(name: HeaderName) -> u64 {
+    1u64.wrapping_shl(u32::from(name as u8))
+}
+
+/// Finds every header.
+pub(super) fn find(bytes: &[u8]) -> Places {
+    let all = walk(bytes);
+    let names = all.iter().fold(0, |names, place| names | bit(place.name));
+    Places { all, names }
+}
+
+fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
     let mut places: Vec<HeaderPlace> = Vec::with_capacity(20);
     let mut at = frame::start_of_message(bytes).unwrap_or(0);
     // The start line is no header.
     next_line(bytes, &mut at);
     let mut kept = false;
-    while at < bytes.len() && places.len() < MOST_HEADERS {
+    while at < bytes.len() {
         let line = next_line(bytes, &mut at);
         let text = bytes.get(line.clone()).unwrap_or_default();
         match text.first() {

@@ -351,7 +351,8 @@ impl Warning {
 /// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
 pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
     let first = via.get(..memchr(b',', via).unwrap_or(via.len())).unwrap_or_default();
-    parameter(first, b"branch")
+    let parameters = first.get(memchr(b';', first).unwrap_or(first.len())..).unwrap_or_default();
+    parameter(parameters, b"branch")
 }
 
 /// The tag of a From or To as bytes; empty if there is none.
@@ -360,22 +361,37 @@ pub(crate) fn tag(value: &[u8]) -> &[u8] {
     parameter(value.get(after..).unwrap_or_default(), b"tag")
 }
 
-/// The value of `;name=value` in bytes. Asked of every message: most parameters are passed by at their first letter.
-fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
-    let first = name.first().copied().unwrap_or_default();
-    let mut at = 0usize;
-    while let Some(found) = value.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b';')) {
-        at = at.saturating_add(found).saturating_add(1);
-        while value.get(at).is_some_and(u8::is_ascii_whitespace) {
-            at = at.saturating_add(1);
+/// The URI of a From, To or Contact as bytes, as [`NameAddr::read`] finds it. For look-ups that most messages need.
+pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
+    let mut quoted = false;
+    let opening = value.iter().position(|byte| {
+        quoted ^= *byte == b'"';
+        *byte == b'<' && !quoted
+    });
+    let uri = match opening {
+        Some(opening) => {
+            let inside = value.get(opening.saturating_add(1)..).unwrap_or_default();
+            inside.get(..memchr(b'>', inside).unwrap_or(inside.len()))
         }
-        if value.get(at).is_none_or(|byte| byte | 0x20 != first) {
+        None => value.get(..memchr(b';', value).unwrap_or(value.len())),
+    };
+    uri.unwrap_or_default().trim_ascii()
+}
+
+/// The value of `;name=value` in bytes. Asked of every message: most parameters are passed by at their first letter.
+fn parameter<'a, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
+    let first = name.first().copied().unwrap_or_default();
+    let mut rest = value;
+    while let Some(found) = rest.iter().position(|byte| *byte == b';') {
+        rest = rest.get(found.saturating_add(1)..).unwrap_or_default();
+        while let [b' ' | b'\t' | b'\r' | b'\n', after @ ..] = rest {
+            rest = after;
+        }
+        if rest.first().is_none_or(|byte| byte | 0x20 != first) {
             continue;
         }
-        let end = at.saturating_add(name.len());
-        let is_named = value.get(at..end).is_some_and(|sent| sent.eq_ignore_ascii_case(name));
-        let after = value.get(end..).unwrap_or_default().trim_ascii_start();
-        if let (true, Some(found)) = (is_named, after.strip_prefix(b"=")) {
+        let Some((sent, after)) = rest.split_first_chunk::<N>() else { continue };
+        if let (true, Some(found)) = (sent.eq_ignore_ascii_case(name), after.trim_ascii_start().strip_prefix(b"=")) {
             let found = found.trim_ascii_start();
             let end = found.iter().position(|byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'));
             return found.get(..end.unwrap_or(found.len())).unwrap_or_default();

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use crate::call::judge::Outcome;
+use crate::call::log::pool::{Chain, Pool};
 use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, What};
 use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
 use crate::call::transaction::Keys;
@@ -13,12 +14,12 @@ use crate::sip::{Cut, Message};
 impl Log {
     /// True if it holds more than a conversation needs that has gone well so far.
     pub(crate) fn can_be_abridged(&self) -> bool {
-        self.plain && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
+        !self.is_special && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
     }
 
     /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
     /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when memory is short.
-    pub(crate) fn abridge(&mut self) {
+    pub(crate) fn abridge(&mut self, pool: &mut Pool) {
         let answered = |step: &&Step| step.method == Verb::Invite && step.is_good();
         let mut kept: Vec<EntryId> = self
             .steps
@@ -53,26 +54,26 @@ impl Log {
             Some(Link { entry: place(*first)?, by: link.by.clone(), upstream: StepId(upstream as u32) })
         });
         let links: Vec<Link> = links.collect();
-        let mut bytes = Vec::new();
+        let mut bytes = Chain::default();
         let mut entries = Vec::with_capacity(kept.len());
         for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
-            let (start, text) = (bytes.len() as u32, self.bytes_of(entry));
-            let head = memmem::find(text, b"\r\n\r\n").map_or(text.len(), |at| at + 4);
+            let What::Message { spot, length, .. } = entry.what else { continue };
+            let text = pool.get(spot, length as usize).into_owned();
+            let head = memmem::find(&text, b"\r\n\r\n").map_or(text.len(), |at| at + 4);
             let (length, body) = (head as u32, (text.len() - head) as u32);
             let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
-            bytes.extend_from_slice(text.get(..head).unwrap_or(text));
-            entries.push(Entry { what: What::Message { start, length, cut }, ..*entry });
+            let spot = pool.append(&mut bytes, &text[..head]);
+            entries.push(Entry { what: What::Message { spot, length, cut }, ..*entry });
         }
-        bytes.shrink_to_fit();
+        pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
-        self.bytes = bytes;
         self.entries = entries;
         self.steps = steps.into_iter().map(|(_, step)| step).collect();
         self.links = links;
     }
 
     /// Works out transactions, legs and dialogs, and judges the call.
-    pub(crate) fn assemble(self, until: Timestamp) -> Call {
+    pub(crate) fn assemble(&self, until: Timestamp, pool: &Pool) -> Call {
         let mut call = Call {
             number: self.number,
             kind: self.kind,
@@ -90,7 +91,7 @@ impl Log {
         let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
         for (index, entry) in self.entries.iter().enumerate() {
             let id = match self.path(entry.way) {
-                Some(path) => self.replay(&mut call, EntryId(index as u32), entry, path, &ids),
+                Some(path) => self.replay((&mut call, pool), EntryId(index as u32), entry, path, &ids),
                 None => None,
             };
             ids.push(id);
@@ -106,22 +107,22 @@ impl Log {
 
     fn replay(
         &self,
-        call: &mut Call,
+        (call, pool): (&mut Call, &Pool),
         id: EntryId,
         entry: &Entry,
         path: Path,
         ids: &[Option<MessageId>],
     ) -> Option<MessageId> {
         let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
-        let cut = match entry.what {
+        let (bytes, cut) = match entry.what {
             What::Copy(of) => {
                 let known = ids.get(of.0 as usize).copied().flatten()?;
                 call.note_copy(known, &arrival);
                 return Some(known);
             }
-            What::Message { cut, .. } => cut,
+            What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
         };
-        let message = Message::read(self.bytes_of(entry), cut)?;
+        let message = Message::read(&bytes, cut)?;
         let keys = Keys::read(&message);
         if let Some(link) = self.links.iter().find(|link| link.entry == id) {
             let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);

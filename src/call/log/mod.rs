@@ -6,7 +6,9 @@
 mod assembly;
 mod occupancy;
 mod phase;
+mod pool;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use memchr::memmem;
 
 use crate::call::link::LinkedBy;
 pub(crate) use crate::call::log::phase::Phase;
+pub(crate) use crate::call::log::pool::Pool;
+use crate::call::log::pool::{Chain, Spot};
 use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
 use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
@@ -22,20 +26,20 @@ use crate::capture::{Place, Timestamp};
 use crate::net::{IcmpError, Path};
 use crate::sip::{Cut, HeaderName, Message, Method};
 
-/// An open call.
-#[derive(Debug)]
+/// An open call. The bytes of its messages stand in the [`Pool`].
+#[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) number: u32,
     pub(crate) kind: Kind,
-    bytes: Vec<u8>,
+    bytes: Chain,
     entries: Vec<Entry>,
     ways: Vec<Way>,
     steps: Vec<Step>,
     links: Vec<Link>,
     icmp: Vec<(IcmpSeen, EntryId)>,
     not_kept: u32,
-    /// False once something happened that a plain good call does not have.
-    plain: bool,
+    /// True once something happened that a plain good call does not have.
+    is_special: bool,
     /// Messages of the way to the answer that were given up for their room.
     given_up: u32,
     /// The blocks of private addresses that media were asked for at, a bit for each.
@@ -67,7 +71,7 @@ struct Entry {
 #[derive(Debug, Clone, Copy)]
 enum What {
     /// A message: where its bytes are.
-    Message { start: u32, length: u32, cut: Cut },
+    Message { spot: Spot, length: u32, cut: Cut },
     /// The same bytes again.
     Copy(EntryId),
 }
@@ -117,6 +121,15 @@ struct Link {
     upstream: StepId,
 }
 
+/// A message that comes in.
+#[derive(Clone, Copy)]
+pub(crate) struct Hearing<'a, 'm> {
+    pub(crate) message: &'a Message<'m>,
+    pub(crate) keys: &'a Keys<'a>,
+    pub(crate) cut: Cut,
+    pub(crate) arrival: &'a Arrival,
+}
+
 /// What became of a message that was given to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -140,37 +153,30 @@ const ICMP_WINDOW: Duration = Duration::from_secs(5);
 const MOST_ICMP: usize = 64;
 /// Ways kept of one call.
 const MOST_WAYS: usize = 256;
-/// Bytes that the log of messages grows by.
-const GROWTH: usize = 2048;
 
 impl Log {
-    pub(crate) fn new(number: u32, kind: Kind) -> Log {
-        Log {
-            number,
-            kind,
-            bytes: Vec::new(),
-            entries: Vec::new(),
-            ways: Vec::new(),
-            steps: Vec::new(),
-            links: Vec::new(),
-            icmp: Vec::new(),
-            not_kept: 0,
-            plain: true,
-            given_up: 0,
-            media_blocks: 0,
-            answered: None,
-            byes: 0,
-            session_expires: None,
-        }
+    /// Begins another call, in the room of one whose blocks were given back.
+    pub(crate) fn renew(&mut self, number: u32, kind: Kind) {
+        let Log { mut entries, mut ways, mut steps, mut links, mut icmp, .. } = std::mem::take(self);
+        entries.clear();
+        ways.clear();
+        steps.clear();
+        links.clear();
+        icmp.clear();
+        *self = Log { number, kind, entries, ways, steps, links, icmp, ..Log::default() };
+    }
+
+    /// Gives the blocks of its messages back.
+    pub(crate) fn give_back(&mut self, pool: &mut Pool) {
+        pool.give_back(std::mem::take(&mut self.bytes));
     }
 
     /// Bytes that it holds.
     pub(crate) fn footprint(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.footprint()
             + self.entries.capacity() * size_of::<Entry>()
             + self.steps.capacity() * size_of::<Step>()
             + self.ways.capacity() * size_of::<Way>()
-            + size_of::<Log>()
     }
 
     /// Messages that it holds, copies included.
@@ -184,32 +190,26 @@ impl Log {
     }
 
     /// Takes in a message. `most` bounds how many are kept.
-    pub(crate) fn hear(
-        &mut self,
-        message: &Message<'_>,
-        keys: &Keys<'_>,
-        cut: Cut,
-        arrival: &Arrival,
-        most: usize,
-    ) -> Told {
+    pub(crate) fn hear(&mut self, heard: &Hearing<'_, '_>, most: usize, pool: &mut Pool) -> Told {
         if self.entries.len() >= most {
             self.not_kept = self.not_kept.saturating_add(1);
-            self.plain = false;
+            self.is_special = true;
             return Told::NotKept;
         }
+        let Hearing { message, keys, arrival, .. } = *heard;
         let way = self.way(arrival.path);
         let verb = Verb::of(&keys.cseq.method);
         let entry = EntryId(self.entries.len() as u32);
         let step = self.step_of(keys, verb, way);
-        if let Some(original) = step.and_then(|step| self.copy_of(step, message, keys, way)) {
+        if let Some(original) = step.and_then(|step| self.copy_of(step, heard, way, pool)) {
             return self.note_copy(original, way, arrival);
         }
         let step = match step {
             Some(step) => step,
             None => self.open_step(message, keys, verb, way),
         };
-        self.keep(message, cut, way, arrival);
-        self.follow(step, entry, message, keys, cut, arrival.place.time);
+        self.keep(heard, way, pool);
+        self.follow(step, entry, heard);
         Told::New(keys.is_attempt().then_some(StepId(step as u32)))
     }
 
@@ -287,20 +287,18 @@ impl Log {
     }
 
     /// The entry that this message repeats byte for byte.
-    fn copy_of(&self, step: usize, message: &Message<'_>, keys: &Keys<'_>, way: u16) -> Option<EntryId> {
+    fn copy_of(&self, step: usize, heard: &Hearing<'_, '_>, way: u16, pool: &Pool) -> Option<EntryId> {
         let step = self.steps.get(step)?;
-        let last = if keys.is_request { step.request } else { step.response }?;
+        let last = if heard.keys.is_request { step.request } else { step.response }?;
         let entry = self.entries.get(last.0 as usize)?;
-        let same = |entry: &Entry| entry.way == way && self.bytes_of(entry) == message.bytes();
+        let same = |entry: &Entry| entry.way == way && entry.holds(heard.message.bytes(), pool);
         if same(entry) {
             return Some(last);
         }
         // An ACK has its own bytes and no step: look at the last messages for it.
-        let is_ack = keys.cseq.method == Method::Ack;
+        let is_ack = heard.keys.cseq.method == Method::Ack;
         let recent = self.entries.iter().enumerate().rev().take(if is_ack { 8 } else { 0 });
-        let found =
-            recent.filter(|(_, entry)| matches!(entry.what, What::Message { .. })).find(|(_, entry)| same(entry));
-        found.map(|(index, _)| EntryId(index as u32))
+        recent.filter(|(_, entry)| same(entry)).map(|(index, _)| EntryId(index as u32)).next()
     }
 
     fn note_copy(&mut self, original: EntryId, way: u16, arrival: &Arrival) -> Told {
@@ -310,7 +308,7 @@ impl Log {
         });
         let last = last.or_else(|| self.entries.get(original.0 as usize));
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
-        self.plain &= is_duplicate;
+        self.is_special |= !is_duplicate;
         self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what: What::Copy(original) });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
@@ -324,7 +322,7 @@ impl Log {
             }
         }
         // Something that answers, acknowledges or goes on with what was not captured is no plain call.
-        self.plain &= keys.is_request && keys.cseq.method != Method::Ack && !keys.branch.is_empty();
+        self.is_special |= !keys.is_request || keys.cseq.method == Method::Ack || keys.branch.is_empty();
         let way_of_request = match self.path(way) {
             Some(path) if !keys.is_request => self.way(path.reversed()),
             _ => way,
@@ -347,30 +345,17 @@ impl Log {
         self.steps.len() - 1
     }
 
-    fn keep(&mut self, message: &Message<'_>, cut: Cut, way: u16, arrival: &Arrival) {
-        let bytes = message.bytes();
-        let (start, length) = (self.bytes.len() as u32, bytes.len() as u32);
-        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            // In steps of one size, so that what one call gives back fits the next; doubling would waste a quarter.
-            let wanted = (self.bytes.len() + bytes.len()).next_multiple_of(GROWTH);
-            self.bytes.reserve_exact(wanted - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(bytes);
-        let what = What::Message { start, length, cut };
+    fn keep(&mut self, heard: &Hearing<'_, '_>, way: u16, pool: &mut Pool) {
+        let Hearing { message, cut, arrival, .. } = *heard;
+        let spot = pool.append(&mut self.bytes, message.bytes());
+        let what = What::Message { spot, length: message.bytes().len() as u32, cut };
         self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.
-    fn follow(
-        &mut self,
-        step: usize,
-        entry: EntryId,
-        message: &Message<'_>,
-        keys: &Keys<'_>,
-        cut: Cut,
-        time: Timestamp,
-    ) {
-        self.plain &= cut == Cut::Whole;
+    fn follow(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
+        let Hearing { message, keys, cut, arrival } = *heard;
+        self.is_special |= cut != Cut::Whole;
         let Some(step) = self.steps.get_mut(step) else { return };
         if keys.is_request {
             if keys.cseq.method == Method::Ack {
@@ -382,7 +367,7 @@ impl Log {
             self.byes += u32::from(step.method == Verb::Bye);
             // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
             let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
-            self.plain &= !is_telling && !has_other_digest_uri(message);
+            self.is_special |= is_telling || has_other_digest_uri(message);
             if step.method == Verb::Invite {
                 self.note_media(message);
             }
@@ -390,21 +375,21 @@ impl Log {
         }
         step.response = Some(entry);
         let Some(status) = keys.status else {
-            self.plain = false;
+            self.is_special = true;
             return;
         };
         if status.is_provisional() {
-            self.plain &= step.status == 0;
+            self.is_special |= step.status != 0;
             step.provisional = true;
             return;
         }
-        self.plain &= step.status == 0 && (status.is_success() || status.is_challenge());
+        self.is_special |= step.status != 0 || !(status.is_success() || status.is_challenge());
         if step.status == 0 {
             step.status = status.get();
         }
         if step.method == Verb::Invite && status.is_success() {
-            self.answered.get_or_insert(time);
-            self.plain &= REFUSED_AUDIO.find(message.body()).is_none();
+            self.answered.get_or_insert(arrival.place.time);
+            self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
             self.note_media(message);
             let seconds = crate::call::step::seconds(message, "Session-Expires");
             self.session_expires = match (self.session_expires, seconds) {
@@ -439,7 +424,7 @@ impl Log {
             What::Copy(of) => of,
             What::Message { .. } => EntryId(index as u32),
         };
-        self.plain = false;
+        self.is_special = true;
         if self.icmp.len() < MOST_ICMP {
             let seen = IcmpSeen {
                 place: error.place,
@@ -456,8 +441,8 @@ impl Log {
     }
 
     /// True if it holds a message of these bytes.
-    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.what, What::Message { .. }) && self.bytes_of(entry) == bytes)
+    pub(crate) fn holds(&self, bytes: &[u8], pool: &Pool) -> bool {
+        self.entries.iter().any(|entry| entry.holds(bytes, pool))
     }
 
     /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
@@ -484,15 +469,6 @@ impl Log {
             step.forwarded = true;
         }
         self.links.push(Link { entry: EntryId(self.entries.len() as u32), by, upstream });
-    }
-
-    fn bytes_of(&self, entry: &Entry) -> &[u8] {
-        match entry.what {
-            What::Message { start, length, .. } => {
-                self.bytes.get(start as usize..(start + length) as usize).unwrap_or_default()
-            }
-            What::Copy(_) => &[],
-        }
     }
 }
 
@@ -529,6 +505,24 @@ pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &
     let age = arrival.place.time.0.saturating_sub(time.0);
     let same_id = ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age);
     !arrival.path.transport.is_reliable() && ((0..=TAP_WINDOW_NS).contains(&age) || same_id)
+}
+
+impl Entry {
+    /// Its bytes; none for a copy.
+    fn bytes<'p>(&self, pool: &'p Pool) -> Cow<'p, [u8]> {
+        match self.what {
+            What::Message { spot, length, .. } => pool.get(spot, length as usize),
+            What::Copy(_) => Cow::Borrowed(&[]),
+        }
+    }
+
+    /// True if it is a message of these bytes.
+    fn holds(&self, bytes: &[u8], pool: &Pool) -> bool {
+        match self.what {
+            What::Message { spot, length, .. } => length as usize == bytes.len() && pool.equals(spot, bytes),
+            What::Copy(_) => false,
+        }
+    }
 }
 
 impl Step {

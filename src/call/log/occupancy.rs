@@ -1,9 +1,10 @@
 //! What a call occupies on its hops, and what is looked up in its messages while it is open.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::log::{Log, Verb, What};
+use crate::call::log::{Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
 use crate::call::transaction::Keys;
@@ -67,7 +68,7 @@ impl Log {
     }
 
     /// The request that a response on this path answers: where it stands, and its bytes.
-    pub(crate) fn request_of(&self, keys: &Keys<'_>, path: Path) -> Option<(Place, &[u8])> {
+    pub(crate) fn request_of<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<(Place, Cow<'p, [u8]>)> {
         let verb = Verb::of(&keys.cseq.method);
         let step = self.steps.iter().rev().find(|step| {
             step.branch_hash == keys.branch_hash
@@ -75,24 +76,24 @@ impl Log {
                 && step.method == verb
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
-        self.entries.get(step.request?.0 as usize).map(|entry| (entry.place, self.bytes_of(entry)))
+        self.entries.get(step.request?.0 as usize).map(|entry| (entry.place, entry.bytes(pool)))
     }
 
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
     /// loss, or not to the end. Without any RTP in the capture they do not.
-    pub(crate) fn has_sound_media(&self, media: &Media) -> bool {
+    pub(crate) fn has_sound_media(&self, media: &Media, pool: &Pool) -> bool {
         if (media.is_empty() && media.checks().is_empty()) || self.kind != Kind::Call {
             return true;
         }
         let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
-        let ends = self.media_ends();
+        let ends = self.media_ends(pool);
         let is_sound = |(end, kinds): &(SocketAddr, Vec<u8>)| {
             let streams: Vec<&Stream> = media.to(*end).collect();
             let Some(first) = streams.iter().map(|stream| stream.first.time).min() else { return false };
             let end = streams.iter().map(|stream| stream.last.time).max().unwrap_or(first);
             let is_whole = streams.iter().all(|stream| {
                 stream.lost() == 0
-                    && stream.types.iter().all(|seen| kinds.contains(&seen.kind))
+                    && stream.types().iter().all(|seen| kinds.contains(&seen.kind))
                     && stream.jitter() < JITTER
                     && stream.keys.is_empty()
             });
@@ -103,10 +104,11 @@ impl Log {
     }
 
     /// Where the descriptions in it ask for audio, each address once with its payload types; none if early media were announced.
-    fn media_ends(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+    fn media_ends(&self, pool: &Pool) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut ends: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
-            let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
+            let bytes = entry.bytes(pool);
+            let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
             let Some(sdp) = Sdp::of(&message) else { continue };
             if message.status().is_some_and(StatusCode::is_provisional) {
                 return Vec::new();
@@ -123,10 +125,11 @@ impl Log {
     }
 
     /// The tags of the dialogs that its responses to INVITE make for this Call-ID: the caller's and the callee's.
-    pub(crate) fn dialog_tags(&self, call_id: &[u8]) -> Vec<(String, String)> {
+    pub(crate) fn dialog_tags(&self, call_id: &[u8], pool: &Pool) -> Vec<(String, String)> {
         let mut tags = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
-            let Some(message) = Message::read(self.bytes_of(entry), Cut::Missing(0)) else { continue };
+            let bytes = entry.bytes(pool);
+            let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
             let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
             let makes_dialog = message
                 .status()

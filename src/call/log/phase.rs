@@ -9,11 +9,12 @@ use crate::capture::Timestamp;
 use crate::net::Path;
 
 /// What a call waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Phase {
     /// Nothing: everything in it has its end.
     Settled,
     /// An answer, an ACK, or a retry.
+    #[default]
     Waiting,
     /// A callee who rings.
     Ringing,
@@ -80,6 +81,14 @@ impl Log {
         self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
     }
 
+    /// How far it has come, if it waits for something and has not failed.
+    pub(crate) fn unfinished(&self) -> Option<Outcome> {
+        if self.has_failed() || self.phase() == Phase::Settled || !self.icmp.is_empty() {
+            return None;
+        }
+        Some(if self.answered.is_some() { Outcome::Answered } else { Outcome::Unfinished })
+    }
+
     /// True if it has failed, as far as can be told before it is judged: such calls are dropped last.
     pub(crate) fn has_failed(&self) -> bool {
         self.answered.is_none() && self.steps.iter().any(|step| step.status >= 300 && !matches!(step.status, 401 | 407))
@@ -90,7 +99,7 @@ impl Log {
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
         let is_settled = self.phase() == Phase::Settled;
         let is_telling = self.is_near_session_timer() || self.ended_at_once() || self.asks_for_foreign_media();
-        if !self.plain || !is_settled || !self.icmp.is_empty() || is_telling {
+        if self.is_special || !is_settled || !self.icmp.is_empty() || is_telling {
             return None;
         }
         let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);

@@ -1,7 +1,5 @@
 //! What the tracker learns beside its calls: from single messages, for the surroundings.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -16,6 +14,7 @@ use crate::call::surroundings::{BackOff, Registering};
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
 use crate::net::{Connection, ConnectionEvent, DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method, Uri, auth};
@@ -35,7 +34,7 @@ static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ut
 /// Counts the requests of each source within the last second: when that began, and how many there were.
 #[derive(Debug, Default)]
 pub(crate) struct Rush {
-    of: HashMap<IpAddr, (Timestamp, u32)>,
+    of: Table<IpAddr, (Timestamp, u32)>,
 }
 
 impl Tracker {
@@ -142,7 +141,7 @@ impl Tracker {
 
     /// Releases what a call occupies: it has ended.
     pub(super) fn release(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         for path in open.log.vacate_all() {
             vacate(&mut self.occupied, path);
         }
@@ -154,7 +153,7 @@ impl Tracker {
             return;
         }
         let active = self.occupied.entry(hop).or_default();
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         if open.log.occupy(path, *active) {
             *active = active.saturating_add(1);
         }
@@ -164,7 +163,7 @@ impl Tracker {
     fn note_outcome(&mut self, index: u32, keys: &Keys<'_>, arrival: &Arrival) {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let path = arrival.path.reversed();
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let (client, server) = (path.source.ip(), path.destination.ip());
         let neighbours = self.surroundings.neighbours_mut();
         if status.is_success() {
@@ -190,11 +189,13 @@ impl Tracker {
         if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;
         }
-        let open = self.open.get(index as usize).and_then(Option::as_ref);
-        let request = open.and_then(|open| open.log.request_of(keys, arrival.path));
-        let Some((place, request)) = request.filter(|(_, request)| CREDENTIALS.find(request).is_some()) else { return };
+        let open = self.open.get(index as usize).and_then(Option::as_deref);
+        let request = open.and_then(|open| open.log.request_of(keys, arrival.path, &self.pool));
+        let Some((place, request)) = request.filter(|(_, request)| CREDENTIALS.find(&request[..]).is_some()) else {
+            return;
+        };
         if !self.secrets.is_empty()
-            && let Some(fit) = Message::read(request, Cut::Whole).and_then(|request| self.secrets.check(&request))
+            && let Some(fit) = Message::read(&request, Cut::Whole).and_then(|request| self.secrets.check(&request))
         {
             self.surroundings.neighbours_mut().note_digest(place, fit);
         }
@@ -211,9 +212,9 @@ impl Tracker {
         let Some(replaces) = message.header("Replaces") else { return };
         let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
         let index = self.by_call_id.get(&self.hasher.hash_one(call_id));
-        let open = index.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_ref);
+        let open = index.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
         let Some(open) = open else { return };
-        let tags = open.log.dialog_tags(call_id);
+        let tags = open.log.dialog_tags(call_id, &self.pool);
         for tags in tags {
             self.surroundings.neighbours_mut().note_dialog(call_id, tags);
         }
@@ -242,7 +243,7 @@ fn count(known: &mut (Timestamp, u32), now: Timestamp) -> bool {
     known.1 > FLOOD
 }
 
-fn vacate(occupied: &mut HashMap<(IpAddr, IpAddr), u32>, path: Path) {
+fn vacate(occupied: &mut Table<(IpAddr, IpAddr), u32>, path: Path) {
     let hop = (path.source.ip(), path.destination.ip());
     if let Some(active) = occupied.get_mut(&hop) {
         *active = active.saturating_sub(1);

@@ -13,7 +13,7 @@ use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Rung};
 use crate::report::text::Scope;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
-use crate::report::text::ladder::{self, FIRST_LANE, Lanes, Mark, Piece};
+use crate::report::text::ladder::{self, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::Ink;
 use crate::report::text::words::{counted, frames, outcome, title};
@@ -129,8 +129,7 @@ fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Opt
         let rung = match piece {
             Piece::Rung(rung) => rung,
             Piece::Skipped(count) => {
-                let words = format!("┆ … {}", counted(count as u64, "message"));
-                lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))?;
+                ladder::skipped(lines, count)?;
                 continue;
             }
         };

@@ -9,11 +9,15 @@ use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::{Ink, Zone};
 use crate::report::text::words::{counted, grouped};
 use crate::report::value::InputRecord;
+use crate::report::view::privacy_words;
 
 /// Inputs that are listed; of more only the number is told.
 const MOST_INPUTS: usize = 8;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
+    if let Some(words) = privacy_words(&gathered.privacy) {
+        lines.wrapped_in(Ink::Doubtful, &words)?;
+    }
     for input in gathered.inputs.iter().take(MOST_INPUTS) {
         of_input(lines, input)?;
     }

@@ -54,6 +54,7 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &when(lines, group))?;
     if let Some(peer) = &incident.peer {
         let agent = incident.agent.as_ref().map(|agent| format!(", {}", value(agent))).unwrap_or_default();
+        let peer = value(&lines.style.names.beside(peer).into());
         labelled(lines, "At", &format!("{peer}{agent}"))?;
     }
     for (index, step) in incident.fix.iter().take(MOST_STEPS).enumerate() {

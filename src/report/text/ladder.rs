@@ -4,11 +4,13 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::report::moment::Moment;
+use crate::report::names::Names;
 use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines, fitted, value};
 use crate::report::text::style::{Glyphs, Ink};
-use crate::report::text::words::{between, frame, lasting};
+use crate::report::text::words::{between, counted, frame, lasting};
 
 /// Columns of the time at the left.
 const TIME: usize = 14;
@@ -71,10 +73,10 @@ impl Lanes {
     }
 
     /// The names above their lanes.
-    fn heading(&self, width: usize) -> Line {
+    fn heading(&self, width: usize, given: &Names) -> Line {
         let mut line = Line::new();
         for (lane, name) in self.names.iter().enumerate() {
-            let name = fitted(name, self.step.saturating_sub(1));
+            let name = fitted(&given.with(name), self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
             let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
@@ -119,7 +121,7 @@ fn name(address: &str, with_ports: bool) -> &str {
 }
 
 /// The names of all who take part, in the order in which they do.
-fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
+pub(crate) fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
         let name = name(address);
@@ -138,7 +140,7 @@ pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     // The first lines of the report name the zone too.
     let time = if full.width() < TIME { full } else { "  time".to_owned() };
     let width = lines.width();
-    let names = lanes.heading(width);
+    let names = lanes.heading(width, &lines.style.names);
     let skip = time.width();
     let mut line = Line::new().ink(Ink::Faint, time);
     // The names are placed as if nothing stood before them.
@@ -154,11 +156,7 @@ pub(crate) fn rung(
     rung: &Rung,
     mark: Mark,
 ) -> io::Result<()> {
-    let is_first = record.ladder.first() == Some(rung);
-    let time = match is_first {
-        true => lines.style.zone.exact_time(rung.time),
-        false => format!("+{:.3}", between(record.started, rung.time).as_secs_f64()),
-    };
+    let time = lines.style.ladder_time(record.started, before(record, rung), rung.time);
     let labels = labels(rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
     let failed = rung.status.is_some_and(|status| status >= 300);
@@ -177,6 +175,18 @@ pub(crate) fn rung(
     let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);
     lines.line(line.filled_to(column).plain(frame))
+}
+
+/// When the message before a rung was captured; none before the first.
+pub(crate) fn before(record: &CallRecord, rung: &Rung) -> Option<Moment> {
+    let at = record.ladder.iter().position(|known| std::ptr::eq(known, rung))?;
+    record.ladder.get(at.checked_sub(1)?).map(|before| before.time)
+}
+
+/// Says how many messages are not drawn here.
+pub(crate) fn skipped(lines: &mut Lines<'_>, count: usize) -> io::Result<()> {
+    let words = format!("┆ … {}", counted(count as u64, "message"));
+    lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))
 }
 
 /// What stands beside a rung.

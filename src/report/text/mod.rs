@@ -3,24 +3,25 @@
 //! Incidents come first, then the calls that went wrong, each as a ladder with the failure explained in its place,
 //! then notes on the capture. Everything that came from a packet passes [`Untrusted`](crate::untrusted::Untrusted).
 
-mod calls;
+pub(crate) mod calls;
 mod calm;
-mod explained;
+pub(crate) mod explained;
 mod head;
 mod incidents;
-mod ladder;
-mod lines;
+pub(crate) mod ladder;
+pub(crate) mod lines;
 mod no_sip;
 mod notes;
 mod style;
-mod words;
+pub(crate) mod words;
 
 use std::io::{self, Write};
 
 use crate::report::gatherer::Gathered;
+use crate::report::record::CallRecord;
 use crate::report::text::lines::Lines;
 
-pub use crate::report::text::style::{Glyphs, Ink, Style, Zone};
+pub use crate::report::text::style::{Glyphs, Ink, Style, Times, Zone};
 pub use crate::report::text::words::event_line;
 
 /// What of the calls is printed.
@@ -47,4 +48,29 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
     calls::write(&mut lines, gathered, scope)?;
     notes::write(&mut lines, gathered)?;
     lines.flush()
+}
+
+/// The ladder of one call alone, without colours, shortened around what matters.
+///
+/// # Errors
+/// Never: it is written to memory.
+pub(crate) fn ladder_alone(record: &CallRecord, style: &Style) -> io::Result<String> {
+    let mut stripped = anstream::StripStream::new(Vec::new());
+    let mut lines = Lines::new(&mut stripped, style);
+    let lanes = ladder::Lanes::of(record, lines.width());
+    ladder::heading(&mut lines, &lanes)?;
+    for piece in ladder::shortened(record, Scope::Trouble) {
+        match piece {
+            ladder::Piece::Rung(rung) => {
+                let mark = match crate::report::drawing::class(record, rung) {
+                    "failed" => ladder::Mark::Failed,
+                    "step" => ladder::Mark::Normal,
+                    _ => ladder::Mark::None,
+                };
+                ladder::rung(&mut lines, &lanes, record, rung, mark)?;
+            }
+            ladder::Piece::Skipped(count) => ladder::skipped(&mut lines, count)?,
+        }
+    }
+    Ok(String::from_utf8_lossy(&stripped.into_inner()).into_owned())
 }

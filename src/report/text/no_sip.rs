@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::analysis::Census;
 use crate::net::Transport;
 use crate::report::gatherer::Gathered;
 use crate::report::text::lines::{Line, Lines};
@@ -10,6 +11,8 @@ use crate::report::text::words::counted;
 
 /// Ports that are listed.
 const MOST_PORTS: usize = 6;
+/// Servers of TLS that are named.
+const MOST_SERVERS: usize = 3;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     lines.empty()?;
@@ -50,10 +53,13 @@ fn reasons(gathered: &Gathered) -> Vec<String> {
     }
     let encrypted = noted("payload-unreadable");
     let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == 5061);
+    if let Some(connections) = connections(&gathered.census) {
+        reasons.push(connections);
+    }
     if encrypted > 0 || tls_port {
         reasons.push(
-            "Traffic is encrypted (TLS, usually on port 5061): capture where it is decrypted, on the PBX or SBC \
-             itself, or let it log its SIP messages."
+            "Traffic is encrypted (TLS, usually on port 5061): give the secrets with --keylog, or capture where it is \
+             decrypted, on the PBX or SBC itself, or let it log its SIP messages."
                 .into(),
         );
     }
@@ -68,6 +74,29 @@ fn reasons(gathered: &Gathered) -> Vec<String> {
         );
     }
     reasons
+}
+
+/// Which TLS connections there are: `2 TLS connections, with 45 records, to sip.example.com (192.0.2.20:5061).`
+fn connections(census: &Census) -> Option<String> {
+    let mut servers: Vec<String> = Vec::new();
+    for seen in &census.tls {
+        let server = seen.server();
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    if servers.is_empty() {
+        return None;
+    }
+    let records = census.tls.iter().map(|seen| seen.records).sum();
+    let others = servers.len().saturating_sub(MOST_SERVERS);
+    servers.truncate(MOST_SERVERS);
+    let mut named = servers.join(", ");
+    if others > 0 {
+        named.push_str(&format!(" and {}", counted(others as u64, "other")));
+    }
+    let connections = counted(census.tls_connections, "TLS connection");
+    Some(format!("{connections}, with {}, to {named}.", counted(records, "record")))
 }
 
 fn were(count: u64, one: &str) -> String {

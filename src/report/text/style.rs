@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Effects};
 
 use crate::report::moment::Moment;
+use crate::report::names::Names;
 
 /// The narrowest report, in columns.
 const NARROWEST: usize = 40;
@@ -18,6 +19,24 @@ pub struct Style {
     pub glyphs: Glyphs,
     /// In which zone times are told.
     pub zone: Zone,
+    /// How ladders tell times.
+    pub times: Times,
+    /// Names of addresses.
+    pub names: Names,
+}
+
+/// How ladders tell times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Since the call began; of its first message the time of day.
+    #[default]
+    SinceBeginning,
+    /// The time of day.
+    OfDay,
+    /// Since the message before.
+    SinceLast,
+    /// Seconds since 1970.
+    Epoch,
 }
 
 /// With which characters lines are drawn.
@@ -90,7 +109,27 @@ impl Zone {
 impl Style {
     /// A style of this width, as far as a report can have it.
     pub fn new(width: usize, glyphs: Glyphs, zone: Zone) -> Style {
-        Style { width: width.clamp(NARROWEST, WIDEST), glyphs, zone }
+        Style { width: width.clamp(NARROWEST, WIDEST), glyphs, zone, times: Times::default(), names: Names::default() }
+    }
+
+    /// The same in another width.
+    pub fn with_width(self, width: usize) -> Style {
+        Style { width: width.clamp(NARROWEST, WIDEST), ..self }
+    }
+
+    /// How the ladder of a call tells the time of a message: its beginning, the message before, the message.
+    pub(crate) fn ladder_time(&self, began: Moment, before: Option<Moment>, moment: Moment) -> String {
+        let since = |first: Moment| format!("+{:.3}", moment.time.since(first.time).as_secs_f64());
+        match (self.times, before) {
+            (Times::OfDay, _) | (Times::SinceBeginning | Times::SinceLast, None) => self.zone.exact_time(moment),
+            (Times::SinceBeginning, Some(_)) => since(began),
+            (Times::SinceLast, Some(before)) => since(before),
+            (Times::Epoch, _) => {
+                let (seconds, rest) =
+                    (moment.time.0.div_euclid(1_000_000_000), moment.time.0.rem_euclid(1_000_000_000));
+                format!("{seconds}.{:03}", rest / 1_000_000)
+            }
+        }
     }
 
     /// Columns.

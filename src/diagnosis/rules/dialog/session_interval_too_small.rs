@@ -1,4 +1,4 @@
-use crate::call::NormalStep;
+use crate::call::{NormalStep, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -41,11 +41,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
     };
+    // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.
+    let (confidence, then) = match case.tail(response.place) < timer::T2 {
+        true => (Confidence::Likely, "the capture ends before a try with more could follow"),
+        false => (Confidence::Proven, "no try with more followed"),
+    };
     Some(
-        Finding::of(&RULE, Confidence::Proven)
+        Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
             .sender(if minimum.is_some() { Role::Uac } else { Role::Uas }, if minimum.is_some() { request } else { response })
-            .because(format!("The {} {words}: {server} refused it with 422, and no try with more followed.", request.message.method()?))
+            .because(format!("The {} {words}: {server} refused it with 422, and {then}.", request.message.method()?))
             .fix(step)
             .claim_status(response, "refused")
             .claim_header(request, "Session-Expires", "what was asked for")

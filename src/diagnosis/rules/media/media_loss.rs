@@ -66,7 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         );
     }
     let is_uneven = |stream: &&&Stream| {
-        let has_clock = stream.types.iter().all(|seen| seen.kind < FIXED_CLOCK);
+        let has_clock = stream.types().iter().all(|seen| seen.kind < FIXED_CLOCK);
         stream.packets > 100 && has_clock && stream.jitter() > UNEVEN
     };
     let stream = streams.iter().find(is_uneven)?;

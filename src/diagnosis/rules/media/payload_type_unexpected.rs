@@ -43,8 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, other)| {
         ear.streams.iter().find_map(|stream| {
-            let seen = stream.types.iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
-            Some((ear, *stream, *seen))
+            let seen = stream.types().into_iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
+            Some((ear, *stream, seen))
         })
     })?;
     let known = allowed(ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();

@@ -1,0 +1,4 @@
+//! A story.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::story(bytes));

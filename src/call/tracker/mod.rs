@@ -1,0 +1,519 @@
+//! Finds the call of each message, and gives calls when they have ended.
+//!
+//! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
+
+mod learn;
+mod room;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::call::agenda::Agenda;
+use crate::call::connections::{CarriesSip, Openings};
+use crate::call::judge::Outcome;
+use crate::call::link::{self, Attempt, Guesses, LinkedBy};
+use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
+use crate::call::model::{Arrival, Call, Kind};
+use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::tracker::learn::Rush;
+use crate::call::transaction::Keys;
+use crate::capture::{Place, Timestamp};
+use crate::keyed::{ByHash, Keyed, Table};
+use crate::net::{Connection, IcmpError, Path, StreamId};
+use crate::oddity::{Oddity, OddityLog};
+use crate::sip::digest::Secrets;
+use crate::sip::{Cut, Message, Method};
+
+/// Bounds of the tracker. Each is settable by `--limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of messages of all open calls together.
+    pub call_bytes: usize,
+    /// Open calls.
+    pub calls: usize,
+    /// Messages kept of one call.
+    pub messages: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { call_bytes: 24 << 20, calls: 100_000, messages: 1000 }
+    }
+}
+
+/// Follows every call of a capture.
+#[derive(Debug)]
+pub struct Tracker {
+    limits: Limits,
+    open: Vec<Option<Box<Open>>>,
+    free: Vec<u32>,
+    /// Calls that have ended, whose room is used again.
+    #[expect(clippy::vec_box, reason = "the boxes go back among the open calls as they are")]
+    spare: Vec<Box<Open>>,
+    /// The bytes of their messages.
+    pool: Pool,
+    /// The open call of a Call-ID, by a hash that nobody outside can foresee.
+    by_call_id: ByHash<u32>,
+    /// Keys that legs share, as hashes that nobody outside can foresee.
+    links: ByHash<Link>,
+    hasher: Keyed,
+    guesses: Guesses,
+    /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
+    last_on_path: ByHash<u32>,
+    deadlines: Agenda,
+    wanted: Wanted,
+    closed: VecDeque<Ended>,
+    surroundings: Surroundings,
+    /// TCP connections that are being opened.
+    openings: Openings,
+    /// How many messages of each address were looked at for the name of its software.
+    looked_for_software: Table<IpAddr, u8>,
+    /// Calls that are up on each hop, from client to server.
+    occupied: Table<(IpAddr, IpAddr), u32>,
+    /// Requests within the last second.
+    rush: Rush,
+    /// What refused credentials are checked against.
+    secrets: Secrets,
+    /// Connections with TLS on a port for plain SIP, by their number.
+    odd_tls: Table<u64, (Path, Place)>,
+    /// How many good calls of each server were learned from.
+    learned: Table<IpAddr, u8>,
+    bytes: usize,
+    /// Bytes at which memory is next taken back.
+    full_at: usize,
+    numbered: u32,
+    now: Timestamp,
+    /// When an ICMP error last said of a port, which may be one for media, that it is closed.
+    port_closed: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    log: Log,
+    bytes: usize,
+    /// What it waits for.
+    phase: Phase,
+    /// When it last moved.
+    moved: Timestamp,
+    /// When it is closed if nothing more comes; `None` while a conversation lasts.
+    deadline: Option<Timestamp>,
+    /// The earliest time at which the queue of deadlines looks at it again.
+    queued: Option<Timestamp>,
+    keys: Vec<u64>,
+}
+
+/// Which calls are wanted whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// All of them.
+    #[default]
+    EveryCall,
+    /// Those in which something may need explaining; plain good ones are only counted.
+    Troubled,
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The call, worked out and judged.
+    Call(Box<Call>),
+    /// A plain good call that nobody wants whole.
+    Good(GoodCall),
+}
+
+/// What is counted of a plain good call that nobody wants whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodCall {
+    /// What it was about.
+    pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its messages.
+    pub messages: u64,
+}
+
+/// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
+#[derive(Debug, Clone, Copy)]
+enum Link {
+    Call(u32),
+    Ambiguous,
+}
+
+/// Addresses whose software is looked for.
+const MOST_ADDRESSES: usize = 65_536;
+/// Messages of an address that are looked at for the name of its software.
+const SOFTWARE_TRIES: u8 = 20;
+/// Keys that are kept.
+const MOST_LINKS: usize = 200_000;
+/// Paths on which the last sender is kept.
+const MOST_PATHS: usize = 65_536;
+/// Messages after which a record that is no call begins anew once it is settled.
+const LONG_RECORD: usize = 64;
+
+impl Open {
+    /// Bytes of memory that it takes.
+    fn footprint(&self) -> usize {
+        size_of::<Open>() + self.log.footprint() + self.keys.capacity() * size_of::<u64>()
+    }
+
+    /// Begins another call in the room of one that has ended.
+    fn renew(&mut self, number: u32, kind: Kind, now: Timestamp) {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        self.log.renew(number, kind);
+        let log = std::mem::take(&mut self.log);
+        *self = Open { log, bytes: 0, phase: Phase::Waiting, moved: now, deadline: None, queued: None, keys };
+    }
+}
+
+impl Default for Tracker {
+    fn default() -> Tracker {
+        Tracker::new(Limits::default(), Wanted::default())
+    }
+}
+
+impl Tracker {
+    /// A tracker with these bounds.
+    pub fn new(limits: Limits, wanted: Wanted) -> Tracker {
+        Tracker {
+            limits,
+            wanted,
+            open: Vec::new(),
+            free: Vec::new(),
+            spare: Vec::new(),
+            pool: Pool::default(),
+            by_call_id: ByHash::default(),
+            links: ByHash::default(),
+            hasher: Keyed::default(),
+            guesses: Guesses::default(),
+            last_on_path: ByHash::default(),
+            deadlines: Agenda::default(),
+            closed: VecDeque::new(),
+            surroundings: Surroundings::default(),
+            openings: Openings::default(),
+            looked_for_software: Table::default(),
+            occupied: Table::default(),
+            rush: Rush::default(),
+            secrets: Secrets::default(),
+            odd_tls: Table::default(),
+            learned: Table::default(),
+            bytes: 0,
+            full_at: limits.call_bytes,
+            numbered: 0,
+            now: Timestamp(i64::MIN),
+            port_closed: None,
+        }
+    }
+
+    /// Takes in one message. Messages must come in order of [`crate::capture::Place`].
+    pub fn message(&mut self, message: &Message<'_>, cut: Cut, arrival: &Arrival, oddities: &mut OddityLog) {
+        self.advance(arrival.place.time);
+        self.note_back_off(message, arrival);
+        let keys = Keys::read(message);
+        let call_id = self.hasher.hash_one(message.call_id());
+        let index = match self.known_call(call_id) {
+            Some(index) => index,
+            None => self.open_call(call_id, message, &keys, arrival),
+        };
+        self.note_hop(index, message, arrival);
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let heard = Hearing { message, keys: &keys, cut, arrival };
+        let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
+        if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
+            self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
+        }
+        if matches!(told, Told::New(_)) && keys.cseq.method == Method::Register {
+            self.surroundings.registrations_mut().learn(message, arrival);
+        }
+        if matches!(told, Told::New(_)) {
+            self.learn(index, message, &keys, arrival);
+        }
+        match told {
+            Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
+            Told::New(None) | Told::Again => {}
+            Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
+            Told::NotKept => {
+                let limit = Oddity::LimitHit { limit: "messages", value: self.limits.messages as u64 };
+                oddities.note(limit, Some(arrival.place.frame));
+            }
+        }
+        self.reschedule(index);
+        self.make_room(oddities);
+    }
+
+    /// Takes in an ICMP error: it belongs to the call whose packet it quotes.
+    pub fn icmp(&mut self, error: &IcmpError<'_>) {
+        self.advance(error.place.time);
+        let Some(quoted) = error.quoted else { return };
+        let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
+        let index =
+            by_call_id.or_else(|| self.last_on_path.get(&self.ends(quoted.source, quoted.destination)).copied());
+        if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
+            open.log.hear_icmp(error, quoted);
+            return;
+        }
+        // Not SIP: it may be the media of a call.
+        if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
+            let (reporter, version6) = (error.reporter, error.version6);
+            let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+            self.port_closed = Some(error.place.time);
+            self.surroundings.note_closed_port(quoted.destination, closed);
+        }
+    }
+
+    /// Takes in what happened to a TCP connection.
+    pub fn connection(&mut self, event: &Connection) {
+        self.advance(event.place.time);
+        self.note_tls(event);
+        let (source, destination) = (event.path.source, event.path.destination);
+        let known = [self.ends(source, destination), self.ends(destination, source)];
+        let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {
+            true => CarriesSip::Yes,
+            false => CarriesSip::No,
+        };
+        self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
+    }
+
+    /// Says that bytes came on a stream: its connection came about.
+    pub fn stream_carries(&mut self, stream: StreamId) {
+        self.openings.came_about(stream);
+    }
+
+    /// Says what time it is by the capture's clock: calls whose time has run out are closed.
+    pub fn advance(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        while let Some(passed) = self.deadlines.passed(now) {
+            for (_, number, index) in &passed {
+                self.look_at(*index, *number);
+            }
+            self.deadlines.give_back(passed);
+        }
+    }
+
+    /// Closes a call whose time has run out; one that has moved since is looked at again.
+    fn look_at(&mut self, index: u32, number: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if open.log.number != number {
+            return;
+        }
+        open.queued = None;
+        match open.deadline {
+            Some(due) if due <= self.now => self.close(index),
+            _ => self.queue(index),
+        }
+    }
+
+    /// Says that the input has ended: every open call is closed, in order of its number.
+    pub fn finish(&mut self) {
+        self.openings.finish(self.now, self.surroundings.failed_connections_mut());
+        let mut indexes: Vec<(u32, u32)> = (0u32..)
+            .zip(&self.open)
+            .filter_map(|(index, open)| open.as_ref().map(|open| (open.log.number, index)))
+            .collect();
+        indexes.sort_unstable();
+        for (_, index) in indexes {
+            self.close(index);
+        }
+    }
+
+    /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        let known = Message::read(bytes, Cut::Whole)
+            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
+        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.holds(bytes, &self.pool))
+    }
+
+    /// The next call that has ended.
+    pub fn next_closed(&mut self) -> Option<Ended> {
+        self.closed.pop_front()
+    }
+
+    /// What is known of the surroundings.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// The latest time that was seen.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
+    /// nothing in it is open, so that it does not grow for ever.
+    fn known_call(&mut self, call_id: u64) -> Option<u32> {
+        let index = *self.by_call_id.get(&call_id)?;
+        let open = self.open.get(index as usize)?.as_deref()?;
+        let is_long = open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled;
+        // The agenda comes by a little later than on time.
+        let is_over = open.deadline.is_some_and(|due| due <= self.now);
+        if is_long || is_over {
+            self.close(index);
+            return None;
+        }
+        Some(index)
+    }
+
+    /// The two ends of a path, by a hash that nobody outside can foresee.
+    fn ends(&self, source: SocketAddr, destination: SocketAddr) -> u64 {
+        self.hasher.hash_one((source, destination))
+    }
+
+    /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
+    fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if let Some(hop) = open.log.hop(arrival.path) {
+            return self.surroundings.note_on(hop, arrival.place.time);
+        }
+        let (from, to) = (arrival.path.source, arrival.path.destination);
+        let hop = self.surroundings.hop_id(from.ip(), to.ip());
+        self.surroundings.note_on(hop, arrival.place.time);
+        open.log.set_hop(arrival.path, hop);
+        let key = self.ends(from, to);
+        if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
+            self.last_on_path.insert(key, index);
+        }
+        self.note_software(message, arrival);
+    }
+
+    /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
+    /// only a message with one Via tells of the one who sends it.
+    fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let address = arrival.path.source.ip();
+        let full = self.looked_for_software.len() >= MOST_ADDRESSES;
+        let tries = match self.looked_for_software.get_mut(&address) {
+            Some(tries) if *tries >= SOFTWARE_TRIES => return,
+            Some(tries) => tries,
+            None if full => return,
+            None => self.looked_for_software.entry(address).or_default(),
+        };
+        *tries += 1;
+        if !message.second_branch().is_empty() {
+            return;
+        }
+        let name = if message.is_request() { "User-Agent" } else { "Server" };
+        if let Some(name) = message.header(name).or_else(|| message.header("User-Agent")) {
+            *tries = SOFTWARE_TRIES;
+            self.surroundings.note_software(address, arrival.place, &name);
+        }
+    }
+
+    /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
+    fn open_call(&mut self, call_id: u64, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
+        let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
+        let index = match linked {
+            Some((index, by, upstream)) => {
+                if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
+                    open.log.link(by, upstream);
+                    open.keys.push(call_id);
+                }
+                index
+            }
+            None => self.new_call(call_id, keys),
+        };
+        if keys.is_request && keys.cseq.method == Method::Register {
+            self.note_registering(message, arrival);
+        }
+        self.by_call_id.insert(call_id, index);
+        index
+    }
+
+    fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
+        self.numbered += 1;
+        let mut open = self.spare.pop().unwrap_or_default();
+        open.renew(self.numbered, Kind::of(&keys.cseq.method), self.now);
+        open.keys.push(call_id);
+        match self.free.pop() {
+            Some(index) => {
+                self.open[index as usize] = Some(open);
+                index
+            }
+            None => {
+                self.open.push(Some(open));
+                (self.open.len() - 1) as u32
+            }
+        }
+    }
+
+    /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
+    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
+        for key in link::keys(message) {
+            let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
+            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
+            if let Some(upstream) = open.log.continued_by(arrival.path) {
+                return Some((*index, key.links_by(), upstream));
+            }
+        }
+        let number = link::called(message);
+        let mut fitting = self
+            .guesses
+            .fitting(arrival.path, &number, arrival.place.time)
+            .filter(|(attempt, path)| self.still_waits(*attempt, *path));
+        let (attempt, _) = fitting.next()?;
+        // A guess that fits two calls is none.
+        if fitting.any(|(other, _)| other.call != attempt.call) {
+            return None;
+        }
+        Some((attempt.index, LinkedBy::NumberAndTime, attempt.step))
+    }
+
+    fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
+    }
+
+    fn note_link(&mut self, key: u64, index: u32) {
+        if let Some(known) = self.links.get_mut(&key) {
+            // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
+            if !matches!(known, Link::Call(call) if *call == index) {
+                *known = Link::Ambiguous;
+            }
+            return;
+        }
+        if self.links.len() >= MOST_LINKS {
+            return;
+        }
+        self.links.insert(key, Link::Call(index));
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
+            open.keys.push(key);
+        }
+    }
+
+    /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
+    fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
+        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
+        let attempt = Attempt { index, call: open.log.number, step };
+        self.guesses.note(attempt, path, &link::called(message), self.now);
+        for key in link::keys(message) {
+            self.note_link(self.hasher.hash_one(key), index);
+        }
+    }
+
+    /// Sets the time at which the call is closed if nothing more comes.
+    fn reschedule(&mut self, index: u32) {
+        let now = self.now;
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        open.phase = open.log.phase();
+        open.moved = now;
+        open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
+        let footprint = open.footprint();
+        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
+        open.bytes = footprint;
+        self.queue(index);
+    }
+
+    /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
+    /// again when that has come.
+    fn queue(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(deadline) = open.deadline else { return };
+        if open.queued.is_none_or(|queued| deadline < queued) {
+            open.queued = Some(deadline);
+            self.deadlines.put((deadline, open.log.number, index), self.now);
+        }
+    }
+}

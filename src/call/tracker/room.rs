@@ -1,0 +1,159 @@
+//! How calls leave the tracker: because they are over, or because there is no room for them.
+
+use crate::call::log::{Log, Phase};
+use crate::call::tracker::{Ended, GoodCall, LONG_RECORD, MOST_ADDRESSES, Open, Tracker, Wanted};
+use crate::oddity::{Oddity, OddityLog};
+
+/// Why a call ends here.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    Over,
+    NoRoom,
+}
+
+/// Good calls of a server that are learned from.
+const LEARNED_FROM: u8 = 50;
+/// Calls that have ended whose room is kept for others.
+const MOST_SPARE: usize = 4096;
+
+impl Tracker {
+    /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
+    ///
+    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
+    /// calls are closed: settled ones first, then those that have not failed.
+    pub(super) fn make_room(&mut self, oddities: &mut OddityLog) {
+        if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
+            return;
+        }
+        let (bytes, calls) = (self.limits.call_bytes / 4 * 3, self.limits.calls / 4 * 3);
+        for index in self.ranked(|open| open.log.can_be_abridged().then_some((open.moved, open.log.number))) {
+            if self.bytes <= bytes {
+                break;
+            }
+            self.abridge(index);
+        }
+        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
+        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
+        if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+            return;
+        }
+        let rank = |open: &Open| {
+            let unsettled = open.phase != Phase::Settled;
+            Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
+        };
+        for index in self.ranked(rank) {
+            if self.bytes <= bytes && self.open_calls() <= calls {
+                return;
+            }
+            if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
+                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
+                oddities.note(limit, None);
+            }
+            self.give_up(index);
+        }
+    }
+
+    fn open_calls(&self) -> usize {
+        self.open.len() - self.free.len()
+    }
+
+    fn phase_of(&self, index: u32) -> Option<Phase> {
+        self.open.get(index as usize)?.as_ref().map(|open| open.phase)
+    }
+
+    /// Open calls in the order of what `rank` gives; without those for which it gives nothing.
+    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Vec<u32> {
+        let open = (0u32..).zip(&self.open);
+        let mut ranked: Vec<(R, u32)> = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, index)| index).collect()
+    }
+
+    fn abridge(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        open.log.abridge(&mut self.pool);
+        let footprint = open.footprint();
+        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
+        open.bytes = footprint;
+    }
+
+    /// Ends a call that is over.
+    pub(super) fn close(&mut self, index: u32) {
+        self.end(index, Why::Over);
+    }
+
+    /// Ends a call for which there is no room.
+    fn give_up(&mut self, index: u32) {
+        self.end(index, Why::NoRoom);
+    }
+
+    fn end(&mut self, index: u32, why: Why) {
+        self.release(index);
+        let Some(mut open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
+        self.bytes = self.bytes.saturating_sub(open.bytes);
+        self.free.push(index);
+        for key in &open.keys {
+            // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
+            if self.by_call_id.get(key) == Some(&index) {
+                self.by_call_id.remove(key);
+            } else {
+                self.links.remove(key);
+            }
+        }
+        let ended = match why {
+            Why::Over => self.ended(&open.log),
+            Why::NoRoom => self.given_up(&open.log),
+        };
+        self.closed.push_back(ended);
+        open.log.give_back(&mut self.pool);
+        if self.spare.len() < MOST_SPARE && open.log.len() <= LONG_RECORD {
+            self.spare.push(open);
+        }
+    }
+
+    /// What is handed on of a call that was given up: one that has not failed so far is only counted, for a flood of them
+    /// is what fills the room, and what would have become of each is not known.
+    fn given_up(&mut self, log: &Log) -> Ended {
+        match log.unfinished().filter(|_| self.wanted == Wanted::Troubled) {
+            Some(outcome) => Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() }),
+            None => self.ended(log),
+        }
+    }
+
+    /// What is handed on of a call that has ended.
+    fn ended(&mut self, log: &Log) -> Ended {
+        // A port that is closed may be that of its media.
+        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
+        let good =
+            log.plainly_good().filter(|_| is_media_sound && log.has_sound_media(self.surroundings.media(), &self.pool));
+        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
+            && !self.has_to_learn(log)
+        {
+            return Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() });
+        }
+        let call = log.assemble(self.now, &self.pool);
+        self.surroundings.accepted_mut().learn_call(&call);
+        match (good, self.wanted) {
+            (Some(outcome), Wanted::Troubled) => {
+                Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })
+            }
+            _ => Ended::Call(Box::new(call)),
+        }
+    }
+
+    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
+    /// the same kind.
+    fn has_to_learn(&mut self, log: &Log) -> bool {
+        let Some(server) = log.first_path().map(|path| path.destination.ip()) else { return false };
+        let is_full = self.learned.len() >= MOST_ADDRESSES;
+        match self.learned.get_mut(&server) {
+            Some(count) if *count >= LEARNED_FROM => false,
+            Some(count) => {
+                *count += 1;
+                true
+            }
+            None if is_full => false,
+            None => self.learned.insert(server, 1).is_none(),
+        }
+    }
+}

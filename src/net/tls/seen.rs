@@ -1,0 +1,95 @@
+//! What was seen of a TLS connection, read or not.
+
+use crate::capture::Place;
+use crate::net::Path;
+use crate::oddity::Unread;
+
+/// A TLS connection, as far as it could be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConnection {
+    /// From the client to the server. Where no hello was captured, the end with the lower port is taken for the server.
+    pub path: Path,
+    /// Its first record.
+    pub place: Place,
+    /// The host that the client asked for (RFC 6066 §3). Captured text: letters, digits, `-`, `.`, `_`, and `?` for all
+    /// else.
+    pub server_name: Option<String>,
+    /// Versions that the client offered, as they are written on the wire.
+    pub offered_versions: Vec<u16>,
+    /// Cipher suites that the client offered, at most [`TlsConnection::MOST_OFFERED`].
+    pub offered_suites: Vec<u16>,
+    /// The version that the server chose.
+    pub version: Option<u16>,
+    /// The cipher suite that the server chose.
+    pub suite: Option<u16>,
+    /// The server's certificate, if it was visible: up to TLS 1.2, or decrypted.
+    pub certificate: Option<Certificate>,
+    /// The server asked the client for a certificate.
+    pub wants_client_certificate: bool,
+    /// Alerts that could be read, at most [`TlsConnection::MOST_ALERTS`].
+    pub alerts: Vec<Alert>,
+    /// Records behind the handshake, of both directions.
+    pub records: u64,
+    /// Why records were not read, if there were such.
+    pub unread: Option<Unread>,
+}
+
+impl TlsConnection {
+    /// Cipher suites that are kept of an offer.
+    pub const MOST_OFFERED: usize = 64;
+    /// Alerts that are kept.
+    pub const MOST_ALERTS: usize = 8;
+
+    /// The server as a reader knows it: its name, if the client said one, and its address.
+    pub fn server(&self) -> String {
+        let address = self.path.destination;
+        self.server_name.as_ref().map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
+    }
+}
+
+/// What a certificate says of itself (RFC 5280). Captured text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The common name of its subject; may be empty.
+    pub subject: String,
+    /// The name of its issuer.
+    pub issuer: String,
+    /// Names and addresses of its subject (§4.2.1.6), at most [`Certificate::MOST_NAMES`].
+    pub names: Vec<String>,
+    /// The first second in which it is valid, since 1970 UTC.
+    pub not_before: i64,
+    /// The last second in which it is valid, since 1970 UTC.
+    pub not_after: i64,
+    /// Its issuer has the name of its subject.
+    pub is_self_signed: bool,
+}
+
+impl Certificate {
+    /// Names that are kept.
+    pub const MOST_NAMES: usize = 16;
+}
+
+/// An alert (RFC 8446 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alert {
+    /// Where it stands.
+    pub place: Place,
+    /// From whom to whom.
+    pub path: Path,
+    /// 1 for a warning, 2 for a fatal alert.
+    pub level: u8,
+    /// What is wrong, as <https://www.iana.org/assignments/tls-parameters> numbers it.
+    pub description: u8,
+}
+
+/// The name of a version of TLS.
+pub fn version_name(version: u16) -> String {
+    match version {
+        0x0300 => "SSL 3.0".into(),
+        0x0301 => "TLS 1.0".into(),
+        0x0302 => "TLS 1.1".into(),
+        0x0303 => "TLS 1.2".into(),
+        0x0304 => "TLS 1.3".into(),
+        other => format!("version 0x{other:04x}"),
+    }
+}

@@ -1,0 +1,227 @@
+//! The ladder of a call as a picture in SVG: lanes, arrows, times, frames.
+//!
+//! Is given a record; gives markup without style attributes, script or outside reference, so that it may stand inside a
+//! page with a strict policy as well as alone. Captured text passes the escaping of the templates.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use maud::{Markup, html};
+
+use crate::report::gatherer::Gathered;
+use crate::report::record::{CallRecord, Rung, host};
+use crate::report::text::ladder::{Piece, before, names, shortened};
+use crate::report::text::lines::{fitted, value};
+use crate::report::text::words::{frame, outcome, title};
+use crate::report::text::{Scope, Style};
+use crate::report::view::{drawn, for_xml, privacy_words};
+use crate::untrusted::Untrusted;
+
+/// Units at the left for the time.
+const LEFT: usize = 136;
+/// Units at the right for the frame.
+const RIGHT: usize = 70;
+/// Units from one lane to the next.
+const STEP: usize = 250;
+/// Units above the first arrow.
+const TOP: usize = 52;
+/// Units from one arrow to the next.
+const ROW: usize = 34;
+/// Lanes that are drawn; what goes elsewhere ends at the last one.
+const MOST_LANES: usize = 12;
+/// Calls that one picture file shows.
+const MOST_CALLS: usize = 50;
+/// Letters of a label for each lane that its arrow spans.
+const LABEL: usize = 30;
+
+/// How a picture looks; also part of the page's style.
+pub(crate) const STYLE: &str = include_str!("html/ladder.css");
+
+/// Where the arrows of a picture lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// To the messages on the same page.
+    ToMessages,
+    /// Nowhere.
+    None,
+}
+
+/// The anchor of a rung of a call on a page.
+pub(crate) fn anchor(call: u32, rung: usize) -> String {
+    format!("call-{call}-message-{}", rung + 1)
+}
+
+/// How a rung is drawn.
+pub(crate) fn class(record: &CallRecord, rung: &Rung) -> &'static str {
+    let failure = record.failures.iter().find(|failure| {
+        failure.frame == rung.frame && Some(failure.status) == rung.status && failure.from_addr == rung.from_addr
+    });
+    match (failure, rung.status) {
+        (Some(failure), _) if failure.normal => "step",
+        (Some(_), _) => "failed",
+        (None, Some(200..=299)) => "good",
+        (None, None) if rung.label.raw().starts_with("ICMP") => "failed",
+        _ => "plain",
+    }
+}
+
+/// The picture of a call.
+pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup {
+    let lanes = Lanes::of(record);
+    let pieces = shortened(record, Scope::Trouble);
+    let width = LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1);
+    let height = TOP + ROW * pieces.len() + 12;
+    let positions = positions(record);
+    html! {
+        svg class="ladder" xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(format!("0 0 {width} {height}"))
+            width=(width) height=(height) aria-label=(format!("Ladder of {}", title(record))) {
+            @for (index, name) in lanes.names.iter().enumerate() {
+                text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
+                line class="lane" x1=(lanes.x(index)) y1="30" x2=(lanes.x(index)) y2=(height - 6) {}
+            }
+            @for (row, piece) in pieces.iter().enumerate() {
+                @match piece {
+                    Piece::Skipped(count) => {
+                        text class="skipped" x=(lanes.x(0) + 10) y=(TOP + ROW * row + 4) {
+                            "… " (count) " messages not drawn"
+                        }
+                    }
+                    Piece::Rung(rung) => {
+                        @let number = positions.get(&std::ptr::from_ref(*rung)).copied().unwrap_or_default();
+                        (arrow(record, rung, &lanes, TOP + ROW * row, style, links, number))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Which rung of its call each is.
+fn positions(record: &CallRecord) -> BTreeMap<*const Rung, usize> {
+    record.ladder.iter().enumerate().map(|(index, rung)| (std::ptr::from_ref(rung), index)).collect()
+}
+
+struct Lanes {
+    names: Vec<String>,
+    with_ports: bool,
+}
+
+impl Lanes {
+    fn of(record: &CallRecord) -> Lanes {
+        let with_ports = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
+        let mut names = if with_ports { names(record, |address| address) } else { names(record, host) };
+        names.truncate(MOST_LANES);
+        Lanes { names, with_ports }
+    }
+
+    fn index(&self, address: &str) -> usize {
+        let name = if self.with_ports { address } else { host(address) };
+        self.names.iter().position(|known| known == name).unwrap_or(self.names.len().saturating_sub(1))
+    }
+
+    fn x(&self, index: usize) -> usize {
+        LEFT + STEP * index
+    }
+}
+
+fn arrow(
+    record: &CallRecord,
+    rung: &Rung,
+    lanes: &Lanes,
+    y: usize,
+    style: &Style,
+    links: Links,
+    number: usize,
+) -> Markup {
+    let (from, to) = (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr));
+    let (start, end) = (lanes.x(from), lanes.x(to));
+    let label = label(rung, LABEL * from.abs_diff(to).max(1));
+    let time = style.ladder_time(record.started, before(record, rung), rung.time);
+    let drawing = html! {
+        text class="time" x=(LEFT - 24) y=(y + 4) text-anchor="end" { (time) }
+        @if from == to {
+            path d=(format!("M{start} {} h46 v12 h-40", y - 6)) {}
+            path class="head" d=(head(start, y + 6, start + 9)) {}
+            text class="label" x=(start + 54) y=(y + 4) { (label) }
+        } @else {
+            line x1=(start) y1=(y) x2=(end) y2=(y) {}
+            path class="head" d=(head(end, y, if end > start { end - 9 } else { end + 9 })) {}
+            text class="label" x=(usize::midpoint(start, end)) y=(y - 6) text-anchor="middle" { (label) }
+        }
+        text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (frame(rung.frame)) }
+    };
+    let class = format!("arrow {}", class(record, rung));
+    html! {
+        @if links == Links::ToMessages {
+            a class=(class) href=(format!("#{}", anchor(record.id, number))) {
+                title { (value(&rung.label)) ", frame " (frame(rung.frame)) }
+                (drawing)
+            }
+        } @else {
+            g class=(class) { (drawing) }
+        }
+    }
+}
+
+/// The head of an arrow that ends at `x`; its back is at `back`.
+fn head(x: usize, y: usize, back: usize) -> String {
+    format!("M{x} {y} L{back} {} L{back} {} Z", y - 4, y + 4)
+}
+
+fn label(rung: &Rung, room: usize) -> String {
+    let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
+    let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
+    let name = value(&rung.label);
+    let name = match rung.status.is_none() && !codecs.is_empty() {
+        true => format!("{name} {}", codecs.join(" ")),
+        false => name,
+    };
+    format!("{}{again}", fitted(&name, room.saturating_sub(again.len())))
+}
+
+/// Writes the ladders of calls, one beneath the other, as one SVG file: those that did not go well, or all that were
+/// asked for.
+///
+/// # Errors
+/// What `out` says, or the temporary file of the records.
+pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
+    let wanted = drawn(gathered, scope, MOST_CALLS);
+    let mut pictures: Vec<(String, Markup, usize)> = Vec::new();
+    let (mut width, mut height) = (600, 20);
+    gathered.spool.each_record(
+        |number| wanted.contains(&number),
+        |record| {
+            let lanes = Lanes::of(&record);
+            let rows = shortened(&record, Scope::Trouble).len();
+            let heading = format!("{}  {}", title(&record), outcome(&record).1);
+            pictures.push((heading, ladder(&record, style, Links::None), height));
+            width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
+            height += TOP + ROW * rows + 56;
+            Ok(())
+        },
+    )?;
+    height += 24;
+    let mark = privacy_words(&gathered.privacy);
+    let image = html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
+            title { "sipwhy: ladders of calls" }
+            style { (maud::PreEscaped(STYLE)) }
+            rect class="paper" width="100%" height="100%" {}
+            @if pictures.is_empty() {
+                text class="lane" x="20" y="16" { "No call to draw." }
+            }
+            @for (heading, picture, y) in &pictures {
+                g transform=(format!("translate(0 {y})")) {
+                    text class="heading" x="16" y="26" { (Untrusted::from(heading.as_str()).for_terminal()) }
+                    g transform="translate(0 40)" { (picture) }
+                }
+            }
+            @if let Some(mark) = mark {
+                text class="skipped" x="16" y=(height - 6) { (mark) }
+            }
+        }
+    };
+    out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")?;
+    out.write_all(for_xml(&image.into_string()).as_bytes())?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,282 @@
+//! One call in detail: what ended it and why, its picture, every message, a good one beside it, and the ticket.
+
+use maud::{Markup, html};
+
+use crate::diagnosis::Severity;
+use crate::report::drawing::{self, Links};
+use crate::report::html::comparison;
+use crate::report::html::{Page, frame_link, shown};
+use crate::report::incidents::Group;
+use crate::report::record::{CallRecord, FindingRecord, Rung};
+use crate::report::text::words::{between, counted, frame, outcome, title};
+use crate::report::ticket::{self, Ticket};
+use crate::report::transcript::Transcripts;
+use crate::report::value::InputRecord;
+use crate::report::view::{is_well, telling};
+
+/// Everything that is known for the article of a call.
+pub(crate) struct Whole<'a> {
+    pub(crate) record: &'a CallRecord,
+    pub(crate) transcripts: &'a Transcripts,
+    pub(crate) group: Option<&'a Group>,
+    pub(crate) inputs: &'a [InputRecord],
+    pub(crate) page: &'a Page<'a>,
+}
+
+pub(crate) fn article(whole: &Whole<'_>) -> Markup {
+    let Whole { record, page, .. } = whole;
+    let class = if is_well(record) {
+        "good"
+    } else if crate::report::value::is_failed(record.outcome) {
+        "bad"
+    } else {
+        "calm"
+    };
+    html! {
+        article class=(format!("card {class}")) id=(format!("call-{}", record.id)) {
+            h3 { (title(record)) " " span class=(format!("badge {class}")) { (outcome(record).1) } }
+            p class="faint" {
+                (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) " " (page.zone.name())
+                @if let Some(uri) = &record.request_uri { " · to " span class="mono" { (shown(uri)) } }
+            }
+            @for (index, leg) in record.legs.iter().enumerate().take(8) {
+                p class="faint" {
+                    "Leg " (index + 1) ": " span class="mono" { (shown(&leg.call_id)) } " · "
+                    (leg.from_addr) " → " (leg.to_addr) " · " (leg.transport)
+                    @if let Some(by) = &leg.linked_by { " · same call by " (shown(by)) }
+                }
+            }
+            @if let Some(group) = whole.group.filter(|group| group.count > 1) {
+                p {
+                    (counted(group.count - 1, "other call")) " went the same way"
+                    @if group.is_incident() { ": " a href=(format!("#{}", group.incident.id)) { "incident " (group.number) } }
+                }
+            }
+            (causes(whole))
+            figure {
+                (drawing::ladder(record, page.look, Links::ToMessages))
+                figcaption class="faint" { "An arrow leads to its message; the same as a table is below." }
+            }
+            (messages(whole))
+            (comparison::of_call(whole))
+            (ticket_of(whole))
+        }
+    }
+}
+
+fn causes(whole: &Whole<'_>) -> Markup {
+    let record = whole.record;
+    let told = telling(record);
+    let is_told = |finding: &&FindingRecord| told.is_some_and(|told| std::ptr::eq(told, *finding));
+    let others: Vec<&FindingRecord> = record.findings.iter().filter(|finding| !is_told(finding)).collect();
+    let meaning = ticket::decisive(record).and_then(|failure| failure.catalogue.as_ref());
+    html! {
+        @match told {
+            Some(finding) => div class="cause" { (of_finding(whole, finding)) },
+            None if record.unexplained => p class="cause" { "Unexplained: no rule fits what the capture shows." },
+            None => {}
+        }
+        @if let Some(entry) = meaning {
+            details {
+                summary { "What " (entry.code) " " (entry.name) " means in general" }
+                p { (entry.description) } p { (entry.when) } p { (entry.fix) } p class="faint" { (entry.reference) }
+            }
+        }
+        @if !others.is_empty() {
+            details open[others.iter().any(|finding| finding.severity != Severity::Info)] {
+                summary { "What else was found (" (others.len()) ")" }
+                @for finding in others { div class="card" { (of_finding(whole, finding)) } }
+            }
+        }
+    }
+}
+
+fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
+    let record = whole.record;
+    html! {
+        p { strong { (shown(&finding.title)) } " " span class="badge" { (finding.confidence.word()) } " " code { (finding.rule) } }
+        @if !finding.explanation.is_empty() { p { (shown(&finding.explanation)) } }
+        @if !finding.claims.is_empty() {
+            div class="scroll" {
+                table class="claims" {
+                    caption class="faint" { "Proof, as Wireshark shows it" }
+                    thead { tr { th { "frame" } th { "field" } th { "value" } th { "says" } } }
+                    tbody {
+                        @for claim in finding.claims.iter().take(30) {
+                            tr {
+                                td class="num" { (frame_link(whole.page, record, claim.frame)) }
+                                td { code { (claim.field) } }
+                                td class="mono" { (shown(&claim.value)) }
+                                td { (shown(&claim.says)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if !finding.refuted.is_empty() {
+            h4 { "What was ruled out" }
+            ul { @for refuted in &finding.refuted { li { code { (refuted.rule) } ": " (shown(&refuted.why)) } } }
+        }
+        @if !finding.fix.is_empty() {
+            h4 { "What to do" }
+            ol { @for step in &finding.fix { li { (shown(step)) } } }
+        }
+        @if let Some(command) = &finding.next_capture { h4 { "What would settle it" } pre { (shown(command)) } }
+        @if !finding.rfc.is_empty() {
+            p class="faint" {
+                @for reference in &finding.rfc { (reference.doc) @if !reference.section.is_empty() { " §" (reference.section) } " " }
+            }
+        }
+    }
+}
+
+fn messages(whole: &Whole<'_>) -> Markup {
+    let Whole { record, page, .. } = whole;
+    let texts = whole.transcripts.of(record.id).unwrap_or_default();
+    html! {
+        details {
+            summary { "The ladder as a table (" (counted(record.ladder.len() as u64, "message")) ")" }
+            div class="scroll" {
+                table {
+                    thead { tr { th { "frame" } th { "time" } th { "from" } th { "to" } th { "message" } th { "cited by" } } }
+                    tbody {
+                        @for (index, rung) in record.ladder.iter().enumerate().take(texts.len()) {
+                            tr {
+                                td class="num" { a href=(format!("#{}", drawing::anchor(record.id, index))) { (frame(rung.frame)) } }
+                                td class="num" { (format!("+{:.6}", between(record.started, rung.time).as_secs_f64())) }
+                                td class="mono" { (rung.from_addr) } td class="mono" { (rung.to_addr) }
+                                td { (shown(&rung.label)) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
+                                td { (rung.findings.join(", ")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        div class="messages" {
+            @for (index, (rung, text)) in record.ladder.iter().zip(texts).enumerate() {
+                details class="message" {
+                    summary {
+                        span class="num" { "frame " (frame(rung.frame)) " · " (page.zone.exact_time(rung.time)) " · " }
+                        span class=(badge(record, rung)) { (shown(&rung.label)) } " · "
+                        span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }
+                    }
+                    pre id=(drawing::anchor(record.id, index)) tabindex="-1" {
+                        @match text {
+                            Some(text) => (marked(record, rung, text)),
+                            None => { (shown(&rung.label)) ": an ICMP error that quotes a message of this call" }
+                        }
+                    }
+                }
+            }
+            @if texts.len() < record.ladder.len() {
+                p class="faint" { "Only the first " (texts.len()) " of " (record.ladder.len()) " messages are kept." }
+            }
+        }
+    }
+}
+
+fn badge(record: &CallRecord, rung: &Rung) -> &'static str {
+    match drawing::class(record, rung) {
+        "failed" => "badge bad",
+        "good" => "badge good",
+        "step" => "badge calm",
+        _ => "badge",
+    }
+}
+
+/// A message, the lines marked that the findings cite.
+fn marked(record: &CallRecord, rung: &Rung, text: &str) -> Markup {
+    let claims = record.findings.iter().flat_map(|finding| &finding.claims);
+    let cited: Vec<(&str, &str)> = claims
+        .filter(|claim| claim.frame == rung.frame)
+        .map(|claim| (claim.field.as_str(), claim.value.raw()))
+        .collect();
+    html! {
+        @for (index, line) in text.lines().enumerate() {
+            @let line_shown = crate::untrusted::Untrusted::from(line.trim_end_matches('\r'));
+            @if cited.iter().any(|(field, value)| proves(field, value, index, line)) {
+                mark { (line_shown.for_terminal()) }
+            } @else {
+                (line_shown.for_terminal())
+            }
+            "\n"
+        }
+    }
+}
+
+/// True if a line of a message holds what a Wireshark field shows.
+pub(crate) fn proves(field: &str, value: &str, index: usize, line: &str) -> bool {
+    let lower = field.to_ascii_lowercase();
+    if index == 0 {
+        return ["sip.status-code", "sip.method", "sip.request-line", "sip.status-line"].contains(&lower.as_str())
+            || lower.starts_with("sip.r-uri");
+    }
+    if lower.starts_with("sdp.") {
+        return line.get(1..2) == Some("=") && !value.is_empty() && line.contains(value);
+    }
+    let Some(rest) = lower.strip_prefix("sip.") else { return false };
+    let Some((name, held)) = line.split_once(':') else { return false };
+    let name = long_name(name.trim()).to_ascii_lowercase();
+    let named = rest.split('.').next().unwrap_or_default();
+    match named {
+        "auth" => name.contains("auth") && held.contains(value),
+        _ => name == named || (name == rest),
+    }
+}
+
+/// The long form of a compact name (RFC 3261 §7.3.3).
+fn long_name(name: &str) -> &str {
+    match name {
+        "v" => "Via",
+        "f" => "From",
+        "t" => "To",
+        "m" => "Contact",
+        "i" => "Call-ID",
+        "l" => "Content-Length",
+        "c" => "Content-Type",
+        "k" => "Supported",
+        "s" => "Subject",
+        other => other,
+    }
+}
+
+fn ticket_of(whole: &Whole<'_>) -> Markup {
+    let record = whole.record;
+    if is_well(record) {
+        return html! {};
+    }
+    let texts = whole.transcripts.of(record.id);
+    let text = ticket::text(&Ticket {
+        record,
+        request: ticket::first_request(record, texts),
+        response: ticket::decisive_response(record, texts),
+        group: whole.group,
+        inputs: whole.inputs,
+    });
+    let id = format!("ticket-{}", record.id);
+    html! {
+        details {
+            summary { "Text for a ticket" }
+            button class="copy" type="button" data-copy=(id) hidden { "Copy" }
+            pre id=(id) { (text) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_proves_a_claim_is_found() {
+        assert!(proves("sip.Status-Code", "503", 0, "SIP/2.0 503 Service Unavailable"));
+        assert!(proves("sip.Reason", "Q.850;cause=34", 5, "Reason: Q.850;cause=34"));
+        assert!(proves("sip.from.tag", "x", 3, "f: <sip:a@b>;tag=x"));
+        assert!(proves("sip.auth.nonce", "abc", 4, "WWW-Authenticate: Digest nonce=\"abc\""));
+        assert!(proves("sdp.media", "audio 0 RTP/AVP 8", 9, "m=audio 0 RTP/AVP 8"));
+        assert!(!proves("sip.Reason", "Q.850;cause=34", 5, "Retry-After: 3"));
+        assert!(!proves("absent", "ACK", 0, "SIP/2.0 200 OK"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Calls as test cases in JUnit's XML, for programs that run tests and count what failed.
+
+use std::io::{self, Write};
+
+use maud::html;
+
+use crate::report::gatherer::Gathered;
+use crate::report::record::CallRecord;
+use crate::report::text::words::{between, title};
+use crate::report::ticket::decisive;
+use crate::report::value::is_failed;
+use crate::report::view::{for_xml, outcome_word, privacy_words, telling};
+use crate::untrusted::Untrusted;
+
+/// Writes one test suite with a test case for each call.
+///
+/// # Errors
+/// What `out` says, or the temporary file of the records.
+pub fn write(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()> {
+    let (mut count, mut failed, mut skipped, mut seconds) = (0, 0, 0, 0.0);
+    gathered.spool.each_record(
+        |_| true,
+        |record| {
+            count += 1;
+            failed += usize::from(is_failure(&record));
+            skipped += usize::from(is_skipped(&record));
+            seconds += between(record.started, record.ended).as_secs_f64();
+            Ok(())
+        },
+    )?;
+    let names: Vec<String> = gathered.inputs.iter().take(20).map(|input| shown(&input.file)).collect();
+    let suite = Untrusted::from(names.join(" "));
+    let attributes = html! { (suite.for_terminal()) }.into_string();
+    let attributes = for_xml(&attributes);
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    if let Some(words) = privacy_words(&gathered.privacy) {
+        // The words are our own, and hold no two hyphens but in the name of an option.
+        writeln!(out, "<!-- {} -->", words.replace("--", "- "))?;
+    }
+    writeln!(out, "<testsuites tests=\"{count}\" failures=\"{failed}\" skipped=\"{skipped}\" time=\"{seconds:.3}\">")?;
+    writeln!(
+        out,
+        "<testsuite name=\"{attributes}\" tests=\"{count}\" failures=\"{failed}\" skipped=\"{skipped}\" \
+         time=\"{seconds:.3}\">"
+    )?;
+    gathered.spool.each_record(|_| true, |record| out.write_all(case(&record).as_bytes()))?;
+    writeln!(out, "</testsuite>\n</testsuites>")
+}
+
+fn is_failure(record: &CallRecord) -> bool {
+    is_failed(record.outcome) || record.outcome == crate::call::Outcome::Dropped
+}
+
+/// A call that the capture does not show to its end proves nothing.
+fn is_skipped(record: &CallRecord) -> bool {
+    record.outcome == crate::call::Outcome::Unfinished
+}
+
+fn case(record: &CallRecord) -> String {
+    let seconds = format!("{:.3}", between(record.started, record.ended).as_secs_f64());
+    let class = format!("sipwhy.{}", crate::report::build::kind_word(record.kind).to_lowercase());
+    let name = Untrusted::from(title(record));
+    let kind = record.cause.as_deref().unwrap_or("unexplained");
+    let markup = html! {
+        testcase classname=(class) name=(name.for_terminal()) time=(seconds) {
+            @if is_failure(record) {
+                failure type=(kind) message=(message(record)) { (words(record)) }
+            } @else if is_skipped(record) {
+                skipped message="the capture ends before the call does" {}
+            }
+        }
+    };
+    for_xml(&markup.into_string()) + "\n"
+}
+
+fn message(record: &CallRecord) -> String {
+    match (telling(record), decisive(record)) {
+        (Some(finding), _) => shown(&finding.title),
+        (None, Some(failure)) => format!("{} {}", failure.status, shown(&failure.reason_phrase)),
+        (None, None) => outcome_word(record.outcome).to_owned(),
+    }
+}
+
+fn words(record: &CallRecord) -> String {
+    let mut lines = Vec::new();
+    let call_id = record.call_ids.first().map(shown).unwrap_or_default();
+    lines.push(format!("Call-ID {call_id}"));
+    if let Some(finding) = telling(record) {
+        lines.push(shown(&finding.explanation));
+        for claim in finding.claims.iter().take(12) {
+            let at = crate::report::text::words::frame(claim.frame);
+            lines.push(format!("frame {at}: {} = {} ({})", claim.field, shown(&claim.value), shown(&claim.says)));
+        }
+        lines.extend(finding.fix.iter().enumerate().map(|(index, step)| format!("{}. {}", index + 1, shown(step))));
+    }
+    lines.join("\n")
+}
+
+fn shown(text: &Untrusted) -> String {
+    text.for_terminal().into_owned()
+}

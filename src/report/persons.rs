@@ -1,0 +1,434 @@
+//! Who is named in the messages of a call, and their pseudonyms wherever they stand in a text.
+//!
+//! Numbers and names are taken from where a message says what they are: URIs, display names, user names, realms, hosts.
+//! From then on they are replaced wherever they stand. Addresses are known by their look.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::report::pseudonyms::{Pseudonyms, Replaced};
+use crate::sip::Message;
+
+/// Numbers shorter than this are replaced only where a URI names them: a code or a count may look the same.
+const SHORTEST_NUMBER: usize = 4;
+/// Numbers from this length on are replaced inside longer words too.
+const UNMISTAKABLE: usize = 7;
+/// Names shorter than this are replaced only where a URI names them.
+const SHORTEST_NAME: usize = 3;
+/// Values of one call that are known at most; of a message that has more, every URI is replaced all the same.
+const MOST: usize = 512;
+/// Words that name a role and nobody in particular.
+const NOBODY: [&str; 24] = [
+    "anonymous",
+    "unknown",
+    "unavailable",
+    "restricted",
+    "asterisk",
+    "proxy",
+    "server",
+    "gateway",
+    "invalid",
+    "localhost",
+    "sip",
+    "sips",
+    "sipp",
+    "pbx",
+    "trunk",
+    "phone",
+    "user",
+    "invite",
+    "register",
+    "options",
+    "call",
+    "udp",
+    "tcp",
+    "tls",
+];
+
+/// Values of a call with their pseudonyms.
+#[derive(Debug, Clone)]
+pub(crate) struct Persons {
+    pseudonyms: Arc<Pseudonyms>,
+    /// In lower case.
+    known: BTreeMap<String, String>,
+    /// By their first byte, the longest first.
+    by_first: BTreeMap<u8, Vec<(String, String)>>,
+}
+
+impl Persons {
+    pub(crate) fn new(pseudonyms: Arc<Pseudonyms>) -> Persons {
+        Persons { pseudonyms, known: BTreeMap::new(), by_first: BTreeMap::new() }
+    }
+
+    pub(crate) fn pseudonyms(&self) -> &Pseudonyms {
+        &self.pseudonyms
+    }
+
+    /// Learns who is named in a message.
+    pub(crate) fn collect(&mut self, message: &Message<'_>) {
+        let text = String::from_utf8_lossy(message.bytes());
+        for uri in uris(&text) {
+            self.know_user(uri.user);
+            self.know_host(uri.host);
+        }
+        for (name, value) in message.all_headers() {
+            let lower = name.to_ascii_lowercase();
+            if lower.contains("auth") {
+                self.collect_parameters(&value);
+            } else if value.contains('<') {
+                self.know_display_name(&value);
+            }
+        }
+        for via in message.vias() {
+            self.know_host(&via.host);
+        }
+        self.collect_description(&String::from_utf8_lossy(message.body()));
+    }
+
+    /// To be called when all is learned.
+    pub(crate) fn finish(&mut self) {
+        self.by_first.clear();
+        for (own, other) in &self.known {
+            let first = own.as_bytes().first().copied().unwrap_or_default();
+            self.by_first.entry(first).or_default().push((own.clone(), other.clone()));
+        }
+        for values in self.by_first.values_mut() {
+            values.sort_by_key(|(own, _)| std::cmp::Reverse(own.len()));
+        }
+    }
+
+    /// The text with pseudonyms.
+    pub(crate) fn replace(&self, text: &str) -> String {
+        let text = self.replace_uris(text);
+        let mut shown = String::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            let found = self.address(rest, before).or_else(|| self.value(rest, before));
+            match found {
+                Some((length, other)) => {
+                    shown.push_str(&other);
+                    at += length;
+                }
+                None => {
+                    let letter = rest.chars().next().unwrap_or_default();
+                    shown.push(letter);
+                    at += letter.len_utf8();
+                }
+            }
+        }
+        shown
+    }
+
+    /// Users and hosts of URIs, however short: what stands there can be nothing else.
+    fn replace_uris(&self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        let is_new = |value: &str| !value.is_empty() && !self.known.contains_key(&value.to_ascii_lowercase());
+        for uri in uris(text).into_iter().rev() {
+            let is_name = uri.host.parse::<std::net::IpAddr>().is_err() && !NOBODY.contains(&uri.host);
+            if is_new(uri.host) && is_name {
+                shown.replace_range(uri.host_at..uri.host_at + uri.host.len(), &self.pseudonyms.host(uri.host));
+            }
+            if is_new(uri.user) {
+                shown.replace_range(uri.user_at..uri.user_at + uri.user.len(), &self.of_user(uri.user));
+            }
+        }
+        shown
+    }
+
+    /// An address that begins here: its length, and what stands for it.
+    fn address(&self, rest: &str, before: Option<char>) -> Option<(usize, String)> {
+        if !self.pseudonyms.replaces(Replaced::Addresses) {
+            return None;
+        }
+        let is_inside = |letter: char| letter.is_ascii_digit() || letter == '.';
+        if rest.starts_with(|letter: char| letter.is_ascii_digit())
+            && !before.is_some_and(is_inside)
+            && let Some((length, separator, address)) = dotted(rest)
+        {
+            let other = self.pseudonyms.address(address.into()).to_string();
+            return Some((length, other.replace('.', separator)));
+        }
+        if before.is_some_and(|letter| letter.is_alphanumeric() || letter == ':') {
+            return None;
+        }
+        let length = rest.find(|letter: char| !letter.is_ascii_hexdigit() && letter != ':').unwrap_or(rest.len());
+        let literal = rest.get(..length)?.trim_end_matches(':');
+        if literal.matches(':').count() < 2 {
+            return None;
+        }
+        // What ends with two colons is one too; what ends with one belongs to a sentence.
+        let whole = rest.get(..length)?;
+        let literal = if whole.ends_with("::") { whole } else { literal };
+        let address: Ipv6Addr = literal.parse().ok()?;
+        Some((literal.len(), self.pseudonyms.address(address.into()).to_string()))
+    }
+
+    /// A known value that begins here.
+    fn value(&self, rest: &str, before: Option<char>) -> Option<(usize, String)> {
+        let is_word = |letter: char| letter.is_alphanumeric();
+        let first = rest.as_bytes().first()?.to_ascii_lowercase();
+        self.by_first.get(&first)?.iter().find_map(|(own, other)| {
+            let here = rest.get(..own.len())?;
+            if !here.eq_ignore_ascii_case(own) {
+                return None;
+            }
+            let is_digits = own.bytes().all(|byte| byte.is_ascii_digit());
+            let after = rest.get(own.len()..).and_then(|after| after.chars().next());
+            let is_alone = match is_digits && own.len() >= UNMISTAKABLE {
+                true => !before.is_some_and(|letter| letter.is_ascii_digit()),
+                false => !before.is_some_and(is_word) && !after.is_some_and(is_word),
+            };
+            is_alone.then(|| (own.len(), in_the_case_of(here, other)))
+        })
+    }
+
+    /// The pseudonym of a user, or of how a user begins.
+    pub(crate) fn of_user(&self, user: &str) -> String {
+        if is_number(user) {
+            return self.pseudonyms.number(user);
+        }
+        match user.parse::<std::net::IpAddr>() {
+            Ok(address) => self.pseudonyms.address(address).to_string(),
+            Err(_) if NOBODY.contains(&user.to_ascii_lowercase().as_str()) => user.to_owned(),
+            Err(_) => self.pseudonyms.name(user),
+        }
+    }
+
+    fn know_user(&mut self, user: &str) {
+        if is_number(user) {
+            let digits: String = user.chars().filter(char::is_ascii_digit).collect();
+            if digits.len() >= SHORTEST_NUMBER {
+                let other = self.pseudonyms.number(&digits);
+                self.know(&digits, other);
+            }
+            // As it is written, with its signs.
+            let plain = user.trim_start_matches('+');
+            if plain != digits && digits.len() >= SHORTEST_NUMBER {
+                let other = self.pseudonyms.number(plain);
+                self.know(plain, other);
+            }
+        } else {
+            self.know_name(user);
+        }
+    }
+
+    fn know_name(&mut self, name: &str) {
+        let name = name.trim().trim_matches('"').trim();
+        if name.chars().count() < SHORTEST_NAME || NOBODY.contains(&name.to_ascii_lowercase().as_str()) {
+            return;
+        }
+        if is_number(name) {
+            return self.know_user(name);
+        }
+        if name.parse::<std::net::IpAddr>().is_err() {
+            let other = self.pseudonyms.name(name);
+            self.know(name, other);
+        }
+    }
+
+    fn know_host(&mut self, host: &str) {
+        let host = host.trim_matches(['[', ']']);
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let is_nobody = NOBODY.contains(&host) || host.ends_with(".invalid");
+        if !is_address && !is_nobody && host.chars().count() >= SHORTEST_NAME {
+            let other = self.pseudonyms.host(host);
+            self.know(host, other);
+        }
+    }
+
+    fn know_display_name(&mut self, value: &str) {
+        for before in value.split('<').take(8) {
+            let before = before.trim();
+            // A name in quotation marks may hold commas; any other begins behind an earlier address of the list.
+            let name = match before.strip_suffix('"') {
+                Some(quoted) => quoted.rsplit('"').next().unwrap_or_default(),
+                None => before.rsplit([',', '>']).next().unwrap_or_default().trim(),
+            };
+            if !name.contains('=') && !name.contains(';') {
+                self.know_name(name);
+            }
+        }
+    }
+
+    fn collect_parameters(&mut self, value: &str) {
+        for part in value.split(',') {
+            let Some((name, value)) = part.split_once('=') else { continue };
+            let name = name.trim().rsplit(char::is_whitespace).next().unwrap_or_default().to_ascii_lowercase();
+            let value = value.trim().trim_matches('"');
+            match name.as_str() {
+                "username" => self.know_user(value.split('@').next().unwrap_or_default()),
+                "realm" => self.know_host(value),
+                _ => {}
+            }
+        }
+    }
+
+    /// Who is named in a session description (RFC 8866 §5.2, §5.3, §5.6).
+    fn collect_description(&mut self, body: &str) {
+        for line in body.lines() {
+            match line.split_once('=') {
+                Some(("o", origin)) => {
+                    let mut words = origin.split_whitespace();
+                    self.know_name(words.next().unwrap_or_default());
+                    self.know_host(words.next_back().unwrap_or_default());
+                }
+                Some(("c", connection)) => self.know_host(connection.split_whitespace().last().unwrap_or_default()),
+                Some(("e" | "p" | "i", words)) => self.know_name(words),
+                _ => {}
+            }
+        }
+    }
+
+    fn know(&mut self, own: &str, other: String) {
+        if self.known.len() < MOST && own != other {
+            self.known.insert(own.to_ascii_lowercase(), other.to_ascii_lowercase());
+        }
+    }
+}
+
+/// A URI in a text.
+#[derive(Debug, Clone, Copy)]
+struct UriSeen<'a> {
+    user: &'a str,
+    user_at: usize,
+    host: &'a str,
+    host_at: usize,
+}
+
+/// The URIs of a text: `sip:`, `sips:` and `tel:`.
+fn uris(text: &str) -> Vec<UriSeen<'_>> {
+    let mut seen = Vec::new();
+    for (at, scheme) in text.match_indices(':') {
+        let before = text.get(..at).unwrap_or_default();
+        let word = before.rsplit(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let is_tel = word.eq_ignore_ascii_case("tel");
+        if !is_tel && !word.eq_ignore_ascii_case("sip") && !word.eq_ignore_ascii_case("sips") {
+            continue;
+        }
+        let start = at + scheme.len();
+        let rest = text.get(start..).unwrap_or_default();
+        let end = rest.find(|letter: char| "<>\"' \t\r\n?,".contains(letter)).unwrap_or(rest.len());
+        let rest = rest.get(..end).unwrap_or_default();
+        let (user, authority) = match rest.rsplit_once('@') {
+            Some((user, host)) => (user, host),
+            None if is_tel => (rest, ""),
+            None => ("", rest),
+        };
+        let user = user.split([':', ';']).next().unwrap_or_default();
+        let host = authority.split(';').next().unwrap_or_default();
+        let host = match host.split_once(']') {
+            Some((inside, _)) => inside.trim_start_matches('['),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let bracket = usize::from(authority.starts_with('['));
+        let host_at = start + rest.len() - authority.len() + bracket;
+        seen.push(UriSeen { user, user_at: start, host, host_at });
+    }
+    seen
+}
+
+/// An IPv4 address that begins a text, its bytes parted by full stops, hyphens or underscores.
+fn dotted(text: &str) -> Option<(usize, &'static str, Ipv4Addr)> {
+    let separator = [".", "-", "_"]
+        .into_iter()
+        .find(|separator| text.trim_start_matches(|letter: char| letter.is_ascii_digit()).starts_with(separator))?;
+    let mut octets = [0_u8; 4];
+    let mut at = 0;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        let rest = text.get(at..)?;
+        let rest = if index == 0 { rest } else { rest.strip_prefix(separator)? };
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        *octet = rest.get(..digits).filter(|digits| !digits.is_empty() && digits.len() <= 3)?.parse().ok()?;
+        at += digits + usize::from(index > 0);
+    }
+    let after = text.get(at..)?;
+    let goes_on = after.starts_with(separator) && after.get(1..)?.starts_with(|letter: char| letter.is_ascii_digit());
+    (!goes_on).then(|| (at, separator, Ipv4Addr::from(octets)))
+}
+
+/// True for a telephone number or an extension: digits, and signs that structure them.
+fn is_number(user: &str) -> bool {
+    user.bytes().any(|byte| byte.is_ascii_digit())
+        && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*# ".contains(&byte))
+        && user.parse::<std::net::IpAddr>().is_err()
+}
+
+/// A pseudonym in upper case where the true value is.
+fn in_the_case_of(own: &str, other: &str) -> String {
+    let mut own = own.chars();
+    other
+        .chars()
+        .map(|letter| match own.next() {
+            Some(own) if own.is_ascii_uppercase() => letter.to_ascii_uppercase(),
+            _ => letter,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Cut;
+
+    const MESSAGE: &str = "INVITE sip:+15555550123@pbx.example.net SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKx\r\n\
+        From: \"Alice Example\" <sip:alice@example.net>;tag=1\r\nTo: <tel:+1-555-555-0123>\r\n\
+        Call-ID: 77-192-0-2-10@192.0.2.10\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
+        v=0\r\no=alice 1 1 IN IP4 192.0.2.10\r\nc=IN IP6 2001:db8::7\r\n";
+
+    fn persons(kinds: &[Replaced]) -> Persons {
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], kinds)));
+        persons.collect(&Message::read(MESSAGE.as_bytes(), Cut::Whole).unwrap());
+        persons.finish();
+        persons
+    }
+
+    #[test]
+    fn nobody_is_left_in_a_message_and_its_length_stays() {
+        let persons = persons(&[Replaced::Numbers, Replaced::Addresses, Replaced::Names]);
+        let shown = persons.replace(MESSAGE);
+        assert_eq!(shown.len(), MESSAGE.len());
+        for own in ["5555550123", "555-0123", "192.0.2.10", "192-0-2-10", "2001:db8::7", "lice", "example", "pbx"] {
+            assert!(!shown.to_lowercase().contains(own), "{own} is shown in {shown}");
+        }
+        assert!(shown.starts_with("INVITE sip:+") && shown.contains("SIP/2.0/UDP 192."), "{shown}");
+    }
+
+    #[test]
+    fn a_value_has_one_pseudonym_wherever_it_stands() {
+        let persons = persons(&[Replaced::Numbers, Replaced::Addresses, Replaced::Names]);
+        let address = persons.replace("192.0.2.10");
+        assert_eq!(persons.replace("(192.0.2.10:5060) sent it"), format!("({address}:5060) sent it"));
+        assert_eq!(persons.replace("ip-192-0-2-10"), format!("ip-{}", address.replace('.', "-")));
+        let number = persons.replace("15555550123");
+        assert_eq!(persons.replace("to \"+15555550123\", frame 118"), format!("to \"+{number}\", frame 118"));
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_replaced() {
+        let shown = persons(&[Replaced::Numbers]).replace(MESSAGE);
+        assert!(shown.contains("192.0.2.10") && shown.contains("Alice Example") && !shown.contains("5555550123"));
+        let shown = persons(&[Replaced::Addresses]).replace(MESSAGE);
+        assert!(!shown.contains("192.0.2.10") && shown.contains("alice@example.net") && shown.contains("5555550123"));
+    }
+
+    #[test]
+    fn a_name_with_a_comma_is_one_name() {
+        let text = "INVITE sip:b@h SIP/2.0\r\nFrom: \"Example, Alice\" <sip:a@h>;tag=1\r\n\r\n";
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
+        persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        persons.finish();
+        let shown = persons.replace(text);
+        assert!(!shown.contains("Example") && !shown.contains("Alice"), "{shown}");
+    }
+
+    #[test]
+    fn times_and_versions_are_no_addresses() {
+        let persons = persons(&[Replaced::Numbers, Replaced::Addresses, Replaced::Names]);
+        for text in ["at 08:14:02 UTC", "RFC 3261 §21.5.4", "SIP/2.0 503", "2026-11-20 08", "Reason: Q.850;cause=34"] {
+            assert_eq!(persons.replace(text), text);
+        }
+    }
+}
