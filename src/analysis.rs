@@ -14,8 +14,8 @@ use std::time::Duration;
 use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{
-    self, BadLine, ConnectionEvent, Datagram, Decoder, Delivery, IcmpError, KeyLog, Mirror, Path, Segment, StreamId,
-    TlsConnection, Transport,
+    self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpError, KeyLog, MediaPacket,
+    Mirror, Path, Segment, StreamId, TlsConnection, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
@@ -373,9 +373,22 @@ impl Stairs {
         if datagram.mirrored == Mirror::Hep && self.tracker.holds(datagram.bytes) {
             return;
         }
+        if let Some(packet) = MediaPacket::read(datagram.bytes) {
+            self.media(&packet, datagram.path, datagram.place);
+            return;
+        }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
         self.message(datagram.bytes, cut, &arrival);
+    }
+
+    #[inline]
+    fn media(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) {
+        if !self.tracker.media(packet, path, place) {
+            let limit = Oddity::LimitHit { limit: "media-streams", value: call::Media::MOST_STREAMS as u64 };
+            self.counts.entry(place.source).or_default().oddities.note(limit, Some(place.frame));
+        }
+        self.not_sip(path);
     }
 
     fn segment(&mut self, segment: &Segment<'_>) {
@@ -425,7 +438,7 @@ impl Stairs {
     }
 
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
-        let Some(message) = Message::read(bytes, cut) else { return self.not_sip(arrival.path) };
+        let Some(message) = Message::read(bytes, cut) else { return self.other(bytes, arrival) };
         let place = arrival.place;
         #[cfg(test)]
         faults::fail_if_told(place.frame);
@@ -461,6 +474,17 @@ impl Stairs {
         }
         self.tracker.advance(latest);
         self.tracker.finish();
+    }
+
+    /// A datagram that is no SIP: a look-up of a name may belong to a call.
+    fn other(&mut self, bytes: &[u8], arrival: &Arrival) {
+        let path = arrival.path;
+        if (path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT)
+            && let Some(message) = DnsMessage::read(bytes)
+        {
+            self.tracker.lookup(&message, path, arrival.place);
+        }
+        self.not_sip(path);
     }
 
     fn not_sip(&mut self, path: Path) {

@@ -193,6 +193,25 @@ fn files_that_documents_name_are_there() {
     assert!(named > 20, "the names of files were not found");
 }
 
+#[test]
+fn tests_that_hold_the_promises_are_there() {
+    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for row in security.lines().filter(|line| line.starts_with("| ")) {
+        let held_by = row.rsplit('|').nth(1).unwrap_or_default();
+        let mut code = String::new();
+        for word in held_by.split('`').skip(1).step_by(2) {
+            if word.ends_with(".rs") {
+                code = fs::read_to_string(path(word)).unwrap();
+            } else if !word.contains('/') {
+                named += 1;
+                assert!(code.contains(&format!("fn {word}(")), "SECURITY.md names {word}, which is not there");
+            }
+        }
+    }
+    assert!(named > 20, "only {named} tests are named");
+}
+
 /// The capture of the examples.
 const EXAMPLE: &str = "fixtures/trunk-congested-behind-proxy/capture.pcap";
 
@@ -250,23 +269,4 @@ fn the_page_on_choosing_names_every_field() {
         assert!(document.contains(&format!("`{field}`")), "docs/formats/choosing.md does not name {field}");
     }
     assert!(fields > 60, "only {fields} fields were found");
-}
-
-#[test]
-fn tests_that_hold_the_promises_are_there() {
-    let security = fs::read_to_string(path("SECURITY.md")).unwrap();
-    let mut named = 0;
-    for row in security.lines().filter(|line| line.starts_with("| ")) {
-        let held_by = row.rsplit('|').nth(1).unwrap_or_default();
-        let mut code = String::new();
-        for word in held_by.split('`').skip(1).step_by(2) {
-            if word.ends_with(".rs") {
-                code = fs::read_to_string(path(word)).unwrap();
-            } else if !word.contains('/') {
-                named += 1;
-                assert!(code.contains(&format!("fn {word}(")), "SECURITY.md names {word}, which is not there");
-            }
-        }
-    }
-    assert!(named > 20, "only {named} tests are named");
 }

@@ -6,11 +6,14 @@
 mod accepted;
 mod agenda;
 mod connections;
+mod dns;
 mod judge;
 mod key;
 mod link;
 mod log;
+mod media;
 mod model;
+mod neighbours;
 mod registrations;
 mod step;
 mod surroundings;
@@ -19,11 +22,16 @@ mod transaction;
 
 pub use crate::call::accepted::Accepted;
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
+pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
+pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSeen};
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
+};
+pub use crate::call::neighbours::{
+    Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags, TlsFailure, TlsFault,
 };
 pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;

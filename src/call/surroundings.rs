@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
 use crate::call::connections::FailedConnections;
+use crate::call::media::Media;
+use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
@@ -199,6 +201,10 @@ pub struct Surroundings {
     closed_ports: BTreeMap<SocketAddr, Vec<ClosedPort>>,
     /// TCP connections that failed.
     failed_connections: FailedConnections,
+    /// What else one call may want to know of others.
+    neighbours: Neighbours,
+    /// The media plane.
+    media: Media,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -356,6 +362,26 @@ impl Surroundings {
         &mut self.failed_connections
     }
 
+    /// What else one call may want to know of others.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// The same, to be added to.
+    pub fn neighbours_mut(&mut self) -> &mut Neighbours {
+        &mut self.neighbours
+    }
+
+    /// The media plane.
+    pub fn media(&self) -> &Media {
+        &self.media
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn media_mut(&mut self) -> &mut Media {
+        &mut self.media
+    }
+
     /// What clients showed and servers accepted.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
@@ -404,6 +430,8 @@ impl Surroundings {
         self.accepted.merge(&other.accepted);
         self.registrations.merge(&other.registrations);
         self.failed_connections.merge(&other.failed_connections);
+        self.neighbours.merge(&other.neighbours);
+        self.media.merge(&other.media);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Reading, Skipped, Source};
+use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Skipped, Source};
 use crate::cli::args::{FailOn, Format, LadderTimes, Live, Look, Options, Run};
 use crate::cli::follower::{Bar, First, Follow, Running, Which};
 use crate::cli::keylog;
@@ -49,7 +49,7 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let limits = limits::read(&run.limits)?;
     let wants_digest = run.ticket || formats(run)?.iter().any(|format| *format != Format::Text);
     let digest = if wants_digest { Digest::Sha256 } else { Digest::Unasked };
-    let reading = Reading { digest, unpacked_limit: limits.decompressed, unpacked_ratio: limits.ratio };
+    let reading = limits.reading(digest);
     let files = Files::open(&paths, reading)?;
     if !run.quiet {
         tell_skipped(files.skipped(), run);
@@ -129,6 +129,7 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
 /// What a run is set to, beside what was typed.
 struct Setting<'a> {
     from: From,
+    /// Opens the input another time; `None` if it can be read only once.
     again: Option<Again<'a>>,
     limits: AllLimits,
     privacy: Privacy,
@@ -170,16 +171,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     if formats.contains(&Format::Pcapng) {
         packets.refuse_unreadable()?;
     }
-    let gatherer = || {
-        let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
-        if run.ticket || formats.contains(&Format::Html) {
-            gatherer = gatherer.with_messages();
-        }
-        if formats.contains(&Format::Pcapng) {
-            gatherer = gatherer.with_call_ids();
-        }
-        gatherer
-    };
+    let gatherer = || gatherer(keep, &formats, &limits, run);
     let mut follower = Follow::new(gatherer(), selection, running, bar);
     let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
@@ -221,6 +213,18 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         to_file(output, format, &mut gathered, &packets, &printer)?;
     }
     Ok(status(&gathered, run))
+}
+
+/// What gathers that which the formats need.
+fn gatherer(keep: Keep, formats: &[Format], limits: &AllLimits, run: &Run) -> Gatherer {
+    let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
+    if run.ticket || formats.contains(&Format::Html) {
+        gatherer = gatherer.with_messages();
+    }
+    if formats.contains(&Format::Pcapng) {
+        gatherer = gatherer.with_call_ids();
+    }
+    gatherer
 }
 
 /// The records that the formats need.

@@ -1,7 +1,7 @@
 //! The table of limits: everything that grows has one, and each can be set.
 
 use crate::analysis::Limits;
-use crate::capture::Reading;
+use crate::capture::{Digest, Reading};
 use crate::diagnosis::Engine;
 use crate::error::Error;
 use crate::report::Gatherer;
@@ -18,6 +18,13 @@ pub(crate) struct AllLimits {
     pub(crate) ratio: u64,
     /// Failed calls whose record is kept for the text report, one for each kind of trouble.
     pub(crate) kept: usize,
+}
+
+impl AllLimits {
+    /// How captures are read within them.
+    pub(crate) fn reading(&self, digest: Digest) -> Reading {
+        Reading { digest, unpacked_limit: self.decompressed, unpacked_ratio: self.ratio }
+    }
 }
 
 impl Default for AllLimits {

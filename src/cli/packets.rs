@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use crate::capture::{InputFacts, Reading, Remarks, annotate};
+use crate::capture::{Digest, InputFacts, Reading, Remarks, annotate};
 use crate::cli::analyse::From;
 use crate::cli::args::Run;
 use crate::cli::limits::AllLimits;
@@ -35,11 +35,7 @@ impl Packets {
         Packets {
             paths: inputs.iter().map(|input| input.name.clone().into()).collect(),
             from,
-            reading: Reading {
-                unpacked_limit: limits.decompressed,
-                unpacked_ratio: limits.ratio,
-                ..Reading::default()
-            },
+            reading: limits.reading(Digest::Unasked),
             limits: limits.analysis.net,
             wanted: if selection.is_everything() { Wanted::All } else { Wanted::OfChosenCalls },
             keys: RefCell::default(),

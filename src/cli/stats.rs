@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
-use crate::capture::{Files, Progress, Reading, Source};
+use crate::capture::{Digest, Files, Progress, Source};
 use crate::cli::analyse::wanted_of;
 use crate::cli::args::{Format, Look, Options};
 use crate::cli::output::{self, Output};
@@ -57,10 +57,7 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
     let limits = limits::read(&run.limits)?;
-    let files = Files::open(
-        &paths,
-        Reading { unpacked_limit: limits.decompressed, unpacked_ratio: limits.ratio, ..Reading::default() },
-    )?;
+    let files = Files::open(&paths, limits.reading(Digest::Unasked))?;
     let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
     // A folder was named, and the output may be one of the files in it.
     output::refuse_inputs(&run.output, &inputs)?;

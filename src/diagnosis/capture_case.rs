@@ -53,6 +53,10 @@ pub struct Tally {
     /// Messages that prove that something went the opposite way on their hop, and was not captured: a response without
     /// its request, an ACK or BYE without an answer. At most [`Tally::MOST`].
     pub one_way: Vec<Witness>,
+    /// Requests that were captured on two sides of a NAT: each side. At most [`Tally::MOST`].
+    pub both_sides: Vec<(Witness, Witness)>,
+    /// How many such requests there are.
+    pub both_sides_count: u64,
     /// What each source asked for.
     pub probing: ProbingBySource,
 }
@@ -84,7 +88,32 @@ impl Tally {
             }
         }
         self.note_one_way(call);
+        self.note_both_sides(call);
         self.probing.add(call);
+    }
+
+    /// Notes requests that are seen before and behind a NAT: the same branch between other addresses.
+    fn note_both_sides(&mut self, call: &Call) {
+        let asked = || call.transactions.iter().filter(|known| known.upstream.is_none() && !known.branch.is_empty());
+        for (at, one) in asked().enumerate() {
+            let other = asked().skip(at + 1).find(|other| {
+                (other.cseq, &other.method, &other.branch) == (one.cseq, &one.method, &one.branch)
+                    && other.path != one.path
+            });
+            let pair = other.and_then(|other| Some((call.request_of(one)?, call.request_of(other)?)));
+            let Some((inside, outside)) = pair else { continue };
+            let is_same_size = inside.message.vias().len() == outside.message.vias().len();
+            // What is repeated to another server (RFC 3263 §4.3) comes later, and has a branch of its own.
+            if !is_same_size || outside.place.time.since(inside.place.time).as_millis() > 100 {
+                continue;
+            }
+            self.both_sides_count += 1;
+            if self.both_sides.len() < Tally::MOST {
+                let witness =
+                    |heard: &crate::call::Heard| Witness { place: heard.place, path: heard.path, of_way_back: false };
+                self.both_sides.push((witness(inside), witness(outside)));
+            }
+        }
     }
 
     /// Notes what proves that the other direction of a hop was not captured.

@@ -14,6 +14,7 @@ mod engine;
 mod failover;
 mod finding;
 mod lost_dialog;
+mod media;
 mod offers;
 mod platform;
 mod precedence;

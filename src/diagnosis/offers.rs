@@ -1,15 +1,56 @@
 //! What a rule asks of offers and answers (RFC 3264): descriptions, warnings, the refusals of the opening INVITE.
 
-use crate::call::{Failure, Heard};
+use crate::call::{Failure, Heard, Transaction};
 use crate::diagnosis::case::Case;
-use crate::sip::Warning;
 use crate::sip::sdp::{Codec, Media, Sdp};
+use crate::sip::{Method, StatusCode, Warning};
+
+/// An offer and its answer (RFC 3264), as the one who offered sent and got them.
+#[derive(Debug, Clone)]
+pub(crate) struct Exchange<'a> {
+    /// The message with the offer.
+    pub offer: &'a Heard,
+    /// The offer.
+    pub offer_sdp: Sdp,
+    /// The message with the answer.
+    pub answer: &'a Heard,
+    /// The answer.
+    pub answer_sdp: Sdp,
+}
 
 impl<'a> Case<'a> {
     /// The failure that decided the outcome, if it refused the INVITE that opens the call with one of these codes.
     pub fn refused_opening(&self, codes: &[u16]) -> Option<&'a Failure> {
         let failure = self.failure_with(codes)?;
         self.call.transaction(failure.transaction).is_initial_invite().then_some(failure)
+    }
+
+    /// Every offer of this call that was answered, in order of the answers (RFC 3261 §13.2.1, RFC 3311, RFC 3262 §5).
+    pub(crate) fn exchanges(&self) -> Vec<Exchange<'a>> {
+        let may_offer = |known: &&Transaction| {
+            known.upstream.is_none() && matches!(known.method, Method::Invite | Method::Update | Method::Prack)
+        };
+        let mut exchanges: Vec<Exchange<'a>> =
+            self.call.transactions.iter().filter(may_offer).filter_map(|known| self.exchange_of(known)).collect();
+        exchanges.sort_by_key(|one| one.answer.place);
+        exchanges
+    }
+
+    fn exchange_of(&self, known: &'a Transaction) -> Option<Exchange<'a>> {
+        let request = self.call.request_of(known)?;
+        let is_good = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);
+        let success = self.finals(known).find(is_good);
+        let Some(offer_sdp) = Sdp::of(&request.message) else {
+            // The answer to an offer in the 2xx is in its ACK.
+            let offer = success?;
+            let answer = self.acks_to(offer).next()?;
+            let (offer_sdp, answer_sdp) = (Sdp::of(&offer.message)?, Sdp::of(&answer.message)?);
+            return Some(Exchange { offer, offer_sdp, answer, answer_sdp });
+        };
+        // An early answer holds until the call is answered or not; for a failed re-INVITE the old one stays in force.
+        let early = || self.provisionals(known).find(|heard| !known.in_dialog && Sdp::of(&heard.message).is_some());
+        let answer = success.filter(|heard| Sdp::of(&heard.message).is_some()).or_else(early)?;
+        Some(Exchange { offer: request, offer_sdp, answer, answer_sdp: Sdp::of(&answer.message)? })
     }
 
     /// The first of these warning codes that a message carries.

@@ -23,6 +23,7 @@ mod bytes;
 mod connection;
 mod content;
 mod decoder;
+mod dns;
 mod exported;
 mod fast;
 mod fragments;
@@ -35,6 +36,7 @@ mod ip;
 mod link;
 mod made;
 mod pieces;
+mod rtp;
 mod sctp;
 mod sketch;
 mod stream;
@@ -55,7 +57,9 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
 pub use crate::net::made::Maker;
+pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::sketch::{FragmentOf, fragment_of};
 pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
 

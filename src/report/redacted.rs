@@ -53,7 +53,9 @@ pub fn write(
         return Err(Failed::Write(error));
     }
     let made = sorter.sorted(remarks)?;
-    let copied = annotate(made.file.path(), Reading::default(), &made.remarks, out)?;
+    // What was written here is not packed.
+    let own = Reading::default();
+    let copied = annotate(made.file.path(), own, &made.remarks, out)?;
     Ok(Rewritten { packets: copied.packets, left_out })
 }
 

@@ -28,6 +28,7 @@ mod method;
 mod outline;
 mod places;
 pub mod sdp;
+pub mod sdp_grammar;
 mod start_line;
 mod status_code;
 pub mod typed;

@@ -4,9 +4,11 @@
 //! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
 
 mod assembly;
+mod occupancy;
 mod phase;
 mod pool;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -79,6 +81,7 @@ enum What {
 struct Way {
     path: Path,
     hop: HopId,
+    stand: occupancy::Stand,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +219,7 @@ impl Log {
             Some(known) => known as u16,
             None if self.ways.len() >= MOST_WAYS => 0,
             None => {
-                self.ways.push(Way { path, hop: HopId::UNKNOWN });
+                self.ways.push(Way { path, hop: HopId::UNKNOWN, stand: occupancy::Stand::Free });
                 (self.ways.len() - 1) as u16
             }
         }
@@ -505,6 +508,14 @@ pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &
 }
 
 impl Entry {
+    /// Its bytes; none for a copy.
+    fn bytes<'p>(&self, pool: &'p Pool) -> Cow<'p, [u8]> {
+        match self.what {
+            What::Message { spot, length, .. } => pool.get(spot, length as usize),
+            What::Copy(_) => Cow::Borrowed(&[]),
+        }
+    }
+
     /// True if it is a message of these bytes.
     fn holds(&self, bytes: &[u8], pool: &Pool) -> bool {
         match self.what {

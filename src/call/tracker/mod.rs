@@ -2,11 +2,11 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod learn;
 mod room;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
@@ -14,9 +14,10 @@ use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
-use crate::call::surroundings::{BackOff, ClosedPort, Registering, Surroundings};
+use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::tracker::learn::Rush;
 use crate::call::transaction::Keys;
-use crate::capture::Timestamp;
+use crate::capture::{Place, Timestamp};
 use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
@@ -66,6 +67,12 @@ pub struct Tracker {
     openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: Table<IpAddr, u8>,
+    /// Calls that are up on each hop, from client to server.
+    occupied: Table<(IpAddr, IpAddr), u32>,
+    /// Requests within the last second.
+    rush: Rush,
+    /// Connections with TLS on a port for plain SIP, by their number.
+    odd_tls: Table<u64, (Path, Place)>,
     /// How many good calls of each server were learned from.
     learned: Table<IpAddr, u8>,
     bytes: usize,
@@ -182,6 +189,9 @@ impl Tracker {
             surroundings: Surroundings::default(),
             openings: Openings::default(),
             looked_for_software: Table::default(),
+            occupied: Table::default(),
+            rush: Rush::default(),
+            odd_tls: Table::default(),
             learned: Table::default(),
             bytes: 0,
             full_at: limits.call_bytes,
@@ -210,6 +220,9 @@ impl Tracker {
         }
         if matches!(told, Told::New(_)) && keys.cseq.method == Method::Register {
             self.surroundings.registrations_mut().learn(message, arrival);
+        }
+        if matches!(told, Told::New(_)) {
+            self.learn(index, message, &keys, arrival);
         }
         match told {
             Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
@@ -248,6 +261,7 @@ impl Tracker {
     /// Takes in what happened to a TCP connection.
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
+        self.note_tls(event);
         let (source, destination) = (event.path.source, event.path.destination);
         let known = [self.ends(source, destination), self.ends(destination, source)];
         let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {
@@ -360,28 +374,6 @@ impl Tracker {
             self.last_on_path.insert(key, index);
         }
         self.note_software(message, arrival);
-    }
-
-    /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
-    fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
-        let call_key = crate::call::call_key(message.call_id());
-        let row = Registering { address_of_record, call_key, place: arrival.place };
-        self.surroundings.note_registering(arrival.path.source.ip(), row);
-    }
-
-    fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        if message.status().is_none_or(|status| status.get() != 503) {
-            return;
-        }
-        let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0) else {
-            return;
-        };
-        let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
-        let of = crate::call::step::back_off_of(message);
-        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
-        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
-        self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
     /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:

@@ -88,6 +88,7 @@ impl Tracker {
     }
 
     fn end(&mut self, index: u32, why: Why) {
+        self.release(index);
         let Some(mut open) = self.open.get_mut(index as usize).and_then(Option::take) else { return };
         self.bytes = self.bytes.saturating_sub(open.bytes);
         self.free.push(index);
@@ -123,7 +124,8 @@ impl Tracker {
     fn ended(&mut self, log: &Log) -> Ended {
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
-        let good = log.plainly_good().filter(|_| is_media_sound);
+        let good =
+            log.plainly_good().filter(|_| is_media_sound && log.has_sound_media(self.surroundings.media(), &self.pool));
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
             && !self.has_to_learn(log)
         {

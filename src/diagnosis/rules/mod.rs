@@ -1,5 +1,5 @@
 //! The rules, one file each, in families (A authentication, B reachability, C dialogs, D offer and answer, E routing,
-//! F identity, J capture quality).
+//! F identity, G transfer and events, H media, I noise, J capture quality).
 
 use crate::diagnosis::rule::Rule;
 
@@ -28,21 +28,32 @@ rules! {
         capture_one_sided,
         capture_partial,
         capture_duplicated,
+        nat_on_capture_host,
     }
     noise {
         scanner,
+        credential_guessing,
+        toll_fraud_pattern,
+        request_flood,
+        probe_noise,
     }
     reachability {
         destination_unreachable,
         large_request_lost,
+        nat_binding_expired,
         response_misdirected,
         response_ignored,
-        connection_failed,
         tls_handshake_failed,
+        connection_failed,
+        dns_failed,
+        peer_probe_failed,
         return_path_lost,
         next_hop_silent,
         silent_downstream,
+        contact_transport_wrong,
         contact_unreachable,
+        flow_failed,
+        message_mangled,
         first_response_slow,
         request_lost_on_path,
     }
@@ -56,6 +67,7 @@ rules! {
         session_refresh_failed,
         session_timer_expired,
         session_interval_too_small,
+        media_inactivity_teardown,
         bye_unanswered,
         fork_ended_by_global_failure,
         fork_all_failed,
@@ -98,31 +110,50 @@ rules! {
         late_offer_unsupported,
         body_type_unsupported,
         media_profile_mismatch,
+        media_keying_mismatch,
         address_family_mismatch,
         bandwidth_insufficient,
+        sdp_malformed,
         no_common_codec,
+        precondition_unmet,
         extension_unsupported,
         extension_required,
         event_unsupported,
         answer_malformed,
         prack_missing,
         stream_refused,
+        ringback_missing,
+        dtmf_mismatch,
         fax_switch_failed,
         reinvite_refused,
     }
     identity {
         blocked_by_analytics,
         caller_unwanted,
+        number_changed_after_signing,
         identity_rejected,
+        attestation_low,
     }
     media {
         media_port_closed,
         private_media_address,
+        one_way_media,
+        media_missing,
+        media_stopped_early,
+        media_loss,
+        media_late,
+        payload_type_unexpected,
+        dtmf_event_malformed,
+        ice_failed,
+        media_address_differs,
     }
     transfer {
+        replaces_unmatched,
         transfer_failed,
         transfer_unreported,
         subscription_dead,
+        diversion_loop,
+        hold_stuck,
     }
     routing {
         trunk_congested,
@@ -130,6 +161,7 @@ rules! {
         server_overloaded,
         server_in_maintenance,
         overload_backoff_ignored,
+        channel_limit_reached,
         redirect_target_failed,
         redirect_not_followed,
         routing_loop,
@@ -141,6 +173,7 @@ rules! {
         request_uri_without_user,
         message_too_large,
         syntax_rejected,
+        malformed_request_ignored,
         method_unsupported,
         number_changed,
         domain_not_served,

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 
-use crate::call::{Call, Heard, MessageId};
+use crate::call::{Call, Heard, MessageId, Stream};
+use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::is_private;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -46,14 +47,31 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         false => ("callee", Role::Uas),
     };
     let media_port = SocketAddr::new(address, media.port);
+    let lost = lost_media(case, media_port);
+    let finding = match lost {
+        Some(_) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()),
+        None => Finding::of(&RULE, Confidence::Possible).severity(Severity::Warning),
+    };
+    let finding = match lost {
+        Some(stream) => finding.claim_at(
+            stream.first,
+            if address.is_ipv6() { "ipv6.dst" } else { "ip.dst" },
+            address.to_string(),
+            "the other side takes the address at its word",
+        ),
+        None => finding,
+    };
+    let took = match lost {
+        Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.packets),
+        None => String::new(),
+    };
     Some(
-        Finding::of(&RULE, Confidence::Possible)
-            .severity(Severity::Warning)
+        finding
             .sender(role, owner)
             .because(format!(
                 "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from {source}: \
                  another network. If the other side takes that address at its word, the {side} hears nothing. A relay \
-                 that sends media back where they come from would make it good.",
+                 that sends media back where they come from would make it good.{took}",
                 media.kind
             ))
             .fix(format!(
@@ -71,6 +89,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 owner.path.destination.ip()
             )),
     )
+}
+
+/// RTP to the private address, if nothing came from there and nothing was sent back to where that side sends from.
+fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
+    let talk = case.talk()?;
+    let media = case.surroundings.media();
+    let stream = media.to(end).find(|stream| stream.packets >= ENOUGH && stream.last.time > talk.began)?;
+    let (ear, other) = if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
+    let answers = media.from(end).next().is_some() || ear.streams.iter().any(|known| known.path.destination != end);
+    (!answers && !other.ends.contains(&end)).then_some(stream)
 }
 
 fn setting(platform: crate::diagnosis::Platform) -> &'static str {

@@ -36,7 +36,8 @@ rule! {
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
 
-fn check(case: &Case<'_>) -> Option<Finding> {
+/// The request that got no answer at all on the innermost hop, if it was sent often enough to tell.
+pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a Heard> {
     if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled | Outcome::Failed) {
         return None;
     }
@@ -45,9 +46,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if request.repeated + 1 < ENOUGH_COPIES || request.path.transport.is_reliable() {
         return None;
     }
-    if case.call.icmp.iter().any(|icmp| icmp.message == request.id) || case.was_answered_unseen(silent).is_some() {
-        return None;
-    }
+    let is_told = case.call.icmp.iter().any(|icmp| icmp.message == request.id);
+    (!is_told && case.was_answered_unseen(silent).is_none()).then_some(request)
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let request = unanswered(case)?;
+    let silent = case.call.transaction(request.transaction);
     let patterned = is_timed(request, &silent.method);
     let confidence = match case.absence_of_answer(request) {
         Confidence::Likely if !patterned => Confidence::Possible,

@@ -1,0 +1,106 @@
+//! Names that were looked up around the calls (RFC 3263 §4).
+//!
+//! Is given DNS messages; gives the look-ups with how each ended, as a value that can be merged. Deliberately does not
+//! know which call needed them.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{Place, Timestamp};
+use crate::net::{DnsMessage, Path};
+
+/// A question, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The first question.
+    pub asked: Place,
+    /// Who asked.
+    pub client: IpAddr,
+    /// Who was asked.
+    pub server: IpAddr,
+    /// The name, lower case.
+    pub name: String,
+    /// The type: 1 A, 28 AAAA, 33 SRV, 35 NAPTR.
+    pub kind: u16,
+    /// The identifier of the question.
+    id: u16,
+    /// How often it was asked.
+    pub copies: u32,
+    /// The answer: where it stands, its code, and how many records it has.
+    pub answer: Option<(Place, u8, u16)>,
+}
+
+impl Lookup {
+    /// The name of the type.
+    pub fn kind_name(&self) -> String {
+        match self.kind {
+            1 => "A".into(),
+            28 => "AAAA".into(),
+            33 => "SRV".into(),
+            35 => "NAPTR".into(),
+            other => format!("TYPE{other}"),
+        }
+    }
+
+    /// True if it is a question that SIP asks: NAPTR or SRV of SIP, or an address of a host.
+    pub fn is_for_sip(&self) -> bool {
+        match self.kind {
+            33 => self.name.starts_with("_sip"),
+            1 | 28 | 35 => true,
+            _ => false,
+        }
+    }
+}
+
+/// The look-ups of a capture, in order. Mergeable.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lookups {
+    all: Vec<Lookup>,
+}
+
+impl Lookups {
+    /// Look-ups that are kept.
+    const MOST: usize = 2048;
+
+    /// All of them.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Lookup> {
+        self.all.iter()
+    }
+
+    /// Those that a client made between two moments.
+    pub fn of_client(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
+        self.all.iter().filter(move |one| one.client == client && from <= one.asked.time && one.asked.time <= to)
+    }
+
+    /// Takes in a message.
+    pub(crate) fn hear(&mut self, message: &DnsMessage, path: Path, place: Place) {
+        let (client, server) = match message.is_response {
+            true => (path.destination.ip(), path.source.ip()),
+            false => (path.source.ip(), path.destination.ip()),
+        };
+        let has_room = self.all.len() < Lookups::MOST;
+        let known = self.all.iter_mut().rev().take(256).find(|one| {
+            one.id == message.id && one.client == client && one.kind == message.kind && one.name == message.name
+        });
+        match (known, message.is_response) {
+            (Some(known), true) => {
+                known.answer.get_or_insert((place, message.code, message.answers));
+            }
+            (Some(known), false) => known.copies = known.copies.saturating_add(1),
+            (None, false) if has_room => {
+                let (name, kind, id) = (message.name.clone(), message.kind, message.id);
+                self.all.push(Lookup { asked: place, client, server, name, kind, id, copies: 1, answer: None });
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Lookups) {
+        self.all.extend(other.all.iter().cloned());
+        self.all.sort_unstable();
+        self.all.dedup();
+        self.all.truncate(Lookups::MOST);
+    }
+}

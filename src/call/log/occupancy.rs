@@ -1,0 +1,145 @@
+//! What a call occupies on its hops, and what is looked up in its messages while it is open.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::call::log::{Log, Pool, Verb, What};
+use crate::call::media::{Media, Stream};
+use crate::call::model::Kind;
+use crate::call::transaction::Keys;
+use crate::net::Path;
+use crate::sip::sdp::Sdp;
+use crate::sip::{Cut, Message, Method, StatusCode};
+
+/// Media that begin no later after the answer, end no sooner before the end, and are no more uneven, need no explaining.
+const LATE: Duration = Duration::from_millis(500);
+const EARLY: Duration = Duration::from_secs(4);
+const JITTER: Duration = Duration::from_millis(40);
+
+/// What a call occupies on one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Nothing.
+    Free,
+    /// It was asked for while so many others were up.
+    Asked(u32),
+    /// It is up.
+    Up,
+}
+
+impl Log {
+    /// An INVITE that opens the call went this way while so many others were up. False if the call occupies it already.
+    pub(crate) fn occupy(&mut self, path: Path, others: u32) -> bool {
+        match self.ways.iter_mut().find(|way| way.path == path) {
+            Some(way) if way.stand == Stand::Free => {
+                way.stand = Stand::Asked(others);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// It was accepted on this way: how many others were up when it was asked for. `None` if that was told before.
+    pub(crate) fn accepted_ahead(&mut self, path: Path) -> Option<u32> {
+        let way = self.ways.iter_mut().find(|way| way.path == path)?;
+        let Stand::Asked(others) = way.stand else { return None };
+        way.stand = Stand::Up;
+        Some(others)
+    }
+
+    /// It was refused on this way: how many others were up when it was asked for.
+    pub(crate) fn vacate(&mut self, path: Path) -> Option<u32> {
+        let way = self.ways.iter_mut().find(|way| way.path == path)?;
+        let Stand::Asked(others) = way.stand else { return None };
+        way.stand = Stand::Free;
+        Some(others)
+    }
+
+    /// It has ended: the ways that it occupied.
+    pub(crate) fn vacate_all(&mut self) -> Vec<Path> {
+        let mut paths = Vec::new();
+        for way in self.ways.iter_mut().filter(|way| way.stand != Stand::Free) {
+            way.stand = Stand::Free;
+            paths.push(way.path);
+        }
+        paths
+    }
+
+    /// The bytes of the request that a response on this path answers.
+    pub(crate) fn request_bytes<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<Cow<'p, [u8]>> {
+        let verb = Verb::of(&keys.cseq.method);
+        let step = self.steps.iter().rev().find(|step| {
+            step.branch_hash == keys.branch_hash
+                && step.cseq == keys.cseq.number
+                && step.method == verb
+                && self.path(step.way).is_some_and(|known| known.reversed() == path)
+        })?;
+        self.entries.get(step.request?.0 as usize).map(|entry| entry.bytes(pool))
+    }
+
+    /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
+    /// loss, or not to the end. Without any RTP in the capture they do not.
+    pub(crate) fn has_sound_media(&self, media: &Media, pool: &Pool) -> bool {
+        if media.is_empty() || self.kind != Kind::Call {
+            return true;
+        }
+        let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
+        let ends = self.media_ends(pool);
+        let is_sound = |end: &SocketAddr| {
+            let streams: Vec<&Stream> = media.to(*end).collect();
+            let Some(first) = streams.iter().map(|stream| stream.first.time).min() else { return false };
+            let end = streams.iter().map(|stream| stream.last.time).max().unwrap_or(first);
+            let is_whole = streams.iter().all(|stream| {
+                stream.lost() == 0 && stream.types.len() == 1 && stream.jitter() < JITTER && stream.keys.is_empty()
+            });
+            let is_timely = first.since(answered) < LATE && last.place.time.since(end) < EARLY;
+            is_whole && is_timely && media.checks().is_empty()
+        };
+        ends.len() == 2 && ends.iter().all(is_sound)
+    }
+
+    /// Where the descriptions in it ask for audio, each address once; none if early media were announced.
+    fn media_ends(&self, pool: &Pool) -> Vec<SocketAddr> {
+        let mut ends = Vec::new();
+        for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
+            let bytes = entry.bytes(pool);
+            let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
+            let Some(sdp) = Sdp::of(&message) else { continue };
+            if message.status().is_some_and(StatusCode::is_provisional) {
+                return Vec::new();
+            }
+            for media in sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0) {
+                let Ok(address) = sdp.address_of(media).parse() else { continue };
+                let end = SocketAddr::new(address, media.port);
+                if !ends.contains(&end) {
+                    ends.push(end);
+                }
+            }
+        }
+        ends
+    }
+
+    /// The tags of the dialogs that its responses to INVITE make for this Call-ID: the caller's and the callee's.
+    pub(crate) fn dialog_tags(&self, call_id: &[u8], pool: &Pool) -> Vec<(String, String)> {
+        let mut tags = Vec::new();
+        for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
+            let bytes = entry.bytes(pool);
+            let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
+            let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
+            let makes_dialog = message
+                .status()
+                .is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
+            if message.call_id() != call_id || !is_of_invite || !makes_dialog {
+                continue;
+            }
+            let tag = |name: Option<crate::sip::NameAddr>| name.and_then(|name| name.tag().map(str::to_owned));
+            if let (Some(caller), Some(callee)) = (tag(message.from()), tag(message.to()))
+                && !tags.contains(&(caller.clone(), callee.clone()))
+            {
+                tags.push((caller, callee));
+            }
+        }
+        tags
+    }
+}

@@ -1,0 +1,262 @@
+//! The media plane: RTP counted for each stream, the loss that RTCP reports, and STUN.
+//!
+//! Is given packets, millions of them; gives streams that can be asked for by address, as a value that can be merged.
+//! A stream is one synchronisation source on one path. Deliberately does not know calls: which stream is of which
+//! description is worked out when a call is diagnosed. So a packet costs one look-up in a small table, and nothing of
+//! it is kept.
+
+mod index;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::media::index::Index;
+pub use crate::call::media::stream::{Gap, Keypress, Stream, TypeSeen};
+use crate::capture::Place;
+use crate::net::{MediaPacket, Path, Stun, StunClass, report_blocks};
+
+/// Every stream of a capture, as far as there is room. Mergeable.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Media {
+    streams: Vec<Stream>,
+    /// What receivers reported of a source: the worst report.
+    reports: BTreeMap<u32, Report>,
+    /// STUN on each path, from client to server.
+    checks: Vec<Check>,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// The worst that a receiver reported of a source (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Report {
+    /// What was lost since the report before, in 256ths.
+    pub fraction_lost: u8,
+    /// The report.
+    pub place: Place,
+}
+
+/// STUN from one address to another (RFC 8489).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Check {
+    /// From who asks to who is asked.
+    pub path: Path,
+    /// The first request, or the first response if none was captured.
+    pub first: Place,
+    /// The last request.
+    pub last: Place,
+    /// Requests.
+    pub requests: u64,
+    /// Responses that say that all went well.
+    pub successes: u64,
+    /// The first responses with each error code, and the method.
+    pub errors: Vec<(u16, u16, Place)>,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// It was counted.
+    Yes,
+    /// There is no room for its stream.
+    NoRoom,
+}
+
+impl Media {
+    /// Streams that are kept.
+    pub const MOST_STREAMS: usize = 16_384;
+    /// A stream that was silent for so long makes room for others when there is none.
+    const LONG_SILENT: Duration = Duration::from_secs(900);
+    /// Paths on which STUN is counted, and sources of which reports are kept.
+    const MOST_CHECKS: usize = 1024;
+
+    /// Takes in a packet.
+    #[inline]
+    pub(crate) fn hear(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) -> Counted {
+        match packet {
+            MediaPacket::Rtp(rtp) => {
+                if let Some(stream) = self.index.find(&path, &self.streams).and_then(|at| self.streams.get_mut(at))
+                    && stream.source == rtp.source
+                {
+                    stream.count(rtp, place);
+                    return Counted::Yes;
+                }
+                self.open(Stream::begin(rtp, path, place))
+            }
+            MediaPacket::Rtcp(bytes) => {
+                for block in report_blocks(bytes) {
+                    self.note_report(block.source, Report { fraction_lost: block.fraction_lost, place });
+                }
+                Counted::Yes
+            }
+            MediaPacket::Stun(stun) => {
+                self.note_stun(*stun, path, place);
+                Counted::Yes
+            }
+        }
+    }
+
+    /// True if no RTP was seen.
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// The streams that were sent to an address, in order of their beginning.
+    pub fn to(&self, destination: SocketAddr) -> impl Iterator<Item = &Stream> {
+        self.index.to(destination).filter_map(|at| self.streams.get(at)).filter(|stream| stream.is_sound())
+    }
+
+    /// The streams that were sent from an address, in order of their beginning.
+    pub fn from(&self, source: SocketAddr) -> impl Iterator<Item = &Stream> {
+        self.index.from(source).filter_map(|at| self.streams.get(at)).filter(|stream| stream.is_sound())
+    }
+
+    /// True if a stream went from one host to another.
+    pub fn has_between(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.streams
+            .iter()
+            .any(|stream| stream.path.source.ip() == from && stream.path.destination.ip() == to && stream.is_sound())
+    }
+
+    /// The worst that a receiver reported of a source.
+    pub fn report_on(&self, source: u32) -> Option<&Report> {
+        self.reports.get(&source)
+    }
+
+    /// STUN on each path, in order.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    fn open(&mut self, stream: Stream) -> Counted {
+        if self.streams.len() >= Media::MOST_STREAMS {
+            let now = stream.last.time;
+            self.streams.retain(|known| now.since(known.last.time) < Media::LONG_SILENT);
+            self.index = Index::of(&self.streams);
+        }
+        // The same source may go on after another one was heard on its path, as with music on hold.
+        let known = self.index.to(stream.path.destination).find(|at| {
+            self.streams.get(*at).is_some_and(|known| known.source == stream.source && known.path == stream.path)
+        });
+        if let Some(at) = known {
+            self.index.point(&stream.path, at);
+            if let Some(known) = self.streams.get_mut(at) {
+                known.go_on(&stream);
+            }
+            return Counted::Yes;
+        }
+        if self.streams.len() >= Media::MOST_STREAMS {
+            return Counted::NoRoom;
+        }
+        self.index.add(&stream.path, self.streams.len());
+        self.streams.push(stream);
+        Counted::Yes
+    }
+
+    fn note_report(&mut self, source: u32, report: Report) {
+        if self.reports.len() >= Media::MOST_CHECKS && !self.reports.contains_key(&source) {
+            return;
+        }
+        let known = self.reports.entry(source).or_insert(report);
+        if report.fraction_lost > known.fraction_lost {
+            *known = report;
+        }
+    }
+
+    fn note_stun(&mut self, stun: Stun, path: Path, place: Place) {
+        let is_response = matches!(stun.class, StunClass::Success | StunClass::Error(_));
+        let path = if is_response { path.reversed() } else { path };
+        let check = match self.checks.iter().position(|check| check.path == path) {
+            Some(at) => self.checks.get_mut(at),
+            None if self.checks.len() >= Media::MOST_CHECKS => return,
+            None => {
+                let fresh = Check { path, first: place, last: place, requests: 0, successes: 0, errors: Vec::new() };
+                self.checks.push(fresh);
+                self.checks.last_mut()
+            }
+        };
+        let Some(check) = check else { return };
+        match stun.class {
+            StunClass::Request => {
+                check.requests = check.requests.saturating_add(1);
+                check.last = place;
+            }
+            StunClass::Success => check.successes = check.successes.saturating_add(1),
+            StunClass::Error(code)
+                if !check.errors.iter().any(|(known, ..)| *known == code) && check.errors.len() < 8 =>
+            {
+                check.errors.push((code, stun.method, place));
+            }
+            StunClass::Error(_) | StunClass::Indication => {}
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Media) {
+        self.streams.extend(other.streams.iter().cloned());
+        self.streams
+            .sort_by(|one, other| (one.first, one.path, one.source).cmp(&(other.first, other.path, other.source)));
+        self.streams.dedup();
+        self.streams.truncate(Media::MOST_STREAMS);
+        self.index = Index::of(&self.streams);
+        other.reports.iter().for_each(|(source, report)| self.note_report(*source, *report));
+        self.checks.extend(other.checks.iter().cloned());
+        self.checks.sort_unstable();
+        self.checks.dedup();
+        self.checks.truncate(Media::MOST_CHECKS);
+    }
+}
+
+impl PartialEq for Media {
+    fn eq(&self, other: &Media) -> bool {
+        (&self.streams, &self.reports, &self.checks) == (&other.streams, &other.reports, &other.checks)
+    }
+}
+
+impl Eq for Media {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Timestamp;
+    use crate::net::{Rtp, Transport};
+
+    fn path(from: u16, to: u16) -> Path {
+        let address = |port| SocketAddr::new(IpAddr::from([192, 0, 2, 1]), port);
+        Path { source: address(from), destination: address(to), transport: Transport::Udp }
+    }
+
+    fn feed(media: &mut Media, sequence: u16, milliseconds: i64) {
+        let rtp = Rtp { kind: 8, marked: false, sequence, time: u32::from(sequence) * 160, source: 7, event: None };
+        let place = Place { time: Timestamp(milliseconds * 1_000_000), frame: 1, ..Place::default() };
+        media.hear(&MediaPacket::Rtp(rtp), path(4000, 5000), place);
+    }
+
+    #[test]
+    fn loss_is_counted_by_sequence_numbers_over_their_end() {
+        let mut media = Media::default();
+        let sequences = [65_533, 65_534, 65_535, 0, 1, 4, 5, 5, 3];
+        for (at, sequence) in sequences.into_iter().enumerate() {
+            feed(&mut media, sequence, 20 * at as i64);
+        }
+        let stream = media.to(path(4000, 5000).destination).next().unwrap();
+        assert_eq!((stream.packets, stream.expected(), stream.lost()), (9, 9, 1));
+        assert_eq!(stream.gap.map(|gap| (gap.before, gap.after)), Some((1, 4)));
+    }
+
+    #[test]
+    fn a_merged_value_is_found_by_address() {
+        let mut media = Media::default();
+        (1..10).for_each(|sequence| feed(&mut media, sequence, i64::from(sequence) * 20));
+        let mut merged = Media::default();
+        merged.merge(&media);
+        assert_eq!(merged, media);
+        assert_eq!(merged.to(path(1, 5000).destination).count(), 1);
+        let text = serde_json::to_string(&media).unwrap();
+        assert_eq!(serde_json::from_str::<Media>(&text).unwrap(), media);
+    }
+}

@@ -1,0 +1,361 @@
+//! What one call may want to know of others: the dialogs that it wants to replace, how many calls a peer had, which
+//! probes were answered, who guessed passwords, who flooded, whose TLS failed.
+//!
+//! Is given single observations; gives tables that can be merged and serialised. Each is bounded. Deliberately does not
+//! know what follows from them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::dns::Lookups;
+use crate::call::key::call_key;
+use crate::capture::{Place, Timestamp};
+
+/// The tags of a dialog: those of the caller and of the callee.
+pub type Tags = (String, String);
+
+/// What was seen beside a call. Mergeable: commutative and associative as long as no table is full.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Neighbours {
+    /// Dialogs that an INVITE with Replaces named, by the key of their Call-ID.
+    dialogs: BTreeMap<u64, Vec<Tags>>,
+    /// How many calls were up when one was accepted or refused, by server and client.
+    occupancy: BTreeMap<IpAddr, BTreeMap<IpAddr, Occupancy>>,
+    /// OPTIONS outside of dialogs, by server and client.
+    probes: BTreeMap<IpAddr, BTreeMap<IpAddr, Probes>>,
+    /// Sources whose credentials were refused.
+    guessing: BTreeMap<IpAddr, Guessing>,
+    /// Sources of very many requests.
+    floods: BTreeMap<IpAddr, Flood>,
+    /// TLS that failed, in order.
+    tls: Vec<TlsFailure>,
+    /// Names that were looked up.
+    lookups: Lookups,
+}
+
+/// How many calls were up between two addresses when one more was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Occupancy {
+    /// The most that were up when one more was accepted.
+    pub most_when_accepted: u32,
+    /// Calls that were accepted.
+    pub accepted: u64,
+    /// Calls that were refused, by code.
+    pub refused: BTreeMap<u16, RefusedAt>,
+}
+
+/// Calls that were refused with one code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedAt {
+    /// How many.
+    pub count: u64,
+    /// The fewest calls that were up when one was refused.
+    pub fewest: u32,
+    /// The first refusal.
+    pub first: Place,
+}
+
+/// The probes from one address to another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Probes {
+    /// Those that were sent, in order, with a key of each.
+    pub sent: Vec<(Place, u64)>,
+    /// The keys of those that got a final response, and when.
+    pub answered: Vec<(Timestamp, u64)>,
+}
+
+/// Credentials that a source showed and that were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guessing {
+    /// How often they were refused.
+    pub rejected: u64,
+    /// The first refusal.
+    pub first: Place,
+    /// The first success after at least [`Guessing::MANY`] refusals.
+    pub accepted: Option<Place>,
+    /// Calls after that success, with the number that was called, in order.
+    pub called: Vec<(Place, String)>,
+}
+
+impl Guessing {
+    /// Refusals that make a guesser.
+    pub const MANY: u64 = 10;
+}
+
+/// A source that sent very many requests within a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// The request with which its limit was passed first.
+    pub first: Place,
+    /// The most requests within a second.
+    pub most: u32,
+}
+
+/// Why TLS did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TlsFault {
+    /// A fatal alert (RFC 8446 §6), with its description.
+    Alert(u8),
+    /// TLS was begun on a port for plain SIP, and the connection was ended.
+    OnPlainPort,
+}
+
+/// TLS that did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TlsFailure {
+    /// The alert, or the first TLS record.
+    pub place: Place,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To whom.
+    pub to: SocketAddr,
+    /// What is wrong.
+    pub fault: TlsFault,
+}
+
+impl Neighbours {
+    /// Calls to replace, and servers, clients and sources, that are kept of each kind.
+    const MOST: usize = 1024;
+    /// Entries that are kept of one of them.
+    const MOST_OF_ONE: usize = 512;
+
+    /// The tags of the dialogs of a Call-ID that an INVITE with Replaces named.
+    pub fn dialogs_to_replace(&self, call_id: &str) -> &[Tags] {
+        self.dialogs.get(&call_key(call_id.as_bytes())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes a dialog that an INVITE wants to replace.
+    pub fn note_dialog(&mut self, call_id: &[u8], tags: Tags) {
+        if let Some(known) = room(&mut self.dialogs, call_key(call_id), Neighbours::MOST) {
+            add(known, tags, 16);
+        }
+    }
+
+    /// How busy the way from a client to a server was.
+    pub fn occupancy(&self, client: IpAddr, server: IpAddr) -> Option<&Occupancy> {
+        self.occupancy.get(&server)?.get(&client)
+    }
+
+    /// Each way with how busy it was: client, server.
+    pub fn occupancies(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Occupancy)> {
+        let of_server = |(server, clients)| {
+            let clients: &BTreeMap<IpAddr, Occupancy> = clients;
+            let server: &IpAddr = server;
+            clients.iter().map(move |(client, known)| (*client, *server, known))
+        };
+        self.occupancy.iter().flat_map(of_server)
+    }
+
+    /// Notes that a call was accepted while so many others were up.
+    pub fn note_accepted(&mut self, client: IpAddr, server: IpAddr, others: u32) {
+        let Some(known) = self.occupancy_mut(client, server) else { return };
+        known.most_when_accepted = known.most_when_accepted.max(others);
+        known.accepted = known.accepted.saturating_add(1);
+    }
+
+    /// Notes that a call was refused while so many others were up.
+    pub fn note_refused(&mut self, client: IpAddr, server: IpAddr, code: u16, others: u32, place: Place) {
+        let Some(known) = self.occupancy_mut(client, server) else { return };
+        let one = RefusedAt { count: 1, fewest: others, first: place };
+        known.refused.entry(code).and_modify(|known| known.join(&one)).or_insert(one);
+    }
+
+    fn occupancy_mut(&mut self, client: IpAddr, server: IpAddr) -> Option<&mut Occupancy> {
+        room(room(&mut self.occupancy, server, Neighbours::MOST)?, client, Neighbours::MOST_OF_ONE)
+    }
+
+    /// The probes from a client to a server.
+    pub fn probes(&self, client: IpAddr, server: IpAddr) -> Option<&Probes> {
+        self.probes.get(&server)?.get(&client)
+    }
+
+    /// Notes a probe.
+    pub fn note_probe(&mut self, client: IpAddr, server: IpAddr, key: u64, place: Place) {
+        let known = room(&mut self.probes, server, 256).and_then(|clients| room(clients, client, 16));
+        if let Some(known) = known {
+            add(&mut known.sent, (place, key), Neighbours::MOST_OF_ONE);
+        }
+    }
+
+    /// Notes that a probe was answered.
+    pub fn note_probe_answered(&mut self, client: IpAddr, server: IpAddr, key: u64, time: Timestamp) {
+        let known = self.probes.get_mut(&server).and_then(|clients| clients.get_mut(&client));
+        if let Some(known) = known.filter(|known| !known.answered.iter().any(|(_, answered)| *answered == key)) {
+            add(&mut known.answered, (time, key), Neighbours::MOST_OF_ONE);
+        }
+    }
+
+    /// What is known of the credentials of a source.
+    pub fn guessing(&self, source: IpAddr) -> Option<&Guessing> {
+        self.guessing.get(&source)
+    }
+
+    /// Each source whose credentials were refused.
+    pub fn guessers(&self) -> impl Iterator<Item = (&IpAddr, &Guessing)> {
+        self.guessing.iter()
+    }
+
+    /// Notes that credentials of a source were refused.
+    pub fn note_rejected(&mut self, source: IpAddr, place: Place) {
+        if self.guessing.len() >= 4 * Neighbours::MOST && !self.guessing.contains_key(&source) {
+            return;
+        }
+        let fresh = || Guessing { rejected: 0, first: place, accepted: None, called: Vec::new() };
+        let known = self.guessing.entry(source).or_insert_with(fresh);
+        known.rejected = known.rejected.saturating_add(1);
+        known.first = known.first.min(place);
+    }
+
+    /// Notes that a request of a source was accepted; it counts only after many refusals.
+    pub fn note_let_in(&mut self, source: IpAddr, place: Place) {
+        if let Some(known) = self.guessing.get_mut(&source).filter(|known| known.rejected >= Guessing::MANY) {
+            known.accepted = Some(known.accepted.map_or(place, |first| first.min(place)));
+        }
+    }
+
+    /// Notes a call of a source; it counts only if it has guessed a password.
+    pub fn note_called(&mut self, source: IpAddr, place: Place, number: &str) {
+        if let Some(known) = self.guessing.get_mut(&source).filter(|known| known.accepted.is_some()) {
+            add(&mut known.called, (place, number.chars().take(64).collect()), Neighbours::MOST_OF_ONE);
+        }
+    }
+
+    /// True if nobody's credentials were refused so far.
+    pub(crate) fn has_no_guesser(&self) -> bool {
+        self.guessing.is_empty()
+    }
+
+    /// The flood of a source.
+    pub fn flood(&self, source: IpAddr) -> Option<&Flood> {
+        self.floods.get(&source)
+    }
+
+    /// Each source of a flood.
+    pub fn floods(&self) -> impl Iterator<Item = (&IpAddr, &Flood)> {
+        self.floods.iter()
+    }
+
+    /// Notes that a source sent so many requests within a second.
+    pub fn note_flood(&mut self, source: IpAddr, place: Place, requests: u32) {
+        if self.floods.len() >= Neighbours::MOST && !self.floods.contains_key(&source) {
+            return;
+        }
+        let known = self.floods.entry(source).or_insert(Flood { first: place, most: requests });
+        *known = Flood { first: known.first.min(place), most: known.most.max(requests) };
+    }
+
+    /// TLS that failed, in order.
+    pub fn tls_failures(&self) -> &[TlsFailure] {
+        &self.tls
+    }
+
+    /// Notes that TLS failed.
+    pub fn note_tls(&mut self, failure: TlsFailure) {
+        add(&mut self.tls, failure, Neighbours::MOST);
+    }
+
+    /// Names that were looked up.
+    pub fn lookups(&self) -> &Lookups {
+        &self.lookups
+    }
+
+    /// The same, to be added to.
+    pub fn lookups_mut(&mut self) -> &mut Lookups {
+        &mut self.lookups
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Neighbours) {
+        for (key, tags) in &other.dialogs {
+            let known = self.dialogs.entry(*key).or_default();
+            tags.iter().for_each(|tags| add(known, tags.clone(), 16));
+        }
+        for (client, server, theirs) in other.occupancies() {
+            let known = self.occupancy.entry(server).or_default().entry(client).or_default();
+            known.most_when_accepted = known.most_when_accepted.max(theirs.most_when_accepted);
+            known.accepted = known.accepted.saturating_add(theirs.accepted);
+            for (code, refused) in &theirs.refused {
+                known.refused.entry(*code).and_modify(|known| known.join(refused)).or_insert(*refused);
+            }
+        }
+        for (server, clients) in &other.probes {
+            for (client, theirs) in clients {
+                let known = self.probes.entry(*server).or_default().entry(*client).or_default();
+                theirs.sent.iter().for_each(|sent| add(&mut known.sent, *sent, Neighbours::MOST_OF_ONE));
+                theirs.answered.iter().for_each(|one| add(&mut known.answered, *one, Neighbours::MOST_OF_ONE));
+            }
+        }
+        for (source, theirs) in &other.guessing {
+            let fresh = || Guessing { rejected: 0, called: Vec::new(), ..theirs.clone() };
+            let known = self.guessing.entry(*source).or_insert_with(fresh);
+            known.rejected = known.rejected.saturating_add(theirs.rejected);
+            known.first = known.first.min(theirs.first);
+            known.accepted = known.accepted.into_iter().chain(theirs.accepted).min();
+            theirs.called.iter().for_each(|call| add(&mut known.called, call.clone(), Neighbours::MOST_OF_ONE));
+        }
+        for (source, flood) in &other.floods {
+            self.note_flood(*source, flood.first, flood.most);
+        }
+        other.tls.iter().for_each(|failure| self.note_tls(*failure));
+        self.lookups.merge(&other.lookups);
+    }
+}
+
+impl RefusedAt {
+    fn join(&mut self, other: &RefusedAt) {
+        self.count = self.count.saturating_add(other.count);
+        self.fewest = self.fewest.min(other.fewest);
+        self.first = self.first.min(other.first);
+    }
+}
+
+/// The entry of a key, made if there is room for it.
+fn room<K: Ord, V: Default>(table: &mut BTreeMap<K, V>, key: K, most: usize) -> Option<&mut V> {
+    if table.len() >= most && !table.contains_key(&key) {
+        return None;
+    }
+    Some(table.entry(key).or_default())
+}
+
+/// Adds to a sorted list without repeats, as long as there is room.
+fn add<T: Ord>(list: &mut Vec<T>, one: T, most: usize) {
+    if let Err(at) = list.binary_search(&one)
+        && list.len() < most
+    {
+        list.insert(at, one);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn merging_adds_and_keeps_extremes() {
+        let place = |frame| Place { frame, ..Place::default() };
+        let mut one = Neighbours::default();
+        one.note_accepted(address(1), address(2), 3);
+        one.note_refused(address(1), address(2), 503, 4, place(9));
+        one.note_rejected(address(1), place(5));
+        let mut other = Neighbours::default();
+        other.note_accepted(address(1), address(2), 1);
+        other.note_refused(address(1), address(2), 503, 5, place(7));
+        other.note_rejected(address(1), place(2));
+        let mut merged = one.clone();
+        merged.merge(&other);
+        other.merge(&one);
+        assert_eq!(merged, other);
+        let known = merged.occupancy(address(1), address(2)).unwrap();
+        assert_eq!((known.most_when_accepted, known.accepted), (3, 2));
+        assert_eq!(known.refused[&503], RefusedAt { count: 2, fewest: 4, first: place(7) });
+        assert_eq!(merged.guessing(address(1)).unwrap().rejected, 2);
+        let text = serde_json::to_string(&merged).unwrap();
+        assert_eq!(serde_json::from_str::<Neighbours>(&text).unwrap(), merged);
+    }
+}

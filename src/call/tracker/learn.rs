@@ -1,0 +1,251 @@
+//! What the tracker learns beside its calls: from single messages, for the surroundings.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+
+use crate::call::key::call_key;
+use crate::call::media::Counted;
+use crate::call::model::Arrival;
+use crate::call::neighbours::{TlsFailure, TlsFault};
+use crate::call::surroundings::{BackOff, Registering};
+use crate::call::tracker::Tracker;
+use crate::call::transaction::Keys;
+use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
+use crate::net::{Connection, ConnectionEvent, DnsMessage, MediaPacket, Path};
+use crate::sip::{Message, Method, Uri, auth};
+
+/// Requests of one source within a second that make a flood.
+const FLOOD: u32 = 50;
+/// The window in which they are counted.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Sources whose requests are counted at once.
+const MOST_SOURCES: usize = 4096;
+/// Connections with TLS on a port for plain SIP that are remembered.
+const MOST_ODD_CONNECTIONS: usize = 256;
+
+static REPLACES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\nReplaces:"));
+static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("uthorization:"));
+
+/// Counts requests within the last second.
+#[derive(Debug, Default)]
+pub(crate) struct Rush {
+    /// When the second of all sources began, and how many there were.
+    all: (Timestamp, u32),
+    /// The same of each source.
+    of: Table<IpAddr, (Timestamp, u32)>,
+}
+
+impl Tracker {
+    /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
+    pub(super) fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
+        let call_key = call_key(message.call_id());
+        let row = Registering { address_of_record, call_key, place: arrival.place };
+        self.surroundings.note_registering(arrival.path.source.ip(), row);
+    }
+
+    pub(super) fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        if message.status().is_none_or(|status| status.get() != 503) {
+            return;
+        }
+        let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0) else {
+            return;
+        };
+        let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
+        let of = crate::call::step::back_off_of(message);
+        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
+        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
+        self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
+    }
+
+    /// Learns from a message that is new to its call.
+    pub(super) fn learn(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+        let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
+        let opens = keys.is_request && keys.to_tag.is_empty() && keys.cseq.method != Method::Ack;
+        if opens {
+            self.count_request(from, arrival.place);
+        }
+        match (&keys.cseq.method, keys.is_request) {
+            (Method::Options, true) if keys.to_tag.is_empty() => {
+                let key = probe_key(message, keys);
+                self.surroundings.neighbours_mut().note_probe(from, to, key, arrival.place);
+            }
+            (Method::Options, false) if keys.status.is_some_and(|status| !status.is_provisional()) => {
+                let key = probe_key(message, keys);
+                self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place.time);
+            }
+            (Method::Invite, true) if keys.is_attempt() => {
+                self.note_replaced(message);
+                self.note_asked(index, arrival.path);
+                if !self.surroundings.neighbours().has_no_guesser() {
+                    let uri = Uri::read(&message.request_uri().unwrap_or_default());
+                    self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
+                }
+            }
+            (Method::Invite, false) => self.note_outcome(index, keys, arrival),
+            (Method::Bye, true) => self.release(index),
+            _ => {}
+        }
+        if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
+            self.note_credentials(index, message, keys, arrival);
+        }
+    }
+
+    /// Takes in a DNS message.
+    pub fn lookup(&mut self, message: &DnsMessage, path: Path, place: Place) {
+        self.surroundings.neighbours_mut().lookups_mut().hear(message, path, place);
+    }
+
+    /// Notes TLS that does not come about: a fatal alert, or TLS on a port for plain SIP.
+    pub(super) fn note_tls(&mut self, event: &Connection) {
+        const FATAL: u8 = 2;
+        /// Ports of SIP over TLS and of plain SIP (RFC 3261 §19.1.2).
+        const SECURE: u16 = 5061;
+        const PLAIN: u16 = 5060;
+        let (from, to, place) = (event.path.source, event.path.destination, event.place);
+        let has_port = |port: u16| from.port() == port || to.port() == port;
+        let number = event.stream.0 >> 1;
+        match event.what {
+            ConnectionEvent::TlsAlert { level: FATAL, description } if has_port(SECURE) || has_port(PLAIN) => {
+                let fault = TlsFault::Alert(description);
+                self.surroundings.neighbours_mut().note_tls(TlsFailure { place, from, to, fault });
+                self.odd_tls.remove(&number);
+            }
+            ConnectionEvent::Encrypted if to.port() == PLAIN && self.odd_tls.len() < MOST_ODD_CONNECTIONS => {
+                self.odd_tls.insert(number, (event.path, place));
+            }
+            ConnectionEvent::Fin | ConnectionEvent::Reset => {
+                let Some((path, place)) = self.odd_tls.remove(&number) else { return };
+                if from == path.destination {
+                    let (from, to) = (path.source, path.destination);
+                    let failure = TlsFailure { place, from, to, fault: TlsFault::OnPlainPort };
+                    self.surroundings.neighbours_mut().note_tls(failure);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in a packet of the media plane. False if there is no room for its stream.
+    #[inline]
+    pub fn media(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) -> bool {
+        self.surroundings.media_mut().hear(packet, path, place) == Counted::Yes
+    }
+
+    /// Releases what a call occupies: it has ended.
+    pub(super) fn release(&mut self, index: u32) {
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        for path in open.log.vacate_all() {
+            vacate(&mut self.occupied, path);
+        }
+    }
+
+    fn note_asked(&mut self, index: u32, path: Path) {
+        let hop = (path.source.ip(), path.destination.ip());
+        if self.occupied.len() >= MOST_SOURCES && !self.occupied.contains_key(&hop) {
+            return;
+        }
+        let active = self.occupied.entry(hop).or_default();
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if open.log.occupy(path, *active) {
+            *active = active.saturating_add(1);
+        }
+    }
+
+    /// A final response to an INVITE that opens a call: how many others were up when it was asked for.
+    fn note_outcome(&mut self, index: u32, keys: &Keys<'_>, arrival: &Arrival) {
+        let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
+        let path = arrival.path.reversed();
+        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let (client, server) = (path.source.ip(), path.destination.ip());
+        let neighbours = self.surroundings.neighbours_mut();
+        if status.is_success() {
+            if let Some(ahead) = open.log.accepted_ahead(path) {
+                neighbours.note_accepted(client, server, ahead);
+            }
+            return;
+        }
+        let Some(ahead) = open.log.vacate(path) else { return };
+        vacate(&mut self.occupied, path);
+        if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
+            neighbours.note_refused(client, server, status.get(), ahead, arrival.place);
+        }
+    }
+
+    /// Credentials that were refused, and those that were accepted after many refusals.
+    fn note_credentials(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+        let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
+        let source = arrival.path.destination.ip();
+        if status.is_success() && !self.surroundings.neighbours().has_no_guesser() {
+            self.surroundings.neighbours_mut().note_let_in(source, arrival.place);
+        }
+        if !status.is_challenge() {
+            return;
+        }
+        let open = self.open.get(index as usize).and_then(Option::as_deref);
+        let request = open.and_then(|open| open.log.request_bytes(keys, arrival.path, &self.pool));
+        let has_credentials = request.is_some_and(|request| CREDENTIALS.find(&request).is_some());
+        if has_credentials && !auth::challenges(message).iter().any(|challenge| challenge.stale) {
+            self.surroundings.neighbours_mut().note_rejected(source, arrival.place);
+        }
+    }
+
+    /// An INVITE that wants to replace a call: the tags of that call, as far as it is open.
+    fn note_replaced(&mut self, message: &Message<'_>) {
+        if REPLACES.find(message.bytes()).is_none() {
+            return;
+        }
+        let Some(replaces) = message.header("Replaces") else { return };
+        let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
+        let index = self.by_call_id.get(&self.hasher.hash_one(call_id));
+        let open = index.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        let Some(open) = open else { return };
+        let tags = open.log.dialog_tags(call_id, &self.pool);
+        for tags in tags {
+            self.surroundings.neighbours_mut().note_dialog(call_id, tags);
+        }
+    }
+
+    /// Counts requests that open something. Only in a second in which many come is it counted who sends them.
+    fn count_request(&mut self, source: IpAddr, place: Place) {
+        let rush = &mut self.rush;
+        if !count(&mut rush.all, place.time) {
+            return;
+        }
+        if rush.of.len() >= MOST_SOURCES && !rush.of.contains_key(&source) {
+            rush.of.clear();
+        }
+        let known = rush.of.entry(source).or_insert((place.time, 0));
+        if count(known, place.time) {
+            let requests = known.1;
+            self.surroundings.neighbours_mut().note_flood(source, place, requests);
+        }
+    }
+}
+
+/// Counts one more within the window; true from the one on that makes a flood.
+fn count(known: &mut (Timestamp, u32), now: Timestamp) -> bool {
+    if known.0 > now || now.since(known.0) >= WINDOW {
+        *known = (now, 0);
+    }
+    known.1 = known.1.saturating_add(1);
+    known.1 > FLOOD
+}
+
+fn vacate(occupied: &mut Table<(IpAddr, IpAddr), u32>, path: Path) {
+    let hop = (path.source.ip(), path.destination.ip());
+    if let Some(active) = occupied.get_mut(&hop) {
+        *active = active.saturating_sub(1);
+        if *active == 0 {
+            occupied.remove(&hop);
+        }
+    }
+}
+
+fn probe_key(message: &Message<'_>, keys: &Keys<'_>) -> u64 {
+    call_key(message.call_id()).wrapping_add(u64::from(keys.cseq.number)).rotate_left(17)
+}

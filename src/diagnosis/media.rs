@@ -1,0 +1,240 @@
+//! What a rule asks of the media of a call: which streams went to whom, by the descriptions of both sides.
+//!
+//! A stream belongs to the side whose description names the address it is sent to. Where a side sends from another
+//! address than it named (a NAT), what is sent back there is its own too.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::call::{Heard, Stream};
+use crate::capture::Timestamp;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::{Finding, Role};
+use crate::diagnosis::offers::Exchange;
+use crate::sip::sdp::{Media, Sdp};
+
+/// Packets that show that media flowed: one second of speech.
+pub(crate) const ENOUGH: u64 = 50;
+
+/// The audio of an answered call.
+#[derive(Debug)]
+pub(crate) struct Talk<'a> {
+    /// The 2xx.
+    pub success: &'a Heard,
+    /// When both knew of the answer: its ACK, else the 2xx.
+    pub began: Timestamp,
+    /// The first BYE, or when the capture ended.
+    pub until: Timestamp,
+    /// The BYE.
+    pub bye: Option<&'a Heard>,
+    /// Every offer that was answered.
+    pub exchanges: Vec<Exchange<'a>>,
+    /// The caller's side.
+    pub caller: Ear<'a>,
+    /// The callee's side.
+    pub callee: Ear<'a>,
+}
+
+/// What one side may hear.
+#[derive(Debug)]
+pub(crate) struct Ear<'a> {
+    /// As what.
+    pub role: Role,
+    /// The first message with its description.
+    pub owner: &'a Heard,
+    /// Where its descriptions ask for audio.
+    pub ends: Vec<SocketAddr>,
+    /// Where its ICE candidates are.
+    pub candidates: Vec<SocketAddr>,
+    /// The streams that were sent to it.
+    pub streams: Vec<&'a Stream>,
+    /// The streams that were sent from where it is.
+    pub sent: Vec<&'a Stream>,
+}
+
+impl Ear<'_> {
+    /// `the caller` or `the callee`.
+    pub fn name(&self) -> &'static str {
+        if self.role == Role::Uac { "the caller" } else { "the callee" }
+    }
+
+    /// Packets that were sent to it.
+    pub fn packets(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.packets).sum()
+    }
+
+    /// When it was sent something last.
+    pub fn last(&self) -> Option<&Stream> {
+        self.streams.iter().copied().max_by_key(|stream| stream.last)
+    }
+
+    /// When it was sent something first.
+    pub fn first(&self) -> Option<&Stream> {
+        self.streams.iter().copied().min_by_key(|stream| stream.first)
+    }
+
+    /// Where it asked for audio first.
+    pub fn end(&self) -> Option<SocketAddr> {
+        self.ends.first().copied()
+    }
+
+    /// The media line of its first description.
+    pub fn line(&self) -> Option<String> {
+        let sdp = Sdp::of(&self.owner.message)?;
+        Some(audio(&sdp)?.line.clone())
+    }
+}
+
+impl Talk<'_> {
+    /// How long it lasted.
+    pub fn length(&self) -> Duration {
+        self.until.since(self.began)
+    }
+
+    /// Both sides, the caller first, each with the other.
+    pub fn ears(&self) -> [(&Ear<'_>, &Ear<'_>); 2] {
+        [(&self.caller, &self.callee), (&self.callee, &self.caller)]
+    }
+
+    /// True if audio was agreed on in both directions all the time.
+    pub fn is_open(&self) -> bool {
+        self.exchanges.iter().all(|one| is_open(&one.offer_sdp) && is_open(&one.answer_sdp))
+    }
+}
+
+impl<'a> Case<'a> {
+    /// The audio of the call; `None` if it was not answered, or no audio was agreed on.
+    pub(crate) fn talk(&self) -> Option<Talk<'a>> {
+        if self.surroundings.media().is_empty() {
+            return None;
+        }
+        let (invite, success) = self.answer()?;
+        let request = self.call.request_of(invite)?;
+        let exchanges = self.exchanges();
+        let first = exchanges.first()?;
+        let caller_host = request.path.source.ip();
+        let (mut caller, mut callee) = (Vec::new(), Vec::new());
+        let (mut of_caller, mut of_callee) = (Vec::new(), Vec::new());
+        for one in &exchanges {
+            let by_caller = one.offer.path.source.ip() == caller_host;
+            let (mine, theirs) =
+                if by_caller { (&one.offer_sdp, &one.answer_sdp) } else { (&one.answer_sdp, &one.offer_sdp) };
+            add(&mut caller, ends(mine));
+            add(&mut callee, ends(theirs));
+            add(&mut of_caller, candidates(mine));
+            add(&mut of_callee, candidates(theirs));
+        }
+        audio(&first.answer_sdp).filter(|media| media.port != 0 && media.kind == "audio")?;
+        let by_caller = first.offer.path.source.ip() == caller_host;
+        let (caller_owner, callee_owner) =
+            if by_caller { (first.offer, first.answer) } else { (first.answer, first.offer) };
+        let ack = self.acks_to(success).next();
+        let bye = self.first_bye().map(|bye| bye.request);
+        let until = bye.map_or(self.capture.until, |bye| bye.place.time);
+        let span = (self.call.started(), until.plus(Duration::from_secs(2)));
+        let mut caller = self.ear(Role::Uac, caller_owner, caller, of_caller, span);
+        let mut callee = self.ear(Role::Uas, callee_owner, callee, of_callee, span);
+        self.add_latched(&mut caller, &callee, span);
+        self.add_latched(&mut callee, &caller, span);
+        let began = ack.map_or(success.place.time, |ack| ack.place.time.max(success.place.time));
+        Some(Talk { success, began, until, bye, exchanges, caller, callee })
+    }
+
+    fn ear(
+        &self,
+        role: Role,
+        owner: &'a Heard,
+        ends: Vec<SocketAddr>,
+        candidates: Vec<SocketAddr>,
+        span: (Timestamp, Timestamp),
+    ) -> Ear<'a> {
+        let media = self.surroundings.media();
+        let all = || ends.iter().chain(&candidates);
+        let mut streams: Vec<&Stream> =
+            all().flat_map(|end| media.to(*end)).filter(|stream| is_in(stream, span)).collect();
+        let mut sent: Vec<&Stream> =
+            all().flat_map(|end| media.from(*end)).filter(|stream| is_in(stream, span)).collect();
+        for list in [&mut streams, &mut sent] {
+            list.sort_by_key(|stream| stream.first);
+            list.dedup();
+        }
+        Ear { role, owner, ends, candidates, streams, sent }
+    }
+
+    /// What is sent back to where a side sends from, if that is not where it asked for media.
+    fn add_latched(&self, ear: &mut Ear<'a>, other: &Ear<'a>, span: (Timestamp, Timestamp)) {
+        let media = self.surroundings.media();
+        let mut sources: Vec<SocketAddr> = other.streams.iter().map(|stream| stream.path.source).collect();
+        sources.dedup();
+        for source in sources.into_iter().filter(|source| !ear.ends.contains(source) && !other.ends.contains(source)) {
+            ear.streams.extend(media.to(source).filter(|stream| is_in(stream, span)));
+            ear.sent.extend(media.from(source).filter(|stream| is_in(stream, span)));
+        }
+    }
+
+    /// True if any description of the call, on whatever hop, names an address that a stream was sent to.
+    pub(crate) fn has_any_media(&self) -> bool {
+        let media = self.surroundings.media();
+        let span = (self.call.started(), self.call.ended().plus(Duration::from_secs(2)));
+        self.call
+            .messages
+            .iter()
+            .filter_map(|heard| Sdp::of(&heard.message))
+            .flat_map(|sdp| [ends(&sdp), candidates(&sdp)].concat())
+            .any(|end| media.to(end).chain(media.from(end)).any(|stream| is_in(stream, span)))
+    }
+}
+
+/// A claim about a packet of a stream: the port that it was sent to.
+pub(crate) fn claim_packet(finding: Finding, place: crate::capture::Place, stream: &Stream, says: &str) -> Finding {
+    finding.claim_at(place, "udp.dstport", stream.path.destination.port().to_string(), says)
+}
+
+/// True if a stream was heard in a span of time.
+fn is_in(stream: &Stream, (from, to): (Timestamp, Timestamp)) -> bool {
+    stream.first.time <= to && from <= stream.last.time
+}
+
+fn add(list: &mut Vec<SocketAddr>, more: Vec<SocketAddr>) {
+    for one in more {
+        if !list.contains(&one) {
+            list.push(one);
+        }
+    }
+}
+
+/// The first audio of a description.
+pub(crate) fn audio(sdp: &Sdp) -> Option<&Media> {
+    sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0)
+}
+
+/// Where a description asks for audio.
+fn ends(sdp: &Sdp) -> Vec<SocketAddr> {
+    let wanted = sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0);
+    wanted
+        .filter_map(|media| {
+            let address: IpAddr = sdp.address_of(media).parse().ok()?;
+            (!address.is_unspecified()).then(|| SocketAddr::new(address, media.port))
+        })
+        .collect()
+}
+
+/// Where the ICE candidates of a description are (RFC 8839 §5.1).
+fn candidates(sdp: &Sdp) -> Vec<SocketAddr> {
+    sdp.media
+        .iter()
+        .flat_map(|media| media.attribute("candidate"))
+        .filter_map(|value| {
+            let mut words = value.split_ascii_whitespace().skip(4);
+            let address: IpAddr = words.next()?.parse().ok()?;
+            Some(SocketAddr::new(address, words.next()?.parse().ok()?))
+        })
+        .take(64)
+        .collect()
+}
+
+/// True if a description lets audio through in both directions.
+fn is_open(sdp: &Sdp) -> bool {
+    audio(sdp)
+        .is_none_or(|media| sdp.direction_of(media) == "sendrecv" && !matches!(sdp.address_of(media), "0.0.0.0" | "::"))
+}

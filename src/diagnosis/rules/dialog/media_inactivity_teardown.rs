@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use crate::diagnosis::media::claim_packet;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+
+rule! {
+    /// The call was ended because no media came any more.
+    ///
+    /// ## What it says
+    /// One side got no RTP for the time that its media timeout allows, and hung up by itself. Nobody wanted to.
+    ///
+    /// ## Why it happens
+    /// The media of the other side stopped or never came (`one-way-media`), and the PBX, SBC or gateway has an RTP timeout;
+    /// on hold, or with silence suppression, that happens without any fault of the network.
+    ///
+    /// ## Evidence
+    /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it; or a BYE whose Reason speaks of an RTP or
+    /// media timeout.
+    ///
+    /// ## How to fix
+    /// Find out why the media stopped; or raise the timeout (`rtptimeout`, `rtp_timeout`, `media_timeout`), or switch
+    /// silence suppression off.
+    ///
+    /// ## When it would be wrong
+    /// A user may hang up after just that time of silence.
+    ///
+    /// ## References
+    /// RFC 3326 §2; RFC 3550 §6.3.5
+    "C4" "media-inactivity-teardown", check
+}
+
+/// Timeouts that systems come with.
+const TIMEOUTS: [u64; 4] = [30, 60, 120, 300];
+/// How exactly they are kept.
+const EXACT: Duration = Duration::from_secs(2);
+/// How the Reason of a BYE speaks of it, in lower case.
+const SAID: [&str; 8] = [
+    "rtp timeout",
+    "rtp-timeout",
+    "rtp inactivity",
+    "media timeout",
+    "media_timeout",
+    "media inactivity",
+    "no rtp",
+    "media time",
+];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let bye = case.first_bye()?.request;
+    let (_, success) = case.answer()?;
+    let said = case.reasons(bye).into_iter().find_map(|reason| {
+        let text = reason.text?;
+        SAID.iter().any(|word| text.to_lowercase().contains(word)).then_some(text)
+    });
+    let talk = case.talk();
+    let by = case.side(bye);
+    let silence = talk.as_ref().and_then(|talk| {
+        let (ear, other) = if by == Side::Caller { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
+        let last = ear.last().map(|stream| (stream.last, stream));
+        if last.is_none() && other.packets() == 0 {
+            return None;
+        }
+        let since = last.map_or(talk.began, |(place, _)| place.time);
+        Some((bye.place.time.since(since), last))
+    });
+    let timeout = silence.and_then(|(silent, _)| {
+        TIMEOUTS.into_iter().map(Duration::from_secs).find(|timeout| silent.abs_diff(*timeout) <= EXACT)
+    });
+    if said.is_none() && timeout.is_none() {
+        return None;
+    }
+    let source = bye.path.source;
+    let silent = match silence {
+        Some((silent, Some(_))) => format!(", which had got no RTP for {}", length(silent)),
+        Some((silent, None)) => format!(", which had got no RTP at all in {}", length(silent)),
+        None => String::new(),
+    };
+    let why = match (&said, timeout) {
+        (Some(text), _) => format!("Its Reason says {text:?}."),
+        (None, Some(timeout)) => format!("That is a usual RTP timeout ({} s).", timeout.as_secs()),
+        (None, None) => String::new(),
+    };
+    let confidence = if said.is_some() { Confidence::Proven } else { Confidence::Possible };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(success.message.status())
+        .drops_the_call()
+        .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye)
+        .because(format!("The call was ended by {source}{silent}. {why}"))
+        .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
+        .fix(format!("Or raise the RTP timeout of {source} (Asterisk `rtp_timeout`, FreeSWITCH `media_timeout`)."))
+        .claim_method(bye, "the end of the call")
+        .claim_header(bye, "Reason", "the reason that it gives");
+    if let Some((_, Some((place, stream)))) = silence {
+        finding = claim_packet(finding, place, stream, "the last RTP packet to that side");
+    }
+    Some(finding.refuted("session-timer-expired", "the time fits the silence of the media"))
+}

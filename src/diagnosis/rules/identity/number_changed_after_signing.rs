@@ -1,0 +1,97 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Uri;
+use crate::sip::identity::Passport;
+
+rule! {
+    /// The called number was changed after the call was signed.
+    ///
+    /// ## What it says
+    /// The signature of the caller's identity is for another called number than the one in the Request-URI, and nobody
+    /// signed the change. A verifier takes that for a replayed signature.
+    ///
+    /// ## Why it happens
+    /// A server behind the one that signs translates or forwards the number, and does not add a `div` token.
+    ///
+    /// ## Evidence
+    /// A token whose `dest` is another number than the Request-URI, no `div` token for it, and a call that failed; with a
+    /// 438 it explains the failure.
+    ///
+    /// ## How to fix
+    /// Sign last, after every change of the number; where a call is forwarded, add a `div` token (RFC 8946).
+    ///
+    /// ## When it would be wrong
+    /// Numbers that differ only in their form (`+`, `00`, national prefix) are the same: the verifier brings them into one
+    /// form.
+    ///
+    /// ## References
+    /// RFC 8225 §5.2; RFC 8946 §4; RFC 8224 §8.3
+    "F6" "number-changed-after-signing", check
+}
+
+/// The code of a signature that does not hold (RFC 8224 §6.2.2).
+const INVALID_IDENTITY: u16 = 438;
+/// Digits that two forms of one number share at the end.
+const SHORTEST_NATIONAL: usize = 7;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let called = Uri::read(&request.message.request_uri()?);
+    let called = digits(called.bare_user());
+    let tokens: Vec<Passport> =
+        request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();
+    let first = tokens.iter().find(|token| token.extension != "div" && !token.destinations.is_empty())?;
+    let covers = |token: &Passport| token.destinations.iter().any(|number| is_same(&digits(number), &called));
+    if called.is_empty() || tokens.iter().any(covers) {
+        return None;
+    }
+    let signed = first.destinations.join(", ");
+    let explains = failure.status.get() == INVALID_IDENTITY;
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match explains {
+        true => finding.explains(Some(failure.status)),
+        false => finding.about(failure.status).severity(Severity::Warning),
+    };
+    Some(
+        finding
+            .sender(Role::Proxy, request)
+            .because(format!(
+                "The call was signed for the number {signed}, and goes to {called}: the number was changed after signing, and \
+                 no div token covers the change. It was answered {}.",
+                failure.status
+            ))
+            .fix("Sign after the last change of the number.")
+            .fix("Where a call is forwarded, add a div token for the new number (RFC 8946).")
+            .claim_header(request, "Identity", format!("signed for {signed}"))
+            .claim_request_uri(request, "where the call goes")
+            .claim_status(response, "refused")
+            .refuted("identity-rejected", "the token and the Request-URI name different numbers"),
+    )
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// True if two strings of digits are one number in different forms.
+fn is_same(one: &str, other: &str) -> bool {
+    let bare = |number: &str| {
+        let number = number.strip_prefix("011").or_else(|| number.strip_prefix("00")).unwrap_or(number);
+        number.trim_start_matches('0').to_owned()
+    };
+    let (one, other) = (bare(one), bare(other));
+    let shortest = one.len().min(other.len());
+    one == other || (shortest >= SHORTEST_NATIONAL && (one.ends_with(&other) || other.ends_with(&one)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_one_number_are_the_same() {
+        assert!(is_same("15550100", "0015550100") && is_same("15550101234", "05550101234"));
+        assert!(!is_same("15550100", "15550199") && !is_same("1001", "1002"));
+    }
+}

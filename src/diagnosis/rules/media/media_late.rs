@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use crate::diagnosis::media::{ENOUGH, claim_packet};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Severity};
+
+rule! {
+    /// The media began late.
+    ///
+    /// ## What it says
+    /// The call was answered, and it took more than a second until one side was sent any RTP: the first words are cut off.
+    ///
+    /// ## Why it happens
+    /// A media relay or gateway starts slowly, ICE or DTLS take their time, or the ACK with the answer came late.
+    ///
+    /// ## Evidence
+    /// The first RTP packet of a direction more than one second after the 2xx and its ACK.
+    ///
+    /// ## How to fix
+    /// Look at what the late side does between the answer and its first packet: relay, ICE, key exchange.
+    ///
+    /// ## When it would be wrong
+    /// If the capture began to see the media later than they flowed.
+    ///
+    /// ## References
+    /// RFC 3550 §5.1; RFC 3264 §5.1
+    "H8" "media-late", check
+}
+
+/// A beginning later than this cuts words off.
+const LATE: Duration = Duration::from_secs(1);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let talk = case.talk()?;
+    if !talk.is_open() {
+        return None;
+    }
+    let (ear, stream, late) = talk.ears().into_iter().find_map(|(ear, _)| {
+        let stream = ear.first().filter(|_| ear.packets() >= ENOUGH)?;
+        let late = stream.first.time.since(talk.began);
+        (late > LATE).then_some((ear, stream, late))
+    })?;
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .severity(Severity::Warning)
+        .party(ear.role, Some(stream.path.source))
+        .because(format!(
+            "{} was sent its first RTP {} after the answer was confirmed, from {}: the first words are cut off.",
+            crate::diagnosis::words::sentence(ear.name()),
+            length(late),
+            stream.path.source
+        ))
+        .fix(format!("Look at what {} does between the answer and its first packet: relay, ICE, key exchange.", stream.path.source))
+        .claim_status(talk.success, "the answer");
+    Some(claim_packet(finding, stream.first, stream, "the first packet of RTP"))
+}

@@ -1,0 +1,123 @@
+use std::time::Duration;
+
+use crate::call::Stream;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+
+rule! {
+    /// Media packets got lost, or came very unevenly.
+    ///
+    /// ## What it says
+    /// The sequence numbers of a stream have holes, a receiver reports loss, or the packets came so unevenly that a
+    /// telephone cannot play them in time. People hear gaps.
+    ///
+    /// ## Why it happens
+    /// A link is overloaded, a wireless network is weak, or media have no priority on the way.
+    ///
+    /// ## Evidence
+    /// One percent or more of the packets missing in the capture; or a report of RTCP with five percent or more; or a
+    /// jitter above 60 ms. Where all streams have their hole at the same moment, the capture lost the packets.
+    ///
+    /// ## How to fix
+    /// Loss that is in the capture arose before this point; loss that only RTCP reports arose behind it. Look there for
+    /// overload and priorities (DSCP EF).
+    ///
+    /// ## When it would be wrong
+    /// A pause is not loss: the numbers go on. A capturing system that drops packets loses media too.
+    ///
+    /// ## References
+    /// RFC 3550 §6.4.1, §6.4.3; RFC 3611 §4.1
+    "H6" "media-loss", check
+}
+
+/// Packets and the share of them that are too many.
+const MANY: u64 = 5;
+const PERCENT: u64 = 1;
+/// Five percent in 256ths.
+const REPORTED: u8 = 13;
+/// A jitter that ordinary buffers cannot hide.
+const UNEVEN: Duration = Duration::from_millis(60);
+/// Holes of several streams within this are one hole of the capture.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let talk = case.talk()?;
+    let media = case.surroundings.media();
+    let streams: Vec<&Stream> = talk.ears().into_iter().flat_map(|(ear, _)| ear.streams.iter().copied()).collect();
+    if let Some(stream) = streams.iter().filter(|stream| is_lossy(stream)).max_by_key(|stream| stream.lost()) {
+        return lossy(case, stream, &streams);
+    }
+    let reported = streams.iter().find_map(|stream| {
+        let report = media.report_on(stream.source).filter(|report| report.fraction_lost >= REPORTED)?;
+        Some((*stream, report))
+    });
+    if let Some((stream, report)) = reported {
+        let percent = f64::from(report.fraction_lost) * 100.0 / 256.0;
+        return Some(
+            found(stream)
+                .because(format!(
+                    "The receiver of the RTP from {} reports that it lost {percent:.1} % between two reports. In this capture \
+                     the stream is whole: the loss arose behind this point.",
+                    stream.path.source
+                ))
+                .fix(format!("Look at the way from this capture to {}: overload, wireless, priorities.", stream.path.destination))
+                .claim_at(report.place, "rtcp.ssrc.fraction", report.fraction_lost.to_string(), "the share lost, in 256ths"),
+        );
+    }
+    let stream = streams.iter().find(|stream| stream.packets > 100 && stream.jitter() > UNEVEN)?;
+    Some(
+        found(stream)
+            .because(format!(
+                "The RTP from {} came very unevenly: its jitter is {} at its end. Telephones drop what comes too late.",
+                stream.path.source,
+                length(stream.jitter())
+            ))
+            .fix(format!("Look at the way from {} to this capture: overload, wireless, priorities.", stream.path.source))
+            .claim_at(stream.last, "udp.srcport", stream.path.source.port().to_string(), "the last packet of the stream"),
+    )
+}
+
+fn is_lossy(stream: &Stream) -> bool {
+    stream.lost() >= MANY && stream.lost() * 100 >= stream.expected() * PERCENT
+}
+
+fn found(stream: &Stream) -> Finding {
+    Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning).party(Role::Network, Some(stream.path.source))
+}
+
+fn lossy(case: &Case<'_>, stream: &Stream, streams: &[&Stream]) -> Option<Finding> {
+    let gap = stream.gap?;
+    let is_at_once = |other: &&&Stream| {
+        other.gap.is_some_and(|theirs| {
+            theirs.place.time.since(gap.place.time) <= AT_ONCE && gap.place.time.since(theirs.place.time) <= AT_ONCE
+        })
+    };
+    let all_at_once = streams.len() > 1 && streams.iter().filter(is_at_once).count() == streams.len();
+    let of_capture = all_at_once || case.capture.drops > 0;
+    let percent = stream.lost() as f64 * 100.0 / stream.expected().max(1) as f64;
+    let where_ = match of_capture {
+        true if all_at_once => "All streams of the call have their hole at the same moment, so it may be the capture that lost them.",
+        true => "The capturing system dropped packets, so it may be the capture that lost them.",
+        false => "They were lost before this point.",
+    };
+    let finding = found(stream);
+    let finding = match of_capture {
+        true => Finding { confidence: Confidence::Possible, ..finding }.severity(Severity::Info),
+        false => finding,
+    };
+    Some(
+        finding
+            .because(format!(
+                "Of {} packets of RTP from {} to {}, {} are missing in the capture ({percent:.1} %), {} of them at once. {where_}",
+                stream.expected(),
+                stream.path.source,
+                stream.path.destination,
+                stream.lost(),
+                gap.missing
+            ))
+            .fix(format!("Look at the way from {} to this capture: overload, wireless, priorities (DSCP EF).", stream.path.source))
+            .claim_at(gap.from, "rtp.seq", gap.before.to_string(), "the packet before the largest hole")
+            .claim_at(gap.place, "rtp.seq", gap.after.to_string(), "the packet behind it"),
+    )
+}

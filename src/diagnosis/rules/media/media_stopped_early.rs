@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use crate::diagnosis::media::{ENOUGH, claim_packet};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Severity};
+
+rule! {
+    /// The media stopped before the call did.
+    ///
+    /// ## What it says
+    /// RTP flowed, and then one side or both got none any more, seconds before somebody hung up.
+    ///
+    /// ## Why it happens
+    /// A NAT or firewall forgot the way of the media, a device lost its network, or a media process died.
+    ///
+    /// ## Evidence
+    /// The last RTP packet of a direction more than five seconds before the BYE, not on hold.
+    ///
+    /// ## How to fix
+    /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
+    ///
+    /// ## When it would be wrong
+    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on.
+    ///
+    /// ## References
+    /// RFC 3550 §6.3.5; RFC 3389 §4
+    "H5" "media-stopped-early", check
+}
+
+/// A silence before the BYE that is too long.
+const LONG: Duration = Duration::from_secs(5);
+/// Comfort noise (RFC 3389, and its old number).
+const NOISE: [u8; 2] = [13, 19];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let talk = case.talk()?;
+    let bye = talk.bye?;
+    let last = talk.exchanges.last()?;
+    let has_changed = last.answer_sdp.media.iter().any(|media| media.kind == "image" && media.port != 0);
+    if !talk.is_open() || has_changed {
+        return None;
+    }
+    let stopped: Vec<_> = talk
+        .ears()
+        .into_iter()
+        .filter_map(|(ear, _)| {
+            let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
+            let silent = bye.place.time.since(stream.last.time);
+            let has_noise = stream.types.iter().any(|seen| NOISE.contains(&seen.kind));
+            (silent > LONG && !has_noise && stream.last.time > talk.began).then_some((ear, stream, silent))
+        })
+        .collect();
+    let (ear, stream, silent) = *stopped.first()?;
+    let who = match stopped.len() {
+        2 => "neither side got any RTP".to_owned(),
+        _ => format!("{} got no RTP", ear.name()),
+    };
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .severity(Severity::Warning)
+        .party(ear.role, Some(stream.path.source))
+        .because(format!(
+            "In the last {} before the BYE {who} any more, after {} packets. The last one came from {}.",
+            length(silent),
+            ear.packets(),
+            stream.path.source
+        ))
+        .fix(format!("Look at {} and at the NAT or firewall on its way at that time.", stream.path.source));
+    Some(claim_packet(finding, stream.last, stream, "the last packet of RTP").claim_method(bye, "the end of the call"))
+}

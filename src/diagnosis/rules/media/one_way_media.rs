@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding};
+
+rule! {
+    /// The sound goes one way only.
+    ///
+    /// ## What it says
+    /// RTP was sent to one side of the call, and none to the other: that side hears nothing.
+    ///
+    /// ## Why it happens
+    /// The silent sender is behind a firewall or NAT that lets nothing out, sends to a wrong address, or has its microphone
+    /// or media process off. Or its packets take another way than past this capture.
+    ///
+    /// ## Evidence
+    /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
+    /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise.
+    ///
+    /// ## How to fix
+    /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
+    ///
+    /// ## When it would be wrong
+    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay.
+    ///
+    /// ## References
+    /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1
+    "H2" "one-way-media", check
+}
+
+/// A conversation that lasts longer than this would have sound.
+const SHORT: Duration = Duration::from_secs(3);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let talk = case.talk()?;
+    if !talk.is_open() || talk.length() <= SHORT {
+        return None;
+    }
+    let (deaf, heard) = talk.ears().into_iter().find(|(ear, other)| ear.packets() == 0 && other.packets() >= ENOUGH)?;
+    let (end, stream) = (deaf.end()?, heard.last()?);
+    let speaker = stream.path.source;
+    let (one, other) = (speaker.ip(), stream.path.destination.ip());
+    let media = case.surroundings.media();
+    let saw_both = media.has_between(one, other) && media.has_between(other, one);
+    let could_see = case.is_visible(other, one) && case.is_visible(one, other);
+    let confidence = match (saw_both && case.capture.drops == 0, could_see) {
+        (true, _) => Confidence::Likely,
+        (false, true) => Confidence::Possible,
+        (false, false) => Confidence::Unseen,
+    };
+    let vantage = match confidence {
+        Confidence::Likely => "RTP both ways between these hosts is in this capture otherwise, so it would have been seen.",
+        _ => "Whether this capture would show the other direction is not certain.",
+    };
+    let silent = if deaf.name() == "the caller" { "the callee" } else { "the caller" };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(talk.success.message.status())
+        .party(heard.role, Some(heard.end().unwrap_or(end)))
+        .because(format!(
+            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}: {} hears nothing. {vantage}",
+            heard.packets(),
+            heard.name(),
+            length(talk.length()),
+            deaf.name(),
+            deaf.name()
+        ))
+        .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process."))
+        .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
+    let finding = claim_line(claim_line(finding, deaf), heard);
+    let finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
+    Some(
+        finding
+            .claim_absent(talk.success.place, format!("any RTP to {end}"), format!("until the end of the call, {}", length(talk.length())))
+            .refuted("media-missing", format!("{} is sent RTP", heard.name()))
+            .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", end.ip())),
+    )
+}
+
+pub(in crate::diagnosis::rules) fn claim_line(finding: Finding, ear: &Ear<'_>) -> Finding {
+    match ear.line() {
+        Some(line) => finding.claim(ear.owner, "sdp.media", line, format!("where {} asks for audio", ear.name())),
+        None => finding,
+    }
+}

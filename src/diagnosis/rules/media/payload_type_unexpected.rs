@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use crate::call::TypeSeen;
+use crate::diagnosis::media::{Ear, Talk, audio};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::media::one_way_media::claim_line;
+use crate::diagnosis::words::list;
+use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// The media have a payload type that was not agreed on.
+    ///
+    /// ## What it says
+    /// One side sends RTP with a payload type that the other side's description does not have. The receiver does not know
+    /// how to decode it, and plays nothing.
+    ///
+    /// ## Why it happens
+    /// The sender uses its own numbers for dynamic payload types, goes on with a codec of an older agreement, or chooses a
+    /// codec that was not offered.
+    ///
+    /// ## Evidence
+    /// A payload type in the stream that is not in the receiver's description of the offer and answer in force at that
+    /// time.
+    ///
+    /// ## How to fix
+    /// Let the sender use the payload types that the receiver named; after a re-INVITE, those of the new description.
+    ///
+    /// ## When it would be wrong
+    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted.
+    ///
+    /// ## References
+    /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3551 §6
+    "H7" "payload-type-unexpected", check
+}
+
+/// Packets that are wanted before it is said.
+const ENOUGH: u64 = 10;
+/// Packets of the old agreement may come for so long after a new one.
+const CHANGE: Duration = Duration::from_secs(2);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let talk = case.talk()?;
+    let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, other)| {
+        ear.streams.iter().find_map(|stream| {
+            let seen = stream.types.iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
+            Some((ear, *stream, *seen))
+        })
+    })?;
+    let known = allowed(ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
+    let source = stream.path.source;
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .severity(Severity::Warning)
+        .party(ear.role, Some(source))
+        .because(format!(
+            "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
+            seen.packets,
+            seen.kind,
+            ear.name(),
+            list(&known)
+        ))
+        .fix(format!("Let {source} use the payload types that the other side names in its description."));
+    Some(claim_line(finding, ear).claim_at(seen.first, "rtp.p_type", seen.kind.to_string(), "the payload type that is sent"))
+}
+
+fn is_unexpected(seen: &TypeSeen, ear: &Ear<'_>, _other: &Ear<'_>, talk: &Talk<'_>) -> bool {
+    if seen.packets < ENOUGH || seen.last.time.since(talk.began) < CHANGE && seen.last.time > talk.began {
+        return false;
+    }
+    !allowed(ear, talk, seen).contains(&seen.kind)
+}
+
+/// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the one
+/// before it just after a change.
+fn allowed(ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    for (at, one) in talk.exchanges.iter().enumerate() {
+        let began = one.offer.place.time;
+        let ended = talk.exchanges.get(at + 1).map(|next| next.answer.place.time.plus(CHANGE));
+        let overlaps = began <= seen.last.time && ended.is_none_or(|ended| seen.first.time <= ended);
+        let by_ear = one.offer.path.source.ip() == ear.owner.path.source.ip();
+        let sdp: &Sdp = if by_ear { &one.offer_sdp } else { &one.answer_sdp };
+        if let Some(media) = audio(sdp).filter(|_| overlaps || at == 0 && seen.first.time < began) {
+            kinds.extend(media.formats.iter().filter_map(|format| format.parse::<u8>().ok()));
+        }
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+

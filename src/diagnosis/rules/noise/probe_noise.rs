@@ -1,0 +1,62 @@
+use crate::call::{Failure, Kind};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::Method;
+
+rule! {
+    /// A probe was refused, and that is no failure of a call.
+    ///
+    /// ## What it says
+    /// OPTIONS, or a NOTIFY that only keeps a way open, was answered with a failure code. Any final response shows that
+    /// the peer is alive; nobody wanted to call.
+    ///
+    /// ## Why it happens
+    /// The probe names no user, or a method or event that the peer does not know. That is usual.
+    ///
+    /// ## Evidence
+    /// A final response of 300 or more to OPTIONS outside of a dialog, or to a NOTIFY without a subscription.
+    ///
+    /// ## How to fix
+    /// Nothing needs to be done. Whoever wants quiet logs lets the peer answer such probes with 200.
+    ///
+    /// ## When it would be wrong
+    /// If the prober takes the peer out of service because of the code.
+    ///
+    /// ## References
+    /// RFC 3261 §11.2; RFC 6665 §4.2.2
+    "I5" "probe-noise", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure()?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    if !is_probe(case, failure) || failure.status.is_challenge() || failure.normal.is_some() {
+        return None;
+    }
+    let method = request.message.method()?.name().to_owned();
+    let (client, server) = (request.path.source, response.path.source);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains_calmly(Some(failure.status))
+            .because(format!(
+                "{server} answered a probe ({method}) of {client} with {}. It is no call, and the answer shows that {server} \
+                 is alive.",
+                failure.status
+            ))
+            .fix("Nothing needs to be done; leave such answers out of failure statistics.")
+            .claim_method(request, "a probe")
+            .claim_status(response, "any final response shows that the peer is alive")
+            .refuted("peer-probe-failed", "the probe was answered"),
+    )
+}
+
+/// True for OPTIONS outside of a dialog, and for a NOTIFY that belongs to no subscription.
+fn is_probe(case: &Case<'_>, failure: &Failure) -> bool {
+    let transaction = case.call.transaction(failure.transaction);
+    let subscribed = case.asked(&Method::Subscribe).next().is_some() || case.asked(&Method::Refer).next().is_some();
+    match case.call.kind {
+        Kind::Options => true,
+        Kind::Subscription => transaction.method == Method::Notify && !transaction.in_dialog && !subscribed,
+        _ => false,
+    }
+}

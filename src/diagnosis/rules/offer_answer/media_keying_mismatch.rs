@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{length, list};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::sdp::{Media, Sdp};
+
+rule! {
+    /// Both sides want encrypted media, and cannot agree on the keys.
+    ///
+    /// ## What it says
+    /// The profile fits, and the way to the keys does not: no crypto suite in common, a missing fingerprint, or two sides
+    /// that both wait, or both begin, with DTLS.
+    ///
+    /// ## Why it happens
+    /// The suites that are switched on differ; a box on the way removed lines; one side does SDES and the other DTLS-SRTP.
+    ///
+    /// ## Evidence
+    /// `a=crypto` suites of both sides without one in common; a DTLS description without `a=fingerprint` or `a=setup`; an
+    /// answer with `setup:actpass`, or the same role as the offer.
+    ///
+    /// ## How to fix
+    /// Switch one suite on on both sides (AES_CM_128_HMAC_SHA1_80 is the usual one); let both use the same of SDES and
+    /// DTLS.
+    ///
+    /// ## When it would be wrong
+    /// Lines that the capture cut off are not missing.
+    ///
+    /// ## References
+    /// RFC 4568 §5.1, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5
+    "D3" "media-keying-mismatch", check
+}
+
+/// A BYE so soon after the answer is because of it.
+const SOON: Duration = Duration::from_secs(10);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    refused(case).or_else(|| answered(case))
+}
+
+/// The offer was refused, and its keys do not fit those of the callee.
+fn refused(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.refused_opening(&[488, 606])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    if request.message.is_cut() || case.warned(response, &[300, 301, 302, 304, 305, 370]).is_some() {
+        return None;
+    }
+    let offer = Sdp::of(&request.message)?;
+    let theirs = case.abilities(response);
+    let fault = own_fault(&offer).map(|says| (says, None)).or_else(|| {
+        let (heard, sdp) = theirs.as_ref()?;
+        let says = disjoint(&offer, sdp)?;
+        Some((says, Some(*heard)))
+    })?;
+    let (says, other) = fault;
+    let mut finding = Finding::of(&RULE, if other.is_some() { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(format!("{} refused the offer with {}: {says}.", response.path.source, failure.status))
+        .fix(fix(&offer))
+        .claim(request, "sdp.media", secure(&offer)?.line.clone(), "encrypted media are offered");
+    finding = claim_keys(finding, request, &offer);
+    finding = finding.claim_status(response, "refused");
+    if let (Some(other), Some((_, sdp))) = (other, &theirs) {
+        finding = claim_keys(finding, other, sdp);
+    }
+    Some(
+        finding
+            .refuted("media-profile-mismatch", "both sides encrypt")
+            .refuted("no-common-codec", "the keys do not fit, whatever the codec is"),
+    )
+}
+
+/// The call was answered, and the answer's keys do not fit the offer.
+fn answered(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = case.answer()?;
+    let request = case.call.request_of(invite)?;
+    if request.message.is_cut() || success.message.is_cut() {
+        return None;
+    }
+    let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
+    let says = unfitting(&offer, &answer)?;
+    let bye = case.first_bye();
+    let ended = bye.map(|bye| bye.request).filter(|bye| bye.place.time.since(success.place.time) <= SOON);
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(success.message.status());
+    let finding = if ended.is_some() { finding.drops_the_call() } else { finding };
+    let end = match ended {
+        Some(bye) => format!(" The call was ended {} after the answer.", length(bye.place.time.since(success.place.time))),
+        None => String::new(),
+    };
+    let finding = finding
+        .sender(Role::Uas, success)
+        .because(format!("The call was answered, and its media cannot be decrypted: {says}.{end}"))
+        .fix(fix(&offer))
+        .claim(request, "sdp.media", secure(&offer)?.line.clone(), "encrypted media are offered");
+    let finding = claim_keys(finding, request, &offer);
+    Some(
+        claim_keys(finding, success, &answer)
+            .refuted("media-profile-mismatch", "both sides encrypt")
+            .refuted("one-way-media", "neither side can read the media of the other"),
+    )
+}
+
+fn fix(offer: &Sdp) -> &'static str {
+    let is_dtls = secure(offer).is_some_and(is_dtls);
+    match is_dtls {
+        true => "Let the offer carry a=fingerprint and a=setup:actpass, and the answer a=setup:active.",
+        false => "Switch one crypto suite on on both sides; AES_CM_128_HMAC_SHA1_80 is the one that all must know.",
+    }
+}
+
+/// The first medium that is encrypted and not refused.
+fn secure(sdp: &Sdp) -> Option<&Media> {
+    sdp.media.iter().find(|media| media.port != 0 && media.is_secure())
+}
+
+fn is_dtls(media: &Media) -> bool {
+    media.protocol.to_ascii_uppercase().contains("TLS")
+}
+
+/// The crypto suites of a medium (RFC 4568 §9.1): the second word of each a=crypto.
+fn suites(media: &Media) -> Vec<String> {
+    media.attribute("crypto").filter_map(|value| value.split_ascii_whitespace().nth(1)).map(str::to_ascii_uppercase).collect()
+}
+
+/// An attribute of a medium, or of the session.
+fn attribute(sdp: &Sdp, media: &Media, name: &str) -> Option<String> {
+    let of = |attributes: &[String]| {
+        attributes.iter().find_map(|one| Some(one.strip_prefix(name)?.strip_prefix(':')?.trim().to_ascii_lowercase()))
+    };
+    of(&media.attributes).or_else(|| of(&sdp.attributes))
+}
+
+/// What an offer of encrypted media lacks by itself.
+fn own_fault(offer: &Sdp) -> Option<String> {
+    let media = secure(offer)?;
+    if is_dtls(media) {
+        if attribute(offer, media, "fingerprint").is_none() {
+            return Some("the offer wants DTLS-SRTP and has no a=fingerprint".into());
+        }
+        if attribute(offer, media, "setup").is_none() {
+            return Some("the offer wants DTLS-SRTP and has no a=setup".into());
+        }
+        return None;
+    }
+    let has_keys = !suites(media).is_empty() || attribute(offer, media, "fingerprint").is_some();
+    (!has_keys).then(|| "the offer wants SRTP and carries neither a=crypto nor a=fingerprint".into())
+}
+
+/// Crypto suites of both sides without one in common.
+fn disjoint(offer: &Sdp, other: &Sdp) -> Option<String> {
+    let (mine, theirs) = (suites(secure(offer)?), suites(secure(other)?));
+    let differ = !mine.is_empty() && !theirs.is_empty() && !mine.iter().any(|suite| theirs.contains(suite));
+    differ.then(|| format!("offered are the suites {}, and the other side has {}", list(&mine), list(&theirs)))
+}
+
+/// Where the keys of an answer do not fit those of its offer.
+fn unfitting(offer: &Sdp, answer: &Sdp) -> Option<String> {
+    let (offered, answered) = (secure(offer)?, secure(answer)?);
+    if let Some(says) = disjoint(offer, answer) {
+        return Some(says);
+    }
+    if !is_dtls(offered) || !is_dtls(answered) {
+        let has_suites = !suites(offered).is_empty();
+        let lost = has_suites && suites(answered).is_empty() && attribute(answer, answered, "fingerprint").is_none();
+        return lost.then(|| "the offer has a=crypto, and the answer has none".into());
+    }
+    if attribute(answer, answered, "fingerprint").is_none() {
+        return Some("the answer has no a=fingerprint".into());
+    }
+    let setups = (attribute(offer, offered, "setup"), attribute(answer, answered, "setup"));
+    match (setups.0.as_deref(), setups.1.as_deref()) {
+        (_, Some("actpass")) => Some("the answer says a=setup:actpass, so nobody begins with DTLS".into()),
+        (Some("active"), Some("active")) => Some("both sides say a=setup:active".into()),
+        (Some("passive"), Some("passive")) => Some("both sides say a=setup:passive, so nobody begins with DTLS".into()),
+        _ => None,
+    }
+}
+
+fn claim_keys(finding: Finding, heard: &Heard, sdp: &Sdp) -> Finding {
+    let Some(media) = secure(sdp) else { return finding };
+    // A key is a secret: the line of the profile is enough where it would be shown.
+    let setup = sdp.attributes.iter().chain(&media.attributes).find(|line| line.starts_with("setup:"));
+    match setup {
+        Some(_) => finding.claim(heard, "sdp.media", media.line.clone(), "the description with this setup"),
+        None if suites(media).is_empty() => finding,
+        None => finding.claim(heard, "sdp.media", media.line.clone(), format!("with {}", list(&suites(media)))),
+    }
+}

@@ -1,0 +1,76 @@
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::sdp_grammar::{Fault, first_fault};
+
+rule! {
+    /// The session description is malformed.
+    ///
+    /// ## What it says
+    /// The offer breaks the grammar of session descriptions, and the callee's side refused it.
+    ///
+    /// ## Why it happens
+    /// A fault of the sender, or a box on the way that rewrites addresses and ports.
+    ///
+    /// ## Evidence
+    /// A line of the description that breaks RFC 8866, and a 400, 488 or 606.
+    ///
+    /// ## How to fix
+    /// Correct the line that is named, at the sender or at the box that rewrote it.
+    ///
+    /// ## When it would be wrong
+    /// Some systems forgive the fault and refuse for another reason: then a Warning usually names it.
+    ///
+    /// ## References
+    /// RFC 8866 §5, §9; RFC 3261 §21.4.26, §21.4.1
+    "D10" "sdp-malformed", check
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[400, 488, 606])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let kind = request.message.header("Content-Type")?.to_ascii_lowercase();
+    let names_other = case.warned(response, &[300, 301, 302, 303, 304, 305, 370]).is_some();
+    if request.message.is_cut() || !kind.starts_with("application/sdp") || names_other {
+        return None;
+    }
+    let Fault { line, text, why } = first_fault(request.message.body())?;
+    let says_so = case.says_any(response, &["sdp", "session description", "parse"]);
+    let (client, server) = (request.path.source, response.path.source);
+    let finding = Finding::of(&RULE, if says_so { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(format!(
+            "The session description of {client} breaks the grammar at line {line} ({text:?}): {why}. {server} refused it with \
+             {}.",
+            failure.status
+        ))
+        .fix(format!("Correct line {line} of what {client} writes: {why}."))
+        .fix("If it did not write it so, look for a box on the way that rewrites session descriptions (ALG, SBC).");
+    let finding = match field(&text) {
+        Some((field, value)) => finding.claim(request, field, value, "the line that breaks the grammar"),
+        None => finding.claim_header(request, "Content-Type", "a session description"),
+    };
+    Some(
+        finding
+            .claim_status(response, "refused")
+            .claim_own_words(case, response)
+            .refuted("no-common-codec", "the description cannot be read as it stands")
+            .refuted("syntax-rejected", "what is broken is the session description"),
+    )
+}
+
+/// The field in which Wireshark shows a line, with its value.
+fn field(line: &str) -> Option<(&'static str, &str)> {
+    let (letter, value) = line.split_once('=')?;
+    let field = match letter {
+        "v" => "sdp.version",
+        "o" => "sdp.owner",
+        "s" => "sdp.session_name",
+        "c" => "sdp.connection_info",
+        "t" => "sdp.time",
+        "m" => "sdp.media",
+        "b" => "sdp.bandwidth",
+        _ => return None,
+    };
+    (!value.is_empty()).then_some((field, value))
+}

@@ -1,0 +1,176 @@
+use std::net::SocketAddr;
+
+use crate::call::Heard;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::address;
+use crate::diagnosis::{Confidence, Finding, Role};
+use crate::sip::{NameAddr, Uri};
+
+rule! {
+    /// The Contact names a port or transport on which the peer does not listen.
+    ///
+    /// ## What it says
+    /// The peer speaks from one port and transport, and its Contact names another one at the same host. The requests of
+    /// the dialog go where the Contact says, and nobody hears them there.
+    ///
+    /// ## Why it happens
+    /// The peer writes a default port, the port of another profile, or `transport=tcp` into Contact; or a NAT or ALG
+    /// changed the port of the packets and not the one in the message.
+    ///
+    /// ## Evidence
+    /// A Contact with the address of the packet and another port or transport; an ACK or another request of the dialog
+    /// that went there; and a 2xx that is repeated on and on, or no answer, an ICMP error, or a refused connection.
+    ///
+    /// ## How to fix
+    /// Let the peer write the port and transport into Contact on which it listens. Behind a NAT, let the server use the
+    /// source of the packets instead (`fix_nated_contact`, `rewrite_contact`).
+    ///
+    /// ## When it would be wrong
+    /// A peer may send from one port and listen on another, as with TCP; then its requests are answered.
+    ///
+    /// ## References
+    /// RFC 3261 §12.2.1.1, §20.10, §8.1.1.8
+    "B14" "contact-transport-wrong", check
+}
+
+/// Copies that show that a request is not answered.
+const ENOUGH_REPEATS: u32 = 2;
+
+/// A request that followed a wrong Contact, and what shows that it did not arrive.
+struct Lost<'a> {
+    owner: &'a Heard,
+    request: Option<&'a Heard>,
+    target: SocketAddr,
+    why: String,
+    ends_the_call: Ended,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Yes,
+    No,
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let lost = lost_ack(case).or_else(|| lost_connection(case)).or_else(|| lost_request(case))?;
+    let owner = lost.owner;
+    let source = owner.path.source;
+    let sent = match lost.request {
+        Some(request) => format!(
+            "{} sent its {} there",
+            request.path.source,
+            request.message.method().map(|method| method.name().to_owned()).unwrap_or_default()
+        ),
+        None => format!("{} tried to connect there", owner.path.destination),
+    };
+    let contact = owner.message.contact()?;
+    let transport = contact.parsed().parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match lost.ends_the_call {
+        Ended::Yes => finding.explains(case.call.final_status).drops_the_call(),
+        Ended::No => finding.explains(case.call.final_status),
+    };
+    let is_request = owner.message.is_request();
+    let mut finding = finding
+        .sender(if is_request { Role::Uac } else { Role::Uas }, owner)
+        .because(format!(
+            "{source} speaks from there over {}, and its Contact names {}{}. {sent}, as it must, and did not get through: {}.",
+            owner.path.transport,
+            lost.target,
+            transport.unwrap_or_default(),
+            lost.why
+        ))
+        .fix(format!("Let {source} write the port and transport into Contact on which it listens."))
+        .fix("If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, `rewrite_contact`).")
+        .claim_header(owner, "Contact", "where the requests of the dialog have to go")
+        .claim(owner, &format!("{}.srcport", layer(owner)), source.port().to_string(), "where the peer speaks from");
+    if let Some(request) = lost.request {
+        finding = finding.claim(
+            request,
+            &format!("{}.dstport", layer(request)),
+            request.path.destination.port().to_string(),
+            "the request went where the Contact says",
+        );
+    }
+    Some(
+        finding
+            .refuted("contact-unreachable", "the Contact names the host from which the peer speaks")
+            .refuted("in-dialog-request-misrouted", "the request went where the Contact says"),
+    )
+}
+
+fn layer(heard: &Heard) -> &'static str {
+    if heard.path.transport.is_reliable() { "tcp" } else { "udp" }
+}
+
+/// The address that a Contact names, if its host is that of the packet and its port or transport is not.
+fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
+    if owner.message.is_cut() || owner.message.vias().len() > 1 || !owner.message.headers("Record-Route").is_empty() {
+        return None;
+    }
+    let uri = owner.message.contact()?.parsed();
+    let host = address(&uri)?;
+    let is_secure = uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+    let port = uri.port.unwrap_or(if is_secure { 5061 } else { 5060 });
+    let transport = uri.parameters.get("transport").unwrap_or("udp").to_ascii_lowercase();
+    let over_stream = owner.path.transport.is_reliable();
+    let other_transport = !over_stream && matches!(transport.as_str(), "tcp" | "tls");
+    let other_port = !over_stream && port != owner.path.source.port();
+    (host == owner.path.source.ip() && (other_transport || other_port)).then_some(SocketAddr::new(host, port))
+}
+
+/// An ACK that followed a wrong Contact, and a 2xx that is repeated all the same.
+fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
+    let unheard = case.unheard_ack()?;
+    let target = wrong_target(unheard.success)?;
+    if unheard.ack.path.destination != target {
+        return None;
+    }
+    let why = match case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id) {
+        Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
+        None => format!("the 2xx was repeated {} times", unheard.success.repeated),
+    };
+    let ends_the_call = if case.was_given_up(unheard.success) { Ended::Yes } else { Ended::No };
+    Some(Lost { owner: unheard.success, request: Some(unheard.ack), target, why, ends_the_call })
+}
+
+/// A connection to the Contact of a 2xx that did not come about, so that there is no ACK at all.
+fn lost_connection<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
+    let (_, success) = case.answers().find(|(_, success)| {
+        success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none() && wrong_target(success).is_some()
+    })?;
+    let target = wrong_target(success)?;
+    let failed = case.surroundings.failed_connections().of_client(success.path.destination.ip());
+    failed.iter().find(|failed| failed.server == target && failed.asked.time >= success.place.time)?;
+    let why = "the connection failed".to_owned();
+    let ends_the_call = if case.was_given_up(success) { Ended::Yes } else { Ended::No };
+    Some(Lost { owner: success, request: None, target, why, ends_the_call })
+}
+
+/// Another request of a dialog that followed a wrong Contact and got no answer.
+fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
+    let silent = case.call.transactions.iter().filter(|known| known.in_dialog && !case.has_response(known));
+    silent.filter_map(|known| case.call.request_of(known)).find_map(|request| {
+        let is_told = case.call.icmp.iter().find(|icmp| icmp.message == request.id);
+        let is_ack = request.message.method() == Some(&crate::sip::Method::Ack);
+        let is_lost = is_told.is_some()
+            || (request.repeated >= ENOUGH_REPEATS && case.absence_of_answer(request) != Confidence::Unseen);
+        if is_ack || !is_lost {
+            return None;
+        }
+        let named = Uri::read(&request.message.request_uri()?);
+        let owner = case.call.messages.iter().rev().find(|heard| {
+            heard.id < request.id
+                && heard.path.source.ip() == request.path.destination.ip()
+                && heard.message.contact().is_some_and(|contact: NameAddr| contact.parsed().is_same_target(&named))
+        })?;
+        let target = wrong_target(owner).filter(|target| *target == request.path.destination)?;
+        let why = match is_told {
+            Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
+            None => format!("no answer to {} copies", request.repeated + 1),
+        };
+        let is_bye = request.message.method() == Some(&crate::sip::Method::Bye);
+        Some(Lost { owner, request: Some(request), target, why, ends_the_call: if is_bye { Ended::Yes } else { Ended::No } })
+    })
+}

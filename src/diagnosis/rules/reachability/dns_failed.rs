@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Lookup};
+use crate::capture::Timestamp;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
+use crate::sip::{NameAddr, Uri};
+
+rule! {
+    /// The name of the next server could not be found.
+    ///
+    /// ## What it says
+    /// Somebody asked the DNS for the name that the request was to go to, and got an error or no answer; or got it late.
+    ///
+    /// ## Why it happens
+    /// The name is mistyped or was removed, its records for SIP (NAPTR, SRV) are missing, or the resolver is down.
+    ///
+    /// ## Evidence
+    /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
+    /// not at all. An answer that took more than a second made the call late.
+    ///
+    /// ## How to fix
+    /// Correct the name, publish its SRV and A records, or give the server another resolver.
+    ///
+    /// ## When it would be wrong
+    /// A missing NAPTR or SRV record alone does no harm if an A record was found afterwards.
+    ///
+    /// ## References
+    /// RFC 3263 §4.1, §4.2; RFC 1035 §4.1.1
+    "B10" "dns-failed", check, capture of_capture
+}
+
+/// Before a request its names are looked up within this time.
+const BEFORE: Duration = Duration::from_secs(40);
+/// A look-up that takes longer than this makes a call late.
+const SLOW: Duration = Duration::from_secs(1);
+/// A query without an answer for this long is lost (RFC 1035 §4.2.1).
+const LOST: Duration = Duration::from_secs(5);
+
+/// How a look-up failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Code(u8),
+    Silent,
+    Slow,
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure();
+    let (request, response) = match failure {
+        Some(failure) => (case.request(failure)?, Some(case.response(failure))),
+        None => (case.call.request_of(case.deciding()?)?, None),
+    };
+    let from = Timestamp(request.place.time.0.saturating_sub(BEFORE.as_nanos() as i64));
+    let names = names(request);
+    let lookups = case.surroundings.neighbours().lookups();
+    if let Some(response) = response {
+        // The one who refused the request had to find the next server.
+        let asked = lookups.of_client(response.path.source.ip(), request.place.time, response.place.time);
+        let of_request: Vec<&Lookup> = asked.filter(|one| is_for(one, &names)).collect();
+        let lookup = decided(&of_request)?;
+        let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;
+        let finding = found(lookup, fault).explains(failure.map(|failure| failure.status));
+        return Some(
+            claim(finding, lookup, fault)
+                .claim_request_uri(request, "where the request has to go")
+                .claim_status(response, "refused")
+                .refuted("server-fault", "the server could not find the name of the next one"),
+        );
+    }
+    let of_request: Vec<&Lookup> =
+        lookups.of_client(request.path.source.ip(), from, request.place.time).filter(|one| is_for(one, &names)).collect();
+    let slow = of_request.into_iter().find(|one| {
+        one.answer.is_some_and(|(place, ..)| place.time <= request.place.time && place.time.since(one.asked.time) > SLOW)
+    })?;
+    let finding = found(slow, Fault::Slow).severity(Severity::Warning);
+    Some(claim(finding, slow, Fault::Slow).claim_request_uri(request, "the request came after it"))
+}
+
+/// Names of SIP that could not be found, in a capture in which nothing came of them.
+fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
+    let until = case.inputs.iter().filter_map(|input| input.first_and_last).map(|(_, last)| last).max()?;
+    let lookups: Vec<&Lookup> = case.surroundings.neighbours().lookups().iter().collect();
+    let lookup = lookups.iter().find(|one| {
+        let of_name: Vec<&Lookup> = lookups
+            .iter()
+            .copied()
+            .filter(|other| other.client == one.client && host(&other.name) == host(&one.name))
+            .collect();
+        // Only what is asked for SIP is known to be of SIP: the address of any host may be asked for other reasons.
+        let is_of_sip = of_name.iter().any(|one| one.name.starts_with("_sip"));
+        is_of_sip && decided(&of_name).is_some_and(|last| last == **one)
+    })?;
+    let fault = fault(lookup, until).filter(|fault| *fault != Fault::Slow)?;
+    Some(claim(found(lookup, fault).severity(Severity::Error), lookup, fault))
+}
+
+/// The host behind `_sip._udp.` and its like.
+fn host(name: &str) -> &str {
+    name.rsplit_once("._udp.")
+        .or_else(|| name.rsplit_once("._tcp."))
+        .map_or(name, |(_, host)| host)
+        .trim_start_matches("_udp.")
+}
+
+/// The hosts that a request has to find: of Route, or of the Request-URI.
+fn names(request: &Heard) -> Vec<String> {
+    let routes = request.message.headers("Route");
+    let routes = routes.iter().map(|route| NameAddr::read(route).parsed().host.to_ascii_lowercase());
+    let uri = Uri::read(&request.message.request_uri().unwrap_or_default()).host.to_ascii_lowercase();
+    routes.chain([uri]).filter(|host| !host.is_empty()).collect()
+}
+
+fn is_for(lookup: &Lookup, names: &[String]) -> bool {
+    lookup.is_for_sip() && names.iter().any(|name| name == host(&lookup.name))
+}
+
+/// The look-up that decided: none if one of them found something; else the last that failed, an address before others.
+fn decided<'a>(of_name: &[&'a Lookup]) -> Option<&'a Lookup> {
+    let found = |one: &&&Lookup| matches!(one.answer, Some((_, 0, answers)) if answers > 0);
+    if of_name.iter().any(|one| found(&one)) {
+        return None;
+    }
+    of_name.iter().rfind(|one| matches!(one.kind, 1 | 28)).or(of_name.last()).copied()
+}
+
+fn fault(lookup: &Lookup, until: Timestamp) -> Option<Fault> {
+    match lookup.answer {
+        Some((_, 0, _)) => None,
+        Some((_, code, _)) => Some(Fault::Code(code)),
+        None => (until.since(lookup.asked.time) >= LOST).then_some(Fault::Silent),
+    }
+}
+
+fn found(lookup: &Lookup, fault: Fault) -> Finding {
+    let asked = format!("{} asked {} for {} ({})", lookup.client, lookup.server, lookup.name, lookup.kind_name());
+    let (because, confidence) = match fault {
+        Fault::Code(3) => (format!("{asked} and learned that there is no such name (NXDOMAIN)."), Confidence::Proven),
+        Fault::Code(2) => (format!("{asked}, and the resolver failed (SERVFAIL)."), Confidence::Proven),
+        Fault::Code(code) => (format!("{asked}, and the resolver refused with code {code}."), Confidence::Proven),
+        Fault::Silent => (format!("{asked} {} times, and got no answer.", lookup.copies), Confidence::Likely),
+        Fault::Slow => {
+            let after = lookup.answer.map(|(place, ..)| length(place.time.since(lookup.asked.time))).unwrap_or_default();
+            (format!("{asked}, and the answer took {after}: the call came that much later."), Confidence::Proven)
+        }
+    };
+    let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because);
+    match fault {
+        Fault::Code(3) => finding
+            .fix(format!("Correct the name {}, or publish its records (SRV, A, AAAA).", lookup.name))
+            .fix(format!("Ask for it by hand: `dig {} {}`.", lookup.name, lookup.kind_name())),
+        _ => finding
+            .fix(format!("Look at the resolver {}, and give {} a second one.", lookup.server, lookup.client))
+            .fix(format!("Ask for the name by hand: `dig @{} {} {}`.", lookup.server, lookup.name, lookup.kind_name())),
+    }
+}
+
+fn claim(finding: Finding, lookup: &Lookup, fault: Fault) -> Finding {
+    let finding = finding.claim_at(lookup.asked, "dns.qry.name", lookup.name.clone(), "the name that was asked for");
+    match (fault, lookup.answer) {
+        (Fault::Code(code), Some((place, ..))) => {
+            finding.claim_at(place, "dns.flags.rcode", code.to_string(), "how it was answered")
+        }
+        (Fault::Silent, _) => finding.claim_absent(lookup.asked, "an answer of the resolver", "nothing came back"),
+        (_, Some((place, ..))) => finding.claim_at(place, "dns.qry.name", lookup.name.clone(), "the answer"),
+        _ => finding,
+    }
+}

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use crate::call::Asked;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::next_hop_silent::unanswered;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+
+rule! {
+    /// The NAT has forgotten the way to the device.
+    ///
+    /// ## What it says
+    /// A request went to the address and port from which the device had registered, and nothing came back. Later the
+    /// device registered from another port: the NAT had closed the old one in between.
+    ///
+    /// ## Why it happens
+    /// The device, or its registrar, sends keep-alives less often than the NAT forgets. Over UDP many forget after 30 to
+    /// 120 seconds.
+    ///
+    /// ## Evidence
+    /// A request without any answer to a registered address; nothing from the device for longer than 30 s before it; and
+    /// its next REGISTER from another port.
+    ///
+    /// ## How to fix
+    /// Send keep-alives every 25 s (CRLF, STUN or OPTIONS, from either side), shorten the registration, or register over
+    /// TCP.
+    ///
+    /// ## When it would be wrong
+    /// If the device was switched off or changed its network in between; then its address usually changes too.
+    ///
+    /// ## References
+    /// RFC 4787 §4.3; RFC 5626 §4.4
+    "B13" "nat-binding-expired", check
+}
+
+/// A NAT keeps a binding of UDP for longer than this (RFC 5626 §4.4.2 sends keep-alives as often).
+const KEPT: Duration = Duration::from_secs(30);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let request = unanswered(case)?;
+    if request.path.transport.is_reliable() {
+        return None;
+    }
+    let target = request.path.destination;
+    let (before, after) = case.surroundings.registrations().iter().find_map(|(_, known)| {
+        let before = known.asked.iter().rev().find(|asked| asked.source == target && asked.place < request.place)?;
+        let after = known.asked.iter().find(|asked| {
+            asked.place > request.place && asked.source != target && is_same_device(asked, before)
+        })?;
+        Some((before.clone(), after.clone()))
+    })?;
+    let quiet = request.place.time.since(before.place.time);
+    let since = crate::capture::Timestamp(request.place.time.0.saturating_sub(KEPT.as_nanos() as i64));
+    let was_heard = case
+        .surroundings
+        .hop(target.ip(), request.path.source.ip())
+        .is_some_and(|seen| seen.within(since, request.place.time));
+    if quiet < KEPT || was_heard || was_unregistered(case, &before, request.place) {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains(case.outer_failure().map(|failure| failure.status))
+            .party(Role::Network, Some(target))
+            .because(format!(
+                "The device had registered from {target} {} before, and was not heard since. The request to {target} got no \
+                 answer ({} copies), and then the device registered from {}: the NAT had closed the old port.",
+                length(quiet),
+                request.repeated + 1,
+                after.source
+            ))
+            .fix("Let the device send keep-alives every 25 s (CRLF, STUN), or the server OPTIONS to it.")
+            .fix("Or shorten the registration, or let the device register over TCP.")
+            .claim_at(before.place, "udp.srcport", target.port().to_string(), "the port from which the device registered")
+            .claim_method(request, "the request to that port")
+            .claim_absent(request.last_place(), format!("any response from {target}"), "nothing came back")
+            .claim_at(after.place, "udp.srcport", after.source.port().to_string(), "the next REGISTER comes from another port")
+            .refuted("next-hop-silent", "the device is alive: it registered again, from another port")
+            .refuted("destination-unreachable", "no ICMP error quotes the request")
+            .next_capture(capture_at(target.ip(), request.path)),
+    )
+}
+
+fn is_same_device(one: &Asked, other: &Asked) -> bool {
+    one.device == other.device || one.source.ip() == other.source.ip()
+}
+
+/// True if the device took its registration back itself before the request.
+fn was_unregistered(case: &Case<'_>, before: &Asked, request: crate::capture::Place) -> bool {
+    case.surroundings.registrations().iter().any(|(_, known)| {
+        known.asked.iter().any(|asked| asked.place == before.place)
+            && known
+                .granted
+                .iter()
+                .rfind(|granted| granted.place < request && granted.place > before.place)
+                .is_some_and(|granted| granted.bindings.is_empty())
+    })
+}

@@ -1,0 +1,92 @@
+use std::net::IpAddr;
+
+use crate::call::{Occupancy, RefusedAt};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
+use crate::sip::StatusCode;
+
+rule! {
+    /// The peer takes no more than so many calls at once.
+    ///
+    /// ## What it says
+    /// Whenever so many calls with this peer were up, the next one was refused; with fewer, calls were accepted. That is
+    /// the mark of a limit of channels or licences.
+    ///
+    /// ## Why it happens
+    /// The trunk, the account or the licence allows that many calls at once.
+    ///
+    /// ## Evidence
+    /// At least three calls refused with one code, each while at least N calls were up on this hop; and no call accepted
+    /// while N were up.
+    ///
+    /// ## How to fix
+    /// Order more channels or licences, or send the calls beyond N to another trunk.
+    ///
+    /// ## When it would be wrong
+    /// With few samples it may be chance. Calls that are not in the capture count at the peer all the same.
+    ///
+    /// ## References
+    /// RFC 3261 §21.5.4, §21.4.4
+    "E21" "channel-limit-reached", check, capture of_capture
+}
+
+/// Refusals that show a limit.
+const ENOUGH: u64 = 3;
+/// Codes with which peers refuse calls beyond a limit.
+const OF_LIMIT: [u16; 8] = [403, 480, 488, 500, 503, 504, 603, 606];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&OF_LIMIT)?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let names_other = case.q850(response).is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
+        || response.message.header("Retry-After").is_some();
+    let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+    let known = case.surroundings.neighbours().occupancy(client, server)?;
+    let refused = limit(known, failure.status)?;
+    if names_other || !case.call.transaction(failure.transaction).is_initial_invite() {
+        return None;
+    }
+    Some(
+        found(client, server, known, refused, failure.status)
+            .explains(Some(failure.status))
+            .sender(Role::Uas, response)
+            .claim_status(response, "refused")
+            .claim_own_words(case, response)
+            .refuted("server-overloaded", "the refusals follow the number of calls that are up, and name no time to wait")
+            .refuted("refused-by-policy", "calls of the same peer are accepted while fewer are up"),
+    )
+}
+
+/// The same of the whole capture, once.
+fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
+    case.surroundings.neighbours().occupancies().find_map(|(client, server, known)| {
+        let codes = OF_LIMIT.iter().filter_map(|code| StatusCode::new(*code));
+        codes.into_iter().find_map(|code| {
+            let refused = limit(known, code)?;
+            Some(found(client, server, known, refused, code).party(Role::Uas, None))
+        })
+    })
+}
+
+/// The refusals with a code, if they show a limit.
+fn limit(known: &Occupancy, status: StatusCode) -> Option<&RefusedAt> {
+    let refused = known.refused.get(&status.get())?;
+    let is_limit = refused.count >= ENOUGH
+        && refused.fewest > 0
+        && known.accepted >= u64::from(refused.fewest)
+        && known.most_when_accepted < refused.fewest;
+    is_limit.then_some(refused)
+}
+
+fn found(client: IpAddr, server: IpAddr, known: &Occupancy, refused: &RefusedAt, status: StatusCode) -> Finding {
+    let limit = refused.fewest;
+    Finding::of(&RULE, Confidence::Likely)
+        .because(format!(
+            "{} calls from {client} to {server} were refused with {status}, each while {limit} or more others were up. With \
+             fewer, {} were accepted, and never one beyond {limit}: that is a limit of {limit} calls at once.",
+            refused.count, known.accepted
+        ))
+        .fix(format!("Look for the limit of {limit} calls (channels, licences, `call-limit`) of {client} at {server}, and raise it."))
+        .fix("Or send the calls beyond it to another trunk.")
+        .claim_at(refused.first, "sip.Status-Code", status.to_string(), format!("the first refusal, with {limit} calls up or more"))
+}

@@ -1,0 +1,87 @@
+use crate::call::Heard;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::list;
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::{NameAddr, Uri};
+
+rule! {
+    /// The call was forwarded in a circle.
+    ///
+    /// ## What it says
+    /// The call was diverted from one number to the next, and came back to one where it had been before.
+    ///
+    /// ## Why it happens
+    /// Two users forward their calls to each other, or a forwarding leads back into the same group.
+    ///
+    /// ## Evidence
+    /// A Diversion or History-Info chain that names one target twice, or that already names the target of the request; and
+    /// a call that failed.
+    ///
+    /// ## How to fix
+    /// Break the chain: switch one of the forwardings off, or limit the number of diversions at the server.
+    ///
+    /// ## When it would be wrong
+    /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step.
+    ///
+    /// ## References
+    /// RFC 5806 §6; RFC 7044 §4.1, §6.4
+    "G6" "diversion-loop", check
+}
+
+/// Codes of a call that ran in circles until something stopped it.
+const STOPPED: [u16; 11] = [404, 408, 480, 482, 483, 486, 487, 500, 503, 600, 603];
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&STOPPED)?;
+    let response = case.response(failure);
+    let mut requests: Vec<&Heard> =
+        case.call.messages.iter().filter(|heard| heard.message.method() == Some(&crate::sip::Method::Invite)).collect();
+    requests.reverse();
+    let (request, header, chain, again) = requests.into_iter().find_map(|request| {
+        ["Diversion", "History-Info"].into_iter().find_map(|header| {
+            let chain = chain(request, header);
+            let again = repeated(&chain, header, request)?;
+            Some((request, header, chain, again))
+        })
+    })?;
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(Some(failure.status))
+            .sender(Role::Proxy, request)
+            .because(format!(
+                "The call was forwarded in a circle: {header} names {} and it comes to {again} again. It ended with {}.",
+                list(&chain),
+                failure.status
+            ))
+            .fix(format!("Look at the forwardings of {}: one of them leads back. Switch it off.", list(&chain)))
+            .fix("Limit the number of diversions at the server that forwards.")
+            .claim_header(request, header, "the way that the call has taken")
+            .claim_request_uri(request, "where it goes next")
+            .claim_status(response, "how it ended")
+            .refuted("hop-limit-too-low", "the same targets come again"),
+    )
+}
+
+/// The targets of a chain, the first one first: user, or host where there is none.
+fn chain(request: &Heard, header: &str) -> Vec<String> {
+    let mut chain: Vec<String> = request.message.headers(header).iter().map(|value| target(&NameAddr::read(value).parsed())).collect();
+    if header == "Diversion" {
+        chain.reverse();
+    }
+    chain
+}
+
+fn target(uri: &Uri) -> String {
+    if uri.user.is_empty() { uri.host.clone() } else { uri.bare_user().to_owned() }
+}
+
+/// The target that a chain comes to again.
+fn repeated(chain: &[String], header: &str, request: &Heard) -> Option<String> {
+    // An entry and its copy with another address stand side by side in History-Info.
+    let mut steps: Vec<&String> = chain.iter().collect();
+    steps.dedup();
+    let twice = steps.iter().enumerate().find(|(at, step)| steps[..*at].contains(step)).map(|(_, step)| (*step).clone());
+    let next = target(&Uri::read(&request.message.request_uri()?));
+    let comes_back = header == "Diversion" && chain.contains(&next);
+    twice.or_else(|| comes_back.then_some(next))
+}

@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use crate::diagnosis::offers::Exchange;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Method;
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// The call stayed on hold until its end.
+    ///
+    /// ## What it says
+    /// The call was put on hold, and the media were never switched on again in both directions before it ended.
+    ///
+    /// ## Why it happens
+    /// The resume was refused or lost, or was answered with the direction of the hold; or the one who held forgot the
+    /// caller.
+    ///
+    /// ## Evidence
+    /// The last description in force says `sendonly`, `recvonly`, `inactive` or `c=0.0.0.0` where an earlier one said
+    /// `sendrecv`, and the BYE came at least five seconds later.
+    ///
+    /// ## How to fix
+    /// If a resume was tried, look at how it was answered. An answer to `sendrecv` may say `sendrecv` again.
+    ///
+    /// ## When it would be wrong
+    /// The held party may just have hung up while it heard music.
+    ///
+    /// ## References
+    /// RFC 3264 §8.4, §6.1; RFC 6337 §5.3
+    "G5" "hold-stuck", check
+}
+
+/// A hold that lasts this long until the end of the call.
+const LONG: Duration = Duration::from_secs(5);
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let transferred = case.asked(&Method::Refer).next().is_some();
+    let bye = case.first_bye()?.request;
+    let exchanges: Vec<Exchange<'_>> =
+        case.exchanges().into_iter().filter(|one| one.answer.place < bye.place && has_audio(&one.offer_sdp)).collect();
+    let last = exchanges.last()?;
+    let began = exchanges.iter().position(is_held)?;
+    let was_open = exchanges.iter().take(began).any(|one| !is_held(one));
+    let held_since = exchanges.iter().rposition(|one| !is_held(one)).map_or(began, |open| open + 1);
+    let first = exchanges.get(held_since)?;
+    let lasted = bye.place.time.since(first.answer.place.time);
+    if transferred || !was_open || !is_held(last) || lasted < LONG {
+        return None;
+    }
+    let refused = case.asked_first(&Method::Invite).find_map(|asked| {
+        let refusal = case.call.final_of(asked.transaction)?;
+        let is_refused = refusal.message.status().is_some_and(crate::sip::StatusCode::is_failure);
+        let resumes = Sdp::of(&asked.request.message).is_some_and(|sdp| !is_closed(&sdp));
+        (asked.transaction.in_dialog && asked.request.place > first.answer.place && is_refused && resumes)
+            .then_some((asked.request, refusal))
+    });
+    let is_wrong_answer = !is_closed(&last.offer_sdp) && is_closed(&last.answer_sdp);
+    let confidence = if refused.is_some() || is_wrong_answer { Confidence::Likely } else { Confidence::Possible };
+    let why = match (refused, is_wrong_answer) {
+        (Some((_, refusal)), _) => format!(
+            " A resume was tried and refused with {}.",
+            refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
+        ),
+        (None, true) => " The last offer says sendrecv, and its answer still has the direction of the hold.".to_owned(),
+        (None, false) => " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned(),
+    };
+    let holder = first.offer.path.source;
+    // Who hangs up on hold does nothing wrong; a resume that does not work is a fault.
+    let severity = if confidence == Confidence::Likely { Severity::Warning } else { Severity::Info };
+    let mut finding = Finding::of(&RULE, confidence)
+        .severity(severity)
+        .sender(Role::Uac, first.offer)
+        .because(format!(
+            "{holder} put the call on hold, and it stayed so for {} until the BYE of {}.{why}",
+            length(lasted),
+            bye.path.source
+        ))
+        .fix("See whether the resume was sent, and how it was answered; an answer to sendrecv may be sendrecv.")
+        .claim_header(first.offer, "CSeq", "the request that put the call on hold");
+    finding = claim_direction(finding, first);
+    if let Some((request, refusal)) = refused {
+        finding = finding.claim_method(request, "the resume").claim_status(refusal, "refused");
+    }
+    Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
+}
+
+fn claim_direction(finding: Finding, one: &Exchange<'_>) -> Finding {
+    let (heard, sdp) = if is_closed(&one.offer_sdp) { (one.offer, &one.offer_sdp) } else { (one.answer, &one.answer_sdp) };
+    let address = sdp.media.iter().find(|media| media.kind == "audio").map(|media| sdp.address_of(media).to_owned());
+    match address.filter(|address| is_null(address)) {
+        Some(address) => finding.claim(heard, "sdp.connection_info.address", address, "no address for media: on hold"),
+        None => finding.claim_method(heard, "its description has the direction of a hold"),
+    }
+}
+
+fn has_audio(sdp: &Sdp) -> bool {
+    sdp.media.iter().any(|media| media.kind == "audio" && media.port != 0)
+}
+
+fn is_held(one: &Exchange<'_>) -> bool {
+    is_closed(&one.offer_sdp) || is_closed(&one.answer_sdp)
+}
+
+/// True if a description does not let audio through in both directions.
+fn is_closed(sdp: &Sdp) -> bool {
+    let Some(media) = sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0) else { return false };
+    sdp.direction_of(media) != "sendrecv" || is_null(sdp.address_of(media))
+}
+
+fn is_null(address: &str) -> bool {
+    address == "0.0.0.0" || address == "::"
+}
