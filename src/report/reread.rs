@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use crate::capture::{Error, Files, Input, Place, Reading, Source, Timestamp};
 use crate::net::{
-    self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId, fragment_of,
+    self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId, Transport,
+    connection_of, fragment_of,
 };
 use crate::oddity::OddityLog;
 use crate::sip::sdp::Sdp;
@@ -97,6 +98,7 @@ pub enum Media {
 pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, Error> {
     let mut chosen: BTreeSet<FrameOf> = BTreeSet::new();
     let mut connections: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
+    let mut whole: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
     let mut endpoints: BTreeMap<SocketAddr, (Timestamp, Timestamp)> = BTreeMap::new();
     let mut take = |seen: &Seen<'_>| {
         if !again.wants(seen.message) {
@@ -105,6 +107,10 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
         chosen.extend(seen.frames);
         if seen.path.transport.is_reliable() && connections.len() < MOST_PENDING {
             connections.insert(ends(seen.path));
+            // Nothing of these can be read without what came before on the connection.
+            if matches!(seen.path.transport, Transport::Tls | Transport::Ws | Transport::Wss) {
+                whole.insert(ends(seen.path));
+            }
         }
         if media == Media::Taken && endpoints.len() < MOST_MEDIA {
             for endpoint in media_of(seen.message) {
@@ -117,6 +123,9 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
     read(again, &mut memory, &mut |_, _| {})?;
     let opened = std::mem::take(&mut memory.connections);
     chosen.extend(opened.iter().filter(|(path, _)| connections.contains(&ends(*path))).map(|(_, frame)| *frame));
+    if !whole.is_empty() {
+        take_whole(again, &whole, &mut chosen)?;
+    }
     if endpoints.is_empty() {
         return Ok(chosen);
     }
@@ -132,6 +141,22 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
         }
     })?;
     Ok(chosen)
+}
+
+/// Takes every packet of these connections.
+fn take_whole(
+    again: &Again<'_>,
+    whole: &BTreeSet<(SocketAddr, SocketAddr)>,
+    chosen: &mut BTreeSet<FrameOf>,
+) -> Result<(), Error> {
+    let mut files = Files::open(again.paths, again.reading)?;
+    while let Some(input) = files.next()? {
+        let Input::Packet(packet) = input else { continue };
+        if connection_of(&packet).is_some_and(|ends| whole.contains(&ends)) {
+            chosen.insert((packet.source.0, packet.number));
+        }
+    }
+    Ok(())
 }
 
 /// Both ends of a connection, whatever the direction.
