@@ -14,7 +14,7 @@ const SIDE_ROOMS: [(&str, &[&str]); 4] = [
     ("story", &["cli", "report", "diagnosis", "analysis", "call"]),
 ];
 /// Crates with one door: the folder or file in which they may be named.
-const DOORS: [(&str, &str); 11] = [
+const DOORS: [(&str, &str); 12] = [
     ("pcap", "src/capture/"),
     ("pcap_parser", "src/capture/"),
     ("etherparse", "src/net/"),
@@ -26,6 +26,7 @@ const DOORS: [(&str, &str); 11] = [
     ("hkdf", "src/net/tls/schedule.rs"),
     ("rsip", "src/sip/typed.rs"),
     ("clap", "src/cli/"),
+    ("maud", "src/report/"),
 ];
 /// Lines that a file may have.
 const LONGEST_FILE: usize = 600;

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use proptest::prelude::*;
 use serde_json::Value;
+use sipwhy::capture::{LinkType, Packet, SourceId, Timestamp};
+use sipwhy::net::Decoder;
+use sipwhy::oddity::OddityLog;
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
@@ -247,4 +251,64 @@ fn behind_a_gap_records_are_found_again() {
     assert_eq!(messages(&ran).get("tls13-tls_aes_128_gcm_sha256").map(|(count, _)| *count), Some(3));
     let text = run(&path, &["--keylog", keys.to_str().unwrap()]).out;
     assert!(text.contains("stream-gap") || text.contains("missing"), "{text}");
+}
+
+/// The frames of a capture.
+fn frames(capture: &str) -> Vec<Vec<u8>> {
+    let pcap = std::fs::read(kept(capture)).unwrap();
+    let (mut frames, mut at) = (Vec::new(), 24);
+    while at < pcap.len() {
+        let length = u32::from_le_bytes(*pcap[at + 8..].first_chunk().unwrap()) as usize;
+        frames.push(pcap[at + 16..at + 16 + length].to_vec());
+        at += 16 + length;
+    }
+    frames
+}
+
+/// What the decoder hands on of these frames: how many deliveries.
+fn decoded(frames: &[Vec<u8>], keys: &[u8]) -> usize {
+    let (mut decoder, mut oddities, mut deliveries) = (Decoder::default(), OddityLog::default(), 0);
+    decoder.keys().read(keys);
+    for (bytes, number) in frames.iter().zip(1_u64..) {
+        let packet = Packet {
+            time: Timestamp(number as i64 * 1_000_000),
+            source: SourceId(0),
+            number,
+            link: LinkType(1),
+            bytes,
+            original_len: bytes.len() as u32,
+        };
+        decoder.feed(&packet, &mut oddities, |_| deliveries += 1);
+    }
+    decoder.finish(&mut oddities, |_| deliveries += 1);
+    deliveries
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    /// Handshakes, certificates and records with bytes changed, frames lost or swapped: nothing panics.
+    #[test]
+    fn damaged_connections_do_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..40),
+        lost in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        swapped in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut frames = frames("resumed.pcap");
+        let keys = std::fs::read(kept("resumed.keys.txt")).unwrap();
+        for (frame, at, byte) in changes {
+            let frame = frame.get(&frames).len().checked_sub(55).map(|room| (frame.index(frames.len()), room + 1));
+            if let Some((frame, room)) = frame {
+                frames[frame][54 + at.index(room)] = byte;
+            }
+        }
+        for frame in swapped {
+            let frame = frame.index(frames.len() - 1);
+            frames.swap(frame, frame + 1);
+        }
+        for frame in lost {
+            let frame = frame.index(frames.len());
+            frames.remove(frame);
+        }
+        prop_assert!(decoded(&frames, &keys) > 0);
+    }
 }

@@ -22,6 +22,7 @@ use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Names, Privacy, Sc
 use crate::report::{
     write_csv, write_html, write_json, write_junit, write_markdown, write_mermaid, write_svg, write_ticket,
 };
+use crate::sip::digest::Secrets;
 
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
@@ -73,7 +74,7 @@ fn can_be_read_again(path: &Path) -> bool {
 }
 
 /// What the user wants of files.
-fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
+pub(crate) fn wanted_of(files: Files, run: &Run) -> Result<Box<dyn Source>, Error> {
     let source: Box<dyn Source> = match &run.filter {
         Some(filter) => Box::new(Filtered::new(files, filter)?),
         None => Box::new(files),
@@ -126,6 +127,14 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
+/// The secrets of a file. What it says is never told, only which line is wrong.
+fn secrets(path: &Path) -> Result<Secrets, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::Usage(format!("cannot read the secrets in {}: {error}", path.display())))?;
+    Secrets::read(&text)
+        .map_err(|line| Error::Usage(format!("{}: line {line} needs a user, a realm and a password", path.display())))
+}
+
 /// What a run is set to, beside what was typed.
 struct Setting<'a> {
     from: From,
@@ -169,15 +178,18 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), from, &limits, &selection);
     if formats.contains(&Format::Pcapng) {
-        packets.refuse_unreadable(run)?;
+        packets.refuse_unreadable()?;
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
     let mut follower = Follow::new(gatherer(), selection, running, bar);
-    let (analysis, engine, scene, inputs) = loop {
+    let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
         if wants_messages {
             analysis.hand_on_messages();
+        }
+        if let Some(path) = &run.secrets {
+            analysis.use_secrets(secrets(path)?);
         }
         let mut engine = Engine::new(limits.held_back);
         let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
@@ -198,6 +210,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     }
     let Follow { gatherer, running, bar, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
     if run.verbose {

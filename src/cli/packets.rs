@@ -1,26 +1,27 @@
 //! Captures as output: annotated, of chosen calls, redacted.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use crate::capture::{Digest, InputFacts, Reading, Remarks, annotate};
 use crate::cli::analyse::From;
-use crate::cli::args::{Format, Run};
+use crate::cli::args::Run;
 use crate::cli::limits::AllLimits;
 use crate::cli::output::Output;
 use crate::cli::say;
 use crate::cli::select::Selection;
 use crate::error::Error;
-use crate::net;
+use crate::net::{self, KeyLog};
 use crate::report::{Again, Failed, Gathered, Media, frames_of, remarks, write_redacted};
 
 /// What must be known to read the inputs a second time.
-#[derive(Debug)]
 pub(crate) struct Packets {
     paths: Vec<PathBuf>,
     from: From,
     reading: Reading,
     limits: net::Limits,
     wanted: Wanted,
+    keys: RefCell<KeyLog>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +38,17 @@ impl Packets {
             reading: limits.reading(Digest::Unasked),
             limits: limits.analysis.net,
             wanted: if selection.is_everything() { Wanted::All } else { Wanted::OfChosenCalls },
+            keys: RefCell::default(),
         }
     }
 
+    /// With the secrets of TLS that the first reading knew in the end.
+    pub(crate) fn with_keys(self, keys: KeyLog) -> Packets {
+        Packets { keys: RefCell::new(keys), ..self }
+    }
+
     /// Refuses what cannot be read twice.
-    pub(crate) fn refuse_unreadable(&self, run: &Run) -> Result<(), Error> {
-        if run.format == Format::Pcapng {
-            return Err(Error::Usage("a capture is not printed: write it to a file, -o case.pcapng".into()));
-        }
+    pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
         if self.from == From::Interface || !self.paths.iter().all(|path| path.is_file()) {
             return Err(Error::Usage(
                 "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe or an \
@@ -72,7 +76,8 @@ impl Packets {
         if self.wanted == Wanted::OfChosenCalls {
             let media = if run.with_media { Media::Taken } else { Media::Left };
             let chosen = Some(gathered.call_ids());
-            let again = Again { paths: &self.paths, reading: self.reading, limits: self.limits, chosen };
+            let again =
+                Again { paths: &self.paths, reading: self.reading, limits: self.limits, keys: &self.keys, chosen };
             let chosen = frames_of(&again, media)?;
             for (source, remarks) in (0..).zip(&mut remarks) {
                 let own = chosen.iter().filter(|(of, _)| *of == source).map(|(_, frame)| *frame);
@@ -96,7 +101,7 @@ impl Packets {
 
     fn redacted(&self, output: &mut Output, gathered: &Gathered, remarks: &[Remarks]) -> Result<(), Failed> {
         let chosen = (self.wanted == Wanted::OfChosenCalls).then(|| gathered.call_ids());
-        let again = Again { paths: &self.paths, reading: self.reading, limits: self.limits, chosen };
+        let again = Again { paths: &self.paths, reading: self.reading, limits: self.limits, keys: &self.keys, chosen };
         let rewritten = write_redacted(output, &again, gathered.privacy(), remarks)?;
         if rewritten.left_out > 0 {
             say(&format!("sipwhy: {} messages could not be written anew and are left out", rewritten.left_out));

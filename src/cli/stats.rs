@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
-use crate::capture::{Digest, Files, Filtered, Progress, Source};
+use crate::capture::{Digest, Files, Progress, Source};
+use crate::cli::analyse::wanted_of;
 use crate::cli::args::{Format, Look, Options};
 use crate::cli::output::{self, Output};
 use crate::cli::select::Selection;
-use crate::cli::{limits, privacy, settings, terminal};
+use crate::cli::{keylog, limits, privacy, settings, terminal};
 use crate::diagnosis::{Diagnosis, Engine};
 use crate::error::Error;
 use crate::report::text::Style;
@@ -61,12 +62,10 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     // A folder was named, and the output may be one of the files in it.
     output::refuse_inputs(&run.output, &inputs)?;
     let privacy = privacy::of(run, &inputs)?;
-    let mut source: Box<dyn Source> = match &run.filter {
-        Some(filter) => Box::new(Filtered::new(files, filter)?),
-        None => Box::new(files),
-    };
+    let mut source = wanted_of(files, run)?;
     let mut counting = Counting { stats: Stats::new(), selection: Selection::read(run, &style.zone)? };
     let mut analysis = Analysis::new(limits.analysis, Wanted::EveryCall);
+    *analysis.keys() = keylog::read(run)?;
     let mut engine = Engine::new(limits.held_back);
     let mut scene = Scene::new(&source.inputs(), terminal::catalogue_for_programs(look)?).with_privacy(privacy);
     follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut counting)?;

@@ -60,7 +60,7 @@ pub use crate::net::decoder::Decoder;
 pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
 pub use crate::net::made::Maker;
 pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
-pub use crate::net::sketch::{FragmentOf, fragment_of};
+pub use crate::net::sketch::{FragmentOf, connection_of, fragment_of};
 pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
 
 /// What carries a payload.

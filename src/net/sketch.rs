@@ -1,13 +1,17 @@
-//! To which datagram a fragment belongs, told from one packet alone.
+//! To which datagram a fragment belongs, and a segment to which connection, told from one packet alone.
 //!
-//! Is given a packet; gives a key that all fragments of one datagram share. Deliberately keeps nothing.
+//! Is given a packet; gives a key that all fragments of one datagram share, or both ends of a connection. Deliberately
+//! keeps nothing.
 
 use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::capture::Packet;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
+use crate::net::bytes::u16_at;
 use crate::net::ip;
+use crate::net::ip::IpPacket;
 use crate::net::link;
 use crate::net::link::Layer;
 use crate::net::link::Start;
@@ -25,6 +29,24 @@ pub struct FragmentOf {
 
 /// The datagram of which a packet is a fragment, at whatever depth of tunnels without state.
 pub fn fragment_of(packet: &Packet<'_>) -> Option<FragmentOf> {
+    let packet = innermost(packet)?;
+    let fragment = packet.fragment?;
+    Some(FragmentOf { source: packet.source, destination: packet.destination, id: fragment.id })
+}
+
+/// Both ends of the TCP connection of which a packet is, the lower one first.
+pub fn connection_of(packet: &Packet<'_>) -> Option<(SocketAddr, SocketAddr)> {
+    let packet = innermost(packet)?;
+    if packet.fragment.is_some() || packet.protocol != ip::protocol::TCP {
+        return None;
+    }
+    let source = SocketAddr::new(packet.source, u16_at(packet.payload.bytes, 0)?);
+    let destination = SocketAddr::new(packet.destination, u16_at(packet.payload.bytes, 2)?);
+    Some((source.min(destination), source.max(destination)))
+}
+
+/// The IP packet inside of all tunnels that need no state.
+fn innermost<'a>(packet: &Packet<'a>) -> Option<IpPacket<'a>> {
     let missing = packet.original_len.saturating_sub(to_u32(packet.bytes.len()));
     let rest = Rest { bytes: packet.bytes, missing };
     let Start::Layer(mut layer, mut rest) = link::start(packet.link, rest) else { return None };
@@ -32,17 +54,11 @@ pub fn fragment_of(packet: &Packet<'_>) -> Option<FragmentOf> {
         (layer, rest) = match layer {
             Layer::Ip => {
                 let packet = ip::read(rest)?;
-                if let Some(fragment) = packet.fragment {
-                    return Some(FragmentOf {
-                        source: packet.source,
-                        destination: packet.destination,
-                        id: fragment.id,
-                    });
-                }
                 match packet.protocol {
+                    _ if packet.fragment.is_some() => return Some(packet),
                     ip::protocol::IPV4 | ip::protocol::IPV6 => (Layer::Ip, packet.payload),
                     ip::protocol::GRE => (Layer::Gre, packet.payload),
-                    _ => return None,
+                    _ => return Some(packet),
                 }
             }
             other => link::step(other, rest)?,

@@ -96,8 +96,8 @@ impl<W: Write> Events<W> {
             transport: message.path.transport.name(),
             method: message.method.as_ref().map(|method| Untrusted::from(method.to_string())),
             status: message.status.map(StatusCode::get),
-            reason_phrase: is_response.then(|| Untrusted::from(secrets.hide(&message.reason_phrase))),
-            call_id: &Untrusted::from(secrets.hide(&message.call_id)),
+            reason_phrase: is_response.then(|| Untrusted::from(secrets.hide_blindly(&message.reason_phrase))),
+            call_id: &Untrusted::from(secrets.call_id(&message.call_id)),
             cseq: cseq.map(Untrusted::from),
         };
         self.line("message", what)

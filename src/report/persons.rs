@@ -17,7 +17,7 @@ const UNMISTAKABLE: usize = 7;
 /// Names shorter than this are replaced only where a URI names them.
 const SHORTEST_NAME: usize = 3;
 /// Values of one call that are known at most; of a message that has more, every URI is replaced all the same.
-const MOST: usize = 2048;
+const MOST: usize = 512;
 /// Words that name a role and nobody in particular.
 const NOBODY: [&str; 24] = [
     "anonymous",
@@ -52,12 +52,13 @@ pub(crate) struct Persons {
     pseudonyms: Arc<Pseudonyms>,
     /// In lower case.
     known: BTreeMap<String, String>,
-    longest_first: Vec<(String, String)>,
+    /// By their first byte, the longest first.
+    by_first: BTreeMap<u8, Vec<(String, String)>>,
 }
 
 impl Persons {
     pub(crate) fn new(pseudonyms: Arc<Pseudonyms>) -> Persons {
-        Persons { pseudonyms, known: BTreeMap::new(), longest_first: Vec::new() }
+        Persons { pseudonyms, known: BTreeMap::new(), by_first: BTreeMap::new() }
     }
 
     pub(crate) fn pseudonyms(&self) -> &Pseudonyms {
@@ -82,13 +83,23 @@ impl Persons {
         for via in message.vias() {
             self.know_host(&via.host);
         }
+        let call_id = String::from_utf8_lossy(message.call_id());
+        if let Some((_, host)) = call_id.rsplit_once('@') {
+            self.know_host(host);
+        }
         self.collect_description(&String::from_utf8_lossy(message.body()));
     }
 
     /// To be called when all is learned.
     pub(crate) fn finish(&mut self) {
-        self.longest_first = self.known.iter().map(|(own, other)| (own.clone(), other.clone())).collect();
-        self.longest_first.sort_by_key(|(own, _)| std::cmp::Reverse(own.len()));
+        self.by_first.clear();
+        for (own, other) in &self.known {
+            let first = own.as_bytes().first().copied().unwrap_or_default();
+            self.by_first.entry(first).or_default().push((own.clone(), other.clone()));
+        }
+        for values in self.by_first.values_mut() {
+            values.sort_by_key(|(own, _)| std::cmp::Reverse(own.len()));
+        }
     }
 
     /// The text with pseudonyms.
@@ -112,6 +123,35 @@ impl Persons {
             }
         }
         shown
+    }
+
+    /// The same for a Call-ID of which nothing more is known: what stands behind its `@` is a host.
+    pub(crate) fn call_id(&self, call_id: &str) -> String {
+        match call_id.rsplit_once('@') {
+            Some((local, host)) if host.parse::<std::net::IpAddr>().is_err() => {
+                format!("{}@{}", self.replace(local), self.pseudonyms.host(host))
+            }
+            _ => self.replace(call_id),
+        }
+    }
+
+    /// The same for text of a message of which nothing more is known: numbers are known by their length.
+    pub(crate) fn replace_blindly(&self, text: &str) -> String {
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            let end = from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len());
+            let (digits, behind) = from.split_at(end);
+            shown.push_str(before);
+            match digits.len() >= UNMISTAKABLE {
+                true => shown.push_str(&self.pseudonyms.number(digits)),
+                false => shown.push_str(digits),
+            }
+            rest = behind;
+        }
+        shown.push_str(rest);
+        self.replace(&shown)
     }
 
     /// Users and hosts of URIs, however short: what stands there can be nothing else.
@@ -161,7 +201,8 @@ impl Persons {
     /// A known value that begins here.
     fn value(&self, rest: &str, before: Option<char>) -> Option<(usize, String)> {
         let is_word = |letter: char| letter.is_alphanumeric();
-        self.longest_first.iter().find_map(|(own, other)| {
+        let first = rest.as_bytes().first()?.to_ascii_lowercase();
+        self.by_first.get(&first)?.iter().find_map(|(own, other)| {
             let here = rest.get(..own.len())?;
             if !here.eq_ignore_ascii_case(own) {
                 return None;
@@ -232,11 +273,14 @@ impl Persons {
 
     fn know_display_name(&mut self, value: &str) {
         for before in value.split('<').take(8) {
-            // Behind the parameters of an earlier address of the list.
-            let before = before.rsplit([',', '>']).next().unwrap_or_default().trim();
-            let name = before.trim_matches('"').replace("\\\"", "\"");
+            let before = before.trim();
+            // A name in quotation marks may hold commas; any other begins behind an earlier address of the list.
+            let name = match before.strip_suffix('"') {
+                Some(quoted) => quoted.rsplit('"').next().unwrap_or_default(),
+                None => before.rsplit([',', '>']).next().unwrap_or_default().trim(),
+            };
             if !name.contains('=') && !name.contains(';') {
-                self.know_name(&name);
+                self.know_name(name);
             }
         }
     }
@@ -401,6 +445,25 @@ mod tests {
         assert!(shown.contains("192.0.2.10") && shown.contains("Alice Example") && !shown.contains("5555550123"));
         let shown = persons(&[Replaced::Addresses]).replace(MESSAGE);
         assert!(!shown.contains("192.0.2.10") && shown.contains("alice@example.net") && shown.contains("5555550123"));
+    }
+
+    #[test]
+    fn of_an_unknown_message_hosts_and_long_numbers_are_known_by_their_place_and_length() {
+        let persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Numbers, Replaced::Names])));
+        let shown = persons.call_id("77a@pbx.example.net");
+        assert!(shown.starts_with("77a@") && shown.ends_with(".net") && !shown.contains("example"), "{shown}");
+        let shown = persons.replace_blindly("404 No 15555550123 here");
+        assert!(shown.starts_with("404 No ") && shown.ends_with(" here") && !shown.contains("5555550123"), "{shown}");
+    }
+
+    #[test]
+    fn a_name_with_a_comma_is_one_name() {
+        let text = "INVITE sip:b@h SIP/2.0\r\nFrom: \"Example, Alice\" <sip:a@h>;tag=1\r\n\r\n";
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
+        persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        persons.finish();
+        let shown = persons.replace(text);
+        assert!(!shown.contains("Example") && !shown.contains("Alice"), "{shown}");
     }
 
     #[test]

@@ -3,12 +3,16 @@
 //! Is given the inputs of a run; gives every message with its bytes and all frames that carried it, fragments and
 //! segments too, every ICMP error, and what happened to connections.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::capture::{Error, Files, Input, Place, Reading, Source, Timestamp};
-use crate::net::{self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, Path, Segment, StreamId, fragment_of};
+use crate::net::{
+    self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId, Transport,
+    connection_of, fragment_of,
+};
 use crate::oddity::OddityLog;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Framer, Message};
@@ -55,7 +59,7 @@ pub(crate) fn messages(again: &Again<'_>, mut each: impl FnMut(&Seen<'_>)) -> Re
 }
 
 /// What is read a second time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Again<'a> {
     /// The inputs.
     pub paths: &'a [PathBuf],
@@ -63,6 +67,8 @@ pub struct Again<'a> {
     pub reading: Reading,
     /// Bounds of the decoder.
     pub limits: net::Limits,
+    /// The secrets of TLS that the first reading knew in the end.
+    pub keys: &'a RefCell<KeyLog>,
     /// The Call-IDs of the calls that were asked for; `None` for all.
     pub chosen: Option<&'a BTreeSet<String>>,
 }
@@ -92,6 +98,7 @@ pub enum Media {
 pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, Error> {
     let mut chosen: BTreeSet<FrameOf> = BTreeSet::new();
     let mut connections: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
+    let mut whole: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
     let mut endpoints: BTreeMap<SocketAddr, (Timestamp, Timestamp)> = BTreeMap::new();
     let mut take = |seen: &Seen<'_>| {
         if !again.wants(seen.message) {
@@ -100,6 +107,10 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
         chosen.extend(seen.frames);
         if seen.path.transport.is_reliable() && connections.len() < MOST_PENDING {
             connections.insert(ends(seen.path));
+            // Nothing of these can be read without what came before on the connection.
+            if matches!(seen.path.transport, Transport::Tls | Transport::Ws | Transport::Wss) {
+                whole.insert(ends(seen.path));
+            }
         }
         if media == Media::Taken && endpoints.len() < MOST_MEDIA {
             for endpoint in media_of(seen.message) {
@@ -112,6 +123,9 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
     read(again, &mut memory, &mut |_, _| {})?;
     let opened = std::mem::take(&mut memory.connections);
     chosen.extend(opened.iter().filter(|(path, _)| connections.contains(&ends(*path))).map(|(_, frame)| *frame));
+    if !whole.is_empty() {
+        take_whole(again, &whole, &mut chosen)?;
+    }
     if endpoints.is_empty() {
         return Ok(chosen);
     }
@@ -127,6 +141,22 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
         }
     })?;
     Ok(chosen)
+}
+
+/// Takes every packet of these connections.
+fn take_whole(
+    again: &Again<'_>,
+    whole: &BTreeSet<(SocketAddr, SocketAddr)>,
+    chosen: &mut BTreeSet<FrameOf>,
+) -> Result<(), Error> {
+    let mut files = Files::open(again.paths, again.reading)?;
+    while let Some(input) = files.next()? {
+        let Input::Packet(packet) = input else { continue };
+        if connection_of(&packet).is_some_and(|ends| whole.contains(&ends)) {
+            chosen.insert((packet.source.0, packet.number));
+        }
+    }
+    Ok(())
 }
 
 /// Both ends of a connection, whatever the direction.
@@ -239,6 +269,7 @@ fn read(
 ) -> Result<(), Error> {
     let mut files = Files::open(again.paths, again.reading)?;
     let mut decoder = Decoder::new(again.limits);
+    *decoder.keys() = again.keys.take();
     let mut oddities = OddityLog::default();
     while let Some(input) = files.next()? {
         let Input::Packet(packet) = input else { continue };
@@ -266,6 +297,7 @@ fn read(
             memory.remember(key, frame);
         }
     }
+    again.keys.replace(std::mem::take(decoder.keys()).for_another_reading());
     decoder.finish(&mut oddities, |delivery| match delivery {
         Delivery::Datagram(datagram) => memory.datagram(&datagram, None),
         Delivery::Segment(segment) => memory.segment(&segment),

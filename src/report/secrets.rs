@@ -117,6 +117,16 @@ impl Secrets {
         self.hide(text.raw()).into()
     }
 
+    /// A Call-ID of a message of which nothing more is known.
+    pub(crate) fn call_id(&self, call_id: &str) -> String {
+        self.persons.as_ref().map_or_else(|| call_id.to_owned(), |persons| persons.call_id(call_id))
+    }
+
+    /// Text of a message of which nothing more is known.
+    pub(crate) fn hide_blindly(&self, text: &str) -> String {
+        self.persons.as_ref().map_or_else(|| self.hide(text), |persons| persons.replace_blindly(text))
+    }
+
     /// An address with its port.
     pub(crate) fn socket(&self, address: SocketAddr) -> String {
         match &self.persons {

@@ -107,6 +107,22 @@ pub fn stream(port: u16, bytes: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
+/// A connection in which both sides speak in turn: for each piece one byte of direction, two of length, then its bytes.
+pub fn talk(port: u16, mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = vec![segment(port, 999, 2, false, &[]), segment(port, 4999, 0x12, true, &[])];
+    let mut sequences = [1000, 5000];
+    while let Some(([direction, high, low], behind)) = bytes.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([high & 0x3f, *low])).min(behind.len());
+        let (payload, behind) = behind.split_at(length);
+        let from_server = direction & 1 == 1;
+        let sequence = &mut sequences[usize::from(from_server)];
+        frames.push(segment(port, *sequence, 0x18, from_server, payload));
+        *sequence += payload.len() as u32;
+        bytes = behind;
+    }
+    frames
+}
+
 fn segment(port: u16, sequence: u32, flags: u8, from_server: bool, payload: &[u8]) -> Vec<u8> {
     let (source, destination) = if from_server { (port, 40_000) } else { (40_000, port) };
     let mut bytes = u16::to_be_bytes(source).to_vec();

@@ -1,6 +1,6 @@
 //! Every way in which bytes of strangers enter the library, each as a function of bytes, with what must hold of any.
 //!
-//! The targets in `fuzz/targets/` feed them what libFuzzer invents, `tests/mutants.rs` feeds them mutants.
+//! `fuzz/targets/door.rs` feeds them what libFuzzer invents, `tests/mutants.rs` feeds them mutants.
 //! None of them may panic, whatever the bytes; most of them also compare what two ways of reading give.
 
 mod frames;
@@ -15,7 +15,7 @@ use sipwhy::analysis::{Analysis, Limits};
 use sipwhy::call::Wanted;
 use sipwhy::capture::{Files, Input, LinkType, Packet, Reading, Source, SourceId, Timestamp};
 use sipwhy::catalogue::Catalogue;
-use sipwhy::net::{Decoder, Delivery};
+use sipwhy::net::{Decoder, Delivery, KeyLog};
 use sipwhy::oddity::OddityLog;
 use sipwhy::report::pages;
 use sipwhy::sip::auth;
@@ -49,6 +49,8 @@ pub const DOORS: &[Door] = &[
     ("hep", hep),
     ("websocket", websocket),
     ("tls", tls),
+    ("decryption", decryption),
+    ("keylog", keylog),
     ("overlay", overlay),
     ("story", story),
     ("pipeline", pipeline),
@@ -192,6 +194,26 @@ pub fn websocket(bytes: &[u8]) {
 /// TLS records.
 pub fn tls(bytes: &[u8]) {
     decode(&frames::stream(5061, bytes), frames::RAW);
+}
+
+/// Both directions of a TLS connection whose secret is known: for each piece its direction, its length, its bytes.
+pub fn decryption(bytes: &[u8]) {
+    let mut analysis = Analysis::default();
+    let secret = format!("CLIENT_RANDOM {} {}\n", "00".repeat(32), "00".repeat(48));
+    assert!(analysis.keys().read(secret.as_bytes()).is_empty());
+    for (number, frame) in (1..).zip(&frames::talk(5061, bytes)) {
+        analysis.feed(&packet(number, frames::RAW, frame));
+    }
+    analysis.finish();
+    while analysis.next_event().is_some() {}
+}
+
+/// A file of TLS secrets.
+pub fn keylog(bytes: &[u8]) {
+    let mut keys = KeyLog::default();
+    let bad = keys.read(bytes);
+    assert!(bad.len() <= bytes.split(|byte| *byte == b'\n').count());
+    assert!(bad.is_sorted_by_key(|line| line.line));
 }
 
 /// A value of any header: the first byte says of which.

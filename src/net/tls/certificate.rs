@@ -11,8 +11,6 @@ use crate::net::bytes::ipv4_at;
 use crate::net::bytes::ipv6_at;
 use crate::net::tls::seen::Certificate;
 
-/// Names that are kept.
-const MOST_NAMES: usize = 64;
 /// Characters that are kept of each.
 const LONGEST_NAME: usize = 255;
 
@@ -21,7 +19,15 @@ pub(super) fn read(bytes: &[u8]) -> Option<Certificate> {
     let (_, certificate) = X509Certificate::from_der(bytes).ok()?;
     let mut names = Vec::new();
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
-        names.extend(alternative.value.general_names.iter().filter_map(name).map(|name| cut(&name)).take(MOST_NAMES));
+        names.extend(
+            alternative
+                .value
+                .general_names
+                .iter()
+                .filter_map(name)
+                .map(|name| cut(&name))
+                .take(Certificate::MOST_NAMES),
+        );
     }
     let common = certificate.subject().iter_common_name().find_map(|name| name.as_str().ok());
     Some(Certificate {

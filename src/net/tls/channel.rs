@@ -135,10 +135,7 @@ impl Channel {
     /// Forgets what was begun and not finished in a direction.
     pub(in crate::net) fn forget(&mut self, stream: StreamId) {
         let side = if Sender::of(stream) == Sender::Low { &mut self.low } else { &mut self.high };
-        side.content.forget();
-        if side.records.weight() > 0 {
-            side.lose(0);
-        }
+        side.forget();
     }
 
     /// The connection has ended, or is forgotten.
@@ -146,7 +143,7 @@ impl Channel {
         let Channel { low, high, shared } = self;
         for side in [low, high] {
             let why = shared.why_not(side);
-            if let Some(place) = side.waiting.first().map(|record| record.place) {
+            if let Some(place) = side.waited {
                 shared.shut(side, why, &mut Work { place, keys, sink });
             } else if side.opened_nothing() {
                 shared.shut(side, Unread::Damaged, &mut Work { place: shared.seen.place, keys, sink });
@@ -173,6 +170,7 @@ impl Shared {
                 if side.waiting.is_empty() || !self.agreed.is_complete() {
                     continue;
                 }
+                side.waited = None;
                 for Waiting { place, kind, version, body } in std::mem::take(&mut side.waiting) {
                     work.place = place;
                     self.record(side, sender, Sealed { kind, version, body: &body }, work);
@@ -236,6 +234,7 @@ impl Shared {
             let why = self.why_not(side);
             return self.shut(side, why, work);
         }
+        side.waited.get_or_insert(work.place);
         side.waiting.push(Waiting { place: work.place, kind, version, body: body.to_vec() });
     }
 

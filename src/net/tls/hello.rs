@@ -7,6 +7,7 @@ use crate::net::tls::keylog::Resumable;
 use crate::net::tls::keylog::resumable;
 use crate::net::tls::reader::Reader;
 use crate::net::tls::schedule::version;
+use crate::net::tls::seen::TlsConnection;
 
 /// Types of messages.
 pub(super) mod message {
@@ -69,7 +70,9 @@ impl ClientHello {
         let legacy = reader.u16()?;
         let random = reader.array()?;
         let session = reader.vector8()?.to_vec();
-        let suites = Reader(reader.vector16()?).all_u16();
+        let mut suites = Reader(reader.vector16()?).all_u16();
+        suites.truncate(TlsConnection::MOST_OFFERED);
+        suites.shrink_to_fit();
         reader.vector8()?;
         let mut hello = ClientHello {
             random,

@@ -36,7 +36,7 @@ pub struct TlsConnection {
 
 impl TlsConnection {
     /// Cipher suites that are kept of an offer.
-    pub const MOST_OFFERED: usize = 128;
+    pub const MOST_OFFERED: usize = 64;
     /// Alerts that are kept.
     pub const MOST_ALERTS: usize = 8;
 
@@ -54,7 +54,7 @@ pub struct Certificate {
     pub subject: String,
     /// The name of its issuer.
     pub issuer: String,
-    /// Names and addresses of its subject (§4.2.1.6).
+    /// Names and addresses of its subject (§4.2.1.6), at most [`Certificate::MOST_NAMES`].
     pub names: Vec<String>,
     /// The first second in which it is valid, since 1970 UTC.
     pub not_before: i64,
@@ -62,6 +62,11 @@ pub struct Certificate {
     pub not_after: i64,
     /// Its issuer has the name of its subject.
     pub is_self_signed: bool,
+}
+
+impl Certificate {
+    /// Names that are kept.
+    pub const MOST_NAMES: usize = 16;
 }
 
 /// An alert (RFC 8446 §6).

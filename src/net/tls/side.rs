@@ -35,6 +35,8 @@ pub(super) struct Side {
     pub guard: Guard,
     /// Records that wait for what the other side says.
     pub waiting: Vec<Waiting>,
+    /// The first of them, until it was taken.
+    pub waited: Option<Place>,
     /// What the records hold.
     pub content: Content,
     pub marks: Marks,
@@ -89,10 +91,21 @@ impl Side {
         matches!(self.guard, Guard::Staged(None)) && self.unopened > 0
     }
 
+    /// Forgets what was begun and not finished.
+    pub(super) fn forget(&mut self) {
+        self.content.forget();
+        if self.records.weight() > 0 || !self.handshake.is_empty() {
+            self.lose(0);
+        }
+        if !self.waiting.is_empty() {
+            (self.waiting, self.guard) = (Vec::new(), Guard::Shut);
+        }
+    }
+
     /// Bytes are missing.
     pub(super) fn lose(&mut self, bytes: u32) {
         self.records.lose();
-        self.handshake.clear();
+        self.handshake = Vec::new();
         self.gap = self.gap.saturating_add(bytes);
         self.has_lost = true;
     }
@@ -103,12 +116,16 @@ impl Side {
         let [kind, high, middle, low] = *self.handshake.first_chunk::<HEADER>()?;
         let length = usize::try_from(u32::from_be_bytes([0, high, middle, low])).ok()?;
         if length > LONGEST_HANDSHAKE {
-            self.handshake.clear();
+            self.handshake = Vec::new();
             return None;
         }
         let end = length.checked_add(HEADER)?;
         let body = self.handshake.get(HEADER..end)?.to_vec();
         self.handshake.drain(..end);
+        // Many connections stand for long after their handshake: its room is given back.
+        if self.handshake.is_empty() {
+            self.handshake = Vec::new();
+        }
         Some((kind, body))
     }
 

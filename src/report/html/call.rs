@@ -20,6 +20,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) group: Option<&'a Group>,
     pub(crate) inputs: &'a [InputRecord],
+    /// In which language the catalogue speaks.
+    pub(crate) language: &'a str,
     pub(crate) page: &'a Page<'a>,
 }
 
@@ -79,7 +81,8 @@ fn causes(whole: &Whole<'_>) -> Markup {
         @if let Some(entry) = meaning {
             details {
                 summary { "What " (entry.code) " " (entry.name) " means in general" }
-                p { (entry.description) } p { (entry.when) } p { (entry.fix) } p class="faint" { (entry.reference) }
+                div lang=(whole.language) { p { (entry.description) } p { (entry.when) } p { (entry.fix) } }
+                p class="faint" { (entry.reference) }
             }
         }
         @if !others.is_empty() {

@@ -44,11 +44,10 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, proven
     let detailed = numbers.into_iter().filter(|number| gathered.transcripts.of(*number).is_some()).collect();
     let page = Page { zone: &style.zone, look: style, provenance, detailed };
     let sheet = format!("{}{STYLE}", drawing::STYLE);
-    let language = gathered.catalogue.phrases().tag();
     let title = head::title(gathered);
     let opening = html! {
         (DOCTYPE)
-        (PreEscaped(format!("<html lang=\"{language}\">")))
+        (PreEscaped("<html lang=\"en\">"))
         head {
             meta charset="utf-8";
             meta http-equiv="Content-Security-Policy" content=(policy(&sheet));
@@ -114,11 +113,12 @@ fn details(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_>) -> io:
         @if shown == 0 { p { "No call is shown in detail." } }
     };
     put(out, opening)?;
-    let Gathered { spool, transcripts, groups, inputs, .. } = gathered;
+    let Gathered { spool, transcripts, groups, inputs, catalogue, .. } = gathered;
+    let language = catalogue.phrases().tag();
     let wanted = |number: u32| page.detailed.contains(&number);
     spool.each_record(wanted, |record| {
         let group = groups.iter().find(|group| group.incident.calls.binary_search(&record.id).is_ok());
-        let whole = call::Whole { record: &record, transcripts, group, inputs, page };
+        let whole = call::Whole { record: &record, transcripts, group, inputs, language, page };
         put(out, call::article(&whole))
     })?;
     out.write_all(b"</section>")

@@ -127,7 +127,8 @@ fn of_certificate(certificate: &Certificate, seen: &TlsConnection, alert: Alert)
     if *not_before > now {
         return format!(" The certificate of \"{subject}\" is valid only from {} on.", date(*not_before));
     }
-    if let Some(wanted) = seen.server_name.as_ref().filter(|wanted| !names.is_empty() && !bears(names, wanted)) {
+    let knows_all = !names.is_empty() && names.len() < Certificate::MOST_NAMES;
+    if let Some(wanted) = seen.server_name.as_ref().filter(|wanted| knows_all && !bears(names, wanted)) {
         return format!(" The client asked for {wanted}; the certificate is for {}.", names.join(", "));
     }
     if certificate.is_self_signed {
