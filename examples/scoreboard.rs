@@ -130,7 +130,7 @@ fn stories(root: &Path, folder: &Path) -> Result<Vec<(Label, String, PathBuf)>, 
         for file in files.collect::<Result<Vec<_>, _>>()? {
             let (file, path) = (file.file_name().to_string_lossy().into_owned(), file.path());
             let Some(label) = label(&name, &file) else { continue };
-            let is_story = file == "story.txt" || file.starts_with("near-miss");
+            let is_story = file.ends_with(".txt") && (file.starts_with("story") || file.starts_with("near-miss"));
             let is_recording = file.starts_with("capture.") && !entry.path().join("story.txt").is_file();
             let capture = if is_story {
                 let story =

@@ -154,7 +154,7 @@ impl OriginRecord {
             MadeBy::Behind => format!("the {} came from behind {}{agent}", self.status, self.addr),
             MadeBy::Unknown => {
                 format!(
-                    "the {} is from {}{agent}; whether it or somebody behind it decided, cannot be told",
+                    "the {} is from {}{agent}; whether it or somebody behind it decided cannot be told",
                     self.status, self.addr
                 )
             }
