@@ -116,11 +116,9 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             let says_so = status.get() == 410 || case.q850(response) == Some(22);
             (!says_so).then(|| "neither the code nor a Q.850 cause says that the number has changed".into())
         }
-        "ring-timeout" | "callee-did-not-answer" => {
-            rings.is_none().then(|| "no 180 to 189 was seen: it did not ring".into())
-        }
+        "ring-timeout" | "callee-did-not-answer" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
         "callee-unreachable" => rings.map(|heard| format!("it rang before, in frame {}", heard.place.frame)),
-        "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen: nobody was asked".into()),
+        "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
         "callee-busy" => {
             let says_busy = matches!(status.get(), 486 | 600) || case.q850(response) == Some(17);
             (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
