@@ -10,7 +10,6 @@ use crate::call::{Failure, Heard};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
-use crate::diagnosis::words::length;
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
 
@@ -68,9 +67,6 @@ pub(crate) fn origin(case: &Case<'_>) -> Option<Origin> {
     if let Some(location) = case.reasons(response).iter().find_map(|reason| reason.location.clone()) {
         grounds.push(format!("its Reason says where in the telephone network the call failed: {location} (RFC 8606)"));
     }
-    if let Some(after) = case.time_to(arose) {
-        grounds.push(format!("it came {} after the request", length(after)));
-    }
     let rewritten = (outer.status != arose.status).then(|| first_rewritten(case, outer, arose)).flatten();
     let named = response.message.header("Server").or_else(|| response.message.header("User-Agent"));
     let agent = named.map(|name| name.into_owned()).or_else(|| case.software(host).map(str::to_owned));
@@ -97,7 +93,7 @@ fn weighed(case: &Case<'_>, arose: &Failure, response: &Heard) -> (MadeBy, Vec<S
             format!("it had sent the request on, and got {} from there", crate::diagnosis::words::list(&codes));
         return (MadeBy::Sender, vec![ground]);
     }
-    let mut grounds = vec!["the capture shows no request that went on from it".to_owned()];
+    let mut grounds = vec!["nothing is seen to go on from it".to_owned()];
     let own_tag = to_tag(response);
     let rings = case.provisionals(transaction).find(|heard| heard.message.status().is_some_and(|s| s.get() > 100));
     if let (Some(rings), Some(own)) = (rings, &own_tag)
@@ -115,11 +111,11 @@ fn weighed(case: &Case<'_>, arose: &Failure, response: &Heard) -> (MadeBy, Vec<S
     let trying = case.provisionals(transaction).find(|heard| heard.message.status().is_some_and(|s| s.get() == 100));
     let made_by = match (trying.and_then(name), name(response)) {
         (Some(next_hop), Some(maker)) if next_hop != maker => {
-            grounds.push(format!("the next hop's own 100 is from {next_hop}, and this response from {maker}"));
+            grounds.push(format!("its own 100 is from {next_hop}, and this response from {maker}"));
             MadeBy::Behind
         }
-        (Some(next_hop), Some(_)) => {
-            grounds.push(format!("the next hop's own 100 is from {next_hop}, like this response"));
+        (Some(_), Some(_)) => {
+            grounds.push("its own 100 names the same software".into());
             MadeBy::Unknown
         }
         _ => MadeBy::Unknown,

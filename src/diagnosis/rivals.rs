@@ -117,13 +117,13 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             (!says_so).then(|| "neither the code nor a Q.850 cause says that the number has changed".into())
         }
         "ring-timeout" | "callee-did-not-answer" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
-        "callee-unreachable" => rings.map(|heard| format!("it rang before, in frame {}", heard.place.frame)),
+        "callee-unreachable" => rings.map(|_| "a 180 to 189 came before it".into()),
         "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
         "callee-busy" => {
             let says_busy = matches!(status.get(), 486 | 600) || case.q850(response) == Some(17);
             (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
         }
-        "next-hop-silent" => Some(format!("the next hop answered, with {status} in frame {}", response.place.frame)),
+        "next-hop-silent" => Some(format!("the next hop answered, with {status}")),
         "timeout-behind-proxy" => case.arose_here(failure).then(|| "no leg behind the responder was captured".into()),
         "fork-all-failed" | "fork-ended-by-global-failure" => {
             let branches =

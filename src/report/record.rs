@@ -153,10 +153,7 @@ impl OriginRecord {
             MadeBy::Sender => format!("{}{agent} itself made the {}", self.addr, self.status),
             MadeBy::Behind => format!("the {} came from behind {}{agent}", self.status, self.addr),
             MadeBy::Unknown => {
-                format!(
-                    "the {} is from {}{agent}; whether it or somebody behind it decided cannot be told",
-                    self.status, self.addr
-                )
+                format!("the {} is from {}{agent}, or from behind it", self.status, self.addr)
             }
         };
         let grounds: Vec<_> = self.grounds.iter().map(|ground| ground.for_terminal()).collect();
