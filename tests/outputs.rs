@@ -258,6 +258,22 @@ fn fragments_segments_and_errors_of_chosen_calls_are_taken() {
     assert!(compared > 50, "only {compared} were compared");
 }
 
+#[test]
+fn an_encrypted_call_that_was_chosen_can_still_be_decrypted() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.pcapng");
+    let (capture, keys) = ("tests/tls/ciphers.pcap", "tests/tls/ciphers.keys.txt");
+    let call_ids = |capture: &str| -> Vec<String> {
+        let text = run(&[capture, "-q", "--keylog", keys, "--format", "json"]);
+        let report: Report = serde_json::from_str(&text).unwrap();
+        report.calls.iter().map(|call| call.call_ids[0].raw().to_owned()).collect()
+    };
+    let all = call_ids(capture);
+    assert!(all.len() > 1);
+    run(&[capture, "-q", "--keylog", keys, "--call", &all[1], "-o", out.to_str().unwrap()]);
+    assert_eq!(call_ids(out.to_str().unwrap()), [all[1].clone()]);
+}
+
 /// How each call ended, and why.
 fn ends(report: &Report) -> BTreeMap<u32, (String, Option<String>)> {
     report.calls.iter().map(|call| (call.id, (format!("{:?}", call.outcome), call.cause.clone()))).collect()
