@@ -234,6 +234,11 @@ impl Analysis {
         self.stairs.read.get_or_insert_default();
     }
 
+    /// Checks refused credentials against these secrets from now on.
+    pub fn use_secrets(&mut self, secrets: sip::digest::Secrets) {
+        self.stairs.tracker.use_secrets(secrets);
+    }
+
     /// The secrets with which TLS is opened; more can be added at any time, for records that come later.
     pub fn keys(&mut self) -> &mut KeyLog {
         self.decoder.keys()
@@ -476,9 +481,12 @@ impl Stairs {
         self.tracker.finish();
     }
 
-    /// A datagram that is no SIP: a look-up of a name may belong to a call.
+    /// A datagram that is no SIP: a packet of media, or a look-up of a name, may belong to a call.
     fn other(&mut self, bytes: &[u8], arrival: &Arrival) {
         let path = arrival.path;
+        if let Some(packet) = MediaPacket::read(bytes) {
+            return self.media(&packet, path, arrival.place);
+        }
         if (path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT)
             && let Some(message) = DnsMessage::read(bytes)
         {

@@ -198,8 +198,7 @@ impl Media {
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Media) {
         self.streams.extend(other.streams.iter().cloned());
-        self.streams
-            .sort_by(|one, other| (one.first, one.path, one.source).cmp(&(other.first, other.path, other.source)));
+        self.streams.sort_by_key(|stream| (stream.first, stream.path, stream.source));
         self.streams.dedup();
         self.streams.truncate(Media::MOST_STREAMS);
         self.index = Index::of(&self.streams);

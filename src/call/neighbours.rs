@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::dns::Lookups;
 use crate::call::key::call_key;
 use crate::capture::{Place, Timestamp};
+use crate::sip::digest::DigestFit;
 
 /// The tags of a dialog: those of the caller and of the callee.
 pub type Tags = (String, String);
@@ -31,6 +32,8 @@ pub struct Neighbours {
     floods: BTreeMap<IpAddr, Flood>,
     /// TLS that failed, in order.
     tls: Vec<TlsFailure>,
+    /// Requests whose credentials were checked against a secret, and how that came out, in order.
+    digests: Vec<(Place, DigestFit)>,
     /// Names that were looked up.
     lookups: Lookups,
 }
@@ -246,6 +249,17 @@ impl Neighbours {
         *known = Flood { first: known.first.min(place), most: known.most.max(requests) };
     }
 
+    /// Whether the credentials of a request fit the secret of their user, if that is known.
+    pub fn digest_fit(&self, request: Place) -> Option<DigestFit> {
+        let at = self.digests.binary_search_by_key(&request, |(place, _)| *place).ok()?;
+        self.digests.get(at).map(|(_, fit)| *fit)
+    }
+
+    /// Notes whether the credentials of a request fit.
+    pub fn note_digest(&mut self, request: Place, fit: DigestFit) {
+        add(&mut self.digests, (request, fit), 64 * Neighbours::MOST);
+    }
+
     /// TLS that failed, in order.
     pub fn tls_failures(&self) -> &[TlsFailure] {
         &self.tls
@@ -299,6 +313,7 @@ impl Neighbours {
             self.note_flood(*source, flood.first, flood.most);
         }
         other.tls.iter().for_each(|failure| self.note_tls(*failure));
+        other.digests.iter().for_each(|(place, fit)| self.note_digest(*place, *fit));
         self.lookups.merge(&other.lookups);
     }
 }

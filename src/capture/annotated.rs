@@ -172,6 +172,7 @@ impl Copy<'_> {
 
     /// Writes the packets of a file of another format.
     fn packets(&mut self, path: PathBuf, reading: Reading) -> io::Result<()> {
+        let reading = Reading { digest: Digest::Unasked, ..reading };
         let mut files = Files::open(&[path], reading).map_err(io::Error::other)?;
         let nanoseconds = files.inputs().iter().any(|input| input.nanoseconds);
         let mut section = Section { links: Vec::new(), nanoseconds };

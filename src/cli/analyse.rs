@@ -22,6 +22,7 @@ use crate::report::{Events, Gathered, Gatherer, Keep, Layout, Names, Privacy, Sc
 use crate::report::{
     write_csv, write_html, write_json, write_junit, write_markdown, write_mermaid, write_svg, write_ticket,
 };
+use crate::sip::digest::Secrets;
 
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
@@ -126,6 +127,14 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     Ok(formats)
 }
 
+/// The secrets of a file. What it says is never told, only which line is wrong.
+fn secrets(path: &Path) -> Result<Secrets, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::Usage(format!("cannot read the secrets in {}: {error}", path.display())))?;
+    Secrets::read(&text)
+        .map_err(|line| Error::Usage(format!("{}: line {line} needs a user, a realm and a password", path.display())))
+}
+
 /// What a run is set to, beside what was typed.
 struct Setting<'a> {
     from: From,
@@ -178,6 +187,9 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         *analysis.keys() = keys;
         if wants_messages {
             analysis.hand_on_messages();
+        }
+        if let Some(path) = &run.secrets {
+            analysis.use_secrets(secrets(path)?);
         }
         let mut engine = Engine::new(limits.held_back);
         let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());

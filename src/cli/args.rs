@@ -217,6 +217,9 @@ pub(crate) struct Run {
     /// Only calls that began before then
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// Check refused digests against the secrets in a file: a line for each user, realm and password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Only calls of which a message fits, with Wireshark's names: 'sip.Status-Code == 503 && ip.addr == 198.51.100.10'
     #[arg(short = 'Y', value_name = "EXPR")]
     pub(crate) display_filter: Option<String>,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::call::Outcome;
+use crate::catalogue::Signature;
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Refuted};
@@ -29,13 +30,32 @@ impl Diagnosis {
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let found = rules::ALL.iter().filter_map(|rule| rule.check.of_call()?(case));
-    let findings = in_order(found.collect());
+    let mut findings = in_order(found.collect());
+    add_signature(case, &mut findings);
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
         outcome => outcome,
     };
     Diagnosis { outcome, findings }
+}
+
+/// Adds to the cause what the software that sent the response is known to mean by it.
+fn add_signature(case: &Case<'_>, findings: &mut [Finding]) {
+    let Some(cause) = findings.first_mut().filter(|finding| finding.explains) else { return };
+    let Some(failure) = case.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
+    let response = case.response(failure);
+    let mut says = response.message.first_line().to_lowercase();
+    for header in ["Reason", "Warning", "X-Twilio-Error", "P-Registrar-Error"] {
+        for line in response.message.header_lines(header) {
+            says.push('\n');
+            says.push_str(&line.to_lowercase());
+        }
+    }
+    let agent = case.agent(response).unwrap_or_default().to_lowercase();
+    if let Some(Signature { software, condition, check, .. }) = Signature::of(failure.status.get(), &agent, &says) {
+        cause.fix.push(format!("{software}: {condition}. {check}").into());
+    }
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

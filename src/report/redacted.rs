@@ -53,9 +53,7 @@ pub fn write(
         return Err(Failed::Write(error));
     }
     let made = sorter.sorted(remarks)?;
-    // What was written here is not packed.
-    let own = Reading::default();
-    let copied = annotate(made.file.path(), own, &made.remarks, out)?;
+    let copied = annotate(made.file.path(), Reading::default(), &made.remarks, out)?;
     Ok(Rewritten { packets: copied.packets, left_out })
 }
 

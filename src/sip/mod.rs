@@ -20,6 +20,7 @@
 )]
 
 pub mod auth;
+pub mod digest;
 pub mod frame;
 mod header;
 pub mod identity;

@@ -1,6 +1,6 @@
 //! Every way in which bytes of strangers enter the library, each as a function of bytes, with what must hold of any.
 //!
-//! The targets in `fuzz/targets/` feed them what libFuzzer invents, `tests/mutants.rs` feeds them mutants.
+//! `fuzz/targets/door.rs` feeds them what libFuzzer invents, `tests/mutants.rs` feeds them mutants.
 //! None of them may panic, whatever the bytes; most of them also compare what two ways of reading give.
 
 mod frames;

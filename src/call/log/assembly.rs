@@ -69,6 +69,9 @@ impl Log {
         self.given_up = (self.entries.len() - entries.len()) as u32;
         self.entries = entries;
         self.steps = steps.into_iter().map(|(_, step)| step).collect();
+        self.settled = 0;
+        self.by_branch.clear();
+        self.link_branches();
         self.links = links;
     }
 

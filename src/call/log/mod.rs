@@ -23,6 +23,7 @@ use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
 use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::ByHash;
 use crate::net::{IcmpError, Path};
 use crate::sip::{Cut, HeaderName, Message, Method};
 
@@ -35,6 +36,10 @@ pub(crate) struct Log {
     entries: Vec<Entry>,
     ways: Vec<Way>,
     steps: Vec<Step>,
+    /// The last step of each branch, once there are many.
+    by_branch: ByHash<u32>,
+    /// The first steps that are settled.
+    settled: u32,
     links: Vec<Link>,
     icmp: Vec<(IcmpSeen, EntryId)>,
     not_kept: u32,
@@ -102,6 +107,8 @@ struct Step {
     request: Option<EntryId>,
     response: Option<EntryId>,
     ack: Option<EntryId>,
+    /// The step before it of the same branch, once there are many.
+    before: Option<u32>,
 }
 
 /// Methods as far as the phase needs them.
@@ -149,6 +156,8 @@ const TAP_WINDOW_NS: i64 = 10_000_000;
 const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
 /// An ICMP error comes this soon after the packet it quotes.
 const ICMP_WINDOW: Duration = Duration::from_secs(5);
+/// Steps of a call up to which those of one branch are looked for among all.
+const FEW_STEPS: usize = 32;
 /// ICMP errors kept of one call.
 const MOST_ICMP: usize = 64;
 /// Ways kept of one call.
@@ -210,6 +219,7 @@ impl Log {
         };
         self.keep(heard, way, pool);
         self.follow(step, entry, heard);
+        self.pass_settled();
         Told::New(keys.is_attempt().then_some(StepId(step as u32)))
     }
 
@@ -255,20 +265,49 @@ impl Log {
         if keys.cseq.method == Method::Ack {
             return self.acked_step(keys, way);
         }
-        let fits =
-            |step: &Step| step.branch_hash == keys.branch_hash && step.cseq == keys.cseq.number && step.method == verb;
+        let fits = |step: &Step| step.cseq == keys.cseq.number && step.method == verb;
         if keys.is_request {
-            return self.steps.iter().rposition(|step| fits(step) && step.way == way);
+            let mut same = self.steps_of_branch(keys.branch_hash).filter(|(_, step)| fits(step) && step.way == way);
+            return same.next().map(|(index, _)| index);
         }
         let path = self.path(way)?;
         let mut fallback = None;
-        for (index, step) in self.steps.iter().enumerate().rev().filter(|(_, step)| fits(step)) {
+        for (index, step) in self.steps_of_branch(keys.branch_hash).filter(|(_, step)| fits(step)) {
             if self.path(step.way).is_some_and(|known| known.reversed() == path) {
                 return Some(index);
             }
             fallback = fallback.or(Some(index));
         }
         fallback
+    }
+
+    /// The steps of a branch, the last first. Of few steps each is looked at; of many, those of one branch are linked.
+    fn steps_of_branch(&self, branch_hash: u64) -> impl Iterator<Item = (usize, &Step)> {
+        let is_linked = self.steps.len() > FEW_STEPS;
+        let last = if is_linked {
+            self.by_branch.get(&branch_hash).copied()
+        } else {
+            self.steps.len().checked_sub(1).map(|last| last as u32)
+        };
+        let mut next = last;
+        std::iter::from_fn(move || {
+            let index = next?;
+            let step = self.steps.get(index as usize)?;
+            next = if is_linked { step.before } else { index.checked_sub(1) };
+            Some((index as usize, step))
+        })
+        .filter(move |(_, step)| step.branch_hash == branch_hash)
+    }
+
+    /// Links a new step to the one before it of the same branch. From the first that makes them many, all are.
+    fn link_branches(&mut self) {
+        if self.steps.len() <= FEW_STEPS {
+            return;
+        }
+        let from = if self.by_branch.is_empty() { 0 } else { self.steps.len() - 1 };
+        for (index, step) in (0u32..).zip(&mut self.steps).skip(from) {
+            step.before = self.by_branch.insert(step.branch_hash, index);
+        }
     }
 
     /// The INVITE of an ACK: on the same way, else on a way that shares an end.
@@ -317,8 +356,9 @@ impl Log {
         let second = message.second_branch();
         let upstream_hash = if second.is_empty() { 0 } else { crate::call::key::call_key(second) };
         if upstream_hash != 0 {
-            for step in self.steps.iter_mut().filter(|step| step.branch_hash == upstream_hash) {
-                step.forwarded = true;
+            let forwarded: Vec<usize> = self.steps_of_branch(upstream_hash).map(|(index, _)| index).collect();
+            for index in forwarded {
+                self.steps[index].forwarded = true;
             }
         }
         // Something that answers, acknowledges or goes on with what was not captured is no plain call.
@@ -341,7 +381,9 @@ impl Log {
             request: None,
             response: None,
             ack: None,
+            before: None,
         });
+        self.link_branches();
         self.steps.len() - 1
     }
 

@@ -8,6 +8,7 @@ use crate::call::log::{Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
 use crate::call::transaction::Keys;
+use crate::capture::Place;
 use crate::net::Path;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Message, Method, StatusCode};
@@ -66,8 +67,8 @@ impl Log {
         paths
     }
 
-    /// The bytes of the request that a response on this path answers.
-    pub(crate) fn request_bytes<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<Cow<'p, [u8]>> {
+    /// The request that a response on this path answers: where it stands, and its bytes.
+    pub(crate) fn request_of<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<(Place, Cow<'p, [u8]>)> {
         let verb = Verb::of(&keys.cseq.method);
         let step = self.steps.iter().rev().find(|step| {
             step.branch_hash == keys.branch_hash
@@ -75,23 +76,26 @@ impl Log {
                 && step.method == verb
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
-        self.entries.get(step.request?.0 as usize).map(|entry| entry.bytes(pool))
+        self.entries.get(step.request?.0 as usize).map(|entry| (entry.place, entry.bytes(pool)))
     }
 
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
     /// loss, or not to the end. Without any RTP in the capture they do not.
     pub(crate) fn has_sound_media(&self, media: &Media, pool: &Pool) -> bool {
-        if media.is_empty() || self.kind != Kind::Call {
+        if (media.is_empty() && media.checks().is_empty()) || self.kind != Kind::Call {
             return true;
         }
         let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
         let ends = self.media_ends(pool);
-        let is_sound = |end: &SocketAddr| {
+        let is_sound = |(end, kinds): &(SocketAddr, Vec<u8>)| {
             let streams: Vec<&Stream> = media.to(*end).collect();
             let Some(first) = streams.iter().map(|stream| stream.first.time).min() else { return false };
             let end = streams.iter().map(|stream| stream.last.time).max().unwrap_or(first);
             let is_whole = streams.iter().all(|stream| {
-                stream.lost() == 0 && stream.types.len() == 1 && stream.jitter() < JITTER && stream.keys.is_empty()
+                stream.lost() == 0
+                    && stream.types().iter().all(|seen| kinds.contains(&seen.kind))
+                    && stream.jitter() < JITTER
+                    && stream.keys.is_empty()
             });
             let is_timely = first.since(answered) < LATE && last.place.time.since(end) < EARLY;
             is_whole && is_timely && media.checks().is_empty()
@@ -99,9 +103,9 @@ impl Log {
         ends.len() == 2 && ends.iter().all(is_sound)
     }
 
-    /// Where the descriptions in it ask for audio, each address once; none if early media were announced.
-    fn media_ends(&self, pool: &Pool) -> Vec<SocketAddr> {
-        let mut ends = Vec::new();
+    /// Where the descriptions in it ask for audio, each address once with its payload types; none if early media were announced.
+    fn media_ends(&self, pool: &Pool) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut ends: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
             let bytes = entry.bytes(pool);
             let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
@@ -112,8 +116,8 @@ impl Log {
             for media in sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0) {
                 let Ok(address) = sdp.address_of(media).parse() else { continue };
                 let end = SocketAddr::new(address, media.port);
-                if !ends.contains(&end) {
-                    ends.push(end);
+                if !ends.iter().any(|(known, _)| *known == end) {
+                    ends.push((end, media.formats.iter().filter_map(|format| format.parse().ok()).collect()));
                 }
             }
         }

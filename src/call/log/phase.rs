@@ -40,8 +40,18 @@ impl Log {
         if self.answered.is_some() && self.byes == 0 {
             return Phase::Talking;
         }
-        let of_steps = self.steps.iter().enumerate().map(|(index, step)| self.phase_of(index, step)).max();
-        of_steps.unwrap_or(Phase::Waiting)
+        let open = self.steps.iter().enumerate().skip(self.settled as usize);
+        let of_steps = open.map(|(index, step)| self.phase_of(index, step)).max();
+        of_steps.unwrap_or(if self.settled == 0 { Phase::Waiting } else { Phase::Settled })
+    }
+
+    /// Passes over the first steps that are settled: they stay so, and a long call is not looked through for each message.
+    pub(super) fn pass_settled(&mut self) {
+        while let Some(step) = self.steps.get(self.settled as usize)
+            && self.phase_of(self.settled as usize, step) == Phase::Settled
+        {
+            self.settled += 1;
+        }
     }
 
     /// How long the phase may last after the last message; `None` while people talk.

@@ -1,6 +1,6 @@
 //! Where a stream stands, by its path: a small table that is looked at for every packet, with exact ones behind it.
 
-use std::collections::HashMap;
+use crate::keyed::Table;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,15 +20,15 @@ pub(super) struct Index {
     /// What nobody outside can foresee, so that nobody can fill one slot on purpose. Two paths in one slot cost time, and
     /// nothing else.
     seed: u64,
-    by_path: HashMap<Path, u32>,
-    to: HashMap<SocketAddr, Vec<u32>>,
-    from: HashMap<SocketAddr, Vec<u32>>,
+    by_path: Table<Path, u32>,
+    to: Table<SocketAddr, Vec<u32>>,
+    from: Table<SocketAddr, Vec<u32>>,
 }
 
 impl Default for Index {
     fn default() -> Index {
         let seed = RandomState::new().hash_one(0u8) | 1;
-        Index { slots: Vec::new(), seed, by_path: HashMap::new(), to: HashMap::new(), from: HashMap::new() }
+        Index { slots: Vec::new(), seed, by_path: Table::default(), to: Table::default(), from: Table::default() }
     }
 }
 

@@ -7,36 +7,40 @@ use serde::{Deserialize, Serialize};
 use crate::capture::Place;
 use crate::net::{Path, Rtp, TelephoneEvent};
 
-/// RTP of one source on one path.
+/// RTP of one source on one path. What each packet touches comes first, so that it lies together in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Stream {
     /// From whom to whom.
     pub path: Path,
     /// The synchronisation source (SSRC).
     pub source: u32,
+    /// The time stamp of the last packet.
+    time: u32,
+    /// The first sequence number since the last jump, and the highest, counted on over their end.
+    base: u32,
+    highest: u32,
+    /// Nanoseconds of a tick of the time stamp; 0 as long as it is not known.
+    tick: u32,
+    /// The payload type of the last packet, and its place among `types`.
+    kind: u8,
+    current: u8,
+    /// Packets of this type that are not yet counted in `types`.
+    run: u64,
     /// Packets, copies included.
     pub packets: u64,
+    /// The jitter, in nanoseconds, times sixteen (RFC 3550 §A.8).
+    jitter: u64,
     /// The last packet.
     pub last: Place,
     /// Sequence numbers that were expected before the last jump.
     expected_before: u64,
-    /// The first sequence number since the last jump, and the highest, counted on over their end.
-    base: u32,
-    highest: u32,
     /// Packets that came twice.
     copies: u64,
-    /// The time stamp of the last packet.
-    time: u32,
-    /// The jitter, in nanoseconds, times sixteen (RFC 3550 §A.8).
-    jitter: u64,
-    /// Nanoseconds of a tick of the time stamp; 0 as long as it is not known.
-    tick: u32,
-    /// The payload type of the last packet: its place among `types`.
-    current: u8,
     /// The first packet.
     pub first: Place,
-    /// The payload types that were seen, in order, at most [`Stream::MOST_TYPES`].
-    pub types: Vec<TypeSeen>,
+    /// The payload types that were seen, in order, at most [`Stream::MOST_TYPES`], without the run at hand.
+    types: Vec<TypeSeen>,
     /// The largest gap in the sequence numbers.
     pub gap: Option<Gap>,
     /// The longest silence, and the packet that ended it.
@@ -110,10 +114,12 @@ impl Stream {
     const ENOUGH: u64 = 3;
 
     pub(super) fn begin(rtp: &Rtp, path: Path, place: Place) -> Stream {
-        let seen = TypeSeen { kind: rtp.kind, packets: 1, first: place, last: place };
+        let seen = TypeSeen { kind: rtp.kind, packets: 0, first: place, last: place };
         let mut stream = Stream {
             path,
             source: rtp.source,
+            kind: rtp.kind,
+            run: 1,
             packets: 1,
             last: place,
             expected_before: 0,
@@ -156,15 +162,12 @@ impl Stream {
         if waited > 1_000_000_000 {
             self.note_silence(waited, place);
         }
+        if rtp.kind != self.kind {
+            self.change_type(rtp.kind, place);
+        }
+        self.run = self.run.saturating_add(1);
         self.last = place;
         self.time = rtp.time;
-        match self.types.get_mut(usize::from(self.current)) {
-            Some(seen) if seen.kind == rtp.kind => {
-                seen.packets = seen.packets.saturating_add(1);
-                seen.last = place;
-            }
-            _ => self.note_type(rtp.kind, place),
-        }
         if let Some(event) = rtp.event {
             self.note_event(rtp, event, place);
         }
@@ -185,6 +188,16 @@ impl Stream {
         self.expected().saturating_sub(self.packets.saturating_sub(self.copies))
     }
 
+    /// The payload types that were seen, in order, at most [`Stream::MOST_TYPES`].
+    pub fn types(&self) -> Vec<TypeSeen> {
+        let mut types = self.types.clone();
+        if let Some(seen) = types.get_mut(usize::from(self.current)) {
+            seen.packets = seen.packets.saturating_add(self.run);
+            seen.last = self.last;
+        }
+        types
+    }
+
     /// The jitter (RFC 3550 §6.4.1), as a time.
     pub fn jitter(&self) -> Duration {
         Duration::from_nanos(self.jitter / 16)
@@ -201,11 +214,12 @@ impl Stream {
         self.base = next.base;
         self.highest = next.highest;
         self.packets = self.packets.saturating_add(1);
+        if next.kind != self.kind {
+            self.change_type(next.kind, next.first);
+        }
+        self.run = self.run.saturating_add(1);
         self.last = next.last;
         self.time = next.time;
-        if let Some(seen) = next.types.first() {
-            self.note_type(seen.kind, next.first);
-        }
     }
 
     fn begin_anew(&mut self, rtp: &Rtp) {
@@ -244,21 +258,31 @@ impl Stream {
         }
     }
 
-    fn note_type(&mut self, kind: u8, place: Place) {
+    /// Packets of another type begin: those before are counted.
+    fn change_type(&mut self, kind: u8, place: Place) {
+        self.settle();
+        self.kind = kind;
         let known = self.types.iter().position(|seen| seen.kind == kind);
         let at = match known {
             Some(at) => at,
-            None if self.types.len() >= Stream::MOST_TYPES => return,
+            None if self.types.len() >= Stream::MOST_TYPES => {
+                self.current = u8::MAX;
+                return;
+            }
             None => {
                 self.types.push(TypeSeen { kind, packets: 0, first: place, last: place });
                 self.types.len().saturating_sub(1)
             }
         };
-        if let Some(seen) = self.types.get_mut(at) {
-            seen.packets = seen.packets.saturating_add(1);
-            seen.last = place;
-        }
         self.current = u8::try_from(at).unwrap_or(0);
+    }
+
+    fn settle(&mut self) {
+        if let Some(seen) = self.types.get_mut(usize::from(self.current)) {
+            seen.packets = seen.packets.saturating_add(self.run);
+            seen.last = self.last;
+        }
+        self.run = 0;
     }
 
     fn note_event(&mut self, rtp: &Rtp, event: TelephoneEvent, place: Place) {

@@ -16,7 +16,8 @@ use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::{Connection, ConnectionEvent, DnsMessage, MediaPacket, Path};
-use crate::sip::{Message, Method, Uri, auth};
+use crate::sip::digest::Secrets;
+use crate::sip::{Cut, Message, Method, Uri, auth};
 
 /// Requests of one source within a second that make a flood.
 const FLOOD: u32 = 50;
@@ -30,12 +31,9 @@ const MOST_ODD_CONNECTIONS: usize = 256;
 static REPLACES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\nReplaces:"));
 static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("uthorization:"));
 
-/// Counts requests within the last second.
+/// Counts the requests of each source within the last second: when that began, and how many there were.
 #[derive(Debug, Default)]
 pub(crate) struct Rush {
-    /// When the second of all sources began, and how many there were.
-    all: (Timestamp, u32),
-    /// The same of each source.
     of: Table<IpAddr, (Timestamp, u32)>,
 }
 
@@ -93,6 +91,11 @@ impl Tracker {
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
             self.note_credentials(index, message, keys, arrival);
         }
+    }
+
+    /// Checks refused credentials against these secrets from now on.
+    pub fn use_secrets(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
     }
 
     /// Takes in a DNS message.
@@ -183,13 +186,20 @@ impl Tracker {
         if status.is_success() && !self.surroundings.neighbours().has_no_guesser() {
             self.surroundings.neighbours_mut().note_let_in(source, arrival.place);
         }
-        if !status.is_challenge() {
+        if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;
         }
         let open = self.open.get(index as usize).and_then(Option::as_deref);
-        let request = open.and_then(|open| open.log.request_bytes(keys, arrival.path, &self.pool));
-        let has_credentials = request.is_some_and(|request| CREDENTIALS.find(&request).is_some());
-        if has_credentials && !auth::challenges(message).iter().any(|challenge| challenge.stale) {
+        let request = open.and_then(|open| open.log.request_of(keys, arrival.path, &self.pool));
+        let Some((place, request)) = request.filter(|(_, request)| CREDENTIALS.find(&request[..]).is_some()) else {
+            return;
+        };
+        if !self.secrets.is_empty()
+            && let Some(fit) = Message::read(&request, Cut::Whole).and_then(|request| self.secrets.check(&request))
+        {
+            self.surroundings.neighbours_mut().note_digest(place, fit);
+        }
+        if status.is_challenge() && !auth::challenges(message).iter().any(|challenge| challenge.stale) {
             self.surroundings.neighbours_mut().note_rejected(source, arrival.place);
         }
     }
@@ -210,12 +220,9 @@ impl Tracker {
         }
     }
 
-    /// Counts requests that open something. Only in a second in which many come is it counted who sends them.
+    /// Counts requests that open something.
     fn count_request(&mut self, source: IpAddr, place: Place) {
         let rush = &mut self.rush;
-        if !count(&mut rush.all, place.time) {
-            return;
-        }
         if rush.of.len() >= MOST_SOURCES && !rush.of.contains_key(&source) {
             rush.of.clear();
         }

@@ -21,6 +21,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
+use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
@@ -71,6 +72,8 @@ pub struct Tracker {
     occupied: Table<(IpAddr, IpAddr), u32>,
     /// Requests within the last second.
     rush: Rush,
+    /// What refused credentials are checked against.
+    secrets: Secrets,
     /// Connections with TLS on a port for plain SIP, by their number.
     odd_tls: Table<u64, (Path, Place)>,
     /// How many good calls of each server were learned from.
@@ -191,6 +194,7 @@ impl Tracker {
             looked_for_software: Table::default(),
             occupied: Table::default(),
             rush: Rush::default(),
+            secrets: Secrets::default(),
             odd_tls: Table::default(),
             learned: Table::default(),
             bytes: 0,

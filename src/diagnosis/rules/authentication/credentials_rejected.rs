@@ -2,6 +2,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role};
 use crate::sip::auth;
+use crate::sip::digest::DigestFit;
 
 rule! {
     /// The server refused the digest: secret or authentication user are not those it knows.
@@ -54,7 +55,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         server.path.source
     );
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
+    let fit = case.surroundings.neighbours().digest_fit(rejection.request.place);
+    let (confidence, because) = match fit {
+        Some(DigestFit::Differs) => (
+            Confidence::Proven,
+            format!("{because} The digest of the client is not the one that the secret given for \"{user}\" makes."),
+        ),
+        Some(DigestFit::Fits) => (
+            Confidence::Likely,
+            format!(
+                "{because} The digest of the client is the one that the secret given for \"{user}\" makes: it is the \
+                 server that knows another one."
+            ),
+        ),
+        None => (Confidence::Likely, because),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
         .explains(rejection.refusal.message.status())
         .sender(Role::Uac, rejection.request)
         .because(because)

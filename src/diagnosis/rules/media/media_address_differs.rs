@@ -2,6 +2,7 @@ use crate::call::Stream;
 use crate::diagnosis::media::{Ear, Talk};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
+use crate::diagnosis::words::sentence;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -43,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(source)).because(format!(
         "{} named {named} for its audio, and the RTP to {} comes from {source}: another {what}, by a NAT or a relay. That does \
          no harm as long as its own media are sent back there.",
-        other.name(),
+        sentence(other.name()),
         ear.name()
     ));
     let field = if source.is_ipv4() { "ip.src" } else { "ipv6.src" };

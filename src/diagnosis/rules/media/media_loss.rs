@@ -65,7 +65,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .claim_at(report.place, "rtcp.ssrc.fraction", report.fraction_lost.to_string(), "the share lost, in 256ths"),
         );
     }
-    let stream = streams.iter().find(|stream| stream.packets > 100 && stream.jitter() > UNEVEN)?;
+    let is_uneven = |stream: &&&Stream| {
+        let has_clock = stream.types().iter().all(|seen| seen.kind < FIXED_CLOCK);
+        stream.packets > 100 && has_clock && stream.jitter() > UNEVEN
+    };
+    let stream = streams.iter().find(is_uneven)?;
     Some(
         found(stream)
             .because(format!(
@@ -78,9 +82,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// What is missing at once and is more than a hole: the media went elsewhere for a while, or were numbered anew.
+const ELSEWHERE: u32 = 100;
+
 fn is_lossy(stream: &Stream) -> bool {
-    stream.lost() >= MANY && stream.lost() * 100 >= stream.expected() * PERCENT
+    let elsewhere = stream.gap.map_or(0, |gap| if gap.missing >= ELSEWHERE { u64::from(gap.missing) } else { 0 });
+    let lost = stream.lost().saturating_sub(elsewhere);
+    elsewhere == 0 && lost >= MANY && lost * 100 >= stream.expected() * PERCENT
 }
+
+/// Payload types whose clock RFC 3551 §6 fixes: of others the jitter is only a guess.
+const FIXED_CLOCK: u8 = 35;
 
 fn found(stream: &Stream) -> Finding {
     Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning).party(Role::Network, Some(stream.path.source))

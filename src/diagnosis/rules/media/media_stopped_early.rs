@@ -47,7 +47,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .filter_map(|(ear, _)| {
             let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
             let silent = bye.place.time.since(stream.last.time);
-            let has_noise = stream.types.iter().any(|seen| NOISE.contains(&seen.kind));
+            let has_noise = stream.types().iter().any(|seen| NOISE.contains(&seen.kind));
             (silent > LONG && !has_noise && stream.last.time > talk.began).then_some((ear, stream, silent))
         })
         .collect();

@@ -43,8 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, other)| {
         ear.streams.iter().find_map(|stream| {
-            let seen = stream.types.iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
-            Some((ear, *stream, *seen))
+            let seen = stream.types().into_iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
+            Some((ear, *stream, seen))
         })
     })?;
     let known = allowed(ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
@@ -67,7 +67,8 @@ fn is_unexpected(seen: &TypeSeen, ear: &Ear<'_>, _other: &Ear<'_>, talk: &Talk<'
     if seen.packets < ENOUGH || seen.last.time.since(talk.began) < CHANGE && seen.last.time > talk.began {
         return false;
     }
-    !allowed(ear, talk, seen).contains(&seen.kind)
+    // Comfort noise may come whether it was named or not (RFC 3389 §4).
+    !matches!(seen.kind, 13 | 19) && !allowed(ear, talk, seen).contains(&seen.kind)
 }
 
 /// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the one

@@ -128,6 +128,9 @@ fn changed_header(one: &Heard, other: &Heard) -> Option<&'static str> {
 fn mixed_addresses(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().filter(|failure| OF_MANGLED.contains(&failure.status.get()));
     let silent = case.outer_failure().is_none() && !case.call.is_answered();
+    if failure.is_none() && !silent {
+        return None;
+    }
     let request = case.call.request_of(case.deciding()?)?;
     let vias = request.message.vias();
     let [via] = vias.as_slice() else { return None };
@@ -135,7 +138,7 @@ fn mixed_addresses(case: &Case<'_>) -> Option<Finding> {
     let contact: IpAddr = request.message.contact()?.parsed().host.parse().ok()?;
     let source = request.path.source.ip();
     let is_mixed = is_private(sent_by) && !is_private(contact) && contact == source && sent_by != source;
-    if !is_mixed || (failure.is_none() && !silent) {
+    if !is_mixed {
         return None;
     }
     Some(

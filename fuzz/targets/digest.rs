@@ -1,4 +1,0 @@
-//! Digest challenges and credentials.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::digest(bytes));

@@ -1,4 +1,0 @@
-//! Fragments of IP datagrams.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::fragments(bytes));

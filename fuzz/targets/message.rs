@@ -1,4 +1,0 @@
-//! A SIP message.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::message(bytes));

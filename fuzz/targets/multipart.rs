@@ -1,4 +1,0 @@
-//! A body of several parts.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::multipart(bytes));

@@ -1,4 +1,0 @@
-//! A pcapng file.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::pcapng(bytes));

@@ -1,4 +1,0 @@
-//! A stream, cut into messages.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::stream(bytes));

@@ -1,4 +1,0 @@
-//! A URI.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::uri(bytes));

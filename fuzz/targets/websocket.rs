@@ -1,4 +1,0 @@
-//! WebSocket frames.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sipwhy_fuzz::doors::websocket(bytes));
