@@ -1,7 +1,7 @@
 //! How calls leave the tracker: because they are over, or because there is no room for them.
 
 use crate::call::log::{Log, Phase};
-use crate::call::tracker::{Ended, GoodCall, LONG_RECORD, MOST_ADDRESSES, Open, Tracker, Wanted};
+use crate::call::tracker::{Ended, GoodCall, MOST_ADDRESSES, Open, Tracker, Wanted};
 use crate::oddity::{Oddity, OddityLog};
 
 /// Why a call ends here.
@@ -15,6 +15,8 @@ enum Why {
 const LEARNED_FROM: u8 = 50;
 /// Calls that have ended whose room is kept for others.
 const MOST_SPARE: usize = 4096;
+/// Bytes of a room that is kept: more would lie idle.
+const MOST_ROOM: usize = 8192;
 
 impl Tracker {
     /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
@@ -106,7 +108,7 @@ impl Tracker {
         };
         self.closed.push_back(ended);
         open.log.give_back(&mut self.pool);
-        if self.spare.len() < MOST_SPARE && open.log.len() <= LONG_RECORD {
+        if self.spare.len() < MOST_SPARE && open.footprint() <= MOST_ROOM {
             self.spare.push(open);
         }
     }
