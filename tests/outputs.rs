@@ -379,3 +379,39 @@ fn a_browser_opens_the_page_and_nothing_of_the_capture_runs() {
     assert!(page.contains("<th><button type=\"button\">cause</button></th>"), "the table cannot be sorted");
     assert!(!page.contains("<img") && page.matches("<script").count() == 1);
 }
+
+/// What a page holds after a script of ours has run in it; `None` where there is no browser. The page's own policy would
+/// refuse a stranger's script, so it is taken away.
+fn after_script(place: &Place, script: &str) -> Option<String> {
+    let page = fs::read_to_string(place.path("out.html")).unwrap();
+    let page = page.replace("http-equiv=\"Content-Security-Policy\"", "name=\"policy\"");
+    let page = page.replace("</body>", &format!("<script>{script}</script></body>"));
+    fs::write(place.path("scripted.html"), page).unwrap();
+    let dumped = Command::new("chromium")
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", place.path("browser")))
+        .arg(format!("file://{}", place.path("scripted.html")))
+        .output();
+    let page = String::from_utf8_lossy(&dumped.ok()?.stdout).into_owned();
+    (!page.is_empty()).then_some(page)
+}
+
+#[test]
+fn a_browser_sorts_and_filters_the_table_of_calls() {
+    let place = Place::of(HOSTILE);
+    place.written("html", &["--all"]);
+    let script = "
+        const table = document.getElementById('table-of-calls');
+        const said = [];
+        const order = () => Array.from(table.tBodies[0].rows).map(row => row.dataset.outcome).join(' ');
+        const head = Array.from(table.tHead.rows[0].cells).find(cell => cell.textContent === 'outcome').firstChild;
+        head.click(); said.push(order());
+        head.click(); said.push(order());
+        const text = document.getElementById('filter-text');
+        text.value = '99'; text.dispatchEvent(new Event('input'));
+        said.push(document.getElementById('filter-shown').textContent);
+        document.body.dataset.said = said.join(' / ');";
+    let Some(page) = after_script(&place, script) else { return println!("there is no chromium: nothing was clicked") };
+    let said = page.split("data-said=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    assert_eq!(said, "answered failed / failed answered / 1 of 2 shown");
+}

@@ -34,11 +34,16 @@ impl Tracker {
             }
             self.abridge(index);
         }
-        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
-        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
         if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+            // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
+            self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
             return;
         }
+        self.full_at = self.limits.call_bytes;
+        let limit = match self.bytes > self.limits.call_bytes {
+            true => Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 },
+            false => Oddity::LimitHit { limit: "calls", value: self.limits.calls as u64 },
+        };
         let rank = |open: &Open| {
             let unsettled = open.phase != Phase::Settled;
             Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
@@ -48,8 +53,7 @@ impl Tracker {
                 return;
             }
             if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
-                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
-                oddities.note(limit, None);
+                oddities.note(limit.clone(), None);
             }
             self.give_up(index);
         }
