@@ -10,6 +10,8 @@
 mod citation;
 mod comparison;
 mod compose;
+mod decision;
+mod decision_page;
 mod entry;
 mod explain;
 mod language;
@@ -27,6 +29,8 @@ use std::sync::OnceLock;
 use slices::Table;
 
 pub use comparison::{Comparison, Difference, Point};
+pub use decision::{Answer, Decisions, Ground, Known, Leaf, Node, Question, Sign, Start, decisions};
+pub use decision_page::{question_items, start_page, starts_page};
 pub use entry::{Cause, Class, ConfusedWith, Entry, Kind, LookAt, Registered, Retry};
 pub use explain::Subject;
 pub use language::{Direction, Missing, Phrase, Phrases, Translation};

@@ -18,6 +18,7 @@ pub(crate) const EXAMPLES: &str = "Examples:
   ssh pbx tcpdump -U -s0 -w - port 5060 | sipwhy -
   sudo sipwhy -i any                           follow the interfaces
   sipwhy stats captures/                       figures, by RFC 6076
+  sipwhy decide one-way-audio                  from a symptom to its cause
   sipwhy 503                                   what a code means
   sipwhy 202 503                               how two codes differ";
 
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     Stats(Box<Options>),
     /// Follow an interface, a line for each call that ends
     Live(Box<Live>),
+    /// From a symptom to its cause: `decide one-way-audio` asks, `decide call.pcap` answers from the packets (text,
+    /// json, md, html)
+    Decide(Box<Options>),
     /// The page of a code, a rule or a cause: 503, trunk-congested, q850-34, warning-304
     Explain {
         /// Code, rule, q850-N, warning-N, reason-PROTOCOL, tls-N or freeswitch-N

@@ -5,6 +5,7 @@
 
 mod analyse;
 mod args;
+mod decide;
 mod display_filter;
 mod follower;
 mod keylog;
@@ -80,6 +81,7 @@ fn command(cli: Cli) -> Result<u8, Error> {
         Some(Command::Report(options)) => analyse::report(&options, &look),
         Some(Command::Stats(options)) => stats::stats(&options, &look),
         Some(Command::Live(live)) => analyse::live(&live, &look),
+        Some(Command::Decide(options)) => decide::decide(&options, &look),
         Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
         Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),
         Some(Command::Codes { class, format }) => pages::codes(class.as_deref(), format, &look),

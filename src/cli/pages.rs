@@ -72,14 +72,18 @@ pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageForm
     if !are_few || codes.len() != options.files.len() {
         return Ok(None);
     }
-    let format = match options.run.format {
-        Format::Text => PageFormat::Text,
-        Format::Json => PageFormat::Json,
-        Format::Md => PageFormat::Md,
-        Format::Html => PageFormat::Html,
-        _ => return Err(Error::Usage("a page is printed as text, json, md or html".into())),
-    };
-    Ok(Some((codes, format)))
+    Ok(Some((codes, page_format(options.run.format)?)))
+}
+
+/// The formats that pages have.
+pub(crate) fn page_format(format: Format) -> Result<PageFormat, Error> {
+    match format {
+        Format::Text => Ok(PageFormat::Text),
+        Format::Json => Ok(PageFormat::Json),
+        Format::Md => Ok(PageFormat::Md),
+        Format::Html => Ok(PageFormat::Html),
+        _ => Err(Error::Usage("a page is printed as text, json, md or html".into())),
+    }
 }
 
 /// `sipwhy codes`.
@@ -156,7 +160,7 @@ pub(crate) fn man() -> Result<u8, Error> {
     print(&String::from_utf8_lossy(&text))
 }
 
-fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
+pub(crate) fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
     match format {
         PageFormat::Text => pages::text(page, terminal::width(look)),
         PageFormat::Json => pages::page_json(page),
@@ -176,7 +180,7 @@ fn page_of(rule: &Rule) -> Page {
     page
 }
 
-fn print(text: &str) -> Result<u8, Error> {
+pub(crate) fn print(text: &str) -> Result<u8, Error> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {

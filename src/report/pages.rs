@@ -88,6 +88,11 @@ pub fn page_json(page: &Page) -> String {
     json(&Marked { schema: "sipwhy.page/1", value: page })
 }
 
+/// Any value as one JSON object that names its form, on several lines.
+pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
+    json(&Marked { schema, value })
+}
+
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
 pub fn comparison_json(comparison: &Comparison) -> String {
     json(&Marked { schema: "sipwhy.compare/1", value: comparison })

@@ -1,0 +1,161 @@
+//! `sipwhy decide`: from a symptom to its cause. A person answers, or the packets do.
+
+mod ask;
+mod shown;
+mod walk;
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::analysis::Analysis;
+use crate::call::{Call, GoodCall, Wanted};
+use crate::capture::{Digest, Files, Progress, Source};
+use crate::catalogue::{Catalogue, Start, decisions, start_page, starts_page};
+use crate::cli::analyse::wanted_of;
+use crate::cli::args::{Look, Options, PageFormat};
+use crate::cli::decide::ask::Asker;
+use crate::cli::decide::walk::Walks;
+use crate::cli::select::Selection;
+use crate::cli::{keylog, limits, pages as cli_pages, privacy, settings, terminal};
+use crate::diagnosis::{Diagnosis, Engine};
+use crate::error::Error;
+use crate::report::pages;
+use crate::report::{Follower, Scene, Selected, follow};
+
+/// The form of the JSON.
+const SCHEMA: &str = "sipwhy.decide/1";
+
+/// `sipwhy decide`, `sipwhy decide SYMPTOM`, `sipwhy decide FILE…`, `sipwhy decide SYMPTOM FILE…`.
+pub(crate) fn decide(options: &Options, look: &Look) -> Result<u8, Error> {
+    let (run, look, _) = &settings::apply(&options.run, look)?;
+    let format = cli_pages::page_format(run.format)?;
+    if options.interface.is_some() || !run.output.is_empty() {
+        return Err(Error::Usage("decide reads files and writes to standard output".into()));
+    }
+    let mut paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
+    let tree = decisions();
+    // A file of that name goes before a symptom, as it does with codes.
+    let named = options.files.first().filter(|path| !path.exists()).and_then(|path| tree.start(path.to_str()?));
+    if named.is_some() {
+        paths.remove(options.read.len());
+    }
+    let catalogue = match format {
+        PageFormat::Json => terminal::catalogue_for_programs(look)?,
+        _ => terminal::catalogue(look)?,
+    };
+    match (named, paths.as_slice()) {
+        (None, []) => symptoms(&catalogue, format, look),
+        (Some(start), []) => symptom(start, &catalogue, format, look),
+        (None, [path]) if !path.exists() && path.to_str() != Some("-") => Err(no_such(path)),
+        (start, _) => captures(&paths, start, options, look),
+    }
+}
+
+fn no_such(path: &std::path::Path) -> Error {
+    let symptoms: Vec<&str> = decisions().starts().iter().map(|start| start.key.as_str()).collect();
+    Error::Usage(format!("{} is neither a file nor a symptom: {}", path.display(), symptoms.join(", ")))
+}
+
+/// The list of symptoms, among which a person at a terminal chooses.
+fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let tree = decisions();
+    if !is_asked(format) {
+        let text = match format {
+            PageFormat::Json => pages::marked_json(SCHEMA, &shown::whole(tree, tree.starts())),
+            _ => cli_pages::page_in(&starts_page(tree), format, look),
+        };
+        return cli_pages::print(&text);
+    }
+    let (input, out) = (io::stdin().lock(), terminal::stdout(look));
+    Asker::new(input, out, terminal::width(look), catalogue).from_symptoms(tree)?;
+    Ok(0)
+}
+
+/// The questions beneath one symptom: asked, or printed.
+fn symptom(start: &Start, catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let tree = decisions();
+    if !is_asked(format) {
+        let text = match format {
+            PageFormat::Json => pages::marked_json(SCHEMA, &shown::whole(tree, std::slice::from_ref(start))),
+            _ => cli_pages::page_in(&start_page(tree, start, catalogue), format, look),
+        };
+        return cli_pages::print(&text);
+    }
+    let (input, out) = (io::stdin().lock(), terminal::stdout(look));
+    Asker::new(input, out, terminal::width(look), catalogue).from_start(tree, start)?;
+    Ok(0)
+}
+
+/// True if a person can answer.
+fn is_asked(format: PageFormat) -> bool {
+    format == PageFormat::Text && io::stdin().is_terminal() && terminal::is_terminal()
+}
+
+/// Leads each call through the questions.
+struct Leading<'a> {
+    walks: Walks,
+    start: Option<&'a Start>,
+    selection: Selection,
+    calls: u64,
+}
+
+impl Follower for Leading<'_> {
+    type Error = Error;
+
+    fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
+        if self.selection.takes(call, diagnosis.outcome) != Selected::Yes {
+            return Ok(());
+        }
+        self.calls += 1;
+        self.walks.add(decisions(), self.start, call, &scene.record(call, diagnosis));
+        Ok(())
+    }
+
+    fn good(&mut self, _: GoodCall) {}
+
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The ways of the calls of captures.
+fn captures(paths: &[PathBuf], start: Option<&Start>, options: &Options, look: &Look) -> Result<u8, Error> {
+    let (run, look, _) = &settings::apply(&options.run, look)?;
+    let format = cli_pages::page_format(run.format)?;
+    let style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
+    let limits = limits::read(&run.limits)?;
+    let files = Files::open(paths, limits.reading(Digest::Unasked))?;
+    let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
+    let privacy = privacy::of(run, &inputs)?;
+    let mut source = wanted_of(files, run)?;
+    let selection = Selection::read(run, &style.zone)?;
+    let mut leading = Leading { walks: Walks::default(), start, selection, calls: 0 };
+    let mut analysis = Analysis::new(limits.analysis, Wanted::EveryCall);
+    *analysis.keys() = keylog::read(run)?;
+    let mut engine = Engine::new(limits.held_back);
+    let catalogue = terminal::catalogue_for_programs(look)?;
+    let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy);
+    follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut leading)?;
+    let tree = decisions();
+    let seen = shown::Seen { calls: leading.calls, without_symptom: leading.walks.without_symptom };
+    let walks = leading.walks.into_sorted();
+    let text = match format {
+        PageFormat::Json => pages::marked_json(SCHEMA, &shown::walks(&seen, &walks)),
+        _ => cli_pages::page_in(&shown::page(tree, &seen, &walks, &catalogue), format, look),
+    };
+    cli_pages::print(&text)?;
+    // Standard input may be the capture.
+    if is_asked(format) && paths.iter().all(|path| path.to_str() != Some("-")) {
+        let mut asker = Asker::new(io::stdin().lock(), terminal::stdout(look), terminal::width(look), &catalogue);
+        for walk in &walks {
+            if let Some(question) = &walk.open
+                && asker.about(tree, question, &shown::which_calls(walk))?.is_break()
+            {
+                break;
+            }
+        }
+    }
+    io::stdout().flush()?;
+    Ok(0)
+}
