@@ -168,7 +168,8 @@ impl Stream {
         self.run = self.run.saturating_add(1);
         self.last = place;
         self.time = rtp.time;
-        if let Some(event) = rtp.event {
+        // A copy of the last packet is no further packet of the event.
+        if let Some(event) = rtp.event.filter(|_| ahead != 0) {
             self.note_event(rtp, event, place);
         }
     }
