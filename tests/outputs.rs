@@ -258,6 +258,22 @@ fn fragments_segments_and_errors_of_chosen_calls_are_taken() {
     assert!(compared > 50, "only {compared} were compared");
 }
 
+#[test]
+fn an_encrypted_call_that_was_chosen_can_still_be_decrypted() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.pcapng");
+    let (capture, keys) = ("tests/tls/ciphers.pcap", "tests/tls/ciphers.keys.txt");
+    let call_ids = |capture: &str| -> Vec<String> {
+        let text = run(&[capture, "-q", "--keylog", keys, "--format", "json"]);
+        let report: Report = serde_json::from_str(&text).unwrap();
+        report.calls.iter().map(|call| call.call_ids[0].raw().to_owned()).collect()
+    };
+    let all = call_ids(capture);
+    assert!(all.len() > 1);
+    run(&[capture, "-q", "--keylog", keys, "--call", &all[1], "-o", out.to_str().unwrap()]);
+    assert_eq!(call_ids(out.to_str().unwrap()), [all[1].clone()]);
+}
+
 /// How each call ended, and why.
 fn ends(report: &Report) -> BTreeMap<u32, (String, Option<String>)> {
     report.calls.iter().map(|call| (call.id, (format!("{:?}", call.outcome), call.cause.clone()))).collect()
@@ -362,4 +378,40 @@ fn a_browser_opens_the_page_and_nothing_of_the_capture_runs() {
     assert!(page.contains("2 of 2 shown"), "the script did not run");
     assert!(page.contains("<th><button type=\"button\">cause</button></th>"), "the table cannot be sorted");
     assert!(!page.contains("<img") && page.matches("<script").count() == 1);
+}
+
+/// What a page holds after a script of ours has run in it; `None` where there is no browser. The page's own policy would
+/// refuse a stranger's script, so it is taken away.
+fn after_script(place: &Place, script: &str) -> Option<String> {
+    let page = fs::read_to_string(place.path("out.html")).unwrap();
+    let page = page.replace("http-equiv=\"Content-Security-Policy\"", "name=\"policy\"");
+    let page = page.replace("</body>", &format!("<script>{script}</script></body>"));
+    fs::write(place.path("scripted.html"), page).unwrap();
+    let dumped = Command::new("chromium")
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", place.path("browser")))
+        .arg(format!("file://{}", place.path("scripted.html")))
+        .output();
+    let page = String::from_utf8_lossy(&dumped.ok()?.stdout).into_owned();
+    (!page.is_empty()).then_some(page)
+}
+
+#[test]
+fn a_browser_sorts_and_filters_the_table_of_calls() {
+    let place = Place::of(HOSTILE);
+    place.written("html", &["--all"]);
+    let script = "
+        const table = document.getElementById('table-of-calls');
+        const said = [];
+        const order = () => Array.from(table.tBodies[0].rows).map(row => row.dataset.outcome).join(' ');
+        const head = Array.from(table.tHead.rows[0].cells).find(cell => cell.textContent === 'outcome').firstChild;
+        head.click(); said.push(order());
+        head.click(); said.push(order());
+        const text = document.getElementById('filter-text');
+        text.value = '99'; text.dispatchEvent(new Event('input'));
+        said.push(document.getElementById('filter-shown').textContent);
+        document.body.dataset.said = said.join(' / ');";
+    let Some(page) = after_script(&place, script) else { return println!("there is no chromium: nothing was clicked") };
+    let said = page.split("data-said=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    assert_eq!(said, "answered failed / failed answered / 1 of 2 shown");
 }

@@ -16,7 +16,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The first command of the README, without the path of the capture.
 const RUN: &str = "cargo run --release -- ";
 /// Commands that build: `.ci/run` takes them out of the README and runs them.
-const BUILDS: [&str; 2] = ["cargo test", "cargo install --path . --locked"];
+const BUILDS: [&str; 3] = ["cargo test", "cargo install --path . --locked", "cargo run --release --example scoreboard"];
 /// An interface that no machine has: whoever gets as far as opening it has understood the arguments.
 const NO_INTERFACE: &str = "no-such-if";
 
@@ -184,7 +184,8 @@ fn every_option_that_the_readme_names_is_one_of_the_program() {
     for word in text.split(['`', ' ', '\n', '|']).filter(|word| word.starts_with("--") && word.len() > 3) {
         let option = word.split(['=', ',', '.', ')']).next().unwrap();
         if option.chars().skip(2).all(|c| c.is_ascii_lowercase() || c == '-') && option.chars().nth(2) != Some('-') {
-            let known = help.contains(option) || ["--release", "--path", "--locked", "--class"].contains(&option);
+            let known =
+                help.contains(option) || ["--release", "--path", "--locked", "--class", "--example"].contains(&option);
             assert!(known, "the README names {option}");
         }
     }

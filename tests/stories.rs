@@ -2,6 +2,7 @@
 //!
 //! The folder's name says which: `RULE…` holds, `RULE-near-miss-…` does not, `healthy-…` is in order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use sipwhy::diagnosis::rules::ALL;
 use sipwhy::diagnosis::{
     CaptureCase, CaptureSeen, Confidence, Diagnosis, Engine, Finding, InputSeen, Severity, diagnose_capture,
 };
+use sipwhy::story::Story;
 
 /// The families whose rules must have a story and a near miss here.
 const FAMILIES: [&str; 7] = ["B", "C", "D", "F", "G", "I", "J"];
@@ -217,4 +219,73 @@ fn every_rule_has_a_story_and_a_near_miss() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Each story beside the first of its folder: its rule, whether it is a near miss, its file.
+fn further_stories() -> Vec<(&'static str, bool, PathBuf)> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(fixtures).expect("the folder of fixtures") {
+        let folder = entry.expect("an entry").path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (Some(rule), Ok(files)) = (rule_of(&name), fs::read_dir(&folder)) else { continue };
+        for file in files.map(|file| file.expect("a file").path()) {
+            let stem = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_further = stem.ends_with(".txt") && (stem.starts_with("story-") || stem.starts_with("near-miss"));
+            if is_further {
+                found.push((rule, name.contains("-near-miss-") || stem.starts_with("near-miss"), file));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What comes of a story that has no capture beside it.
+fn told_of_story(file: &Path) -> Told {
+    let text = fs::read_to_string(file).expect("a story");
+    let story = Story::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let capture = folder.path().join(story.capture_name());
+    fs::write(&capture, story.capture()).expect("a capture");
+    Told::of(&capture)
+}
+
+#[test]
+fn rules_hold_in_further_stories_too_and_not_in_further_near_misses() {
+    let folders = folders();
+    let mut wrong = Vec::new();
+    for (rule, is_near_miss, file) in further_stories() {
+        let told = told_of_story(&file);
+        let holds = told.holds(rule);
+        let is_right = match is_near_miss {
+            false => holds != Holds::Not,
+            true => holds == Holds::Not || (holds == Holds::AsFact && is_fault_in_its_story(&folders, rule)),
+        };
+        if !is_right {
+            let found: Vec<&str> = told.findings().map(|finding| &*finding.rule).collect();
+            wrong.push(format!("{}: {found:?}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_has_two_stories_and_two_near_misses() {
+    let mut counts: BTreeMap<&str, (u32, u32)> = ALL.iter().map(|rule| (rule.name, (0, 0))).collect();
+    let first = folders().into_iter().filter_map(|(name, _)| Some((rule_of(&name)?, name.contains("-near-miss-"))));
+    let further = further_stories().into_iter().map(|(rule, is_near_miss, _)| (rule, is_near_miss));
+    for (rule, is_near_miss) in first.chain(further) {
+        let count = counts.entry(rule).or_default();
+        *(if is_near_miss { &mut count.1 } else { &mut count.0 }) += 1;
+    }
+    let thin = counts.iter().filter(|(rule, (hold, miss))| (*hold < 2 || *miss < 2) && !MADE_BY_HAND.contains(rule));
+    let thin: Vec<String> = thin.map(|(rule, (hold, miss))| format!("{rule} {hold}+{miss}")).collect();
+    assert!(thin.is_empty(), "stories + near misses: {}", thin.join(", "));
+}
+
+#[test]
+fn sixty_calls_that_went_well_are_told() {
+    let healthy = folders().into_iter().filter(|(folder, _)| folder.starts_with("healthy-")).count();
+    assert!(healthy >= 60, "only {healthy}");
 }

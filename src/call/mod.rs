@@ -7,6 +7,7 @@ mod accepted;
 mod agenda;
 mod connections;
 mod dns;
+mod good_calls;
 mod judge;
 mod key;
 mod link;
@@ -17,12 +18,14 @@ mod neighbours;
 mod registrations;
 mod step;
 mod surroundings;
+mod timeline;
 mod tracker;
 mod transaction;
 
 pub use crate::call::accepted::Accepted;
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::dns::{Lookup, Lookups};
+pub use crate::call::good_calls::{GoodCalls, Sample, Trait};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
@@ -37,6 +40,7 @@ pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};
+pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
 pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.

@@ -10,7 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::call::dns::Lookups;
+use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
+use crate::call::timeline::Decisions;
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
 
@@ -36,6 +38,10 @@ pub struct Neighbours {
     digests: Vec<(Place, DigestFit)>,
     /// Names that were looked up.
     lookups: Lookups,
+    /// What INVITEs that were accepted looked like.
+    good_calls: GoodCalls,
+    /// What became of the calls of each address.
+    decisions: Decisions,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -280,6 +286,26 @@ impl Neighbours {
         &mut self.lookups
     }
 
+    /// What INVITEs that were accepted looked like.
+    pub fn good_calls(&self) -> &GoodCalls {
+        &self.good_calls
+    }
+
+    /// The same, to be added to.
+    pub fn good_calls_mut(&mut self) -> &mut GoodCalls {
+        &mut self.good_calls
+    }
+
+    /// What became of the calls of each address.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// The same, to be added to.
+    pub fn decisions_mut(&mut self) -> &mut Decisions {
+        &mut self.decisions
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {
@@ -315,6 +341,8 @@ impl Neighbours {
         other.tls.iter().for_each(|failure| self.note_tls(*failure));
         other.digests.iter().for_each(|(place, fit)| self.note_digest(*place, *fit));
         self.lookups.merge(&other.lookups);
+        self.good_calls.merge(&other.good_calls);
+        self.decisions.merge(&other.decisions);
     }
 }
 

@@ -6,8 +6,11 @@ use crate::call::Outcome;
 use crate::catalogue::Signature;
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::comparison::{Comparison, compare};
 use crate::diagnosis::finding::{Finding, Refuted};
+use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
+use crate::diagnosis::rivals;
 use crate::diagnosis::rules;
 
 /// What was found of one call.
@@ -18,6 +21,10 @@ pub struct Diagnosis {
     pub outcome: Outcome,
     /// The findings: those that explain the outcome first, then by confidence, then in the order of the rules.
     pub findings: Vec<Finding>,
+    /// The nearest call that was accepted, beside one that failed.
+    pub good_call: Option<Comparison>,
+    /// Where the response came from that failed it.
+    pub origin: Option<Origin>,
 }
 
 impl Diagnosis {
@@ -31,13 +38,14 @@ impl Diagnosis {
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let found = rules::ALL.iter().filter_map(|rule| rule.check.of_call()?(case));
     let mut findings = in_order(found.collect());
+    rivals::add(case, &mut findings);
     add_signature(case, &mut findings);
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
         outcome => outcome,
     };
-    Diagnosis { outcome, findings }
+    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin: origin(case) }
 }
 
 /// Adds to the cause what the software that sent the response is known to mean by it.

@@ -7,6 +7,7 @@
 
 mod capture_case;
 mod case;
+mod comparison;
 mod diagnose;
 mod dialogs;
 mod early_end;
@@ -16,8 +17,10 @@ mod finding;
 mod lost_dialog;
 mod media;
 mod offers;
+mod origin;
 mod platform;
 mod precedence;
+mod rivals;
 pub mod rule;
 pub mod rules;
 mod said;
@@ -29,10 +32,12 @@ mod words;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};
 pub use crate::diagnosis::case::{CaptureSeen, Case};
+pub use crate::diagnosis::comparison::{Comparison, Difference, Half};
 pub use crate::diagnosis::diagnose::{Diagnosis, diagnose, diagnose_capture};
 pub use crate::diagnosis::dialogs::{Asked, Side};
 pub use crate::diagnosis::engine::Engine;
 pub use crate::diagnosis::finding::{Claim, Confidence, Finding, Party, Reference, Refuted, Role, Severity};
+pub use crate::diagnosis::origin::{MadeBy, Origin, Rewritten};
 pub use crate::diagnosis::platform::Platform;
 pub use crate::diagnosis::rule::Rule;
 pub use crate::diagnosis::scanners::{Probing, ProbingBySource};

@@ -2,11 +2,11 @@
 
 use crate::call::{Call, Failure, Heard, Kind, Leg, Outcome};
 use crate::catalogue::Catalogue;
-use crate::diagnosis::{Diagnosis, Finding};
+use crate::diagnosis::{Comparison, Diagnosis, Difference, Finding, Half, Origin};
 use crate::report::ladder;
 use crate::report::record::{
-    CallRecord, CatalogueRecord, ClaimRecord, FailureRecord, FindingRecord, HeaderRecord, LegRecord, PartyRecord,
-    RefutedRecord,
+    CallRecord, CatalogueRecord, ClaimRecord, DifferenceRecord, FailureRecord, FindingRecord, GoodCallRecord,
+    HeaderRecord, LegRecord, OriginRecord, PartyRecord, RefutedRecord, RewrittenRecord,
 };
 use crate::report::scene::Scene;
 use crate::report::secrets::Secrets;
@@ -65,6 +65,8 @@ impl Scene {
             findings,
             ladder: ladder::rungs(self, call, diagnosis, &secrets),
             messages_not_kept: call.not_kept,
+            generated_by: diagnosis.origin.as_ref().map(|origin| self.origin(origin, &secrets)),
+            good_call: diagnosis.good_call.as_ref().map(|good| self.good_call(good, &secrets)),
         }
     }
 
@@ -103,6 +105,47 @@ impl Scene {
             refuted: refuted.collect(),
             next_capture: finding.next_capture.as_ref().map(|command| secrets.hide_in(command)),
             rfc: finding.rfc.to_vec(),
+        }
+    }
+
+    fn origin(&self, origin: &Origin, secrets: &Secrets) -> OriginRecord {
+        OriginRecord {
+            frame: self.frame(origin.place),
+            status: origin.status.get(),
+            addr: secrets.socket(origin.sender),
+            agent: origin.agent.as_ref().map(|agent| secrets.hide_in(agent)),
+            made_by: origin.made_by,
+            grounds: origin.grounds.iter().map(|ground| secrets.hide_in(ground)).collect(),
+            rewritten: origin.rewritten.as_ref().map(|other| RewrittenRecord {
+                frame: self.frame(other.place),
+                status: other.status.get(),
+                addr: secrets.socket(other.by),
+            }),
+        }
+    }
+
+    fn good_call(&self, good: &Comparison, secrets: &Secrets) -> GoodCallRecord {
+        let claim = |half: &Half, says: &str| {
+            let (field, value) = half.claim.clone()?;
+            let value = shortened(&secrets.hide(value.raw()));
+            Some(ClaimRecord { frame: self.frame(half.place), field, value, says: says.into() })
+        };
+        let record = |one: &Difference| DifferenceRecord {
+            what: one.what.clone(),
+            here: secrets.hide_in(&one.here.has),
+            there: secrets.hide_in(&one.there.has),
+            claims: [claim(&one.here, "the call that failed"), claim(&one.there, "the call that was accepted")]
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        GoodCallRecord {
+            frame: self.frame(good.place),
+            time: self.moment(good.place),
+            call_id: secrets.hide_in(&good.call_id),
+            from_addr: secrets.socket(good.path.0),
+            to_addr: secrets.socket(good.path.1),
+            differences: good.differences.iter().map(record).collect(),
         }
     }
 

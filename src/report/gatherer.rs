@@ -56,7 +56,7 @@ pub struct Gathered {
     pub inputs: Vec<InputRecord>,
     /// The numbers.
     pub summary: Summary,
-    /// Failures of several calls, most calls first.
+    /// Failures of several calls: the worst first, of equal ones those with most calls.
     pub incidents: Vec<Incident>,
     /// The records that were kept.
     pub spool: Spool,
@@ -66,7 +66,7 @@ pub struct Gathered {
     pub worst: Option<Severity>,
     /// What else the packets held.
     pub census: Census,
-    /// What went wrong in the same way, most calls first.
+    /// What went wrong in the same way, in the same order.
     pub(crate) groups: Vec<Group>,
     /// Records of trouble that were not kept because there were too many kinds of it.
     pub(crate) not_kept: u64,
@@ -196,7 +196,7 @@ impl Gatherer {
         };
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
-        let groups = self.groups.finish(scene.privacy());
+        let groups = self.groups.finish(scene.privacy(), analysis.surroundings());
         let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
         Gathered {
             inputs: inputs.iter().zip(&seen).map(|(facts, seen)| input_record(scene, facts, seen)).collect(),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::call::{Call, Kind, Outcome};
+use crate::call::{Call, End, Kind, Outcome, Surroundings};
 use crate::capture::SourceId;
-use crate::diagnosis::{Diagnosis, Finding, Severity};
+use crate::diagnosis::{Diagnosis, Finding, Role, Severity};
 use crate::report::gatherer::Selected;
+use crate::report::over_calls::{self, Over};
 use crate::report::record::Frame;
 use crate::report::scene::Scene;
 use crate::report::secrets::Privacy;
@@ -39,6 +40,24 @@ pub(crate) struct Group {
     pub(crate) selected: u64,
     /// All its calls went to one number; else the incident tells how the numbers begin.
     pub(crate) called_the_same: bool,
+    /// Whose calls they are, and when.
+    pub(crate) over: Over,
+    /// How much it matters.
+    weight: Weight,
+}
+
+/// How much a group matters, what matters most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    noise: Noise,
+    severity: Severity,
+}
+
+/// If calls are those of a scanner or a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Noise {
+    None,
+    Noise,
 }
 
 /// Every group of a run.
@@ -92,6 +111,10 @@ impl Groups {
         let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
         let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, source));
         group.count += 1;
+        group.weight = group.weight.min(weight(diagnosis));
+        let (began, ended) = (call.started(), call.ended());
+        group.over.first = group.over.first.min(began);
+        group.over.ended = (group.over.ended.0.min(ended), group.over.ended.1.max(ended));
         group.selected += u64::from(selected == Selected::Yes);
         let started = scene.moment_in(source, call.started());
         if started.time < group.incident.first.time {
@@ -115,8 +138,9 @@ impl Groups {
         Standing::Later
     }
 
-    /// The groups, those with most calls first.
-    pub(crate) fn finish(self, privacy: &Privacy) -> Vec<Group> {
+    /// The groups: what comes of real calls before what comes of scanners, what is worse before what is not, and then
+    /// those with most calls first.
+    pub(crate) fn finish(self, privacy: &Privacy, surroundings: &Surroundings) -> Vec<Group> {
         let secrets = privacy.of_nobody();
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         for group in &mut groups {
@@ -128,9 +152,18 @@ impl Groups {
             group.incident.called = called.map(|start| secrets.user(start.raw()).into());
         }
         groups.sort_by(|a, b| {
-            let key = |group: &Group| (std::cmp::Reverse(group.count), group.incident.calls.first().copied());
+            let key = |group: &Group| {
+                let is_fault = group.is_incident();
+                let first = group.incident.calls.first().copied();
+                (std::cmp::Reverse(is_fault), group.weight, std::cmp::Reverse(group.count), first)
+            };
             key(a).cmp(&key(b))
         });
+        let says: Vec<_> = groups.iter().map(|group| over_calls::says(group, &groups, surroundings)).collect();
+        for (group, says) in groups.iter_mut().zip(says) {
+            group.incident.of = over_calls::share(group, surroundings).map(|share| share.of);
+            group.incident.says = says.iter().map(|one| secrets.hide(one).into()).collect();
+        }
         for (number, group) in (1..).zip(groups.iter_mut().filter(|group| group.is_incident())) {
             group.number = number;
             group.incident.id = format!("incident-{number}");
@@ -189,7 +222,15 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
         frames,
         called: called(call).map(Untrusted::from),
         agent: record.and_then(|record| record.party.agent),
+        of: None,
+        says: Vec::new(),
     };
+    let end = match finding.map(|finding| finding.party.role) {
+        Some(Role::Uac) => End::Client,
+        _ => End::Server,
+    };
+    let ended = (call.ended(), call.ended());
+    let over = Over { peer: peer.map(|peer| peer.ip()), end, first: call.started(), ended };
     Group {
         incident,
         outcome: diagnosis.outcome,
@@ -198,7 +239,19 @@ fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) ->
         count: 0,
         selected: 0,
         called_the_same: true,
+        over,
+        weight: weight(diagnosis),
     }
+}
+
+/// How much a call matters among those that went wrong.
+fn weight(diagnosis: &Diagnosis) -> Weight {
+    const NOISE: [&str; 4] = ["scanner", "probe-noise", "request-flood", "credential-guessing"];
+    let is_noise = diagnosis.findings.iter().any(|finding| NOISE.contains(&&*finding.rule));
+    let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
+    let of_findings = telling_finding(diagnosis).map_or(Severity::Info, |finding| finding.severity);
+    let severity = if failed { Severity::Error } else { of_findings };
+    Weight { noise: if is_noise { Noise::Noise } else { Noise::None }, severity }
 }
 
 fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<&str>) -> Untrusted {

@@ -116,6 +116,9 @@ fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Res
             let agent = incident.agent.as_ref().map(|agent| format!(", {}", code(agent.raw()))).unwrap_or_default();
             writeln!(out, "- at {}{agent}", code(&style.names.beside(peer)))?;
         }
+        for says in &incident.says {
+            writeln!(out, "- {}", plain(says))?;
+        }
         match (&incident.rule, incident.confidence) {
             (Some(rule), Some(confidence)) => {
                 writeln!(out, "- rule `{rule}`, {}, {}", confidence.word(), frames(&incident.frames, 12))?;
@@ -140,6 +143,9 @@ fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<(
         Some(finding) => of_finding(out, finding)?,
         None if record.unexplained => writeln!(out, "Unexplained: no rule fits what the capture shows.\n")?,
         None => {}
+    }
+    if let Some(good) = &record.good_call {
+        writeln!(out, "Beside a call that was accepted: {}.\n", plain(&good.words().into()))?;
     }
     let drawn = ladder_alone(record, style)?;
     writeln!(out, "````text\n{}\n````\n", in_fence(&drawn))?;

@@ -20,6 +20,7 @@ mod markdown;
 mod mermaid;
 mod moment;
 mod names;
+mod over_calls;
 pub mod pages;
 mod persons;
 mod pseudonyms;
@@ -53,8 +54,8 @@ pub use crate::report::names::Names;
 pub use crate::report::pseudonyms::{Pseudonyms, Replaced};
 pub use crate::report::pump::{Follower, follow};
 pub use crate::report::record::{
-    CallRecord, CatalogueRecord, ClaimRecord, FailureRecord, FindingRecord, Frame, HeaderRecord, LegRecord,
-    PartyRecord, RefutedRecord, Rung,
+    CallRecord, CatalogueRecord, ClaimRecord, DifferenceRecord, FailureRecord, FindingRecord, Frame, GoodCallRecord,
+    HeaderRecord, LegRecord, OriginRecord, PartyRecord, RefutedRecord, RewrittenRecord, Rung,
 };
 pub use crate::report::redacted::{Failed, write as write_redacted};
 pub use crate::report::remarks::remarks;

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Kind, NormalStep, Outcome};
-use crate::diagnosis::{Confidence, Reference, Role, Severity};
+use crate::diagnosis::{Confidence, MadeBy, Reference, Role, Severity};
 use crate::report::moment::Moment;
 use crate::sip::typed::Strict;
 use crate::untrusted::Untrusted;
@@ -71,6 +71,10 @@ pub struct CallRecord {
     pub unexplained: bool,
     /// Messages that were counted and not kept because of a limit.
     pub messages_not_kept: u32,
+    /// Beside a call that failed: the nearest one that was accepted on the same way.
+    pub good_call: Option<GoodCallRecord>,
+    /// Where the response came from that failed it.
+    pub generated_by: Option<OriginRecord>,
 }
 
 /// The host of an address: without its port.
@@ -109,6 +113,109 @@ impl CallRecord {
             !earlier.normal && earlier.method == failure.method && host(&earlier.to_addr) == host(&failure.from_addr)
         })
     }
+}
+
+/// Where the response came from that failed a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OriginRecord {
+    /// The response, where it was seen first.
+    pub frame: Frame,
+    /// Its code.
+    pub status: u16,
+    /// Who sent it there.
+    pub addr: String,
+    /// What it calls itself.
+    pub agent: Option<Untrusted>,
+    /// Who made it.
+    pub made_by: MadeBy,
+    /// Why that is said.
+    pub grounds: Vec<Untrusted>,
+    /// What was made out of it on the way to the caller.
+    pub rewritten: Option<RewrittenRecord>,
+}
+
+/// A response that was made out of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RewrittenRecord {
+    /// Its frame.
+    pub frame: Frame,
+    /// Its code.
+    pub status: u16,
+    /// Who made it.
+    pub addr: String,
+}
+
+impl OriginRecord {
+    /// In a sentence.
+    pub(crate) fn words(&self) -> String {
+        let agent = self.agent.as_ref().map(|agent| format!(" ({})", agent.for_terminal())).unwrap_or_default();
+        let who = match self.made_by {
+            MadeBy::Sender => format!("{}{agent} itself made the {}", self.addr, self.status),
+            MadeBy::Behind => format!("the {} came from behind {}{agent}", self.status, self.addr),
+            MadeBy::Unknown => {
+                format!("the {} is from {}{agent}, or from behind it", self.status, self.addr)
+            }
+        };
+        let grounds: Vec<_> = self.grounds.iter().map(|ground| ground.for_terminal()).collect();
+        let rewritten = self
+            .rewritten
+            .as_ref()
+            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, other.frame.number()));
+        format!("{who}: {}{}", grounds.join(", "), rewritten.unwrap_or_default())
+    }
+}
+
+/// The nearest call that was accepted on the same way as one that failed. What differs is a hint, and no cause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct GoodCallRecord {
+    /// Its INVITE.
+    pub frame: Frame,
+    /// When that was captured.
+    pub time: Moment,
+    /// Its Call-ID.
+    pub call_id: Untrusted,
+    /// Who sent the INVITE that failed; this one came from the same host.
+    pub from_addr: String,
+    /// To whom.
+    pub to_addr: String,
+    /// What differs, what decides calls more often first.
+    pub differences: Vec<DifferenceRecord>,
+}
+
+impl GoodCallRecord {
+    /// In a sentence or two.
+    pub(crate) fn words(&self) -> String {
+        let frame = match self.frame {
+            Frame::Number(number) => number.to_string(),
+            Frame::InFile { file, frame } => format!("{}:{frame}", file + 1),
+        };
+        let between = format!(
+            "frame {frame}: a call from {} to {} that was accepted",
+            host(&self.from_addr),
+            host(&self.to_addr)
+        );
+        let differs = |one: &DifferenceRecord| {
+            format!("{} ({}; there {})", one.what, one.here.for_terminal(), one.there.for_terminal())
+        };
+        let differences: Vec<String> = self.differences.iter().map(differs).collect();
+        match differences.is_empty() {
+            true => format!("{between}; its INVITE is like this one in all that is compared"),
+            false => format!("{between}; this INVITE differs in {}", differences.join(", ")),
+        }
+    }
+}
+
+/// A property in which the INVITEs of two calls differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DifferenceRecord {
+    /// What it is a property of: `codecs`.
+    pub what: String,
+    /// What the call that failed has.
+    pub here: Untrusted,
+    /// What the call that was accepted has.
+    pub there: Untrusted,
+    /// The proof, where single fields show it.
+    pub claims: Vec<ClaimRecord>,
 }
 
 /// A leg of a call.

@@ -21,7 +21,7 @@ pub struct Report {
     pub inputs: Vec<InputRecord>,
     /// The numbers.
     pub summary: Summary,
-    /// Failures with one cause, most calls first.
+    /// Failures with one cause: real calls before scanners, the worse first, of equal ones those with most calls.
     pub incidents: Vec<Incident>,
     /// The calls in order of their numbers.
     pub calls: Vec<CallRecord>,
@@ -198,6 +198,10 @@ pub struct Incident {
     pub called: Option<Untrusted>,
     /// What the peer calls itself.
     pub agent: Option<Untrusted>,
+    /// Of how many calls of that peer they are, as far as the capture shows how those were decided.
+    pub of: Option<u64>,
+    /// What only shows over several calls: since when, up to how many at once, what was lost together.
+    pub says: Vec<Untrusted>,
 }
 
 /// The JSON Schema of [`Report`].

@@ -67,6 +67,7 @@ impl Log {
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
+        self.distinct = entries.len() as u32;
         self.entries = entries;
         self.steps = steps.into_iter().map(|(_, step)| step).collect();
         self.settled = 0;

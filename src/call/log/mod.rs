@@ -34,6 +34,8 @@ pub(crate) struct Log {
     pub(crate) kind: Kind,
     bytes: Chain,
     entries: Vec<Entry>,
+    /// Entries that are no copies.
+    distinct: u32,
     ways: Vec<Way>,
     steps: Vec<Step>,
     /// The last step of each branch, once there are many.
@@ -188,9 +190,9 @@ impl Log {
             + self.ways.capacity() * size_of::<Way>()
     }
 
-    /// Messages that it holds, copies included.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// Messages that it holds, copies left out.
+    pub(crate) fn distinct(&self) -> u32 {
+        self.distinct
     }
 
     /// Messages that it heard, whether it holds them or not.
@@ -391,6 +393,7 @@ impl Log {
         let Hearing { message, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
         let what = What::Message { spot, length: message.bytes().len() as u32, cut };
+        self.distinct += 1;
         self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what });
     }
 

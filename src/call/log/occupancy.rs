@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::log::{Log, Pool, Verb, What};
+use crate::call::log::{Entry, Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
 use crate::call::transaction::Keys;
@@ -69,6 +69,16 @@ impl Log {
 
     /// The request that a response on this path answers: where it stands, and its bytes.
     pub(crate) fn request_of<'p>(&self, keys: &Keys<'_>, path: Path, pool: &'p Pool) -> Option<(Place, Cow<'p, [u8]>)> {
+        let entry = self.request_entry(keys, path)?;
+        Some((entry.place, entry.bytes(pool)))
+    }
+
+    /// Where that request stands.
+    pub(crate) fn request_place(&self, keys: &Keys<'_>, path: Path) -> Option<Place> {
+        Some(self.request_entry(keys, path)?.place)
+    }
+
+    fn request_entry(&self, keys: &Keys<'_>, path: Path) -> Option<&Entry> {
         let verb = Verb::of(&keys.cseq.method);
         let step = self.steps.iter().rev().find(|step| {
             step.branch_hash == keys.branch_hash
@@ -76,7 +86,7 @@ impl Log {
                 && step.method == verb
                 && self.path(step.way).is_some_and(|known| known.reversed() == path)
         })?;
-        self.entries.get(step.request?.0 as usize).map(|entry| (entry.place, entry.bytes(pool)))
+        self.entries.get(step.request?.0 as usize)
     }
 
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with

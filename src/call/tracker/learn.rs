@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use memchr::memmem::Finder;
 
+use crate::call::good_calls::Sample;
 use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
@@ -166,9 +167,16 @@ impl Tracker {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let (client, server) = (path.source.ip(), path.destination.ip());
         let neighbours = self.surroundings.neighbours_mut();
+        let asked = open.log.request_place(keys, arrival.path).unwrap_or(arrival.place);
         if status.is_success() {
-            if let Some(ahead) = open.log.accepted_ahead(path) {
-                neighbours.note_accepted(client, server, ahead);
+            let Some(ahead) = open.log.accepted_ahead(path) else { return };
+            neighbours.note_accepted(client, server, ahead);
+            neighbours.decisions_mut().note_accepted(client, server, asked.time);
+            if neighbours.good_calls().wants(client, server, asked.time)
+                && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)
+                && let Some(invite) = Message::read(&bytes, Cut::Whole)
+            {
+                neighbours.good_calls_mut().note(client, server, Sample::of(&invite, path, asked));
             }
             return;
         }
@@ -176,6 +184,7 @@ impl Tracker {
         vacate(&mut self.occupied, path);
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
             neighbours.note_refused(client, server, status.get(), ahead, arrival.place);
+            neighbours.decisions_mut().note_refused(client, server, asked.time);
         }
     }
 

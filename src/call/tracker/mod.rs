@@ -148,7 +148,7 @@ const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
 const MOST_PATHS: usize = 65_536;
 /// Messages after which a record that is no call begins anew once it is settled.
-const LONG_RECORD: usize = 64;
+const LONG_RECORD: u32 = 64;
 
 impl Open {
     /// Bytes of memory that it takes.
@@ -348,7 +348,7 @@ impl Tracker {
     fn known_call(&mut self, call_id: u64) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
         let open = self.open.get(index as usize)?.as_deref()?;
-        let is_long = open.log.kind != Kind::Call && open.log.len() >= LONG_RECORD && open.phase == Phase::Settled;
+        let is_long = open.log.kind != Kind::Call && open.log.distinct() >= LONG_RECORD && open.phase == Phase::Settled;
         // The agenda comes by a little later than on time.
         let is_over = open.deadline.is_some_and(|due| due <= self.now);
         if is_long || is_over {

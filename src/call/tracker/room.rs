@@ -1,7 +1,7 @@
 //! How calls leave the tracker: because they are over, or because there is no room for them.
 
 use crate::call::log::{Log, Phase};
-use crate::call::tracker::{Ended, GoodCall, LONG_RECORD, MOST_ADDRESSES, Open, Tracker, Wanted};
+use crate::call::tracker::{Ended, GoodCall, MOST_ADDRESSES, Open, Tracker, Wanted};
 use crate::oddity::{Oddity, OddityLog};
 
 /// Why a call ends here.
@@ -15,6 +15,8 @@ enum Why {
 const LEARNED_FROM: u8 = 50;
 /// Calls that have ended whose room is kept for others.
 const MOST_SPARE: usize = 4096;
+/// Bytes of a room that is kept: more would lie idle.
+const MOST_ROOM: usize = 8192;
 
 impl Tracker {
     /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
@@ -32,11 +34,16 @@ impl Tracker {
             }
             self.abridge(index);
         }
-        // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
-        self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
         if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
+            // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
+            self.full_at = self.limits.call_bytes.max(self.bytes + self.limits.call_bytes / 8);
             return;
         }
+        self.full_at = self.limits.call_bytes;
+        let limit = match self.bytes > self.limits.call_bytes {
+            true => Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 },
+            false => Oddity::LimitHit { limit: "calls", value: self.limits.calls as u64 },
+        };
         let rank = |open: &Open| {
             let unsettled = open.phase != Phase::Settled;
             Some((unsettled, unsettled && open.log.has_failed(), open.moved, open.log.number))
@@ -46,8 +53,7 @@ impl Tracker {
                 return;
             }
             if self.phase_of(index).is_some_and(|phase| phase != Phase::Settled) {
-                let limit = Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 };
-                oddities.note(limit, None);
+                oddities.note(limit.clone(), None);
             }
             self.give_up(index);
         }
@@ -106,7 +112,7 @@ impl Tracker {
         };
         self.closed.push_back(ended);
         open.log.give_back(&mut self.pool);
-        if self.spare.len() < MOST_SPARE && open.log.len() <= LONG_RECORD {
+        if self.spare.len() < MOST_SPARE && open.footprint() <= MOST_ROOM {
             self.spare.push(open);
         }
     }

@@ -104,6 +104,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
                 @if let Some(peer) = &incident.peer { " · at " span class="mono" { (page.look.names.beside(peer)) } }
                 @if let Some(agent) = &incident.agent { " " (shown(agent)) }
             }
+            @if !incident.says.is_empty() { ul { @for says in &incident.says { li { (shown(says)) } } } }
             @if !incident.fix.is_empty() {
                 h4 { "What to do" }
                 ol { @for step in &incident.fix { li { (shown(step)) } } }

@@ -112,6 +112,8 @@ pub(crate) fn of_failure(
             None if record.unexplained => unexplained(lines)?,
             None => {}
         }
+        origin(lines, record)?;
+        good_call(lines, record)?;
     }
     let about = record.finding_about(failure).filter(|_| !has_cause);
     if let Some(finding) = about.filter(|finding| record.cause.as_deref() != Some(&finding.rule)) {
@@ -172,6 +174,18 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
     Ok(())
 }
 
+/// Who made the response, and on what ground that is said.
+fn origin(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+    let Some(origin) = &record.generated_by else { return Ok(()) };
+    beside(lines, "from", Ink::Faint, &origin.words())
+}
+
+/// The nearest call that was accepted, and what differs: a hint, and no cause.
+fn good_call(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+    let Some(good) = &record.good_call else { return Ok(()) };
+    beside(lines, "good", Ink::Faint, &good.words())
+}
+
 fn steps(lines: &mut Lines<'_>, finding: &FindingRecord) -> io::Result<()> {
     for (index, step) in finding.fix.iter().take(MOST_STEPS).enumerate() {
         let label = if index == 0 { "fix" } else { "    " };
@@ -216,11 +230,12 @@ fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut 
 /// The cause of a call that ended without a response that fails it.
 pub(crate) fn without_failure(lines: &mut Lines<'_>, record: &CallRecord, told: &Told) -> io::Result<()> {
     match record.cause_finding() {
-        Some(finding) => cause(lines, finding, told),
+        Some(finding) => cause(lines, finding, told)?,
         None if record.unexplained => {
             let text = "unexplained: there is no final response, and no rule fits what the capture shows";
-            beside(lines, "here", Ink::Doubtful, text)
+            beside(lines, "here", Ink::Doubtful, text)?;
         }
-        None => Ok(()),
+        None => {}
     }
+    good_call(lines, record)
 }

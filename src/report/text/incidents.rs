@@ -57,6 +57,9 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
         let peer = value(&lines.style.names.beside(peer).into());
         labelled(lines, "At", &format!("{peer}{agent}"))?;
     }
+    for (index, says) in incident.says.iter().enumerate() {
+        labelled(lines, if index == 0 { "Over" } else { "" }, &value(says))?;
+    }
     for (index, step) in incident.fix.iter().take(MOST_STEPS).enumerate() {
         let label = if index == 0 { "Fix" } else { "" };
         labelled(lines, label, &format!("{}. {}", index + 1, value(step)))?;

@@ -1,0 +1,241 @@
+//! What INVITEs that were accepted looked like: small digests, for comparing a call that failed with one that did not.
+//!
+//! Is given INVITEs; gives their traits, a few of them for each hop. Keeps no number and no name of a person beyond the
+//! Call-ID. Deliberately does not know which difference matters.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{Place, Timestamp};
+use crate::net::Path;
+use crate::sip::sdp::{Media, Sdp};
+use crate::sip::{Message, Uri};
+
+/// Bytes of a request beyond which UDP may lose it (RFC 3261 §18.1.1).
+const LARGE: usize = 1300;
+/// Letters of one value that are kept.
+const LONGEST: usize = 160;
+/// Headers of which the value is compared, and holds no person.
+const BY_VALUE: [&str; 4] = ["Require", "Proxy-Require", "Privacy", "Session-Expires"];
+/// Headers of which only the presence is compared.
+const BY_PRESENCE: [&str; 7] = [
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+    "Diversion",
+    "History-Info",
+    "Identity",
+    "Route",
+];
+
+/// One property of an INVITE.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Trait {
+    /// What it is a property of: `codecs`.
+    pub what: String,
+    /// What the INVITE has: `PCMA PCMU`.
+    pub has: String,
+    /// The Wireshark field that shows it, and what that holds; `None` where no single field does.
+    pub claim: Option<(String, String)>,
+}
+
+/// An INVITE that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sample {
+    /// Where it is.
+    pub place: Place,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// What it calls itself (User-Agent).
+    pub software: String,
+    /// Its properties, in a fixed order.
+    pub traits: Vec<Trait>,
+}
+
+/// INVITEs that were accepted, a few for each hop. Mergeable: commutative, and associative as long as none is full.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GoodCalls {
+    /// By server and client.
+    samples: BTreeMap<IpAddr, BTreeMap<IpAddr, Vec<Sample>>>,
+}
+
+impl GoodCalls {
+    /// Servers, and clients of each.
+    const MOST_SERVERS: usize = 512;
+    const MOST_CLIENTS: usize = 64;
+    /// Samples of one hop.
+    const MOST: usize = 4;
+    /// Nearer in time no further one is taken, once there are two.
+    const APART: Duration = Duration::from_secs(20);
+
+    /// The samples of a hop, in order.
+    pub fn on(&self, client: IpAddr, server: IpAddr) -> &[Sample] {
+        self.samples.get(&server).and_then(|clients| clients.get(&client)).map_or(&[], Vec::as_slice)
+    }
+
+    /// True if one more sample of a hop would tell something new.
+    pub(crate) fn wants(&self, client: IpAddr, server: IpAddr, now: Timestamp) -> bool {
+        match self.samples.get(&server) {
+            None => self.samples.len() < GoodCalls::MOST_SERVERS,
+            Some(clients) => match clients.get(&client) {
+                None => clients.len() < GoodCalls::MOST_CLIENTS,
+                Some(known) => {
+                    let is_far = known.last().is_none_or(|last| now.since(last.place.time) >= GoodCalls::APART);
+                    known.len() < 2 || is_far
+                }
+            },
+        }
+    }
+
+    /// Notes an INVITE that was accepted.
+    pub fn note(&mut self, client: IpAddr, server: IpAddr, sample: Sample) {
+        let known = self.samples.entry(server).or_default().entry(client).or_default();
+        if let Err(at) = known.binary_search(&sample) {
+            known.insert(at, sample);
+        }
+        // The first stays, and the latest do.
+        while known.len() > GoodCalls::MOST {
+            known.remove(1);
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &GoodCalls) {
+        for (server, clients) in &other.samples {
+            for (client, samples) in clients {
+                samples.iter().for_each(|sample| self.note(*client, *server, sample.clone()));
+            }
+        }
+    }
+}
+
+impl Sample {
+    /// The digest of an INVITE.
+    pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
+        let traits = traits(message, path);
+        let call_id = String::from_utf8_lossy(message.call_id()).chars().take(LONGEST).collect();
+        let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
+        Sample { place, call_id, software, traits }
+    }
+}
+
+fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
+    let mut traits = Vec::new();
+    let mut add = |what: &str, has: String, claim: Option<(&str, &str)>| {
+        let claim = claim.filter(|(_, value)| value.len() <= LONGEST).map(|(f, v)| (f.to_owned(), v.to_owned()));
+        traits.push(Trait { what: what.to_owned(), has: shortened(&has), claim });
+    };
+    let sdp = Sdp::of(message);
+    let audio = sdp.as_ref().and_then(|sdp| Some((sdp, audio(sdp)?)));
+    let media = audio.map(|(_, media)| ("sdp.media", value_of_line(&media.line)));
+    add("offer", if sdp.is_some() { "in the INVITE" } else { "not in the INVITE" }.into(), None);
+    if let Some((sdp, medium)) = audio {
+        let codecs: Vec<String> = medium.main_codecs().iter().map(|codec| codec.name.clone()).collect();
+        add("codecs", codecs.join(" "), media);
+        add("media profile", medium.protocol.clone(), media);
+        let family = if sdp.address_of(medium).contains(':') { "IPv6" } else { "IPv4" };
+        add("media address", family.into(), None);
+    }
+    let target = message.request_uri().map(|uri| Uri::read(&uri)).unwrap_or_default();
+    add("called number", form(target.bare_user()), None);
+    add("dialled host", target.host.to_ascii_lowercase(), None);
+    if let Some(from) = message.from().map(|from| from.parsed()) {
+        add("calling number", form(from.bare_user()), None);
+        add("caller's domain", from.host.to_ascii_lowercase(), None);
+    }
+    add("transport", path.transport.name().into(), None);
+    for name in BY_VALUE {
+        let value = message.header(name).unwrap_or_default();
+        let field = format!("sip.{name}");
+        // An integer field shows no parameters.
+        let is_text = !value.is_empty() && name != "Session-Expires";
+        let has = if value.is_empty() { "none".into() } else { value.to_string() };
+        add(name, has, is_text.then_some((field.as_str(), &*value)));
+    }
+    for name in BY_PRESENCE {
+        add(name, if message.header(name).is_some() { "there" } else { "none" }.into(), None);
+    }
+    let shows_credentials = ["Authorization", "Proxy-Authorization"].iter().any(|name| message.header(name).is_some());
+    add("credentials", if shows_credentials { "there" } else { "none" }.into(), None);
+    let is_large = message.bytes().len() > LARGE;
+    add("size", format!("{} {LARGE} bytes", if is_large { "more than" } else { "up to" }), None);
+    add("software", message.header("User-Agent").map_or("not named".into(), |name| name.into_owned()), None);
+    traits
+}
+
+/// The audio medium that is wanted, or else the first medium.
+fn audio(sdp: &Sdp) -> Option<&Media> {
+    sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0).or(sdp.media.first())
+}
+
+/// A line of a description without its letter.
+fn value_of_line(line: &str) -> &str {
+    line.strip_prefix("m=").unwrap_or(line)
+}
+
+/// How a number is written, without the number: `+ and 11 digits`; what is no number is a name.
+fn form(user: &str) -> String {
+    let is_number = user.bytes().any(|byte| byte.is_ascii_digit())
+        && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
+    if user.is_empty() {
+        return "none".into();
+    }
+    if !is_number {
+        return "a name".into();
+    }
+    let digits = user.bytes().filter(u8::is_ascii_digit).count();
+    let (start, rest) = match user {
+        _ if user.starts_with('+') => ("+ and ", digits),
+        _ if user.starts_with("00") => ("00 and ", digits.saturating_sub(2)),
+        _ if user.starts_with('0') => ("0 and ", digits.saturating_sub(1)),
+        _ => ("", digits),
+    };
+    format!("{start}{rest} digits")
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_by_their_form() {
+        assert_eq!(form("+12025550123"), "+ and 11 digits");
+        assert_eq!(form("0012025550123"), "00 and 11 digits");
+        assert_eq!(form("02025550123"), "0 and 10 digits");
+        assert_eq!(form("1001"), "4 digits");
+        assert_eq!(form("alice"), "a name");
+        assert_eq!(form(""), "none");
+    }
+
+    fn sample(seconds: i64) -> Sample {
+        let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
+        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Vec::new() }
+    }
+
+    #[test]
+    fn the_first_stays_and_the_latest_do() {
+        let (client, server) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut calls = GoodCalls::default();
+        assert!(calls.wants(client, server, Timestamp(0)));
+        (1..=9).for_each(|at| calls.note(client, server, sample(at * 60)));
+        let kept: Vec<&str> = calls.on(client, server).iter().map(|sample| sample.call_id.as_str()).collect();
+        assert_eq!(kept, ["60", "420", "480", "540"]);
+        assert!(!calls.wants(client, server, Timestamp(545_000_000_000)));
+        assert!(calls.wants(client, server, Timestamp(600_000_000_000)));
+        let mut other = GoodCalls::default();
+        other.note(client, server, sample(700));
+        let mut merged = other.clone();
+        merged.merge(&calls);
+        calls.merge(&other);
+        assert_eq!(merged, calls);
+        let text = serde_json::to_string(&merged).unwrap();
+        assert_eq!(serde_json::from_str::<GoodCalls>(&text).unwrap(), merged);
+    }
+}

@@ -1,0 +1,182 @@
+//! How many of something there were until when, in little room.
+//!
+//! Counts stand in equal spans of a power of two of seconds: of one second at first, wider when there are too many. What
+//! is counted does not matter here. Beside it: what became of the calls of each address, over time.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::Timestamp;
+
+/// Counts over time. Mergeable: commutative and associative.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Timeline {
+    /// A span lasts two to the power of this, in seconds.
+    doublings: u32,
+    counts: BTreeMap<i64, u64>,
+}
+
+impl Timeline {
+    /// Spans that are kept.
+    const MOST: usize = 256;
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Counts one more.
+    pub fn note(&mut self, time: Timestamp) {
+        *self.counts.entry(self.span_of(time)).or_default() += 1;
+        self.make_room();
+    }
+
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// How many there were before the second, or the wider span, of a moment.
+    pub fn before(&self, time: Timestamp) -> u64 {
+        self.counts.range(..self.span_of(time)).map(|(_, count)| count).sum()
+    }
+
+    /// True if it is known to the second.
+    pub fn is_exact(&self) -> bool {
+        self.doublings == 0
+    }
+
+    fn span_of(&self, time: Timestamp) -> i64 {
+        time.0.div_euclid(Timeline::SECOND) >> self.doublings
+    }
+
+    fn make_room(&mut self) {
+        while self.counts.len() > Timeline::MOST {
+            self.widen();
+        }
+    }
+
+    fn widen(&mut self) {
+        self.doublings += 1;
+        let mut wider = BTreeMap::new();
+        for (span, count) in std::mem::take(&mut self.counts) {
+            *wider.entry(span >> 1).or_default() += count;
+        }
+        self.counts = wider;
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Timeline) {
+        let mut other = other.clone();
+        while self.doublings < other.doublings {
+            self.widen();
+        }
+        while other.doublings < self.doublings {
+            other.widen();
+        }
+        for (span, count) in other.counts {
+            *self.counts.entry(span).or_default() += count;
+        }
+        self.make_room();
+    }
+}
+
+/// What became of calls at one address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Decided {
+    /// INVITEs that were accepted, by when they were sent.
+    pub accepted: Timeline,
+    /// Those that were refused; challenges, redirections and what was cancelled are left out.
+    pub refused: Timeline,
+}
+
+/// As what an address took part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// It asked.
+    Client,
+    /// It was asked.
+    Server,
+}
+
+/// What became of calls, by address. Mergeable: commutative, and associative as long as no table is full.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Decisions {
+    of_servers: BTreeMap<IpAddr, Decided>,
+    of_clients: BTreeMap<IpAddr, Decided>,
+}
+
+impl Decisions {
+    /// Addresses of each end.
+    const MOST: usize = 1024;
+
+    /// What became of the calls of an address.
+    pub fn of(&self, address: IpAddr, end: End) -> Option<&Decided> {
+        match end {
+            End::Client => self.of_clients.get(&address),
+            End::Server => self.of_servers.get(&address),
+        }
+    }
+
+    /// Notes that an INVITE of this moment was accepted.
+    pub fn note_accepted(&mut self, client: IpAddr, server: IpAddr, asked: Timestamp) {
+        self.each(client, server, |decided| decided.accepted.note(asked));
+    }
+
+    /// Notes that an INVITE of this moment was refused.
+    pub fn note_refused(&mut self, client: IpAddr, server: IpAddr, asked: Timestamp) {
+        self.each(client, server, |decided| decided.refused.note(asked));
+    }
+
+    fn each(&mut self, client: IpAddr, server: IpAddr, note: impl Fn(&mut Decided)) {
+        for (table, address) in [(&mut self.of_clients, client), (&mut self.of_servers, server)] {
+            if table.len() < Decisions::MOST || table.contains_key(&address) {
+                note(table.entry(address).or_default());
+            }
+        }
+    }
+
+    /// Puts together what two readers have seen.
+    pub(crate) fn merge(&mut self, other: &Decisions) {
+        let tables = [(&mut self.of_clients, &other.of_clients), (&mut self.of_servers, &other.of_servers)];
+        for (own, theirs) in tables {
+            for (address, decided) in theirs {
+                let known = own.entry(*address).or_default();
+                known.accepted.merge(&decided.accepted);
+                known.refused.merge(&decided.refused);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(seconds: impl Iterator<Item = i64>) -> Timeline {
+        let mut timeline = Timeline::default();
+        seconds.for_each(|second| timeline.note(Timestamp(second * Timeline::SECOND + 5)));
+        timeline
+    }
+
+    #[test]
+    fn counts_stay_right_when_spans_widen() {
+        let timeline = of(0..1000);
+        assert_eq!(timeline.total(), 1000);
+        assert!(!timeline.is_exact() && timeline.counts.len() <= Timeline::MOST);
+        let before = timeline.before(Timestamp(500 * Timeline::SECOND));
+        assert!((490..=500).contains(&before), "{before}");
+        assert_eq!(of([10, 20, 30].into_iter()).before(Timestamp(20 * Timeline::SECOND)), 1);
+    }
+
+    #[test]
+    fn merging_is_commutative_and_associative() {
+        let [a, b, c] = [of(0..300), of((0..200).map(|n| n * 7)), of(100..120)];
+        let merged = |one: &Timeline, other: &Timeline| {
+            let mut one = one.clone();
+            one.merge(other);
+            one
+        };
+        assert_eq!(merged(&a, &b), merged(&b, &a));
+        assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        assert_eq!(merged(&a, &Timeline::default()), a);
+    }
+}

@@ -1,0 +1,102 @@
+//! Beside a call that failed: the nearest one that was accepted on the same way, and in what its INVITE differs.
+//!
+//! A difference is a hint and no cause: nothing here explains an outcome.
+
+use std::net::SocketAddr;
+
+use crate::call::{Heard, Kind, Outcome, Sample, Trait};
+use crate::capture::Place;
+use crate::diagnosis::case::Case;
+use crate::untrusted::Untrusted;
+
+/// Differences that are told.
+const MOST: usize = 8;
+
+/// The nearest call that was accepted, and what differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// Its INVITE.
+    pub place: Place,
+    /// Its Call-ID.
+    pub call_id: Untrusted,
+    /// Who sent the INVITE that failed, and to whom; the other one went between the same hosts.
+    pub path: (SocketAddr, SocketAddr),
+    /// What differs, what decides calls more often first.
+    pub differences: Vec<Difference>,
+}
+
+/// A property in which two INVITEs differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What it is a property of: `codecs`.
+    pub what: String,
+    /// What the call that failed has.
+    pub here: Half,
+    /// What the call that was accepted has.
+    pub there: Half,
+}
+
+/// What one of two INVITEs has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Half {
+    /// The INVITE.
+    pub place: Place,
+    /// In words: `PCMA PCMU`.
+    pub has: Untrusted,
+    /// The Wireshark field that shows it, and what that holds; `None` where no single field does.
+    pub claim: Option<(String, Untrusted)>,
+}
+
+impl Half {
+    fn of(place: Place, one: &Trait) -> Half {
+        let claim = one.claim.as_ref().map(|(field, value)| (field.clone(), value.as_str().into()));
+        Half { place, has: one.has.as_str().into(), claim }
+    }
+}
+
+/// Compares a call that failed with the nearest one that was accepted: same hosts, same direction; of several the one
+/// from the same software, with the fewest differences, nearest in time.
+pub(crate) fn compare(case: &Case<'_>, outcome: Outcome) -> Option<Comparison> {
+    if case.call.kind != Kind::Call || !matches!(outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Redirected) {
+        return None;
+    }
+    let invite = invite(case)?;
+    let (client, server) = (invite.path.source, invite.path.destination);
+    let good = case.surroundings.neighbours().good_calls().on(client.ip(), server.ip());
+    if good.is_empty() {
+        return None;
+    }
+    let here = Sample::of(&invite.message, invite.path, invite.place);
+    let own = case.call.call_ids();
+    let others = good.iter().filter(|sample| !own.contains(&sample.call_id.as_bytes()));
+    let nearest = others.min_by_key(|sample| {
+        let apart = sample.place.time.0.abs_diff(invite.place.time.0);
+        (sample.software != here.software, differing(&here, sample).count(), apart, sample.place)
+    })?;
+    let differences = differing(&here, nearest).take(MOST).map(|(own, other)| Difference {
+        what: own.what.clone(),
+        here: Half::of(here.place, own),
+        there: Half::of(nearest.place, other),
+    });
+    Some(Comparison {
+        place: nearest.place,
+        call_id: nearest.call_id.as_str().into(),
+        path: (client, server),
+        differences: differences.collect(),
+    })
+}
+
+/// The INVITE that failed, on the hop where the failure arose; without a failure the last one of the caller.
+fn invite<'a>(case: &Case<'a>) -> Option<&'a Heard> {
+    let of_failure = case.failure().map(|failure| case.call.transaction(failure.transaction));
+    let transaction = of_failure.filter(|known| known.is_initial_invite()).or_else(|| case.deciding())?;
+    case.call.request_of(transaction).filter(|_| transaction.is_initial_invite())
+}
+
+/// The properties that both have and that are not alike.
+fn differing<'s>(one: &'s Sample, other: &'s Sample) -> impl Iterator<Item = (&'s Trait, &'s Trait)> {
+    one.traits.iter().filter_map(|own| {
+        let theirs = other.traits.iter().find(|theirs| theirs.what == own.what)?;
+        (own.has != theirs.has).then_some((own, theirs))
+    })
+}

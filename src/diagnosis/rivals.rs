@@ -1,0 +1,256 @@
+//! The rivals of a cause: which other rules could explain the same code, and the fact for which each does not hold.
+//!
+//! Rules name the rivals that they weigh themselves. Here stand those that a reader would think of besides, by code, and
+//! only where a fact of this very call speaks against them. A rival against which nothing speaks is not named.
+
+use crate::call::{Failure, Heard};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::{Finding, Refuted};
+use crate::sip::sdp::Sdp;
+use crate::sip::{Method, StatusCode};
+
+/// Rivals that a cause names at most, its own included.
+const MOST: usize = 6;
+
+/// Rules that could explain a code, those that are thought of first at the front.
+fn rivals_of(code: u16) -> &'static [&'static str] {
+    match code {
+        401 | 407 => {
+            &["credentials-rejected", "challenge-not-answered", "nonce-never-accepted", "retry-not-renumbered"]
+        }
+        403 => &["forbidden-after-credentials", "identity-rejected", "caller-identity-refused"],
+        404 | 410 | 484 | 604 => {
+            &["number-not-routable", "user-unknown", "domain-not-served", "request-uri-without-user", "number-changed"]
+        }
+        408 => &["ring-timeout", "next-hop-silent", "timeout-behind-proxy", "fork-all-failed"],
+        480 => &["callee-did-not-answer", "callee-unreachable", "ring-timeout", "blocked-by-analytics"],
+        481 => &["bye-crossed", "replaces-unmatched", "subscription-dead"],
+        482 | 483 => &["routing-loop", "hop-limit-too-low", "request-merged"],
+        486 | 600 | 603 => &[
+            "callee-busy",
+            "rejected-by-callee",
+            "fork-ended-by-global-failure",
+            "blocked-by-analytics",
+            "ring-timeout",
+        ],
+        487 => &[
+            "answered-elsewhere",
+            "cancelled-with-reason",
+            "ended-before-answer",
+            "cancel-crossed-answer",
+            "ring-timeout",
+        ],
+        488 | 606 => &[
+            "media-profile-mismatch",
+            "late-offer-unsupported",
+            "address-family-mismatch",
+            "bandwidth-insufficient",
+            "reinvite-refused",
+            "fax-switch-failed",
+        ],
+        491 | 500 => &["cseq-regressed", "prack-missing", "trunk-congested", "server-overloaded"],
+        503 => &["server-overloaded", "trunk-congested", "server-in-maintenance", "destination-unreachable"],
+        _ => &[],
+    }
+}
+
+/// Names, at the finding that explains a failure, the rivals against which a fact speaks.
+pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
+    let Some(failure) = case.failure() else { return };
+    let found: Vec<String> = findings.iter().map(|finding| finding.rule.to_string()).collect();
+    let Some(cause) = findings.first_mut().filter(|first| first.explains) else { return };
+    if cause.status != Some(failure.status) {
+        return;
+    }
+    for rival in rivals_of(failure.status.get()) {
+        let is_known = found.iter().any(|rule| rule == rival) || cause.refuted.iter().any(|one| one.rule == *rival);
+        if is_known || cause.refuted.len() >= MOST {
+            continue;
+        }
+        if let Some(why) = against(case, failure, rival) {
+            cause.refuted.push(Refuted { rule: (*rival).to_owned(), why: why.into() });
+        }
+    }
+}
+
+/// The fact that speaks against a rival, if there is one.
+fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
+    let (response, request) = (case.response(failure), case.request(failure));
+    let invite = request.filter(|heard| heard.message.method() == Some(&Method::Invite));
+    let rings = case.ringing(failure.transaction);
+    let status = failure.status;
+    match rival {
+        "credentials-rejected" | "forbidden-after-credentials" => {
+            no_credentials(case).then(|| "no request of the call carries credentials".into())
+        }
+        "challenge-not-answered" => {
+            let shown = request.is_some_and(|heard| has_credentials(heard));
+            shown.then(|| "the request that was refused carries credentials".into())
+        }
+        "nonce-never-accepted" => {
+            let stale = case.tries().iter().any(|one| one.challenges.iter().any(|challenge| challenge.stale));
+            (!stale).then(|| "no challenge says that a nonce is stale".into())
+        }
+        "retry-not-renumbered" => renumbered(case).then(|| "each try has a higher CSeq than the one before".into()),
+        "identity-rejected" | "number-changed-after-signing" => {
+            let identity = invite?.message.header("Identity").is_some();
+            (!identity).then(|| "the INVITE carries no Identity header".into())
+        }
+        "caller-identity-refused" => {
+            shows_number(invite?).then(|| "the caller shows a number, and asks for no privacy".into())
+        }
+        "number-not-routable" => {
+            let uri = case.target(failure)?;
+            (!uri.user.is_empty() && !uri.is_number()).then(|| "what was called is a name, no number".into())
+        }
+        "user-unknown" => case.target(failure)?.is_number().then(|| "what was called is a number, no name".into()),
+        "domain-not-served" => {
+            let host = case.target(failure)?.host.to_ascii_lowercase();
+            let served = case.surroundings.accepted().hosts(response.path.source.ip()).any(|known| known == host);
+            served.then(|| format!("the same server took other requests for {host}"))
+        }
+        "request-uri-without-user" => {
+            (!case.target(failure)?.user.is_empty()).then(|| "the Request-URI has a user part".into())
+        }
+        "number-changed" => {
+            let says_so = status.get() == 410 || case.q850(response) == Some(22);
+            (!says_so).then(|| "neither the code nor a Q.850 cause says that the number has changed".into())
+        }
+        "ring-timeout" | "callee-did-not-answer" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
+        "callee-unreachable" => rings.map(|_| "a 180 to 189 came before it".into()),
+        "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
+        "callee-busy" => {
+            let says_busy = matches!(status.get(), 486 | 600) || case.q850(response) == Some(17);
+            (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
+        }
+        "next-hop-silent" => Some(format!("the next hop answered, with {status}")),
+        "timeout-behind-proxy" => case.arose_here(failure).then(|| "no leg behind the responder was captured".into()),
+        "fork-all-failed" | "fork-ended-by-global-failure" => {
+            let branches =
+                case.call.transactions.iter().filter(|one| one.is_initial_invite() && one.upstream.is_some());
+            (branches.count() < 2).then(|| "no second branch of the call was seen".into())
+        }
+        "blocked-by-analytics" => {
+            let told =
+                case.says_any(response, &["analytics", "network blocked", "blocked", "spam"]) || status.get() == 608;
+            (!told).then(|| "neither its phrase nor a Reason names a block by the network".into())
+        }
+        "bye-crossed" => {
+            let byes = case.call.transactions.iter().filter(|one| one.method == Method::Bye && one.upstream.is_none());
+            (byes.count() < 2).then(|| "there are no two BYEs that could have crossed".into())
+        }
+        "replaces-unmatched" => {
+            let replaces = request.is_some_and(|heard| heard.message.header("Replaces").is_some());
+            (!replaces).then(|| "the request has no Replaces header".into())
+        }
+        "subscription-dead" => {
+            let method = &case.call.transaction(failure.transaction).method;
+            let subscribes = matches!(method, Method::Subscribe | Method::Notify);
+            (!subscribes).then(|| format!("the request is {}, neither SUBSCRIBE nor NOTIFY", method.name()))
+        }
+        "routing-loop" => no_loop(request?).then(|| "no host stands twice in the Vias of the request".into()),
+        "hop-limit-too-low" => {
+            let hops = request?.message.header("Max-Forwards")?.trim().parse::<u32>().ok()?;
+            (hops >= 10).then(|| format!("the request came with Max-Forwards {hops}"))
+        }
+        "request-merged" => {
+            (status.get() != 482).then(|| format!("a merged request is refused with 482, not {status}"))
+        }
+        "answered-elsewhere" => ended_silently(case).then(|| "no Reason says that somebody else answered".into()),
+        "cancelled-with-reason" => ended_silently(case).then(|| "nothing that ended the call carries a Reason".into()),
+        "ended-before-answer" => {
+            let bye = case.call.transactions.iter().any(|one| one.method == Method::Bye);
+            (!bye).then(|| "there is no BYE".into())
+        }
+        "cancel-crossed-answer" => (!case.call.is_answered()).then(|| "no 2xx came to the INVITE".into()),
+        "media-profile-mismatch" => {
+            let plain = offer(invite?)?.media.iter().all(|media| media.protocol == "RTP/AVP");
+            let warned = case.warned(response, &[302]).is_some();
+            (plain && !warned).then(|| "the offer is plain RTP/AVP, and no Warning 302 is there".into())
+        }
+        "late-offer-unsupported" => offer(invite?).map(|_| "the INVITE carries its offer".into()),
+        "address-family-mismatch" => {
+            let sdp = offer(invite?)?;
+            let has_six = sdp.media.iter().any(|media| sdp.address_of(media).contains(':'));
+            let warned = case.warned(response, &[300, 301, 330]).is_some();
+            (!has_six && !warned).then(|| "media are asked for by IPv4, and no Warning names the network".into())
+        }
+        "bandwidth-insufficient" => case.warned(response, &[370]).is_none().then(|| "there is no Warning 370".into()),
+        "reinvite-refused" => {
+            let opens = case.call.transaction(failure.transaction).is_initial_invite();
+            opens.then(|| "it is the INVITE that opens the call".into())
+        }
+        "fax-switch-failed" => {
+            let is_fax = offer(invite?)?.media.iter().any(|media| media.kind == "image");
+            (!is_fax).then(|| "no fax (m=image) is offered".into())
+        }
+        "cseq-regressed" => renumbered(case).then(|| "no CSeq is lower than one before".into()),
+        "prack-missing" => {
+            let reliable = case.call.messages.iter().any(|heard| heard.message.header("RSeq").is_some());
+            (!reliable).then(|| "no provisional response had to be acknowledged (no RSeq)".into())
+        }
+        "trunk-congested" => {
+            let cause = case.q850(response);
+            let is_trunk = matches!(cause, Some(34 | 42 | 44 | 47));
+            (!is_trunk).then(|| match cause {
+                Some(cause) => format!("its Q.850 cause {cause} names no lack of channels"),
+                None => "no Q.850 cause names a lack of channels".into(),
+            })
+        }
+        "server-overloaded" => {
+            let waits = response.message.header("Retry-After").is_some();
+            (!waits).then(|| "there is no Retry-After".into())
+        }
+        "server-in-maintenance" => {
+            let told = case.says_any(response, &["maintenance", "upgrade", "restart"]);
+            (!told).then(|| "neither its phrase nor a Warning names maintenance".into())
+        }
+        "destination-unreachable" => case.call.icmp.is_empty().then(|| "no ICMP error was seen".into()),
+        _ => None,
+    }
+}
+
+fn has_credentials(heard: &Heard) -> bool {
+    ["Authorization", "Proxy-Authorization"].iter().any(|name| heard.message.header(name).is_some())
+}
+
+fn no_credentials(case: &Case<'_>) -> bool {
+    !case.call.messages.iter().any(has_credentials)
+}
+
+/// True if there are several tries and each has a higher number than the one before.
+fn renumbered(case: &Case<'_>) -> bool {
+    let tries = case.tries();
+    let rises = |pair: &[crate::diagnosis::Try<'_>]| pair[0].transaction.cseq < pair[1].transaction.cseq;
+    tries.len() > 1 && tries.windows(2).all(rises)
+}
+
+/// True if the caller shows who calls and does not ask to hide it.
+fn shows_number(invite: &Heard) -> bool {
+    let from = invite.message.from().map(|from| from.parsed());
+    let hides = invite.message.header("Privacy").is_some();
+    from.is_some_and(|from| from.is_number() && !from.host.contains("anonymous")) && !hides
+}
+
+fn no_loop(request: &Heard) -> bool {
+    let vias = request.message.vias();
+    let mut hosts: Vec<(String, Option<u16>)> = vias.into_iter().map(|via| (via.host, via.port)).collect();
+    let count = hosts.len();
+    hosts.sort();
+    hosts.dedup();
+    hosts.len() == count
+}
+
+/// True if no CANCEL and no BYE says why.
+fn ended_silently(case: &Case<'_>) -> bool {
+    let ends = |heard: &&Heard| matches!(heard.message.method(), Some(Method::Cancel | Method::Bye));
+    let mut ending = case.call.messages.iter().filter(ends).peekable();
+    let is_487_silent = |heard: &Heard| heard.message.status().is_none_or(|status: StatusCode| status.get() != 487);
+    ending.peek().is_some()
+        && ending.all(|heard| heard.message.header("Reason").is_none())
+        && case.call.messages.iter().all(|heard| is_487_silent(heard) || heard.message.header("Reason").is_none())
+}
+
+fn offer(invite: &Heard) -> Option<Sdp> {
+    Sdp::of(&invite.message)
+}
