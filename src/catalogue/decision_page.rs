@@ -6,7 +6,7 @@ use super::page::{Block, Fact, Item, Page};
 
 /// The page that lists the symptoms.
 pub fn starts_page(decisions: &Decisions) -> Page {
-    let item = |start: &Start| Item::new(&start.key, format!("{}.", start.title));
+    let item = |start: &Start| Item::new(format!("decide {}", start.key), format!("{}.", start.title));
     let starts = decisions.starts().iter().map(item).collect();
     Page::new("What do you see?", "From a symptom to its cause").section("", vec![Block::Bullets(starts)]).section(
         "How to go on",

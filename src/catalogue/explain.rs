@@ -11,6 +11,7 @@ use super::entry::{Class, Entry};
 use super::language::{Phrase, Phrases};
 use super::page::{Block, Fact, Item, Page};
 use super::tables::{self, FreeSwitchCause, Q850Cause, ReasonProtocol, TlsAlert, WarningCode};
+use super::term::{self, Term};
 use super::{Catalogue, ReasonLocation};
 
 /// What a page of `explain` is about.
@@ -36,6 +37,8 @@ pub enum Subject {
     TlsAlert(TlsAlert),
     /// A private cause of FreeSWITCH.
     FreeSwitch(FreeSwitchCause),
+    /// A word of SIP, or a vendor's code.
+    Term(Term),
 }
 
 /// Finds what `word` names.
@@ -44,6 +47,9 @@ pub(super) fn subject(catalogue: &Catalogue, word: &str) -> Option<Subject> {
         let code = word.parse().ok()?;
         let entry = Box::new(catalogue.entry(code)?.into_owned());
         return Some(Subject::Status { class: entry.class(), entry });
+    }
+    if let Some(term) = term::term(word) {
+        return Some(Subject::Term(term));
     }
     let (table, row) = word.split_once('-')?;
     let number = || row.parse::<u16>().ok().filter(|_| is_number(row));
@@ -74,6 +80,7 @@ impl Subject {
             Subject::Reason(protocol) => reason_page(protocol, phrases),
             Subject::TlsAlert(alert) => tls_page(alert, phrases),
             Subject::FreeSwitch(cause) => freeswitch_page(cause, catalogue),
+            Subject::Term(term) => term.page(catalogue),
         };
         page.language = phrases.tag().to_owned();
         page.direction = phrases.direction();
@@ -93,7 +100,7 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::LookAt), vec![Block::Bullets(look_at(entry))])
         .section(phrases.say(Phrase::ConfusedWith), vec![Block::Bullets(confused_with(entry, catalogue))])
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(rules(entry))])
-        .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(references(entry))])
+        .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
 }
 
 /// Whether it is a fault, and whose, before anything else.
@@ -186,6 +193,13 @@ fn rules(entry: &Entry) -> Vec<Item> {
     entry.rules().into_iter().map(|rule| Item::new(rule, "")).collect()
 }
 
+/// Documents, and what else the catalogue says of the code.
+fn learn_more(entry: &Entry) -> Vec<Item> {
+    let mut items = references(entry);
+    items.extend(term::with_code(entry.code).map(|term| Item::new(&term.key, &term.name)));
+    items
+}
+
 fn references(entry: &Entry) -> Vec<Item> {
     let texts = std::iter::once(entry.reference.as_str()).chain(entry.also.iter().map(String::as_str));
     let mut items: Vec<Item> = Vec::new();
@@ -232,6 +246,15 @@ fn q850_page(cause: &Q850Cause, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::Description), vec![cause.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![cause.fix.as_str().into()])
         .section(phrases.say(Phrase::StatusCodes), vec![Block::Facts(codes)])
+        .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(beside(cause.cause, catalogue))])
+}
+
+/// Codes whose entries name the cause, and terms.
+fn beside(cause: u8, catalogue: &Catalogue) -> Vec<Item> {
+    let codes = catalogue.entries(None).into_iter().filter(|entry| entry.q850.contains(&cause));
+    let codes = codes.map(|entry| Item::new(entry.code.to_string(), entry.name));
+    let terms = term::terms().iter().filter(|term| term.q850.contains(&cause));
+    codes.chain(terms.map(|term| Item::new(&term.key, &term.name))).collect()
 }
 
 /// `503 Service Unavailable or 480 Temporarily Unavailable`.
@@ -248,6 +271,7 @@ fn warning_page(warning: &WarningCode, phrases: &Phrases) -> Page {
         .section(phrases.say(Phrase::Description), vec![warning.meaning.as_str().into()])
         .section(phrases.say(Phrase::InCapture), vec![format!("Look at {}.", warning.look_at).into()])
         .section(phrases.say(Phrase::Fix), vec![warning.fix.as_str().into()])
+        .section(phrases.say(Phrase::Rules), vec![Block::Bullets(bare(&warning.rules))])
 }
 
 fn reason_page(protocol: &ReasonProtocol, phrases: &Phrases) -> Page {
@@ -266,12 +290,19 @@ fn reason_page(protocol: &ReasonProtocol, phrases: &Phrases) -> Page {
         .section(phrases.say(Phrase::Description), vec![protocol.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![protocol.fix.as_str().into()])
         .section("location= (RFC 8606)", vec![Block::Bullets(locations)])
+        .section(phrases.say(Phrase::Rules), vec![Block::Bullets(bare(&protocol.rules))])
+}
+
+/// Names, a line for each.
+fn bare(names: &[String]) -> Vec<Item> {
+    names.iter().map(|name| Item::new(name, "")).collect()
 }
 
 fn tls_page(alert: &TlsAlert, phrases: &Phrases) -> Page {
     Page::new(format!("TLS alert {} {}", alert.number, alert.name), format!("TLS · {}", alert.reference))
         .section(phrases.say(Phrase::Description), vec![alert.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![alert.fix.as_str().into()])
+        .section(phrases.say(Phrase::Rules), vec![Block::Bullets(vec![Item::new(term::TLS_RULE, "")])])
 }
 
 fn freeswitch_page(cause: &FreeSwitchCause, catalogue: &Catalogue) -> Page {
@@ -313,9 +344,20 @@ mod tests {
     #[test]
     fn a_word_names_its_subject() {
         let catalogue = Catalogue::new();
-        for word in
-            ["503", "1408", "q850-0", "q850-34", "Q.850-34", "warning-304", "reason-stir", "tls-48", "freeswitch-806"]
-        {
+        for word in [
+            "503",
+            "1408",
+            "q850-0",
+            "q850-34",
+            "Q.850-34",
+            "warning-304",
+            "reason-stir",
+            "tls-48",
+            "freeswitch-806",
+            "teams-560403",
+            "telnyx-d1",
+            "early-media",
+        ] {
             let subject = catalogue.subject(word).unwrap_or_else(|| panic!("{word} names nothing"));
             let page = subject.page(&catalogue);
             assert!(page.sections.len() >= 2 && !page.title.is_empty(), "{word}: {page:?}");
@@ -332,6 +374,8 @@ mod tests {
             "1",
             "700",
             "tls-1",
+            "teams-560099",
+            "teams-560",
             "0503",
             "+503",
             "q850-034",

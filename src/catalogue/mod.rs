@@ -20,6 +20,7 @@ mod page;
 mod signature;
 mod slices;
 mod tables;
+mod term;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub use tables::{
     freeswitch_causes, q850, q850_causes, reason_location, reason_locations, reason_protocol, reason_protocols,
     rfc_sections, rfc_title, tls_alert, tls_alerts, warning, warning_codes,
 };
+
+pub use term::{Term, TermKind, linked_with_rule, term, terms};
 
 /// The status codes in one language, with a user's own meanings where there are any.
 #[derive(Debug, Clone, Default)]
@@ -121,8 +124,13 @@ impl Catalogue {
         Some(comparison::compare(&lower, &higher))
     }
 
-    /// Finds what a word of the command line names: `503`, `q850-34`, `warning-304`, `reason-STIR`, `tls-48` or
-    /// `freeswitch-806`. `None` for anything else; the names of rules are known to the diagnosis.
+    /// The pairs of codes whose comparison is written by hand, the lower one first.
+    pub fn compared_by_hand() -> Vec<(u16, u16)> {
+        comparison::pairs().iter().map(|(codes, _)| (codes[0], codes[1])).collect()
+    }
+
+    /// Finds what a word of the command line names: `503`, `q850-34`, `warning-304`, `reason-STIR`, `tls-48`,
+    /// `freeswitch-806`, a vendor's code (`teams-560403`) or a term (`early-media`). `None` for anything else; the names of rules are known to the diagnosis.
     pub fn subject(&self, word: &str) -> Option<Subject> {
         explain::subject(self, word)
     }

@@ -57,6 +57,9 @@ pub struct WarningCode {
     pub look_at: String,
     /// What to do.
     pub fix: String,
+    /// The rules of the diagnosis that read it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
 }
 
 /// A protocol of the Reason header (RFC 3326 §2).
@@ -75,6 +78,9 @@ pub struct ReasonProtocol {
     pub meaning: String,
     /// What to do.
     pub fix: String,
+    /// The rules of the diagnosis that read it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
 }
 
 /// Where a Q.850 cause arose: the `location` parameter of RFC 8606.

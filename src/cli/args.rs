@@ -56,6 +56,9 @@ pub(crate) struct Look {
     /// Language of catalogue texts and headings (default from the locale, else English)
     #[arg(long, value_name = "L", global = true)]
     pub(crate) lang: Option<String>,
+    /// A carrier's own meanings of codes, in TOML as in data/status-codes/; they add to ours or replace them
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) catalogue: Option<std::path::PathBuf>,
     /// What was typed.
     #[arg(skip)]
     pub(crate) provenance: Provenance,
@@ -81,7 +84,8 @@ pub(crate) enum Command {
     Decide(Box<Options>),
     /// The page of a code, a rule or a cause: 503, trunk-congested, q850-34, warning-304
     Explain {
-        /// Code, rule, q850-N, warning-N, reason-PROTOCOL, tls-N or freeswitch-N
+        /// Code, rule, q850-N, warning-N, reason-PROTOCOL, tls-N, freeswitch-N, a vendor's code (teams-560403) or a
+        /// term (early-media)
         subject: String,
         /// Format of the page
         #[arg(long, value_name = "F", default_value = "text")]
@@ -104,6 +108,9 @@ pub(crate) enum Command {
         /// Format of the list
         #[arg(long, value_name = "F", default_value = "text")]
         format: PageFormat,
+        /// Write the whole catalogue as pages into a folder: codes in every language, comparisons, rules, causes
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["class", "format"])]
+        site: Option<PathBuf>,
     },
     /// List the interfaces
     Devices,

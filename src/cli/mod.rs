@@ -16,6 +16,7 @@ mod pages;
 mod privacy;
 mod select;
 mod settings;
+mod site;
 mod stats;
 mod terminal;
 
@@ -84,7 +85,8 @@ fn command(cli: Cli) -> Result<u8, Error> {
         Some(Command::Decide(options)) => decide::decide(&options, &look),
         Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
         Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),
-        Some(Command::Codes { class, format }) => pages::codes(class.as_deref(), format, &look),
+        Some(Command::Codes { site: Some(folder), .. }) => site::write(&folder, &look),
+        Some(Command::Codes { class, format, .. }) => pages::codes(class.as_deref(), format, &look),
         Some(Command::Devices) => pages::devices(&look),
         Some(Command::Schema) => pages::schema(),
         Some(Command::Completions { shell }) => pages::completions(shell),

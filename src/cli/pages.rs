@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Page};
+use crate::catalogue::{Block, Class, Entry, Page, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
-use crate::cli::terminal;
+use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
 use crate::error::Error;
 use crate::report::pages;
@@ -16,6 +16,7 @@ use crate::untrusted::Untrusted;
 
 /// `sipwhy explain SUBJECT`.
 pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let look = &settings::of_pages(look)?;
     let catalogue = terminal::catalogue(look)?;
     if let Some(known) = catalogue.subject(subject) {
         let text = match format {
@@ -45,6 +46,7 @@ pub(crate) fn compare(codes: &[String], format: PageFormat, look: &Look) -> Resu
 
 /// One code is explained, two are compared.
 pub(crate) fn of_codes(codes: &[u16], format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let look = &settings::of_pages(look)?;
     let &[one, other] = codes else {
         let code = codes.first().map(u16::to_string).unwrap_or_default();
         return explain(&code, format, look);
@@ -88,6 +90,7 @@ pub(crate) fn page_format(format: Format) -> Result<PageFormat, Error> {
 
 /// `sipwhy codes`.
 pub(crate) fn codes(class: Option<&str>, format: PageFormat, look: &Look) -> Result<u8, Error> {
+    let look = &settings::of_pages(look)?;
     let catalogue = terminal::catalogue(look)?;
     let class = match class {
         None => None,
@@ -170,14 +173,14 @@ pub(crate) fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
 }
 
 /// The page of a rule, from its comment.
-fn page_of(rule: &Rule) -> Page {
+pub(crate) fn page_of(rule: &Rule) -> Page {
     let mut page = Page::new(rule.title(), format!("{} · rule {}", rule.name, rule.id));
     for heading in Rule::HEADINGS {
         let text = rule.section(heading).unwrap_or_default();
         let paragraphs = text.split("\n\n").map(|paragraph| Block::from(paragraph.replace('\n', " ").as_str()));
         page = page.section(heading, paragraphs.collect());
     }
-    page
+    page.section("See also", vec![Block::Bullets(linked_with_rule(rule.name))])
 }
 
 pub(crate) fn print(text: &str) -> Result<u8, Error> {

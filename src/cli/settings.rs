@@ -24,6 +24,8 @@ struct Settings {
     lang: Option<String>,
     width: Option<u16>,
     ascii: Option<bool>,
+    /// A file of codes' own meanings.
+    catalogue: Option<PathBuf>,
     /// Files of names.
     names: Option<PathBuf>,
     #[serde(default)]
@@ -47,10 +49,8 @@ pub(crate) fn apply(run: &Run, look: &Look) -> Result<(Run, Look, Names), Error>
             let file = path.parent().unwrap_or(Path::new(".")).join(file);
             give_names(&mut names, &read(&file)?, &file)?;
         }
+        settings.give_look(&mut look, &path);
         run.tz = run.tz.or(settings.tz);
-        look.lang = look.lang.or(settings.lang);
-        look.width = look.width.or(settings.width);
-        look.ascii |= settings.ascii.unwrap_or(false);
         // Limits that are typed come behind, and so go before.
         let set = settings.limits.iter().map(|(name, value)| match value {
             toml::Value::String(text) => format!("{name}={text}"),
@@ -66,6 +66,26 @@ pub(crate) fn apply(run: &Run, look: &Look) -> Result<(Run, Look, Names), Error>
         names = Names::default();
     }
     Ok((run, look, names))
+}
+
+/// How a page looks that needs no capture.
+pub(crate) fn of_pages(look: &Look) -> Result<Look, Error> {
+    let mut look = look.clone();
+    if let Some(path) = config_path() {
+        read(&path)?.give_look(&mut look, &path);
+    }
+    Ok(look)
+}
+
+impl Settings {
+    /// Settings of the look that were not typed. A path is taken from the folder of the file in which it stands.
+    fn give_look(&self, look: &mut Look, path: &Path) {
+        let beside = |file: &PathBuf| path.parent().unwrap_or(Path::new(".")).join(file);
+        look.lang = look.lang.take().or_else(|| self.lang.clone());
+        look.width = look.width.or(self.width);
+        look.ascii |= self.ascii.unwrap_or(false);
+        look.catalogue = look.catalogue.take().or_else(|| self.catalogue.as_ref().map(beside));
+    }
 }
 
 /// The configuration file, if there is one.

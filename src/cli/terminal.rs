@@ -55,7 +55,7 @@ pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let phrases = locale.as_deref().and_then(|locale| Phrases::of(locale.split('.').next().unwrap_or(locale)));
-    Ok(phrases.map_or_else(Catalogue::new, |phrases| Catalogue::new().in_language(phrases)))
+    with_overlay(phrases.map_or_else(Catalogue::new, |phrases| Catalogue::new().in_language(phrases)), look)
 }
 
 /// The catalogue in the language that was asked for, else in English: what programs read must not depend on the
@@ -66,7 +66,15 @@ pub(crate) fn catalogue_for_programs(look: &Look) -> Result<Catalogue, Error> {
             let tags: Vec<&str> = Phrases::tags().collect();
             Error::Usage(format!("--lang {tag}: there is {}", tags.join(", ")))
         })?;
-        return Ok(Catalogue::new().in_language(phrases));
+        return with_overlay(Catalogue::new().in_language(phrases), look);
     }
-    Ok(Catalogue::new())
+    with_overlay(Catalogue::new(), look)
+}
+
+/// The catalogue with the user's own meanings.
+fn with_overlay(catalogue: Catalogue, look: &Look) -> Result<Catalogue, Error> {
+    match &look.catalogue {
+        Some(path) => catalogue.with_overlay(path).map_err(|error| Error::Usage(error.to_string())),
+        None => Ok(catalogue),
+    }
 }

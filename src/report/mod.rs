@@ -31,6 +31,7 @@ mod remarks;
 mod reread;
 mod scene;
 mod secrets;
+pub mod site;
 mod spool;
 mod stats;
 pub mod text;
