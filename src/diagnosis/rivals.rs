@@ -84,7 +84,7 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             no_credentials(case).then(|| "no request of the call carries credentials".into())
         }
         "challenge-not-answered" => {
-            let shown = request.is_some_and(|heard| has_credentials(heard));
+            let shown = request.is_some_and(has_credentials);
             shown.then(|| "the request that was refused carries credentials".into())
         }
         "nonce-never-accepted" => {
