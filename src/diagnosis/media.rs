@@ -60,7 +60,7 @@ impl Ear<'_> {
 
     /// Packets that were sent to it.
     pub fn packets(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.packets).sum()
+        self.streams.iter().map(|stream| stream.different()).sum()
     }
 
     /// When it was sent something last.

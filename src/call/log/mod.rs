@@ -16,6 +16,7 @@ use std::time::Duration;
 use memchr::memmem;
 
 use crate::call::link::LinkedBy;
+use crate::call::log::occupancy::private_block;
 pub(crate) use crate::call::log::phase::Phase;
 pub(crate) use crate::call::log::pool::Pool;
 use crate::call::log::pool::{Chain, Spot};
@@ -520,18 +521,6 @@ impl Log {
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
-
-/// Which block of private addresses an address is of (RFC 1918, RFC 6598, RFC 3927); `None` for public ones.
-fn private_block(address: Ipv4Addr) -> Option<u8> {
-    match address.octets() {
-        [10, ..] => Some(0),
-        [172, 16..=31, ..] => Some(1),
-        [192, 168, ..] => Some(2),
-        [100, 64..=127, ..] => Some(3),
-        [169, 254, ..] => Some(4),
-        _ => None,
-    }
-}
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
 /// (RFC 7616 §3.4.2).

@@ -1,7 +1,7 @@
 //! What a call occupies on its hops, and what is looked up in its messages while it is open.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::log::{Entry, Log, Pool, Verb, What};
@@ -155,5 +155,17 @@ impl Log {
             }
         }
         tags
+    }
+}
+
+/// Which block of private addresses an address is of (RFC 1918, RFC 6598, RFC 3927); `None` for public ones.
+pub(super) fn private_block(address: Ipv4Addr) -> Option<u8> {
+    match address.octets() {
+        [10, ..] => Some(0),
+        [172, 16..=31, ..] => Some(1),
+        [192, 168, ..] => Some(2),
+        [100, 64..=127, ..] => Some(3),
+        [169, 254, ..] => Some(4),
+        _ => None,
     }
 }

@@ -165,10 +165,11 @@ impl Stream {
         if rtp.kind != self.kind {
             self.change_type(rtp.kind, place);
         }
-        self.run = self.run.saturating_add(1);
+        self.run = self.run.saturating_add(u64::from(ahead != 0));
         self.last = place;
         self.time = rtp.time;
-        if let Some(event) = rtp.event {
+        // A copy of the last packet is no further packet of the event.
+        if let Some(event) = rtp.event.filter(|_| ahead != 0) {
             self.note_event(rtp, event, place);
         }
     }
@@ -178,6 +179,11 @@ impl Stream {
         self.packets >= Stream::ENOUGH && self.expected() <= self.packets.saturating_mul(20)
     }
 
+    /// Packets without the copies that a tap may add.
+    pub fn different(&self) -> u64 {
+        self.packets.saturating_sub(self.copies)
+    }
+
     /// Packets that its sequence numbers let expect.
     pub fn expected(&self) -> u64 {
         self.expected_before.saturating_add(u64::from(self.highest.wrapping_sub(self.base)).saturating_add(1))
@@ -185,7 +191,7 @@ impl Stream {
 
     /// Packets that are missing in the capture.
     pub fn lost(&self) -> u64 {
-        self.expected().saturating_sub(self.packets.saturating_sub(self.copies))
+        self.expected().saturating_sub(self.different())
     }
 
     /// The payload types that were seen, in order, at most [`Stream::MOST_TYPES`].

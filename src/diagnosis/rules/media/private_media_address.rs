@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => finding,
     };
     let took = match lost {
-        Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.packets),
+        Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.different()),
         None => String::new(),
     };
     Some(
