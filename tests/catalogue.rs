@@ -88,6 +88,8 @@ fn the_site_is_whole_and_every_link_leads_somewhere() {
     assert!(files[Path::new("ar/503.html")].contains("<html lang=\"ar\" dir=\"rtl\">"));
     assert!(files[Path::new("fr/503.html")].contains("<html lang=\"fr\" dir=\"ltr\">"));
     assert!(files[Path::new("en/503.html")].contains("<a href=\"../topic/trunk-congested.html\">"));
+    assert!(files[Path::new("en/503.html")].contains("<a href=\"../topic/q850-34.html\">"));
+    assert!(!files[Path::new("en/503.html")].contains(">503 in bursts at busy times</a>"));
     assert!(files[Path::new("topic/trunk-congested.html")].contains("<a href=\"../en/503.html\">"));
     // It can be written again, with the same bytes, and nothing else is overwritten.
     assert_eq!(write().2, 0);

@@ -184,8 +184,8 @@ fn every_option_that_the_readme_names_is_one_of_the_program() {
     for word in text.split(['`', ' ', '\n', '|']).filter(|word| word.starts_with("--") && word.len() > 3) {
         let option = word.split(['=', ',', '.', ')']).next().unwrap();
         if option.chars().skip(2).all(|c| c.is_ascii_lowercase() || c == '-') && option.chars().nth(2) != Some('-') {
-            let known =
-                help.contains(option) || ["--release", "--path", "--locked", "--class", "--example"].contains(&option);
+            let known = help.contains(option)
+                || ["--release", "--path", "--locked", "--class", "--site", "--example"].contains(&option);
             assert!(known, "the README names {option}");
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn write(folder: &Path, look: &Look) -> Result<u8, Error> {
     let english = terminal::catalogue_for_programs(&Look { lang: None, ..look.clone() })?;
     refuse_others(folder)?;
     let topics = topics(&english);
-    let codes = english.codes();
+    let codes: Vec<(u16, String)> = english.entries(None).into_iter().map(|entry| (entry.code, entry.name)).collect();
     let known = Known { codes: &codes, topics: &topics };
     put(folder, &site::of_topics(&known))?;
     for tag in Phrases::tags() {

@@ -35,7 +35,7 @@ impl<'a, I: BufRead, O: Write> Asker<'a, I, O> {
     ///
     /// # Errors
     /// What the streams say.
-    pub(crate) fn begin_with_symptoms(&mut self, tree: &Decisions) -> io::Result<()> {
+    pub(crate) fn ask_for_symptom(&mut self, tree: &Decisions) -> io::Result<()> {
         let titles = || tree.starts().iter().map(|start| Item::new("", &start.title)).collect();
         loop {
             self.offer("What do you see?", "", titles())?;
@@ -53,7 +53,7 @@ impl<'a, I: BufRead, O: Write> Asker<'a, I, O> {
     ///
     /// # Errors
     /// What the streams say.
-    pub(crate) fn begin_with(&mut self, tree: &Decisions, start: &Start) -> io::Result<()> {
+    pub(crate) fn ask_about(&mut self, tree: &Decisions, start: &Start) -> io::Result<()> {
         self.ask_from(tree, &start.first)?;
         Ok(())
     }
@@ -136,7 +136,7 @@ mod tests {
     fn typed(lines: &str) -> String {
         let catalogue = Catalogue::new();
         let mut out = Vec::new();
-        Asker::new(lines.as_bytes(), &mut out, 80, &catalogue).begin_with_symptoms(decisions()).expect("memory takes it");
+        Asker::new(lines.as_bytes(), &mut out, 80, &catalogue).ask_for_symptom(decisions()).expect("memory takes it");
         String::from_utf8(out).expect("text")
     }
 

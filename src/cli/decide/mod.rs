@@ -68,7 +68,7 @@ fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8
         return cli_pages::print(&text);
     }
     let (input, out) = (io::stdin().lock(), terminal::stdout(look));
-    Asker::new(input, out, terminal::width(look), catalogue).begin_with_symptoms(tree)?;
+    Asker::new(input, out, terminal::width(look), catalogue).ask_for_symptom(tree)?;
     Ok(0)
 }
 
@@ -83,7 +83,7 @@ fn symptom(start: &Start, catalogue: &Catalogue, format: PageFormat, look: &Look
         return cli_pages::print(&text);
     }
     let (input, out) = (io::stdin().lock(), terminal::stdout(look));
-    Asker::new(input, out, terminal::width(look), catalogue).begin_with(tree, start)?;
+    Asker::new(input, out, terminal::width(look), catalogue).ask_about(tree, start)?;
     Ok(0)
 }
 

@@ -41,18 +41,21 @@ pub struct Topic {
 /// Which words have a page: what a link may lead to.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The status codes.
-    pub codes: &'a [u16],
+    /// The status codes with their names, which no language translates.
+    pub codes: &'a [(u16, String)],
     /// Everything else.
     pub topics: &'a [Topic],
 }
 
 impl Known<'_> {
     /// Where the page of a word is, seen from a folder beneath the root: `503`, `503 Service Unavailable` or a topic's.
+    /// `503 in bursts` is no such word.
     fn link(&self, words: &str, language: &str) -> Option<String> {
         let first = words.split(' ').next().unwrap_or_default();
         if let Ok(code) = first.parse::<u16>() {
-            return self.codes.contains(&code).then(|| format!("../{language}/{code}.html"));
+            let rest = words.get(first.len()..).unwrap_or_default().trim_start();
+            let is_named = |(own, name): &&(u16, String)| *own == code && (rest.is_empty() || rest == name);
+            return self.codes.iter().find(is_named).map(|_| format!("../{language}/{code}.html"));
         }
         let word = words.replace(' ', "-");
         self.topics.iter().any(|topic| topic.word == word).then(|| format!("../topic/{word}.html"))

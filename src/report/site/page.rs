@@ -11,7 +11,7 @@ pub(super) fn article(page: &Page, known: &Known<'_>) -> Markup {
     let of = Of { language: &page.language, known };
     html! {
         article {
-            h1 { (shown(&page.title)) }
+            h1 { bdi { (shown(&page.title)) } }
             @if !page.subtitle.is_empty() { p class="subtitle" { (shown(&page.subtitle)) } }
             @for section in &page.sections {
                 section {
@@ -56,9 +56,16 @@ impl Of<'_> {
                     @for fact in facts {
                         dt { (shown(&fact.label)) }
                         dd dir="auto" {
-                            @for (place, part) in fact.text.split(", ").enumerate() {
-                                @if place > 0 { ", " }
-                                (self.linked(part))
+                            @if fact.label == "Q.850" {
+                                @for (place, part) in fact.text.split("; ").enumerate() {
+                                    @if place > 0 { "; " }
+                                    (self.cause(part))
+                                }
+                            } @else {
+                                @for (place, part) in fact.text.split(", ").enumerate() {
+                                    @if place > 0 { ", " }
+                                    (self.linked(part))
+                                }
                             }
                         }
                     }
@@ -67,14 +74,23 @@ impl Of<'_> {
         }
     }
 
-    /// Words that name a page, as a link to it. A sentence that happens to begin with a number is none.
+    /// A cause of Q.850 with its name, as a link to it.
+    fn cause(&self, words: &str) -> Markup {
+        let number = words.split(' ').next().unwrap_or_default();
+        to(self.known.link(&format!("q850-{number}"), self.language), words)
+    }
+
+    /// Words that name a page, as a link to it.
     fn linked(&self, words: &str) -> Markup {
-        let may_be = words.len() <= 60 && !words.ends_with('.') && !words.contains(" or ") && !words.contains(';');
-        html! {
-            @match self.known.link(words, self.language).filter(|_| may_be) {
-                Some(href) => a href=(href) { (shown(words)) },
-                None => (shown(words)),
-            }
+        to(self.known.link(words, self.language), words)
+    }
+}
+
+fn to(href: Option<String>, words: &str) -> Markup {
+    html! {
+        @match href {
+            Some(href) => a href=(href) { (shown(words)) },
+            None => (shown(words)),
         }
     }
 }
