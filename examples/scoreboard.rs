@@ -1,6 +1,6 @@
 //! How often the program is right: over every story of `fixtures/`, and over labelled captures.
 //!
-//!     cargo run --release --example scoreboard [TRUTH.json]…
+//!     cargo run --example scoreboard [TRUTH.json]…
 //!
 //! A story is labelled by its folder: `RULE…` holds, `RULE-near-miss…` does not, `healthy-…` went well. A TRUTH.json
 //! stands beside captures and says of each call by its Call-ID which causes are right (`cause`: a list, `null` for none,

@@ -16,7 +16,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The first command of the README, without the path of the capture.
 const RUN: &str = "cargo run --release -- ";
 /// Commands that build: `.ci/run` takes them out of the README and runs them.
-const BUILDS: [&str; 3] = ["cargo test", "cargo install --path . --locked", "cargo run --release --example scoreboard"];
+const BUILDS: [&str; 3] = ["cargo test", "cargo install --path . --locked", "cargo run --example scoreboard"];
 /// An interface that no machine has: whoever gets as far as opening it has understood the arguments.
 const NO_INTERFACE: &str = "no-such-if";
 
