@@ -14,39 +14,20 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use sipwhy::analysis::{Analysis, Limits};
-use sipwhy::call::{Call, GoodCall, Wanted};
-use sipwhy::capture::{Files, Progress, Reading, Source};
+use sipwhy::call::Wanted;
+use sipwhy::capture::{Files, Reading, Source};
 use sipwhy::catalogue::Catalogue;
 use sipwhy::diagnosis::rules::{ALL, named};
-use sipwhy::diagnosis::{Confidence, Diagnosis, Engine, Severity};
-use sipwhy::report::{CallRecord, FindingRecord, Follower, Gatherer, Keep, Report, Scene, Selected, follow};
+use sipwhy::diagnosis::{Confidence, Engine, Severity};
+use sipwhy::report::{CallRecord, FindingRecord, Gatherer, Keep, Report, Scene, follow};
 use sipwhy::story::Story;
 
 type Stopped = Box<dyn Error>;
-
-struct Follow(Gatherer);
-
-impl Follower for Follow {
-    type Error = Stopped;
-
-    fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Stopped> {
-        Ok(self.0.add(scene, call, diagnosis, Selected::Yes)?)
-    }
-
-    fn good(&mut self, good: GoodCall) {
-        self.0.add_good(good);
-    }
-
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Stopped> {
-        Ok(ControlFlow::Continue(()))
-    }
-}
 
 /// The report on a capture, with the secrets beside it.
 fn report(capture: &Path) -> Result<Report, Stopped> {
@@ -57,9 +38,9 @@ fn report(capture: &Path) -> Result<Report, Stopped> {
     }
     let mut engine = Engine::new(Engine::HELD_BACK);
     let mut scene = Scene::new(&source.inputs(), Catalogue::new());
-    let mut follower = Follow(Gatherer::new(Keep::All));
-    let inputs = follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut follower)?;
-    Ok(follower.0.finish(&scene, &inputs, &analysis, &engine).report()?)
+    let mut gatherer = Gatherer::new(Keep::All);
+    let inputs = follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut gatherer)?;
+    Ok(gatherer.finish(&scene, &inputs, &analysis, &engine).report()?)
 }
 
 fn keys_beside(capture: &Path) -> PathBuf {

@@ -4,13 +4,12 @@
 //! That a capture may come in pieces, and may be cut off anywhere, is in `tests/order.rs`.
 
 mod analysed;
-#[path = "invariants/packets.rs"]
 mod packets;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use packets::{Capture, Packet};
+use packets::{Capture, Packet, first_difference};
 use proptest::prelude::*;
 use serde_json::Value;
 use sipwhy::analysis::{Analysis, Event, MessageRead};
@@ -171,23 +170,6 @@ fn calls(report: &Value, number: impl Fn(u64) -> u64) -> BTreeMap<String, Value>
         calls.insert(format!("{} {}", call["call_ids"][0], call["started"]), call);
     }
     calls
-}
-
-/// Where two values differ, and how.
-fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
-            let null = Value::Null;
-            one.iter().find_map(|(key, value)| {
-                first_difference(value, other.get(key).unwrap_or(&null), &format!("{at}/{key}"))
-            })
-        }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let mut pairs = one.iter().zip(other).enumerate();
-            pairs.find_map(|(index, (one, other))| first_difference(one, other, &format!("{at}/{index}")))
-        }
-        _ => (one != other).then(|| format!("{at}: {one} or {other}")),
-    }
 }
 
 /// Names and addresses for documentation, and others that are as long: so that two captures have nothing in common.

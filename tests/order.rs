@@ -2,86 +2,51 @@
 //! end off never proves anything else.
 
 mod analysed;
+mod packets;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use analysed::{fixtures, report, root};
+use packets::{Capture, Resolution, as_pcap, first_difference};
 use proptest::prelude::*;
 use serde_json::Value;
-use sipwhy::capture::{Files, Input, LinkType, Reading, Source};
 use sipwhy::diagnosis::{Confidence, Severity};
 use sipwhy::report::{CallRecord, FindingRecord, Report};
 
-/// A packet as it is written into a piece.
-struct Packet {
-    time: i64,
-    bytes: Vec<u8>,
-    original_len: u32,
-}
-
-/// A capture that can be cut: all its packets have the same link type and times of their own that rise.
-struct Capture {
-    name: String,
-    link: LinkType,
-    nanoseconds: bool,
-    packets: Vec<Packet>,
+/// A capture that can be cut: all its packets have times of their own that rise.
+struct Cuttable {
+    capture: Capture,
     whole: Value,
 }
 
 /// Captures that can be cut.
-fn captures() -> Vec<Capture> {
-    fixtures().into_iter().filter_map(|fixture| capture(&fixture.name, &fixture.capture)).collect()
+fn captures() -> Vec<Cuttable> {
+    packets::captures().into_iter().filter_map(cuttable).collect()
 }
 
-fn capture(name: &str, path: &Path) -> Option<Capture> {
-    // Only a plain file is the same when its packets are written anew: others say more than packets do.
-    if path.extension().is_none_or(|extension| extension != "pcap") {
-        return None;
-    }
-    let mut files = Files::open(&[root().join(path)], Reading::default()).ok()?;
-    let (mut packets, mut links) = (Vec::new(), Vec::new());
-    while let Some(Input::Packet(packet)) = files.next().expect("a packet") {
-        links.push(packet.link);
-        packets.push(Packet { time: packet.time.0, bytes: packet.bytes.to_vec(), original_len: packet.original_len });
-    }
-    let facts = files.inputs().pop()?;
-    links.dedup();
-    let [link] = links[..] else { return None };
-    let rises = packets.windows(2).all(|pair| pair[0].time < pair[1].time);
-    // What belongs to the file and to no packet is not in the pieces.
-    let is_whole = facts.oddities.iter().all(|(kind, _)| kind == "capture-truncated");
-    let whole = serde_json::to_value(report(&[path.to_owned()]).ok()?).ok()?;
-    let capture = Capture { name: name.to_owned(), link, nanoseconds: facts.nanoseconds, packets, whole };
-    (rises && is_whole).then_some(capture)
+fn cuttable(capture: Capture) -> Option<Cuttable> {
+    let rises = capture.packets.windows(2).all(|pair| pair[0].time < pair[1].time);
+    let whole = serde_json::to_value(report(std::slice::from_ref(&capture.path)).ok()?).ok()?;
+    rises.then_some(Cuttable { capture, whole })
 }
 
-impl Capture {
+impl Cuttable {
     /// Writes the pieces that hold any packet; gives their paths and, for each, the packets' numbers.
     fn cut(&self, folder: &Path, piece_of: impl Fn(usize) -> usize) -> Vec<(PathBuf, Vec<u64>)> {
-        let mut pieces: BTreeMap<usize, (Vec<u8>, Vec<u64>)> = BTreeMap::new();
-        for (at, packet) in self.packets.iter().enumerate() {
-            let (bytes, numbers) = pieces.entry(piece_of(at)).or_insert_with(|| (self.head(), Vec::new()));
-            let (seconds, rest) = (packet.time.div_euclid(1_000_000_000), packet.time.rem_euclid(1_000_000_000));
-            let rest = if self.nanoseconds { rest } else { rest / 1000 };
-            let head = [seconds as u32, rest as u32, packet.bytes.len() as u32, packet.original_len];
-            bytes.extend(head.iter().flat_map(|word| word.to_le_bytes()));
-            bytes.extend(&packet.bytes);
-            numbers.push(at as u64 + 1);
+        let Capture { link, nanoseconds, packets, .. } = &self.capture;
+        let resolution = if *nanoseconds { Resolution::Nanoseconds } else { Resolution::Microseconds };
+        let mut pieces: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in 0..packets.len() {
+            pieces.entry(piece_of(at)).or_default().push(at);
         }
-        let write = |(number, (bytes, numbers)): (usize, (Vec<u8>, Vec<u64>))| {
+        let write = |(number, places): (usize, Vec<usize>)| {
             let path = folder.join(format!("piece-{number:02}.pcap"));
-            fs::write(&path, bytes).expect("a piece");
-            (path, numbers)
+            fs::write(&path, as_pcap(*link, resolution, places.iter().map(|at| &packets[*at]))).expect("a piece");
+            (path, places.iter().map(|at| *at as u64 + 1).collect())
         };
         pieces.into_iter().map(write).collect()
-    }
-
-    fn head(&self) -> Vec<u8> {
-        let magic: u32 = if self.nanoseconds { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
-        let words = [magic, 2 | (4 << 16), 0, 0, 262_144, self.link.0];
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 }
 
@@ -112,22 +77,6 @@ fn number_anew(value: &mut Value, number: &impl Fn(&Value, &Value) -> Value) {
         }
         Value::Array(array) => array.iter_mut().for_each(|value| number_anew(value, number)),
         _ => {}
-    }
-}
-
-/// Where two values differ, and how.
-fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
-            one.iter().find_map(|(key, value)| {
-                first_difference(value, other.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"))
-            })
-        }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let mut pairs = one.iter().zip(other).enumerate();
-            pairs.find_map(|(index, (one, other))| first_difference(one, other, &format!("{at}/{index}")))
-        }
-        _ => (one != other).then(|| format!("{at}: {one} or {other}")),
     }
 }
 
@@ -164,7 +113,7 @@ fn pieces_in_any_order_make_the_same_report() {
     proptest!(config, |(which in any::<prop::sample::Index>(), cut in cut(), turn in any::<prop::sample::Index>())| {
         let capture = which.get(&captures);
         let folder = tempfile::tempdir().expect("a folder");
-        let pieces = capture.cut(folder.path(), |at| cut.piece_of(at, capture.packets.len()));
+        let pieces = capture.cut(folder.path(), |at| cut.piece_of(at, capture.capture.packets.len()));
         let mut paths: Vec<PathBuf> = pieces.iter().map(|(path, _)| path.clone()).collect();
         let turned = turn.index(paths.len());
         paths.rotate_left(turned);
@@ -173,7 +122,7 @@ fn pieces_in_any_order_make_the_same_report() {
         let of_pieces = serde_json::to_value(report(&paths).expect("a report")).expect("JSON");
         let of_pieces = normalised(of_pieces, &pieces);
         let difference = first_difference(&whole, &of_pieces, "");
-        prop_assert!(difference.is_none(), "{} in {} pieces: {difference:?}", capture.name, pieces.len());
+        prop_assert!(difference.is_none(), "{} in {} pieces: {difference:?}", capture.capture.name, pieces.len());
     });
 }
 

@@ -33,9 +33,7 @@ pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSe
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
-pub use crate::call::neighbours::{
-    Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags, TlsFailure, TlsFault,
-};
+pub use crate::call::neighbours::{Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags};
 pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;

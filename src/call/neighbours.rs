@@ -5,7 +5,7 @@
 //! know what follows from them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,6 @@ pub struct Neighbours {
     guessing: BTreeMap<IpAddr, Guessing>,
     /// Sources of very many requests.
     floods: BTreeMap<IpAddr, Flood>,
-    /// TLS that failed, in order.
-    tls: Vec<TlsFailure>,
     /// Requests whose credentials were checked against a secret, and how that came out, in order.
     digests: Vec<(Place, DigestFit)>,
     /// Names that were looked up.
@@ -100,28 +98,6 @@ pub struct Flood {
     pub first: Place,
     /// The most requests within a second.
     pub most: u32,
-}
-
-/// Why TLS did not come about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TlsFault {
-    /// A fatal alert (RFC 8446 §6), with its description.
-    Alert(u8),
-    /// TLS was begun on a port for plain SIP, and the connection was ended.
-    OnPlainPort,
-}
-
-/// TLS that did not come about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TlsFailure {
-    /// The alert, or the first TLS record.
-    pub place: Place,
-    /// Who sent it.
-    pub from: SocketAddr,
-    /// To whom.
-    pub to: SocketAddr,
-    /// What is wrong.
-    pub fault: TlsFault,
 }
 
 impl Neighbours {
@@ -266,16 +242,6 @@ impl Neighbours {
         add(&mut self.digests, (request, fit), 64 * Neighbours::MOST);
     }
 
-    /// TLS that failed, in order.
-    pub fn tls_failures(&self) -> &[TlsFailure] {
-        &self.tls
-    }
-
-    /// Notes that TLS failed.
-    pub fn note_tls(&mut self, failure: TlsFailure) {
-        add(&mut self.tls, failure, Neighbours::MOST);
-    }
-
     /// Names that were looked up.
     pub fn lookups(&self) -> &Lookups {
         &self.lookups
@@ -338,7 +304,6 @@ impl Neighbours {
         for (source, flood) in &other.floods {
             self.note_flood(*source, flood.first, flood.most);
         }
-        other.tls.iter().for_each(|failure| self.note_tls(*failure));
         other.digests.iter().for_each(|(place, fit)| self.note_digest(*place, *fit));
         self.lookups.merge(&other.lookups);
         self.good_calls.merge(&other.good_calls);

@@ -205,7 +205,7 @@ impl Copy<'_> {
         let interface = match section.links.iter().position(|link| *link == packet.link.0) {
             Some(known) => known,
             None => {
-                self.describe(packet.link.0, section.nanoseconds)?;
+                self.describe(packet.link.0, if section.nanoseconds { 9 } else { 6 })?;
                 section.links.push(packet.link.0);
                 section.links.len().saturating_sub(1)
             }
@@ -238,11 +238,11 @@ impl Copy<'_> {
         self.block(ENHANCED_PACKET, &body)
     }
 
-    fn describe(&mut self, link: u32, nanoseconds: bool) -> io::Result<()> {
+    fn describe(&mut self, link: u32, digits: u8) -> io::Result<()> {
         let mut body = Vec::new();
         body.extend_from_slice(&u16::try_from(link).unwrap_or(u16::MAX).to_le_bytes());
         body.extend_from_slice(&[0; 6]);
-        put_option(&mut body, Order::Little, RESOLUTION, &[if nanoseconds { 9 } else { 6 }]);
+        put_option(&mut body, Order::Little, RESOLUTION, &[digits]);
         put_option(&mut body, Order::Little, 0, &[]);
         self.block(INTERFACE_DESCRIPTION, &body)
     }

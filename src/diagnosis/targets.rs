@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::call::Heard;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Finding;
 use crate::sip::{NameAddr, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
@@ -24,6 +25,15 @@ pub(crate) struct Unheard<'a> {
     pub success: &'a Heard,
     /// The ACK as the caller's side sent it.
     pub ack: &'a Heard,
+}
+
+impl Unheard<'_> {
+    /// Claims that the 2xx is repeated after the ACK.
+    pub(crate) fn claim_repeats(&self, finding: Finding) -> Finding {
+        let Some(last) = self.success.repeats.last() else { return finding };
+        let cseq = self.success.message.header("CSeq").unwrap_or_default().into_owned();
+        finding.claim_at(*last, "sip.CSeq", cseq, "the 2xx is still repeated after the ACK")
+    }
 }
 
 /// Repeats of a 2xx after the ACK that show that the ACK did not arrive.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::ControlFlow;
 
 use crate::analysis::{Analysis, Census};
 use crate::call::{Call, GoodCall, Outcome};
-use crate::capture::{InputFacts, SourceId};
+use crate::capture::{InputFacts, Progress, SourceId};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
+use crate::error::Error;
 use crate::oddity::{Oddity, OddityLog};
 use crate::report::incidents::{Group, Groups, Standing};
+use crate::report::pump::Follower;
 use crate::report::record::FindingRecord;
 use crate::report::scene::Scene;
 use crate::report::secrets::Privacy;
@@ -227,6 +230,23 @@ impl Gatherer {
             (Some(known), Some(new)) => Some(known.min(new)),
             (known, new) => known.or(new),
         };
+    }
+}
+
+/// Every call is wanted, and nothing stops it: for those who want a report and no more.
+impl Follower for Gatherer {
+    type Error = Error;
+
+    fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
+        Ok(self.add(scene, call, diagnosis, Selected::Yes)?)
+    }
+
+    fn good(&mut self, good: GoodCall) {
+        self.add_good(good);
+    }
+
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -2,37 +2,18 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sipwhy::analysis::{Analysis, Limits};
-use sipwhy::call::{Call, GoodCall, Wanted};
-use sipwhy::capture::{Digest, Files, Progress, Reading, Source};
+use sipwhy::call::Wanted;
+use sipwhy::capture::{Digest, Files, Reading, Source};
 use sipwhy::catalogue::Catalogue;
-use sipwhy::diagnosis::{Diagnosis, Engine};
+use sipwhy::diagnosis::Engine;
 use sipwhy::report::text::{self, Glyphs, Scope, Style, Zone};
-use sipwhy::report::{Follower, Gathered, Gatherer, Keep, Layout, Report, Scene, Selected, follow, write_json};
+use sipwhy::report::{Gathered, Gatherer, Keep, Layout, Report, Scene, follow, write_json};
 
 /// Why no report came of a capture.
 pub type Stopped = Box<dyn std::error::Error>;
-
-struct Follow(Gatherer);
-
-impl Follower for Follow {
-    type Error = Stopped;
-
-    fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Stopped> {
-        Ok(self.0.add(scene, call, diagnosis, Selected::Yes)?)
-    }
-
-    fn good(&mut self, good: GoodCall) {
-        self.0.add_good(good);
-    }
-
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Stopped> {
-        Ok(ControlFlow::Continue(()))
-    }
-}
 
 /// Where the tests run: paths beneath it are told from there, so that no report depends on where the sources lie.
 pub fn root() -> &'static Path {
@@ -56,9 +37,9 @@ pub fn of_source(mut source: impl Source, keep: Keep, wanted: Wanted) -> Result<
     let mut analysis = Analysis::new(Limits::default(), wanted);
     let mut engine = Engine::new(Engine::HELD_BACK);
     let mut scene = Scene::new(&source.inputs(), Catalogue::new());
-    let mut follower = Follow(Gatherer::new(keep));
-    let inputs = follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut follower)?;
-    Ok(follower.0.finish(&scene, &inputs, &analysis, &engine))
+    let mut gatherer = Gatherer::new(keep);
+    let inputs = follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut gatherer)?;
+    Ok(gatherer.finish(&scene, &inputs, &analysis, &engine))
 }
 
 /// The whole report.

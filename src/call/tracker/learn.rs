@@ -10,13 +10,12 @@ use crate::call::good_calls::Sample;
 use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
-use crate::call::neighbours::{TlsFailure, TlsFault};
 use crate::call::surroundings::{BackOff, Registering};
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
-use crate::net::{Connection, ConnectionEvent, DnsMessage, MediaPacket, Path};
+use crate::net::{DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method, Uri, auth};
 
@@ -26,8 +25,6 @@ const FLOOD: u32 = 50;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Sources whose requests are counted at once.
 const MOST_SOURCES: usize = 4096;
-/// Connections with TLS on a port for plain SIP that are remembered.
-const MOST_ODD_CONNECTIONS: usize = 256;
 
 static REPLACES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\nReplaces:"));
 static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("uthorization:"));
@@ -102,36 +99,6 @@ impl Tracker {
     /// Takes in a DNS message.
     pub fn lookup(&mut self, message: &DnsMessage, path: Path, place: Place) {
         self.surroundings.neighbours_mut().lookups_mut().hear(message, path, place);
-    }
-
-    /// Notes TLS that does not come about: a fatal alert, or TLS on a port for plain SIP.
-    pub(super) fn note_tls(&mut self, event: &Connection) {
-        const FATAL: u8 = 2;
-        /// Ports of SIP over TLS and of plain SIP (RFC 3261 §19.1.2).
-        const SECURE: u16 = 5061;
-        const PLAIN: u16 = 5060;
-        let (from, to, place) = (event.path.source, event.path.destination, event.place);
-        let has_port = |port: u16| from.port() == port || to.port() == port;
-        let number = event.stream.0 >> 1;
-        match event.what {
-            ConnectionEvent::TlsAlert { level: FATAL, description } if has_port(SECURE) || has_port(PLAIN) => {
-                let fault = TlsFault::Alert(description);
-                self.surroundings.neighbours_mut().note_tls(TlsFailure { place, from, to, fault });
-                self.odd_tls.remove(&number);
-            }
-            ConnectionEvent::Encrypted if to.port() == PLAIN && self.odd_tls.len() < MOST_ODD_CONNECTIONS => {
-                self.odd_tls.insert(number, (event.path, place));
-            }
-            ConnectionEvent::Fin | ConnectionEvent::Reset => {
-                let Some((path, place)) = self.odd_tls.remove(&number) else { return };
-                if from == path.destination {
-                    let (from, to) = (path.source, path.destination);
-                    let failure = TlsFailure { place, from, to, fault: TlsFault::OnPlainPort };
-                    self.surroundings.neighbours_mut().note_tls(failure);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// Takes in a packet of the media plane. False if there is no room for its stream.

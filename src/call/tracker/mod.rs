@@ -17,7 +17,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 use crate::call::tracker::learn::Rush;
 use crate::call::transaction::Keys;
-use crate::capture::{Place, Timestamp};
+use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId};
 use crate::oddity::{Oddity, OddityLog};
@@ -74,8 +74,6 @@ pub struct Tracker {
     rush: Rush,
     /// What refused credentials are checked against.
     secrets: Secrets,
-    /// Connections with TLS on a port for plain SIP, by their number.
-    odd_tls: Table<u64, (Path, Place)>,
     /// How many good calls of each server were learned from.
     learned: Table<IpAddr, u8>,
     bytes: usize,
@@ -195,7 +193,6 @@ impl Tracker {
             occupied: Table::default(),
             rush: Rush::default(),
             secrets: Secrets::default(),
-            odd_tls: Table::default(),
             learned: Table::default(),
             bytes: 0,
             full_at: limits.call_bytes,
@@ -265,7 +262,6 @@ impl Tracker {
     /// Takes in what happened to a TCP connection.
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
-        self.note_tls(event);
         let (source, destination) = (event.path.source, event.path.destination);
         let known = [self.ends(source, destination), self.ends(destination, source)];
         let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {

@@ -54,12 +54,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !target.route.is_empty() {
         finding = finding.claim_header(success, "Record-Route", "and by which way");
     }
-    if let Some(last) = success.repeats.last() {
-        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "the 2xx is still repeated after the ACK");
-    }
     Some(
-        finding
+        unheard
+            .claim_repeats(finding)
             .refuted("ack-missing", "an ACK was sent")
             .refuted("ack-malformed", "its CSeq and tags are those of the dialog"),
     )

@@ -30,7 +30,8 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Unheard { success, ack, .. } = case.unheard_ack()?;
+    let unheard = case.unheard_ack()?;
+    let Unheard { success, ack, .. } = unheard;
     let target = case.remote_target(success)?;
     let contact = address(&target.uri)?;
     let source = success.path.source;
@@ -65,12 +66,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "it cannot be reached")
             .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), "why");
     }
-    if let Some(last) = success.repeats.last() {
-        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "the 2xx is still repeated after the ACK");
-    }
     Some(
-        finding
+        unheard
+            .claim_repeats(finding)
             .refuted("ack-missing", "an ACK was sent")
             .refuted("in-dialog-request-misrouted", "the ACK follows the Contact of the 2xx"),
     )
