@@ -188,6 +188,7 @@ impl Log {
         self.bytes.footprint()
             + self.entries.capacity() * size_of::<Entry>()
             + self.steps.capacity() * size_of::<Step>()
+            + self.by_branch.capacity() * size_of::<(u64, u32)>()
             + self.ways.capacity() * size_of::<Way>()
     }
 
