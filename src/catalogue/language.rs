@@ -1,4 +1,4 @@
-//! The words of a page in fifteen languages.
+//! The words of a page in sixteen languages.
 //!
 //! Knows `data/languages/`: one file for each language, with headings, class names and, where they are translated, the
 //! texts of entries. English is the source; what a language lacks is said in English. Codes, header names, rule names
@@ -178,7 +178,7 @@ pub struct Missing {
     pub entries: usize,
 }
 
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("ar", include_str!("../../data/languages/ar.toml")),
     ("de", include_str!("../../data/languages/de.toml")),
     ("en", include_str!("../../data/languages/en.toml")),
@@ -186,6 +186,7 @@ const FILES: [(&str, &str); 15] = [
     ("fr", include_str!("../../data/languages/fr.toml")),
     ("hi", include_str!("../../data/languages/hi.toml")),
     ("id", include_str!("../../data/languages/id.toml")),
+    ("it", include_str!("../../data/languages/it.toml")),
     ("ja", include_str!("../../data/languages/ja.toml")),
     ("ko", include_str!("../../data/languages/ko.toml")),
     ("pt", include_str!("../../data/languages/pt.toml")),
