@@ -31,7 +31,7 @@ fn the_text_report_speaks_french_and_japanese_and_keeps_its_columns() {
         for word in words {
             assert!(text.contains(word), "{tag}: {word} is missing in {text}");
         }
-        for english in ["calls:", "FAILED", "proven", "no drops", " frame ", "not seen", "more with"] {
+        for english in ["calls:", "FAILED", "proven", "no drops", "not seen", "more with"] {
             assert!(!text.contains(english), "{tag}: {english} in {text}");
         }
         for line in text.lines() {
@@ -64,8 +64,8 @@ fn json_names_the_language_of_its_texts() {
     let english: serde_json::Value = serde_json::from_str(&said(&[TRUNK, "--format", "json"])).unwrap();
     assert_eq!(english["language"], serde_json::Value::Null);
     for arguments in [
-        ["--lang", "ja", "explain", "503", "--format", "json"].as_slice(),
-        ["--lang", "ja", "compare", "404", "503", "--format", "json"].as_slice(),
+        ["explain", "503", "--format", "json", "--lang", "ja"].as_slice(),
+        ["compare", "404", "503", "--format", "json", "--lang", "ja"].as_slice(),
     ] {
         let page: serde_json::Value = serde_json::from_str(&said(arguments)).unwrap();
         assert_eq!(page["language"], "ja", "{arguments:?}");
@@ -104,6 +104,6 @@ fn the_page_the_ticket_and_markdown_speak_it_too() {
 fn a_language_that_has_no_words_of_reports_leaves_the_page_in_english() {
     let html = said(&["--lang", "ar", TRUNK, "--format", "html"]);
     assert!(html.contains("<html lang=\"en\">") && html.contains("Incidents"), "the page has one direction");
-    let page = said(&["--lang", "ar", "explain", "503", "--format", "html"]);
+    let page = said(&["explain", "503", "--format", "html", "--lang", "ar"]);
     assert!(page.contains("lang=\"ar\" dir=\"rtl\"") && page.contains("الوصف"), "{page}");
 }
