@@ -21,6 +21,8 @@ mod signature;
 mod slices;
 mod tables;
 mod term;
+mod word;
+mod wording;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -43,6 +45,8 @@ pub use tables::{
     freeswitch_causes, q850, q850_causes, reason_location, reason_locations, reason_protocol, reason_protocols,
     rfc_sections, rfc_title, tls_alert, tls_alerts, warning, warning_codes,
 };
+
+pub use word::Word;
 
 pub use term::{Term, TermKind, linked_with_rule, term, terms};
 
