@@ -164,7 +164,6 @@ struct Language {
     direction: Direction,
     /// Keys whose text is that of English on purpose.
     #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is for the tests"))]
     same: Vec<String>,
     phrases: BTreeMap<String, String>,
     #[serde(default)]
@@ -382,9 +381,8 @@ impl Phrases {
     pub fn missing(&self, codes: &[u16]) -> Missing {
         let language = self.language;
         let translated = self.is_english();
-        let lacks = |known: &dyn Fn(&str) -> bool| {
-            codes.iter().filter(|code| !translated && !known(&code.to_string())).count()
-        };
+        let lacks =
+            |known: &dyn Fn(&str) -> bool| codes.iter().filter(|code| !translated && !known(&code.to_string())).count();
         let entries = codes.iter().filter_map(|code| super::built_in(*code));
         let senders: BTreeSet<&str> = entries.flat_map(|entry| &entry.sent_by).map(String::as_str).collect();
         Missing {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::analysis::MessageRead;
 use crate::call::Call;
+use crate::catalogue::Phrases;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
 use crate::report::json::to_bytes;
@@ -143,7 +144,7 @@ impl<W: Write> Events<W> {
                 self.line("oddity", Oddity { file, oddity })?;
             }
         }
-        let privacy = privacy_words(&gathered.privacy);
+        let privacy = privacy_words(&Phrases::english(), &gathered.privacy);
         self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, privacy })?;
         self.out.flush()
     }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
+use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
 use crate::report::value::{Report, SCHEMA, Tool};
 use crate::report::view::privacy_words;
@@ -62,7 +63,7 @@ fn write_compact(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()>
     })?;
     let mut tail = b"],\"notes\":".to_vec();
     to_bytes(&gathered.notes, &mut tail)?;
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(words) = privacy_words(&Phrases::english(), &gathered.privacy) {
         tail.extend_from_slice(b",\"privacy\":");
         to_bytes(&words, &mut tail)?;
     }
@@ -90,7 +91,7 @@ impl Gathered {
             incidents: self.incidents.clone(),
             calls,
             notes: self.notes.clone(),
-            privacy: privacy_words(&self.privacy),
+            privacy: privacy_words(&Phrases::english(), &self.privacy),
         })
     }
 }

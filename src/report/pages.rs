@@ -10,6 +10,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Registered, Subject};
+use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
 
 /// The narrowest page, in columns: below it no word would fit beside its label.
@@ -443,29 +444,10 @@ fn wrap(out: &mut String, text: &str, indent: Indent<'_>, width: usize) {
 
 /// The pieces between which a line may end, each with whether it follows the one before without a space.
 fn pieces(text: &str) -> Vec<(&str, bool)> {
-    let mut pieces = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut start = 0;
-        let mut previous: Option<char> = None;
-        for (offset, character) in word.char_indices() {
-            if previous.is_some_and(|previous| breaks_between(previous, character)) {
-                pieces.push((&word[start..offset], start > 0));
-                start = offset;
-            }
-            previous = Some(character);
-        }
-        pieces.push((&word[start..], start > 0));
-    }
-    pieces
-}
-
-/// True where a line may end between two characters of one word: in Chinese and Japanese text, but not before what
-/// closes and not after what opens.
-fn breaks_between(before: char, after: char) -> bool {
-    let wide = |character: char| character.width().unwrap_or(0) == 2;
-    let closes = "、。，．：；？！）」』】〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・…";
-    let opens = "（「『【〈《";
-    (wide(before) || wide(after)) && !closes.contains(after) && !opens.contains(before)
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    words
+        .flat_map(|word| lines::pieces(word).into_iter().enumerate().map(|(place, piece)| (piece, place > 0)))
+        .collect()
 }
 
 /// The parts of a piece that is wider than a line; the piece itself if it is not.
