@@ -288,6 +288,11 @@ impl Phrases {
         self.tag() == FILES[ENGLISH].0
     }
 
+    /// The tag of this language unless it is English, for what names no other.
+    pub fn other_tag(&self) -> Option<&'static str> {
+        (!self.is_english()).then(|| self.tag())
+    }
+
     /// The text of a word, in English if this language lacks it.
     pub(super) fn text(&self, word: Word) -> &'static Text {
         static NOTHING: Text = Text::Any(String::new());
@@ -375,6 +380,12 @@ impl Phrases {
             entry.fix.clone_from(&translation.fix);
         }
         entry
+    }
+
+    /// Who sends a code, in a line.
+    pub(super) fn senders(&self, entry: &Entry) -> String {
+        let senders: Vec<&str> = entry.sent_by.iter().map(|noun| self.sender(noun).unwrap_or(noun)).collect();
+        senders.join(self.word(Word::Comma))
     }
 
     /// What this language lacks, beside the entries of `codes` and their senders.

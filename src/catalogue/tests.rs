@@ -382,7 +382,10 @@ fn an_overlay_adds_and_replaces() {
     assert!(catalogue.codes().contains(&499) && catalogue.codes().is_sorted());
     // What we say of our 503 does not hold for another meaning of it.
     assert!(
-        compose::compose(&catalogue.entry(503).expect("503"), &catalogue.entry(200).expect("200")).summary.len() > 20
+        compose::compose(&catalogue.entry(503).expect("503"), &catalogue.entry(200).expect("200"), &Phrases::english())
+            .summary
+            .len()
+            > 20
     );
     let comparison = catalogue.compare(202, 503).expect("a comparison");
     assert!(!format!("{:?}", comparison.differences).contains("free channel"), "{:?}", comparison.differences);
@@ -475,9 +478,9 @@ fn every_pair_of_codes_compares_well() {
     let mut faults = Vec::new();
     for (place, lower) in entries.iter().enumerate() {
         for higher in &entries[place + 1..] {
-            faults.extend(faults_of_comparison(&comparison::compare(lower, higher), 3));
+            faults.extend(faults_of_comparison(&comparison::compare(lower, higher, &Phrases::english()), 3));
             // What the entries alone give has to hold too, since it fills what a hand left out.
-            faults.extend(faults_of_comparison(&compose::compose(lower, higher), 3));
+            faults.extend(faults_of_comparison(&compose::compose(lower, higher, &Phrases::english()), 3));
             pairs += 1;
         }
     }

@@ -65,6 +65,8 @@ struct Stats<'a> {
     inputs: &'a [InputRecord],
     summary: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     privacy: Option<String>,
 }
 
@@ -145,7 +147,8 @@ impl<W: Write> Events<W> {
             }
         }
         let privacy = privacy_words(&Phrases::english(), &gathered.privacy);
-        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, privacy })?;
+        let language = gathered.catalogue.phrases().other_tag();
+        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, language, privacy })?;
         self.out.flush()
     }
 

@@ -46,6 +46,10 @@ fn write_compact(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()>
     to_bytes(SCHEMA, &mut head)?;
     head.extend_from_slice(b",\"tool\":");
     to_bytes(&Tool::this(), &mut head)?;
+    if let Some(language) = gathered.catalogue.phrases().other_tag() {
+        head.extend_from_slice(b",\"language\":");
+        to_bytes(language, &mut head)?;
+    }
     head.extend_from_slice(b",\"inputs\":");
     to_bytes(&gathered.inputs, &mut head)?;
     head.extend_from_slice(b",\"summary\":");
@@ -86,6 +90,7 @@ impl Gathered {
         Ok(Report {
             schema: SCHEMA.into(),
             tool: Tool::this(),
+            language: self.catalogue.phrases().other_tag().map(str::to_owned),
             inputs: self.inputs.clone(),
             summary: self.summary,
             incidents: self.incidents.clone(),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Registered, Subject};
+use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject};
 use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
 
@@ -80,29 +80,29 @@ pub fn html(page: &Page) -> String {
 }
 
 /// What a page of `explain` is about, as one JSON object (`sipwhy.explain/1`), on several lines.
-pub fn subject_json(subject: &Subject) -> String {
-    json(&Marked { schema: "sipwhy.explain/1", value: subject })
+pub fn subject_json(subject: &Subject, phrases: &Phrases) -> String {
+    json(&Marked { schema: "sipwhy.explain/1", language: subject.language(phrases), value: subject })
 }
 
 /// Any other page, such as that of a rule, as one JSON object (`sipwhy.page/1`), on several lines.
 pub fn page_json(page: &Page) -> String {
-    json(&Marked { schema: "sipwhy.page/1", value: page })
+    json(&Marked { schema: "sipwhy.page/1", language: None, value: page })
 }
 
 /// Any value as one JSON object that names its form, on several lines.
 pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
-    json(&Marked { schema, value })
+    json(&Marked { schema, language: None, value })
 }
 
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
 pub fn comparison_json(comparison: &Comparison) -> String {
-    json(&Marked { schema: "sipwhy.compare/1", value: comparison })
+    json(&Marked { schema: "sipwhy.compare/1", language: None, value: comparison })
 }
 
 /// The list of codes as one JSON object (`sipwhy.codes/1`), on several lines.
 pub fn codes_json(entries: &[Entry]) -> String {
     let codes = entries.iter().map(CodeRow::of).collect();
-    json(&Marked { schema: "sipwhy.codes/1", value: &CodeList { codes } })
+    json(&Marked { schema: "sipwhy.codes/1", language: None, value: &CodeList { codes } })
 }
 
 /// The list of codes as plain text, a line for each, cut to `width` columns; grouped by class.
@@ -160,6 +160,9 @@ pub fn codes_html(entries: &[Entry]) -> String {
 #[derive(Serialize)]
 struct Marked<'a, T: Serialize> {
     schema: &'static str,
+    /// The language of its texts; missing where it is English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(flatten)]
     value: &'a T,
 }

@@ -74,7 +74,10 @@ pub fn of_language(catalogue: &Catalogue, known: &Known<'_>) -> Vec<SiteFile> {
         let others = html! { nav { a href="../index.html" { "sipwhy" } " · " a href="index.html" { (phrases.name()) } } (languages(tag, entry.code)) };
         let text = document(&page.title, tag, phrases.direction(), others, page::article(&page, known), None);
         files.push(SiteFile { path: format!("{tag}/{}.html", entry.code), text });
-        files.push(SiteFile { path: format!("{tag}/{}.json", entry.code), text: pages::subject_json(&subject) });
+        files.push(SiteFile {
+            path: format!("{tag}/{}.json", entry.code),
+            text: pages::subject_json(&subject, catalogue.phrases()),
+        });
     }
     files
 }
