@@ -36,6 +36,9 @@ pub trait Follower {
     /// A plain good call has ended that nobody wants whole.
     fn good(&mut self, good: GoodCall);
 
+    /// Told now and then, and whenever an interface is quiet: what is known of the inputs, and of what was read of them.
+    fn so_far(&mut self, _inputs: &[InputFacts], _analysis: &Analysis) {}
+
     /// Asked now and then, and whenever an interface is quiet: whether to go on.
     ///
     /// # Errors
@@ -108,7 +111,7 @@ fn feed_all<F: Follower>(
     follower: &mut F,
     fed: &mut Fed,
 ) -> Result<(), F::Error> {
-    let mut drops = look(source, scene);
+    let mut drops = look(source, analysis, scene, follower);
     let mut until_look = LOOK_EVERY;
     loop {
         match source.next()? {
@@ -133,7 +136,7 @@ fn feed_all<F: Follower>(
         }
         if until_look == 0 {
             until_look = LOOK_EVERY;
-            drops = look(source, scene);
+            drops = look(source, analysis, scene, follower);
             if follower.go_on(source.progress())?.is_break() {
                 return Ok(());
             }
@@ -152,6 +155,7 @@ fn end<F: Follower>(
     analysis.finish();
     take_events(analysis, engine, scene, follower)?;
     scene.update(inputs);
+    follower.so_far(inputs, analysis);
     let capture = CaptureSeen { drops: dropped(inputs), until: analysis.now() };
     while let Some((call, diagnosis)) = engine.next_at_end(analysis.surroundings(), capture) {
         follower.call(scene, &call, &diagnosis)?;
@@ -180,9 +184,10 @@ fn take_events<F: Follower>(
 }
 
 /// Looks at what the source knows of its inputs; gives the packets that were dropped.
-fn look(source: &dyn Source, scene: &mut Scene) -> u64 {
+fn look<F: Follower>(source: &dyn Source, analysis: &Analysis, scene: &mut Scene, follower: &mut F) -> u64 {
     let inputs = source.inputs();
     scene.update(&inputs);
+    follower.so_far(&inputs, analysis);
     dropped(&inputs)
 }
 
