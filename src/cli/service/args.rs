@@ -1,0 +1,29 @@
+//! The options of a program that runs for long beside others.
+
+use clap::Args;
+
+/// Where messages come from and where findings go, beside the report.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Beside the report")]
+pub(crate) struct ServiceArgs {
+    /// Take messages from capture agents in place of an interface: HEP, over UDP and TCP, at ADDR:PORT or :PORT. With
+    /// SIPWHY_HEP_KEY in the environment only packets with that key
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) hep_listen: Option<String>,
+    /// Forward the messages, and our findings as log records with their Call-ID, to a HEP server such as Homer:
+    /// HOST:PORT for UDP, tcp:HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) hep_send: Option<String>,
+    /// Serve figures for Prometheus at http://ADDR/metrics
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<String>,
+    /// Tell incidents to Alertmanager, or to whoever reads its JSON: http://localhost:9093/api/v2/alerts
+    #[arg(long, value_name = "URL")]
+    pub(crate) alert_webhook: Option<String>,
+    /// Become this user when the interface is open (default: who called sudo, else nobody)
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Stay root, which is refused else
+    #[arg(long, conflicts_with = "user")]
+    pub(crate) allow_root: bool,
+}
