@@ -13,6 +13,7 @@ use crate::cli::limits::{self, AllLimits};
 use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
+use crate::cli::service::{self, Forwarded, HepListener, HepSockets, Pace, Service, Sockets, Told, privilege};
 use crate::cli::{INTERNAL_ERROR, privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
@@ -24,6 +25,8 @@ use crate::report::{
 };
 use crate::sip::digest::Secrets;
 
+/// The exit status where something could not be sent or written.
+const OUTPUT_FAILED: u8 = 4;
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
 
@@ -37,6 +40,12 @@ pub(crate) enum From {
 /// `sipwhy FILE…` and `sipwhy -i IF`.
 pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
+    if let Some(address) = &run.service.hep_listen {
+        if options.interface.is_some() || !options.read.is_empty() || !options.files.is_empty() {
+            return Err(Error::Usage("--hep-listen is an input of its own: no file and no -i beside it".into()));
+        }
+        return from_agents(address, run, look, names);
+    }
     if let Some(interface) = &options.interface {
         return on_interface(interface, run.filter.as_deref(), run, look, names);
     }
@@ -62,7 +71,8 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let again = || wanted_of(Files::open(&paths, reading)?, run);
     // A pipe can be read only once.
     let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
-    let setting = Setting { from: From::Files, again, limits, privacy, names };
+    let sockets = Sockets::open(&run.service)?;
+    let setting = Setting { from: From::Files, again, limits, privacy, names, sockets };
     analyse(wanted_of(files, run)?, setting, run, look)
 }
 
@@ -108,14 +118,56 @@ pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
 fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look, names: &Names) -> Result<u8, Error> {
     let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
     let mut source: Box<dyn Source> = Box::new(Interface::open(interface, filter)?);
+    let sockets = Sockets::open(&run.service)?;
+    give_up_privileges(run)?;
     if !run.quiet {
         say(&format!("sipwhy: live on {interface}, SIP on any port; Ctrl-C ends with the summary"));
     }
     if let Some(count) = run.count {
         source = Box::new(First::new(source, count));
     }
-    let setting = Setting { from: From::Interface, again: None, limits, privacy: privacy::of(run, &[])?, names };
+    let setting =
+        Setting { from: From::Interface, again: None, limits, privacy: privacy::of(run, &[])?, names, sockets };
     analyse(source, setting, run, look)
+}
+
+/// `--hep-listen`: what capture agents send is followed as an interface is.
+fn from_agents(address: &str, run: &Run, look: &Look, names: &Names) -> Result<u8, Error> {
+    if run.filter.is_some() {
+        return Err(Error::Usage("-f filters packets, and --hep-listen takes messages: use -Y".into()));
+    }
+    let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
+    let of_agents = HepSockets::open(address)?;
+    if let Some(target) = &run.service.hep_send
+        && of_agents.is_reached_by(target)?
+    {
+        return Err(Error::Usage(format!(
+            "--hep-send {target} is our own --hep-listen: messages would go round for ever"
+        )));
+    }
+    let sockets = Sockets::open(&run.service)?;
+    give_up_privileges(run)?;
+    if !run.quiet {
+        let own = of_agents.address();
+        say(&format!("sipwhy: live on HEP at {own} (UDP and TCP); Ctrl-C ends with the summary"));
+    }
+    let mut source: Box<dyn Source> = Box::new(HepListener::start(of_agents, service::hep_key()));
+    if let Some(count) = run.count {
+        source = Box::new(First::new(source, count));
+    }
+    let privacy = privacy::of(run, &[])?;
+    let setting = Setting { from: From::Interface, again: None, limits, privacy, names, sockets };
+    analyse(source, setting, run, look)
+}
+
+/// Every interface and every socket is open: what strangers send is read without privileges.
+fn give_up_privileges(run: &Run) -> Result<(), Error> {
+    let left = privilege::drop(&run.service, &privilege::folders(&run.output))?;
+    if run.verbose {
+        say(&format!("sipwhy: goes on as {} without privileges", left.user));
+        left.missing.iter().for_each(|missing| say(&format!("sipwhy: {missing}")));
+    }
+    Ok(())
 }
 
 /// Every format that is written anywhere.
@@ -143,10 +195,11 @@ struct Setting<'a> {
     limits: AllLimits,
     privacy: Privacy,
     names: &'a Names,
+    sockets: Sockets,
 }
 
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
-    let Setting { from, mut again, limits, privacy, names } = setting;
+    let Setting { from, mut again, limits, privacy, names, sockets } = setting;
     let mut keys = keylog::read(run)?;
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
@@ -171,6 +224,13 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         && selection.is_everything()
         && run.fail_on.is_none()
         && from != From::Interface;
+    let forwarded = if selection.is_everything() { Forwarded::All } else { Forwarded::OfChosenCalls };
+    let pace = if from == From::Interface { Pace::Drops } else { Pace::Waits };
+    if run.service.hep_send.is_some() && !run.redact.is_empty() {
+        return Err(Error::Usage("--hep-send forwards messages as they are: not with --redact".into()));
+    }
+    let service = Service::start(&run.service, sockets, names, forwarded, pace)?;
+    let counts_good_ones = counts_good_ones && !service.wants_every_call();
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
@@ -181,13 +241,14 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         packets.refuse_unreadable()?;
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
-    let mut follower = Follow::new(gatherer(), selection, running, bar);
+    let mut follower = Follow::new(gatherer(), selection, running, bar, service);
     let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
         if wants_messages {
             analysis.hand_on_messages();
         }
+        follower.service.ask(&mut analysis);
         if let Some(path) = &run.secrets {
             analysis.use_secrets(secrets(path)?);
         }
@@ -195,7 +256,9 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
         let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
         // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        // What was told already cannot be told anew.
         let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        let may = may && !follower.service.tells_anything();
         match again.take().filter(|_| may && analysis.keys().came_late()) {
             Some(open) => source = open()?,
             None => break (analysis, engine, scene, inputs),
@@ -208,8 +271,12 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     if follower.was_interrupted() && from == From::Files && !run.quiet {
         say("sipwhy: interrupted: the report covers what was read until then");
     }
-    let Follow { gatherer, running, bar, .. } = follower;
+    let Follow { gatherer, running, bar, service, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    if from == From::Files {
+        service.incidents(&gathered);
+    }
+    let told = service.finish();
     let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
@@ -224,7 +291,9 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     for (format, output) in files {
         to_file(output, format, &mut gathered, &packets, &printer)?;
     }
-    Ok(status(&gathered, run))
+    // On an interface what was dropped on its way out is told, and no failure.
+    let failed = from == From::Files && told == Told::InPart;
+    Ok(if failed { OUTPUT_FAILED } else { status(&gathered, run) })
 }
 
 /// What gathers that which the formats need.

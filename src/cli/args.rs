@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::service::ServiceArgs;
 use crate::report::Provenance;
 
 /// What help begins with.
@@ -287,4 +288,6 @@ pub(crate) struct Run {
     /// Say more on standard error: files that were skipped, how long it took
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::analysis::MessageRead;
+use crate::analysis::{Analysis, MessageRead};
 use crate::call::{Call, GoodCall};
 use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
 use crate::cli::select::Selection;
+use crate::cli::service::Service;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 use crate::report::text::{Style, event_line};
@@ -45,12 +46,19 @@ pub(crate) struct Follow {
     pub(crate) selection: Selection,
     pub(crate) running: Running,
     pub(crate) bar: Bar,
+    pub(crate) service: Service,
     interrupted: Arc<AtomicBool>,
 }
 
 impl Follow {
-    pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
-        Follow { gatherer, selection, running, bar, interrupted: interrupts() }
+    pub(crate) fn new(
+        gatherer: Gatherer,
+        selection: Selection,
+        running: Running,
+        bar: Bar,
+        service: Service,
+    ) -> Follow {
+        Follow { gatherer, selection, running, bar, service, interrupted: interrupts() }
     }
 
     /// True if the user wanted it to end.
@@ -63,7 +71,11 @@ impl Follower for Follow {
     type Error = Error;
 
     fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
-        if let Running::Events(events) = &mut self.running {
+        self.service.message(message);
+        // Which call a message belongs to is not known when it is read: it cannot be selected.
+        if let Running::Events(events) = &mut self.running
+            && self.selection.is_everything()
+        {
             events.message(scene, message)?;
         }
         Ok(())
@@ -72,6 +84,7 @@ impl Follower for Follow {
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
+        self.service.call(scene, call, diagnosis, selected);
         if selected == Selected::No {
             return Ok(());
         }
@@ -90,7 +103,12 @@ impl Follower for Follow {
     }
 
     fn good(&mut self, good: GoodCall) {
+        self.service.good(good);
         self.gatherer.add_good(good);
+    }
+
+    fn so_far(&mut self, inputs: &[InputFacts], analysis: &Analysis) {
+        self.service.so_far(inputs, analysis);
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {
