@@ -292,6 +292,44 @@ mod linux {
             }
         }
 
+        /// What a thread of its own does: both restrictions hold for that thread, and not for the other tests.
+        fn in_thread<T: Send + 'static>(does: impl FnOnce() -> T + Send + 'static) -> T {
+            std::thread::spawn(does).join().expect("no panic")
+        }
+
+        #[test]
+        fn no_program_can_be_started() {
+            let refused = in_thread(|| {
+                let arch = TargetArch::try_from(std::env::consts::ARCH).expect("a known machine");
+                seccompiler::apply_filter(&filter(arch).expect("a filter")).expect("seccomp");
+                std::process::Command::new("/bin/true").status()
+            });
+            assert_eq!(refused.expect_err("a refusal").raw_os_error(), Some(libc::EPERM));
+        }
+
+        #[test]
+        fn only_the_named_folders_can_be_written() {
+            let (named, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (inside, outside) = (named.path().join("report.txt"), other.path().join("report.txt"));
+            std::fs::write(&outside, "as it was").unwrap();
+            let folders = vec![named.path().to_owned()];
+            let paths = (inside.clone(), outside.clone());
+            let (missing, written, refused, read) = in_thread(move || {
+                let missing = restrict_files(&folders);
+                let (inside, outside) = paths;
+                let beside = inside.with_extension("new");
+                let renamed = std::fs::write(&beside, "new").and_then(|()| std::fs::rename(&beside, &inside));
+                (missing, renamed, std::fs::write(&outside, "changed"), std::fs::read_to_string(&outside))
+            });
+            if let Some(missing) = missing {
+                eprintln!("skipped: {missing}");
+                return;
+            }
+            written.expect("a report that can be written beside and renamed");
+            assert_eq!(refused.expect_err("a refusal").raw_os_error(), Some(libc::EACCES));
+            assert_eq!(read.expect("what can be read"), "as it was");
+        }
+
         #[test]
         fn root_is_nobody_whom_root_becomes() {
             let named = |user: &str| whom(&ServiceArgs { user: Some(user.into()), ..ServiceArgs::default() });
