@@ -10,11 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analysis::MessageRead;
 use crate::call::{Call, GoodCall};
-use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
+use crate::capture::{Error as CaptureError, Input, InputFacts, Notice, Progress, Source};
 use crate::cli::select::Selection;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::text::{Style, event_line};
 use crate::report::{Events, Follower, Gatherer, Scene, Selected};
 
 /// Work that is done sooner shows no progress.
@@ -26,17 +25,6 @@ pub(crate) enum Running {
     Nothing,
     /// An event in JSON for each.
     Events(Events<Box<dyn Write>>),
-    /// A line for each call that ends.
-    Lines(Box<dyn Write>, Style, Which),
-}
-
-/// Of which calls a line is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Of those that did not go well.
-    Trouble,
-    /// Of all.
-    All,
 }
 
 /// Follows a run.
@@ -78,13 +66,6 @@ impl Follower for Follow {
         match &mut self.running {
             Running::Nothing => {}
             Running::Events(events) => events.call(scene, call, diagnosis)?,
-            Running::Lines(out, style, which) => {
-                let record = scene.record(call, diagnosis);
-                if *which == Which::All || record.final_status.is_none_or(|status| status >= 300) {
-                    writeln!(out, "{}", event_line(&record, style))?;
-                    out.flush()?;
-                }
-            }
         }
         Ok(())
     }
@@ -107,7 +88,7 @@ impl Follower for Follow {
 }
 
 /// A flag that the first interrupt sets, so that the run ends with its summary; the second one ends the program.
-fn interrupts() -> Arc<AtomicBool> {
+pub(crate) fn interrupts() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for (signal, status) in [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)] {
         // Without these the system's own answer to the signal stays in force.
@@ -196,5 +177,13 @@ impl Source for First {
 
     fn progress(&self) -> Progress {
         self.source.progress()
+    }
+
+    fn notice(&mut self) -> Option<Notice> {
+        self.source.notice()
+    }
+
+    fn take_failure(&mut self) -> Option<CaptureError> {
+        self.source.take_failure()
     }
 }
