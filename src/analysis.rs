@@ -55,6 +55,8 @@ pub enum Event {
     Call(Box<Call>),
     /// A plain good call has ended that nobody wants whole ([`Wanted::Troubled`]).
     Good(GoodCall),
+    /// A call was answered, or has failed as it stands now; it has not ended ([`Analysis::tell_early`]).
+    SoFar(Box<Call>),
 }
 
 /// A message on the wire, as it was read: copies and retransmissions too.
@@ -205,6 +207,7 @@ pub fn run(
             Input::Packet(packet) => analysis.feed(&packet),
             Input::Quiet(now) => analysis.advance(now),
             Input::Secrets(source, text) => analysis.secrets(source, text),
+            Input::ClockSet(nanoseconds) => analysis.clock_set(nanoseconds),
         }
         while let Some(event) = analysis.next_event() {
             on_event(analysis, event);
@@ -256,6 +259,19 @@ impl Analysis {
     pub fn hand_on_bytes(&mut self) {
         self.hand_on_messages();
         self.stairs.handed_on = HandedOn::FactsAndBytes;
+    }
+
+    /// Asks for an event for each call that is answered or has failed, before it has ended.
+    pub fn tell_early(&mut self) {
+        self.stairs.tracker.tell_early();
+    }
+
+    /// Says that the capture's clock was set by so many nanoseconds, and that nobody waited for them.
+    pub fn clock_set(&mut self, nanoseconds: i64) {
+        self.latest = Timestamp(self.latest.0.saturating_add(nanoseconds));
+        self.stairs.tracker.clock_set(nanoseconds);
+        let oddities = self.of_network.entry(self.stairs.last_frame.0).or_default();
+        oddities.note(Oddity::ClockSet { nanoseconds }, None);
     }
 
     /// Checks refused credentials against these secrets from now on.
@@ -340,6 +356,7 @@ impl Analysis {
         self.stairs.tracker.next_closed().map(|ended| match ended {
             Ended::Call(call) => Event::Call(call),
             Ended::Good(good) => Event::Good(good),
+            Ended::SoFar(call) => Event::SoFar(call),
         })
     }
 

@@ -67,6 +67,11 @@ pub enum Oddity {
         /// By how many nanoseconds.
         nanoseconds: u64,
     },
+    /// The clock of the capturing machine was set while it captured.
+    ClockSet {
+        /// By how many nanoseconds, negative if it was put back.
+        nanoseconds: i64,
+    },
     /// A packet refers to an interface that the file does not describe.
     UnknownInterface {
         /// Its number.
@@ -261,6 +266,7 @@ impl Oddity {
             Oddity::NoTimestamp => "no-timestamp",
             Oddity::TimestampOutOfRange => "timestamp-out-of-range",
             Oddity::TimeWentBack { .. } => "clock-unsteady",
+            Oddity::ClockSet { .. } => "clock-set",
             Oddity::UnknownInterface { .. } => "unknown-interface",
             Oddity::BrokenOption => "broken-option",
             Oddity::UnsupportedLinkType { .. } => "unsupported-link-type",
@@ -326,6 +332,9 @@ impl Oddity {
             Oddity::TimestampOutOfRange => "the packet's time is malformed or out of range".into(),
             Oddity::TimeWentBack { nanoseconds } => {
                 format!("the time is {:.6} s earlier than in the packet before it", *nanoseconds as f64 / 1e9)
+            }
+            Oddity::ClockSet { nanoseconds } => {
+                format!("the clock was set by {:+.3} s during the capture", *nanoseconds as f64 / 1e9)
             }
             Oddity::UnknownInterface { interface } => {
                 format!("the packet names interface {interface}, which the file does not describe")

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::analysis::{Analysis, MessageRead};
+use crate::analysis::MessageRead;
 use crate::call::{Call, GoodCall};
-use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
+use crate::capture::{Error as CaptureError, Input, InputFacts, Notice, Progress, Source};
 use crate::cli::select::Selection;
 use crate::cli::service::Service;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::text::{Style, event_line};
-use crate::report::{Events, Follower, Gatherer, Scene, Selected};
+use crate::report::{Events, Follower, Gatherer, Scene, Selected, Standing};
 
 /// Work that is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -27,17 +26,6 @@ pub(crate) enum Running {
     Nothing,
     /// An event in JSON for each.
     Events(Events<Box<dyn Write>>),
-    /// A line for each call that ends.
-    Lines(Box<dyn Write>, Style, Which),
-}
-
-/// Of which calls a line is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Of those that did not go well.
-    Trouble,
-    /// Of all.
-    All,
 }
 
 /// Follows a run.
@@ -91,13 +79,6 @@ impl Follower for Follow {
         match &mut self.running {
             Running::Nothing => {}
             Running::Events(events) => events.call(scene, call, diagnosis)?,
-            Running::Lines(out, style, which) => {
-                let record = scene.record(call, diagnosis);
-                if *which == Which::All || record.final_status.is_none_or(|status| status >= 300) {
-                    writeln!(out, "{}", event_line(&record, style))?;
-                    out.flush()?;
-                }
-            }
         }
         Ok(())
     }
@@ -107,8 +88,9 @@ impl Follower for Follow {
         self.gatherer.add_good(good);
     }
 
-    fn so_far(&mut self, inputs: &[InputFacts], analysis: &Analysis) {
-        self.service.so_far(inputs, analysis);
+    fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
+        self.service.so_far(standing.inputs, standing.analysis);
+        Ok(())
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {
@@ -125,7 +107,7 @@ impl Follower for Follow {
 }
 
 /// A flag that the first interrupt sets, so that the run ends with its summary; the second one ends the program.
-fn interrupts() -> Arc<AtomicBool> {
+pub(crate) fn interrupts() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for (signal, status) in [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)] {
         // Without these the system's own answer to the signal stays in force.
@@ -214,5 +196,13 @@ impl Source for First {
 
     fn progress(&self) -> Progress {
         self.source.progress()
+    }
+
+    fn notice(&mut self) -> Option<Notice> {
+        self.source.notice()
+    }
+
+    fn take_failure(&mut self) -> Option<CaptureError> {
+        self.source.take_failure()
     }
 }

@@ -14,6 +14,7 @@ use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::value::{Incident, InputRecord, OddityRecord, Summary};
 use crate::report::view::privacy_words;
+use crate::report::watch::LiveIncident;
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
 
@@ -116,6 +117,58 @@ impl<W: Write> Events<W> {
             self.line("failure", Failure { call: record.id, failure })?;
         }
         self.line("call", record)
+    }
+
+    /// A call has failed as it stands now: its failures that are no normal steps. When it ends they
+    /// need not be told again ([`Events::call_alone`]).
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn failures(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
+        let record = scene.record(call, diagnosis);
+        for failure in record.failures.iter().filter(|failure| !failure.normal) {
+            self.line("failure", Failure { call: record.id, failure })?;
+        }
+        Ok(())
+    }
+
+    /// A call has ended whose failures were told.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn call_alone(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.line("call", scene.record(call, diagnosis))
+    }
+
+    /// An incident begins, goes on or is over.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn incident(&mut self, incident: &LiveIncident) -> io::Result<()> {
+        self.line("incident", incident)
+    }
+
+    /// The numbers so far.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn stats(&mut self, inputs: &[InputRecord], summary: &Summary) -> io::Result<()> {
+        self.line("stats", Stats { inputs, summary, privacy: None })
+    }
+
+    /// Lines were left out because their reader is slow.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn lines_dropped(&mut self, count: u64) -> io::Result<()> {
+        let says = format!("{count} lines were left out: the reader of standard output is slow").into();
+        let oddity = OddityRecord { kind: "lines-dropped".into(), count, frames: Vec::new(), says };
+        self.line("oddity", Oddity { file: 0, oddity: &oddity })
+    }
+
+    /// The writer beneath.
+    pub fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Every event of a run that is over, from the records that were kept.

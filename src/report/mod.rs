@@ -39,6 +39,7 @@ mod ticket;
 mod transcript;
 mod value;
 mod view;
+mod watch;
 
 pub use crate::report::csv::write as write_csv;
 pub use crate::report::drawing::write as write_svg;
@@ -52,7 +53,7 @@ pub use crate::report::mermaid::write as write_mermaid;
 pub use crate::report::moment::Moment;
 pub use crate::report::names::Names;
 pub use crate::report::pseudonyms::{Pseudonyms, Replaced};
-pub use crate::report::pump::{Follower, follow};
+pub use crate::report::pump::{Follower, Standing, follow};
 pub use crate::report::record::{
     CallRecord, CatalogueRecord, ClaimRecord, DifferenceRecord, FailureRecord, FindingRecord, Frame, GoodCallRecord,
     HeaderRecord, LegRecord, OriginRecord, PartyRecord, RefutedRecord, RewrittenRecord, Rung,
@@ -67,3 +68,4 @@ pub use crate::report::stats::{Setup, Stats};
 pub use crate::report::ticket::write as write_ticket;
 pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, is_failed, schema};
 pub use crate::report::view::Provenance;
+pub use crate::report::watch::{LiveIncident, Repeat, State, Watch};

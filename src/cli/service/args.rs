@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::error::Error;
+
 /// Where messages come from and where findings go, beside the report.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Beside the report")]
@@ -26,4 +28,17 @@ pub(crate) struct ServiceArgs {
     /// Stay root, which is refused else
     #[arg(long, conflicts_with = "user")]
     pub(crate) allow_root: bool,
+}
+
+impl ServiceArgs {
+    /// Files are read as whoever may read them.
+    pub(crate) fn refuse_user(&self) -> Result<(), Error> {
+        let option = if self.allow_root { "--allow-root" } else { "--user" };
+        match self.user.is_some() || self.allow_root {
+            true => {
+                Err(Error::Usage(format!("{option} is for interfaces and --hep-listen: files are read as who you are")))
+            }
+            false => Ok(()),
+        }
+    }
 }

@@ -193,6 +193,7 @@ impl Source for HepListener {
             first_and_last: self.first_and_last,
             nanoseconds: false,
             drops,
+            drops_of_interface: 0,
             oddities,
         }]
     }

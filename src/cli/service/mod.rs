@@ -24,13 +24,16 @@ pub(crate) use crate::cli::service::hep_send::Pace;
 use crate::analysis::{Analysis, MessageRead};
 use crate::call::{Call, GoodCall};
 use crate::capture::InputFacts;
+use crate::cli::args::Run;
 use crate::cli::say;
+use crate::cli::select::Selection;
 use crate::cli::service::hep_send::HepSender;
 use crate::cli::service::metrics::{Dropped, Metrics};
 use crate::cli::service::webhook::{Alert, Alerts};
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::{Gathered, Incident, Names, Scene, Selected};
+use crate::report::{Gathered, Incident, LiveIncident, Names, Scene, Selected, State};
+use crate::untrusted::Untrusted;
 
 /// Where the key stands that agents and servers of HEP want: a command line can be read by everybody.
 const HEP_KEY: &str = "SIPWHY_HEP_KEY";
@@ -63,6 +66,13 @@ pub(crate) enum Forwarded {
     OfChosenCalls,
 }
 
+impl Forwarded {
+    /// As the user chose.
+    pub(crate) fn of(selection: &Selection) -> Forwarded {
+        if selection.is_everything() { Forwarded::All } else { Forwarded::OfChosenCalls }
+    }
+}
+
 /// What became of what was to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -83,14 +93,18 @@ pub(crate) struct Service {
 impl Service {
     /// Begins to tell.
     pub(crate) fn start(
-        args: &ServiceArgs,
+        run: &Run,
         sockets: Sockets,
         names: &Names,
         forwarded: Forwarded,
         pace: Pace,
     ) -> Result<Service, Error> {
+        let args = &run.service;
+        if args.hep_send.is_some() && !run.redact.is_empty() {
+            return Err(Error::Usage("--hep-send forwards messages as they are: not with --redact".into()));
+        }
         let hep = args.hep_send.as_deref().map(|typed| HepSender::start(typed, hep_key(), pace)).transpose()?;
-        if let Some(listener) = &sockets.metrics
+        if let Some(listener) = sockets.metrics.as_ref().filter(|_| !run.quiet)
             && let Ok(own) = listener.local_addr()
         {
             say(&format!("sipwhy: figures at http://{own}/metrics"));
@@ -161,6 +175,20 @@ impl Service {
         }
     }
 
+    /// An incident began, goes on or is over.
+    pub(crate) fn incident(&self, incident: &LiveIncident) {
+        if let Some(metrics) = &self.metrics {
+            match incident.state {
+                State::Opened => metrics.incident_began(),
+                State::Updated => {}
+                State::Closed => metrics.incident_ended(),
+            }
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.tell(alert_while(incident));
+        }
+    }
+
     /// The run is over, and was told of its incidents only now.
     pub(crate) fn incidents(&self, gathered: &Gathered) {
         let Some(alerts) = &self.alerts else { return };
@@ -194,19 +222,34 @@ impl Service {
 
 /// An incident of a report as an alert that is over.
 fn alert_of(number: u64, incident: &Incident) -> Alert {
+    let labels = labels(incident.rule.as_deref(), incident.peer.as_deref(), incident.status);
+    let annotations = annotations(&incident.title, &incident.fix, incident.calls.len() as u64);
+    Alert { number, labels, annotations, began: incident.first.time, ended: Some(incident.last.time) }
+}
+
+/// An incident while it happens.
+fn alert_while(incident: &LiveIncident) -> Alert {
+    let labels = labels(incident.rule.as_deref(), incident.peer.as_deref(), incident.status);
+    let mut annotations = annotations(&incident.title, &incident.fix, incident.count);
+    annotations.insert("calls_per_minute", incident.per_minute.to_string());
+    let ended = (incident.state == State::Closed).then_some(incident.last.time);
+    Alert { number: incident.number.into(), labels, annotations, began: incident.first.time, ended }
+}
+
+fn labels(rule: Option<&str>, peer: Option<&str>, status: Option<u16>) -> BTreeMap<&'static str, String> {
     let mut labels = BTreeMap::from([("alertname", "SipwhyIncident".to_owned())]);
-    labels.insert("rule", incident.rule.clone().unwrap_or_else(|| "unexplained".into()));
-    if let Some(peer) = &incident.peer {
-        labels.insert("peer", peer.clone());
-    }
-    if let Some(status) = incident.status {
-        labels.insert("status", status.to_string());
-    }
-    let mut annotations = BTreeMap::from([("summary", incident.title.for_terminal().into_owned())]);
-    annotations.insert("calls", incident.calls.len().to_string());
-    if !incident.fix.is_empty() {
-        let fix: Vec<_> = incident.fix.iter().map(|fix| fix.for_terminal()).collect();
+    labels.insert("rule", rule.unwrap_or("unexplained").to_owned());
+    labels.extend(peer.map(|peer| ("peer", peer.to_owned())));
+    labels.extend(status.map(|status| ("status", status.to_string())));
+    labels
+}
+
+fn annotations(title: &Untrusted, fix: &[Untrusted], calls: u64) -> BTreeMap<&'static str, String> {
+    let mut annotations = BTreeMap::from([("summary", title.for_terminal().into_owned())]);
+    annotations.insert("calls", calls.to_string());
+    if !fix.is_empty() {
+        let fix: Vec<_> = fix.iter().map(Untrusted::for_terminal).collect();
         annotations.insert("fix", fix.join("\n"));
     }
-    Alert { number, labels, annotations, began: incident.first.time, ended: Some(incident.last.time) }
+    annotations
 }

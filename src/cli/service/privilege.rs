@@ -7,25 +7,37 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::args::Run;
+use crate::cli::say;
 use crate::cli::service::args::ServiceArgs;
 use crate::error::Error;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::drop;
+use elsewhere::drop;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::drop;
+use linux::drop;
 
 /// What is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Left {
+struct Left {
     /// As whom we go on, for messages.
-    pub(crate) user: String,
+    user: String,
     /// What the system could not do: a clause for each.
-    pub(crate) missing: Vec<String>,
+    missing: Vec<String>,
+}
+
+/// Gives up every privilege: what strangers send is read without any.
+pub(crate) fn give_up(run: &Run) -> Result<(), Error> {
+    let left = drop(&run.service, &folders(&run.output))?;
+    if run.verbose {
+        say(&format!("sipwhy: goes on as {} without privileges", left.user));
+        left.missing.iter().for_each(|missing| say(&format!("sipwhy: {missing}")));
+    }
+    Ok(())
 }
 
 /// Folders in which files are written: those of the reports, and that of temporary files.
-pub(crate) fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
+fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
     let parent = |file: &PathBuf| match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -74,7 +86,7 @@ mod linux {
     use super::{Error, Left, PathBuf, ServiceArgs, privilege, try_folders};
 
     /// Gives up every privilege. What is in `folders` stays writable.
-    pub(crate) fn drop(args: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
+    pub(super) fn drop(args: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
         refuse_threads()?;
         let cannot = |what: &str, why: String| privilege(format!("cannot {what}: {why}"));
         prctl::set_no_new_privs().map_err(|error| cannot("forbid new privileges", error.to_string()))?;
@@ -345,7 +357,7 @@ mod elsewhere {
 
     /// Becomes another user where the system knows such a thing, and does nothing more.
     #[cfg(unix)]
-    pub(crate) fn drop(args: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
+    pub(super) fn drop(args: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
         use nix::unistd::{Uid, User, getuid, setgid, setgroups, setuid};
         let missing = vec!["only user and group are given up on this system".to_owned()];
         if !getuid().is_root() || args.allow_root {
@@ -367,7 +379,7 @@ mod elsewhere {
 
     /// There is nothing to give up.
     #[cfg(not(unix))]
-    pub(crate) fn drop(_: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
+    pub(super) fn drop(_: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
         try_folders(folders, "this user")?;
         Ok(Left { user: "this user".into(), missing: Vec::new() })
     }

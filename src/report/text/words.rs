@@ -7,7 +7,7 @@ use crate::report::build::kind_word;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::lines::value;
-use crate::report::text::style::{Ink, Style};
+use crate::report::text::style::Ink;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
 
@@ -112,29 +112,6 @@ pub(crate) fn outcome(record: &CallRecord) -> (Ink, String) {
         Outcome::Cancelled => (Ink::Doubtful, format!("cancelled by the caller {after}")),
         Outcome::Unfinished => (Ink::Doubtful, format!("not finished when the capture ends{but}")),
     }
-}
-
-/// One line for one call, as it is followed live.
-pub fn event_line(record: &CallRecord, style: &Style) -> String {
-    let (ink, words) = outcome(record);
-    let mark = match ink {
-        Ink::Bad => '✖',
-        Ink::Good => '✔',
-        _ => '·',
-    };
-    let status = record.final_status.filter(|status| *status >= 300).map(|status| format!("{status}  "));
-    let cause = match record.cause_finding() {
-        Some(finding) => value(&finding.title),
-        None if record.unexplained => "unexplained".into(),
-        None => String::new(),
-    };
-    let line = format!(
-        "{} {mark}  {}  {words}  {}{cause}",
-        style.zone.time(record.ended),
-        title(record),
-        status.unwrap_or_default(),
-    );
-    Untrusted::from(line.trim_end()).for_terminal().into_owned()
 }
 
 #[cfg(test)]
