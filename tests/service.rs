@@ -125,7 +125,9 @@ fn who_sends_something_else_is_hung_up_on_and_others_are_heard() {
 
 #[test]
 fn what_is_forwarded_gives_the_same_report_where_it_arrives() {
-    for fixture in ["trunk-congested", "server-overloaded", "credentials-rejected", "next-hop-silent", "callee-busy"] {
+    for fixture in
+        ["trunk-congested", "server-overloaded", "credentials-rejected", "number-not-routable", "callee-busy"]
+    {
         let capture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture).join("capture.pcap");
         for by in ["tcp:", ""] {
             let (here, there) = forwarded(&capture, by, &[]);
@@ -266,7 +268,11 @@ fn what_cannot_be_is_refused_at_the_start() {
     let capture = capture.to_str().unwrap();
     for (options, why) in [
         (&["--hep-listen", "127.0.0.1:0", "-i", "lo"][..], "an input of its own"),
-        (&["--hep-listen", "127.0.0.1:0", capture], "an input of its own"),
+        (&["--hep-listen", "127.0.0.1:0", capture], "no file"),
+        (&["--hep-listen", "127.0.0.1:0", "-f", "port 5060"], "no BPF filter"),
+        (&["--hep-listen", "127.0.0.1:0", "--follow", capture], "an input of its own"),
+        (&[capture, "--user", "nobody"], "--user is for"),
+        (&[capture, "--allow-root"], "--allow-root is for"),
         (&["--hep-listen", "127.0.0.1"], "HOST:PORT"),
         (&["--hep-listen", "127.0.0.1:39060", "--hep-send", "127.0.0.1:39060"], "for ever"),
         (&[capture, "--hep-send", "127.0.0.1:9060", "--redact"], "--redact"),
@@ -304,7 +310,7 @@ fn value(page: &str, series: &str) -> Option<f64> {
 
 /// A call that a peer refuses at once.
 fn refusal(number: u32) -> [Vec<u8>; 3] {
-    let peer = format!("198.51.{}.{}", 100 + number / 200, number % 200 + 1);
+    let peer = format!("198.51.{}.{}", 100 + number % 400 / 200, number % 200 + 1);
     let message = |start: &str, tag: &str, cseq: &str| {
         format!(
             "{start}\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK{number}\r\nFrom: <sip:+4930555010@example.com>;tag=1\r\n\
@@ -319,15 +325,15 @@ fn refusal(number: u32) -> [Vec<u8>; 3] {
         transport: Transport::Udp,
     };
     let response = message("SIP/2.0 404 Not Found", ";tag=2", "INVITE");
-    let time = Timestamp::from_parts(1_772_442_000 + i64::from(number), 1_000_000);
+    let time = Timestamp::from_parts(1_772_442_000 + i64::from(number % 400), 1_000_000);
     let response =
         HepRecord { of: RecordOf::Sip, path: back, time, correlation: None, key: None, payload: response.as_bytes() };
     let invite = "INVITE sip:+491705550123@example.com SIP/2.0";
     let ack = "ACK sip:+491705550123@example.com SIP/2.0";
     [
-        record(&message(invite, "", "INVITE"), &to, number, None),
+        record(&message(invite, "", "INVITE"), &to, number % 400, None),
         response.bytes().unwrap(),
-        record(&message(ack, ";tag=2", "ACK"), &to, number, None),
+        record(&message(ack, ";tag=2", "ACK"), &to, number % 400, None),
     ]
 }
 
@@ -348,7 +354,7 @@ fn figures_are_served_and_their_labels_are_few() {
     let page = loop {
         let (head, page) = get(&metrics, "/metrics");
         assert!(head.starts_with("HTTP/1.1 200") && head.contains("openmetrics-text"), "{head}");
-        if value(&page, "sipwhy_findings_total{rule=\"user-unknown\"}") == Some(f64::from(CALLS)) {
+        if value(&page, "sipwhy_findings_total{rule=\"number-not-routable\"}") == Some(f64::from(CALLS)) {
             break page;
         }
         assert!(Instant::now() < until, "{page}");
@@ -423,6 +429,52 @@ fn incidents_of_a_capture_are_told_as_alerts() {
     assert_eq!(alert["annotations"]["calls"], "2");
     assert!(alert["startsAt"].as_str().unwrap() < alert["endsAt"].as_str().unwrap());
     assert!(!alert.to_string().contains("4930555010"), "{alert}");
+}
+
+#[test]
+fn incidents_are_told_while_they_happen_and_not_too_often() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let options = ["--hep-listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--alert-webhook", &url];
+    let listening = Listening::start(&options, &[]);
+    let (told, telling) = std::sync::mpsc::channel();
+    thread::spawn(move || while told.send((Instant::now(), one_request(&server).1)).is_ok() {});
+    let mut tcp = TcpStream::connect(&listening.address).unwrap();
+    let mut five_of = |peer: u32| {
+        // Every 400 calls the peers begin anew.
+        (0..5).for_each(|number| tcp.write_all(&refusal(peer + number * 400).concat()).unwrap());
+    };
+    five_of(0);
+    let (_, first) = telling.recv_timeout(Duration::from_secs(20)).expect("an incident");
+    let begun = Instant::now();
+    assert_eq!(first.as_array().unwrap().len(), 1, "{first}");
+    assert_eq!(first[0]["labels"]["peer"], "198.51.100.1:5060");
+    assert!(first[0]["endsAt"].as_str().unwrap() > "2026-11", "it goes on: {first}");
+    (1..4).for_each(&mut five_of);
+    let (_, second) = telling.recv_timeout(Duration::from_secs(30)).expect("more of them");
+    assert!(begun.elapsed() > Duration::from_secs(8), "{:?} lie between two requests", begun.elapsed());
+    assert_eq!(second.as_array().unwrap().len(), 3, "all at once: {second}");
+    let (_, page) = get(listening.metrics.as_ref().unwrap(), "/metrics");
+    assert_eq!(value(&page, "sipwhy_incidents_total"), Some(4.0));
+    assert_eq!(value(&page, "sipwhy_incidents_open"), Some(4.0));
+}
+
+#[test]
+fn who_is_away_does_not_hold_up_the_end() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (target, url) = (format!("tcp:{nobody}"), format!("http://{nobody}/"));
+    let options = ["--hep-listen", "127.0.0.1:0", "--hep-send", &target, "--alert-webhook", &url];
+    let listening = Listening::start(&options, &[]);
+    let mut tcp = TcpStream::connect(&listening.address).unwrap();
+    (0..5).for_each(|number| tcp.write_all(&refusal(number * 400).concat()).unwrap());
+    thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    let kill = Command::new("kill").args(["-INT", &listening.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let (status, err) = listening.ended();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(status, Some(0), "{err}");
+    assert!(err.contains("0 sent, ") && err.contains("1 incidents were not told"), "{err}");
 }
 
 #[test]

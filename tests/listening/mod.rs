@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,11 +23,13 @@ pub fn sipwhy() -> Command {
 
 /// A program that listens.
 pub struct Listening {
-    child: Child,
+    child: Option<Child>,
     /// Where it listens for HEP.
     pub address: String,
     /// Where its figures are.
     pub metrics: Option<String>,
+    /// What else it says.
+    said: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Listening {
@@ -48,35 +51,60 @@ impl Listening {
             said.push_str(&line);
         }
         // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Listening { child, address: address.unwrap_or_default(), metrics }
+        let said = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = lines.read_to_end(&mut said);
+            said
+        });
+        Listening { child: Some(child), address: address.unwrap_or_default(), metrics, said: Some(said) }
     }
 
     /// Its number among the processes.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Its exit status, when it has ended, and what it said.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let (status, _) = self.wait();
+        let said = self.said.take().map(|said| said.join().expect("no panic")).unwrap_or_default();
+        (status, String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Its report in JSON, when it has enough.
     pub fn report(mut self) -> Value {
-        let mut out = self.child.stdout.take().expect("a pipe");
+        let (_, bytes) = self.wait();
+        serde_json::from_slice(&bytes).expect("a report")
+    }
+
+    /// Waits for its end; gives its exit status and its output.
+    fn wait(&mut self) -> (Option<i32>, Vec<u8>) {
+        let mut child = self.child.take().expect("a child that runs");
+        let mut out = child.stdout.take().expect("a pipe");
         let reading = std::thread::spawn(move || {
             let mut bytes = Vec::new();
             out.read_to_end(&mut bytes).map(|_| bytes)
         });
         let until = Instant::now() + Duration::from_secs(20);
-        while self.child.try_wait().expect("a child").is_none() {
-            assert!(Instant::now() < until, "it waits for more than it was sent");
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                break status;
+            }
+            if Instant::now() >= until {
+                let _ = child.kill();
+                panic!("it waits for more than it was sent");
+            }
             std::thread::sleep(Duration::from_millis(10));
-        }
-        let bytes = reading.join().expect("no panic").expect("its output");
-        serde_json::from_slice(&bytes).expect("a report")
+        };
+        (status.code(), reading.join().expect("no panic").expect("its output"))
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     }
     let source = match input {
         Opened::Source(source) => source,
-        Opened::Agents(sockets) => first_of(Box::new(HepListener::start(sockets, service::hep_key())), run),
+        Opened::Agents(sockets) => listen(sockets, run),
     };
     go(source, sockets, reports, &settings, &limits, asked)
 }
@@ -80,6 +80,14 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
 enum Opened {
     Source(Box<dyn Source>),
     Agents(HepSockets),
+}
+
+fn listen(sockets: HepSockets, run: &Run) -> Box<dyn Source> {
+    if !run.quiet {
+        let own = sockets.address();
+        say(&format!("sipwhy: live on HEP at {own} (UDP and TCP); Ctrl-C ends with the summary"));
+    }
+    first_of(Box::new(HepListener::start(sockets, service::hep_key())), run)
 }
 
 fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSockets, Error> {
@@ -95,10 +103,6 @@ fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSocke
         return Err(Error::Usage(format!(
             "--hep-send {target} is our own --hep-listen: messages would go round for ever"
         )));
-    }
-    if !run.quiet {
-        let own = sockets.address();
-        say(&format!("sipwhy: live on HEP at {own} (UDP and TCP); Ctrl-C ends with the summary"));
     }
     Ok(sockets)
 }
