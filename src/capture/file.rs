@@ -66,16 +66,13 @@ impl CaptureFile {
         Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
     }
 
-    /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Gives the ledger back
-    /// if that cannot be.
-    pub(super) fn open_behind(path: &Path, manner: Manner, mut ledger: Ledger) -> Result<CaptureFile, (Error, Ledger)> {
-        match begin(path, manner, &mut ledger) {
-            Ok((window, layout)) => {
-                ledger.begin_next_file();
-                Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
-            }
-            Err(error) => Err((error, ledger)),
-        }
+    /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Takes what was written
+    /// down of these, if it can be opened.
+    pub(super) fn open_behind(path: &Path, manner: Manner, before: &mut Ledger) -> Result<CaptureFile, Error> {
+        let (window, layout) = begin(path, manner, before)?;
+        let mut ledger = std::mem::take(before);
+        ledger.begin_next_file();
+        Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
     }
 
     /// What was written down of it.

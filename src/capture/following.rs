@@ -100,10 +100,8 @@ impl Following {
             heard: Heard { latest: None, quiet: None, lag: LAG },
             told: Vec::new(),
         };
-        if path.is_file()
-            && let Err(error) = following.open_next()
-        {
-            return Err(error);
+        if path.is_file() {
+            following.open_next()?;
         }
         Ok(following)
     }
@@ -112,15 +110,13 @@ impl Following {
     fn open_next(&mut self) -> Result<(), Error> {
         let Some(member) = self.ring.next(None) else { return Ok(()) };
         let manner = Manner { reading: self.reading, between: Between::Open, window: WINDOW };
-        let ledger = std::mem::take(&mut self.ledger);
-        match CaptureFile::open_behind(&member.path, manner, ledger) {
+        match CaptureFile::open_behind(&member.path, manner, &mut self.ledger) {
             Ok(file) => {
                 self.current = Some((file, member));
                 self.is_last_look = false;
                 Ok(())
             }
-            Err((error, ledger)) => {
-                self.ledger = ledger;
+            Err(error) => {
                 let is_no_capture = matches!(error, Error::NotACapture { .. }) && !is_begun(&member.path);
                 if is_no_capture {
                     self.ring.note_read(&member.path);

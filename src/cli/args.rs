@@ -181,7 +181,7 @@ pub(crate) struct Options {
     #[arg(value_name = "FILE|DIR|-")]
     pub(crate) files: Vec<PathBuf>,
     /// The same as naming FILE
-    #[arg(short = 'r', value_name = "FILE")]
+    #[arg(short = 'r', value_name = "FILE", conflicts_with = "follow")]
     pub(crate) read: Vec<PathBuf>,
     /// Capture on an interface, as `live` does; several times for several. What follows is a BPF filter
     #[arg(short = 'i', value_name = "IF", conflicts_with = "read")]
@@ -214,7 +214,7 @@ pub(crate) struct Live {
 pub(crate) struct Watching {
     /// Follow a capture that is being written: a file and those that its writer puts behind it (tcpdump -C -G -W,
     /// dumpcap -b), a template of names (call-%H%M.pcap), or a folder
-    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["interface", "read"])]
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "interface")]
     pub(crate) follow: Option<PathBuf>,
     /// Live: how often a line sums up, 60s by default; 0 for never
     #[arg(long, value_name = "TIME")]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::analysis::MessageRead;
-use crate::call::Call;
+use crate::call::{Call, Outcome};
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
 use crate::report::json::to_bytes;
@@ -51,6 +51,21 @@ struct Failure<'a> {
     call: u32,
     #[serde(flatten)]
     failure: &'a FailureRecord,
+}
+
+/// A failure that is told at once, with what is known of its cause.
+#[derive(Serialize)]
+struct FailedNow<'a> {
+    call: u32,
+    call_ids: &'a [Untrusted],
+    outcome: Outcome,
+    /// When it was known, where no response tells it.
+    #[serde(rename = "time", skip_serializing_if = "Option::is_none")]
+    ended: Option<Moment>,
+    #[serde(flatten)]
+    failure: Option<FailureRecord>,
+    cause: Option<&'a str>,
+    finding: Option<&'a FindingRecord>,
 }
 
 #[derive(Serialize)]
@@ -126,8 +141,21 @@ impl<W: Write> Events<W> {
     /// What the writer says.
     pub fn failures(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
         let record = scene.record(call, diagnosis);
-        for failure in record.failures.iter().filter(|failure| !failure.normal) {
-            self.line("failure", Failure { call: record.id, failure })?;
+        let own = |failure: Option<FailureRecord>| FailedNow {
+            call: record.id,
+            call_ids: &record.call_ids,
+            outcome: record.outcome,
+            ended: failure.is_none().then_some(record.ended),
+            failure,
+            cause: record.cause.as_deref(),
+            finding: record.cause_finding(),
+        };
+        let mut failures = record.failures.iter().filter(|failure| !failure.normal).peekable();
+        if failures.peek().is_none() {
+            return self.line("failure", own(None));
+        }
+        for failure in failures {
+            self.line("failure", own(Some(failure.clone())))?;
         }
         Ok(())
     }
