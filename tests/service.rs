@@ -543,6 +543,7 @@ fn root_becomes_whom_it_is_told_to_or_stays_if_told_so() {
     };
     assert_eq!(uid(&[], &caller), "1", "who called sudo");
     assert_eq!(uid(&["--user", "2"], &caller), "2");
+    assert_eq!(uid(&["--live", "user=2"], &caller), "2");
     assert_eq!(uid(&["--allow-root"], &[]), "0");
     assert_ne!(uid(&[], &[("SUDO_UID", "0"), ("SUDO_GID", "0")]), "0", "root called sudo");
     let ran = sipwhy().args(["--hep-listen", "127.0.0.1:0", "--user", "root"]).output().unwrap();

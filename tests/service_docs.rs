@@ -89,6 +89,17 @@ fn the_document_names_every_metric_and_every_option() {
     }
     let help = sipwhy().args(["live", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
+    let visible = |help: &str| help.lines().filter(|line| line.trim_start().starts_with('-')).count();
+    let whole = sipwhy().arg("--help").output().unwrap();
+    // Help and version are options of any program.
+    assert!(visible(&String::from_utf8_lossy(&whole.stdout)) <= 40 + 2, "more than 40 options");
+    for (name, default) in help.split_whitespace().filter_map(|word| word.split_once('=')) {
+        let is_setting = !name.is_empty()
+            && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+            && !default.is_empty();
+        let is_limit = text("README.md").contains(&format!("| `{name}` |"));
+        assert!(!is_setting || is_limit || document.contains(&format!("| `{name}=")), "docs/live.md has no {name}");
+    }
     for line in document.lines().filter(|line| line.starts_with("| `-")) {
         for option in line.split('`').skip(1).step_by(2).filter(|word| word.starts_with('-')) {
             let name = option.split(' ').next().unwrap();

@@ -217,13 +217,13 @@ pub(crate) struct Watching {
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "interface")]
     pub(crate) follow: Option<PathBuf>,
     /// Live: how often a line sums up, 60s by default; 0 for never
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide = true)]
     pub(crate) stats_every: Option<String>,
     /// Live: end the reports of -o after a time (1h) or size (100MB) and begin new ones; names hold when they began
-    #[arg(long, value_name = "TIME|SIZE")]
+    #[arg(long, value_name = "TIME|SIZE", hide = true)]
     pub(crate) rotate: Option<String>,
     /// Live: keep the last N rotated reports of each name
-    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) keep: Option<u64>,
     /// Live: set what is seldom set, NAME=VALUE, such as promiscuous=no or buffer=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::live::help())]

@@ -23,7 +23,7 @@ use crate::cli::live::settings::Settings;
 pub(crate) use crate::cli::live::settings::help;
 use crate::cli::live::signals::Signals;
 use crate::cli::select::Selection;
-use crate::cli::service::{self, Forwarded, HepListener, HepSockets, Pace, Service, Sockets, privilege};
+use crate::cli::service::{self, Forwarded, HepListener, HepSockets, Pace, Service, ServiceArgs, Sockets, privilege};
 use crate::cli::{complain, keylog, privacy, say, settings as of_all, terminal};
 use crate::diagnosis::Engine;
 use crate::error::Error;
@@ -65,15 +65,28 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     };
     let sockets = Sockets::open(&run.service)?;
     // Every interface and every socket is open here. Who follows files must be able to open the next ones.
+    let as_whom = as_whom(&run.service, &settings)?;
     match watching.follow {
-        Some(_) => run.service.refuse_user()?,
-        None => privilege::give_up(run)?,
+        Some(_) => as_whom.refuse_user()?,
+        None => privilege::give_up(&as_whom, run)?,
     }
     let source = match input {
         Opened::Source(source) => source,
         Opened::Agents(sockets) => listen(sockets, run),
     };
     go(source, sockets, reports, &settings, &limits, asked)
+}
+
+/// The user that is named, by an option of its own or by `--live`.
+fn as_whom(args: &ServiceArgs, settings: &Settings) -> Result<ServiceArgs, Error> {
+    let user = args.user.clone().or_else(|| settings.user.clone());
+    let allow_root = args.allow_root || settings.allow_root;
+    if user.is_some() && allow_root {
+        return Err(Error::Usage(
+            "--user names whom root becomes, and --allow-root stays root: one or the other".into(),
+        ));
+    }
+    Ok(ServiceArgs { user, allow_root, ..args.clone() })
 }
 
 /// What is open before privileges are given up; threads begin only then.

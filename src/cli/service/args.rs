@@ -23,10 +23,10 @@ pub(crate) struct ServiceArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) alert_webhook: Option<String>,
     /// Become this user when the interface is open (default: who called sudo, else nobody)
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", hide = true)]
     pub(crate) user: Option<String>,
     /// Stay root, which is refused else
-    #[arg(long, conflicts_with = "user")]
+    #[arg(long, hide = true)]
     pub(crate) allow_root: bool,
 }
 

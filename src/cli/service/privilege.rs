@@ -27,8 +27,8 @@ struct Left {
 }
 
 /// Gives up every privilege: what strangers send is read without any.
-pub(crate) fn give_up(run: &Run) -> Result<(), Error> {
-    let left = drop(&run.service, &folders(&run.output))?;
+pub(crate) fn give_up(as_whom: &ServiceArgs, run: &Run) -> Result<(), Error> {
+    let left = drop(as_whom, &folders(&run.output))?;
     if run.verbose {
         say(&format!("sipwhy: goes on as {} without privileges", left.user));
         left.missing.iter().for_each(|missing| say(&format!("sipwhy: {missing}")));
