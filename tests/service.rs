@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sipwhy::capture::Timestamp;
-use sipwhy::net::{HepRecord, Path, RecordOf, Transport};
+use sipwhy::net::{HepRecord, Maker, Path, RecordOf, Transport};
 use sipwhy::story::Story;
 use tempfile::TempDir;
 
@@ -239,6 +239,30 @@ fn a_server_gets_every_message_and_our_findings_with_their_call_id() {
 }
 
 #[test]
+fn a_copy_that_was_itself_captured_is_not_forwarded() {
+    // What a capture on the host of an agent shows: the agent's own packets.
+    let agent = Path {
+        source: "192.0.2.77:40000".parse().unwrap(),
+        destination: "192.0.2.5:9060".parse().unwrap(),
+        transport: Transport::Udp,
+    };
+    let mut pcap = [&[0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0][..], &[0; 8], &[0xFF, 0xFF, 0, 0, 1, 0, 0, 0]].concat();
+    for number in 0..3_u32 {
+        let frame = Maker::default().frame(agent, &options(number, None)).unwrap();
+        let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+        pcap.extend([&(1_772_442_000 + number).to_le_bytes()[..], &[0; 4], &length, &length, &frame].concat());
+    }
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("agent.pcap");
+    fs::write(&capture, pcap).unwrap();
+    let counted = sipwhy().arg(&capture).args(["--format", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&counted.stdout).unwrap();
+    assert_eq!(of_input(&report, "sip_messages"), 3, "they are read");
+    let packets = received(&capture, &[]);
+    assert!(packets.iter().all(|packet| chunk(packet, 11) == Some(&[100])), "and not sent again");
+}
+
+#[test]
 fn of_chosen_calls_only_their_messages_are_forwarded() {
     let (_folder, capture) = capture_of(TWO_CALLS);
     let packets = received(&capture, &["--number", "555010"]);
@@ -271,6 +295,8 @@ fn what_cannot_be_is_refused_at_the_start() {
         (&["--hep-listen", "127.0.0.1:0", capture], "no file"),
         (&["--hep-listen", "127.0.0.1:0", "-f", "port 5060"], "no BPF filter"),
         (&["--hep-listen", "127.0.0.1:0", "--follow", capture], "an input of its own"),
+        (&["stats", capture, "--metrics", "127.0.0.1:0"], "not for figures"),
+        (&["decide", capture, "--hep-send", "127.0.0.1:9"], "not for decisions"),
         (&[capture, "--user", "nobody"], "--user is for"),
         (&[capture, "--allow-root"], "--allow-root is for"),
         (&["--hep-listen", "127.0.0.1"], "HOST:PORT"),

@@ -1,5 +1,7 @@
 //! A program that listens to capture agents until it has enough, or until the test has.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;

@@ -31,6 +31,20 @@ pub(crate) struct ServiceArgs {
 }
 
 impl ServiceArgs {
+    /// Refuses all of them for commands that neither follow nor tell anybody.
+    pub(crate) fn refuse_all(&self, command: &str) -> Result<(), Error> {
+        let set = [
+            ("--hep-listen", self.hep_listen.is_some()),
+            ("--hep-send", self.hep_send.is_some()),
+            ("--metrics", self.metrics.is_some()),
+            ("--alert-webhook", self.alert_webhook.is_some()),
+        ];
+        match set.into_iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) => Err(Error::Usage(format!("{option} is for reports and live runs, not for {command}"))),
+            None => self.refuse_user(),
+        }
+    }
+
     /// Files are read as whoever may read them.
     pub(crate) fn refuse_user(&self) -> Result<(), Error> {
         let option = if self.allow_root { "--allow-root" } else { "--user" };
