@@ -97,7 +97,7 @@ fn a_proxy_that_refuses_and_passes_on_is_explained() {
     fs::write(
         &config,
         "#!KAMAILIO\ndebug=1\nlog_stderror=yes\nchildren=2\nlisten=udp:127.0.0.1:5090\nauto_aliases=no\n\
-         loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"pv.so\"\nloadmodule \"rr.so\"\nloadmodule \"textops.so\"\n\
+         loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"pv.so\"\nloadmodule \"rr.so\"\nloadmodule \"siputils.so\"\nloadmodule \"textops.so\"\n\
          request_route {\n\
            if (has_totag()) { if (is_method(\"ACK\") && !t_check_trans()) { $du = \"sip:127.0.0.1:5070\"; t_relay(); exit; }\n\
              $du = \"sip:127.0.0.1:5070\"; t_relay(); exit; }\n\
