@@ -29,7 +29,7 @@ fn every_failure_is_told_within_a_second_with_its_cause() {
         .map(|(port, line, more, _)| network.server(&["-sf", &refusing(&network, line, more)], *port))
         .collect();
     let mut program = network.follow(&["-i", "any", "--format", "ndjson"]);
-    for ((port, line, _, cause), from) in causes.iter().zip(6000..) {
+    for ((port, line, _, cause), from) in causes.iter().zip(7000..) {
         network.calls(*port, from, 1, 1);
         let status: u64 = line[..3].parse().unwrap();
         let (read, failure) = program.event("failure", |event| event["status"] == status);
@@ -43,7 +43,7 @@ fn every_failure_is_told_within_a_second_with_its_cause() {
         );
     }
     // Nobody listens there, and the system says so.
-    network.calls_for(5099, 6010, Duration::from_secs(2));
+    network.calls_for(5099, 7010, Duration::from_secs(2));
     drop(servers);
     program.end_with("INT").is_good();
 }
@@ -54,11 +54,11 @@ fn lines_for_people_tell_answers_failures_incidents_and_minutes() {
     let _answers = network.server(&["-sn", "uas"], 5070);
     let _refuses = network.server(&["-sf", &refusing(&network, "503 Service Unavailable", "")], 5080);
     let mut program = network.follow(&["-i", "lo", "--stats-every", "3s"]);
-    network.calls(5070, 6000, 1, 1);
+    network.calls(5070, 7000, 1, 1);
     let patience = Duration::from_secs(5);
     let (_, answered) = program.line(patience, |line| line.contains('✔')).expect("a line for the answer");
     assert!(answered.contains("#1  sipp → service") && answered.contains("answered after"), "{answered}");
-    network.calls(5080, 6001, 6, 6);
+    network.calls(5080, 7001, 6, 6);
     let (_, first) = program.line(patience, |line| line.contains('✖')).expect("a line for the failure");
     assert!(first.contains("  503  "), "{first}");
     let (_, again) = program.line(patience, |line| line.contains("the same (")).expect("the next one in short");
@@ -83,7 +83,7 @@ fn a_call_that_nobody_answers_is_told_when_its_timer_has_run() {
     let mut program = network.follow(&["-i", "lo"]);
     let begun = Instant::now();
     let _caller = network
-        .start("sipp", &["-sn", "uac", "-i", "127.0.0.1", "-p", "6000", "127.0.0.1:5071", "-m", "1", "-nostdin"]);
+        .start("sipp", &["-sn", "uac", "-i", "127.0.0.1", "-p", "7000", "127.0.0.1:5071", "-m", "1", "-nostdin"]);
     let told = program.line(Duration::from_secs(45), |line| line.contains('✖')).expect("a line");
     let after = begun.elapsed();
     assert!(after > Duration::from_secs(31) && after < Duration::from_secs(36), "after {after:?}: {}", told.1);
@@ -97,7 +97,7 @@ fn a_proxy_that_refuses_and_passes_on_is_explained() {
     fs::write(
         &config,
         "#!KAMAILIO\ndebug=1\nlog_stderror=yes\nchildren=2\nlisten=udp:127.0.0.1:5090\nauto_aliases=no\n\
-         loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"pv.so\"\nloadmodule \"rr.so\"\nloadmodule \"textops.so\"\n\
+         loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"pv.so\"\nloadmodule \"rr.so\"\nloadmodule \"siputils.so\"\nloadmodule \"textops.so\"\n\
          request_route {\n\
            if (has_totag()) { if (is_method(\"ACK\") && !t_check_trans()) { $du = \"sip:127.0.0.1:5070\"; t_relay(); exit; }\n\
              $du = \"sip:127.0.0.1:5070\"; t_relay(); exit; }\n\
@@ -130,10 +130,10 @@ fn a_proxy_that_refuses_and_passes_on_is_explained() {
         ];
         let _ = network.command("sipp", &args).status().unwrap();
     };
-    call("forbidden", "6000");
+    call("forbidden", "7000");
     let (read, failure) = program.event("failure", |event| event["status"] == 403);
     assert!(read.saturating_sub(time_of(&failure)) < SECOND, "{failure}");
-    call("bob", "6001");
+    call("bob", "7001");
     let (_, answered) = program.event("call", |event| event["outcome"] == "answered");
     assert!(answered["legs"].as_array().is_some_and(|legs| legs.len() >= 2), "both hops are one call: {answered}");
     program.end_with("INT").is_good();
@@ -191,7 +191,7 @@ fn several_interfaces_are_one_capture_in_order_of_time() {
     network.cable("tx0", "rx0");
     let _refuses = network.server(&["-sf", &refusing(&network, "404 Not Found", "")], 5080);
     let mut program = network.follow(&["-i", "lo", "-i", "rx0", "--format", "ndjson"]);
-    network.calls(5080, 6000, 1, 1);
+    network.calls(5080, 7000, 1, 1);
     program.event("failure", |event| event["status"] == 404);
     play(&network, &capture("server-overloaded"), &["--topspeed"]);
     program.event("failure", |event| event["status"] == 503);
@@ -383,7 +383,7 @@ fn a_ring_of_files_is_followed_while_tcpdump_and_dumpcap_write_it() {
         }
         thread::sleep(Duration::from_millis(700));
         let mut program = network.follow(&["--follow", "ring", "--format", "ndjson"]);
-        network.calls(5080, 6000, 10, 5);
+        network.calls(5080, 7000, 10, 5);
         let mut told = 0;
         while told < 10 {
             program.event("failure", |event| event["status"] == 404);

@@ -42,6 +42,9 @@ const SAY_EVERY: u32 = 4096;
 /// Nothing is said of the last moments: who writes the file may hold packets back for so long.
 const LAG: Duration = Duration::from_millis(500);
 
+/// A packet that is earlier than the last one by more than this comes from another clock: a file of another time.
+const PUT_BACK: i64 = -1_200_000_000_000;
+
 /// A writer that holds packets back is waited for, but not longer than this.
 const LONGEST_LAG: Duration = Duration::from_secs(600);
 
@@ -60,6 +63,8 @@ pub struct Following {
     /// Another file follows the current one, whose rest is read.
     is_last_look: bool,
     heard: Heard,
+    /// A packet was read that comes behind what is told of the clock.
+    has_packet: bool,
     /// The secrets that were handed on last.
     told: Vec<u8>,
 }
@@ -98,6 +103,7 @@ impl Following {
             until_quiet: SAY_EVERY,
             is_last_look: false,
             heard: Heard { latest: None, quiet: None, lag: LAG },
+            has_packet: false,
             told: Vec::new(),
         };
         if path.is_file() {
@@ -192,18 +198,24 @@ impl Source for Following {
         {
             return Ok(Some(quiet));
         }
-        match self.find() {
-            Found::Secrets => return Ok(Some(Input::Secrets(SourceId(0), &self.told))),
-            Found::Packet => {}
-            Found::Nothing => {
-                thread::sleep(PAUSE);
-                let quiet = self.say_quiet();
-                return Ok(Some(quiet.unwrap_or(Input::Quiet(Timestamp(i64::MIN)))));
+        if !std::mem::take(&mut self.has_packet) {
+            match self.find() {
+                Found::Secrets => return Ok(Some(Input::Secrets(SourceId(0), &self.told))),
+                Found::Packet => {}
+                Found::Nothing => {
+                    thread::sleep(PAUSE);
+                    let quiet = self.say_quiet();
+                    return Ok(Some(quiet.unwrap_or(Input::Quiet(Timestamp(i64::MIN)))));
+                }
             }
         }
         let Some(packet) = self.current.as_ref().and_then(|(file, _)| file.packet(SourceId(0))) else {
             return Ok(None);
         };
+        if let Some(nanoseconds) = self.heard.goes_back(packet.time) {
+            self.has_packet = true;
+            return Ok(Some(Input::ClockSet(nanoseconds)));
+        }
         self.heard.packet(packet.time);
         Ok(Some(Input::Packet(packet)))
     }
@@ -224,6 +236,17 @@ impl Source for Following {
 }
 
 impl Heard {
+    /// By how much the capture's clock was put back before a packet, if it was; then it is heard of from anew.
+    fn goes_back(&mut self, time: Timestamp) -> Option<i64> {
+        let latest = self.latest.map(|(latest, _)| latest.max(self.quiet.unwrap_or(latest)))?;
+        let back = time.0.saturating_sub(latest.0);
+        if back > PUT_BACK {
+            return None;
+        }
+        (self.latest, self.quiet) = (None, None);
+        Some(back)
+    }
+
     fn packet(&mut self, time: Timestamp) {
         if let Some(quiet) = self.quiet
             && time < quiet

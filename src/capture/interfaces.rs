@@ -39,6 +39,9 @@ const LOOK_EVERY: u32 = 4096;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// An interface is looked after when it was silent for so long.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
+
 /// Interfaces that are being captured on.
 pub struct Interfaces {
     inputs: Vec<Interface>,
@@ -60,6 +63,8 @@ struct Interface {
     kept: Vec<u8>,
     /// When that is due; `None` if it was given.
     head: Option<Due>,
+    /// When it was last looked whether the interface is up: libpcap says nothing when one goes down.
+    looked: Instant,
 }
 
 enum State {
@@ -93,7 +98,14 @@ impl Interfaces {
             if live::has_nanoseconds() {
                 ledger.has_nanoseconds();
             }
-            inputs.push(Interface { name: name.clone(), state, ledger, kept: Vec::new(), head: None });
+            inputs.push(Interface {
+                name: name.clone(),
+                state,
+                ledger,
+                kept: Vec::new(),
+                head: None,
+                looked: Instant::now(),
+            });
         }
         Ok(Interfaces {
             inputs,
@@ -179,11 +191,24 @@ impl Interface {
     fn poll(&mut self, opening: &Opening, notices: &mut VecDeque<Notice>, failure: &mut Option<Error>) {
         match &mut self.state {
             State::Open(live) => match live.poll(&mut self.ledger, &mut self.kept) {
-                Ok(head) => self.head = head,
+                Ok(Some(head)) => self.head = Some(head),
+                Ok(None) => self.is_up(notices),
                 Err(error) => self.is_away(&error, notices),
             },
             State::Away { next_look, .. } if Instant::now() >= *next_look => self.look(opening, notices, failure),
             State::Away { .. } | State::Gone => {}
+        }
+    }
+
+    /// Looks now and then whether an interface that says nothing is up.
+    fn is_up(&mut self, notices: &mut VecDeque<Notice>) {
+        if self.looked.elapsed() < LOOK_AFTER {
+            return;
+        }
+        self.looked = Instant::now();
+        if !live::is_up(&self.name) {
+            let why = "it is down".to_owned();
+            self.is_away(&Error::Interface { name: self.name.clone(), why }, notices);
         }
     }
 

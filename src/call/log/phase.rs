@@ -107,9 +107,10 @@ impl Log {
         self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
     }
 
-    /// Its steps.
-    pub(crate) fn steps(&self) -> u32 {
-        self.steps.len() as u32
+    /// How far it has come: its steps, and those of them that have their end.
+    pub(crate) fn progress(&self) -> (u32, u32) {
+        let decided = self.steps.iter().filter(|step| step.status != 0).count();
+        (self.steps.len() as u32, decided as u32)
     }
 
     /// What can be said of it before it has ended.

@@ -32,8 +32,8 @@ pub(super) enum Early {
 pub(super) struct Word {
     /// When it is looked at for that.
     due: Option<Timestamp>,
-    /// Its steps when it was last told that it has failed, 0 if it was not.
-    steps_told: u32,
+    /// How far it had come when it was last told that it has failed.
+    told_at: Option<(u32, u32)>,
     /// How often it was told that it was answered.
     answers_told: u32,
 }
@@ -88,7 +88,7 @@ impl Tracker {
                 return;
             }
             EarlyWord::Answered if open.word.answers_told > 0 => return,
-            EarlyWord::Failed(_) if open.word.steps_told == open.log.steps() => return,
+            EarlyWord::Failed(_) if open.word.told_at == Some(open.log.progress()) => return,
             EarlyWord::Answered => Duration::ZERO,
             EarlyWord::Failed(wait) => wait,
             EarlyWord::Silent => {
@@ -114,7 +114,7 @@ impl Tracker {
         let is_new = match open.log.early_word(open.phase) {
             EarlyWord::None => false,
             EarlyWord::Answered => open.word.answers_told == 0,
-            EarlyWord::Failed(_) | EarlyWord::Silent => open.word.steps_told != open.log.steps(),
+            EarlyWord::Failed(_) | EarlyWord::Silent => open.word.told_at != Some(open.log.progress()),
         };
         if is_new {
             self.say(index);
@@ -134,7 +134,7 @@ impl Tracker {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         match open.log.early_word(open.phase) {
             EarlyWord::Answered => open.word.answers_told += 1,
-            _ => open.word.steps_told = open.log.steps(),
+            _ => open.word.told_at = Some(open.log.progress()),
         }
         let call = open.log.assemble(self.now, &self.pool);
         self.closed.push_back(Ended::SoFar(Box::new(call)));

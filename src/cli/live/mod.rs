@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Filtered, Following, Interfaces, Source};
+use crate::capture::{Digest, Filtered, Following, Interfaces, Source, devices};
 use crate::cli::analyse::{self, Printer};
 use crate::cli::args::{Format, Live, Look, Run, Watching};
 use crate::cli::follower::First;
@@ -123,18 +123,27 @@ fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSocke
 fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<Box<dyn Source>, Error> {
     let source = Interfaces::open(names, settings.opening.clone())?;
     if !run.quiet {
-        let several =
-            if names.len() > 1 { format!("{} interfaces: {}", names.len(), names.join(", ")) } else { names.join("") };
         let what = match &settings.opening.filter {
             Some(filter) => format!("filter: {filter}"),
             None => "SIP on any port".into(),
         };
-        say(&format!("sipwhy: live on {several}, {what}; Ctrl-C ends with the summary"));
+        say(&format!("sipwhy: live on {}, {what}; Ctrl-C ends with the summary", named(names)));
         if let Some(hint) = settings.opening.filter.as_deref().and_then(lost_by) {
             say(&format!("sipwhy: {hint}"));
         }
     }
     Ok(first_of(Box::new(source), run))
+}
+
+/// The interfaces in words; of `any` how many there are.
+fn named(names: &[String]) -> String {
+    match names {
+        [any] if any == "any" => {
+            let others = devices().unwrap_or_default().into_iter().filter(|device| device.name != "any").count();
+            format!("any ({others} interfaces)")
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// What a filter that names ports loses of SIP.
