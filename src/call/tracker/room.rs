@@ -224,7 +224,7 @@ mod tests {
         }
         tracker.finish();
         let outcomes = std::iter::from_fn(|| tracker.next_closed()).map(|ended| match ended {
-            Ended::Call(call) => call.outcome,
+            Ended::Call(call) | Ended::SoFar(call) => call.outcome,
             Ended::Good(call) => call.outcome,
         });
         (outcomes.collect(), oddities)
