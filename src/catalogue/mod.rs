@@ -211,3 +211,5 @@ fn lower_first(sentence: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod translations;

@@ -393,7 +393,7 @@ fn an_overlay_adds_and_replaces() {
 }
 
 /// The first word that stands twice in a row within a sentence, if any.
-fn doubled_word(text: &str) -> Option<String> {
+pub(super) fn doubled_word(text: &str) -> Option<String> {
     let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
     let words: Vec<&str> = text.split_whitespace().collect();
     let doubled = |pair: &&[&str]| {

@@ -14,7 +14,7 @@ use crate::report::record::{CallRecord, FindingRecord};
 use crate::report::text::words::{confidence, counted, frame, frames, grouped, outcome, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
-use crate::report::view::{Provenance, drawn, privacy_words, telling};
+use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
 /// Calls that are told in full.
@@ -52,8 +52,8 @@ pub fn write(
     if let Some(marked) = privacy_words(words, &gathered.privacy) {
         writeln!(out, "**{}**\n", for_markdown(&marked))?;
     }
-    if !words.is_english() {
-        writeln!(out, "*{}*\n", words.word(Word::InEnglish))?;
+    if let Some(text) = in_english(words, gathered) {
+        writeln!(out, "*{text}*\n")?;
     }
     summary(out, gathered, style)?;
     incidents(out, gathered, style)?;

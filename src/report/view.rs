@@ -93,6 +93,12 @@ pub(crate) fn privacy_words(words: &Phrases, privacy: &Privacy) -> Option<String
     }
 }
 
+/// What a report in another language says of the explanations in it, if there are any: they are in English.
+pub(crate) fn in_english(words: &Phrases, gathered: &Gathered) -> Option<&'static str> {
+    let has_findings = gathered.worst.is_some();
+    (has_findings && !words.is_english()).then(|| words.word(Word::InEnglish))
+}
+
 /// Text without the two characters that XML 1.0 does not know and that nothing else takes out.
 pub(crate) fn for_xml(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")

@@ -21,7 +21,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::words::frame;
 use crate::report::text::{Style, Zone};
-use crate::report::view::{Provenance, privacy_words};
+use crate::report::view::{Provenance, in_english, privacy_words};
 use crate::untrusted::Untrusted;
 
 const SCRIPT: &str = include_str!("script.js");
@@ -64,7 +64,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, proven
             h1 { (title) }
             @if let Some(words) = privacy_words(&words, &gathered.privacy) { p class="banner" { (words) } }
             (head::summary(gathered, &page))
-            @if !words.is_english() { p class="faint" { (words.word(Word::InEnglish)) } }
+            @if let Some(text) = in_english(&words, gathered) { p class="faint" { (text) } }
             nav aria-label=(words.word(Word::PartsOfReport)) {
                 a href="#incidents" { (words.word(Word::NavIncidents)) } a href="#calls" { (words.word(Word::NavCalls)) }
                 a href="#details" { (words.word(Word::NavDetails)) }

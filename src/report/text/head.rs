@@ -10,7 +10,7 @@ use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::{Ink, Zone};
 use crate::report::text::words::counted;
 use crate::report::value::InputRecord;
-use crate::report::view::privacy_words;
+use crate::report::view::{in_english, privacy_words};
 
 /// Inputs that are listed; of more only the number is told.
 const MOST_INPUTS: usize = 8;
@@ -36,10 +36,9 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
         lines.line(Line::new().plain(what))?;
     }
     of_calls(lines, gathered)?;
-    let words = lines.style.words;
-    match words.is_english() {
-        true => Ok(()),
-        false => lines.line(Line::new().ink(Ink::Faint, words.word(Word::InEnglish))),
+    match in_english(&lines.style.words, gathered) {
+        Some(text) => lines.line(Line::new().ink(Ink::Faint, text)),
+        None => Ok(()),
     }
 }
 
