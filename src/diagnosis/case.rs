@@ -9,6 +9,9 @@ use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::sip::{NameAddr, StatusCode, Uri};
 
+/// Copies of a request after its response that show that the response did not count.
+pub(crate) const ENOUGH_COPIES: usize = 2;
+
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CaptureSeen {
@@ -64,7 +67,17 @@ impl<'a> Case<'a> {
             .finals
             .iter()
             .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
-        (!succeeded && !self.call.is_answered()).then_some(failure)
+        (!succeeded && !self.call.is_answered() && !self.is_unheard(deciding)).then_some(failure)
+    }
+
+    /// True if the client went on repeating a request after its final response, and never acted on it: the response did
+    /// not arrive, and its code is not what ended the call for the client.
+    fn is_unheard(&self, transaction: &Transaction) -> bool {
+        let Some(request) = self.call.request_of(transaction) else { return false };
+        let Some(response) = transaction.finals.first().map(|id| self.call.message(*id)) else { return false };
+        let acted = !transaction.acks.is_empty() || transaction.cancelled_by.is_some();
+        let after = request.repeats.iter().filter(|repeat| **repeat > response.place).count();
+        !transaction.in_dialog && !acted && !request.path.transport.is_reliable() && after >= ENOUGH_COPIES
     }
 
     /// The failure that decided the outcome, on the hop where it arose: a proxy or B2BUA passes a code on, and may

@@ -19,7 +19,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
-    /// sender 28 to 40 s after its first 2xx completes it.
+    /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
+    /// the ACK, completes it.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
@@ -99,13 +100,11 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .last()
 }
 
-/// The BYE with which the sender of a 2xx gives up 28 to 40 s after it.
+/// The BYE with which the sender of a 2xx gives up.
 fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
     let Asked { request: bye, .. } =
         case.asked(&Method::Bye).find(|bye| bye.request.message.call_id() == success.message.call_id())?;
-    let after = bye.place.time.since(success.place.time);
-    let in_time = (28..=40).contains(&after.as_secs());
-    (in_time && case.side(bye) != Side::Caller).then_some(bye)
+    (case.gives_up(success, bye) && case.side(bye) != Side::Caller).then_some(bye)
 }
 
 /// No BYE at all, and time enough for the sender to have given up.
