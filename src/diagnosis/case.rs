@@ -7,6 +7,7 @@ use crate::call::timer;
 use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
+use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe};
 use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// Copies of a request after its response that show that the response did not count.
@@ -32,14 +33,29 @@ pub struct Case<'a> {
     pub capture: CaptureSeen,
     /// The failure that decided the outcome, as the caller got it, and where it arose: most rules ask for it.
     failure: Option<(&'a Failure, &'a Failure)>,
+    /// Who asks for many users, as far as the calls before and beside this one tell.
+    probing: Option<&'a ProbingBySource>,
 }
 
 impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
-        let case = Case { call, surroundings, capture, failure: None };
+        let case = Case { call, surroundings, capture, failure: None, probing: None };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
         Case { failure, ..case }
+    }
+
+    /// The same case, with what is known of who asks for many users.
+    pub(crate) fn beside(self, probing: &'a ProbingBySource) -> Case<'a> {
+        Case { probing: Some(probing), ..self }
+    }
+
+    /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
+    pub(crate) fn tried_users(&self) -> Option<&'a Probing> {
+        let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
+        let probing = self.probing?.of(first.path.source.ip())?;
+        let tries_users = self.call.kind == Kind::Registration && is_probe(self.call) && probing.tries_users();
+        tries_users.then_some(probing)
     }
 
     /// The transaction that decided how the call ended for the caller: the last try of the opening request.
@@ -128,7 +144,8 @@ impl<'a> Case<'a> {
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
         let mut related = vec![transaction];
         let mut next = self.call.transaction(transaction).upstream;
-        while let Some(id) = next.filter(|id| !related.contains(id)) {
+        // What rang on another branch of a fork did not ring here.
+        while let Some(id) = next.filter(|id| !related.contains(id) && self.call.downstream_of(*id).nth(1).is_none()) {
             related.push(id);
             next = self.call.transaction(id).upstream;
         }

@@ -78,6 +78,13 @@ const MOST_SOURCES: usize = 4096;
 /// Users that are counted of one source.
 const MOST_USERS: usize = 1000;
 
+impl Probing {
+    /// True if it asked for many users within a minute, and nothing of it was accepted.
+    pub(crate) fn tries_users(&self) -> bool {
+        self.is_scanner && self.innocent == 0
+    }
+}
+
 impl ProbingBySource {
     /// Counts what a call asked for.
     pub(crate) fn add(&mut self, call: &Call) {
@@ -119,6 +126,11 @@ impl ProbingBySource {
         probing.is_scanner |= probing.users.len() >= MANY_USERS;
     }
 
+    /// What one source asked for.
+    pub(crate) fn of(&self, source: IpAddr) -> Option<&Probing> {
+        self.sources.get(&source)
+    }
+
     /// The sources that are scanners, in order of their addresses.
     pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
         self.sources.iter().filter(|(_, probing)| {
@@ -128,7 +140,7 @@ impl ProbingBySource {
 }
 
 /// True if a request was refused because of its user, or challenged and given up: what a scanner gets.
-fn is_probe(call: &Call) -> bool {
+pub(crate) fn is_probe(call: &Call) -> bool {
     let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
     refused && !call.messages.iter().any(|heard| heard.message.is_request() && !credentials(&heard.message).is_empty())
 }
