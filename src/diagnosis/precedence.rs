@@ -32,6 +32,10 @@ const CHAINS: &[&[&str]] = &[
         "bye-unanswered",
     ],
     &["fork-not-released", "ack-missing"],
+    &["in-dialog-request-misrouted", "dialog-state-lost"],
+    &["cancel-crossed-answer", "dialog-state-lost"],
+    // Who never confirmed an answer need not know of its dialog.
+    &["ack-missing", "dialog-state-lost"],
     &["session-refresh-failed", "session-timer-expired"],
     &["session-timer-expired", "media-inactivity-teardown"],
     &["ack-missing", "media-inactivity-teardown"],
