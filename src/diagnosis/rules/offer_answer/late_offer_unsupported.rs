@@ -66,8 +66,11 @@ fn answered_without(case: &Case<'_>) -> Option<Finding> {
     let end = bye.filter(|_| soon).map(|bye| {
         format!(" {} ended the call {} after the answer.", bye.path.source, length(bye.place.time.since(success.place.time)))
     });
-    let finding = Finding::of(&RULE, Confidence::Likely).explains(success.message.status());
-    let finding = if soon { finding.drops_the_call() } else { finding };
+    // A call that goes on all the same may have got its descriptions past the capture.
+    let finding = match soon {
+        true => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).drops_the_call(),
+        false => Finding::of(&RULE, Confidence::Possible).about(success.message.status()?),
+    };
     let finding = finding
         .sender(role, culprit)
         .because(format!(
