@@ -47,8 +47,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).collect();
-    // One that is not repeated may have got its ACK past the capture.
-    let waits = left.repeated >= ENOUGH_REPEATS || left.path.transport.is_reliable();
+    // One that is not repeated may have got its ACK past the capture, unless those of the other are in it.
+    let waits = left.repeated >= ENOUGH_REPEATS || case.acks_to(kept).next().is_some();
     let finding = Finding::of(&RULE, if waits { Confidence::Likely } else { Confidence::Possible });
     let finding = match waits {
         true => finding.explains(left.message.status()).drops_the_call(),

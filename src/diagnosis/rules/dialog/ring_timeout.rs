@@ -86,8 +86,8 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
             .sender(if rung.until == RungUntil::Cancel { Role::Uac } else { Role::Uas }, end)
             .because(format!(
                 "It rang without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after the \
-                 same time, half a second more or less: that is a no-answer timer of {hop} or of what stands behind it, and \
-                 nobody's hand."
+                 same time, half a second more or less, as a no-answer timer of {hop} or of what stands behind it does, and \
+                 people do not."
             ))
             .fix(format!("If the callee needs longer, raise the no-answer timer at {hop} or behind it."))
             .fix("To catch such calls, forward them to voice mail or to another number when nobody answers.")
