@@ -104,6 +104,7 @@ impl<'a> Case<'a> {
 
     fn find_origin(&self, outer: &'a Failure) -> &'a Failure {
         let mut arose = outer;
+        let is_rewritten_challenge = |failure: &&Failure| failure.normal.is_none() && !outer.status.is_challenge();
         for _ in 0..32 {
             let until = self.call.message(arose.response).place;
             let behind = self
@@ -112,7 +113,8 @@ impl<'a> Case<'a> {
                 .filter_map(|transaction| {
                     self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
                 })
-                .filter(|failure| !failure.status.is_challenge() && self.call.message(failure.response).place <= until);
+                .filter(|failure| !failure.status.is_challenge() || is_rewritten_challenge(failure))
+                .filter(|failure| self.call.message(failure.response).place <= until);
             // The branch whose code was passed on; where the code was rewritten, the last one to fail.
             let mut candidates: Vec<&Failure> = behind.collect();
             candidates
@@ -123,6 +125,13 @@ impl<'a> Case<'a> {
             }
         }
         arose
+    }
+
+    /// The failure that decided the outcome, if it is a challenge that nobody met: as the caller got it, or on the leg
+    /// behind a B2BUA that told its caller another code.
+    pub(crate) fn challenge(&self) -> Option<&'a Failure> {
+        let (outer, arose) = self.failure?;
+        [outer, arose].into_iter().find(|failure| failure.status.is_challenge())
     }
 
     /// The failure that decided the outcome, if it has one of these codes where it arose.

@@ -29,7 +29,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.outer_failure().filter(|failure| failure.status.is_challenge())?;
+    let failure = case.challenge()?;
     let rejection = case.rejection();
     if rejection.as_ref().is_some_and(|rejection| rejection.asked.is_some()) || case.is_scan() {
         return None;
