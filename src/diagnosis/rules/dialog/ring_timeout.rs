@@ -63,7 +63,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn by_plateau(case: &Case<'_>) -> Option<Finding> {
     let deciding = case.deciding()?;
     let (end, rung) = Rung::of(case.call, deciding)?;
-    let is_given_up = rung.until == RungUntil::Refusal || cancel_says(&case.reasons(end)) == CancelSays::GivenUp;
+    let is_given_up = rung.until == RungUntil::Refusal || cancel_says(case.reasons(end)) == CancelSays::GivenUp;
     let millis = [rung.rang_millis, rung.asked_millis].into_iter().find(|millis| is_round(*millis, rung.until))?;
     let known = || case.surroundings.neighbours().rings().of(end.path.source.ip());
     let like = known().filter(|other| other.is_like(&rung)).count();
@@ -109,7 +109,7 @@ fn is_round(millis: u32, until: RungUntil) -> bool {
 fn by_timer_c(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
     let ring = case.ringing(case.deciding()?.id).filter(|ring| ring.place < cancel.place)?;
     let rang = cancel.place.time.since(ring.place.time);
-    if rang < timer::C || cancel_says(&case.reasons(cancel)) != CancelSays::GivenUp {
+    if rang < timer::C || cancel_says(case.reasons(cancel)) != CancelSays::GivenUp {
         return None;
     }
     let hop = cancel.path.source;
