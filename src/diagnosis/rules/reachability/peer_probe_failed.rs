@@ -86,6 +86,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The absence of answers to the first of them counts: the later ones make it surer.
 fn confidence(case: &Case<'_>, request: &Heard, began: Place) -> Confidence {
+    // Who gets no answer repeats the probe over UDP: where nothing is heard of the peer at all, single ones were answered.
+    let heard_of = case.surroundings.hop(request.path.destination.ip(), request.path.source.ip()).is_some();
+    if !heard_of && request.repeated == 0 && !request.path.transport.is_reliable() {
+        return Confidence::Unseen;
+    }
     match case.absence_of_answer(request) {
         Confidence::Unseen if case.tail(began) >= crate::call::timer::OVERDUE => Confidence::Possible,
         confidence => confidence,
