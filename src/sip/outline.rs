@@ -24,6 +24,8 @@ pub(super) struct Outline {
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
     pub(super) body: Place,
+    /// True if the capture ends inside the last header line, which is therefore left out.
+    pub(super) ends_in_half_a_line: bool,
     /// The first headers that may tell which call the message belongs to beyond its Call-ID, name and value: `X-…`,
     /// `Session-ID`, `P-Charging-Vector`, `Cisco-Guid`.
     pub(super) references: [(Place, Place); REFERENCES],
@@ -104,7 +106,7 @@ impl Outline {
         let mut walk = Walk { bytes, at: start_at, outline: Outline::default(), oddities: Vec::new(), last: None };
         let line = walk.line();
         let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
-        walk.headers();
+        walk.headers(cut);
         walk.body(cut);
         walk.remarks(&start, start_at);
         (walk.outline, start, walk.oddities)
@@ -154,14 +156,20 @@ impl Walk<'_> {
         start..if has_return { end.saturating_sub(1) } else { end }
     }
 
-    /// Walks over header lines up to the empty line or the end.
-    fn headers(&mut self) {
+    /// Walks over header lines up to the empty line or the end. A line that the capture cut off is left out: half a
+    /// value would be taken for another one.
+    fn headers(&mut self, cut: Cut) {
         loop {
             if self.at >= self.bytes.len() {
                 self.oddities.push(Oddity::MessageCut { bytes: 0 });
                 return;
             }
             let line = self.line();
+            let is_half = matches!(cut, Cut::Missing(_)) && self.bytes.get(line.end).is_none();
+            if is_half {
+                self.outline.ends_in_half_a_line = true;
+                continue;
+            }
             match self.bytes.get(line.clone()).and_then(<[u8]>::first) {
                 None => return,
                 Some(b' ' | b'\t') => self.fold(line),

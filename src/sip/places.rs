@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
+use crate::sip::outline::Outline;
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +59,13 @@ fn bit(name: HeaderName) -> u64 {
     1u64.wrapping_shl(u32::from(name as u8))
 }
 
-/// Finds every header.
-pub(super) fn find(bytes: &[u8]) -> Places {
-    let all = walk(bytes);
+/// Finds every header. Half a line at the end of a message that the capture cut off is left out.
+pub(super) fn find(bytes: &[u8], outline: &Outline) -> Places {
+    let whole = match outline.ends_in_half_a_line {
+        true => memrchr(b'\n', bytes).and_then(|end| bytes.get(..=end)).unwrap_or_default(),
+        false => bytes,
+    };
+    let all = walk(whole);
     let names = all.iter().fold(0, |names, place| names | bit(place.name));
     Places { all, names }
 }

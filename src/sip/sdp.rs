@@ -104,7 +104,8 @@ impl Sdp {
     /// The description in a message's body: the whole body, or its part in a multipart one (RFC 5621).
     pub fn of(message: &Message<'_>) -> Option<Sdp> {
         let body = message.body();
-        if body.is_empty() {
+        // What a cut description lacks may stand in what was not captured.
+        if body.is_empty() || message.is_cut() {
             return None;
         }
         let kind = message.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
