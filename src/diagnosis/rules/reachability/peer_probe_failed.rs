@@ -86,6 +86,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The absence of answers to the first of them counts: the later ones make it surer.
 fn confidence(case: &Case<'_>, request: &Heard, began: Place) -> Confidence {
+    // Who gets no answer asks again (RFC 3261 §17.1.2.2). One who does not, while no packet of the peer is seen at all,
+    // had its answer by a way that this capture does not show.
+    if request.repeated == 0 && !case.is_visible(request.path.destination.ip(), request.path.source.ip()) {
+        return Confidence::Unseen;
+    }
     match case.absence_of_answer(request) {
         Confidence::Unseen if case.tail(began) >= crate::call::timer::OVERDUE => Confidence::Possible,
         confidence => confidence,
