@@ -267,6 +267,17 @@ impl Stream {
         if rest.missing > 0 {
             self.gap = self.gap.saturating_add(rest.missing);
             line.kept.tails.forget(self.id);
+            self.end_cut_message(place, line);
+        }
+    }
+
+    /// What the snap length took from a segment does not come any more: a message that waits for it is handed on now,
+    /// before what answers it.
+    fn end_cut_message(&mut self, place: Place, line: &mut Line<'_, '_>) {
+        if matches!(self.content, Content::Sip) {
+            let gap = std::mem::take(&mut self.gap);
+            let segment = Segment { place, path: line.path, stream: self.id, gap, midstream: false, bytes: &[] };
+            self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
         }
     }
 
