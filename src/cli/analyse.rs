@@ -164,7 +164,6 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
     }
-    let running = running(run, look, &style, from);
     let bar = if run.quiet || from == From::Interface { Bar::none() } else { Bar::on_stderr() };
     let counts_good_ones = keep == Keep::Trouble
         && run.format == Format::Text
@@ -174,6 +173,8 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
     let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
+    style.words = catalogue.phrases().for_reports();
+    let running = running(run, look, &style, from);
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), from, &limits, &selection);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::analysis::MessageRead;
 use crate::call::Call;
+use crate::catalogue::Phrases;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
 use crate::report::json::to_bytes;
@@ -63,6 +64,8 @@ struct Oddity<'a> {
 struct Stats<'a> {
     inputs: &'a [InputRecord],
     summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     privacy: Option<String>,
 }
@@ -143,8 +146,9 @@ impl<W: Write> Events<W> {
                 self.line("oddity", Oddity { file, oddity })?;
             }
         }
-        let privacy = privacy_words(&gathered.privacy);
-        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, privacy })?;
+        let privacy = privacy_words(&Phrases::english(), &gathered.privacy);
+        let language = gathered.catalogue.phrases().other_tag();
+        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, language, privacy })?;
         self.out.flush()
     }
 
