@@ -114,8 +114,11 @@ impl Call {
     /// A response belongs to the request with its branch and CSeq, on this hop if there are several (§17.1.3).
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
+        // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely.
+        let by_branch = keys.cseq.number == u32::MAX && keys.has_cookie();
         let fits = |known: &&Transaction| {
-            known.cseq == keys.cseq.number && keys.has_branch_of(known) && known.method == keys.cseq.method
+            let is_named = known.cseq == keys.cseq.number && known.method == keys.cseq.method;
+            (is_named || by_branch && known.method != Method::Cancel) && keys.has_branch_of(known)
         };
         let candidates = || self.transactions.iter().rev().filter(fits);
         candidates()

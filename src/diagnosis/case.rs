@@ -259,15 +259,17 @@ impl<'a> Case<'a> {
     }
 
     /// How sure the absence of an answer can be: `governing` is the timer that must have run since the first copy of
-    /// the message that waits (64·T1 for requests). Too short is `Unseen`; a direction that was never seen, or drops,
-    /// make it `Possible`.
+    /// the message that waits (64·T1 for requests). Too short is `Unseen`; a direction that was never seen, drops, or
+    /// messages that are cut make it `Possible`.
     pub fn absence(&self, waiting: &Heard, governing: Duration) -> Confidence {
         if self.tail(waiting.place) < governing {
             return Confidence::Unseen;
         }
         let answers = waiting.path.reversed();
         let visible = self.is_visible(answers.source.ip(), answers.destination.ip());
-        if visible && self.capture.drops == 0 { Confidence::Likely } else { Confidence::Possible }
+        // Where the capture cuts messages as short as this one, an answer may be cut so that it names no transaction.
+        let could_be_read = self.capture.drops == 0 && !waiting.message.is_cut();
+        if visible && could_be_read { Confidence::Likely } else { Confidence::Possible }
     }
 
     /// [`Case::absence`] with 64·T1, for requests and for the 2xx that waits for its ACK.

@@ -56,8 +56,8 @@ const CHAINS: &[&[&str]] = &[
     &[
         "trunk-congested",
         "trunk-out-of-order",
-        "server-overloaded",
         "server-in-maintenance",
+        "server-overloaded",
         "overload-backoff-ignored",
         "server-fault",
     ],
@@ -151,7 +151,8 @@ const CHAINS: &[&[&str]] = &[
     &["ring-timeout", "timeout-at-responder"],
     &["ring-timeout", "timeout-behind-proxy"],
     &["fork-ended-by-global-failure", "rejected-by-callee"],
-    &["number-changed-after-signing", "identity-rejected"],
+    &["number-changed-after-signing", "identity-rejected", "refused-by-policy"],
+    &["number-changed-after-signing", "caller-identity-refused"],
     &["address-of-record-refused", "refused-by-policy"],
     &[
         "replaces-unmatched",
