@@ -1,6 +1,6 @@
 //! Who registered where, for how long: for telling why a callee could not be reached (RFC 3261 §10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub struct Registered {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registrations {
     of: BTreeMap<String, Registered>,
+    /// Where REGISTERs came from.
+    sources: BTreeSet<SocketAddr>,
 }
 
 impl Registrations {
@@ -79,6 +81,11 @@ impl Registrations {
         self.of.iter().map(|(address, registered)| (address.as_str(), registered))
     }
 
+    /// True if a REGISTER came from this address and port.
+    pub fn came_from(&self, source: SocketAddr) -> bool {
+        self.sources.contains(&source)
+    }
+
     /// Learns from a REGISTER or its 2xx.
     pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let is_told = message.is_request() || message.status().is_some_and(StatusCode::is_success);
@@ -97,7 +104,10 @@ impl Registrations {
         let Some(known) = self.of.get_mut(&key) else { return };
         // A phone that registers every minute fills its row within the hour: later ones are not even read.
         match message.is_request() {
-            true if known.asked.len() < Registrations::MOST_ENTRIES => known.note_asked(asked(message, arrival)),
+            true if known.asked.len() < Registrations::MOST_ENTRIES => {
+                self.sources.insert(arrival.path.source);
+                known.note_asked(asked(message, arrival));
+            }
             false if known.granted.len() < Registrations::MOST_ENTRIES => known.note_granted(granted(message, arrival)),
             _ => {}
         }
@@ -105,6 +115,7 @@ impl Registrations {
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Registrations) {
+        self.sources.extend(&other.sources);
         for (key, registered) in &other.of {
             let known = self.of.entry(key.clone()).or_default();
             for asked in &registered.asked {

@@ -73,10 +73,10 @@ impl Call {
         if self.refuses_credentials(transaction, response) {
             return false;
         }
-        let realm = challenges(&response.message).into_iter().next().map(|challenge| challenge.nonce);
+        let nonce = challenges(&response.message).first().map(|challenge| &challenge.nonce);
         let answered = |request: &Heard| {
             let offered = credentials(&request.message);
-            match &realm {
+            match nonce {
                 Some(nonce) => offered.iter().any(|one| one.nonce == *nonce) || !offered.is_empty(),
                 None => !offered.is_empty(),
             }

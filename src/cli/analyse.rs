@@ -132,21 +132,21 @@ struct Setting<'a> {
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
     let Setting { mut again, limits, privacy, names } = setting;
     let mut keys = keylog::read(run)?;
-    let style = style_of(run, look, names)?;
+    let formats = formats(run)?;
+    let catalogue = catalogue_of(&formats, look)?;
+    let style = style_of(run, look, names, &catalogue)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
-    let formats = formats(run)?;
     let keep = keep(&formats, scope);
     let mut files: Vec<(Format, Output)> = Vec::new();
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
     }
-    let running = running(run);
     let bar = if run.quiet { Bar::none() } else { Bar::on_stderr() };
     let counts_good_ones =
         keep == Keep::Trouble && run.format == Format::Text && selection.is_everything() && run.fail_on.is_none();
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
-    let catalogue = catalogue_of(&formats, look)?;
+    let running = running(run);
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), &limits, &selection);
@@ -201,9 +201,10 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
 }
 
 /// How a report looks.
-pub(crate) fn style_of(run: &Run, look: &Look, names: &Names) -> Result<Style, Error> {
+pub(crate) fn style_of(run: &Run, look: &Look, names: &Names, catalogue: &Catalogue) -> Result<Style, Error> {
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
+    style.words = catalogue.phrases().for_reports();
     style.times = match run.times {
         LadderTimes::R => Times::SinceBeginning,
         LadderTimes::A => Times::OfDay,

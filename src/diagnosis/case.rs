@@ -141,20 +141,16 @@ impl<'a> Case<'a> {
     }
 
     /// The Request-URI of a failed request, read.
-    pub fn target(&self, failure: &Failure) -> Option<Uri> {
-        Some(Uri::read(&self.request(failure)?.message.request_uri()?))
+    pub fn target(&self, failure: &Failure) -> Option<&'a Uri> {
+        self.request(failure)?.message.target()
     }
 
     /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
     pub fn callee(&self, failure: &Failure) -> String {
         let of_to = || self.response(failure).message.to().map(|to| to.parsed());
-        let dialled = || {
-            let request = self.call.request_of(self.deciding()?)?;
-            Some(Uri::read(&request.message.request_uri()?))
-        };
-        let Some(target) = dialled().or_else(|| self.target(failure)).or_else(of_to) else {
-            return "the callee".to_owned();
-        };
+        let dialled = || self.call.request_of(self.deciding()?)?.message.target();
+        let named = dialled().or_else(|| self.target(failure)).cloned();
+        let Some(target) = named.or_else(of_to) else { return "the callee".to_owned() };
         if target.user.is_empty() { target.host } else { target.bare_user().to_owned() }
     }
 
@@ -169,12 +165,12 @@ impl<'a> Case<'a> {
     pub fn redirected_by(&self) -> Option<&'a Heard> {
         let tries = self.tries();
         let last = tries.last()?;
-        let target = Uri::read(&last.request.message.request_uri()?);
+        let target = last.request.message.target()?;
         tries.iter().rev().skip(1).find_map(|before| {
             let response =
                 before.response.filter(|_| before.status().is_some_and(|s| (300..400).contains(&s.get())))?;
             let contacts = response.message.headers("Contact");
-            contacts.iter().any(|contact| NameAddr::read(contact).parsed().is_same_target(&target)).then_some(response)
+            contacts.iter().any(|contact| NameAddr::read(contact).parsed().is_same_target(target)).then_some(response)
         })
     }
 
@@ -187,8 +183,8 @@ impl<'a> Case<'a> {
     }
 
     /// Every value of Reason of a message, read (RFC 3326).
-    pub fn reasons(&self, heard: &Heard) -> Vec<crate::sip::Reason> {
-        heard.message.headers("Reason").iter().map(|value| crate::sip::Reason::read(value)).collect()
+    pub fn reasons<'h>(&self, heard: &'h Heard) -> &'h [crate::sip::Reason] {
+        heard.message.reasons()
     }
 
     /// The Q.850 cause of a message, from its Reason.

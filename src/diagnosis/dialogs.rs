@@ -3,7 +3,7 @@
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Role;
-use crate::sip::{Method, StatusCode};
+use crate::sip::{HeaderName, Method, StatusCode, tag};
 
 /// A request inside a call, with its transaction.
 #[derive(Debug, Clone, Copy)]
@@ -147,10 +147,15 @@ impl<'a> Case<'a> {
 
 /// The tag of To.
 pub(crate) fn to_tag(heard: &Heard) -> Option<String> {
-    heard.message.to().and_then(|to| to.tag().map(str::to_owned))
+    tag_of(heard, HeaderName::To)
 }
 
 /// The tag of From.
 pub(crate) fn from_tag(heard: &Heard) -> Option<String> {
-    heard.message.from().and_then(|from| from.tag().map(str::to_owned))
+    tag_of(heard, HeaderName::From)
+}
+
+fn tag_of(heard: &Heard, name: HeaderName) -> Option<String> {
+    let tag = tag(heard.message.header_bytes(name)?);
+    (!tag.is_empty()).then(|| String::from_utf8_lossy(tag).into_owned())
 }

@@ -81,7 +81,7 @@ impl Ear<'_> {
     /// The media line of its first description.
     pub fn line(&self) -> Option<String> {
         let sdp = Sdp::of(&self.owner.message)?;
-        Some(audio(&sdp)?.line.clone())
+        Some(audio(sdp)?.line.clone())
     }
 }
 
@@ -98,7 +98,7 @@ impl Talk<'_> {
 
     /// True if audio was agreed on in both directions all the time.
     pub fn is_open(&self) -> bool {
-        self.exchanges.iter().all(|one| is_open(&one.offer_sdp) && is_open(&one.answer_sdp))
+        self.exchanges.iter().all(|one| is_open(one.offer_sdp) && is_open(one.answer_sdp))
     }
 }
 
@@ -118,13 +118,13 @@ impl<'a> Case<'a> {
         for one in &exchanges {
             let by_caller = one.offer.path.source.ip() == caller_host;
             let (mine, theirs) =
-                if by_caller { (&one.offer_sdp, &one.answer_sdp) } else { (&one.answer_sdp, &one.offer_sdp) };
+                if by_caller { (one.offer_sdp, one.answer_sdp) } else { (one.answer_sdp, one.offer_sdp) };
             add(&mut caller, ends(mine));
             add(&mut callee, ends(theirs));
             add(&mut of_caller, candidates(mine));
             add(&mut of_callee, candidates(theirs));
         }
-        audio(&first.answer_sdp).filter(|media| media.port != 0 && media.kind == "audio")?;
+        audio(first.answer_sdp).filter(|media| media.port != 0 && media.kind == "audio")?;
         let by_caller = first.offer.path.source.ip() == caller_host;
         let (caller_owner, callee_owner) =
             if by_caller { (first.offer, first.answer) } else { (first.answer, first.offer) };
@@ -180,7 +180,7 @@ impl<'a> Case<'a> {
             .messages
             .iter()
             .filter_map(|heard| Sdp::of(&heard.message))
-            .flat_map(|sdp| [ends(&sdp), candidates(&sdp)].concat())
+            .flat_map(|sdp| [ends(sdp), candidates(sdp)].concat())
             .any(|end| media.to(end).chain(media.from(end)).any(|stream| is_in(stream, span)))
     }
 }

@@ -11,11 +11,11 @@ pub(crate) struct Exchange<'a> {
     /// The message with the offer.
     pub offer: &'a Heard,
     /// The offer.
-    pub offer_sdp: Sdp,
+    pub offer_sdp: &'a Sdp,
     /// The message with the answer.
     pub answer: &'a Heard,
     /// The answer.
-    pub answer_sdp: Sdp,
+    pub answer_sdp: &'a Sdp,
 }
 
 impl<'a> Case<'a> {
@@ -60,7 +60,7 @@ impl<'a> Case<'a> {
 
     /// What the one who refused can do, as far as the call shows: the description in its response, or in any other
     /// message of it in this call.
-    pub fn abilities(&self, response: &'a Heard) -> Option<(&'a Heard, Sdp)> {
+    pub fn abilities(&self, response: &'a Heard) -> Option<(&'a Heard, &'a Sdp)> {
         let own = Sdp::of(&response.message).map(|sdp| (response, sdp));
         own.or_else(|| {
             let address = response.path.source;

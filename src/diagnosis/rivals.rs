@@ -251,6 +251,6 @@ fn ended_silently(case: &Case<'_>) -> bool {
         && case.call.messages.iter().all(|heard| is_487_silent(heard) || heard.message.header("Reason").is_none())
 }
 
-fn offer(invite: &Heard) -> Option<Sdp> {
+fn offer(invite: &Heard) -> Option<&Sdp> {
     Sdp::of(&invite.message)
 }

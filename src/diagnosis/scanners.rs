@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::call::{Call, Kind};
 use crate::capture::{Place, Timestamp};
-use crate::sip::auth::credentials;
 use crate::sip::{HeaderName, Message, Uri};
 
 /// Names that known scanning tools give themselves, lower case.
@@ -32,14 +31,16 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
     Some((field, message.header(name.long())?.into_owned()))
 }
 
-/// Looks for every name at once: this is asked of every call.
+/// Looks for every name at once, by their first four letters: this is asked of every call.
 fn names_a_tool(value: &[u8]) -> bool {
-    (0..value.len()).any(|at| {
-        let rest = value.get(at..).unwrap_or_default();
-        matches!(rest.first().map(u8::to_ascii_lowercase), Some(b'f' | b's' | b'v' | b'p' | b'i'))
-            && TOOLS
-                .iter()
-                .any(|tool| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
+    value.windows(4).zip(0usize..).any(|(window, at)| {
+        let lower = [window[0] | 0x20, window[1] | 0x20, window[2] | 0x20, window[3] | 0x20];
+        matches!(
+            &lower,
+            b"frie" | b"sipv" | b"sipc" | b"vaxs" | b"vaxi" | b"sund" | b"ppls" | b"sip-" | b"sips" | b"sipa" | b"iwar"
+        ) && TOOLS
+            .iter()
+            .any(|tool| value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
     })
 }
 
@@ -75,6 +76,8 @@ const MANY_USERS: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Sources that are kept.
 const MOST_SOURCES: usize = 4096;
+/// Headers in which a request shows credentials.
+const CREDENTIALS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
 /// Users that are counted of one source.
 const MOST_USERS: usize = 1000;
 
@@ -130,7 +133,8 @@ impl ProbingBySource {
 /// True if a request was refused because of its user, or challenged and given up: what a scanner gets.
 fn is_probe(call: &Call) -> bool {
     let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
-    refused && !call.messages.iter().any(|heard| heard.message.is_request() && !credentials(&heard.message).is_empty())
+    let shows = |message: &Message<'_>| CREDENTIALS.iter().any(|name| message.header_bytes(*name).is_some());
+    refused && !call.messages.iter().any(|heard| heard.message.is_request() && shows(&heard.message))
 }
 
 fn user_of(call: &Call, message: &Message<'_>) -> String {
@@ -147,6 +151,9 @@ mod tests {
 
     #[test]
     fn tools_name_themselves() {
+        for tool in TOOLS {
+            assert!(names_a_tool(format!("x {}", tool.to_uppercase()).as_bytes()), "{tool}");
+        }
         let read = |text: &'static str| tool_of(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         let scanner = "OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Friendly-Scanner\r\n\r\n";
         assert_eq!(read(scanner), Some(("sip.User-Agent", "Friendly-Scanner".to_owned())));

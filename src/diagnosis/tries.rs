@@ -14,11 +14,11 @@ pub struct Try<'a> {
     /// The request.
     pub request: &'a Heard,
     /// What the client showed.
-    pub credentials: Vec<Credentials>,
+    pub credentials: &'a [Credentials],
     /// The first final response, as the client got it.
     pub response: Option<&'a Heard>,
     /// What that response asks for; empty unless it is a 401 or 407.
-    pub challenges: Vec<Challenge>,
+    pub challenges: &'a [Challenge],
 }
 
 /// A challenge, the credentials that came for it, and the challenge that refused them.

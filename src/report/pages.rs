@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Registered, Subject};
+use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject};
+use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
 
 /// The narrowest page, in columns: below it no word would fit beside its label.
@@ -79,29 +80,29 @@ pub fn html(page: &Page) -> String {
 }
 
 /// What a page of `explain` is about, as one JSON object (`sipwhy.explain/1`), on several lines.
-pub fn subject_json(subject: &Subject) -> String {
-    json(&Marked { schema: "sipwhy.explain/1", value: subject })
+pub fn subject_json(subject: &Subject, phrases: &Phrases) -> String {
+    json(&Marked { schema: "sipwhy.explain/1", language: subject.language(phrases), value: subject })
 }
 
 /// Any other page, such as that of a rule, as one JSON object (`sipwhy.page/1`), on several lines.
 pub fn page_json(page: &Page) -> String {
-    json(&Marked { schema: "sipwhy.page/1", value: page })
+    json(&Marked { schema: "sipwhy.page/1", language: None, value: page })
 }
 
 /// Any value as one JSON object that names its form, on several lines.
 pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
-    json(&Marked { schema, value })
+    json(&Marked { schema, language: None, value })
 }
 
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
 pub fn comparison_json(comparison: &Comparison) -> String {
-    json(&Marked { schema: "sipwhy.compare/1", value: comparison })
+    json(&Marked { schema: "sipwhy.compare/1", language: None, value: comparison })
 }
 
 /// The list of codes as one JSON object (`sipwhy.codes/1`), on several lines.
 pub fn codes_json(entries: &[Entry]) -> String {
     let codes = entries.iter().map(CodeRow::of).collect();
-    json(&Marked { schema: "sipwhy.codes/1", value: &CodeList { codes } })
+    json(&Marked { schema: "sipwhy.codes/1", language: None, value: &CodeList { codes } })
 }
 
 /// The list of codes as plain text, a line for each, cut to `width` columns; grouped by class.
@@ -159,6 +160,9 @@ pub fn codes_html(entries: &[Entry]) -> String {
 #[derive(Serialize)]
 struct Marked<'a, T: Serialize> {
     schema: &'static str,
+    /// The language of its texts; missing where it is English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(flatten)]
     value: &'a T,
 }
@@ -443,29 +447,10 @@ fn wrap(out: &mut String, text: &str, indent: Indent<'_>, width: usize) {
 
 /// The pieces between which a line may end, each with whether it follows the one before without a space.
 fn pieces(text: &str) -> Vec<(&str, bool)> {
-    let mut pieces = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut start = 0;
-        let mut previous: Option<char> = None;
-        for (offset, character) in word.char_indices() {
-            if previous.is_some_and(|previous| breaks_between(previous, character)) {
-                pieces.push((&word[start..offset], start > 0));
-                start = offset;
-            }
-            previous = Some(character);
-        }
-        pieces.push((&word[start..], start > 0));
-    }
-    pieces
-}
-
-/// True where a line may end between two characters of one word: in Chinese and Japanese text, but not before what
-/// closes and not after what opens.
-fn breaks_between(before: char, after: char) -> bool {
-    let wide = |character: char| character.width().unwrap_or(0) == 2;
-    let closes = "、。，．：；？！）」』】〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・…";
-    let opens = "（「『【〈《";
-    (wide(before) || wide(after)) && !closes.contains(after) && !opens.contains(before)
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    words
+        .flat_map(|word| lines::pieces(word).into_iter().enumerate().map(|(place, piece)| (piece, place > 0)))
+        .collect()
 }
 
 /// The parts of a piece that is wider than a line; the piece itself if it is not.

@@ -45,24 +45,21 @@ pub struct Credentials {
     pub qop: String,
 }
 
-/// Every challenge of a response.
-pub fn challenges(message: &Message<'_>) -> Vec<Challenge> {
-    ["WWW-Authenticate", "Proxy-Authenticate"]
-        .into_iter()
-        .flat_map(|header| {
-            message.header_lines(header).map(move |line| read_challenge(header, &line)).collect::<Vec<_>>()
-        })
-        .collect()
+/// Every challenge of a response. Read once, however often it is asked for.
+pub fn challenges<'a>(message: &'a Message<'_>) -> &'a [Challenge] {
+    let read = || every(message, ["WWW-Authenticate", "Proxy-Authenticate"], read_challenge);
+    message.answers().challenges.get_or_init(read)
 }
 
-/// Every set of credentials of a request.
-pub fn credentials(message: &Message<'_>) -> Vec<Credentials> {
-    ["Authorization", "Proxy-Authorization"]
-        .into_iter()
-        .flat_map(|header| {
-            message.header_lines(header).map(move |line| read_credentials(header, &line)).collect::<Vec<_>>()
-        })
-        .collect()
+/// Every set of credentials of a request. Read once, however often it is asked for.
+pub fn credentials<'a>(message: &'a Message<'_>) -> &'a [Credentials] {
+    let read = || every(message, ["Authorization", "Proxy-Authorization"], read_credentials);
+    message.answers().credentials.get_or_init(read)
+}
+
+fn every<T>(message: &Message<'_>, headers: [&'static str; 2], read: fn(&'static str, &str) -> T) -> Vec<T> {
+    let lines = |header| message.header_lines(header).map(move |line| read(header, &line));
+    headers.into_iter().flat_map(lines).collect()
 }
 
 /// A parameter of a challenge or of credentials as it was sent, quotes included: what Wireshark shows in

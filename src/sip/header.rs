@@ -59,7 +59,7 @@ pub enum HeaderName {
     Other,
 }
 
-/// Long name, compact form (empty: none), our name. Sorted by length, so that a look-up touches only a few.
+/// Long name, compact form (empty: none), our name.
 const NAMES: [(&str, &str, HeaderName); 50] = [
     ("To", "t", HeaderName::To),
     ("Via", "v", HeaderName::Via),
@@ -113,44 +113,63 @@ const NAMES: [(&str, &str, HeaderName); 50] = [
     ("Proxy-Authorization", "", HeaderName::ProxyAuthorization),
 ];
 
-/// Where the names of each length begin in [`NAMES`]; the last entry is its end.
-#[allow(clippy::indexing_slicing, reason = "worked out by the compiler, which would refuse what is out of range")]
-const STARTS: [usize; 22] = {
-    let mut starts = [0; 22];
-    let mut length = 0;
-    while length < 22 {
-        let mut index = 0;
-        while index < NAMES.len() && NAMES[index].0.len() < length {
-            index += 1;
+/// Slots of the table that finds a name: more than twice as many as there are forms, so that most look-ups end at once.
+const SLOTS: usize = 256;
+
+/// Where each long and compact form stands in [`NAMES`], by a hash of its length and its ends; open addressing. A slot
+/// holds 0 if it is free, else one more than the index of its name.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "worked out by the compiler, which would refuse what is out of range"
+)]
+const FORMS: [u8; SLOTS] = {
+    let mut forms = [0; SLOTS];
+    let mut index = 0;
+    while index < NAMES.len() {
+        let (long, compact, _) = NAMES[index];
+        forms[free_slot(&forms, long.as_bytes())] = index as u8 + 1;
+        if !compact.is_empty() {
+            forms[free_slot(&forms, compact.as_bytes())] = index as u8 + 1;
         }
-        starts[length] = index;
-        length += 1;
+        index += 1;
     }
-    starts
+    forms
 };
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "called by the compiler only, which would refuse what is out of range"
+)]
+const fn free_slot(forms: &[u8; SLOTS], form: &[u8]) -> usize {
+    let mut slot = first_slot(form.len(), form[0], form[form.len() - 1]);
+    while forms[slot] != 0 {
+        slot = (slot + 1) % SLOTS;
+    }
+    slot
+}
+
+/// The slot at which the search for a name begins: the same for every spelling of it.
+const fn first_slot(length: usize, first: u8, last: u8) -> usize {
+    let ends = ((first | 0x20) as usize).wrapping_mul(7).wrapping_add(((last | 0x20) as usize).wrapping_mul(29));
+    length.wrapping_mul(37).wrapping_add(ends) % SLOTS
+}
 
 impl HeaderName {
     /// Reads a name in any spelling, compact or long (RFC 3261 §7.3.1: not case-sensitive).
     pub fn read(name: &[u8]) -> HeaderName {
-        if let [letter] = name {
-            let letter = letter.to_ascii_lowercase();
-            return NAMES
-                .iter()
-                .find(|(_, compact, _)| compact.as_bytes() == [letter])
-                .map_or(HeaderName::Other, |(_, _, known)| *known);
+        let (Some(first), Some(last)) = (name.first(), name.last()) else { return HeaderName::Other };
+        let mut slot = first_slot(name.len(), *first, *last);
+        while let Some(index) = FORMS.get(slot).and_then(|form| usize::from(*form).checked_sub(1)) {
+            if let Some((long, compact, known)) = NAMES.get(index)
+                && (is_form(long, name) || is_form(compact, name))
+            {
+                return *known;
+            }
+            slot = slot.wrapping_add(1) % SLOTS;
         }
-        let (Some(from), Some(to)) = (STARTS.get(name.len()), STARTS.get(name.len().saturating_add(1))) else {
-            return HeaderName::Other;
-        };
-        NAMES
-            .get(*from..*to)
-            .unwrap_or_default()
-            .iter()
-            .find(|(long, _, _)| {
-                long.as_bytes() == name
-                    || (has_same_ends(long.as_bytes(), name) && long.as_bytes().eq_ignore_ascii_case(name))
-            })
-            .map_or(HeaderName::Other, |(_, _, known)| *known)
+        HeaderName::Other
     }
 
     /// The long name; empty for [`HeaderName::Other`].
@@ -159,12 +178,9 @@ impl HeaderName {
     }
 }
 
-/// A cheap look before the whole comparison: the first and the last letter, in any case.
-fn has_same_ends(long: &[u8], name: &[u8]) -> bool {
-    match (long, name) {
-        ([a, .., b], [c, .., d]) => (a ^ c) & !0x20 == 0 && (b ^ d) & !0x20 == 0,
-        _ => true,
-    }
+/// True if the name is this form of it. Nearly all are sent, and asked for, in the spelling of the RFC.
+fn is_form(form: &str, name: &[u8]) -> bool {
+    form.len() == name.len() && (form.as_bytes() == name || form.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// True for headers that may stand once only and whose value is not a comma list (RFC 3261 §7.3.1, §20).
@@ -227,8 +243,10 @@ mod tests {
 
     #[test]
     fn every_name_is_listed_once() {
-        for (long, _, known) in NAMES {
+        for (long, compact, known) in NAMES {
+            assert!(compact.is_empty() || HeaderName::read(compact.as_bytes()) == known, "{compact}");
             assert_eq!(HeaderName::read(long.as_bytes()), known, "{long}");
+            assert_eq!(HeaderName::read(long.to_uppercase().as_bytes()), known, "{long}");
             assert_eq!(known.long(), long);
         }
     }

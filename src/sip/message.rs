@@ -7,14 +7,16 @@ use std::ops::Range;
 use memchr::memchr;
 
 use crate::oddity::Oddity;
+use crate::sip::auth::{Challenge, Credentials};
 use crate::sip::frame;
 use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
 use crate::sip::outline::Outline;
 use crate::sip::places::{self, HeaderPlace, Places};
+use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Via, split_list, top_branch};
+use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, top_branch};
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
 #[derive(Debug, Clone)]
@@ -24,7 +26,18 @@ pub struct Message<'a> {
     outline: Outline,
     /// Where every header stands: found when it is asked for.
     places: OnceCell<Places>,
+    answers: OnceCell<Box<Answers>>,
     oddities: Vec<Oddity>,
+}
+
+/// What many ask of a message, each time anew: read at the first question.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answers {
+    pub(super) description: OnceCell<Option<Sdp>>,
+    pub(super) credentials: OnceCell<Vec<Credentials>>,
+    pub(super) challenges: OnceCell<Vec<Challenge>>,
+    reasons: OnceCell<Vec<Reason>>,
+    target: OnceCell<Uri>,
 }
 
 /// Whether the capture holds the whole message.
@@ -46,7 +59,14 @@ impl<'a> Message<'a> {
         let bytes = bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default();
         let start_at = frame::start_of_message(bytes)?;
         let (outline, start, oddities) = Outline::read(bytes, start_at, cut);
-        Some(Message { bytes: Cow::Borrowed(bytes), start, outline, places: OnceCell::new(), oddities })
+        Some(Message {
+            bytes: Cow::Borrowed(bytes),
+            start,
+            outline,
+            places: OnceCell::new(),
+            answers: OnceCell::new(),
+            oddities,
+        })
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
@@ -56,6 +76,7 @@ impl<'a> Message<'a> {
             start: self.start.clone(),
             outline: self.outline.clone(),
             places: OnceCell::new(),
+            answers: OnceCell::new(),
             oddities: self.oddities.clone(),
         }
     }
@@ -115,6 +136,18 @@ impl Message<'_> {
             StartLine::Request { uri, .. } => Some(self.text(uri)),
             StartLine::Response { .. } => None,
         }
+    }
+
+    /// The Request-URI, read once, however often it is asked for; `None` for a response.
+    pub fn target(&self) -> Option<&Uri> {
+        let uri = self.request_uri()?;
+        Some(self.answers().target.get_or_init(|| Uri::read(&uri)))
+    }
+
+    /// Every value of Reason (RFC 3326), read once, however often they are asked for.
+    pub fn reasons(&self) -> &[Reason] {
+        let read = || self.headers("Reason").iter().map(|value| Reason::read(value)).collect();
+        self.answers().reasons.get_or_init(read)
     }
 
     /// The first line as it was sent, without its end.
@@ -236,6 +269,10 @@ impl Message<'_> {
     /// True if the capture does not hold the whole message, so that nothing may be said of what is missing in it.
     pub fn is_cut(&self) -> bool {
         self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. }))
+    }
+
+    pub(super) fn answers(&self) -> &Answers {
+        self.answers.get_or_init(Box::default)
     }
 
     fn places(&self) -> &Places {

@@ -368,7 +368,7 @@ fn may_refer(name: &[u8], first: u8) -> bool {
 /// Bytes before the next line feed. Lines of headers are short: eight bytes at a time in a plain loop take half of what
 /// a call of `memchr` takes to begin.
 #[inline]
-fn line_length(rest: &[u8]) -> Option<usize> {
+pub(super) fn line_length(rest: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
     let (words, tail) = rest.as_chunks::<8>();

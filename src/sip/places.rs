@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
+use crate::sip::outline::line_length;
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +94,7 @@ fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
 fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
     let start = *at;
     let rest = bytes.get(start..).unwrap_or_default();
-    let length = memchr(b'\n', rest).unwrap_or(rest.len());
+    let length = line_length(rest).unwrap_or(rest.len());
     let end = start.saturating_add(length);
     *at = end.saturating_add(1).min(bytes.len());
     match bytes.get(start..end) {
@@ -106,7 +105,7 @@ fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
 
 /// The header on a line that begins at `start`; `None` without a colon.
 fn header(text: &[u8], start: usize) -> Option<HeaderPlace> {
-    let colon = memchr(b':', text)?;
+    let colon = text.iter().position(|byte| *byte == b':')?;
     let name = text.get(..colon)?.trim_ascii_end();
     let value = text.get(colon.saturating_add(1)..)?;
     let leading = value.len().saturating_sub(value.trim_ascii_start().len());

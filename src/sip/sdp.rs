@@ -102,11 +102,16 @@ impl Sdp {
     }
 
     /// The description in a message's body: the whole body, or its part in a multipart one (RFC 5621).
-    pub fn of(message: &Message<'_>) -> Option<Sdp> {
-        let body = message.body();
-        if body.is_empty() {
+    /// Read once, however often it is asked for.
+    pub fn of<'a>(message: &'a Message<'_>) -> Option<&'a Sdp> {
+        if message.body().is_empty() {
             return None;
         }
+        message.answers().description.get_or_init(|| Sdp::in_body_of(message)).as_ref()
+    }
+
+    fn in_body_of(message: &Message<'_>) -> Option<Sdp> {
+        let body = message.body();
         let kind = message.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
         if kind.contains("application/sdp") || kind.is_empty() {
             return Sdp::read(body);

@@ -284,9 +284,9 @@ pub fn digest(bytes: &[u8]) {
         for name in names {
             let bytes = [start.as_bytes(), b"\r\n", name.as_bytes(), b": ", &value, b"\r\n\r\n"].concat();
             let message = Message::read(&bytes, Cut::Whole).expect("a message");
-            let nonces = auth::challenges(&message).into_iter().map(|challenge| challenge.nonce);
+            let nonces = auth::challenges(&message).iter().map(|challenge| challenge.nonce.clone());
             let nonces: Vec<String> =
-                nonces.chain(auth::credentials(&message).into_iter().map(|it| it.nonce)).collect();
+                nonces.chain(auth::credentials(&message).iter().map(|it| it.nonce.clone())).collect();
             assert_eq!(nonces.len(), 1);
             for parameter in ["realm", "nonce", "uri", "nc"] {
                 auth::as_sent(&message, name, &nonces[0], parameter);

@@ -8,6 +8,7 @@ use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Wha
 use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
+use crate::keyed::ByHash;
 use crate::net::Path;
 use crate::sip::{Cut, Message};
 
@@ -76,6 +77,30 @@ impl Log {
         self.links = links;
     }
 
+    /// True if there is more to give up of a conversation that has gone well so far.
+    pub(crate) fn can_be_forgotten(&self) -> bool {
+        !self.is_special && !self.entries.is_empty() && self.icmp.is_empty() && self.phase() == Phase::Talking
+    }
+
+    /// True if all that was said in it has been given up.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.entries.is_empty() && self.given_up > 0
+    }
+
+    /// Gives up all messages and keeps no more than that an INVITE was answered, so that what follows still belongs to
+    /// this call. For conversations that have gone well so far, when abridging them is not enough.
+    pub(crate) fn forget(&mut self, pool: &mut Pool) {
+        pool.give_back(std::mem::take(&mut self.bytes));
+        self.given_up = self.given_up.saturating_add(self.entries.len() as u32);
+        let first = self.steps.iter().find(|step| step.is_attempt() && step.is_good());
+        self.steps = first.map(|step| Step { request: None, response: None, ack: None, ..*step }).into_iter().collect();
+        self.entries = Vec::new();
+        self.by_branch = ByHash::default();
+        self.links = Vec::new();
+        self.distinct = 0;
+        self.settled = 0;
+    }
+
     /// Works out transactions, legs and dialogs, and judges the call.
     pub(crate) fn assemble(&self, until: Timestamp, pool: &Pool) -> Call {
         let mut call = Call {
@@ -106,6 +131,9 @@ impl Log {
             }
         }
         call.judge();
+        if self.given_up > 0 && self.answered.is_some() {
+            call.outcome = Outcome::Answered;
+        }
         call
     }
 

@@ -1,6 +1,7 @@
 //! How calls leave the tracker: because they are over, or because there is no room for them.
 
-use crate::call::log::{Log, Phase};
+use crate::call::judge::Outcome;
+use crate::call::log::{Log, Phase, Pool};
 use crate::call::tracker::{Ended, GoodCall, MOST_ADDRESSES, Open, Tracker, Wanted};
 use crate::oddity::{Oddity, OddityLog};
 
@@ -21,8 +22,9 @@ const MOST_ROOM: usize = 8192;
 impl Tracker {
     /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
     ///
-    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough,
-    /// calls are closed: settled ones first, then those that have not failed.
+    /// First conversations that have gone well so far are abridged, the longest idle first. If that is not enough, all
+    /// but their having been answered is given up; then calls are closed: settled ones first, then those that have not
+    /// failed.
     pub(super) fn make_room(&mut self, oddities: &mut OddityLog) {
         if self.bytes <= self.full_at && self.open_calls() <= self.limits.calls {
             return;
@@ -32,7 +34,16 @@ impl Tracker {
             if self.bytes <= bytes {
                 break;
             }
-            self.abridge(index);
+            self.lessen(index, Log::abridge);
+        }
+        if self.bytes > self.limits.call_bytes {
+            oddities.note(Oddity::LimitHit { limit: "call-bytes", value: self.limits.call_bytes as u64 }, None);
+            for index in self.ranked(|open| open.log.can_be_forgotten().then_some((open.moved, open.log.number))) {
+                if self.bytes <= bytes {
+                    break;
+                }
+                self.lessen(index, Log::forget);
+            }
         }
         if self.bytes <= self.limits.call_bytes && self.open_calls() <= self.limits.calls {
             // Not again before an eighth more has come in: looking through all calls for a few bytes is not worth it.
@@ -75,9 +86,9 @@ impl Tracker {
         ranked.into_iter().map(|(_, index)| index).collect()
     }
 
-    fn abridge(&mut self, index: u32) {
+    fn lessen(&mut self, index: u32, give_up: fn(&mut Log, &mut Pool)) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        open.log.abridge(&mut self.pool);
+        give_up(&mut open.log, &mut self.pool);
         let footprint = open.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
@@ -128,6 +139,9 @@ impl Tracker {
 
     /// What is handed on of a call that has ended.
     fn ended(&mut self, log: &Log) -> Ended {
+        if log.is_forgotten() {
+            return Ended::Good(GoodCall { kind: log.kind, outcome: Outcome::Answered, messages: log.heard() });
+        }
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
         let good =
@@ -161,5 +175,69 @@ impl Tracker {
             None if is_full => false,
             None => self.learned.insert(server, 1).is_none(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::model::Arrival;
+    use crate::call::tracker::Limits;
+    use crate::capture::{Place, SourceId, Timestamp};
+    use crate::net::{Path, Transport};
+    use crate::sip::{Cut, Message};
+
+    /// What the caller and the callee of a conversation say, in turn.
+    const SAID: [(bool, &str, &str); 5] = [
+        (true, "INVITE sip:b@192.0.2.2 SIP/2.0", "1 INVITE"),
+        (false, "SIP/2.0 200 OK", "1 INVITE"),
+        (true, "ACK sip:b@192.0.2.2 SIP/2.0", "1 ACK"),
+        (true, "BYE sip:b@192.0.2.2 SIP/2.0", "2 BYE"),
+        (false, "SIP/2.0 200 OK", "2 BYE"),
+    ];
+
+    /// Lets so many conversations begin, and only then each of them go on: how often a call ended, and what was noted.
+    fn conversations(count: usize, limits: Limits) -> (Vec<Outcome>, OddityLog) {
+        let mut tracker = Tracker::new(limits, Wanted::Troubled);
+        let (caller, callee) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let mut oddities = OddityLog::default();
+        let mut frame = 0;
+        for part in [0..3, 3..5] {
+            for call in 0..count {
+                for (by_caller, line, cseq) in &SAID[part.clone()] {
+                    frame += 1;
+                    let to_tag = if *cseq == "1 INVITE" && *by_caller { "" } else { ";tag=b" };
+                    let branch = cseq.split(' ').next().unwrap();
+                    let text = format!(
+                        "{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}x{branch}\r\nMax-Forwards: 70\r\n\
+                         From: <sip:a@192.0.2.1>;tag=a{call}\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\nCall-ID: {call}@192.0.2.1\r\n\
+                         CSeq: {cseq}\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
+                    );
+                    let path = Path { source: caller, destination: callee, transport: Transport::Udp };
+                    let path = if *by_caller { path } else { path.reversed() };
+                    let time = Timestamp(frame * 10_000_000);
+                    let place = Place { time, source: SourceId::default(), frame: frame as u64, index: 0 };
+                    let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
+                    tracker.message(&message, Cut::Whole, &Arrival { place, path, ip_id: None }, &mut oddities);
+                }
+            }
+        }
+        tracker.finish();
+        let outcomes = std::iter::from_fn(|| tracker.next_closed()).map(|ended| match ended {
+            Ended::Call(call) | Ended::SoFar(call) => call.outcome,
+            Ended::Good(call) => call.outcome,
+        });
+        (outcomes.collect(), oddities)
+    }
+
+    #[test]
+    fn a_conversation_without_room_for_its_messages_is_still_one_call() {
+        let scarce = Limits { call_bytes: 640 << 10, ..Limits::default() };
+        let (outcomes, oddities) = conversations(400, scarce);
+        assert_eq!((outcomes.len(), outcomes.iter().all(|outcome| *outcome == Outcome::Answered)), (400, true));
+        assert!(oddities.of("limit-hit").is_some());
+        let (outcomes, oddities) = conversations(40, Limits::default());
+        assert_eq!((outcomes.len(), outcomes.iter().all(|outcome| *outcome == Outcome::Answered)), (40, true));
+        assert!(oddities.of("limit-hit").is_none());
     }
 }

@@ -235,8 +235,8 @@ fn of_uri(uri: Option<Uri>, part: impl Fn(&Uri) -> String) -> Vec<Held> {
 fn of_auth(heard: &Heard, parameter: &str) -> Vec<Held> {
     let credentials = auth::credentials(&heard.message);
     if parameter == "username" {
-        return credentials.into_iter().map(|one| Held::Text(one.username)).collect();
+        return credentials.iter().map(|one| Held::Text(one.username.clone())).collect();
     }
-    let challenged = auth::challenges(&heard.message).into_iter().map(|one| one.realm);
-    challenged.chain(credentials.into_iter().map(|one| one.realm)).map(Held::Text).collect()
+    let challenged = auth::challenges(&heard.message).iter().map(|one| one.realm.clone());
+    challenged.chain(credentials.iter().map(|one| one.realm.clone())).map(Held::Text).collect()
 }

@@ -136,11 +136,11 @@ fn go(
                 .into(),
         ));
     }
-    let style = analyse::style_of(run, look, names)?;
+    let catalogue = analyse::catalogue_of(&formats, look)?;
+    let style = analyse::style_of(run, look, names, &catalogue)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let keep = analyse::keep(&formats, scope);
-    let catalogue = analyse::catalogue_of(&formats, look)?;
     let mut analysis = Analysis::new(limits.analysis, wanted(keep, &selection, run));
     *analysis.keys() = keylog::read(run)?;
     if matches!(run.format, Format::Text | Format::Ndjson) {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::call::{Kind, Outcome};
 use crate::capture::Notice;
-use crate::report::build::kind_word;
+use crate::catalogue::Word;
 use crate::report::moment::Moment;
 use crate::report::record::CallRecord;
 use crate::report::text::lines::value;
 use crate::report::text::style::{Glyphs, Ink, Style};
-use crate::report::text::words::{counted, grouped, lasting, outcome, person};
+use crate::report::text::words::{grouped, kind_word, lasting, outcome, person};
 use crate::report::value::Summary;
 use crate::report::watch::{LiveIncident, Repeat, State};
 use crate::untrusted::Untrusted;
@@ -22,13 +22,13 @@ const PARTIES: usize = 40;
 
 /// `08:14:02 ✔  #1  1001 → 1002   answered after 0.8 s`.
 pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style) -> String {
-    line(style, at, (Ink::Good, '✔'), &format!("{}answered after {}", parties(record), lasting(after)))
+    line(style, at, (Ink::Good, '✔'), &format!("{}answered after {}", parties(record, style), lasting(after)))
 }
 
 /// `08:14:02 ✖  #3  +4930555010 → +49170555123  503  Carrier A has no free channel`. A call that fails as others just did
 /// is told in short.
 pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
-    let (ink, words) = outcome(record);
+    let (ink, words) = outcome(&style.words, record);
     let mark = match ink {
         Ink::Bad => '✖',
         Ink::Good => '✔',
@@ -41,7 +41,7 @@ pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &St
             format!("the same ({} in {})", grouped(repeat.count), roughly(within))
         }
         (None, Some(finding)) => value(&finding.title),
-        (None, None) if record.unexplained => format!("{words}, unexplained"),
+        (None, None) if record.unexplained => format!("{words}, {}", style.words.word(Word::Unexplained)),
         (None, None) => words,
     };
     let first_wrong = record.findings.iter().find(|finding| finding.severity != crate::diagnosis::Severity::Info);
@@ -52,7 +52,7 @@ pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &St
         }
         _ => String::new(),
     };
-    line(style, at, (ink, mark), &format!("{}{}{cause}{beside}", parties(record), status.unwrap_or_default()))
+    line(style, at, (ink, mark), &format!("{}{}{cause}{beside}", parties(record, style), status.unwrap_or_default()))
 }
 
 /// `08:14:31 ▲  INCIDENT 1  Carrier A has no free channel: 5 calls in 30 s`.
@@ -153,7 +153,7 @@ pub fn notice(notice: &Notice) -> String {
 }
 
 /// `#3  +4930555010 → +49170555123`, filled up.
-fn parties(record: &CallRecord) -> String {
+fn parties(record: &CallRecord, style: &Style) -> String {
     let parties = match record.kind {
         Kind::Call => format!("#{}  {} → {}", record.id, person(record.from.as_ref()), person(record.to.as_ref())),
         Kind::Registration => format!("#{}  REGISTER {}", record.id, person(record.to.as_ref())),
@@ -161,13 +161,19 @@ fn parties(record: &CallRecord) -> String {
             format!(
                 "#{}  {} {} → {}",
                 record.id,
-                kind_word(kind),
+                kind_word(&style.words, kind),
                 person(record.from.as_ref()),
                 person(record.to.as_ref())
             )
         }
     };
     format!("{parties:<PARTIES$}  ")
+}
+
+/// `1 call`, `2 calls`.
+fn counted(number: u64, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", grouped(number))
 }
 
 /// A while in the largest unit that tells enough of it: `30 s`, `7 min`, `3 h`.

@@ -43,7 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         });
     let (status, asked, retry, answer) = answered.next()?;
     let more = answered.count();
-    let first_challenge = auth::challenges(&asked.message).into_iter().next()?;
+    let first_challenge = auth::challenges(&asked.message).iter().next()?;
     let kind = if first_challenge.stale { "only renewed the nonce (stale=true)" } else { "is the normal challenge" };
     let more = match more {
         0 => String::new(),
@@ -55,7 +55,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         asked.path.source,
         answer.message.status()?
     );
-    let shown = auth::credentials(&retry.message).into_iter().find(|one| one.nonce == first_challenge.nonce)?;
+    let shown = auth::credentials(&retry.message).iter().find(|one| one.nonce == first_challenge.nonce)?;
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .about(status)
@@ -80,7 +80,7 @@ fn answer_to<'a>(case: &Case<'a>, asked: &'a Heard) -> Option<(&'a Heard, &'a He
     });
     let (transaction, request) = retry?;
     if let Some(decision) = case.call.final_of(transaction) {
-        return is_accepted(decision, &challenges).then_some((request, decision));
+        return is_accepted(decision, challenges).then_some((request, decision));
     }
     let went_on = transaction.provisionals.last().map(|id| case.call.message(*id))?;
     Some((request, went_on))

@@ -36,8 +36,8 @@ fn answered_otherwise(case: &Case<'_>) -> Option<Finding> {
     let rejection = case.rejection()?;
     let shown = &rejection.credentials;
     let (asked, challenge) = rejection.asked.as_ref()?;
-    let offered: Vec<Challenge> =
-        auth::challenges(&asked.message).into_iter().filter(|one| one.header == challenge.header).collect();
+    let offered: Vec<&Challenge> =
+        auth::challenges(&asked.message).iter().filter(|one| one.header == challenge.header).collect();
     let is_offered = offered.iter().any(|one| one.algorithm.eq_ignore_ascii_case(&shown.algorithm));
     if is_offered || shown.realm != challenge.realm {
         return None;
@@ -68,9 +68,9 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
     let last = tries.iter().rev().find(|one| one.is_challenged())?;
     let response = last.response?;
-    let digests: Vec<Challenge> =
-        last.challenges.iter().filter(|one| one.scheme.eq_ignore_ascii_case("Digest")).cloned().collect();
-    if digests.is_empty() || !digests.iter().all(is_uncommon) || case.tail(response.place) < timer::GIVE_UP {
+    let digests: Vec<&Challenge> =
+        last.challenges.iter().filter(|one| one.scheme.eq_ignore_ascii_case("Digest")).collect();
+    if digests.is_empty() || !digests.iter().all(|one| is_uncommon(one)) || case.tail(response.place) < timer::GIVE_UP {
         return None;
     }
     let challenge = digests.first()?;
@@ -108,7 +108,7 @@ fn is_uncommon(challenge: &Challenge) -> bool {
     is_sha || challenge.qop == ["auth-int"]
 }
 
-fn names(challenges: &[Challenge]) -> String {
+fn names(challenges: &[&Challenge]) -> String {
     let mut names: Vec<&str> = challenges.iter().map(|one| one.algorithm.as_str()).collect();
     names.dedup();
     names.join(", ")

@@ -35,7 +35,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let offered = auth::challenges(&asked.message);
     let refused = auth::challenges(&rejection.refusal.message);
-    if offered.iter().chain(&refused).any(|one| one.realm == shown.realm) {
+    if offered.iter().chain(refused).any(|one| one.realm == shown.realm) {
         return None;
     }
     let because = format!(

@@ -35,7 +35,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
     let reasons = case.reasons(cancel);
-    if cancel_says(&reasons) != CancelSays::GivenUp {
+    if cancel_says(reasons) != CancelSays::GivenUp {
         return None;
     }
     let deciding = case.deciding()?;

@@ -1,6 +1,5 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::Uri;
 use crate::sip::identity::Passport;
 
 rule! {
@@ -37,7 +36,7 @@ const SHORTEST_NATIONAL: usize = 7;
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let called = Uri::read(&request.message.request_uri()?);
+    let called = request.message.target()?;
     let called = digits(called.bare_user());
     let tokens: Vec<Passport> =
         request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();

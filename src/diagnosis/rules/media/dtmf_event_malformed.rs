@@ -59,7 +59,7 @@ fn found(stream: &Stream, key: &Keypress, why: &str) -> Finding {
 
 /// The payload types that the descriptions of the call give to telephone-event.
 pub(in crate::diagnosis::rules) fn event_types(talk: &Talk<'_>) -> Vec<u8> {
-    let sdps = talk.exchanges.iter().flat_map(|one| [&one.offer_sdp, &one.answer_sdp]);
+    let sdps = talk.exchanges.iter().flat_map(|one| [one.offer_sdp, one.answer_sdp]);
     sdps.filter_map(audio).flat_map(events_of).collect()
 }
 

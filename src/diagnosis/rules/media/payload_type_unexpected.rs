@@ -80,7 +80,7 @@ fn allowed(ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
         let ended = talk.exchanges.get(at + 1).map(|next| next.answer.place.time.plus(CHANGE));
         let overlaps = began <= seen.last.time && ended.is_none_or(|ended| seen.first.time <= ended);
         let by_ear = one.offer.path.source.ip() == ear.owner.path.source.ip();
-        let sdp: &Sdp = if by_ear { &one.offer_sdp } else { &one.answer_sdp };
+        let sdp: &Sdp = if by_ear { one.offer_sdp } else { one.answer_sdp };
         if let Some(media) = audio(sdp).filter(|_| overlaps || at == 0 && seen.first.time < began) {
             kinds.extend(media.formats.iter().filter_map(|format| format.parse::<u8>().ok()));
         }

@@ -43,7 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
-    let fault = fault(&offer, &answer)?;
+    let fault = fault(offer, answer)?;
     let bye = case.first_bye()?.request;
     let after = bye.place.time.since(success.place.time);
     if case.side(bye) != Side::Caller || after > SOON || !bye.message.headers("Reason").is_empty() && !names_media(bye) {

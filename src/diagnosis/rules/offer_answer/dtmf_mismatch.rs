@@ -92,7 +92,7 @@ fn wanted(ear: &Ear<'_>, talk: &Talk<'_>) -> Vec<u8> {
     let mut kinds = Vec::new();
     for one in &talk.exchanges {
         let by_ear = one.offer.path.source.ip() == ear.owner.path.source.ip();
-        let sdp: &Sdp = if by_ear { &one.offer_sdp } else { &one.answer_sdp };
+        let sdp: &Sdp = if by_ear { one.offer_sdp } else { one.answer_sdp };
         kinds.extend(audio(sdp).map(events_of).unwrap_or_default());
     }
     kinds
@@ -102,8 +102,8 @@ fn wanted(ear: &Ear<'_>, talk: &Talk<'_>) -> Vec<u8> {
 fn mixed(case: &Case<'_>) -> Option<Finding> {
     let info = case.asked_first(&Method::Info).find(|asked| is_digits(asked.request))?.request;
     let first = case.exchanges().into_iter().next()?;
-    let agreed = [&first.offer_sdp, &first.answer_sdp].into_iter().all(|sdp| audio(sdp).is_some_and(|media| !events_of(media).is_empty()));
-    let in_offer_only = audio(&first.offer_sdp).is_some_and(|media| !events_of(media).is_empty()) && !agreed;
+    let agreed = [first.offer_sdp, first.answer_sdp].into_iter().all(|sdp| audio(sdp).is_some_and(|media| !events_of(media).is_empty()));
+    let in_offer_only = audio(first.offer_sdp).is_some_and(|media| !events_of(media).is_empty()) && !agreed;
     if !agreed && !in_offer_only {
         return None;
     }

@@ -68,7 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Enable T.38 on {}.", response.path.source))
         .fix(format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source))
-        .claim(request, "sdp.media", media.line, "the switch to fax")
+        .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
         .claim_status(response, "refused")
         .claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711");
     if let Some(bye) = soon {
@@ -77,10 +77,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
 }
 
-fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Media)> {
+fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Media)> {
     case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
-        let image = Sdp::of(&request.message)?.media.into_iter().find(|media| media.kind == "image" && media.port != 0)?;
+        let image = Sdp::of(&request.message)?.media.iter().find(|media| media.kind == "image" && media.port != 0)?;
         let response = case.finals(transaction).find(|response| {
             response.message.status().is_some_and(|status| status.get() >= 400 && !matches!(status.get(), 401 | 407 | 491))
         })?;

@@ -48,9 +48,9 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     }
     let offer = Sdp::of(&request.message)?;
     let theirs = case.abilities(response);
-    let fault = own_fault(&offer).map(|says| (says, None)).or_else(|| {
+    let fault = own_fault(offer).map(|says| (says, None)).or_else(|| {
         let (heard, sdp) = theirs.as_ref()?;
-        let says = disjoint(&offer, sdp)?;
+        let says = disjoint(offer, sdp)?;
         Some((says, Some(*heard)))
     })?;
     let (says, other) = fault;
@@ -58,9 +58,9 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(format!("{} refused the offer with {}: {says}.", response.path.source, failure.status))
-        .fix(fix(&offer))
-        .claim(request, "sdp.media", secure(&offer)?.line.clone(), "encrypted media are offered");
-    finding = claim_keys(finding, request, &offer);
+        .fix(fix(offer))
+        .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
+    finding = claim_keys(finding, request, offer);
     finding = finding.claim_status(response, "refused");
     if let (Some(other), Some((_, sdp))) = (other, &theirs) {
         finding = claim_keys(finding, other, sdp);
@@ -80,7 +80,7 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
-    let says = unfitting(&offer, &answer)?;
+    let says = unfitting(offer, answer)?;
     let bye = case.first_bye();
     let ended = bye.map(|bye| bye.request).filter(|bye| bye.place.time.since(success.place.time) <= SOON);
     let finding = Finding::of(&RULE, Confidence::Proven).explains(success.message.status());
@@ -92,11 +92,11 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(Role::Uas, success)
         .because(format!("The call was answered, and its media cannot be decrypted: {says}.{end}"))
-        .fix(fix(&offer))
-        .claim(request, "sdp.media", secure(&offer)?.line.clone(), "encrypted media are offered");
-    let finding = claim_keys(finding, request, &offer);
+        .fix(fix(offer))
+        .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
+    let finding = claim_keys(finding, request, offer);
     Some(
-        claim_keys(finding, success, &answer)
+        claim_keys(finding, success, answer)
             .refuted("media-profile-mismatch", "both sides encrypt")
             .refuted("one-way-media", "neither side can read the media of the other"),
     )

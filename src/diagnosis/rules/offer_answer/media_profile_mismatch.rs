@@ -35,7 +35,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let request = case.request(failure)?;
     let offer = Sdp::of(&request.message)?;
-    let offered = audio(&offer)?;
+    let offered = audio(offer)?;
     let warned = case.warned(response, &[302]);
     let abilities = case.abilities(response);
     let theirs = abilities.as_ref().and_then(|(heard, sdp)| Some((*heard, audio(sdp)?)));

@@ -45,7 +45,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let offer = Sdp::of(&request.message)?;
-    let offered = audio(&offer)?;
+    let offered = audio(offer)?;
     let codecs = offered.main_codecs();
     let abilities = case.abilities(response);
     let theirs: Option<Vec<Codec>> =
@@ -84,7 +84,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(second_step(&offers))
         .claim(request, "sdp.media", offered.line.clone(), "the offer")
         .claim_status(response, "refused");
-    finding = cite(finding, response, abilities.as_ref().map(|(heard, sdp)| (*heard, sdp)), warned.is_some());
+    finding = cite(finding, response, abilities, warned.is_some());
     Some(
         finding
             .refuted("media-profile-mismatch", "no Warning 302, and no description of the callee with another profile")

@@ -75,8 +75,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_method(request, "a change of the running call")
         .claim_status(response, "refused")
         .claim_header(response, "Warning", "why, as the responder says");
-    if let Some(media) = Sdp::of(&request.message).and_then(|sdp| sdp.media.into_iter().next()) {
-        finding = finding.claim(request, "sdp.media", media.line, "what was asked for");
+    if let Some(media) = Sdp::of(&request.message).and_then(|sdp| sdp.media.first()) {
+        finding = finding.claim(request, "sdp.media", media.line.clone(), "what was asked for");
     }
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
 }

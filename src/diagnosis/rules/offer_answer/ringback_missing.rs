@@ -57,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let media = case.surroundings.media();
     let offer = Sdp::of(&request.message)?;
-    let wanted = audio(&offer)?;
+    let wanted = audio(offer)?;
     let address = std::net::SocketAddr::new(offer.address_of(wanted).parse().ok()?, wanted.port);
     let mut streams = media.to(address).filter(|stream| stream.last.time >= first.place.time).peekable();
     streams.peek()?;

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::is_private;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -86,7 +87,8 @@ fn wrong_length(case: &Case<'_>) -> Option<Finding> {
 fn changed_on_the_way(case: &Case<'_>) -> Option<Finding> {
     let (before, behind, header) = copies_at_two_points(&case.call.transactions).find_map(|(one, other)| {
         let (one, other) = (case.call.request_of(one)?, case.call.request_of(other)?);
-        let header = changed_header(one, other)?;
+        // A B2BUA that keeps the branch opens a dialog of its own.
+        let header = changed_header(one, other).filter(|_| from_tag(one) == from_tag(other))?;
         Some((one, other, header))
     })?;
     let finding = Finding::of(&RULE, Confidence::Proven)

@@ -38,10 +38,10 @@ const KEPT: Duration = Duration::from_secs(30);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let request = unanswered(case)?;
-    if request.path.transport.is_reliable() {
+    let target = request.path.destination;
+    if request.path.transport.is_reliable() || !case.surroundings.registrations().came_from(target) {
         return None;
     }
-    let target = request.path.destination;
     let (before, after) = case.surroundings.registrations().iter().find_map(|(_, known)| {
         let before = known.asked.iter().rev().find(|asked| asked.source == target && asked.place < request.place)?;
         let after = known.asked.iter().find(|asked| {

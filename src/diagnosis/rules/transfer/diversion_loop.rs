@@ -39,7 +39,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     requests.reverse();
     let (request, header, chain, again) = requests.into_iter().find_map(|request| {
         ["Diversion", "History-Info"].into_iter().find_map(|header| {
-            let chain = chain(request, header);
+            let chain = Some(chain(request, header)).filter(|chain| !chain.is_empty())?;
             let again = repeated(&chain, header, request)?;
             Some((request, header, chain, again))
         })
@@ -81,7 +81,7 @@ fn repeated(chain: &[String], header: &str, request: &Heard) -> Option<String> {
     let mut steps: Vec<&String> = chain.iter().collect();
     steps.dedup();
     let twice = steps.iter().enumerate().find(|(at, step)| steps[..*at].contains(step)).map(|(_, step)| (*step).clone());
-    let next = target(&Uri::read(&request.message.request_uri()?));
+    let next = target(request.message.target()?);
     let comes_back = header == "Diversion" && chain.contains(&next);
     twice.or_else(|| comes_back.then_some(next))
 }

@@ -39,7 +39,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let transferred = case.asked(&Method::Refer).next().is_some();
     let bye = case.first_bye()?.request;
     let exchanges: Vec<Exchange<'_>> =
-        case.exchanges().into_iter().filter(|one| one.answer.place < bye.place && has_audio(&one.offer_sdp)).collect();
+        case.exchanges().into_iter().filter(|one| one.answer.place < bye.place && has_audio(one.offer_sdp)).collect();
     let last = exchanges.last()?;
     let began = exchanges.iter().position(is_held)?;
     let was_open = exchanges.iter().take(began).any(|one| !is_held(one));
@@ -52,11 +52,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let refused = case.asked_first(&Method::Invite).find_map(|asked| {
         let refusal = case.call.final_of(asked.transaction)?;
         let is_refused = refusal.message.status().is_some_and(crate::sip::StatusCode::is_failure);
-        let resumes = Sdp::of(&asked.request.message).is_some_and(|sdp| !is_closed(&sdp));
+        let resumes = Sdp::of(&asked.request.message).is_some_and(|sdp| !is_closed(sdp));
         (asked.transaction.in_dialog && asked.request.place > first.answer.place && is_refused && resumes)
             .then_some((asked.request, refusal))
     });
-    let is_wrong_answer = !is_closed(&last.offer_sdp) && is_closed(&last.answer_sdp);
+    let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp);
     let confidence = if refused.is_some() || is_wrong_answer { Confidence::Likely } else { Confidence::Possible };
     let why = match (refused, is_wrong_answer) {
         (Some((_, refusal)), _) => format!(
@@ -87,7 +87,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn claim_direction(finding: Finding, one: &Exchange<'_>) -> Finding {
-    let (heard, sdp) = if is_closed(&one.offer_sdp) { (one.offer, &one.offer_sdp) } else { (one.answer, &one.answer_sdp) };
+    let (heard, sdp) = if is_closed(one.offer_sdp) { (one.offer, one.offer_sdp) } else { (one.answer, one.answer_sdp) };
     let address = sdp.media.iter().find(|media| media.kind == "audio").map(|media| sdp.address_of(media).to_owned());
     match address.filter(|address| is_null(address)) {
         Some(address) => finding.claim(heard, "sdp.connection_info.address", address, "no address for media: on hold"),
@@ -100,7 +100,7 @@ fn has_audio(sdp: &Sdp) -> bool {
 }
 
 fn is_held(one: &Exchange<'_>) -> bool {
-    is_closed(&one.offer_sdp) || is_closed(&one.answer_sdp)
+    is_closed(one.offer_sdp) || is_closed(one.answer_sdp)
 }
 
 /// True if a description does not let audio through in both directions.
