@@ -76,11 +76,24 @@ pub struct MessageRead {
     pub call_id: String,
     /// The CSeq.
     pub cseq: Option<CSeq>,
+    /// Whether it was itself on the wire, or is a copy that an agent sent over it.
+    pub mirrored: Mirror,
+    /// Its bytes as they came; empty unless [`Analysis::hand_on_bytes`] asked for them.
+    pub bytes: Box<[u8]>,
+}
+
+/// What is handed on of each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandedOn {
+    Facts,
+    FactsAndBytes,
 }
 
 impl MessageRead {
-    fn new(message: &Message<'_>, arrival: &Arrival) -> MessageRead {
+    fn new(message: &Message<'_>, arrival: &Arrival, mirrored: Mirror, bytes: &[u8]) -> MessageRead {
         MessageRead {
+            mirrored,
+            bytes: bytes.into(),
             place: arrival.place,
             path: arrival.path,
             method: message.method().cloned(),
@@ -129,6 +142,9 @@ struct Stairs {
     last_icmp: Option<(Timestamp, IcmpSaid)>,
     /// Messages to be handed on, if that was asked for.
     read: Option<VecDeque<MessageRead>>,
+    handed_on: HandedOn,
+    /// Whether what is being delivered was itself on the wire.
+    mirrored: Mirror,
 }
 
 /// Reporter, told one, kind, code, path of the quoted packet.
@@ -227,6 +243,8 @@ impl Analysis {
                 last_frame: (SourceId::default(), 0, 0),
                 last_icmp: None,
                 read: None,
+                handed_on: HandedOn::Facts,
+                mirrored: Mirror::Wire,
             },
             latest: Timestamp(i64::MIN),
         }
@@ -235,6 +253,12 @@ impl Analysis {
     /// Asks for an event for each message that is read from now on.
     pub fn hand_on_messages(&mut self) {
         self.stairs.read.get_or_insert_default();
+    }
+
+    /// The same, with the bytes of each message.
+    pub fn hand_on_bytes(&mut self) {
+        self.hand_on_messages();
+        self.stairs.handed_on = HandedOn::FactsAndBytes;
     }
 
     /// Asks for an event for each call that is answered or has failed, before it has ended.
@@ -401,7 +425,9 @@ impl Stairs {
         }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
+        self.mirrored = datagram.mirrored;
         self.message(datagram.bytes, cut, &arrival);
+        self.mirrored = Mirror::Wire;
     }
 
     #[inline]
@@ -429,7 +455,7 @@ impl Stairs {
         if !oddities.is_empty() {
             self.counts.entry(place.source).or_default().oddities.merge(&oddities);
         }
-        if framer.is_searching() {
+        if framer.is_searching() && !segment.bytes.is_empty() {
             self.not_sip(path);
         }
         self.unframed += framer.held();
@@ -469,7 +495,8 @@ impl Stairs {
         counts.oddities.at(place.time.0);
         counts.sip_messages += 1;
         if let Some(read) = &mut self.read {
-            read.push_back(MessageRead::new(&message, arrival));
+            let bytes = if self.handed_on == HandedOn::FactsAndBytes { bytes } else { &[] };
+            read.push_back(MessageRead::new(&message, arrival, self.mirrored, bytes));
         }
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));

@@ -146,6 +146,11 @@ pub enum Oddity {
         /// Its value.
         value: u64,
     },
+    /// A packet for our HEP server that was not taken.
+    RefusedCopy {
+        /// Why: a clause that begins in lower case.
+        why: &'static str,
+    },
     /// The program itself failed at the packet, or at what it completed, and went on behind it.
     InternalFault,
     // --- the SIP message ---
@@ -277,6 +282,7 @@ impl Oddity {
             Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
             Oddity::BadSecret { .. } => "bad-secret",
             Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::RefusedCopy { .. } => "refused-copy",
             Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
@@ -368,6 +374,9 @@ impl Oddity {
                 format!("line {line} of the TLS secrets in the capture is malformed and was not used: {why}")
             }
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::RefusedCopy { why } => {
+                format!("a packet for the HEP server (--hep-listen) was refused: {why}")
+            }
             Oddity::InternalFault => {
                 "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
                     .into()

@@ -15,6 +15,7 @@ use crate::cli::live::{self, Asked};
 use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
+use crate::cli::service::{Forwarded, Pace, Service, Sockets, Told};
 use crate::cli::{INTERNAL_ERROR, privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
@@ -26,18 +27,22 @@ use crate::report::{
 };
 use crate::sip::digest::Secrets;
 
+/// The exit status where something could not be sent or written.
+const OUTPUT_FAILED: u8 = 4;
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
 
 /// `sipwhy FILE…` and `sipwhy -i IF`.
 pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
-    if !options.interface.is_empty() || options.watching.follow.is_some() {
+    let is_live = !options.interface.is_empty() || options.watching.follow.is_some();
+    if is_live || run.service.hep_listen.is_some() {
         let words: Vec<String> = options.files.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let (interfaces, watching) = (&options.interface[..], &options.watching);
         return live::watch(&Asked { interfaces, words: &words, watching, run, look, names });
     }
     refuse_watching(&options.watching)?;
+    run.service.refuse_user()?;
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
     if paths.is_empty() {
         return Err(Error::Usage(
@@ -60,7 +65,8 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let again = || wanted_of(Files::open(&paths, reading)?, run);
     // A pipe can be read only once.
     let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
-    let setting = Setting { again, limits, privacy, names };
+    let sockets = Sockets::open(&run.service)?;
+    let setting = Setting { again, limits, privacy, names, sockets };
     analyse(wanted_of(files, run)?, setting, run, look)
 }
 
@@ -127,26 +133,30 @@ struct Setting<'a> {
     limits: AllLimits,
     privacy: Privacy,
     names: &'a Names,
+    sockets: Sockets,
 }
 
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
-    let Setting { mut again, limits, privacy, names } = setting;
+    let Setting { mut again, limits, privacy, names, sockets } = setting;
     let mut keys = keylog::read(run)?;
-    let formats = formats(run)?;
-    let catalogue = catalogue_of(&formats, look)?;
-    let style = style_of(run, look, names, &catalogue)?;
+    let mut style = style_of(run, look, names)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
+    let formats = formats(run)?;
     let keep = keep(&formats, scope);
     let mut files: Vec<(Format, Output)> = Vec::new();
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
     }
+    let running = running(run);
     let bar = if run.quiet { Bar::none() } else { Bar::on_stderr() };
     let counts_good_ones =
         keep == Keep::Trouble && run.format == Format::Text && selection.is_everything() && run.fail_on.is_none();
+    let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Waits)?;
+    let counts_good_ones = counts_good_ones && !service.wants_every_call();
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
-    let running = running(run);
+    let catalogue = catalogue_of(&formats, look)?;
+    style.words = catalogue.phrases().for_reports();
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), &limits, &selection);
@@ -154,13 +164,14 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         packets.refuse_unreadable()?;
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
-    let mut follower = Follow::new(gatherer(), selection, running, bar);
+    let mut follower = Follow::new(gatherer(), selection, running, bar, service);
     let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
         if wants_messages {
             analysis.hand_on_messages();
         }
+        follower.service.ask(&mut analysis);
         if let Some(path) = &run.secrets {
             analysis.use_secrets(secrets(path)?);
         }
@@ -168,7 +179,9 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
         let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
         // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        // What was told already cannot be told anew.
         let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        let may = may && !follower.service.tells_anything();
         match again.take().filter(|_| may && analysis.keys().came_late()) {
             Some(open) => source = open()?,
             None => break (analysis, engine, scene, inputs),
@@ -181,8 +194,10 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     if follower.was_interrupted() && !run.quiet {
         say("sipwhy: interrupted: the report covers what was read until then");
     }
-    let Follow { gatherer, running, bar, .. } = follower;
+    let Follow { gatherer, running, bar, service, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    service.incidents(&gathered);
+    let told = service.finish();
     let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
@@ -197,14 +212,13 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     for (format, output) in files {
         to_file(output, format, &mut gathered, &packets, &printer)?;
     }
-    Ok(status(&gathered, run))
+    Ok(if told == Told::InPart { OUTPUT_FAILED } else { status(&gathered, run) })
 }
 
 /// How a report looks.
-pub(crate) fn style_of(run: &Run, look: &Look, names: &Names, catalogue: &Catalogue) -> Result<Style, Error> {
+pub(crate) fn style_of(run: &Run, look: &Look, names: &Names) -> Result<Style, Error> {
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
-    style.words = catalogue.phrases().for_reports();
     style.times = match run.times {
         LadderTimes::R => Times::SinceBeginning,
         LadderTimes::A => Times::OfDay,

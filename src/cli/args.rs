@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::service::ServiceArgs;
 use crate::report::Provenance;
 
 /// What help begins with.
@@ -197,7 +198,7 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Live {
     /// The interface; `any` for all of them; several times for several
-    #[arg(short = 'i', value_name = "IF", required_unless_present = "follow")]
+    #[arg(short = 'i', value_name = "IF", required_unless_present_any = ["follow", "hep_listen"])]
     pub(crate) interface: Vec<String>,
     /// A BPF capture filter
     #[arg(value_name = "BPF", conflicts_with = "filter")]
@@ -216,13 +217,13 @@ pub(crate) struct Watching {
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "interface")]
     pub(crate) follow: Option<PathBuf>,
     /// Live: how often a line sums up, 60s by default; 0 for never
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide = true)]
     pub(crate) stats_every: Option<String>,
     /// Live: end the reports of -o after a time (1h) or size (100MB) and begin new ones; names hold when they began
-    #[arg(long, value_name = "TIME|SIZE")]
+    #[arg(long, value_name = "TIME|SIZE", hide = true)]
     pub(crate) rotate: Option<String>,
     /// Live: keep the last N rotated reports of each name
-    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) keep: Option<u64>,
     /// Live: set what is seldom set, NAME=VALUE, such as promiscuous=no or buffer=64M
     #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::live::help())]
@@ -327,4 +328,6 @@ pub(crate) struct Run {
     /// Say more on standard error: files that were skipped, how long it took
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }

@@ -12,9 +12,10 @@ use crate::analysis::MessageRead;
 use crate::call::{Call, GoodCall};
 use crate::capture::{Error as CaptureError, Input, InputFacts, Notice, Progress, Source};
 use crate::cli::select::Selection;
+use crate::cli::service::Service;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::{Events, Follower, Gatherer, Scene, Selected};
+use crate::report::{Events, Follower, Gatherer, Scene, Selected, Standing};
 
 /// Work that is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -33,12 +34,19 @@ pub(crate) struct Follow {
     pub(crate) selection: Selection,
     pub(crate) running: Running,
     pub(crate) bar: Bar,
+    pub(crate) service: Service,
     interrupted: Arc<AtomicBool>,
 }
 
 impl Follow {
-    pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
-        Follow { gatherer, selection, running, bar, interrupted: interrupts() }
+    pub(crate) fn new(
+        gatherer: Gatherer,
+        selection: Selection,
+        running: Running,
+        bar: Bar,
+        service: Service,
+    ) -> Follow {
+        Follow { gatherer, selection, running, bar, service, interrupted: interrupts() }
     }
 
     /// True if the user wanted it to end.
@@ -51,7 +59,11 @@ impl Follower for Follow {
     type Error = Error;
 
     fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
-        if let Running::Events(events) = &mut self.running {
+        self.service.message(message);
+        // Which call a message belongs to is not known when it is read: it cannot be selected.
+        if let Running::Events(events) = &mut self.running
+            && self.selection.is_everything()
+        {
             events.message(scene, message)?;
         }
         Ok(())
@@ -60,6 +72,7 @@ impl Follower for Follow {
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
+        self.service.call(scene, call, diagnosis, selected);
         if selected == Selected::No {
             return Ok(());
         }
@@ -71,7 +84,13 @@ impl Follower for Follow {
     }
 
     fn good(&mut self, good: GoodCall) {
+        self.service.good(good);
         self.gatherer.add_good(good);
+    }
+
+    fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
+        self.service.so_far(standing.inputs, standing.analysis);
+        Ok(())
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {

@@ -16,6 +16,7 @@ mod packets;
 mod pages;
 mod privacy;
 mod select;
+mod service;
 mod settings;
 mod site;
 mod stats;

@@ -44,6 +44,7 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
     analyse::refuse_watching(&options.watching)?;
+    run.service.refuse_all("figures")?;
     if paths.is_empty() || !options.interface.is_empty() {
         return Err(Error::Usage("name the captures to count: sipwhy stats call.pcap".into()));
     }

@@ -276,7 +276,7 @@ impl Message<'_> {
     }
 
     fn places(&self) -> &Places {
-        self.places.get_or_init(|| places::find(&self.bytes))
+        self.places.get_or_init(|| places::find(&self.bytes, &self.outline))
     }
 
     fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = &HeaderPlace> + use<'_, 'n> {

@@ -153,6 +153,7 @@ impl Tracker {
         }
         let call = log.assemble(self.now, &self.pool);
         self.surroundings.accepted_mut().learn_call(&call);
+        self.surroundings.neighbours_mut().rings_mut().learn_call(&call);
         match (good, self.wanted) {
             (Some(outcome), Wanted::Troubled) => {
                 Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })

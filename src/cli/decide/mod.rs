@@ -33,6 +33,7 @@ pub(crate) fn decide(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, _) = &settings::apply(&options.run, look)?;
     let format = cli_pages::page_format(run.format)?;
     refuse_watching(&options.watching)?;
+    options.run.service.refuse_all("decisions")?;
     if !options.interface.is_empty() || !run.output.is_empty() {
         return Err(Error::Usage("decide reads files and writes to standard output".into()));
     }

@@ -14,6 +14,7 @@ use crate::cli::live::reports::Reports;
 use crate::cli::live::signals::Signals;
 use crate::cli::say;
 use crate::cli::select::Selection;
+use crate::cli::service::Service;
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::error::Error;
 use crate::report::text::Style;
@@ -64,6 +65,8 @@ pub(crate) struct LiveFollower<'a> {
     /// Makes a gatherer for the next period.
     pub(crate) anew: Box<dyn Fn() -> Gatherer + 'a>,
     pub(crate) quiet: bool,
+    /// What others are told.
+    pub(crate) service: Service,
     watch: Watch,
     told: BTreeMap<u32, Told>,
     minutes: Minutes,
@@ -94,11 +97,12 @@ pub(crate) struct Parts<'a> {
     pub(crate) anew: Box<dyn Fn() -> Gatherer + 'a>,
     pub(crate) stats_every: Option<Duration>,
     pub(crate) quiet: bool,
+    pub(crate) service: Service,
 }
 
 impl<'a> LiveFollower<'a> {
     pub(crate) fn new(parts: Parts<'a>) -> LiveFollower<'a> {
-        let Parts { lines, telling, reports, printer, selection, signals, anew, stats_every, quiet } = parts;
+        let Parts { lines, telling, reports, printer, selection, signals, anew, stats_every, quiet, service } = parts;
         let minutes = Minutes {
             every: stats_every,
             since: Instant::now(),
@@ -119,6 +123,7 @@ impl<'a> LiveFollower<'a> {
             signals,
             anew,
             quiet,
+            service,
             watch: Watch::default(),
             told: BTreeMap::new(),
             minutes,
@@ -147,6 +152,7 @@ impl<'a> LiveFollower<'a> {
 
     /// Tells what became of an incident.
     fn tell_incident(&mut self, incident: &LiveIncident) -> Result<(), Error> {
+        self.service.incident(incident);
         let at = incident.last;
         self.line(|style| live::incident(incident, at, style));
         if let Telling::Events(events) = &mut self.telling {
@@ -240,7 +246,11 @@ impl Follower for LiveFollower<'_> {
     type Error = Error;
 
     fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
-        if let Telling::Events(events) = &mut self.telling {
+        self.service.message(message);
+        // Which call a message belongs to is not known when it is read: it cannot be selected.
+        if let Telling::Events(events) = &mut self.telling
+            && self.selection.is_everything()
+        {
             events.message(scene, message)?;
         }
         self.hand_on();
@@ -270,11 +280,14 @@ impl Follower for LiveFollower<'_> {
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
+        self.service.call(scene, call, diagnosis, selected);
         let was_told = self.was_told(call, diagnosis);
         if selected == Selected::No {
             return Ok(());
         }
         match &mut self.telling {
+            // Incidents are told all the same.
+            Telling::Nothing if !was_told && !self.is_over => return self.tell_failure(scene, call, diagnosis),
             Telling::Nothing => {}
             Telling::Events(_) => {
                 if !was_told {
@@ -297,6 +310,7 @@ impl Follower for LiveFollower<'_> {
     }
 
     fn good(&mut self, good: GoodCall) {
+        self.service.good(good);
         self.gatherer.add_good(good);
     }
 
@@ -308,6 +322,7 @@ impl Follower for LiveFollower<'_> {
     }
 
     fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
+        self.service.so_far(standing.inputs, standing.analysis);
         for incident in self.watch.tick(standing.analysis.now()) {
             self.tell_incident(&incident)?;
         }

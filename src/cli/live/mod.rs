@@ -23,6 +23,7 @@ use crate::cli::live::settings::Settings;
 pub(crate) use crate::cli::live::settings::help;
 use crate::cli::live::signals::Signals;
 use crate::cli::select::Selection;
+use crate::cli::service::{self, Forwarded, HepListener, HepSockets, Pace, Service, ServiceArgs, Sockets, privilege};
 use crate::cli::{complain, keylog, privacy, say, settings as of_all, terminal};
 use crate::diagnosis::Engine;
 use crate::error::Error;
@@ -54,12 +55,69 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     let settings = Settings::read(watching, filter)?;
     let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
     let reports = Reports::new(&run.output, settings.rotation, settings.keep)?;
-    let source = match &watching.follow {
-        Some(path) => open_files(path, &settings, &limits, run)?,
-        None => open_interfaces(interfaces, &settings, run)?,
+    let input = match (&run.service.hep_listen, &watching.follow) {
+        (Some(address), None) if interfaces.is_empty() => Opened::Agents(open_agents(address, &settings, run)?),
+        (Some(_), _) => {
+            return Err(Error::Usage("--hep-listen is an input of its own: no file and no -i beside it".into()));
+        }
+        (None, Some(path)) => Opened::Source(open_files(path, &settings, &limits, run)?),
+        (None, None) => Opened::Source(open_interfaces(interfaces, &settings, run)?),
     };
-    // Every interface is open here: whoever gives up privileges does so now.
-    go(source, reports, &settings, &limits, asked)
+    let sockets = Sockets::open(&run.service)?;
+    // Every interface and every socket is open here. Who follows files must be able to open the next ones.
+    let as_whom = as_whom(&run.service, &settings)?;
+    match watching.follow {
+        Some(_) => as_whom.refuse_user()?,
+        None => privilege::give_up(&as_whom, run)?,
+    }
+    let source = match input {
+        Opened::Source(source) => source,
+        Opened::Agents(sockets) => listen(sockets, run),
+    };
+    go(source, sockets, reports, &settings, &limits, asked)
+}
+
+/// The user that is named, by an option of its own or by `--live`.
+fn as_whom(args: &ServiceArgs, settings: &Settings) -> Result<ServiceArgs, Error> {
+    let user = args.user.clone().or_else(|| settings.user.clone());
+    let allow_root = args.allow_root || settings.allow_root;
+    if user.is_some() && allow_root {
+        return Err(Error::Usage(
+            "--user names whom root becomes, and --allow-root stays root: one or the other".into(),
+        ));
+    }
+    Ok(ServiceArgs { user, allow_root, ..args.clone() })
+}
+
+/// What is open before privileges are given up; threads begin only then.
+enum Opened {
+    Source(Box<dyn Source>),
+    Agents(HepSockets),
+}
+
+fn listen(sockets: HepSockets, run: &Run) -> Box<dyn Source> {
+    if !run.quiet {
+        let own = sockets.address();
+        say(&format!("sipwhy: live on HEP at {own} (UDP and TCP); Ctrl-C ends with the summary"));
+    }
+    first_of(Box::new(HepListener::start(sockets, service::hep_key())), run)
+}
+
+fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSockets, Error> {
+    if settings.opening.filter.is_some() {
+        return Err(Error::Usage(
+            "--hep-listen takes messages from agents: no file and no BPF filter beside it".into(),
+        ));
+    }
+    let sockets = HepSockets::open(address)?;
+    if let Some(target) = &run.service.hep_send
+        && sockets.is_reached_by(target)?
+    {
+        return Err(Error::Usage(format!(
+            "--hep-send {target} is our own --hep-listen: messages would go round for ever"
+        )));
+    }
+    Ok(sockets)
 }
 
 fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<Box<dyn Source>, Error> {
@@ -122,6 +180,7 @@ fn first_of(source: Box<dyn Source>, run: &Run) -> Box<dyn Source> {
 
 fn go(
     mut source: Box<dyn Source>,
+    sockets: Sockets,
     reports: Reports,
     settings: &Settings,
     limits: &AllLimits,
@@ -136,12 +195,15 @@ fn go(
                 .into(),
         ));
     }
-    let catalogue = analyse::catalogue_of(&formats, look)?;
-    let style = analyse::style_of(run, look, names, &catalogue)?;
+    let mut style = analyse::style_of(run, look, names)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let keep = analyse::keep(&formats, scope);
-    let mut analysis = Analysis::new(limits.analysis, wanted(keep, &selection, run));
+    let catalogue = analyse::catalogue_of(&formats, look)?;
+    style.words = catalogue.phrases().for_reports();
+    let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Drops)?;
+    let wanted = if service.wants_every_call() { Wanted::EveryCall } else { wanted(keep, &selection, run) };
+    let mut analysis = Analysis::new(limits.analysis, wanted);
     *analysis.keys() = keylog::read(run)?;
     if matches!(run.format, Format::Text | Format::Ndjson) {
         analysis.tell_early();
@@ -150,6 +212,7 @@ fn go(
     if run.format == Format::Ndjson && selection.is_everything() {
         analysis.hand_on_messages();
     }
+    service.ask(&mut analysis);
     if let Some(path) = &run.secrets {
         analysis.use_secrets(analyse::secrets(path)?);
     }
@@ -177,6 +240,7 @@ fn go(
         anew: Box::new(anew),
         stats_every: settings.stats_every,
         quiet: run.quiet,
+        service,
     });
     let mut engine = Engine::new(0);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
@@ -185,7 +249,10 @@ fn go(
         crate::report::Follower::notice(&mut follower, &notice)?;
     }
     drop(source);
-    let LiveFollower { gatherer, mut lines, telling, mut reports, .. } = follower;
+    let LiveFollower { gatherer, mut lines, telling, mut reports, service, .. } = follower;
+    // What is dropped on its way out is told, and does not end a run without end as a failure.
+    service.so_far(&inputs, &analysis);
+    service.finish();
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
     reports.write(&mut gathered, &printer(&of_files));
     analyse::warn(&gathered, run);

@@ -21,6 +21,10 @@ pub(crate) struct Settings {
     pub(crate) kept_bytes: usize,
     /// Bytes of lines that wait for their reader.
     pub(crate) queue: usize,
+    /// Whom root becomes, if one is named.
+    pub(crate) user: Option<String>,
+    /// True if root stays root.
+    pub(crate) allow_root: bool,
 }
 
 /// When a report is ended.
@@ -33,7 +37,12 @@ pub(crate) enum Rotation {
 }
 
 /// One setting of `--live`: its name, its default, what it sets.
-const TABLE: [(&str, &str, &str); 5] = [
+const TABLE: [(&str, &str, &str); 10] = [
+    ("stats-every", "60s", "how often a line sums up; 0 for never (also --stats-every)"),
+    ("rotate", "never", "end the reports of -o after a time (1h) or size (100MB), and begin new ones (also --rotate)"),
+    ("keep", "all", "how many rotated reports of each name are kept (also --keep)"),
+    ("user", "auto", "whom root becomes: auto is who called sudo, else nobody (also --user)"),
+    ("allow-root", "no", "yes stays root (also --allow-root)"),
     ("promiscuous", "yes", "frames that are addressed to others too: yes or no"),
     ("buffer", "32M", "bytes of the kernel's ring, for each interface"),
     ("patience", "60s", "how long an interface that is away is waited for"),
@@ -58,22 +67,24 @@ impl Settings {
             opening: Opening { filter, ..Opening::default() },
             stats_every: Some(Duration::from_secs(60)),
             rotation: None,
-            keep: watching.keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
+            keep: None,
             kept_bytes: 32 << 20,
             queue: 8 << 20,
+            user: None,
+            allow_root: false,
         };
-        if let Some(text) = &watching.stats_every {
-            let wrong = || Error::Usage(format!("--stats-every {text}: a time such as 60s, 5m or 1h, or 0 for never"));
-            let every = if text == "0" { Duration::ZERO } else { duration(text).ok_or_else(wrong)? };
-            settings.stats_every = Some(every).filter(|every| !every.is_zero());
-        }
-        if let Some(text) = &watching.rotate {
-            let wrong = || Error::Usage(format!("--rotate {text}: a time such as 1h, or a size such as 100MB"));
-            let rotation = duration(text).map(Rotation::Every).or_else(|| bytes(text).map(Rotation::AtBytes));
-            settings.rotation = Some(rotation.ok_or_else(wrong)?);
-        }
         for setting in &watching.live {
             settings.set(setting)?;
+        }
+        // What has an option of its own goes before.
+        let own = [("stats-every", &watching.stats_every), ("rotate", &watching.rotate)];
+        for (name, value) in own {
+            let Some(value) = value else { continue };
+            let wrong = |why: &str| Error::Usage(format!("--{name} {value}: {why}"));
+            settings.set_time(name, value).unwrap_or(Ok(())).map_err(wrong)?;
+        }
+        if let Some(keep) = watching.keep {
+            settings.keep = Some(usize::try_from(keep).unwrap_or(usize::MAX));
         }
         Ok(settings)
     }
@@ -83,7 +94,17 @@ impl Settings {
         let (name, value) = setting.split_once('=').ok_or_else(|| wrong("it needs the form NAME=VALUE"))?;
         let size =
             || bytes(value).and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| wrong("a size such as 32M"));
+        if let Some(set) = self.set_time(name, value) {
+            return set.map_err(wrong);
+        }
         match name {
+            "keep" if value == "all" => self.keep = None,
+            "keep" => {
+                let keep = value.parse().ok().filter(|keep| *keep > 0);
+                self.keep = Some(keep.ok_or_else(|| wrong("a number from 1, or all"))?);
+            }
+            "user" => self.user = Some(value.to_owned()).filter(|user| user != "auto"),
+            "allow-root" => self.allow_root = yes_or_no(value).ok_or_else(|| wrong("yes or no"))?,
             "promiscuous" => {
                 self.opening.promiscuous = match value {
                     "yes" => Promiscuous::Yes,
@@ -101,6 +122,33 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Sets what has an option of its own; `None` if this is something else.
+    fn set_time(&mut self, name: &str, value: &str) -> Option<Result<(), &'static str>> {
+        match name {
+            "stats-every" => {
+                let every = if value == "0" { Some(Duration::ZERO) } else { duration(value) };
+                let Some(every) = every else { return Some(Err("a time such as 60s, 5m or 1h, or 0 for never")) };
+                self.stats_every = Some(every).filter(|every| !every.is_zero());
+            }
+            "rotate" if value == "never" => self.rotation = None,
+            "rotate" => {
+                let rotation = duration(value).map(Rotation::Every).or_else(|| bytes(value).map(Rotation::AtBytes));
+                let Some(rotation) = rotation else { return Some(Err("a time such as 1h, or a size such as 100MB")) };
+                self.rotation = Some(rotation);
+            }
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+}
+
+fn yes_or_no(value: &str) -> Option<bool> {
+    match value {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
     }
 }
 
@@ -157,6 +205,12 @@ mod tests {
         assert_eq!(set("promiscuous=no").unwrap().opening.promiscuous, Promiscuous::No);
         assert_eq!(set("buffer=4M").unwrap().opening.buffer, 4 << 20);
         assert_eq!(set("patience=5m").unwrap().opening.patience, Duration::from_secs(300));
+        assert_eq!(set("rotate=1h").unwrap().rotation, Some(Rotation::Every(Duration::from_secs(3600))));
+        assert_eq!((set("keep=7").unwrap().keep, set("stats-every=0").unwrap().stats_every), (Some(7), None));
+        assert_eq!(set("user=sipwhy").unwrap().user.as_deref(), Some("sipwhy"));
+        for wrong in ["keep=0", "rotate=soon", "stats-every=x", "allow-root=maybe"] {
+            assert!(set(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["promiscuous", "promiscuous=maybe", "buffer=0", "unknown=1", "patience=5"] {
             assert!(set(wrong).is_err(), "{wrong}");
         }

@@ -30,6 +30,8 @@ rule! {
 
 /// The code of a signature that does not hold (RFC 8224 §6.2.2).
 const INVALID_IDENTITY: u16 = 438;
+/// Words of a 403 that speak of the signature.
+const OF_IDENTITY: &[&str] = &["identity", "passport", "signature", "stir", "shaken", "verstat", "verification"];
 /// Digits that two forms of one number share at the end.
 const SHORTEST_NATIONAL: usize = 7;
 
@@ -46,7 +48,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let signed = first.destinations.join(", ");
-    let explains = failure.status.get() == INVALID_IDENTITY;
+    let code = failure.status.get();
+    let explains = code == INVALID_IDENTITY || code == 403 && case.says_any(response, OF_IDENTITY);
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match explains {
         true => finding.explains(Some(failure.status)),
