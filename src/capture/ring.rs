@@ -110,7 +110,7 @@ impl Ring {
     fn was_read(&self, member: &Member) -> bool {
         self.read.get(&member.path).is_some_and(|read| {
             let is_as_it_was = read.len == member.len && read.written == member.written;
-            is_as_it_was || (member.len >= read.len && head(&member.path) == read.head)
+            is_as_it_was || (member.len >= read.len && head(&member.path).starts_with(&read.head))
         })
     }
 

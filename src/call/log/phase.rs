@@ -107,6 +107,14 @@ impl Log {
         self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
     }
 
+    /// The clock was set: what was heard so far is told by the new one, so that it lasts as long as it did.
+    pub(crate) fn clock_set(&mut self, nanoseconds: i64) {
+        let shift = |time: &mut Timestamp| time.0 = time.0.saturating_add(nanoseconds);
+        self.entries.iter_mut().for_each(|entry| shift(&mut entry.place.time));
+        self.icmp.iter_mut().for_each(|(icmp, _)| shift(&mut icmp.place.time));
+        self.answered.iter_mut().for_each(shift);
+    }
+
     /// How far it has come: its steps, and those of them that have their end.
     pub(crate) fn progress(&self) -> (u32, u32) {
         let decided = self.steps.iter().filter(|step| step.status != 0).count();

@@ -64,6 +64,7 @@ impl Tracker {
         let mut indexes = Vec::new();
         for (index, open) in (0u32..).zip(&mut self.open) {
             let Some(open) = open.as_deref_mut() else { continue };
+            open.log.clock_set(nanoseconds);
             open.moved = shifted(open.moved);
             open.deadline = open.deadline.map(shifted);
             open.queued = None;

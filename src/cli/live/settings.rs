@@ -53,8 +53,7 @@ const TABLE: [(&str, &str, &str); 10] = [
 /// The table as `--help` and the manual show it.
 pub(crate) fn help() -> String {
     let mut text =
-        "Set what is seldom set of a run without end, once for each NAME=VALUE. The names and their defaults:"
-            .to_owned();
+        "Set what is seldom set of a run without end, once for each NAME=VALUE. What is set unless said:".to_owned();
     for (name, default, sets) in TABLE {
         text.push_str(&format!("\n  {name}={default}  {sets}"));
     }
