@@ -455,7 +455,7 @@ impl Stairs {
         if !oddities.is_empty() {
             self.counts.entry(place.source).or_default().oddities.merge(&oddities);
         }
-        if framer.is_searching() {
+        if framer.is_searching() && !segment.bytes.is_empty() {
             self.not_sip(path);
         }
         self.unframed += framer.held();

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sipwhy::catalogue::{Catalogue, Class, Phrase, Phrases, Word};
 use sipwhy::diagnosis::Rule;
 use sipwhy::diagnosis::rules::ALL;
 
@@ -61,6 +62,37 @@ fn families() -> Vec<(&'static str, Vec<&'static Rule>)> {
     let families: Vec<_> = named.collect();
     assert!(by_letter.is_empty(), "a family has no name: {:?}", by_letter.keys());
     families
+}
+
+#[test]
+fn what_each_language_has_is_counted() {
+    let codes = Catalogue::new().codes();
+    let mut text = format!(
+        "<!-- Made from data/languages by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
+         # Languages\n\n\
+         What a language has of {} words of reports and questions, {} phrases of pages, {} names of classes, and, of {} codes,\n\
+         entries and the texts of which comparisons are composed. What it lacks is said in English, one by one. Explanations of\n\
+         findings are in English, and so are causes, headers to look at and comparisons written by hand; the reports say so.\n\n\
+         | language | tag | words | phrases | classes | entries | comparisons |\n|---|---|--:|--:|--:|--:|--:|\n",
+        Word::ALL.len(),
+        Phrase::ALL.len(),
+        Class::ALL.len(),
+        codes.len()
+    );
+    for tag in Phrases::tags() {
+        let phrases = Phrases::of(tag).unwrap();
+        let missing = phrases.missing(&codes);
+        text.push_str(&format!(
+            "| {} | `{tag}` | {} | {} | {} | {} | {} |\n",
+            phrases.name(),
+            Word::ALL.len() - missing.words,
+            Phrase::ALL.len() - missing.phrases,
+            Class::ALL.len() - missing.classes,
+            codes.len() - missing.entries,
+            codes.len() - missing.gists
+        ));
+    }
+    check("docs/languages.md", &text);
 }
 
 #[test]

@@ -140,6 +140,22 @@ fn words_that_name_nothing_are_not_used() {
 }
 
 #[test]
+fn every_fixed_word_is_said_somewhere() {
+    let all: String =
+        sources().into_iter().filter(|(path, _)| path != "src/catalogue/word.rs").map(|(_, text)| text).collect();
+    let (_, list) = include_str!("../src/catalogue/word.rs").split_once("words! {\n").unwrap();
+    let names: Vec<&str> = list.lines().filter_map(|line| Some(line.split_once(" = \"")?.0.trim())).collect();
+    assert!(names.len() > 300, "the list is not where it is looked for");
+    for name in names {
+        let is_said = all.match_indices(&format!("Word::{name}")).any(|(at, found)| {
+            let next = all[at + found.len()..].chars().next();
+            !next.is_some_and(|next| next.is_alphanumeric())
+        });
+        assert!(is_said, "nothing says Word::{name}");
+    }
+}
+
+#[test]
 fn unsafe_code_is_forbidden() {
     let manifest = include_str!("../Cargo.toml");
     assert!(manifest.contains("unsafe_code = \"forbid\""));

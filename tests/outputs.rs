@@ -220,7 +220,7 @@ fn wireshark_finds_the_comments() {
     let Ok(tshark) = tshark else { return println!("tshark is not installed: nothing was compared") };
     let text = String::from_utf8_lossy(&tshark.stdout).into_owned();
     assert!(text.starts_with("1\t") && text.contains("\n2\t"), "{text}");
-    assert!(text.lines().all(|line| line.contains("sipwhy [refused-by-policy] likely")), "{text}");
+    assert!(text.lines().all(|line| line.contains("sipwhy [refused-by-policy] possible")), "{text}");
 }
 
 #[test]

@@ -114,8 +114,11 @@ impl Call {
     /// A response belongs to the request with its branch and CSeq, on this hop if there are several (§17.1.3).
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
+        // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely.
+        let by_branch = keys.cseq.number == u32::MAX && keys.has_cookie();
         let fits = |known: &&Transaction| {
-            known.cseq == keys.cseq.number && keys.has_branch_of(known) && known.method == keys.cseq.method
+            let is_named = known.cseq == keys.cseq.number && known.method == keys.cseq.method;
+            (is_named || by_branch && known.method != Method::Cancel) && keys.has_branch_of(known)
         };
         let candidates = || self.transactions.iter().rev().filter(fits);
         candidates()
@@ -198,7 +201,7 @@ impl Call {
             Method::Ack => Method::Invite,
             method => method.clone(),
         };
-        let upstream = self.upstream_of(message, keys, &method);
+        let upstream = self.upstream_of(message, keys, &method).or_else(|| self.upstream_of_leg(leg, keys));
         self.transactions.push(Transaction {
             id,
             method,
@@ -256,6 +259,18 @@ impl Call {
         };
         let by_branch = self.transactions.iter().rev().find(same);
         by_branch.or_else(|| self.upstream_by_host(message, keys, method)).map(|known| known.id)
+    }
+
+    /// The next try of an INVITE on the leg of a B2BUA, after a challenge or at another server, belongs to what the first
+    /// one was sent for.
+    fn upstream_of_leg(&self, leg: LegId, keys: &Keys<'_>) -> Option<TransactionId> {
+        let leg = self.leg(leg);
+        if !keys.is_attempt() || leg.linked_by.is_none() {
+            return None;
+        }
+        let same_call_id = |known: &&Transaction| *self.leg(known.leg).call_id == *leg.call_id;
+        let earlier = self.transactions.iter().rev().filter(|known| known.is_initial_invite()).find(same_call_id)?;
+        earlier.upstream
     }
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.

@@ -12,11 +12,15 @@ use super::compose;
 use super::entry::Entry;
 use super::language::{Phrase, Phrases};
 use super::page::{Block, Fact, Item, Page};
+use super::word::Word;
 use super::{is_built_in, slices, tables};
 
 /// What tells two status codes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// The language of what is said here (BCP 47); missing where it is English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The two entries, the lower code first.
     pub entries: [Entry; 2],
     /// One sentence.
@@ -65,19 +69,19 @@ pub enum Point {
 
 impl Point {
     /// The words that lead the difference on a page.
-    pub fn label(self) -> &'static str {
-        match self {
-            Point::Decisive => "In short",
-            Point::Asked => "The question",
-            Point::Decided => "Who decides",
-            Point::Sender => "Who sends it",
-            Point::Fault => "Is it a fault",
-            Point::Scope => "How far it reaches",
-            Point::Action => "What to do",
-            Point::Capture => "In the capture",
-            Point::Standing => "Standing",
-            Point::Defined => "Where it is defined",
-        }
+    pub fn label(self, words: &Phrases) -> &'static str {
+        words.word(match self {
+            Point::Decisive => Word::PointDecisive,
+            Point::Asked => Word::PointAsked,
+            Point::Decided => Word::PointDecided,
+            Point::Sender => Word::PointSender,
+            Point::Fault => Word::PointFault,
+            Point::Scope => Word::PointScope,
+            Point::Action => Word::PointAction,
+            Point::Capture => Word::PointCapture,
+            Point::Standing => Word::PointStanding,
+            Point::Defined => Word::PointDefined,
+        })
     }
 }
 
@@ -85,16 +89,20 @@ impl Comparison {
     /// The page for a person.
     pub fn page(&self, phrases: &Phrases) -> Page {
         let [lower, higher] = &self.entries;
-        let title = format!("{} {} vs {} {}", lower.code, lower.name, higher.code, higher.name);
+        let named = |entry: &Entry| format!("{} {}", entry.code, entry.name);
+        let title = phrases.fill(Word::Versus, &[("a", &named(lower)), ("b", &named(higher))]);
         let differences =
-            self.differences.iter().map(|difference| Item::new(difference.point.label(), &difference.says));
-        let mut page = Page::new(title, "").section("", vec![self.summary.as_str().into()]);
+            self.differences.iter().map(|difference| Item::new(difference.point.label(phrases), &difference.says));
+        let is_foreign = self.language.as_deref() != phrases.other_tag();
+        let note = is_foreign.then(|| Block::from(phrases.word(Word::EnglishHere)));
+        let mut page =
+            Page::new(title, "").section("", note.into_iter().chain([self.summary.as_str().into()]).collect());
         page.language = phrases.tag().to_owned();
         page.direction = phrases.direction();
         for entry in &self.entries {
             let facts = vec![
                 Fact::new(phrases.say(Phrase::Fault), phrases.kind(entry.kind)),
-                Fact::new(phrases.say(Phrase::SentBy), entry.sent_by.join(", ")),
+                Fact::new(phrases.say(Phrase::SentBy), phrases.senders(entry)),
             ];
             let subtitle = format!("{} · {}", phrases.class(entry.class()), entry.reference);
             let heading = format!("{} {} — {subtitle}", entry.code, entry.name);
@@ -152,10 +160,13 @@ struct PairFile {
     pair: Vec<Pair>,
 }
 
-/// What tells `lower` and `higher` apart.
-pub(super) fn compare(lower: &Entry, higher: &Entry) -> Comparison {
-    let composed = compose::compose(lower, higher);
-    if !is_built_in(lower) || !is_built_in(higher) {
+/// What tells `lower` and `higher` apart, in the language if it has all that it takes, else in English.
+pub(super) fn compare(lower: &Entry, higher: &Entry, phrases: &Phrases) -> Comparison {
+    let codes = [lower, higher].map(|entry| entry.treated_as.unwrap_or(entry.code));
+    let words = if phrases.composes(codes) { *phrases } else { Phrases::english() };
+    let composed = compose::compose(lower, higher, &words);
+    // What is written by hand is in English.
+    if !words.is_english() || !is_built_in(lower) || !is_built_in(higher) {
         return composed;
     }
     let Some(pair) = by_hand(lower.code, higher.code) else {
@@ -172,6 +183,7 @@ pub(super) fn compare(lower: &Entry, higher: &Entry) -> Comparison {
         })
         .collect();
     Comparison {
+        language: None,
         entries: [lower.clone(), higher.clone()],
         summary: pair.summary,
         differences,

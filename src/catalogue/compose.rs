@@ -1,21 +1,26 @@
 //! Composes what tells two status codes apart from what is known of each.
 //!
-//! Knows `data/gists.toml`, where each code has a few words for every place in a sentence. Is given two entries; gives
-//! whole sentences. Deliberately never repeats a description: the page shows the two entries themselves.
+//! Knows `data/gists.toml`, where each code has a few words for every place in a sentence, and where a language file has
+//! the same. Is given two entries; gives whole sentences. Deliberately never repeats a description: the page shows the
+//! two entries themselves.
 
+use std::fmt::Display;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 use super::comparison::{Comparison, Difference, Point};
 use super::entry::{Class, ConfusedWith, Entry, Kind, Registered, Retry};
+use super::language::{GistWords, Phrases};
 use super::slices::Table;
+use super::word::Word;
 use super::{is_built_in, lower_first};
 
 /// A few words for each place in a sentence; `data/gists.toml` says which.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Gist {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the table knows it; tests ask for it"))]
     code: u16,
     says: String,
     asks: String,
@@ -27,86 +32,94 @@ struct Gist {
     never: String,
 }
 
+/// The texts of a code in the language of a comparison.
+#[derive(Debug, Clone, Copy)]
+struct Texts {
+    code: u16,
+    says: &'static str,
+    asks: &'static str,
+    decided_by: &'static str,
+    shown_by: &'static str,
+    used_where: &'static str,
+    never: &'static str,
+}
+
 /// The fewest differences that a page has.
 const FEWEST: usize = 3;
 
 /// The fewest characters of a text that is a sentence and not a note.
 const SHORTEST_SENTENCE: usize = 40;
 
-/// What tells `a` and `b` apart, `a` having the lower code.
-pub(super) fn compose(a: &Entry, b: &Entry) -> Comparison {
-    let (of_a, of_b) = (gist_of(a), gist_of(b));
+/// What tells `a` and `b` apart, `a` having the lower code, in a language that has all that it takes.
+pub(super) fn compose(a: &Entry, b: &Entry, words: &Phrases) -> Comparison {
+    let (of_a, of_b) = (texts_of(a, words), texts_of(b, words));
     if let (Some(meaning), Some(same)) = (of_a, of_b)
         && meaning.code == same.code
     {
-        return alike(a, b, meaning);
+        return alike(a, b, meaning, words);
     }
-    let gists = of_a.zip(of_b);
-    let confusion = confusion(a, b);
+    let pair = Pair { a, b, words, texts: of_a.zip(of_b) };
+    let confusion = pair.confusion();
     let mut differences: Vec<Difference> = [
         (Point::Decisive, confusion.map(|confusion| sentence(&confusion.difference))),
-        (Point::Asked, asked(a, b, gists)),
-        (Point::Decided, decided(a, b, gists)),
-        (Point::Sender, sender(a, b)),
-        (Point::Fault, fault(a, b)),
-        (Point::Scope, scope(a, b)),
-        (Point::Action, action(a, b)),
-        (Point::Capture, capture(a, b, gists, confusion)),
-        (Point::Standing, standing(a, b)),
+        (Point::Asked, pair.asked()),
+        (Point::Decided, pair.decided()),
+        (Point::Sender, pair.sender()),
+        (Point::Fault, pair.fault()),
+        (Point::Scope, pair.scope()),
+        (Point::Action, pair.action()),
+        (Point::Capture, pair.capture(confusion)),
+        (Point::Standing, pair.standing()),
     ]
     .into_iter()
     .filter_map(|(point, says)| Some(Difference { point, says: says? }))
     .collect();
     if differences.len() < FEWEST {
-        let says = format!("{} is defined in {}; {} in {}.", a.code, a.reference, b.code, b.reference);
+        let says = pair.codes(Word::CompareDefined, &a.reference, &b.reference);
         differences.push(Difference { point: Point::Defined, says });
     }
     Comparison {
-        summary: summary(a, b, gists),
+        language: words.other_tag().map(str::to_owned),
+        summary: pair.summary(),
         differences,
-        which_when: [which_when(a, of_a), which_when(b, of_b)],
+        which_when: [which_when(a, of_a, words), which_when(b, of_b, words)],
         entries: [a.clone(), b.clone()],
     }
 }
 
 /// Two codes of which at least one is unknown and has the meaning of the other, or of the same third one.
-fn alike(a: &Entry, b: &Entry, meaning: &Gist) -> Comparison {
+fn alike(a: &Entry, b: &Entry, meaning: Texts, words: &Phrases) -> Comparison {
     let same = meaning.code;
     let unknown: Vec<String> =
         [a, b].iter().filter(|entry| entry.treated_as.is_some()).map(|entry| entry.code.to_string()).collect();
     let summary = match unknown.as_slice() {
-        [only] => format!("{only} is not registered, and a client treats it as {same} (RFC 3261 §8.1.3.2)."),
-        _ => format!(
-            "Neither {} nor {} is registered, and a client treats both as {same} (RFC 3261 §8.1.3.2).",
-            a.code, b.code
-        ),
+        [only] => words.fill(Word::CompareAlikeOne, &[("code", only), ("as", &same)]),
+        _ => words.fill(Word::CompareAlikeBoth, &[("a", &a.code), ("b", &b.code), ("as", &same)]),
     };
-    let capture = format!(
-        "Only the software that sends {} knows what it means by it: the Server or User-Agent header names that software, and the reason phrase gives its words.",
-        list(&unknown, "or")
-    );
+    let capture = words.fill(Word::CompareAlikeCapture, &[("codes", &list(words, &unknown))]);
     let which_when = [a, b].map(|entry| match entry.treated_as {
-        Some(_) => format!(
-            "{} belongs nowhere: software that makes up a code should use {same} with a phrase of its own.",
-            titled(entry)
-        ),
-        None => which_when(entry, Some(meaning)),
+        Some(_) => words.fill(Word::CompareAlikeNowhere, &[("code", &titled(entry, words)), ("as", &same)]),
+        None => which_when(entry, Some(meaning), words),
     });
     let mut differences = vec![Difference { point: Point::Capture, says: capture }];
-    differences.extend(standing(a, b).map(|says| Difference { point: Point::Standing, says }));
-    Comparison { entries: [a.clone(), b.clone()], summary, differences, which_when }
+    let pair = Pair { a, b, words, texts: None };
+    differences.extend(pair.standing().map(|says| Difference { point: Point::Standing, says }));
+    let language = words.other_tag().map(str::to_owned);
+    Comparison { language, entries: [a.clone(), b.clone()], summary, differences, which_when }
 }
 
 /// The words for an entry: those of the code as which it is treated, and none for one that a user has redefined.
-fn gist_of(entry: &Entry) -> Option<&'static Gist> {
+fn texts_of(entry: &Entry, words: &Phrases) -> Option<Texts> {
     let code = entry.treated_as.unwrap_or(entry.code);
-    let ours = entry.treated_as.is_some() || is_built_in(entry);
-    gist(code).filter(|_| ours)
-}
-
-/// The words of a code that `data/gists.toml` has.
-fn gist(code: u16) -> Option<&'static Gist> {
-    gists().get(code)
+    if entry.treated_as.is_none() && !is_built_in(entry) {
+        return None;
+    }
+    if words.is_english() {
+        let Gist { says, asks, decided_by, shown_by, used_where, never, .. } = gists().get(code)?;
+        return Some(Texts { code, says, asks, decided_by, shown_by, used_where, never });
+    }
+    let GistWords { says, asks, decided_by, shown_by, used_where, never } = words.gist(code)?;
+    Some(Texts { code, says, asks, decided_by, shown_by, used_where, never })
 }
 
 fn gists() -> &'static Table<Gist> {
@@ -114,44 +127,166 @@ fn gists() -> &'static Table<Gist> {
     TABLE.get_or_init(|| Table::cut(&[include_str!("../../data/gists.toml")], "code", "code"))
 }
 
-/// What the entries themselves say of each other.
-fn confusion<'a>(a: &'a Entry, b: &'a Entry) -> Option<&'a ConfusedWith> {
-    let of_a = a.confused_with.iter().find(|confused| confused.code == b.code);
-    of_a.or_else(|| b.confused_with.iter().find(|confused| confused.code == a.code))
+/// Two codes, and the language in which they are compared.
+struct Pair<'a> {
+    a: &'a Entry,
+    b: &'a Entry,
+    words: &'a Phrases,
+    texts: Option<(Texts, Texts)>,
 }
 
-fn summary(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> String {
-    match gists {
-        Some((of_a, of_b)) => {
-            format!("{} says that {}, while {} says that {}.", titled(a), of_a.says, titled(b), of_b.says)
+impl Pair<'_> {
+    /// A sentence with both codes, and something of each.
+    fn codes(&self, word: Word, x: &dyn Display, y: &dyn Display) -> String {
+        self.words.fill(word, &[("a", &self.a.code), ("b", &self.b.code), ("x", x), ("y", y)])
+    }
+
+    /// The same with their names.
+    fn names(&self, word: Word, x: &dyn Display, y: &dyn Display) -> String {
+        let (a, b) = (titled(self.a, self.words), titled(self.b, self.words));
+        self.words.fill(word, &[("a", &a), ("b", &b), ("x", x), ("y", y)])
+    }
+
+    /// What the entries themselves say of each other, which is in English.
+    fn confusion(&self) -> Option<&ConfusedWith> {
+        if !self.words.is_english() {
+            return None;
         }
-        None => format!("{} {}, while {} {}.", titled(a), kind(a), titled(b), kind(b)),
+        let of_a = self.a.confused_with.iter().find(|confused| confused.code == self.b.code);
+        of_a.or_else(|| self.b.confused_with.iter().find(|confused| confused.code == self.a.code))
     }
-}
 
-fn asked(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> Option<String> {
-    let (of_a, of_b) = gists?;
-    Some(format!("{} answers the question \"{}\", {} the question \"{}\".", a.code, of_a.asks, b.code, of_b.asks))
-}
-
-fn decided(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>) -> Option<String> {
-    let (of_a, of_b) = gists.filter(|(of_a, of_b)| of_a.decided_by != of_b.decided_by)?;
-    Some(format!("{} is decided by {}; {} by {}.", a.code, of_a.decided_by, b.code, of_b.decided_by))
-}
-
-fn sender(a: &Entry, b: &Entry) -> Option<String> {
-    let (mut of_a, mut of_b) = (a.sent_by.clone(), b.sent_by.clone());
-    of_a.sort_unstable();
-    of_b.sort_unstable();
-    if of_a == of_b {
-        return None;
+    fn summary(&self) -> String {
+        match self.texts {
+            Some((of_a, of_b)) => self.names(Word::CompareSays, &of_a.says, &of_b.says),
+            None => self.names(Word::CompareKinds, &self.words.word(kind(self.a)), &self.words.word(kind(self.b))),
+        }
     }
-    Some(format!("{} comes from {}; {} from {}.", a.code, senders(a), b.code, senders(b)))
-}
 
-fn senders(entry: &Entry) -> String {
-    let named: Vec<String> = entry.sent_by.iter().map(|sender| with_article(sender)).collect();
-    list(&named, "or")
+    fn asked(&self) -> Option<String> {
+        let (of_a, of_b) = self.texts?;
+        Some(self.codes(Word::CompareAsks, &of_a.asks, &of_b.asks))
+    }
+
+    fn decided(&self) -> Option<String> {
+        let (of_a, of_b) = self.texts.filter(|(of_a, of_b)| of_a.decided_by != of_b.decided_by)?;
+        Some(self.codes(Word::CompareDecided, &of_a.decided_by, &of_b.decided_by))
+    }
+
+    fn sender(&self) -> Option<String> {
+        let (mut of_a, mut of_b) = (self.a.sent_by.clone(), self.b.sent_by.clone());
+        of_a.sort_unstable();
+        of_b.sort_unstable();
+        if of_a == of_b {
+            return None;
+        }
+        Some(self.codes(Word::CompareSenders, &self.senders(self.a), &self.senders(self.b)))
+    }
+
+    fn senders(&self, entry: &Entry) -> String {
+        let named = entry.sent_by.iter().map(|sender| match self.words.is_english() {
+            true => with_article(sender),
+            false => self.words.sender(sender).unwrap_or(sender).to_owned(),
+        });
+        list(self.words, &named.collect::<Vec<_>>())
+    }
+
+    fn fault(&self) -> Option<String> {
+        let (a, b) = (self.words.word(kind(self.a)), self.words.word(kind(self.b)));
+        (self.a.kind != self.b.kind).then(|| self.codes(Word::CompareFaults, &a, &b))
+    }
+
+    fn scope(&self) -> Option<String> {
+        let word = scope(self.a, self.b)?;
+        Some(self.words.fill(word, &[("a", &self.a.code), ("b", &self.b.code)]))
+    }
+
+    fn action(&self) -> Option<String> {
+        let (a, b, words) = (self.a, self.b, self.words);
+        let (of_a, of_b) = (self.note(a), self.note(b));
+        if a.retry == b.retry && (a.retry_note == b.retry_note || of_a.is_empty() || of_b.is_empty()) {
+            return None;
+        }
+        if a.retry != b.retry {
+            return Some(joined(&[self.retry(a), self.retry(b)]));
+        }
+        let either = match a.retry {
+            Retry::Yes => Word::EitherYes,
+            Retry::Change => Word::EitherChange,
+            Retry::Elsewhere => Word::EitherElsewhere,
+            Retry::Follow => Word::EitherFollow,
+            Retry::No => Word::EitherNo,
+            Retry::NotApplicable => Word::EitherNothing,
+        };
+        let values: [(&str, &dyn Display); 5] =
+            [("either", &words.word(either)), ("a", &a.code), ("b", &b.code), ("x", &of_a), ("y", &of_b)];
+        Some(words.fill(Word::EitherWay, &values))
+    }
+
+    /// The note on sending again, for the middle of a sentence; it is in English.
+    fn note(&self, entry: &Entry) -> String {
+        match self.words.is_english() {
+            true => lower_first(entry.retry_note.trim().trim_end_matches('.')),
+            false => String::new(),
+        }
+    }
+
+    fn retry(&self, entry: &Entry) -> String {
+        let advice = match entry.retry {
+            Retry::Yes => Word::AfterYes,
+            Retry::Change => Word::AfterChange,
+            Retry::Elsewhere => Word::AfterElsewhere,
+            Retry::Follow => Word::AfterFollow,
+            Retry::No => Word::AfterNo,
+            Retry::NotApplicable => Word::AfterNothing,
+        };
+        let advice = self.words.fill(advice, &[("code", &entry.code)]);
+        match self.note(entry).as_str() {
+            "" => self.words.fill(Word::AdviceAlone, &[("advice", &advice)]),
+            note => self.words.fill(Word::AdviceWithNote, &[("advice", &advice), ("note", &note)]),
+        }
+    }
+
+    fn capture(&self, confusion: Option<&ConfusedWith>) -> Option<String> {
+        let (a, b) = (self.a, self.b);
+        let mut says: Vec<String> = Vec::new();
+        if let Some((of_a, of_b)) = self.texts {
+            says.push(self.codes(Word::CompareShown, &of_a.shown_by, &of_b.shown_by));
+        }
+        // On the page of a code a few words suffice beneath the code they belong to; here they would be a cut sentence.
+        let whole = |confusion: &&ConfusedWith| confusion.capture.chars().count() >= SHORTEST_SENTENCE;
+        says.extend(confusion.filter(whole).map(|confusion| sentence(&confusion.capture)));
+        if says.is_empty()
+            && let (Some(of_a), Some(of_b)) = (a.look_at.first(), b.look_at.first())
+            && of_a.header != of_b.header
+        {
+            says.push(self.codes(Word::CompareLook, &of_a.header, &of_b.header));
+        }
+        let disjoint = !a.q850.iter().any(|cause| b.q850.contains(cause));
+        let is_told = confusion.is_some();
+        if !is_told && disjoint && !a.q850.is_empty() && !b.q850.is_empty() {
+            let of = |entry: &Entry| list(self.words, &entry.q850.iter().map(u8::to_string).collect::<Vec<_>>());
+            says.push(self.codes(Word::CompareQ850, &of(a), &of(b)));
+        }
+        (!says.is_empty()).then(|| joined(&says))
+    }
+
+    fn standing(&self) -> Option<String> {
+        if self.a.registered == self.b.registered {
+            return None;
+        }
+        let of = |entry: &Entry| {
+            self.words.word(match entry.registered {
+                Registered::Yes => Word::IsRegistered,
+                Registered::Deprecated => Word::IsDeprecated,
+                Registered::Obsolete => Word::IsObsolete,
+                Registered::Vendor => Word::IsVendor,
+                Registered::Local => Word::IsLocal,
+                Registered::Unknown => Word::IsUnknown,
+            })
+        };
+        Some(self.codes(Word::CompareStanding, &of(self.a), &of(self.b)))
+    }
 }
 
 /// `an SBC`, `a UAS`, `a proxy`; a proper name keeps none.
@@ -170,164 +305,77 @@ fn with_article(noun: &str) -> String {
 }
 
 /// `x`, `x or y`, `x, y or z`.
-fn list(items: &[String], last: &str) -> String {
+fn list(words: &Phrases, items: &[String]) -> String {
     match items {
         [] => String::new(),
         [only] => only.clone(),
-        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+        [first @ .., end] => format!("{}{}{end}", first.join(words.word(Word::Comma)), words.word(Word::Or)),
     }
 }
 
-fn fault(a: &Entry, b: &Entry) -> Option<String> {
-    if a.kind == b.kind {
-        return None;
+/// Sentences behind one another; in Japanese and Chinese no space stands between them.
+fn joined(sentences: &[String]) -> String {
+    let mut text = String::new();
+    for sentence in sentences {
+        if !text.is_empty() && !text.ends_with('。') {
+            text.push(' ');
+        }
+        text.push_str(sentence);
     }
-    Some(format!("{} {}; {} {}.", a.code, kind(a), b.code, kind(b)))
+    text
 }
 
 /// What sort of outcome a code is, after its number.
-fn kind(entry: &Entry) -> &'static str {
+fn kind(entry: &Entry) -> Word {
     match entry.kind {
-        Kind::Progress => "is no fault but a sign of life",
-        Kind::Success => "is a success",
-        Kind::Redirect => "is no fault by itself and becomes one only if the way it shows is not taken",
-        Kind::Challenge => "is a normal first answer and a fault only when it repeats",
-        Kind::Negotiation => "is no fault as long as the request comes again on other terms",
-        Kind::CallerCancel => "is the ordinary end of a call that its own caller gave up",
-        Kind::CalleeDecline => "is a decision of the called side and no technical fault",
-        Kind::PolicyReject => "is a block that somebody put there on purpose",
-        Kind::Failure => "is a failed request",
+        Kind::Progress => Word::IsProgress,
+        Kind::Success => Word::IsSuccess,
+        Kind::Redirect => Word::IsRedirect,
+        Kind::Challenge => Word::IsChallenge,
+        Kind::Negotiation => Word::IsNegotiation,
+        Kind::CallerCancel => Word::IsCallerCancel,
+        Kind::CalleeDecline => Word::IsCalleeDecline,
+        Kind::PolicyReject => Word::IsPolicyReject,
+        Kind::Failure => Word::IsFailure,
     }
 }
 
-fn scope(a: &Entry, b: &Entry) -> Option<String> {
+/// How far each of two codes reaches.
+fn scope(a: &Entry, b: &Entry) -> Option<Word> {
     use Class::{ClientFailure, GlobalFailure, Local, Provisional, Redirection, ServerFailure, Success};
-    let (x, y) = (a.code, b.code);
     let registered = |entry: &Entry| matches!(entry.registered, Registered::Yes | Registered::Deprecated);
     // A challenge, a cancelled call or a vendor's own number says nothing on whose side the fault lies.
     let plain = a.kind == Kind::Failure && b.kind == Kind::Failure && registered(a) && registered(b);
     let refusal = matches!(a.kind, Kind::Failure | Kind::CalleeDecline | Kind::PolicyReject);
     Some(match (a.class(), b.class()) {
-        (Local, Local) => return None,
-        (_, Local) => format!("{x} is sent on the wire and {y} is not: no capture can show it."),
-        (Provisional, Provisional) => return None,
-        (Provisional, _) => {
-            format!("{x} is provisional and leaves the transaction open; {y} is final and ends it.")
-        }
-        (Success, Redirection) => format!("{x} closes the matter here; {y} hands it on to another address."),
-        (Success, GlobalFailure) => {
-            format!(
-                "Both end a forked call for all branches, {x} because one accepted and {y} because one spoke for all."
-            )
-        }
-        (Redirection, GlobalFailure) => {
-            format!("{x} opens a further address; {y} closes every one and ends the search (RFC 3261 §16.7).")
-        }
-        (Redirection, ClientFailure | ServerFailure) => {
-            format!("{x} opens a way to go on; {y} ends this branch without one.")
-        }
-        (ClientFailure, ServerFailure) if plain => {
-            format!(
-                "{x} lies with the request or its target; {y} lies with the server, so that another server may succeed."
-            )
-        }
-        (ClientFailure | ServerFailure, GlobalFailure) if refusal => format!(
-            "After {x} a proxy goes on with its other targets; {y} speaks for all of them and ends the search (RFC 3261 §16.7)."
-        ),
+        (Local, Local) | (Provisional, Provisional) => return None,
+        (_, Local) => Word::ScopeLocal,
+        (Provisional, _) => Word::ScopeProvisional,
+        (Success, Redirection) => Word::ScopeSuccessRedirection,
+        (Success, GlobalFailure) => Word::ScopeSuccessGlobal,
+        (Redirection, GlobalFailure) => Word::ScopeRedirectionGlobal,
+        (Redirection, ClientFailure | ServerFailure) => Word::ScopeRedirectionFailure,
+        (ClientFailure, ServerFailure) if plain => Word::ScopeClientServer,
+        (ClientFailure | ServerFailure, GlobalFailure) if refusal => Word::ScopeGlobal,
         _ => return None,
     })
 }
 
-fn action(a: &Entry, b: &Entry) -> Option<String> {
-    if a.retry == b.retry && (a.retry_note == b.retry_note || a.retry_note.is_empty() || b.retry_note.is_empty()) {
-        return None;
-    }
-    if a.retry == b.retry {
-        let either = match a.retry {
-            Retry::Yes => "the same request may be sent again",
-            Retry::Change => "the request has to be changed before it is sent again",
-            Retry::Elsewhere => "the request has to take another way",
-            Retry::Follow => "the caller goes on at an address of the response",
-            Retry::No => "it is no use to send the request again",
-            Retry::NotApplicable => "there is nothing to send again",
-        };
-        return Some(format!("Either way {either}. After {}: {}. After {}: {}.", a.code, note(a), b.code, note(b)));
-    }
-    Some(format!("{} {}", retry(a), retry(b)))
-}
-
-/// The note on sending again, for the middle of a sentence.
-fn note(entry: &Entry) -> String {
-    lower_first(entry.retry_note.trim().trim_end_matches('.'))
-}
-
-fn retry(entry: &Entry) -> String {
-    let code = entry.code;
-    let advice = match entry.retry {
-        Retry::Yes => format!("After {code} the same request may be sent again"),
-        Retry::Change => format!("After {code} the request has to be changed before it is sent again"),
-        Retry::Elsewhere => format!("After {code} the request has to take another way"),
-        Retry::Follow => format!("After {code} the caller goes on at the address in the response"),
-        Retry::No => format!("After {code} it is no use to send the request again"),
-        Retry::NotApplicable => format!("{code} leaves nothing to send again"),
-    };
-    match note(entry).as_str() {
-        "" => format!("{advice}."),
-        note => format!("{advice}: {note}."),
-    }
-}
-
-fn capture(a: &Entry, b: &Entry, gists: Option<(&Gist, &Gist)>, confusion: Option<&ConfusedWith>) -> Option<String> {
-    let mut says: Vec<String> = Vec::new();
-    if let Some((of_a, of_b)) = gists {
-        says.push(format!("{} shows itself by {}; {} by {}.", a.code, of_a.shown_by, b.code, of_b.shown_by));
-    }
-    // On the page of a code a few words suffice beneath the code they belong to; here they would be a cut sentence.
-    let whole = |confusion: &&ConfusedWith| confusion.capture.chars().count() >= SHORTEST_SENTENCE;
-    says.extend(confusion.filter(whole).map(|confusion| sentence(&confusion.capture)));
-    if says.is_empty()
-        && let (Some(of_a), Some(of_b)) = (a.look_at.first(), b.look_at.first())
-        && of_a.header != of_b.header
-    {
-        says.push(format!("For {} look at {}; for {} at {}.", a.code, of_a.header, b.code, of_b.header));
-    }
-    let disjoint = !a.q850.iter().any(|cause| b.q850.contains(cause));
-    if confusion.is_none() && disjoint && !a.q850.is_empty() && !b.q850.is_empty() {
-        let of = |entry: &Entry| list(&entry.q850.iter().map(u8::to_string).collect::<Vec<_>>(), "or");
-        says.push(format!("A Q.850 cause beside {} is mostly {}, beside {} {}.", a.code, of(a), b.code, of(b)));
-    }
-    (!says.is_empty()).then(|| says.join(" "))
-}
-
-fn standing(a: &Entry, b: &Entry) -> Option<String> {
-    if a.registered == b.registered {
-        return None;
-    }
-    let of = |entry: &Entry| match entry.registered {
-        Registered::Yes => "is registered with IANA",
-        Registered::Deprecated => "is registered and marked as deprecated",
-        Registered::Obsolete => "is in no registry: it is left from an older RFC or a draft",
-        Registered::Vendor => "is one vendor's own and in no registry",
-        Registered::Local => "is local and in no registry",
-        Registered::Unknown => "is in no registry and not known here",
-    };
-    Some(format!("{} {}; {} {}.", a.code, of(a), b.code, of(b)))
-}
-
-fn which_when(entry: &Entry, gist: Option<&Gist>) -> String {
-    match gist {
-        _ if entry.treated_as.is_some() => {
-            format!("{} belongs nowhere: a registered code with a phrase of its own says more.", entry.code)
+fn which_when(entry: &Entry, texts: Option<Texts>, words: &Phrases) -> String {
+    let title = titled(entry, words);
+    match texts {
+        _ if entry.treated_as.is_some() => words.fill(Word::BelongsNowhere, &[("code", &entry.code)]),
+        Some(texts) if texts.used_where.is_empty() => {
+            words.fill(Word::NeverChosen, &[("code", &title), ("why", &texts.never)])
         }
-        Some(gist) if gist.used_where.is_empty() => format!("{} is never chosen: {}.", titled(entry), gist.never),
-        Some(gist) => format!("{} belongs where {}.", titled(entry), gist.used_where),
-        None => format!("For {} see {}.", titled(entry), entry.reference),
+        Some(texts) => words.fill(Word::BelongsWhere, &[("code", &title), ("where", &texts.used_where)]),
+        None => words.fill(Word::ForSee, &[("code", &title), ("reference", &entry.reference)]),
     }
 }
 
-fn titled(entry: &Entry) -> String {
+fn titled(entry: &Entry, words: &Phrases) -> String {
     match entry.treated_as {
-        Some(code) => format!("{} (not registered, treated as {code})", entry.code),
+        Some(code) => words.fill(Word::TitledUnknown, &[("code", &entry.code), ("as", &code)]),
         None => format!("{} {}", entry.code, entry.name),
     }
 }

@@ -32,21 +32,6 @@ pub enum Sign {
     OnlyTrying,
 }
 
-impl Sign {
-    /// The sign in words: the end of a sentence.
-    pub fn words(self) -> &'static str {
-        match self {
-            Sign::RegistrationFailed => "the registration was not accepted",
-            Sign::FailedUnrung => "the call failed, and nothing had rung",
-            Sign::FailedRinging => "the call failed after 18x",
-            Sign::DroppedSoon => "the call ended against the parties' will within a minute of the answer",
-            Sign::DroppedLate => "the call ended against the parties' will more than a minute after the answer",
-            Sign::NoResponse => "no response is in the capture",
-            Sign::OnlyTrying => "100 is the only response in the capture",
-        }
-    }
-}
-
 /// A symptom: where a way through the questions begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +136,17 @@ pub struct Decisions {
     start: Vec<Start>,
     question: Vec<Question>,
     cause: Vec<Leaf>,
+    beside: Vec<Beside>,
+}
+
+/// A rule to which no way leads.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Its name.
+    pub rule: String,
+    /// Why what it finds is no trouble: the end of a sentence.
+    pub why: String,
 }
 
 /// The tree that is compiled in.
@@ -163,6 +159,11 @@ impl Decisions {
     /// The symptoms, in the order in which they are offered.
     pub fn starts(&self) -> &[Start] {
         &self.start
+    }
+
+    /// The rules to which no way leads.
+    pub fn beside(&self) -> &[Beside] {
+        &self.beside
     }
 
     /// The symptom of this name.
@@ -293,8 +294,12 @@ mod tests {
     #[test]
     fn every_cause_names_a_rule_a_code_and_what_to_do() {
         let catalogue = Catalogue::new();
-        for leaf in &decisions().cause {
-            assert!(!leaf.rules.is_empty() && !leaf.codes.is_empty(), "{}", leaf.key);
+        let tree = decisions();
+        let of_capture = tree.beneath("capture-look");
+        for leaf in &tree.cause {
+            let has_code = !leaf.codes.is_empty();
+            assert!(!leaf.rules.is_empty(), "{}", leaf.key);
+            assert_ne!(has_code, of_capture.contains(&Node::Cause(leaf)), "{}", leaf.key);
             assert!(leaf.codes.is_sorted(), "{}", leaf.key);
             for code in &leaf.codes {
                 assert!(catalogue.listed(*code).is_some(), "{}: there is no {code}", leaf.key);

@@ -2,24 +2,22 @@
 
 use super::Catalogue;
 use super::decision::{Decisions, Leaf, Node, Question, Start};
+use super::language::Phrases;
 use super::page::{Block, Fact, Item, Page};
+use super::word::Word;
 
 /// The page that lists the symptoms.
-pub fn starts_page(decisions: &Decisions) -> Page {
+pub fn starts_page(decisions: &Decisions, words: &Phrases) -> Page {
     let item = |start: &Start| Item::new(format!("decide {}", start.key), format!("{}.", start.title));
     let starts = decisions.starts().iter().map(item).collect();
-    Page::new("What do you see?", "From a symptom to its cause").section("", vec![Block::Bullets(starts)]).section(
-        "How to go on",
-        vec![
-            "sipwhy decide SYMPTOM asks the questions that lead to the cause, or prints them all where nobody can \
-                 answer. sipwhy decide FILE answers from a capture what its packets can answer."
-                .into(),
-        ],
-    )
+    Page::new(words.word(Word::DecideSee), words.word(Word::DecideSubtitle))
+        .section("", vec![Block::Bullets(starts)])
+        .section(words.word(Word::DecideHow), vec![words.word(Word::DecideHowText).into()])
 }
 
 /// The page of a symptom: each question that may be asked, numbered, with where its answers lead.
 pub fn start_page(decisions: &Decisions, start: &Start, catalogue: &Catalogue) -> Page {
+    let words = catalogue.phrases();
     let nodes = decisions.beneath(&start.first);
     let questions: Vec<&Question> = nodes
         .iter()
@@ -33,7 +31,7 @@ pub fn start_page(decisions: &Decisions, start: &Start, catalogue: &Catalogue) -
     for (place, question) in questions.iter().enumerate() {
         let items = question.answers.iter().map(|answer| match (decisions.node(&answer.to), number(&answer.to)) {
             (Some(Node::Cause(leaf)), _) => Item::new(&answer.says, &leaf.says).with(leaf.facts(catalogue)),
-            (_, Some(number)) => Item::new(&answer.says, format!("go on with {number}.")),
+            (_, Some(number)) => Item::new(&answer.says, words.fill(Word::DecideGoOn, &[("number", &number)])),
             _ => Item::new(&answer.says, ""),
         });
         let blocks = vec![Block::Paragraph(question.look.clone()), Block::Bullets(items.collect())];
@@ -55,10 +53,11 @@ impl Leaf {
             None => code.to_string(),
         };
         let codes: Vec<String> = self.codes.iter().map(code).collect();
+        let words = catalogue.phrases();
         vec![
-            Fact::new("Fix", &self.fix),
-            Fact::new(if self.rules.len() == 1 { "Rule" } else { "Rules" }, self.rules.join(", ")),
-            Fact::new(if codes.len() == 1 { "Code" } else { "Codes" }, codes.join(", ")),
+            Fact::new(words.word(Word::DecideFix), &self.fix),
+            Fact::new(words.count(Word::DecideRules, self.rules.len() as u64, &[]), self.rules.join(", ")),
+            Fact::new(words.count(Word::DecideCodes, codes.len() as u64, &[]), codes.join(", ")),
         ]
     }
 }
@@ -86,6 +85,6 @@ mod tests {
                 assert!(number.parse::<usize>().is_ok_and(|number| number <= page.sections.len()), "{number}");
             }
         }
-        assert!(format!("{:?}", starts_page(tree)).contains("one-way-audio"));
+        assert!(format!("{:?}", starts_page(tree, &Phrases::english())).contains("one-way-audio"));
     }
 }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::citation::citations;
 use super::entry::{Class, Entry};
 use super::language::{Phrase, Phrases};
-use super::page::{Block, Fact, Item, Page};
+use super::page::{Block, Fact, Item, Page, Section};
 use super::tables::{self, FreeSwitchCause, Q850Cause, ReasonProtocol, TlsAlert, WarningCode};
 use super::term::{self, Term};
+use super::word::Word;
 use super::{Catalogue, ReasonLocation};
 
 /// What a page of `explain` is about.
@@ -84,7 +85,18 @@ impl Subject {
         };
         page.language = phrases.tag().to_owned();
         page.direction = phrases.direction();
+        if !phrases.is_english() && self.language(phrases).is_none() {
+            let note = Section { heading: String::new(), blocks: vec![phrases.word(Word::EnglishHere).into()] };
+            page.sections.insert(0, note);
+        }
         page
+    }
+
+    /// The language of its texts if that is not English: only entries of status codes are translated.
+    pub fn language(&self, phrases: &Phrases) -> Option<&'static str> {
+        let Subject::Status { entry, .. } = self else { return None };
+        let code = entry.treated_as.unwrap_or(entry.code);
+        phrases.translation(code).and(phrases.other_tag())
     }
 }
 
@@ -96,11 +108,19 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::Description), vec![entry.description.as_str().into()])
         .section(phrases.say(Phrase::When), vec![entry.when.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![entry.fix.as_str().into()])
-        .section(phrases.say(Phrase::Causes), vec![Block::Numbered(causes(entry, phrases))])
+        .section(phrases.say(Phrase::Causes), in_english(Block::Numbered(causes(entry, phrases)), entry, phrases))
         .section(phrases.say(Phrase::LookAt), vec![Block::Bullets(look_at(entry))])
         .section(phrases.say(Phrase::ConfusedWith), vec![Block::Bullets(confused_with(entry, catalogue))])
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(rules(entry))])
         .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
+}
+
+/// What is in English beside texts that are translated, and a note that says so.
+fn in_english(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
+    match phrases.translation(entry.code) {
+        Some(_) if !entry.causes.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
+        _ => vec![block],
+    }
 }
 
 /// Whether it is a fault, and whose, before anything else.
@@ -114,7 +134,7 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
         let text = if note.is_empty() { retry.to_owned() } else { format!("{retry} {note}") };
         facts.push(Fact::new(phrases.say(Phrase::Retry), text));
     }
-    facts.push(Fact::new(phrases.say(Phrase::SentBy), entry.sent_by.join(", ")));
+    facts.push(Fact::new(phrases.say(Phrase::SentBy), phrases.senders(entry)));
     if let Some(standing) = phrases.standing(entry.registered) {
         facts.push(Fact::new(phrases.say(Phrase::Standing), standing));
     }
@@ -138,7 +158,7 @@ fn causes(entry: &Entry, phrases: &Phrases) -> Vec<Item> {
             Fact::new(phrases.say(Phrase::Shown), &cause.evidence),
             Fact::new(phrases.say(Phrase::Check), &cause.check),
         ];
-        facts.extend(platforms(&cause.platform));
+        facts.extend(platforms(&cause.platform, phrases.word(Word::Platforms)));
         facts.push(Fact::new(phrases.say(Phrase::Rule), &cause.rule));
         Item::new(places.join(", "), &cause.cause).with(facts)
     };
@@ -161,7 +181,7 @@ fn place_name(place: &str) -> &str {
 const LONGEST_NAME: usize = 40;
 
 /// Cuts `Asterisk: …; Kamailio and OpenSIPS: …` into one fact for each platform.
-fn platforms(text: &str) -> Vec<Fact> {
+fn platforms(text: &str, unnamed: &str) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     for piece in text.trim_end_matches('.').split("; ").filter(|piece| !piece.is_empty()) {
         let named = piece
@@ -170,7 +190,7 @@ fn platforms(text: &str) -> Vec<Fact> {
         match (named, facts.last_mut()) {
             (Some((name, text)), _) => facts.push(Fact::new(name, text)),
             (None, Some(last)) => last.text.extend(["; ", piece]),
-            (None, None) => facts.push(Fact::new("Platforms", piece)),
+            (None, None) => facts.push(Fact::new(unnamed, piece)),
         }
     }
     facts
@@ -230,7 +250,7 @@ fn q850_page(cause: &Q850Cause, catalogue: &Catalogue) -> Page {
     let subtitle = format!("Q.850 · {}", cause.group);
     let mut facts = vec![Fact::new("Reason", format!("Q.850;cause={}", cause.cause))];
     if !names.is_empty() {
-        facts.push(Fact::new("In logs", names));
+        facts.push(Fact::new(phrases.word(Word::InLogs), names));
     }
     let mapped = [
         ("RFC 3398 §7.2.4.1", &cause.rfc3398),
@@ -263,20 +283,23 @@ fn named(codes: &[u16], catalogue: &Catalogue) -> String {
         Some(entry) => format!("{code} {}", entry.name),
         None => code.to_string(),
     };
-    codes.iter().map(name).collect::<Vec<_>>().join(" or ")
+    codes.iter().map(name).collect::<Vec<_>>().join(catalogue.phrases().word(Word::Or))
 }
 
 fn warning_page(warning: &WarningCode, phrases: &Phrases) -> Page {
     Page::new(format!("Warning {} {}", warning.code, warning.name), format!("Warning · {}", warning.reference))
         .section(phrases.say(Phrase::Description), vec![warning.meaning.as_str().into()])
-        .section(phrases.say(Phrase::InCapture), vec![format!("Look at {}.", warning.look_at).into()])
+        .section(
+            phrases.say(Phrase::InCapture),
+            vec![phrases.fill(Word::LookAtSentence, &[("what", &warning.look_at)]).into()],
+        )
         .section(phrases.say(Phrase::Fix), vec![warning.fix.as_str().into()])
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(bare(&warning.rules))])
 }
 
 fn reason_page(protocol: &ReasonProtocol, phrases: &Phrases) -> Page {
     let standing = match protocol.registered.as_str() {
-        "yes" => "Registered with IANA.",
+        "yes" => phrases.word(Word::RegisteredWithIana),
         _ => phrases.say(Phrase::StandingVendor),
     };
     let facts = vec![Fact::new("cause=", &protocol.causes), Fact::new(phrases.say(Phrase::Standing), standing)];
@@ -324,7 +347,7 @@ mod tests {
     #[test]
     fn platform_words_are_cut_at_their_names() {
         let pairs = |text: &str| -> Vec<(String, String)> {
-            platforms(text).into_iter().map(|fact| (fact.label, fact.text)).collect()
+            platforms(text, "Platforms").into_iter().map(|fact| (fact.label, fact.text)).collect()
         };
         let expected = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()

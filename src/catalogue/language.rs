@@ -1,15 +1,16 @@
-//! The words of a page in fifteen languages.
+//! The languages: headings and class names of pages, the fixed words of reports, texts of entries.
 //!
-//! Knows `data/languages/`: one file for each language, with headings, class names and, where they are translated, the
-//! texts of entries. English is the source; what a language lacks is said in English. Codes, header names, rule names
-//! and reason phrases are never translated.
+//! Knows `data/languages/`: one file for each language. English is the source; what a language lacks is said in
+//! English, one by one. Codes, header names, rule names and reason phrases are never translated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Class, Entry, Kind, Registered, Retry};
+use super::word::Word;
+use super::wording::Text;
 
 macro_rules! phrases {
     ($($(#[$comment:meta])* $name:ident = $key:literal,)+) => {
@@ -161,24 +162,55 @@ struct Language {
     tag: String,
     name: String,
     direction: Direction,
+    /// Keys whose text is that of English on purpose.
+    #[serde(default)]
+    same: Vec<String>,
     phrases: BTreeMap<String, String>,
+    #[serde(default)]
+    words: BTreeMap<String, Text>,
     classes: BTreeMap<String, String>,
+    /// Who sends a code, by the word of the entries.
+    #[serde(default)]
+    senders: BTreeMap<String, String>,
     #[serde(default)]
     status: BTreeMap<String, Translation>,
+    /// The texts of which comparisons are composed.
+    #[serde(default)]
+    gist: BTreeMap<String, GistWords>,
+}
+
+/// The texts of `data/gists.toml` in another language.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GistWords {
+    pub says: String,
+    pub asks: String,
+    pub decided_by: String,
+    pub shown_by: String,
+    #[serde(default)]
+    pub used_where: String,
+    #[serde(default)]
+    pub never: String,
 }
 
 /// What a language lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
-    /// Phrases.
+    /// Phrases of pages.
     pub phrases: usize,
     /// Class names.
     pub classes: usize,
+    /// Fixed words of reports, pages and questions.
+    pub words: usize,
+    /// Names of senders.
+    pub senders: usize,
+    /// Codes without the texts of which comparisons are composed, of those in `codes`.
+    pub gists: usize,
     /// Entries of the catalogue, of those in `codes`.
     pub entries: usize,
 }
 
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("ar", include_str!("../../data/languages/ar.toml")),
     ("de", include_str!("../../data/languages/de.toml")),
     ("en", include_str!("../../data/languages/en.toml")),
@@ -186,6 +218,7 @@ const FILES: [(&str, &str); 15] = [
     ("fr", include_str!("../../data/languages/fr.toml")),
     ("hi", include_str!("../../data/languages/hi.toml")),
     ("id", include_str!("../../data/languages/id.toml")),
+    ("it", include_str!("../../data/languages/it.toml")),
     ("ja", include_str!("../../data/languages/ja.toml")),
     ("ko", include_str!("../../data/languages/ko.toml")),
     ("pt", include_str!("../../data/languages/pt.toml")),
@@ -243,6 +276,50 @@ impl Phrases {
     pub fn say(&self, phrase: Phrase) -> &'static str {
         let own = self.language.phrases.get(phrase.key());
         own.or_else(|| language(ENGLISH).phrases.get(phrase.key())).map_or(phrase.key(), String::as_str)
+    }
+
+    /// The same, but for reports: English if this language has none of their words, so that a page has one direction.
+    pub fn for_reports(self) -> Phrases {
+        if self.language.words.is_empty() { Phrases::english() } else { self }
+    }
+
+    /// True for English, the source of the others.
+    pub fn is_english(&self) -> bool {
+        self.tag() == FILES[ENGLISH].0
+    }
+
+    /// The tag of this language unless it is English, for what names no other.
+    pub fn other_tag(&self) -> Option<&'static str> {
+        (!self.is_english()).then(|| self.tag())
+    }
+
+    /// The text of a word, in English if this language lacks it.
+    pub(super) fn text(&self, word: Word) -> &'static Text {
+        static NOTHING: Text = Text::Any(String::new());
+        let own = self.language.words.get(word.key());
+        // A test holds English to every word.
+        own.or_else(|| language(ENGLISH).words.get(word.key())).unwrap_or(&NOTHING)
+    }
+
+    /// The tag of the language in which a word is said.
+    pub(super) fn tag_of(&self, word: Word) -> &'static str {
+        if self.language.words.contains_key(word.key()) { self.tag() } else { FILES[ENGLISH].0 }
+    }
+
+    /// True if this language has all that comparisons of these two codes are composed of.
+    pub(super) fn composes(&self, codes: [u16; 2]) -> bool {
+        let has = |code: u16| self.language.gist.contains_key(&code.to_string());
+        self.is_english() || codes.into_iter().all(has) && Word::ALL.iter().all(|word| self.tag_of(*word) == self.tag())
+    }
+
+    /// The texts of which comparisons are composed, if they are translated.
+    pub(super) fn gist(&self, code: u16) -> Option<&'static GistWords> {
+        self.language.gist.get(&code.to_string())
+    }
+
+    /// Who sends a code, by the word of its entry; `None` if this language has no other.
+    pub(super) fn sender(&self, noun: &str) -> Option<&'static str> {
+        self.language.senders.get(noun).map(String::as_str)
     }
 
     /// The name of a class, in English if this language lacks it.
@@ -305,17 +382,27 @@ impl Phrases {
         entry
     }
 
-    /// What this language lacks, beside the entries of `codes`.
+    /// Who sends a code, in a line.
+    pub(super) fn senders(&self, entry: &Entry) -> String {
+        let senders: Vec<&str> = entry.sent_by.iter().map(|noun| self.sender(noun).unwrap_or(noun)).collect();
+        senders.join(self.word(Word::Comma))
+    }
+
+    /// What this language lacks, beside the entries of `codes` and their senders.
     pub fn missing(&self, codes: &[u16]) -> Missing {
         let language = self.language;
-        let translated = self.tag() == FILES[ENGLISH].0;
+        let translated = self.is_english();
+        let lacks =
+            |known: &dyn Fn(&str) -> bool| codes.iter().filter(|code| !translated && !known(&code.to_string())).count();
+        let entries = codes.iter().filter_map(|code| super::built_in(*code));
+        let senders: BTreeSet<&str> = entries.flat_map(|entry| &entry.sent_by).map(String::as_str).collect();
         Missing {
             phrases: Phrase::ALL.iter().filter(|phrase| !language.phrases.contains_key(phrase.key())).count(),
             classes: Class::ALL.iter().filter(|class| !language.classes.contains_key(class.key())).count(),
-            entries: codes
-                .iter()
-                .filter(|code| !translated && !language.status.contains_key(&code.to_string()))
-                .count(),
+            words: Word::ALL.iter().filter(|word| !language.words.contains_key(word.key())).count(),
+            senders: senders.iter().filter(|noun| !translated && self.sender(noun).is_none()).count(),
+            entries: lacks(&|code| language.status.contains_key(code)),
+            gists: lacks(&|code| language.gist.contains_key(code)),
         }
     }
 }
@@ -362,9 +449,92 @@ mod tests {
         }
     }
 
+    /// Every text of a language that English has too, by its key.
+    fn beside_english(place: usize) -> Vec<(String, Vec<&'static str>, Vec<&'static str>)> {
+        let (own, english) = (language(place), language(ENGLISH));
+        let mut texts: Vec<(String, Vec<&str>, Vec<&str>)> = Vec::new();
+        for (own, english) in [(&own.phrases, &english.phrases), (&own.classes, &english.classes)] {
+            texts.extend(own.iter().map(|(key, text)| (key.clone(), vec![text.as_str()], vec![english[key].as_str()])));
+        }
+        texts.extend(own.words.iter().map(|(key, text)| (key.clone(), text.all(), english.words[key].all())));
+        texts.extend(own.senders.iter().map(|(noun, text)| (noun.clone(), vec![text.as_str()], vec![noun.as_str()])));
+        texts
+    }
+
+    fn places(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn words_are_known_and_have_the_places_that_english_has() {
+        for (place, (tag, _)) in FILES.iter().enumerate() {
+            for key in language(place).words.keys() {
+                assert!(Word::ALL.iter().any(|word| word.key() == key), "{tag}: unknown word {key}");
+            }
+            for (key, own, english) in beside_english(place) {
+                for text in &own {
+                    assert!(!text.trim().is_empty(), "{tag}: {key} is empty");
+                    assert_eq!(places(text), places(english[0]), "{tag}: {key}: {text}");
+                    assert_eq!(text.matches(['{', '}']).count(), 2 * text.matches('{').count(), "{tag}: {key}: {text}");
+                    let is_piece = |text: &str| (text.starts_with(' '), text.ends_with(' '));
+                    // In Chinese and Japanese nothing is set apart by spaces.
+                    let may_differ = ["ja", "zh-Hans"].contains(tag) || key == "colon";
+                    assert!(may_differ || is_piece(text) == is_piece(english[0]), "{tag}: {key}: spaces of {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_a_copy_of_english_unless_it_is_meant_to_be() {
+        for place in (0..FILES.len()).filter(|place| *place != ENGLISH) {
+            let tag = FILES[place].0;
+            let mut same: BTreeSet<&str> = language(place).same.iter().map(String::as_str).collect();
+            for (key, own, english) in beside_english(place) {
+                let is_copy = own.iter().all(|text| english.contains(text));
+                // What holds no word is the same in any language: `, `.
+                let is_word = own.iter().any(|text| text.replace(['{', '}'], "").chars().any(char::is_alphabetic));
+                let is_meant = same.remove(key.as_str());
+                assert_eq!(is_copy && is_word, is_meant, "{tag}: {key}: {own:?}: `same` names what is as in English");
+            }
+            assert!(same.is_empty(), "{tag}: `same` names what is not there: {same:?}");
+            for (code, own) in &language(place).status {
+                let english = code.parse().ok().and_then(super::super::built_in).expect("a code that is listed");
+                for (own, english) in
+                    [(&own.description, &english.description), (&own.when, &english.when), (&own.fix, &english.fix)]
+                {
+                    assert!(own != english && !own.trim().is_empty(), "{tag}: {code}: {own}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn senders_and_gists_belong_to_codes() {
+        let codes: Vec<u16> = super::super::status_codes().keys().collect();
+        let senders: BTreeSet<&str> = codes
+            .iter()
+            .filter_map(|code| super::super::built_in(*code))
+            .flat_map(|entry| &entry.sent_by)
+            .map(String::as_str)
+            .collect();
+        for (place, (tag, _)) in FILES.iter().enumerate() {
+            for noun in language(place).senders.keys() {
+                assert!(senders.contains(noun.as_str()), "{tag}: nobody is called {noun}");
+            }
+            for (code, gist) in &language(place).gist {
+                assert!(code.parse().is_ok_and(|code| codes.contains(&code)), "{tag}: gist of {code}");
+                let texts = [&gist.says, &gist.asks, &gist.decided_by, &gist.shown_by];
+                assert!(texts.iter().all(|text| !text.trim().is_empty()), "{tag}: gist of {code}");
+                assert_ne!(gist.used_where.is_empty(), gist.never.is_empty(), "{tag}: {code}: used_where or never");
+            }
+        }
+    }
+
     #[test]
     fn english_lacks_nothing_and_every_language_has_the_headings() {
-        assert_eq!(Phrases::english().missing(&[503]), Missing { phrases: 0, classes: 0, entries: 0 });
+        let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0 };
+        assert_eq!(Phrases::english().missing(&[503]), nothing);
         for tag in Phrases::tags() {
             let phrases = Phrases::of(tag).unwrap_or_default();
             assert_eq!(phrases.missing(&[]).classes, 0, "{tag}");

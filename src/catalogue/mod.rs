@@ -21,6 +21,8 @@ mod signature;
 mod slices;
 mod tables;
 mod term;
+mod word;
+mod wording;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,7 +32,7 @@ use std::sync::OnceLock;
 use slices::Table;
 
 pub use comparison::{Comparison, Difference, Point};
-pub use decision::{Answer, Decisions, Ground, Known, Leaf, Node, Question, Sign, Start, decisions};
+pub use decision::{Answer, Beside, Decisions, Ground, Known, Leaf, Node, Question, Sign, Start, decisions};
 pub use decision_page::{question_items, start_page, starts_page};
 pub use entry::{Cause, Class, ConfusedWith, Entry, Kind, LookAt, Registered, Retry};
 pub use explain::Subject;
@@ -43,6 +45,8 @@ pub use tables::{
     freeswitch_causes, q850, q850_causes, reason_location, reason_locations, reason_protocol, reason_protocols,
     rfc_sections, rfc_title, tls_alert, tls_alerts, warning, warning_codes,
 };
+
+pub use word::Word;
 
 pub use term::{Term, TermKind, linked_with_rule, term, terms};
 
@@ -85,7 +89,7 @@ impl Catalogue {
     /// §8.1.3.2 gives it: that of 183 for a provisional one, else that of x00 of its class; the entry says so. `None`
     /// for a number that is no status code.
     pub fn entry(&self, code: u16) -> Option<Cow<'_, Entry>> {
-        self.listed(code).or_else(|| unknown(code).map(Cow::Owned))
+        self.listed(code).or_else(|| unknown(code, &self.phrases).map(Cow::Owned))
     }
 
     /// The entry of a status code that the catalogue lists; `None` for any other.
@@ -121,7 +125,7 @@ impl Catalogue {
             return None;
         }
         let (lower, higher) = (self.entry(one.min(other))?, self.entry(one.max(other))?);
-        Some(comparison::compare(&lower, &higher))
+        Some(comparison::compare(&lower, &higher, &self.phrases))
     }
 
     /// The pairs of codes whose comparison is written by hand, the lower one first.
@@ -162,41 +166,31 @@ fn is_built_in(entry: &Entry) -> bool {
 }
 
 /// The entry of a code that nobody registered, made from that of the code as which it is treated.
-fn unknown(code: u16) -> Option<Entry> {
+fn unknown(code: u16, words: &Phrases) -> Option<Entry> {
     // RFC 3261 §8.1.3.2: an unknown final response counts as x00 of its class, an unknown provisional one as 183.
     let treated_as = match code {
         100..=199 => 183,
         200..=699 => code / 100 * 100,
         _ => return None,
     };
-    let base = built_in(treated_as)?;
-    let name = "not registered".to_owned();
-    let description = format!(
-        "{code} is not registered with IANA and not known here. RFC 3261 §8.1.3.2 has a client treat it as \
-         {treated_as} {}: {}",
-        base.name,
-        lower_first(&base.description)
-    );
-    let when = format!(
-        "Where somebody's own software or gateway uses a number of its own; the Server or User-Agent header names it, \
-         and its reason phrase says what is meant. As for {treated_as}: {}",
-        lower_first(&base.when)
-    );
-    let fix = format!(
-        "Look the code up in the documents of the software that sent it; the phrase, Reason and Warning beside it \
-         tell more than the number. If nothing is found, go on as for {treated_as}: {}",
-        lower_first(&base.fix)
-    );
+    let base = words.translate(built_in(treated_as)?.clone());
+    let meant = format!("{treated_as} {}", base.name);
+    let said = |word: Word, code_is: &str, base: &str| {
+        // In English the meaning goes on within the sentence.
+        let base = if words.is_english() { lower_first(base) } else { base.to_owned() };
+        words.fill(word, &[("code", &code), ("as", &code_is), ("base", &base)])
+    };
+    let bare = treated_as.to_string();
     Some(Entry {
         code,
-        name,
+        name: words.word(Word::UnknownName).to_owned(),
         registered: Registered::Unknown,
         reference: "RFC 3261 §8.1.3.2".to_owned(),
-        description,
-        when,
-        fix,
+        description: said(Word::UnknownDescription, &meant, &base.description),
+        when: said(Word::UnknownWhen, &bare, &base.when),
+        fix: said(Word::UnknownFix, &bare, &base.fix),
         treated_as: Some(treated_as),
-        ..base.clone()
+        ..base
     })
 }
 
@@ -217,3 +211,5 @@ fn lower_first(sentence: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod translations;

@@ -139,7 +139,7 @@ struct Setting<'a> {
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
     let Setting { mut again, limits, privacy, names, sockets } = setting;
     let mut keys = keylog::read(run)?;
-    let style = style_of(run, look, names)?;
+    let mut style = style_of(run, look, names)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let formats = formats(run)?;
@@ -156,6 +156,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     let counts_good_ones = counts_good_ones && !service.wants_every_call();
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
     let catalogue = catalogue_of(&formats, look)?;
+    style.words = catalogue.phrases().for_reports();
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
     let packets = Packets::of(&source.inputs(), &limits, &selection);

@@ -20,7 +20,7 @@ pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<
     let catalogue = terminal::catalogue(look)?;
     if let Some(known) = catalogue.subject(subject) {
         let text = match format {
-            PageFormat::Json => pages::subject_json(&known),
+            PageFormat::Json => pages::subject_json(&known, catalogue.phrases()),
             _ => page_in(&known.page(&catalogue), format, look),
         };
         return print(&text);

@@ -59,7 +59,7 @@ fn topics(catalogue: &Catalogue) -> Vec<Topic> {
     let mut topics = Vec::new();
     let tree = decisions();
     let page = |kind, word: String, page| Topic { kind, word, json: pages::page_json(&page), page };
-    topics.push(page("Decision paths", "decide".to_owned(), starts_page(tree)));
+    topics.push(page("Decision paths", "decide".to_owned(), starts_page(tree, catalogue.phrases())));
     for start in tree.starts() {
         topics.push(page("Decision paths", format!("decide-{}", start.key), start_page(tree, start, catalogue)));
     }
@@ -82,7 +82,7 @@ fn topics(catalogue: &Catalogue) -> Vec<Topic> {
     for (kind, words) in words {
         for word in words {
             if let Some(subject) = catalogue.subject(&word) {
-                let json = pages::subject_json(&subject);
+                let json = pages::subject_json(&subject, catalogue.phrases());
                 topics.push(Topic { kind, word, json, page: subject.page(catalogue) });
             }
         }

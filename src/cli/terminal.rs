@@ -46,16 +46,30 @@ pub(crate) fn style(look: &Look, zone: Option<&str>, width: usize) -> Result<Sty
     Ok(Style::new(width, glyphs, zone))
 }
 
-/// The catalogue in the language that was asked for, else in that of the locale.
+/// The catalogue in the language that was asked for, else in that of the locale. Where only ASCII may be written, that
+/// is English: few languages are readable in it.
 pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
     if look.lang.is_some() {
         return catalogue_for_programs(look);
     }
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let phrases = locale.as_deref().and_then(|locale| Phrases::of(locale.split('.').next().unwrap_or(locale)));
+    if look.ascii {
+        return with_overlay(Catalogue::new(), look);
+    }
+    let phrases = of_locale(|name| std::env::var(name).ok());
     with_overlay(phrases.map_or_else(Catalogue::new, |phrases| Catalogue::new().in_language(phrases)), look)
+}
+
+/// The language of the locale, as GNU gettext finds it: the list in `LANGUAGE`, unless the locale is that of C, else the
+/// first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set. `None` if we do not have it.
+fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Option<Phrases> {
+    let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set)?;
+    let name = locale.split(['.', '@']).next().unwrap_or_default();
+    if matches!(name, "C" | "POSIX") {
+        return None;
+    }
+    let wanted = set(&"LANGUAGE").unwrap_or_default();
+    wanted.split(':').filter(|tag| !tag.is_empty()).find_map(Phrases::of).or_else(|| Phrases::of(name))
 }
 
 /// The catalogue in the language that was asked for, else in English: what programs read must not depend on the
@@ -76,5 +90,27 @@ fn with_overlay(catalogue: Catalogue, look: &Look) -> Result<Catalogue, Error> {
     match &look.catalogue {
         Some(path) => catalogue.with_overlay(path).map_err(|error| Error::Usage(error.to_string())),
         None => Ok(catalogue),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_is_found_in_the_order_of_gettext() {
+        let tag = |variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
+            of_locale(value).map(|phrases| phrases.tag())
+        };
+        assert_eq!(tag(&[("LANG", "fr_FR.UTF-8")]), Some("fr"));
+        assert_eq!(tag(&[("LC_MESSAGES", "ja_JP.UTF-8"), ("LANG", "fr_FR.UTF-8")]), Some("ja"));
+        assert_eq!(tag(&[("LC_ALL", "de_DE"), ("LC_MESSAGES", "ja_JP"), ("LANG", "fr_FR")]), Some("de"));
+        assert_eq!(tag(&[("LC_ALL", ""), ("LANG", "fr_FR")]), Some("fr"));
+        assert_eq!(tag(&[("LANGUAGE", "xx:ja:fr"), ("LANG", "de_DE")]), Some("ja"));
+        assert_eq!(tag(&[("LANGUAGE", "xx"), ("LANG", "de_DE")]), Some("de"));
+        assert_eq!(tag(&[("LANGUAGE", "fr"), ("LANG", "C.UTF-8")]), None);
+        assert_eq!(tag(&[("LANGUAGE", "fr")]), None);
+        assert_eq!(tag(&[]), None);
     }
 }

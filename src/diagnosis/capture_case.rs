@@ -1,9 +1,11 @@
 //! What a rule about the whole capture sees.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::call::timer;
-use crate::call::{Call, Outcome, Surroundings};
+use crate::call::{Call, Heard, Kind, Outcome, Surroundings};
 use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::{Path, TlsConnection};
@@ -59,11 +61,16 @@ pub struct Tally {
     pub both_sides_count: u64,
     /// What each source asked for.
     pub probing: ProbingBySource,
+    /// The Call-IDs (a hash) of what had begun in the capture and may go on after a long silence. At most
+    /// [`Tally::MOST_PARTS`]; beyond, what goes on may be counted as begun before the capture.
+    went_on: BTreeSet<u64>,
 }
 
 impl Tally {
     /// Places that are kept.
     pub const MOST: usize = 20;
+    /// Call-IDs that are kept.
+    const MOST_PARTS: usize = 65_536;
 
     /// Counts a call that has ended.
     pub fn add(&mut self, call: &Call) {
@@ -73,6 +80,11 @@ impl Tally {
             Some(_) => first.message.to().and_then(|to| to.tag().map(str::to_owned)).is_none(),
             None => false,
         };
+        // A dialog that is silent for long is told of in parts, and the later ones begin in it.
+        let opens = opens || self.went_on.contains(&key_of(first));
+        if opens && (call.kind == Kind::Subscription || has_open_end(call)) && self.went_on.len() < Tally::MOST_PARTS {
+            self.went_on.insert(key_of(first));
+        }
         if !opens {
             self.without_start_count += 1;
             if self.without_start.len() < Tally::MOST {
@@ -109,8 +121,7 @@ impl Tally {
             }
             self.both_sides_count += 1;
             if self.both_sides.len() < Tally::MOST {
-                let witness =
-                    |heard: &crate::call::Heard| Witness { place: heard.place, path: heard.path, of_way_back: false };
+                let witness = |heard: &Heard| Witness { place: heard.place, path: heard.path, of_way_back: false };
                 self.both_sides.push((witness(inside), witness(outside)));
             }
         }
@@ -140,6 +151,13 @@ fn has_answer(call: &Call, cseq: u32) -> bool {
     call.transactions.iter().any(|transaction| {
         transaction.method == Method::Invite && transaction.cseq == cseq && !transaction.finals.is_empty()
     })
+}
+
+/// A hash of the Call-ID of a message.
+fn key_of(heard: &Heard) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    heard.message.call_id().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// True if a dialog of the call was confirmed and its BYE was not captured. A BYE without a To tag counts: some stacks

@@ -55,6 +55,11 @@ impl<'a> Case<'a> {
         if let Some(cancel) = self.cancel_of(deciding) {
             return (self.call.outcome == Outcome::Cancelled).then_some(EarlyEnd::Cancel(cancel));
         }
+        // Its answer shows that there was one, and where it was passed on it says the same.
+        if deciding.cancelled_by.is_some() && self.call.outcome == Outcome::Cancelled {
+            let passed_on = self.inner_cancel(deciding).map(|(_, cancel)| EarlyEnd::Cancel(cancel));
+            return passed_on.or_else(|| self.finals(deciding).last().map(EarlyEnd::Unknown));
+        }
         let last = self.finals(deciding).last();
         let end = last.map_or(self.call.until, |heard| heard.place.time);
         let call_id = &self.call.leg(deciding.leg).call_id;
@@ -63,8 +68,10 @@ impl<'a> Case<'a> {
                 && bye.path.source.ip() == deciding.path.source.ip()
                 && bye.place.time <= end
         });
-        // Without any response in the capture, the answer may have gone unseen.
-        if let Some(bye) = bye.filter(|_| self.has_response(deciding)) {
+        // Without any response in the capture, the answer may have gone unseen. And where messages are cut, it may be
+        // among those that name no call any more.
+        let could_see = self.has_response(deciding) && self.call.messages.iter().all(|heard| !heard.message.is_cut());
+        if let Some(bye) = bye.filter(|_| could_see) {
             return Some(EarlyEnd::Bye(bye));
         }
         if let Some((invite, cancel)) = self.inner_cancel(deciding) {

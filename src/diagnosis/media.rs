@@ -11,6 +11,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Role};
 use crate::diagnosis::offers::Exchange;
+use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
 
 /// Packets that show that media flowed: one second of speech.
@@ -110,6 +111,9 @@ impl<'a> Case<'a> {
         }
         let (invite, success) = self.answer()?;
         let request = self.call.request_of(invite)?;
+        if self.has_cut_description() {
+            return None;
+        }
         let exchanges = self.exchanges();
         let first = exchanges.first()?;
         let caller_host = request.path.source.ip();
@@ -138,6 +142,17 @@ impl<'a> Case<'a> {
         self.add_latched(&mut callee, &caller, span);
         let began = ack.map_or(success.place.time, |ack| ack.place.time.max(success.place.time));
         Some(Talk { success, began, until, bye, exchanges, caller, callee })
+    }
+
+    /// True if the capture holds only the beginning of a message that may carry an offer or an answer: then nobody knows
+    /// what is in force.
+    fn has_cut_description(&self) -> bool {
+        self.call.messages.iter().any(|heard| {
+            let method = heard.message.cseq().map(|cseq| cseq.method.clone());
+            let may_describe =
+                matches!(method, Some(Method::Invite | Method::Update | Method::Prack | Method::Ack) | None);
+            heard.message.is_cut() && may_describe
+        })
     }
 
     fn ear(

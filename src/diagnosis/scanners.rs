@@ -33,12 +33,14 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
 
 /// Looks for every name at once, by their first four letters: this is asked of every call.
 fn names_a_tool(value: &[u8]) -> bool {
-    value.windows(4).zip(0..).any(|(window, at)| {
-        matches!(window[0] | 0x20, b'f' | b's' | b'v' | b'p' | b'i')
-            && TOOLS.iter().any(|tool| {
-                window.eq_ignore_ascii_case(&tool.as_bytes()[..4])
-                    && value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
-            })
+    value.windows(4).zip(0usize..).any(|(window, at)| {
+        let lower = [window[0] | 0x20, window[1] | 0x20, window[2] | 0x20, window[3] | 0x20];
+        matches!(
+            &lower,
+            b"frie" | b"sipv" | b"sipc" | b"vaxs" | b"vaxi" | b"sund" | b"ppls" | b"sip-" | b"sips" | b"sipa" | b"iwar"
+        ) && TOOLS
+            .iter()
+            .any(|tool| value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
     })
 }
 
@@ -78,6 +80,13 @@ const MOST_SOURCES: usize = 4096;
 const CREDENTIALS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
 /// Users that are counted of one source.
 const MOST_USERS: usize = 1000;
+
+impl Probing {
+    /// True if it asked for many users within a minute, and nothing of it was accepted.
+    pub(crate) fn tries_users(&self) -> bool {
+        self.is_scanner && self.innocent == 0
+    }
+}
 
 impl ProbingBySource {
     /// Counts what a call asked for.
@@ -120,6 +129,11 @@ impl ProbingBySource {
         probing.is_scanner |= probing.users.len() >= MANY_USERS;
     }
 
+    /// What one source asked for.
+    pub(crate) fn of(&self, source: IpAddr) -> Option<&Probing> {
+        self.sources.get(&source)
+    }
+
     /// The sources that are scanners, in order of their addresses.
     pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
         self.sources.iter().filter(|(_, probing)| {
@@ -129,7 +143,7 @@ impl ProbingBySource {
 }
 
 /// True if a request was refused because of its user, or challenged and given up: what a scanner gets.
-fn is_probe(call: &Call) -> bool {
+pub(crate) fn is_probe(call: &Call) -> bool {
     let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
     let shows = |message: &Message<'_>| CREDENTIALS.iter().any(|name| message.header_bytes(*name).is_some());
     refused && !call.messages.iter().any(|heard| heard.message.is_request() && shows(&heard.message))
@@ -149,6 +163,9 @@ mod tests {
 
     #[test]
     fn tools_name_themselves() {
+        for tool in TOOLS {
+            assert!(names_a_tool(format!("x {}", tool.to_uppercase()).as_bytes()), "{tool}");
+        }
         let read = |text: &'static str| tool_of(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         let scanner = "OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Friendly-Scanner\r\n\r\n";
         assert_eq!(read(scanner), Some(("sip.User-Agent", "Friendly-Scanner".to_owned())));

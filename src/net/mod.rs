@@ -197,7 +197,7 @@ pub struct Segment<'a> {
     /// True where bytes before these are unknown in number: at the first segment of a stream whose beginning (SYN) was
     /// not captured, and where a stream shows SIP that carried nothing of the kind for long and was passed over.
     pub midstream: bool,
-    /// The bytes.
+    /// The bytes; none where only the gap is told, as soon as it is known.
     pub bytes: &'a [u8],
 }
 

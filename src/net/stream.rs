@@ -34,6 +34,8 @@ const PATIENCE_WITH_RECEIVER: Duration = Duration::from_secs(60);
 const WINDOW: u64 = 1 << 24;
 /// Added to sequence numbers, so that positions before the first one are none below zero.
 const BASE: u64 = 1 << 32;
+/// Nobody repeats a segment so soon: it is a second copy in the capture.
+const COPY: Duration = Duration::from_millis(10);
 /// Bytes already delivered that are kept of a stream, to compare repetitions with.
 const TAIL_BYTES: usize = 4096;
 /// Streams of which delivered bytes are kept.
@@ -56,6 +58,8 @@ pub(super) struct Stream {
     gap: u32,
     begun: Begun,
     content: Content,
+    /// Where the last segment with new bytes began and ended, and when it came.
+    newest: Option<(u64, u64, Timestamp)>,
 }
 
 /// Whether something was told already.
@@ -103,6 +107,7 @@ impl Stream {
             gap: 0,
             begun: Begun::InOrder,
             content: Content::default(),
+            newest: None,
         }
     }
 
@@ -170,8 +175,10 @@ impl Stream {
             self.compare(at, next, rest, line);
         }
         if end <= next {
+            self.note_copy(at, end, line);
             return;
         }
+        self.newest = Some((at, end, line.place.time));
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX);
         let new = behind(rest, known);
         if self.held.is_empty() && at <= next {
@@ -183,6 +190,16 @@ impl Stream {
         }
         self.drain(Some(line.place), line);
         self.release(line);
+    }
+
+    /// The newest segment once more, sooner than a sender repeats it: the capture has it twice.
+    fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
+        let is_newest = |(from, to, time): (u64, u64, Timestamp)| {
+            (from, to) == (at, end) && line.place.time.since(time) <= COPY && time <= line.place.time
+        };
+        if self.newest.is_some_and(is_newest) && self.content.matters() {
+            line.sink.note(Oddity::DuplicatePacket, line.place);
+        }
     }
 
     /// The receiver has everything before this sequence number. A hole before it was lost by the capture alone.
@@ -250,6 +267,17 @@ impl Stream {
         if rest.missing > 0 {
             self.gap = self.gap.saturating_add(rest.missing);
             line.kept.tails.forget(self.id);
+            self.end_cut_message(place, line);
+        }
+    }
+
+    /// What the snap length took from a segment does not come any more: a message that waits for it is handed on now,
+    /// before what answers it.
+    fn end_cut_message(&mut self, place: Place, line: &mut Line<'_, '_>) {
+        if matches!(self.content, Content::Sip) {
+            let gap = std::mem::take(&mut self.gap);
+            let segment = Segment { place, path: line.path, stream: self.id, gap, midstream: false, bytes: &[] };
+            self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
         }
     }
 

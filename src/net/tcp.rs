@@ -436,7 +436,8 @@ mod tests {
                 bench.feed_at(1, &segment, segment.len(), 4_000_000_000);
             }
             prop_assert_eq!(bench.stream(From::Client), text);
-            prop_assert!(bench.log.is_empty());
+            // Repeated within the same moment, a segment is a second copy; nothing else is odd.
+            prop_assert!(bench.log.iter().all(|(kind, _)| kind == "capture-duplicated"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From a call and its diagnosis to its record.
 
-use crate::call::{Call, Failure, Heard, Kind, Leg, Outcome};
+use crate::call::{Call, Failure, Heard, Leg, Outcome};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{Comparison, Diagnosis, Difference, Finding, Half, Origin};
 use crate::report::ladder;
@@ -201,18 +201,6 @@ pub(crate) fn wants_a_cause(outcome: Outcome) -> bool {
         outcome,
         Outcome::Answered | Outcome::Registered | Outcome::Accepted | Outcome::Unfinished | Outcome::Cancelled
     )
-}
-
-/// The word for what a record is about.
-pub(crate) fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Call => "CALL",
-        Kind::Registration => "REGISTRATION",
-        Kind::Subscription => "SUBSCRIPTION",
-        Kind::Message => "MESSAGE",
-        Kind::Options => "OPTIONS",
-        Kind::Other => "REQUEST",
-    }
 }
 
 fn leg(leg: &Leg, secrets: &Secrets) -> LegRecord {

@@ -5,10 +5,11 @@
 
 use std::io::{self, Write};
 
+use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
-use crate::report::text::words::{between, frames, person};
-use crate::report::view::{outcome_word, telling};
+use crate::report::text::words::{between, frames, kind_word, outcome_word, person};
+use crate::report::view::telling;
 use crate::untrusted::Untrusted;
 
 /// The columns; new ones are added at the end.
@@ -60,7 +61,7 @@ fn cells(record: &CallRecord) -> [String; COLUMNS.len()] {
     call_ids.dedup();
     [
         record.id.to_string(),
-        crate::report::build::kind_word(record.kind).to_lowercase(),
+        kind_word(&Phrases::english(), record.kind).to_lowercase(),
         record.started.time.rfc3339(record.started.digits),
         record.ended.time.rfc3339(record.ended.digits),
         format!("{:.6}", between(record.started, record.ended).as_secs_f64()),
@@ -68,14 +69,14 @@ fn cells(record: &CallRecord) -> [String; COLUMNS.len()] {
         person(record.to.as_ref()),
         raw(record.from.as_ref()),
         raw(record.to.as_ref()),
-        outcome_word(record.outcome).to_owned(),
+        outcome_word(&Phrases::english(), record.outcome).to_owned(),
         record.final_status.map(|status| status.to_string()).unwrap_or_default(),
         record.cause.clone().unwrap_or_default(),
         finding.map(|finding| finding.confidence.word().to_owned()).unwrap_or_default(),
         raw(finding.map(|finding| &finding.title)),
         finding.and_then(|finding| finding.party.addr.clone()).unwrap_or_default(),
         raw(finding.and_then(|finding| finding.party.agent.as_ref())),
-        if cited.is_empty() { String::new() } else { frames(&cited, 12) },
+        if cited.is_empty() { String::new() } else { frames(&Phrases::english(), &cited, 12) },
         leg.map(|leg| leg.from_addr.clone()).unwrap_or_default(),
         leg.map(|leg| leg.to_addr.clone()).unwrap_or_default(),
         call_ids.join(" "),

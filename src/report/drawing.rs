@@ -8,11 +8,12 @@ use std::io::{self, Write};
 
 use maud::{Markup, html};
 
+use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Rung, host};
 use crate::report::text::ladder::{Piece, before, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{frame, outcome, title};
+use crate::report::text::words::{counted, frame, outcome, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, for_xml, privacy_words};
 use crate::untrusted::Untrusted;
@@ -72,9 +73,11 @@ pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup
     let width = LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1);
     let height = TOP + ROW * pieces.len() + 12;
     let positions = positions(record);
+    let words = &style.words;
+    let name = words.fill(Word::LadderOf, &[("call", &title(words, record))]);
     html! {
         svg class="ladder" xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(format!("0 0 {width} {height}"))
-            width=(width) height=(height) aria-label=(format!("Ladder of {}", title(record))) {
+            width=(width) height=(height) aria-label=(name) {
             @for (index, name) in lanes.names.iter().enumerate() {
                 text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
                 line class="lane" x1=(lanes.x(index)) y1="30" x2=(lanes.x(index)) y2=(height - 6) {}
@@ -83,7 +86,7 @@ pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup
                 @match piece {
                     Piece::Skipped(count) => {
                         text class="skipped" x=(lanes.x(0) + 10) y=(TOP + ROW * row + 4) {
-                            "… " (count) " messages not drawn"
+                            (counted(words, Word::NotDrawn, *count as u64))
                         }
                     }
                     Piece::Rung(rung) => {
@@ -154,7 +157,7 @@ fn arrow(
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {
-                title { (value(&rung.label)) ", frame " (frame(rung.frame)) }
+                title { (value(&rung.label)) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
                 (drawing)
             }
         } @else {
@@ -193,7 +196,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
         |record| {
             let lanes = Lanes::of(&record);
             let rows = shortened(&record, Scope::Trouble).len();
-            let heading = format!("{}  {}", title(&record), outcome(&record).1);
+            let heading = format!("{}  {}", title(&style.words, &record), outcome(&style.words, &record).1);
             pictures.push((heading, ladder(&record, style, Links::None), height));
             width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
             height += TOP + ROW * rows + 56;
@@ -201,14 +204,14 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
         },
     )?;
     height += 24;
-    let mark = privacy_words(&gathered.privacy);
+    let mark = privacy_words(&style.words, &gathered.privacy);
     let image = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
-            title { "sipwhy: ladders of calls" }
+            title { (style.words.word(Word::LaddersTitle)) }
             style { (maud::PreEscaped(STYLE)) }
             rect class="paper" width="100%" height="100%" {}
             @if pictures.is_empty() {
-                text class="lane" x="20" y="16" { "No call to draw." }
+                text class="lane" x="20" y="16" { (style.words.word(Word::NoCallToDraw)) }
             }
             @for (heading, picture, y) in &pictures {
                 g transform=(format!("translate(0 {y})")) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::analysis::MessageRead;
 use crate::call::{Call, Outcome};
+use crate::catalogue::Phrases;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
 use crate::report::json::to_bytes;
@@ -79,6 +80,8 @@ struct Oddity<'a> {
 struct Stats<'a> {
     inputs: &'a [InputRecord],
     summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     privacy: Option<String>,
 }
@@ -181,7 +184,7 @@ impl<W: Write> Events<W> {
     /// # Errors
     /// What the writer says.
     pub fn stats(&mut self, inputs: &[InputRecord], summary: &Summary) -> io::Result<()> {
-        self.line("stats", Stats { inputs, summary, privacy: None })
+        self.line("stats", Stats { inputs, summary, language: None, privacy: None })
     }
 
     /// Lines were left out because their reader is slow.
@@ -224,8 +227,9 @@ impl<W: Write> Events<W> {
                 self.line("oddity", Oddity { file, oddity })?;
             }
         }
-        let privacy = privacy_words(&gathered.privacy);
-        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, privacy })?;
+        let privacy = privacy_words(&Phrases::english(), &gathered.privacy);
+        let language = gathered.catalogue.phrases().other_tag();
+        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, language, privacy })?;
         self.out.flush()
     }
 

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
+use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
 use crate::report::value::{Report, SCHEMA, Tool};
 use crate::report::view::privacy_words;
@@ -45,6 +46,10 @@ fn write_compact(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()>
     to_bytes(SCHEMA, &mut head)?;
     head.extend_from_slice(b",\"tool\":");
     to_bytes(&Tool::this(), &mut head)?;
+    if let Some(language) = gathered.catalogue.phrases().other_tag() {
+        head.extend_from_slice(b",\"language\":");
+        to_bytes(language, &mut head)?;
+    }
     head.extend_from_slice(b",\"inputs\":");
     to_bytes(&gathered.inputs, &mut head)?;
     head.extend_from_slice(b",\"summary\":");
@@ -62,7 +67,7 @@ fn write_compact(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()>
     })?;
     let mut tail = b"],\"notes\":".to_vec();
     to_bytes(&gathered.notes, &mut tail)?;
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(words) = privacy_words(&Phrases::english(), &gathered.privacy) {
         tail.extend_from_slice(b",\"privacy\":");
         to_bytes(&words, &mut tail)?;
     }
@@ -85,12 +90,13 @@ impl Gathered {
         Ok(Report {
             schema: SCHEMA.into(),
             tool: Tool::this(),
+            language: self.catalogue.phrases().other_tag().map(str::to_owned),
             inputs: self.inputs.clone(),
             summary: self.summary,
             incidents: self.incidents.clone(),
             calls,
             notes: self.notes.clone(),
-            privacy: privacy_words(&self.privacy),
+            privacy: privacy_words(&Phrases::english(), &self.privacy),
         })
     }
 }

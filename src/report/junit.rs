@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use maud::html;
 
+use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
-use crate::report::text::words::{between, title};
+use crate::report::text::words::{between, kind_word, outcome_word, title};
 use crate::report::ticket::decisive;
 use crate::report::value::is_failed;
-use crate::report::view::{for_xml, outcome_word, privacy_words, telling};
+use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
 /// Writes one test suite with a test case for each call.
@@ -33,7 +34,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()> {
     let attributes = html! { (suite.for_terminal()) }.into_string();
     let attributes = for_xml(&attributes);
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(words) = privacy_words(&Phrases::english(), &gathered.privacy) {
         // The words are our own, and hold no two hyphens but in the name of an option.
         writeln!(out, "<!-- {} -->", words.replace("--", "- "))?;
     }
@@ -58,8 +59,8 @@ fn is_skipped(record: &CallRecord) -> bool {
 
 fn case(record: &CallRecord) -> String {
     let seconds = format!("{:.3}", between(record.started, record.ended).as_secs_f64());
-    let class = format!("sipwhy.{}", crate::report::build::kind_word(record.kind).to_lowercase());
-    let name = Untrusted::from(title(record));
+    let class = format!("sipwhy.{}", kind_word(&Phrases::english(), record.kind).to_lowercase());
+    let name = Untrusted::from(title(&Phrases::english(), record));
     let kind = record.cause.as_deref().unwrap_or("unexplained");
     let markup = html! {
         testcase classname=(class) name=(name.for_terminal()) time=(seconds) {
@@ -77,7 +78,7 @@ fn message(record: &CallRecord) -> String {
     match (telling(record), decisive(record)) {
         (Some(finding), _) => shown(&finding.title),
         (None, Some(failure)) => format!("{} {}", failure.status, shown(&failure.reason_phrase)),
-        (None, None) => outcome_word(record.outcome).to_owned(),
+        (None, None) => outcome_word(&Phrases::english(), record.outcome).to_owned(),
     }
 }
 

@@ -5,21 +5,35 @@
 
 use std::io::{self, Write};
 
+use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::mermaid;
 use crate::report::pages::for_markdown;
 use crate::report::record::{CallRecord, FindingRecord};
-use crate::report::text::words::{counted, frame, frames, grouped, outcome, title};
+use crate::report::text::words::{confidence, counted, frame, frames, grouped, outcome, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
-use crate::report::view::{Provenance, drawn, privacy_words, telling};
+use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
 /// Calls that are told in full.
 const MOST_CALLS: usize = 50;
 /// Incidents that are told.
 const MOST_INCIDENTS: usize = 50;
+
+/// Columns of the numbers.
+const COLUMNS: [Word; 9] = [
+    Word::TileCalls,
+    Word::TileAnswered,
+    Word::TileFailed,
+    Word::TileDropped,
+    Word::TileBusy,
+    Word::TileCancelled,
+    Word::TileUnfinished,
+    Word::ColumnRegistrations,
+    Word::ColumnOthers,
+];
 
 /// Writes the report.
 ///
@@ -34,8 +48,12 @@ pub fn write(
 ) -> io::Result<()> {
     let names: Vec<String> = gathered.inputs.iter().take(20).map(|input| plain(&input.file)).collect();
     writeln!(out, "# {}\n", names.join(", "))?;
-    if let Some(words) = privacy_words(&gathered.privacy) {
-        writeln!(out, "**{}**\n", for_markdown(&words))?;
+    let words = &style.words;
+    if let Some(marked) = privacy_words(words, &gathered.privacy) {
+        writeln!(out, "**{}**\n", for_markdown(&marked))?;
+    }
+    if let Some(text) = in_english(words, gathered) {
+        writeln!(out, "*{text}*\n")?;
     }
     summary(out, gathered, style)?;
     incidents(out, gathered, style)?;
@@ -43,23 +61,23 @@ pub fn write(
     let wanted = drawn(gathered, scope, MOST_CALLS);
     gathered.spool.each_record(|number| wanted.contains(&number), |record| call(out, &record, style))?;
     if all > wanted.len() {
-        writeln!(
-            out,
-            "*{} are not shown here; the JSON report holds them all.*\n",
-            counted((all - wanted.len()) as u64, "more call")
-        )?;
+        writeln!(out, "*{}*\n", counted(words, Word::MoreNotShown, (all - wanted.len()) as u64))?;
     }
-    notes(out, gathered)?;
-    writeln!(out, "## Provenance\n")?;
+    notes(out, words, gathered)?;
+    writeln!(out, "## {}\n", words.word(Word::NavProvenance))?;
+    let (colon, comma) = (words.word(Word::Colon), words.word(Word::Comma));
     for input in &gathered.inputs {
-        let hash = input.sha256.as_deref().unwrap_or("not known");
-        writeln!(out, "- {}: {}, SHA-256 `{hash}`", plain(&input.file), counted(input.packets, "packet"))?;
+        let hash = input.sha256.as_deref().unwrap_or(words.word(Word::HashNone));
+        let packets = counted(words, Word::Packets, input.packets);
+        writeln!(out, "- {}{colon}{packets}{comma}SHA-256 `{hash}`", plain(&input.file))?;
     }
     let tool = Tool::this();
-    writeln!(out, "- made by {} {} with {}", tool.name, tool.version, code(&provenance.command_for(&gathered.privacy)))
+    let made_by = words.fill(Word::MadeBySmall, &[("tool", &format!("{} {}", tool.name, tool.version))]);
+    writeln!(out, "- {made_by} {}", code(words, &provenance.command_for(words, &gathered.privacy)))
 }
 
 fn summary(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Result<()> {
+    let words = &style.words;
     let summary = &gathered.summary;
     if let (Some(first), Some(last)) = (
         gathered.inputs.iter().filter_map(|input| input.first).min_by_key(|moment| moment.time),
@@ -72,12 +90,9 @@ fn summary(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Resul
     }
     let messages = gathered.inputs.iter().map(|input| input.sip_messages).sum::<u64>();
     if messages == 0 {
-        return writeln!(out, "No SIP found.\n");
+        return writeln!(out, "{}\n", words.word(Word::NoSipSentence));
     }
-    writeln!(
-        out,
-        "| calls | answered | failed | dropped | busy | cancelled | unfinished | registrations (failed) | other requests (failed) |"
-    )?;
+    writeln!(out, "| {} |", COLUMNS.map(|column| words.word(column)).join(" | "))?;
     writeln!(out, "|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
     writeln!(
         out,
@@ -99,74 +114,84 @@ fn summary(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Resul
 fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Result<()> {
     let groups: Vec<&Group> =
         gathered.groups.iter().filter(|group| group.is_incident() && group.selected > 0).collect();
+    let words = &style.words;
+    let comma = words.word(Word::Comma);
     for group in groups.iter().take(MOST_INCIDENTS) {
         let incident = &group.incident;
         let zone = &style.zone;
-        writeln!(out, "## Incident {}: {}\n", group.number, plain(&incident.title))?;
+        let title = plain(&incident.title);
+        writeln!(out, "## {}\n", words.fill(Word::IncidentTitle, &[("number", &group.number), ("title", &title)]))?;
         writeln!(
             out,
-            "- {}, {} {} – {} {}",
-            counted(group.count, "time"),
+            "- {}{comma}{} {} – {} {}",
+            counted(words, Word::Times, group.count),
             zone.day(incident.first),
             zone.time(incident.first),
             zone.day(incident.last),
             zone.time(incident.last)
         )?;
         if let Some(peer) = &incident.peer {
-            let agent = incident.agent.as_ref().map(|agent| format!(", {}", code(agent.raw()))).unwrap_or_default();
-            writeln!(out, "- at {}{agent}", code(&style.names.beside(peer)))?;
+            let agent =
+                incident.agent.as_ref().map(|agent| format!("{comma}{}", code(words, agent.raw()))).unwrap_or_default();
+            writeln!(out, "- {} {}{agent}", words.word(Word::PeerAt), code(words, &style.names.beside(peer)))?;
         }
         for says in &incident.says {
             writeln!(out, "- {}", plain(says))?;
         }
         match (&incident.rule, incident.confidence) {
-            (Some(rule), Some(confidence)) => {
-                writeln!(out, "- rule `{rule}`, {}, {}", confidence.word(), frames(&incident.frames, 12))?;
+            (Some(rule), Some(sure)) => {
+                let (sure, frames) = (confidence(words, sure), frames(words, &incident.frames, 12));
+                writeln!(out, "- {} `{rule}`{comma}{sure}{comma}{frames}", words.word(Word::RuleSmall))?;
             }
-            _ => writeln!(out, "- unexplained: no rule fits what the capture shows")?,
+            _ => writeln!(out, "- {}", words.word(Word::NoRule))?,
         }
         let calls: Vec<String> = incident.calls.iter().take(30).map(u32::to_string).collect();
         let more = if group.count > calls.len() as u64 { " …" } else { "" };
-        writeln!(out, "- calls {}{more}\n", calls.join(", "))?;
+        writeln!(out, "- {} {}{more}\n", words.word(Word::CallsSmall), calls.join(", "))?;
         steps(out, &incident.fix)?;
     }
     Ok(())
 }
 
 fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<()> {
-    writeln!(out, "## {}\n", for_markdown(&title(record)))?;
-    writeln!(out, "**{}**\n", for_markdown(&outcome(record).1))?;
-    let mut call_ids: Vec<String> = record.call_ids.iter().map(|call_id| code(call_id.raw())).collect();
+    let words = &style.words;
+    writeln!(out, "## {}\n", for_markdown(&title(words, record)))?;
+    writeln!(out, "**{}**\n", for_markdown(&outcome(words, record).1))?;
+    let mut call_ids: Vec<String> = record.call_ids.iter().map(|call_id| code(words, call_id.raw())).collect();
     call_ids.dedup();
     writeln!(out, "Call-ID {}\n", call_ids.join(", "))?;
     match telling(record) {
-        Some(finding) => of_finding(out, finding)?,
-        None if record.unexplained => writeln!(out, "Unexplained: no rule fits what the capture shows.\n")?,
+        Some(finding) => of_finding(out, words, finding)?,
+        None if record.unexplained => writeln!(out, "{}\n", words.word(Word::NoRuleSentence))?,
         None => {}
     }
     if let Some(good) = &record.good_call {
-        writeln!(out, "Beside a call that was accepted: {}.\n", plain(&good.words().into()))?;
+        let good = plain(&good.words().into());
+        writeln!(out, "{}\n", words.fill(Word::BesideAccepted, &[("words", &good)]))?;
     }
     let drawn = ladder_alone(record, style)?;
     writeln!(out, "````text\n{}\n````\n", in_fence(&drawn))?;
     writeln!(out, "```mermaid\n{}```\n", mermaid::diagram(record, style))
 }
 
-fn of_finding(out: &mut dyn Write, finding: &FindingRecord) -> io::Result<()> {
-    writeln!(out, "**{}** (`{}`, {})\n", plain(&finding.title), finding.rule, finding.confidence.word())?;
+fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> io::Result<()> {
+    let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
+    writeln!(out, "**{}** (`{}`{comma}{sure})\n", plain(&finding.title), finding.rule)?;
     if !finding.explanation.is_empty() {
         writeln!(out, "{}\n", plain(&finding.explanation))?;
     }
     if !finding.claims.is_empty() {
-        writeln!(out, "| frame | field | value | says |\n|--:|---|---|---|")?;
+        let columns = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
+        writeln!(out, "| {} |\n|--:|---|---|---|", columns.map(|column| words.word(column)).join(" | "))?;
         for claim in finding.claims.iter().take(20) {
-            let value = code(claim.value.raw()).replace('|', "\\|");
+            let value = code(words, claim.value.raw()).replace('|', "\\|");
             writeln!(out, "| {} | `{}` | {value} | {} |", frame(claim.frame), claim.field, plain(&claim.says))?;
         }
         writeln!(out)?;
     }
     for refuted in &finding.refuted {
-        writeln!(out, "- ruled out: `{}`, {}", refuted.rule, plain(&refuted.why))?;
+        let (ruled_out, colon) = (words.word(Word::RuledOutSmall), words.word(Word::Colon));
+        writeln!(out, "- {ruled_out}{colon}`{}`{comma}{}", refuted.rule, plain(&refuted.why))?;
     }
     if !finding.refuted.is_empty() {
         writeln!(out)?;
@@ -181,17 +206,19 @@ fn steps(out: &mut dyn Write, fix: &[Untrusted]) -> io::Result<()> {
     if fix.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
-fn notes(out: &mut dyn Write, gathered: &Gathered) -> io::Result<()> {
+fn notes(out: &mut dyn Write, words: &Phrases, gathered: &Gathered) -> io::Result<()> {
     if gathered.notes.is_empty() && gathered.inputs.iter().all(|input| input.oddities.is_empty()) {
         return Ok(());
     }
-    writeln!(out, "## The capture\n")?;
+    writeln!(out, "## {}\n", words.word(Word::TheCapture))?;
+    let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
     for note in &gathered.notes {
         let says = if note.explanation.is_empty() { &note.title } else { &note.explanation };
-        writeln!(out, "- `{}`: {}", note.rule, plain(says))?;
+        writeln!(out, "- `{}`{colon}{}", note.rule, plain(says))?;
     }
     for oddity in gathered.inputs.iter().flat_map(|input| &input.oddities) {
-        writeln!(out, "- `{}`, {}: {}", oddity.kind, counted(oddity.count, "time"), plain(&oddity.says))?;
+        let times = counted(words, Word::Times, oddity.count);
+        writeln!(out, "- `{}`{comma}{times}{colon}{}", oddity.kind, plain(&oddity.says))?;
     }
     writeln!(out)
 }
@@ -203,10 +230,10 @@ fn plain(text: &Untrusted) -> String {
 }
 
 /// Captured text as a span of code. A backtick would end it, so it is shown as an apostrophe.
-fn code(text: &str) -> String {
+fn code(words: &Phrases, text: &str) -> String {
     let text = Untrusted::from(text);
     let shown = inert(&text.for_terminal());
-    if shown.trim().is_empty() { "(empty)".into() } else { format!("`{shown}`") }
+    if shown.trim().is_empty() { words.word(Word::Empty).into() } else { format!("`{shown}`") }
 }
 
 /// Text inside a fence: no run of backticks may end it.
@@ -225,7 +252,7 @@ mod tests {
 
     #[test]
     fn captured_text_is_no_markup() {
-        assert_eq!(code("a`b"), "`a'b`");
+        assert_eq!(code(&Phrases::english(), "a`b"), "`a'b`");
         assert_eq!(plain(&Untrusted::from("[x](http://evil)")), "\\[x\\](http:\\//evil)");
         assert!(plain(&Untrusted::from("<b>bold</b>")).starts_with("\\<b"));
     }

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use crate::catalogue::Word;
 use crate::report::drawing::class;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, host};
 use crate::report::text::ladder::{Piece, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{between, frame, outcome, title};
+use crate::report::text::words::{between, counted, frame, outcome, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, privacy_words};
 
@@ -24,7 +25,7 @@ const LABEL: usize = 60;
 pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
     let all = drawn(gathered, scope, usize::MAX).len();
     let wanted = drawn(gathered, scope, MOST_CALLS);
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(words) = privacy_words(&style.words, &gathered.privacy) {
         writeln!(out, "%% {words}")?;
     }
     if wanted.is_empty() {
@@ -47,19 +48,21 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
     let lane = |address: &str| if with_ports { address.to_owned() } else { host(address).to_owned() };
     let names = if with_ports { names(record, |address| address) } else { names(record, host) };
     let index = |address: &str| names.iter().position(|name| *name == lane(address)).unwrap_or_default();
+    let words = &style.words;
+    let comma = words.word(Word::Comma);
     let mut text = "sequenceDiagram\n".to_owned();
     for (number, name) in names.iter().enumerate() {
         let _ = writeln!(text, "    participant p{number} as {}", safe(&style.names.with(name)));
     }
     let last = names.len().saturating_sub(1);
     let over = if last == 0 { "p0".to_owned() } else { format!("p0,p{last}") };
-    let heading = format!("{}, {}, {}", title(record), outcome(record).1, style.zone.exact_time(record.started));
+    let heading = [title(words, record), outcome(words, record).1, style.zone.exact_time(record.started)].join(comma);
     let _ = writeln!(text, "    Note over {over}: {}", safe(&heading));
     for piece in shortened(record, Scope::Trouble) {
         let rung = match piece {
             Piece::Rung(rung) => rung,
             Piece::Skipped(count) => {
-                let _ = writeln!(text, "    Note over p0: … {count} messages not drawn");
+                let _ = writeln!(text, "    Note over p0: {}", counted(words, Word::NotDrawn, count as u64));
                 continue;
             }
         };
@@ -70,7 +73,8 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
         };
         let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
         let after = between(record.started, rung.time).as_secs_f64();
-        let label = format!("{}{again} +{after:.3} frame {}", fitted(&value(&rung.label), LABEL), frame(rung.frame));
+        let at = words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))]);
+        let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.label), LABEL));
         let _ = writeln!(text, "    p{}{arrow}p{}: {}", index(&rung.from_addr), index(&rung.to_addr), safe(&label));
     }
     text

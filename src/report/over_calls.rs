@@ -96,6 +96,7 @@ fn how_many(group: &Group, share: Share) -> Option<String> {
         true => format!(
             "{whole}: none of {about}{before} before the first of them, {count} of {about}{of_since} from then on"
         ),
+        false if before + since == 0 => format!("{whole}, and none was accepted"),
         false => format!("{whole}; {about}{before} were accepted before the first of them, {about}{since} after it"),
     })
 }

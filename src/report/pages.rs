@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Registered, Subject};
+use crate::catalogue::{
+    Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject, Word,
+};
+use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
 
 /// The narrowest page, in columns: below it no word would fit beside its label.
@@ -29,10 +32,15 @@ pub fn text(page: &Page, width: usize) -> String {
             wrap(&mut out, &section.heading, Indent { first: "", rest: "  " }, width);
         }
         for block in &section.blocks {
-            text_block(&mut out, block, width);
+            text_block(&mut out, block, colon_of(page), width);
         }
     }
     out
+}
+
+/// What stands between a lead and its text in the language of the page.
+pub(crate) fn colon_of(page: &Page) -> &'static str {
+    Phrases::of(&page.language).unwrap_or_default().word(Word::Colon)
 }
 
 /// The page as Markdown (CommonMark), a line for each paragraph.
@@ -47,7 +55,7 @@ pub fn markdown(page: &Page) -> String {
         }
         for block in &section.blocks {
             out.push('\n');
-            markdown_block(&mut out, block);
+            markdown_block(&mut out, block, colon_of(page));
         }
     }
     out
@@ -70,7 +78,7 @@ pub fn html(page: &Page) -> String {
             let _ = writeln!(out, "<h2>{}</h2>", for_html(&section.heading));
         }
         for block in &section.blocks {
-            html_block(&mut out, block);
+            html_block(&mut out, block, colon_of(page));
         }
         out.push_str("</section>\n");
     }
@@ -79,29 +87,29 @@ pub fn html(page: &Page) -> String {
 }
 
 /// What a page of `explain` is about, as one JSON object (`sipwhy.explain/1`), on several lines.
-pub fn subject_json(subject: &Subject) -> String {
-    json(&Marked { schema: "sipwhy.explain/1", value: subject })
+pub fn subject_json(subject: &Subject, phrases: &Phrases) -> String {
+    json(&Marked { schema: "sipwhy.explain/1", language: subject.language(phrases), value: subject })
 }
 
 /// Any other page, such as that of a rule, as one JSON object (`sipwhy.page/1`), on several lines.
 pub fn page_json(page: &Page) -> String {
-    json(&Marked { schema: "sipwhy.page/1", value: page })
+    json(&Marked { schema: "sipwhy.page/1", language: None, value: page })
 }
 
 /// Any value as one JSON object that names its form, on several lines.
 pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
-    json(&Marked { schema, value })
+    json(&Marked { schema, language: None, value })
 }
 
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
 pub fn comparison_json(comparison: &Comparison) -> String {
-    json(&Marked { schema: "sipwhy.compare/1", value: comparison })
+    json(&Marked { schema: "sipwhy.compare/1", language: None, value: comparison })
 }
 
 /// The list of codes as one JSON object (`sipwhy.codes/1`), on several lines.
 pub fn codes_json(entries: &[Entry]) -> String {
     let codes = entries.iter().map(CodeRow::of).collect();
-    json(&Marked { schema: "sipwhy.codes/1", value: &CodeList { codes } })
+    json(&Marked { schema: "sipwhy.codes/1", language: None, value: &CodeList { codes } })
 }
 
 /// The list of codes as plain text, a line for each, cut to `width` columns; grouped by class.
@@ -159,6 +167,9 @@ pub fn codes_html(entries: &[Entry]) -> String {
 #[derive(Serialize)]
 struct Marked<'a, T: Serialize> {
     schema: &'static str,
+    /// The language of its texts; missing where it is English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(flatten)]
     value: &'a T,
 }
@@ -237,26 +248,26 @@ fn title_line(out: &mut String, page: &Page, width: usize) {
     let _ = writeln!(out, "{title}{}{subtitle}", " ".repeat(width - taken));
 }
 
-fn text_block(out: &mut String, block: &Block, width: usize) {
+fn text_block(out: &mut String, block: &Block, colon: &str, width: usize) {
     match block {
         Block::Paragraph(text) => wrap(out, text, Indent { first: "  ", rest: "  " }, width),
         Block::Facts(facts) => text_facts(out, facts, "  ", width),
         Block::Numbered(items) => {
             for (place, item) in items.iter().enumerate() {
-                text_item(out, &format!("{}.", place + 1), item, width);
+                text_item(out, &format!("{}.", place + 1), item, colon, width);
             }
         }
         Block::Bullets(items) => {
             for item in items {
-                text_item(out, "-", item, width);
+                text_item(out, "-", item, colon, width);
             }
         }
     }
 }
 
-fn text_item(out: &mut String, mark: &str, item: &Item, width: usize) {
+fn text_item(out: &mut String, mark: &str, item: &Item, colon: &str, width: usize) {
     let indent = " ".repeat(mark.width() + 3);
-    wrap(out, &sentence_of(item), Indent { first: &format!("  {mark} "), rest: &indent }, width);
+    wrap(out, &sentence_of(item, colon), Indent { first: &format!("  {mark} "), rest: &indent }, width);
     text_facts(out, &item.facts, &indent, width);
 }
 
@@ -272,68 +283,68 @@ fn text_facts(out: &mut String, facts: &[Fact], indent: &str, width: usize) {
 }
 
 /// `lead: text`, or the one of them that is there.
-fn sentence_of(item: &Item) -> String {
+fn sentence_of(item: &Item, colon: &str) -> String {
     match (item.lead.is_empty(), item.text.is_empty()) {
         (true, _) => item.text.clone(),
         (false, true) => item.lead.clone(),
-        (false, false) => format!("{}: {}", item.lead, item.text),
+        (false, false) => format!("{}{colon}{}", item.lead, item.text),
     }
 }
 
-fn markdown_block(out: &mut String, block: &Block) {
+fn markdown_block(out: &mut String, block: &Block, colon: &str) {
     match block {
         Block::Paragraph(text) => {
             let _ = writeln!(out, "{}", for_markdown(text));
         }
-        Block::Facts(facts) => markdown_facts(out, facts, ""),
+        Block::Facts(facts) => markdown_facts(out, facts, "", colon),
         Block::Numbered(items) => {
             for (place, item) in items.iter().enumerate() {
-                markdown_item(out, &format!("{}. ", place + 1), item);
+                markdown_item(out, &format!("{}. ", place + 1), item, colon);
             }
         }
         Block::Bullets(items) => {
             for item in items {
-                markdown_item(out, "- ", item);
+                markdown_item(out, "- ", item, colon);
             }
         }
     }
 }
 
-fn markdown_item(out: &mut String, mark: &str, item: &Item) {
+fn markdown_item(out: &mut String, mark: &str, item: &Item, colon: &str) {
     let (lead, text) = (for_markdown(&item.lead), for_markdown(&item.text));
     let _ = match (lead.is_empty(), text.is_empty()) {
         (true, _) => writeln!(out, "{mark}{text}"),
         (false, true) => writeln!(out, "{mark}**{lead}**"),
-        (false, false) => writeln!(out, "{mark}**{lead}**: {text}"),
+        (false, false) => writeln!(out, "{mark}**{lead}**{colon}{text}"),
     };
-    markdown_facts(out, &item.facts, &" ".repeat(mark.len()));
+    markdown_facts(out, &item.facts, &" ".repeat(mark.len()), colon);
 }
 
-fn markdown_facts(out: &mut String, facts: &[Fact], indent: &str) {
+fn markdown_facts(out: &mut String, facts: &[Fact], indent: &str, colon: &str) {
     for fact in facts {
-        let _ = writeln!(out, "{indent}- **{}**: {}", for_markdown(&fact.label), for_markdown(&fact.text));
+        let _ = writeln!(out, "{indent}- **{}**{colon}{}", for_markdown(&fact.label), for_markdown(&fact.text));
     }
 }
 
-fn html_block(out: &mut String, block: &Block) {
+fn html_block(out: &mut String, block: &Block, colon: &str) {
     match block {
         Block::Paragraph(text) => {
             let _ = writeln!(out, "<p>{}</p>", for_html(text));
         }
         Block::Facts(facts) => html_facts(out, facts),
-        Block::Numbered(items) => html_list(out, "ol", items),
-        Block::Bullets(items) => html_list(out, "ul", items),
+        Block::Numbered(items) => html_list(out, "ol", items, colon),
+        Block::Bullets(items) => html_list(out, "ul", items, colon),
     }
 }
 
-fn html_list(out: &mut String, tag: &str, items: &[Item]) {
+fn html_list(out: &mut String, tag: &str, items: &[Item], colon: &str) {
     let _ = writeln!(out, "<{tag}>");
     for item in items {
         let (lead, text) = (for_html(&item.lead), for_html(&item.text));
         let _ = match (lead.is_empty(), text.is_empty()) {
             (true, _) => write!(out, "<li>{text}"),
             (false, true) => write!(out, "<li><strong>{lead}</strong>"),
-            (false, false) => write!(out, "<li><strong>{lead}</strong>: {text}"),
+            (false, false) => write!(out, "<li><strong>{lead}</strong>{colon}{text}"),
         };
         html_facts(out, &item.facts);
         out.push_str("</li>\n");
@@ -443,29 +454,10 @@ fn wrap(out: &mut String, text: &str, indent: Indent<'_>, width: usize) {
 
 /// The pieces between which a line may end, each with whether it follows the one before without a space.
 fn pieces(text: &str) -> Vec<(&str, bool)> {
-    let mut pieces = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut start = 0;
-        let mut previous: Option<char> = None;
-        for (offset, character) in word.char_indices() {
-            if previous.is_some_and(|previous| breaks_between(previous, character)) {
-                pieces.push((&word[start..offset], start > 0));
-                start = offset;
-            }
-            previous = Some(character);
-        }
-        pieces.push((&word[start..], start > 0));
-    }
-    pieces
-}
-
-/// True where a line may end between two characters of one word: in Chinese and Japanese text, but not before what
-/// closes and not after what opens.
-fn breaks_between(before: char, after: char) -> bool {
-    let wide = |character: char| character.width().unwrap_or(0) == 2;
-    let closes = "、。，．：；？！）」』】〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・…";
-    let opens = "（「『【〈《";
-    (wide(before) || wide(after)) && !closes.contains(after) && !opens.contains(before)
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    words
+        .flat_map(|word| lines::pieces(word).into_iter().enumerate().map(|(place, piece)| (piece, place > 0)))
+        .collect()
 }
 
 /// The parts of a piece that is wider than a line; the piece itself if it is not.

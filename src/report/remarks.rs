@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::capture::Remarks;
+use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, FindingRecord, Frame};
-use crate::report::text::words::{counted, frames, title};
+use crate::report::text::words::{counted, frames, outcome_word, title};
 use crate::report::value::Tool;
-use crate::report::view::{outcome_word, privacy_words};
+use crate::report::view::privacy_words;
 
 /// Letters of one comment.
 const LONGEST: usize = 500;
@@ -59,7 +60,7 @@ struct All {
 
 impl All {
     fn call(&mut self, record: &CallRecord) {
-        let of_call = format!(" ({})", title(record));
+        let of_call = format!(" ({})", title(&Phrases::english(), record));
         let is_told = |finding: &&FindingRecord| {
             finding.severity != Severity::Info || record.cause.as_deref() == Some(&finding.rule)
         };
@@ -67,7 +68,15 @@ impl All {
         for finding in record.findings.iter().filter(is_told) {
             has_any = true;
             self.finding(finding, &of_call);
-            self.line(&format!("{}: {}, {}", title(record), outcome_word(record.outcome), sentence(finding)), finding);
+            self.line(
+                &format!(
+                    "{}: {}, {}",
+                    title(&Phrases::english(), record),
+                    outcome_word(&Phrases::english(), record.outcome),
+                    sentence(finding)
+                ),
+                finding,
+            );
         }
         if !has_any && record.unexplained {
             let cited = record.failures.iter().rev().find(|failure| !failure.normal);
@@ -103,7 +112,8 @@ impl All {
     fn line(&mut self, text: &str, finding: &FindingRecord) {
         if self.lines.len() < MOST_LINES {
             let cited: Vec<Frame> = finding.claims.iter().map(|claim| claim.frame).collect();
-            let cited = if cited.is_empty() { String::new() } else { format!(", {}", frames(&cited, 6)) };
+            let cited =
+                if cited.is_empty() { String::new() } else { format!(", {}", frames(&Phrases::english(), &cited, 6)) };
             self.lines.push(format!("{}{cited}", shortened(text)));
         }
     }
@@ -142,31 +152,33 @@ fn shortened(text: &str) -> String {
 
 fn summary(gathered: &Gathered, lines: &[String]) -> String {
     let summary = &gathered.summary;
+    // Comments are in English, as the findings are that stand in them.
+    let words = Phrases::english();
     let tool = Tool::this();
     let mut text = format!(
         "{} {}: {} ({} answered, {} failed, {} dropped, {} busy, {} cancelled, {} unfinished), {}, {}",
         tool.name,
         tool.version,
-        counted(summary.calls, "call"),
+        counted(&words, Word::Calls, summary.calls),
         summary.answered,
         summary.failed,
         summary.dropped,
         summary.busy,
         summary.cancelled,
         summary.unfinished,
-        counted(summary.registrations, "registration"),
-        counted(summary.other_transactions, "other request"),
+        counted(&words, Word::RegistrationsCounted, summary.registrations),
+        counted(&words, Word::OtherRequests, summary.other_transactions),
     );
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(marked) = privacy_words(&words, &gathered.privacy) {
         text.push('\n');
-        text.push_str(&words);
+        text.push_str(&marked);
     }
     for group in gathered.groups.iter().filter(|group| group.is_incident()).take(MOST_LINES) {
         let incident = &group.incident;
         text.push_str(&format!(
             "\nIncident {}, {}: {}",
             group.number,
-            counted(group.count, "time"),
+            counted(&words, Word::Times, group.count),
             incident.title.for_terminal()
         ));
     }

@@ -3,16 +3,20 @@
 //! Is given a record and, where they were kept, the texts of its messages; gives lines of plain text, at most 80 columns
 //! wide where words allow. Says only what the capture shows.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
+use unicode_width::UnicodeWidthStr;
+
+use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord};
-use crate::report::text::lines::{value, wrap};
-use crate::report::text::words::{between, frame, frames, lasting, title};
+use crate::report::text::lines::{padded, value, wrap};
+use crate::report::text::words::{between, confidence, frame, frames, lasting, outcome_word, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
-use crate::report::view::{drawn, outcome_word, privacy_words, telling};
+use crate::report::view::{drawn, privacy_words, telling};
 
 /// Columns of a label.
 const LABEL: usize = 16;
@@ -33,6 +37,8 @@ pub(crate) struct Ticket<'a> {
     /// Calls that went wrong in the same way.
     pub(crate) group: Option<&'a Group>,
     pub(crate) inputs: &'a [InputRecord],
+    /// The language.
+    pub(crate) words: &'a Phrases,
 }
 
 /// Writes the tickets of the calls that were asked for, else one for each kind of trouble.
@@ -41,8 +47,9 @@ pub(crate) struct Ticket<'a> {
 /// What `out` says, or the temporary file of the records.
 pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::Result<()> {
     let wanted = drawn(gathered, scope, MOST_TICKETS);
-    if let Some(words) = privacy_words(&gathered.privacy) {
-        writeln!(out, "{words}\n")?;
+    let words = &gathered.catalogue.phrases().for_reports();
+    if let Some(marked) = privacy_words(words, &gathered.privacy) {
+        writeln!(out, "{marked}\n")?;
     }
     let Gathered { spool, groups, transcripts, inputs, .. } = gathered;
     let mut count = 0;
@@ -57,6 +64,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::
                 record: &record,
                 group,
                 inputs,
+                words,
             };
             if count > 0 {
                 writeln!(out, "\n{}\n", "-".repeat(WIDTH))?;
@@ -66,7 +74,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::
         },
     )?;
     if count == 0 {
-        writeln!(out, "No call went wrong, so there is nothing to write a ticket about (--all, --call N).")?;
+        writeln!(out, "{}", words.word(Word::TicketNone))?;
     }
     Ok(())
 }
@@ -102,74 +110,109 @@ pub(crate) fn header<'a>(text: Option<&'a str>, name: &str) -> Option<&'a str> {
 
 /// The ticket as text.
 pub(crate) fn text(ticket: &Ticket<'_>) -> String {
-    let Ticket { record, request, response, group, inputs } = ticket;
-    let mut lines = Lines(String::new());
+    let Ticket { record, request, response, group, inputs, words } = ticket;
+    let mut lines = Lines { text: String::new(), label: label_width(words) };
+    let label = |word: Word| words.word(word);
     let failure = decisive(record);
     let finding = telling(record);
     let zone = Zone::default();
-    lines.add("Summary", &summary(record, *group));
+    lines.add(label(Word::TicketSummary), &summary(words, record, *group));
     let mut call_ids: Vec<String> = record.call_ids.iter().map(value).collect();
     call_ids.dedup();
     lines.add("Call-ID", &call_ids.join(", "));
     lines.maybe("Session-ID", header(*request, "Session-ID"));
     let method = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| value(&rung.label));
     let method = method.unwrap_or_else(|| "request".into());
+    let time = format!("{} {}", zone.day(record.started), zone.exact_time(record.started));
     lines.add(
-        &format!("Time of {method}"),
-        &format!("{} {} UTC, frame {}", zone.day(record.started), zone.exact_time(record.started), first_frame(record)),
+        &words.fill(Word::TicketTimeOf, &[("method", &method)]),
+        &words.fill(Word::TicketMoment, &[("time", &time), ("frame", &first_frame(record))]),
     );
     lines.maybe("From", record.from.as_ref().map(|uri| uri.raw()));
     lines.maybe("P-Asserted-Id", header(*request, "P-Asserted-Identity"));
     lines.maybe("To", record.to.as_ref().map(|uri| uri.raw()));
     lines.maybe("Request-URI", record.request_uri.as_ref().map(|uri| uri.raw()));
     for leg in record.legs.iter().take(6) {
-        lines.add("Path", &format!("{} -> {} by {}", leg.from_addr, leg.to_addr, leg.transport));
+        let values: [(&str, &dyn Display); 3] =
+            [("from", &leg.from_addr), ("to", &leg.to_addr), ("transport", &leg.transport)];
+        lines.add(label(Word::TicketPath), &words.fill(Word::TicketHop, &values));
     }
     match failure {
         Some(failure) => {
             let after = lasting(between(record.started, failure.time));
-            let phrase = value(&failure.reason_phrase);
-            lines
-                .add("Response", &format!("{} {phrase} after {after}, frame {}", failure.status, frame(failure.frame)));
+            let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
+            let frame = frame(failure.frame);
+            let values: [(&str, &dyn Display); 3] = [("response", &answer), ("duration", &after), ("frame", &frame)];
+            lines.add(label(Word::TicketResponse), &words.fill(Word::TicketResponseIs, &values));
             for name in ["Reason", "Warning", "Retry-After", "Server"] {
                 let told = failure.headers.iter().find(|header| header.name == name);
                 lines.maybe(name, told.map(|header| header.value.raw()).or(header(*response, name)));
             }
-            lines.add("Sent by", &sent_by(record, failure));
+            lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure));
         }
-        None => lines.add("Response", &format!("none that is final ({})", outcome_word(record.outcome))),
+        None => {
+            let outcome = outcome_word(words, record.outcome);
+            lines.add(label(Word::TicketResponse), &words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]));
+        }
     }
     if let Some(finding) = finding {
         let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
-        lines.add("Cause", &format!("{} ({}, {})", says.for_terminal(), finding.rule, finding.confidence.word()));
+        let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
+        lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(8) {
-            let proof = format!("frame {}: {} = {}", frame(claim.frame), claim.field, value(&claim.value));
-            lines.add("Proof", &format!("{proof}; {}", value(&claim.says)));
+            let (at, shown, says) = (frame(claim.frame), value(&claim.value), value(&claim.says));
+            let values: [(&str, &dyn Display); 4] =
+                [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
+            lines.add(label(Word::TicketProof), &words.fill(Word::TicketProofIs, &values));
         }
         for refuted in finding.refuted.iter().take(8) {
-            lines.add("Ruled out", &format!("{}: {}", refuted.rule, value(&refuted.why)));
+            let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), value(&refuted.why));
+            lines.add(label(Word::TicketRuledOut), &text);
         }
     } else {
-        lines.add("Cause", "not known: no rule fits what the capture shows");
+        lines.add(label(Word::TicketCause), label(Word::TicketNoCause));
     }
-    lines.add("Same cause", &others(record, *group));
-    lines.add("Question", &question(record, failure));
+    lines.add(label(Word::TicketSameCause), &others(words, record, *group));
+    lines.add(label(Word::TicketQuestion), &question(words, record, failure));
     for input in inputs.iter().take(20) {
-        let hash = input.sha256.as_deref().unwrap_or("not known (standard input or an interface)");
-        lines.add("File", &format!("{}, SHA-256 {hash}", value(&input.file)));
+        let hash = input.sha256.as_deref().unwrap_or(label(Word::TicketNoHash));
+        let text = format!("{}{}SHA-256 {hash}", value(&input.file), words.word(Word::Comma));
+        lines.add(label(Word::TicketFile), &text);
     }
-    lines.0
+    lines.text
 }
 
-struct Lines(String);
+/// Labels, beside names of headers.
+const LABELS: [Word; 10] = [
+    Word::TicketSummary,
+    Word::TicketPath,
+    Word::TicketResponse,
+    Word::TicketSentBy,
+    Word::TicketCause,
+    Word::TicketProof,
+    Word::TicketRuledOut,
+    Word::TicketSameCause,
+    Word::TicketQuestion,
+    Word::TicketFile,
+];
+
+/// Columns of the labels of a language.
+fn label_width(words: &Phrases) -> usize {
+    LABELS.iter().map(|word| words.word(*word).width() + 1).fold(LABEL, usize::max)
+}
+
+struct Lines {
+    text: String,
+    label: usize,
+}
 
 impl Lines {
     fn add(&mut self, label: &str, text: &str) {
         let text = crate::untrusted::Untrusted::from(text);
-        for (index, line) in wrap(&text.for_terminal(), WIDTH - LABEL).iter().enumerate() {
-            let label = if index == 0 { label } else { "" };
-            self.0.push_str(format!("{label:<LABEL$}{line}").trim_end());
-            self.0.push('\n');
+        for (index, line) in wrap(&text.for_terminal(), WIDTH - self.label).iter().enumerate() {
+            let label = padded(if index == 0 { label } else { "" }, self.label);
+            self.text.push_str(format!("{label}{line}").trim_end());
+            self.text.push('\n');
         }
     }
 
@@ -180,29 +223,30 @@ impl Lines {
     }
 }
 
-fn summary(record: &CallRecord, group: Option<&Group>) -> String {
+fn summary(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
     let count = group.map_or(1, |group| group.count);
     let what = match telling(record) {
         Some(finding) => value(&finding.title),
         None => match decisive(record) {
             Some(failure) => {
-                format!("{} {} to {}", failure.status, value(&failure.reason_phrase), value(&failure.method))
+                let (phrase, method) = (value(&failure.reason_phrase), value(&failure.method));
+                words.fill(Word::TicketTo, &[("status", &failure.status), ("phrase", &phrase), ("method", &method)])
             }
-            None => outcome_word(record.outcome).to_owned(),
+            None => outcome_word(words, record.outcome).to_owned(),
         },
     };
-    let more = if count > 1 { format!(" ({count} times in this capture)") } else { String::new() };
-    format!("{}: {what}{more}", title(record))
+    let more = if count > 1 { words.fill(Word::TicketTimes, &[("count", &count)]) } else { String::new() };
+    format!("{}{}{what}{more}", title(words, record), words.word(Word::Colon))
 }
 
 fn first_frame(record: &CallRecord) -> String {
     record.ladder.first().map_or_else(|| "?".into(), |rung| frame(rung.frame))
 }
 
-fn sent_by(record: &CallRecord, failure: &FailureRecord) -> String {
-    let hop = format!("{} to {}", failure.from_addr, failure.to_addr);
+fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord) -> String {
+    let hop = words.fill(Word::TicketBetween, &[("from", &failure.from_addr), ("to", &failure.to_addr)]);
     if record.is_passed_on(failure) {
-        return format!("{hop}; it passed on what it had got itself");
+        return words.fill(Word::TicketPassedOn, &[("hop", &hop)]);
     }
     let further = record.ladder.iter().any(|rung| {
         rung.status.is_none()
@@ -210,43 +254,37 @@ fn sent_by(record: &CallRecord, failure: &FailureRecord) -> String {
             && crate::report::record::host(&rung.from_addr) == crate::report::record::host(&failure.from_addr)
     });
     if further {
-        return format!("{hop}; it had sent the request on before, as the capture shows");
+        return words.fill(Word::TicketSentFurther, &[("hop", &hop)]);
     }
-    format!("{hop}; the capture shows no hop behind it: whether it or somebody further on decided, it cannot tell")
+    words.fill(Word::TicketNoHop, &[("hop", &hop)])
 }
 
-fn others(record: &CallRecord, group: Option<&Group>) -> String {
-    let Some(group) = group.filter(|group| group.count > 1) else { return "no other call of this capture".into() };
+fn others(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
+    let Some(group) = group.filter(|group| group.count > 1) else { return words.word(Word::TicketNoOther).into() };
     let zone = Zone::default();
     let numbers = group.incident.calls.iter().filter(|number| **number != record.id).take(MOST_OTHERS);
     let numbers: Vec<String> = numbers.map(u32::to_string).collect();
-    let more = if group.count > numbers.len() as u64 + 1 { " and more" } else { "" };
+    let more = if group.count > numbers.len() as u64 + 1 { words.word(Word::TicketAndMore) } else { "" };
     let (first, last) = (group.incident.first, group.incident.last);
-    format!(
-        "{} calls in all, {} {} to {} UTC; beside this one the calls {}{more}",
-        group.count,
-        zone.day(first),
-        zone.time(first),
-        zone.time(last),
-        numbers.join(" ")
-    )
+    let (first, last) = (format!("{} {}", zone.day(first), zone.time(first)), zone.time(last));
+    let calls = format!("{}{more}", numbers.join(" "));
+    let values: [(&str, &dyn Display); 4] =
+        [("count", &group.count), ("first", &first), ("last", &last), ("calls", &calls)];
+    words.fill(Word::TicketOthers, &values)
 }
 
-fn question(record: &CallRecord, failure: Option<&FailureRecord>) -> String {
+fn question(words: &Phrases, record: &CallRecord, failure: Option<&FailureRecord>) -> String {
     let Some(failure) = failure else {
-        let to = record.legs.last().map_or("your side", |leg| leg.to_addr.as_str());
-        return format!(
-            "Did the request with this Call-ID reach {to}, and if so, what was answered and to which address?"
-        );
+        let to = record.legs.last().map_or(words.word(Word::TicketYourSide), |leg| leg.to_addr.as_str());
+        return words.fill(Word::TicketAskReach, &[("to", &to)]);
     };
     let cited: Vec<_> =
         telling(record).map(|finding| finding.claims.iter().map(|claim| claim.frame).collect()).unwrap_or_default();
-    let proof = if cited.is_empty() { String::new() } else { format!(" (see {})", frames(&cited, 6)) };
-    format!(
-        "Why did {} answer {} {} to this {}{proof}, and what has to change, on your side or on ours, for it to be accepted?",
-        failure.from_addr,
-        failure.status,
-        value(&failure.reason_phrase),
-        value(&failure.method)
-    )
+    let see = || words.fill(Word::TicketSee, &[("frames", &frames(words, &cited, 6))]);
+    let proof = if cited.is_empty() { String::new() } else { see() };
+    let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
+    let method = value(&failure.method);
+    let values: [(&str, &dyn Display); 4] =
+        [("who", &failure.from_addr), ("response", &answer), ("method", &method), ("proof", &proof)];
+    words.fill(Word::TicketAskWhy, &values)
 }

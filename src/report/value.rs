@@ -17,6 +17,9 @@ pub struct Report {
     pub schema: String,
     /// Which program made it.
     pub tool: Tool,
+    /// The language of the texts of the catalogue (BCP 47); missing where it is English. Everything else is in English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The inputs.
     pub inputs: Vec<InputRecord>,
     /// The numbers.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::call::Outcome;
+use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::pseudonyms::Replaced;
 use crate::report::record::{CallRecord, FindingRecord};
@@ -40,10 +41,10 @@ impl Provenance {
     }
 
     /// The command line as it may be shown.
-    pub(crate) fn command_for(&self, privacy: &Privacy) -> String {
+    pub(crate) fn command_for(&self, words: &Phrases, privacy: &Privacy) -> String {
         match privacy.pseudonyms {
             // What was asked for may be a number or a name that nobody shall see.
-            Some(_) => "sipwhy (the arguments are hidden by --redact)".into(),
+            Some(_) => words.word(Word::ArgumentsHidden).into(),
             None => self.command.clone(),
         }
     }
@@ -67,22 +68,6 @@ pub(crate) fn is_well(record: &CallRecord) -> bool {
         && !record.failures.iter().any(|failure| !failure.normal)
 }
 
-/// One word for how a call ended.
-pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Answered => "answered",
-        Outcome::Registered => "registered",
-        Outcome::Accepted => "accepted",
-        Outcome::Dropped => "dropped",
-        Outcome::Failed => "failed",
-        Outcome::Unanswered => "no answer",
-        Outcome::Redirected => "redirected",
-        Outcome::Busy => "busy",
-        Outcome::Cancelled => "cancelled",
-        Outcome::Unfinished => "unfinished",
-    }
-}
-
 /// The finding that tells most of a call: its cause, else the first that is no mere fact.
 pub(crate) fn telling(record: &CallRecord) -> Option<&FindingRecord> {
     let is_wrong = |finding: &&FindingRecord| finding.severity != crate::diagnosis::Severity::Info;
@@ -90,19 +75,28 @@ pub(crate) fn telling(record: &CallRecord) -> Option<&FindingRecord> {
 }
 
 /// What a report must say of itself: that it shows secrets, or pseudonyms.
-pub(crate) fn privacy_words(privacy: &Privacy) -> Option<String> {
-    let shown = (privacy.secrets == SecretsAre::Shown)
-        .then(|| "CONFIDENTIAL: this report shows passwords, digests and keys (--show-secrets)".to_owned());
+pub(crate) fn privacy_words(words: &Phrases, privacy: &Privacy) -> Option<String> {
+    let shown = (privacy.secrets == SecretsAre::Shown).then(|| words.word(Word::Confidential).to_owned());
     let replaced = privacy.pseudonyms.as_ref().map(|pseudonyms| {
-        let kinds = [(Replaced::Numbers, "numbers"), (Replaced::Addresses, "addresses"), (Replaced::Names, "names")];
-        let kinds: Vec<&str> =
-            kinds.iter().filter(|(kind, _)| pseudonyms.replaces(*kind)).map(|(_, word)| *word).collect();
-        format!("redacted: {} are pseudonyms, the same for the same value", kinds.join(", "))
+        let kinds = [
+            (Replaced::Numbers, Word::RedactedNumbers),
+            (Replaced::Addresses, Word::RedactedAddresses),
+            (Replaced::Names, Word::RedactedNames),
+        ];
+        let replaced = kinds.iter().filter(|(kind, _)| pseudonyms.replaces(*kind));
+        let kinds: Vec<&str> = replaced.map(|(_, word)| words.word(*word)).collect();
+        words.fill(Word::Redacted, &[("kinds", &kinds.join(words.word(Word::Comma)))])
     });
     match (shown, replaced) {
         (Some(shown), Some(replaced)) => Some(format!("{shown}; {replaced}")),
         (shown, replaced) => shown.or(replaced),
     }
+}
+
+/// What a report in another language says of the explanations in it, if there are any: they are in English.
+pub(crate) fn in_english(words: &Phrases, gathered: &Gathered) -> Option<&'static str> {
+    let has_findings = gathered.worst.is_some();
+    (has_findings && !words.is_english()).then(|| words.word(Word::InEnglish))
 }
 
 /// Text without the two characters that XML 1.0 does not know and that nothing else takes out.

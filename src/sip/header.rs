@@ -163,7 +163,7 @@ impl HeaderName {
         let mut slot = first_slot(name.len(), *first, *last);
         while let Some(index) = FORMS.get(slot).and_then(|form| usize::from(*form).checked_sub(1)) {
             if let Some((long, compact, known)) = NAMES.get(index)
-                && [long, compact].into_iter().any(|form| form.as_bytes().eq_ignore_ascii_case(name))
+                && (is_form(long, name) || is_form(compact, name))
             {
                 return *known;
             }
@@ -176,6 +176,11 @@ impl HeaderName {
     pub fn long(self) -> &'static str {
         NAMES.iter().find(|(_, _, known)| *known == self).map_or("", |(long, _, _)| long)
     }
+}
+
+/// True if the name is this form of it. Nearly all are sent, and asked for, in the spelling of the RFC.
+fn is_form(form: &str, name: &[u8]) -> bool {
+    form.len() == name.len() && (form.as_bytes() == name || form.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// True for headers that may stand once only and whose value is not a comma list (RFC 3261 §7.3.1, §20).

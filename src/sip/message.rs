@@ -16,7 +16,7 @@ use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Via, split_list, top_branch};
+use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, top_branch};
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(super) struct Answers {
     pub(super) description: OnceCell<Option<Sdp>>,
     pub(super) credentials: OnceCell<Vec<Credentials>>,
     pub(super) challenges: OnceCell<Vec<Challenge>>,
+    reasons: OnceCell<Vec<Reason>>,
+    target: OnceCell<Uri>,
 }
 
 /// Whether the capture holds the whole message.
@@ -134,6 +136,18 @@ impl Message<'_> {
             StartLine::Request { uri, .. } => Some(self.text(uri)),
             StartLine::Response { .. } => None,
         }
+    }
+
+    /// The Request-URI, read once, however often it is asked for; `None` for a response.
+    pub fn target(&self) -> Option<&Uri> {
+        let uri = self.request_uri()?;
+        Some(self.answers().target.get_or_init(|| Uri::read(&uri)))
+    }
+
+    /// Every value of Reason (RFC 3326), read once, however often they are asked for.
+    pub fn reasons(&self) -> &[Reason] {
+        let read = || self.headers("Reason").iter().map(|value| Reason::read(value)).collect();
+        self.answers().reasons.get_or_init(read)
     }
 
     /// The first line as it was sent, without its end.
@@ -262,7 +276,7 @@ impl Message<'_> {
     }
 
     fn places(&self) -> &Places {
-        self.places.get_or_init(|| places::find(&self.bytes))
+        self.places.get_or_init(|| places::find(&self.bytes, &self.outline))
     }
 
     fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = &HeaderPlace> + use<'_, 'n> {

@@ -12,6 +12,7 @@ use crate::oddity::Oddity;
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
+use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
 use crate::sip::value::CSeq;
 
@@ -24,6 +25,8 @@ pub(super) struct Outline {
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
     pub(super) body: Place,
+    /// True if the capture ends inside the last header line, of which only the whole parameters are taken.
+    pub(super) ends_in_half_a_line: bool,
     /// The first headers that may tell which call the message belongs to beyond its Call-ID, name and value: `X-…`,
     /// `Session-ID`, `P-Charging-Vector`, `Cisco-Guid`.
     pub(super) references: [(Place, Place); REFERENCES],
@@ -104,7 +107,7 @@ impl Outline {
         let mut walk = Walk { bytes, at: start_at, outline: Outline::default(), oddities: Vec::new(), last: None };
         let line = walk.line();
         let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
-        walk.headers();
+        walk.headers(cut);
         walk.body(cut);
         walk.remarks(&start, start_at);
         (walk.outline, start, walk.oddities)
@@ -154,20 +157,33 @@ impl Walk<'_> {
         start..if has_return { end.saturating_sub(1) } else { end }
     }
 
-    /// Walks over header lines up to the empty line or the end.
-    fn headers(&mut self) {
+    /// Walks over header lines up to the empty line or the end. Of a line that the capture cut off only the whole
+    /// parameters are taken: half a value would be taken for another one.
+    fn headers(&mut self, cut: Cut) {
         loop {
             if self.at >= self.bytes.len() {
                 self.oddities.push(Oddity::MessageCut { bytes: 0 });
                 return;
             }
             let line = self.line();
+            let is_half = matches!(cut, Cut::Missing(_)) && self.bytes.get(line.end).is_none();
+            let line = if is_half { self.whole_part(line) } else { line };
+            if is_half && line.is_empty() {
+                continue;
+            }
             match self.bytes.get(line.clone()).and_then(<[u8]>::first) {
                 None => return,
                 Some(b' ' | b'\t') => self.fold(line),
                 Some(first) => self.header_line(line, *first),
             }
         }
+    }
+
+    /// What is whole of a line that the capture cut off.
+    fn whole_part(&mut self, line: Range<usize>) -> Range<usize> {
+        self.outline.ends_in_half_a_line = true;
+        let whole = places::whole_part(self.bytes.get(line.clone()).unwrap_or_default());
+        line.start..line.start.saturating_add(whole).min(line.end)
     }
 
     /// A fold belongs to the header before it (RFC 3261 §7.3.1).

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use memchr::memrchr;
+
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
+use crate::sip::outline::Outline;
 use crate::sip::outline::line_length;
 
 /// Where a header stands in its message's bytes.
@@ -57,11 +60,39 @@ fn bit(name: HeaderName) -> u64 {
     1u64.wrapping_shl(u32::from(name as u8))
 }
 
-/// Finds every header.
-pub(super) fn find(bytes: &[u8]) -> Places {
-    let all = walk(bytes);
+/// Finds every header. Of half a line at the end of a message that the capture cut off, the whole parameters are taken.
+pub(super) fn find(bytes: &[u8], outline: &Outline) -> Places {
+    let whole = match outline.ends_in_half_a_line {
+        true => {
+            let start = memrchr(b'\n', bytes).map_or(0, |end| end.saturating_add(1));
+            let part = whole_part(bytes.get(start..).unwrap_or_default());
+            bytes.get(..start.saturating_add(part)).unwrap_or_default()
+        }
+        false => bytes,
+    };
+    let all = walk(whole);
     let names = all.iter().fold(0, |names, place| names | bit(place.name));
     Places { all, names }
+}
+
+/// How much of a header line without its end is whole: up to its last `;` outside of quotes and brackets. Credentials,
+/// whose parameters stand between commas, are worth nothing in part.
+pub(super) fn whole_part(line: &[u8]) -> usize {
+    let (mut whole, mut is_quoted, mut is_in_brackets, mut in_value) = (0, false, false, false);
+    for (at, byte) in line.iter().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'<' if !is_quoted => is_in_brackets = true,
+            b'>' if !is_quoted => is_in_brackets = false,
+            b':' => in_value = true,
+            b';' if in_value && !is_quoted && !is_in_brackets => whole = at,
+            _ => {}
+        }
+    }
+    match line.first() {
+        Some(b' ' | b'\t') => 0,
+        _ => whole,
+    }
 }
 
 fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {

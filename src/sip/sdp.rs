@@ -102,9 +102,10 @@ impl Sdp {
     }
 
     /// The description in a message's body: the whole body, or its part in a multipart one (RFC 5621).
-    /// Read once, however often it is asked for.
+    /// Read once, however often it is asked for. `None` too if the capture cut the message off: what the description lacks
+    /// may stand in what was not captured.
     pub fn of<'a>(message: &'a Message<'_>) -> Option<&'a Sdp> {
-        if message.body().is_empty() {
+        if message.body().is_empty() || message.is_cut() {
             return None;
         }
         message.answers().description.get_or_init(|| Sdp::in_body_of(message)).as_ref()

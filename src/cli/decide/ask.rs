@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
 
-use crate::catalogue::{Block, Catalogue, Decisions, Item, Leaf, Node, Page, Question, Start, question_items};
+use crate::catalogue::{Block, Catalogue, Decisions, Item, Leaf, Node, Page, Question, Start, Word, question_items};
 use crate::report::pages;
 
 /// Lines that are no answer after which it asks no more.
@@ -38,7 +38,7 @@ impl<'a, I: BufRead, O: Write> Asker<'a, I, O> {
     pub(crate) fn ask_for_symptom(&mut self, tree: &Decisions) -> io::Result<()> {
         let titles = || tree.starts().iter().map(|start| Item::new("", &start.title)).collect();
         loop {
-            self.offer("What do you see?", "", titles())?;
+            self.offer(self.catalogue.phrases().word(Word::DecideSee), "", titles())?;
             match self.reply(tree.starts().len())? {
                 Reply::Choice(place) => match tree.starts().get(place) {
                     Some(start) if self.ask_from(tree, &start.first)? == Reply::Back => {}
@@ -108,7 +108,8 @@ impl<'a, I: BufRead, O: Write> Asker<'a, I, O> {
     /// Reads until there is an answer. The end of input ends it.
     fn reply(&mut self, answers: usize) -> io::Result<Reply> {
         for _ in 0..PATIENCE {
-            write!(self.out, "\n1-{answers}, b goes back, q ends: ")?;
+            let prompt = self.catalogue.phrases().fill(Word::DecidePrompt, &[("count", &answers)]);
+            write!(self.out, "\n{prompt}")?;
             self.out.flush()?;
             let mut line = String::new();
             if self.input.read_line(&mut line)? == 0 {
@@ -152,7 +153,7 @@ mod tests {
     fn one_can_go_back_and_end_and_err() {
         let back = typed("1\nb\n9\nq\n");
         assert!(back.contains("What answers the REGISTER?") && back.contains("What answers the REFER"), "{back}");
-        assert_eq!(typed("x\n0\n99\n").matches("1-9, b goes back").count(), 4);
+        assert_eq!(typed("x\n0\n99\n").matches("1-11, b goes back").count(), 4);
         assert_eq!(typed("").matches("What do you see?").count(), 1);
     }
 }

@@ -16,13 +16,14 @@ use crate::cli::analyse::refuse_watching;
 use crate::cli::analyse::wanted_of;
 use crate::cli::args::{Look, Options, PageFormat};
 use crate::cli::decide::ask::Asker;
+use crate::cli::decide::shown::OpenQuestions;
 use crate::cli::decide::walk::Walks;
 use crate::cli::select::Selection;
 use crate::cli::{keylog, limits, pages as cli_pages, privacy, settings, terminal};
 use crate::diagnosis::{Diagnosis, Engine};
 use crate::error::Error;
 use crate::report::pages;
-use crate::report::{Follower, Scene, Selected, follow};
+use crate::report::{Follower, Gatherer, Keep, Scene, Selected, follow};
 
 /// The form of the JSON.
 const SCHEMA: &str = "sipwhy.decide/1";
@@ -66,7 +67,7 @@ fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8
     if !is_asked(format) {
         let text = match format {
             PageFormat::Json => pages::marked_json(SCHEMA, &shown::whole(tree, tree.starts())),
-            _ => cli_pages::page_in(&starts_page(tree), format, look),
+            _ => cli_pages::page_in(&starts_page(tree, catalogue.phrases()), format, look),
         };
         return cli_pages::print(&text);
     }
@@ -137,23 +138,30 @@ fn captures(paths: &[PathBuf], start: Option<&Start>, options: &Options, look: &
     let mut analysis = Analysis::new(limits.analysis, Wanted::EveryCall);
     *analysis.keys() = keylog::read(run)?;
     let mut engine = Engine::new(limits.held_back);
-    let catalogue = terminal::catalogue_for_programs(look)?;
+    let catalogue = match format {
+        PageFormat::Json => terminal::catalogue_for_programs(look)?,
+        _ => terminal::catalogue(look)?,
+    };
     let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy);
-    follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut leading)?;
+    let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut leading)?;
     let tree = decisions();
+    let gathered = Gatherer::new(Keep::Nothing).finish(&scene, &inputs, &analysis, &engine);
+    leading.walks.add_capture(tree, start, &gathered.notes);
     let seen = shown::Seen { calls: leading.calls, without_symptom: leading.walks.without_symptom };
     let walks = leading.walks.into_sorted();
+    // Standard input may be the capture.
+    let can_ask = is_asked(format) && paths.iter().all(|path| path.to_str() != Some("-"));
+    let open = if can_ask { OpenQuestions::Asked } else { OpenQuestions::Printed };
     let text = match format {
         PageFormat::Json => pages::marked_json(SCHEMA, &shown::walks(&seen, &walks)),
-        _ => cli_pages::page_in(&shown::page(tree, &seen, &walks, &catalogue), format, look),
+        _ => cli_pages::page_in(&shown::page(tree, &seen, &walks, open, &catalogue), format, look),
     };
     cli_pages::print(&text)?;
-    // Standard input may be the capture.
-    if is_asked(format) && paths.iter().all(|path| path.to_str() != Some("-")) {
+    if open == OpenQuestions::Asked {
         let mut asker = Asker::new(io::stdin().lock(), terminal::stdout(look), terminal::width(look), &catalogue);
         for walk in &walks {
             if let Some(question) = &walk.open
-                && asker.about(tree, question, &shown::which_calls(walk))?.is_break()
+                && asker.about(tree, question, &shown::which_calls(walk, catalogue.phrases()))?.is_break()
             {
                 break;
             }

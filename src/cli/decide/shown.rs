@@ -1,12 +1,25 @@
 //! What `decide` prints: ways of calls as a page, and everything as JSON.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 
 use crate::catalogue::question_items;
-use crate::catalogue::{Block, Catalogue, Decisions, Fact, Ground, Item, Leaf, Node, Page, Question, Start};
+use crate::catalogue::{
+    Block, Catalogue, Decisions, Fact, Ground, Item, Leaf, Node, Page, Phrases, Question, Sign, Start, Word,
+};
 use crate::cli::decide::walk::{Because, Walk};
 use crate::diagnosis::rules;
 use crate::report::Frame;
+
+/// What becomes of questions that the packets do not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenQuestions {
+    /// They stand on the page.
+    Printed,
+    /// A person is asked them behind the page, so they do not stand on it.
+    Asked,
+}
 
 /// What was looked through.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -52,83 +65,91 @@ pub(crate) fn walks<'a>(seen: &'a Seen, walks: &'a [Walk]) -> WalksOf<'a> {
 }
 
 /// The ways of a capture, for people.
-pub(crate) fn page(tree: &Decisions, seen: &Seen, walks: &[Walk], catalogue: &Catalogue) -> Page {
-    let mut page = Page::new("From symptom to cause", looked_through(seen));
+pub(crate) fn page(tree: &Decisions, seen: &Seen, walks: &[Walk], open: OpenQuestions, catalogue: &Catalogue) -> Page {
+    let words = catalogue.phrases();
+    let looked_through = words.count(Word::DecideExchanges, seen.calls, &[("count", &seen.calls)]);
+    let mut page = Page::new(words.word(Word::DecideTitle), looked_through);
     if walks.is_empty() {
-        let words = "No call of this capture shows a symptom. If there is one all the same, name it: sipwhy decide \
-                     SYMPTOM FILE; sipwhy decide lists the symptoms.";
-        page = page.section("", vec![words.into()]);
+        page = page.section("", vec![words.word(Word::DecideNone).into()]);
     }
     for walk in walks {
         let start = tree.start(&walk.start).map_or(walk.start.as_str(), |start| &start.title);
-        page = page.section(format!("{}: {start}", which_calls(walk)), blocks(walk, catalogue));
+        let heading = format!("{}{}{start}", which_calls(walk, words), words.word(Word::Colon));
+        page = page.section(heading, blocks(walk, open, catalogue));
     }
     if seen.without_symptom > 0 {
-        let words = format!(
-            "{} others did not go well and show none of the symptoms; sipwhy FILE explains them.",
-            seen.without_symptom
-        );
-        page = page.section("Others", vec![words.into()]);
+        let others = seen.without_symptom;
+        let text = words.count(Word::DecideOthersText, others, &[("count", &others)]);
+        page = page.section(words.word(Word::DecideOthers), vec![text.into()]);
     }
     page
 }
 
 /// `Calls 3, 5 and 2 others`.
-pub(crate) fn which_calls(walk: &Walk) -> String {
+pub(crate) fn which_calls(walk: &Walk, words: &Phrases) -> String {
+    if walk.calls == 0 {
+        return words.word(Word::NavCapture).to_owned();
+    }
     let named: Vec<String> = walk.numbers.iter().map(u32::to_string).collect();
     let others = walk.calls.saturating_sub(named.len() as u64);
-    let word = if walk.calls == 1 { "Call" } else { "Calls" };
-    match others {
-        0 => format!("{word} {}", named.join(", ")),
-        1 => format!("{word} {} and 1 other", named.join(", ")),
-        _ => format!("{word} {} and {others} others", named.join(", ")),
+    let mut calls = named.join(", ");
+    if others > 0 {
+        calls = words.count(Word::DecideMoreCalls, others, &[("calls", &calls), ("count", &others)]);
     }
+    words.count(Word::DecideCalls, walk.calls, &[("calls", &calls)])
 }
 
-fn looked_through(seen: &Seen) -> String {
-    match seen.calls {
-        1 => "1 exchange".to_owned(),
-        calls => format!("{calls} exchanges"),
-    }
-}
-
-fn blocks(walk: &Walk, catalogue: &Catalogue) -> Vec<Block> {
+fn blocks(walk: &Walk, open: OpenQuestions, catalogue: &Catalogue) -> Vec<Block> {
+    let words = catalogue.phrases();
     let mut items: Vec<Item> = Vec::new();
     if let Some(because) = &walk.because {
-        items.push(Item::new("Symptom", told_by(because)));
+        items.push(Item::new(words.word(Word::DecideSymptom), told_by(because, words)));
     }
     for step in &walk.steps {
         items.push(
             Item::new(step.ask.trim_end_matches('?'), &step.answer)
-                .with(vec![Fact::new("Told by", told_by(&step.because))]),
+                .with(vec![Fact::new(words.word(Word::DecideToldBy), told_by(&step.because, words))]),
         );
     }
     let mut blocks = vec![Block::Bullets(items)];
     if let Some(leaf) = &walk.cause {
-        blocks.push(Block::Paragraph(format!("Cause: {}", leaf.says)));
+        blocks.push(Block::Paragraph(words.fill(Word::DecideCause, &[("cause", &leaf.says)])));
         blocks.push(Block::Facts(leaf.facts(catalogue)));
     }
-    if let Some(question) = &walk.open {
-        blocks.push(Block::Paragraph(format!("The packets do not tell: {} {}", question.ask, question.look)));
+    if let Some(question) = walk.open.as_ref().filter(|_| open == OpenQuestions::Printed) {
+        let values: [(&str, &dyn Display); 2] = [("question", &question.ask), ("look", &question.look)];
+        blocks.push(Block::Paragraph(words.fill(Word::DecideOpen, &values)));
         blocks.push(Block::Numbered(question_items(question)));
     }
     blocks
 }
 
-fn told_by(because: &Because) -> String {
-    let words = match &because.ground {
+fn told_by(because: &Because, words: &Phrases) -> String {
+    let told = match &because.ground {
         Ground::Rule(name) => {
             let title = rules::named(name).map(|rule| rule.title()).unwrap_or_default();
-            format!("rule {name} ({title})")
+            words.fill(Word::DecideRule, &[("rule", name), ("title", &title)])
         }
-        Ground::Sign(sign) => sign.words().to_owned(),
-        Ground::Code(code) => format!("the final status {code}"),
+        Ground::Sign(sign) => words.word(of_sign(*sign)).to_owned(),
+        Ground::Code(code) => words.fill(Word::DecideFinal, &[("code", code)]),
     };
     let frames: Vec<String> = because.frames.iter().copied().map(frame).collect();
     match frames.len() {
-        0 => words,
-        1 => format!("{words}, frame {}", frames.join(" ")),
-        _ => format!("{words}, frames {}", frames.join(" ")),
+        0 => told,
+        count => words.count(Word::DecideFrames, count as u64, &[("words", &told), ("frames", &frames.join(" "))]),
+    }
+}
+
+/// A sign of a call in words.
+fn of_sign(sign: Sign) -> Word {
+    match sign {
+        Sign::RegistrationFailed => Word::SignRegistrationFailed,
+        Sign::FailedUnrung => Word::SignFailedUnrung,
+        Sign::FailedRinging => Word::SignFailedRinging,
+        Sign::DroppedSoon => Word::SignDroppedSoon,
+        Sign::DroppedLate => Word::SignDroppedLate,
+        Sign::NoResponse => Word::SignNoResponse,
+        Sign::OnlyTrying => Word::SignOnlyTrying,
     }
 }
 
@@ -144,6 +165,39 @@ fn frame(frame: Frame) -> String {
 mod tests {
     use super::*;
     use crate::catalogue::decisions;
+
+    #[test]
+    fn every_rule_stands_in_a_cause_or_beside_them() {
+        let tree = decisions();
+        let all = whole(tree, tree.starts());
+        for rule in rules::ALL {
+            let is_cause = all.causes.iter().any(|leaf| leaf.rules.iter().any(|name| *name == rule.name));
+            let is_beside = tree.beside().iter().any(|beside| beside.rule == rule.name);
+            assert_ne!(is_cause, is_beside, "{}: in a cause, or in a [[beside]] that says why not", rule.name);
+        }
+        for beside in tree.beside() {
+            assert!(rules::named(&beside.rule).is_some() && beside.why.len() > 20, "{}", beside.rule);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_not_printed_too() {
+        let tree = decisions();
+        let Some(Node::Question(question)) = tree.node("silence") else { panic!("it is a question") };
+        let walk = Walk {
+            calls: 1,
+            numbers: vec![1],
+            start: "fails-at-once".to_owned(),
+            because: None,
+            steps: Vec::new(),
+            cause: None,
+            open: Some(question.clone()),
+        };
+        let seen = Seen { calls: 1, without_symptom: 0 };
+        let text = |open| format!("{:?}", page(tree, &seen, std::slice::from_ref(&walk), open, &Catalogue::new()));
+        assert!(text(OpenQuestions::Printed).contains(&question.ask));
+        assert!(!text(OpenQuestions::Asked).contains(&question.ask));
+    }
 
     #[test]
     fn every_cause_names_rules_that_there_are() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::call::{Call, Kind, Outcome};
 use crate::catalogue::{Decisions, Ground, Known, Leaf, Node, Question, Sign, Start};
 use crate::diagnosis::Severity;
-use crate::report::{CallRecord, Frame};
+use crate::report::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::sip::Method;
 
 /// Seconds after the answer until which a drop counts as soon: 32 s without an ACK, and something for slow clearing.
@@ -20,7 +20,7 @@ const MOST_FRAMES: usize = 6;
 /// A way: the same for every call that took it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Walk {
-    /// Calls that took it.
+    /// Calls that took it; 0 if it is that of the capture as a whole.
     pub calls: u64,
     /// Their numbers in the report, the first ones.
     pub numbers: Vec<u32>,
@@ -53,6 +53,13 @@ pub(crate) struct Because {
     pub frames: Vec<Frame>,
 }
 
+/// Where the frames stand that prove a ground.
+#[derive(Debug, Clone, Copy)]
+struct Proofs<'a> {
+    findings: &'a [FindingRecord],
+    failures: &'a [FailureRecord],
+}
+
 /// Ways by the names of their nodes.
 #[derive(Debug, Default)]
 pub(crate) struct Walks {
@@ -66,26 +73,46 @@ impl Walks {
     pub(crate) fn add(&mut self, tree: &Decisions, start: Option<&Start>, call: &Call, record: &CallRecord) {
         // What a person asks about is looked for among facts too.
         let known = known(call, record, if start.is_some() { Severity::Info } else { Severity::Warning });
+        let proofs = Proofs { findings: &record.findings, failures: &record.failures };
         let told = match start {
             Some(start) => (record.kind == Kind::Call || !known.signs.is_empty()).then_some((start, None)),
             None if known.cause.is_none() && known.rules.is_empty() && known.signs.is_empty() => return,
-            None => tree.start_of(&known).map(|(start, ground)| (start, Some(because(ground, record)))),
+            None => tree.start_of(&known).map(|(start, ground)| (start, Some(because(ground, proofs)))),
         };
         let Some((start, because)) = told else {
             self.without_symptom += u64::from(start.is_none());
             return;
         };
-        let mut walk = walk(tree, start, &known, record);
+        let mut walk = walk(tree, start, &known, proofs);
         walk.because = because;
-        let mut nodes = vec![start.key.clone()];
+        self.put(walk, Some(record.id));
+    }
+
+    /// Leads what was found of the capture as a whole through the questions: from `start`, else from the symptom that
+    /// it is.
+    pub(crate) fn add_capture(&mut self, tree: &Decisions, start: Option<&Start>, notes: &[FindingRecord]) {
+        let proofs = Proofs { findings: notes, failures: &[] };
+        for note in notes {
+            let known = Known { cause: Some(note.rule.clone()), ..Known::default() };
+            let Some((found, ground)) = tree.start_of(&known) else { continue };
+            if start.is_some_and(|start| start.key != found.key) {
+                continue;
+            }
+            let mut walk = walk(tree, found, &known, proofs);
+            walk.because = start.is_none().then(|| because(ground, proofs));
+            self.put(walk, None);
+        }
+    }
+
+    /// Puts a way beside the same of others: that of a call, or of the capture.
+    fn put(&mut self, walk: Walk, call: Option<u32>) {
+        let mut nodes = vec![walk.start.clone()];
         nodes.extend(walk.steps.iter().flat_map(|step| [step.question.clone(), step.answer.clone()]));
         nodes.extend(walk.cause.iter().map(|leaf| leaf.key.clone()));
         nodes.extend(walk.open.iter().map(|question| question.key.clone()));
         let known = self.by_nodes.entry(nodes).or_insert(walk);
-        known.calls += 1;
-        if known.numbers.len() < MOST_NAMED {
-            known.numbers.push(record.id);
-        }
+        known.calls += u64::from(call.is_some());
+        known.numbers.extend(call.filter(|_| known.numbers.len() < MOST_NAMED));
     }
 
     /// The ways, that of most calls first.
@@ -100,7 +127,7 @@ impl Walks {
 }
 
 /// Goes from a symptom as far as the packets lead.
-fn walk(tree: &Decisions, start: &Start, known: &Known, record: &CallRecord) -> Walk {
+fn walk(tree: &Decisions, start: &Start, known: &Known, proofs: Proofs<'_>) -> Walk {
     let mut walk = Walk {
         calls: 0,
         numbers: Vec::new(),
@@ -122,7 +149,7 @@ fn walk(tree: &Decisions, start: &Start, known: &Known, record: &CallRecord) -> 
                     question: question.key.clone(),
                     ask: question.ask.clone(),
                     answer: answer.says.clone(),
-                    because: because(ground, record),
+                    because: because(ground, proofs),
                 });
                 next = &answer.to;
             }
@@ -137,14 +164,14 @@ fn walk(tree: &Decisions, start: &Start, known: &Known, record: &CallRecord) -> 
 }
 
 /// The frames that prove a ground.
-fn because(ground: Ground, record: &CallRecord) -> Because {
+fn because(ground: Ground, proofs: Proofs<'_>) -> Because {
     let frames: BTreeSet<Frame> = match &ground {
         Ground::Rule(rule) => {
-            let findings = record.findings.iter().filter(|finding| finding.rule == *rule);
+            let findings = proofs.findings.iter().filter(|finding| finding.rule == *rule);
             findings.flat_map(|finding| &finding.claims).map(|claim| claim.frame).collect()
         }
         Ground::Code(code) => {
-            let failures = record.failures.iter().filter(|failure| failure.status == *code && !failure.normal);
+            let failures = proofs.failures.iter().filter(|failure| failure.status == *code && !failure.normal);
             failures.map(|failure| failure.frame).collect()
         }
         _ => BTreeSet::new(),

@@ -195,11 +195,12 @@ fn go(
                 .into(),
         ));
     }
-    let style = analyse::style_of(run, look, names)?;
+    let mut style = analyse::style_of(run, look, names)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let keep = analyse::keep(&formats, scope);
     let catalogue = analyse::catalogue_of(&formats, look)?;
+    style.words = catalogue.phrases().for_reports();
     let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Drops)?;
     let wanted = if service.wants_every_call() { Wanted::EveryCall } else { wanted(keep, &selection, run) };
     let mut analysis = Analysis::new(limits.analysis, wanted);

@@ -2,17 +2,24 @@
 
 use maud::{Markup, html};
 
+use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
 use crate::report::html::{Page, frame_link, shown};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
-use crate::report::text::words::{between, counted, frame, outcome, title};
+use crate::report::text::words::{between, confidence, counted, frame, outcome, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
 use crate::report::view::{is_well, telling};
+
+/// Columns of a proof.
+const CLAIM_COLUMNS: [Word; 4] = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
+/// Columns of a ladder.
+const LADDER_COLUMNS: [Word; 6] =
+    [Word::ColumnFrame, Word::ColumnTime, Word::ColumnFrom, Word::ColumnTo, Word::ColumnMessage, Word::ColumnCitedBy];
 
 /// Everything that is known for the article of a call.
 pub(crate) struct Whole<'a> {
@@ -20,13 +27,14 @@ pub(crate) struct Whole<'a> {
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) group: Option<&'a Group>,
     pub(crate) inputs: &'a [InputRecord],
-    /// In which language the catalogue speaks.
-    pub(crate) language: &'a str,
+    /// The language in which the catalogue speaks.
+    pub(crate) language: &'a Phrases,
     pub(crate) page: &'a Page<'a>,
 }
 
 pub(crate) fn article(whole: &Whole<'_>) -> Markup {
     let Whole { record, page, .. } = whole;
+    let words = &page.look.words;
     let class = if is_well(record) {
         "good"
     } else if crate::report::value::is_failed(record.outcome) {
@@ -36,28 +44,31 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
     };
     html! {
         article class=(format!("card {class}")) id=(format!("call-{}", record.id)) {
-            h3 { (title(record)) " " span class=(format!("badge {class}")) { (outcome(record).1) } }
+            h3 { (title(words, record)) " " span class=(format!("badge {class}")) { (outcome(words, record).1) } }
             p class="faint" {
                 (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) " " (page.zone.name())
-                @if let Some(uri) = &record.request_uri { " · to " span class="mono" { (shown(uri)) } }
+                @if let Some(uri) = &record.request_uri { " · " (words.word(Word::ToUri)) " " span class="mono" { (shown(uri)) } }
             }
             @for (index, leg) in record.legs.iter().enumerate().take(8) {
                 p class="faint" {
-                    "Leg " (index + 1) ": " span class="mono" { (shown(&leg.call_id)) } " · "
+                    (words.fill(Word::Leg, &[("number", &(index + 1))])) span class="mono" { (shown(&leg.call_id)) } " · "
                     (leg.from_addr) " → " (leg.to_addr) " · " (leg.transport)
-                    @if let Some(by) = &leg.linked_by { " · same call by " (shown(by)) }
+                    @if let Some(by) = &leg.linked_by { " · " (words.fill(Word::SameCall, &[("by", &shown(by))])) }
                 }
             }
             @if let Some(group) = whole.group.filter(|group| group.count > 1) {
                 p {
-                    (counted(group.count - 1, "other call")) " went the same way"
-                    @if group.is_incident() { ": " a href=(format!("#{}", group.incident.id)) { "incident " (group.number) } }
+                    (counted(words, Word::WentSameWay, group.count - 1))
+                    @if group.is_incident() {
+                        (words.word(Word::Colon))
+                        a href=(format!("#{}", group.incident.id)) { (words.fill(Word::IncidentLink, &[("number", &group.number)])) }
+                    }
                 }
             }
             (causes(whole))
             figure {
                 (drawing::ladder(record, page.look, Links::ToMessages))
-                figcaption class="faint" { "An arrow leads to its message; the same as a table is below." }
+                figcaption class="faint" { (words.word(Word::ArrowLeads)) }
             }
             (messages(whole))
             (comparison::of_call(whole))
@@ -69,25 +80,30 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
 fn causes(whole: &Whole<'_>) -> Markup {
     let record = whole.record;
     let told = telling(record);
+    let words = &whole.page.look.words;
     let is_told = |finding: &&FindingRecord| told.is_some_and(|told| std::ptr::eq(told, *finding));
     let others: Vec<&FindingRecord> = record.findings.iter().filter(|finding| !is_told(finding)).collect();
+    // The page may be written in the other direction.
+    let direction = Some(whole.language.direction())
+        .filter(|direction| *direction != words.direction())
+        .map(|direction| direction.token());
     let meaning = ticket::decisive(record).and_then(|failure| failure.catalogue.as_ref());
     html! {
         @match told {
             Some(finding) => div class="cause" { (of_finding(whole, finding)) },
-            None if record.unexplained => p class="cause" { "Unexplained: no rule fits what the capture shows." },
+            None if record.unexplained => p class="cause" { (words.word(Word::NoRuleSentence)) },
             None => {}
         }
         @if let Some(entry) = meaning {
             details {
-                summary { "What " (entry.code) " " (entry.name) " means in general" }
-                div lang=(whole.language) { p { (entry.description) } p { (entry.when) } p { (entry.fix) } }
+                summary { (words.fill(Word::WhatMeans, &[("code", &format!("{} {}", entry.code, entry.name))])) }
+                div lang=(whole.language.tag()) dir=[direction] { p { (entry.description) } p { (entry.when) } p { (entry.fix) } }
                 p class="faint" { (entry.reference) }
             }
         }
         @if !others.is_empty() {
             details open[others.iter().any(|finding| finding.severity != Severity::Info)] {
-                summary { "What else was found (" (others.len()) ")" }
+                summary { (words.fill(Word::ElseFound, &[("count", &others.len())])) }
                 @for finding in others { div class="card" { (of_finding(whole, finding)) } }
             }
         }
@@ -96,14 +112,16 @@ fn causes(whole: &Whole<'_>) -> Markup {
 
 fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
     let record = whole.record;
+    let words = &whole.page.look.words;
+    let sure = confidence(words, finding.confidence);
     html! {
-        p { strong { (shown(&finding.title)) } " " span class="badge" { (finding.confidence.word()) } " " code { (finding.rule) } }
+        p { strong { (shown(&finding.title)) } " " span class="badge" { (sure) } " " code { (finding.rule) } }
         @if !finding.explanation.is_empty() { p { (shown(&finding.explanation)) } }
         @if !finding.claims.is_empty() {
             div class="scroll" {
                 table class="claims" {
-                    caption class="faint" { "Proof, as Wireshark shows it" }
-                    thead { tr { th { "frame" } th { "field" } th { "value" } th { "says" } } }
+                    caption class="faint" { (words.word(Word::ProofCaption)) }
+                    thead { tr { @for column in CLAIM_COLUMNS { th { (words.word(column)) } } } }
                     tbody {
                         @for claim in finding.claims.iter().take(30) {
                             tr {
@@ -118,14 +136,14 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
             }
         }
         @if !finding.refuted.is_empty() {
-            h4 { "What was ruled out" }
-            ul { @for refuted in &finding.refuted { li { code { (refuted.rule) } ": " (shown(&refuted.why)) } } }
+            h4 { (words.word(Word::WhatRuledOut)) }
+            ul { @for refuted in &finding.refuted { li { code { (refuted.rule) } (words.word(Word::Colon)) (shown(&refuted.why)) } } }
         }
         @if !finding.fix.is_empty() {
-            h4 { "What to do" }
+            h4 { (words.word(Word::WhatToDo)) }
             ol { @for step in &finding.fix { li { (shown(step)) } } }
         }
-        @if let Some(command) = &finding.next_capture { h4 { "What would settle it" } pre { (shown(command)) } }
+        @if let Some(command) = &finding.next_capture { h4 { (words.word(Word::WhatSettles)) } pre { (shown(command)) } }
         @if !finding.rfc.is_empty() {
             p class="faint" {
                 @for reference in &finding.rfc { (reference.doc) @if !reference.section.is_empty() { " §" (reference.section) } " " }
@@ -137,12 +155,14 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
 fn messages(whole: &Whole<'_>) -> Markup {
     let Whole { record, page, .. } = whole;
     let texts = whole.transcripts.of(record.id).unwrap_or_default();
+    let words = &page.look.words;
+    let count = counted(words, Word::Messages, record.ladder.len() as u64);
     html! {
         details {
-            summary { "The ladder as a table (" (counted(record.ladder.len() as u64, "message")) ")" }
+            summary { (words.fill(Word::LadderTable, &[("messages", &count)])) }
             div class="scroll" {
                 table {
-                    thead { tr { th { "frame" } th { "time" } th { "from" } th { "to" } th { "message" } th { "cited by" } } }
+                    thead { tr { @for column in LADDER_COLUMNS { th { (words.word(column)) } } } }
                     tbody {
                         @for (index, rung) in record.ladder.iter().enumerate().take(texts.len()) {
                             tr {
@@ -161,20 +181,20 @@ fn messages(whole: &Whole<'_>) -> Markup {
             @for (index, (rung, text)) in record.ladder.iter().zip(texts).enumerate() {
                 details class="message" {
                     summary {
-                        span class="num" { "frame " (frame(rung.frame)) " · " (page.zone.exact_time(rung.time)) " · " }
+                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) " · " }
                         span class=(badge(record, rung)) { (shown(&rung.label)) } " · "
                         span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }
                     }
                     pre id=(drawing::anchor(record.id, index)) tabindex="-1" {
                         @match text {
                             Some(text) => (marked(record, rung, text)),
-                            None => { (shown(&rung.label)) ": an ICMP error that quotes a message of this call" }
+                            None => (words.fill(Word::IcmpQuotes, &[("label", &shown(&rung.label))])),
                         }
                     }
                 }
             }
             @if texts.len() < record.ladder.len() {
-                p class="faint" { "Only the first " (texts.len()) " of " (record.ladder.len()) " messages are kept." }
+                p class="faint" { (words.fill(Word::OnlyFirst, &[("shown", &texts.len()), ("all", &record.ladder.len())])) }
             }
         }
     }
@@ -250,6 +270,7 @@ fn ticket_of(whole: &Whole<'_>) -> Markup {
     if is_well(record) {
         return html! {};
     }
+    let words = &whole.page.look.words;
     let texts = whole.transcripts.of(record.id);
     let text = ticket::text(&Ticket {
         record,
@@ -257,12 +278,13 @@ fn ticket_of(whole: &Whole<'_>) -> Markup {
         response: ticket::decisive_response(record, texts),
         group: whole.group,
         inputs: whole.inputs,
+        words,
     });
     let id = format!("ticket-{}", record.id);
     html! {
         details {
-            summary { "Text for a ticket" }
-            button class="copy" type="button" data-copy=(id) hidden { "Copy" }
+            summary { (words.word(Word::TicketTitle)) }
+            button class="copy" type="button" data-copy=(id) data-done=(words.word(Word::Copied)) hidden { (words.word(Word::Copy)) }
             pre id=(id) { (text) }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use crate::catalogue::Word;
 use crate::report::html::call::Whole;
 use crate::report::ticket;
 use crate::report::transcript::Target;
@@ -36,12 +37,19 @@ pub(crate) fn of_call(whole: &Whole<'_>) -> Markup {
         return html! {};
     }
     let lines = differences(own, &example.text);
+    let words = &whole.page.look.words;
+    let count = lines.len() as u64;
     html! {
         details {
-            summary { "Beside a request that went well (call " (example.call) "): " (lines.len()) " differences" }
+            summary { (words.count(Word::BesideWell, count, &[("call", &example.call), ("count", &count)])) }
             div class="scroll" {
                 table class="differs" {
-                    thead { tr { th { "line" } th { "this one" } th { "the one that went well" } } }
+                    thead {
+                        tr {
+                            th { (words.word(Word::ColumnLine)) } th { (words.word(Word::ColumnThisOne)) }
+                            th { (words.word(Word::ColumnWellOne)) }
+                        }
+                    }
                     tbody {
                         @for (name, own, other) in lines.iter().take(MOST_LINES) {
                             tr { td { (name) } td { (own) } td { (other) } }
@@ -49,7 +57,7 @@ pub(crate) fn of_call(whole: &Whole<'_>) -> Markup {
                     }
                 }
             }
-            p class="faint" { "Identifiers, credentials and times differ always and are left out." }
+            p class="faint" { (words.word(Word::AlwaysDiffer)) }
         }
     }
 }

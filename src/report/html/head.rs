@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
+use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::html::{Page, shown};
 use crate::report::incidents::Group;
-use crate::report::text::words::{counted, frames, grouped};
+use crate::report::text::words::{confidence, counted, frames, grouped};
 use crate::report::value::{InputRecord, Tool};
 
 /// Incidents that are shown.
@@ -14,19 +15,24 @@ const MOST_INCIDENTS: usize = 100;
 /// Numbers of calls of one incident that are shown.
 const MOST_NUMBERS: usize = 40;
 
+/// Columns of what was odd.
+const ODD_COLUMNS: [Word; 4] = [Word::ColumnWhat, Word::ColumnTimes, Word::ColumnFirstFrames, Word::ColumnExample];
+
 /// What the page is called.
-pub(crate) fn title(gathered: &Gathered) -> String {
+pub(crate) fn title(words: &Phrases, gathered: &Gathered) -> String {
     let name = match gathered.inputs.as_slice() {
         [one] => shown(&one.file),
-        several => counted(several.len() as u64, "capture"),
+        several => counted(words, Word::Captures, several.len() as u64),
     };
-    let name = if name == "-" { "standard input".to_owned() } else { name };
+    let name = if name == "-" { words.word(Word::StandardInput).to_owned() } else { name };
     let summary = &gathered.summary;
     let failed = summary.failed + summary.dropped + summary.registrations_failed + summary.other_failed;
     match failed {
-        0 if gathered.inputs.iter().all(|input| input.sip_messages == 0) => format!("{name}: no SIP found"),
-        0 => format!("{name}: nothing failed"),
-        failed => format!("{name}: {} failed", grouped(failed)),
+        0 if gathered.inputs.iter().all(|input| input.sip_messages == 0) => {
+            words.fill(Word::TitleNoSip, &[("name", &name)])
+        }
+        0 => words.fill(Word::TitleWell, &[("name", &name)]),
+        failed => words.count(Word::TitleFailed, failed, &[("name", &name), ("count", &grouped(failed))]),
     }
 }
 
@@ -35,24 +41,28 @@ pub(crate) fn summary(gathered: &Gathered, page: &Page<'_>) -> Markup {
     let packets = gathered.inputs.iter().map(|input| input.packets).sum();
     let messages = gathered.inputs.iter().map(|input| input.sip_messages).sum();
     let tiles = [
-        (summary.calls, "calls", ""),
-        (summary.answered, "answered", "good"),
-        (summary.failed, "failed", "bad"),
-        (summary.dropped, "dropped", "bad"),
-        (summary.busy, "busy", "calm"),
-        (summary.cancelled, "cancelled", "calm"),
-        (summary.unfinished, "unfinished", "calm"),
-        (summary.registrations, "registrations", ""),
-        (summary.registrations_failed, "registrations failed", "bad"),
-        (summary.other_transactions, "other requests", ""),
-        (summary.other_failed, "other requests failed", "bad"),
-        (summary.unexplained, "unexplained", "calm"),
+        (summary.calls, Word::TileCalls, ""),
+        (summary.answered, Word::TileAnswered, "good"),
+        (summary.failed, Word::TileFailed, "bad"),
+        (summary.dropped, Word::TileDropped, "bad"),
+        (summary.busy, Word::TileBusy, "calm"),
+        (summary.cancelled, Word::TileCancelled, "calm"),
+        (summary.unfinished, Word::TileUnfinished, "calm"),
+        (summary.registrations, Word::TileRegistrations, ""),
+        (summary.registrations_failed, Word::TileRegistrationsFailed, "bad"),
+        (summary.other_transactions, Word::TileOthers, ""),
+        (summary.other_failed, Word::TileOthersFailed, "bad"),
+        (summary.unexplained, Word::TileUnexplained, "calm"),
     ];
+    let words = &page.look.words;
     html! {
-        p { (times(gathered, page)) " · " (counted(packets, "packet")) ", " (counted(messages, "SIP message")) }
+        p {
+            (times(gathered, page)) " · " (counted(words, Word::Packets, packets)) (words.word(Word::Comma))
+            (counted(words, Word::SipMessages, messages))
+        }
         ul class="tiles" {
-            @for (count, word, class) in tiles.iter().filter(|(count, word, _)| *count > 0 || *word == "calls") {
-                li { strong class=(if class.is_empty() { "" } else { "num" }) { (grouped(*count)) } span class=(class) { (word) } }
+            @for (count, word, class) in tiles.iter().filter(|(count, word, _)| *count > 0 || *word == Word::TileCalls) {
+                li { strong class=(if class.is_empty() { "" } else { "num" }) { (grouped(*count)) } span class=(class) { (words.word(*word)) } }
             }
         }
     }
@@ -61,28 +71,23 @@ pub(crate) fn summary(gathered: &Gathered, page: &Page<'_>) -> Markup {
 fn times(gathered: &Gathered, page: &Page<'_>) -> String {
     let first = gathered.inputs.iter().filter_map(|input| input.first).min_by_key(|moment| moment.time);
     let last = gathered.inputs.iter().filter_map(|input| input.last).max_by_key(|moment| moment.time);
-    let (Some(first), Some(last)) = (first, last) else { return "no packet has a time".into() };
+    let (Some(first), Some(last)) = (first, last) else { return page.look.words.word(Word::NoPacketTime).into() };
     let zone = page.zone;
-    format!(
-        "{} {} – {} {}, times in {}",
-        zone.day(first),
-        zone.time(first),
-        zone.day(last),
-        zone.time(last),
-        zone.name()
-    )
+    let [first, last] = [first, last].map(|moment| format!("{} {}", zone.day(moment), zone.time(moment)));
+    page.look.words.fill(Word::TimesIn, &[("first", &first), ("last", &last), ("zone", &zone.name())])
 }
 
 pub(crate) fn incidents(gathered: &Gathered, page: &Page<'_>) -> Markup {
     let groups: Vec<&Group> =
         gathered.groups.iter().filter(|group| group.is_incident() && group.selected > 0).collect();
+    let words = &page.look.words;
     html! {
         section id="incidents" {
-            h2 { "Incidents" }
-            @if groups.is_empty() { p { "Nothing failed more than once in the same way." } }
+            h2 { (words.word(Word::NavIncidents)) }
+            @if groups.is_empty() { p { (words.word(Word::NothingTwice)) } }
             @for group in groups.iter().take(MOST_INCIDENTS) { (incident(group, page)) }
             @if groups.len() > MOST_INCIDENTS {
-                p class="faint" { "And " (groups.len() - MOST_INCIDENTS) " smaller ones, which the JSON report lists." }
+                p class="faint" { (counted(words, Word::AndSmaller, (groups.len() - MOST_INCIDENTS) as u64)) }
             }
         }
     }
@@ -91,75 +96,82 @@ pub(crate) fn incidents(gathered: &Gathered, page: &Page<'_>) -> Markup {
 fn incident(group: &Group, page: &Page<'_>) -> Markup {
     let incident = &group.incident;
     let zone = page.zone;
+    let words = &page.look.words;
+    let comma = words.word(Word::Comma);
+    let title = words.fill(Word::IncidentTitle, &[("number", &group.number), ("title", &shown(&incident.title))]);
     html! {
         article class="card bad" id=(incident.id) {
-            h3 { "Incident " (group.number) ": " (shown(&incident.title)) " " span class="badge" { (counted(group.count, "time")) } }
+            h3 { (title) " " span class="badge" { (counted(words, Word::Times, group.count)) } }
             p class="faint" {
-                @match incident.status { Some(status) => (status), None => "no final response" }
+                @match incident.status { Some(status) => (status), None => (words.word(Word::NoFinal)) }
                 " · " (zone.day(incident.first)) " " (zone.time(incident.first)) " – "
                 (zone.day(incident.last)) " " (zone.time(incident.last))
                 @if let Some(called) = &incident.called {
-                    " · all to " (shown(called)) @if !group.called_the_same { "…" }
+                    @let more = if group.called_the_same { "" } else { "…" };
+                    " · " (words.fill(Word::AllToMark, &[("called", &format!("{}{more}", shown(called)))]))
                 }
-                @if let Some(peer) = &incident.peer { " · at " span class="mono" { (page.look.names.beside(peer)) } }
+                @if let Some(peer) = &incident.peer { " · " (words.word(Word::PeerAt)) " " span class="mono" { (page.look.names.beside(peer)) } }
                 @if let Some(agent) = &incident.agent { " " (shown(agent)) }
             }
             @if !incident.says.is_empty() { ul { @for says in &incident.says { li { (shown(says)) } } } }
             @if !incident.fix.is_empty() {
-                h4 { "What to do" }
+                h4 { (words.word(Word::WhatToDo)) }
                 ol { @for step in &incident.fix { li { (shown(step)) } } }
             }
             p {
                 @match (&incident.rule, incident.confidence) {
-                    (Some(rule), Some(confidence)) => {
-                        "Rule " code { (rule) } ", " (confidence.word()) ", " (frames(&incident.frames, 12))
+                    (Some(rule), Some(sure)) => {
+                        (words.word(Word::LabelRule)) " " code { (rule) } (comma) (confidence(words, sure)) (comma)
+                        (frames(words, &incident.frames, 12))
                     }
-                    _ => "Unexplained: no rule fits what the capture shows.",
+                    _ => (words.word(Word::NoRuleSentence)),
                 }
             }
             p {
-                "Calls "
+                (words.word(Word::LabelCalls)) " "
                 @for number in incident.calls.iter().take(MOST_NUMBERS) {
                     @if page.detailed.contains(number) { a href=(format!("#call-{number}")) { (number) } } @else { (number) }
                     " "
                 }
-                @if group.count > MOST_NUMBERS as u64 { "… (" (grouped(group.count)) " in all)" }
+                @if group.count > MOST_NUMBERS as u64 { (counted(words, Word::InAll, group.count)) }
             }
         }
     }
 }
 
-pub(crate) fn quality(gathered: &Gathered) -> Markup {
+pub(crate) fn quality(gathered: &Gathered, page: &Page<'_>) -> Markup {
+    let words = &page.look.words;
+    let comma = words.word(Word::Comma);
     html! {
         section id="quality" {
-            h2 { "How good the capture is" }
+            h2 { (words.word(Word::CaptureQuality)) }
             @let is_clean = gathered.notes.is_empty() && gathered.inputs.iter().all(|input| input.oddities.is_empty());
-            @if is_clean { p { "Nothing about the capture limits what can be said." } }
+            @if is_clean { p { (words.word(Word::CaptureClean)) } }
             @for note in &gathered.notes {
                 article class=(if note.severity == Severity::Info { "card" } else { "card calm" }) {
                     h3 { (shown(&note.title)) }
                     @if !note.explanation.is_empty() { p { (shown(&note.explanation)) } }
                     p class="faint" {
-                        "Rule " code { (note.rule) } ", " (note.confidence.word())
+                        (words.word(Word::LabelRule)) " " code { (note.rule) } (comma) (confidence(words, note.confidence))
                         @if !note.claims.is_empty() {
-                            ", " (frames(&note.claims.iter().map(|claim| claim.frame).collect::<Vec<_>>(), 8))
+                            (comma) (frames(words, &note.claims.iter().map(|claim| claim.frame).collect::<Vec<_>>(), 8))
                         }
                     }
                     @if !note.fix.is_empty() { ol { @for step in &note.fix { li { (shown(step)) } } } }
                     @if let Some(command) = &note.next_capture { pre { (shown(command)) } }
                 }
             }
-            @for input in gathered.inputs.iter().filter(|input| !input.oddities.is_empty()) { (oddities(input)) }
+            @for input in gathered.inputs.iter().filter(|input| !input.oddities.is_empty()) { (oddities(words, input)) }
         }
     }
 }
 
-fn oddities(input: &InputRecord) -> Markup {
+fn oddities(words: &Phrases, input: &InputRecord) -> Markup {
     html! {
         div class="scroll" {
             table {
-                caption { "What was odd about " (shown(&input.file)) }
-                thead { tr { th { "what" } th { "times" } th { "first frames" } th { "for example" } } }
+                caption { (words.fill(Word::OddAbout, &[("file", &shown(&input.file))])) }
+                thead { tr { @for column in ODD_COLUMNS { th { (words.word(column)) } } } }
                 tbody {
                     @for oddity in &input.oddities {
                         tr {
@@ -178,19 +190,26 @@ fn oddities(input: &InputRecord) -> Markup {
 }
 
 pub(crate) fn provenance(gathered: &Gathered, page: &Page<'_>) -> Markup {
+    let words = &page.look.words;
     let tool = Tool::this();
+    let tool = format!("{} {}", tool.name, tool.version);
     let limits: Vec<String> = gathered
         .inputs
         .iter()
         .flat_map(|input| input.oddities.iter().filter(|oddity| oddity.kind == "limit-hit"))
-        .map(|oddity| format!("{} ({} times)", shown(&oddity.says), grouped(oddity.count)))
+        .map(|oddity| format!("{}{}", shown(&oddity.says), counted(words, Word::OftenInParens, oddity.count)))
         .collect();
     html! {
         section id="provenance" {
-            h2 { "Where this comes from" }
+            h2 { (words.word(Word::ProvenanceTitle)) }
             div class="scroll" {
                 table {
-                    thead { tr { th { "input" } th { "format" } th { "packets" } th { "SIP messages" } th { "SHA-256" } } }
+                    thead {
+                        tr {
+                            th { (words.word(Word::ColumnInput)) } th { (words.word(Word::ColumnFormat)) }
+                            th { (words.word(Word::ColumnPackets)) } th { (words.word(Word::ColumnSipMessages)) } th { "SHA-256" }
+                        }
+                    }
                     tbody {
                         @for input in &gathered.inputs {
                             tr {
@@ -198,17 +217,17 @@ pub(crate) fn provenance(gathered: &Gathered, page: &Page<'_>) -> Markup {
                                 td { (input.format) " " (input.link_types.join(" ")) }
                                 td class="num" { (grouped(input.packets)) }
                                 td class="num" { (grouped(input.sip_messages)) }
-                                td class="mono" { (input.sha256.as_deref().unwrap_or("not known: the input was no file")) }
+                                td class="mono" { (input.sha256.as_deref().unwrap_or(words.word(Word::HashUnknown))) }
                             }
                         }
                     }
                 }
             }
-            p { "Made by " (tool.name) " " (tool.version) " with" }
-            pre { (crate::untrusted::Untrusted::from(page.provenance.command_for(&gathered.privacy)).for_terminal()) }
+            p { (words.fill(Word::MadeBy, &[("tool", &tool)])) }
+            pre { (crate::untrusted::Untrusted::from(page.provenance.command_for(words, &gathered.privacy)).for_terminal()) }
             p {
-                @if limits.is_empty() { "No limit was hit: nothing of the input was left out for want of room." }
-                @else { "Limits that were hit: " (limits.join("; ")) }
+                @if limits.is_empty() { (words.word(Word::NoLimit)) }
+                @else { (words.fill(Word::LimitsHit, &[("limits", &limits.join("; "))])) }
             }
         }
     }

@@ -15,12 +15,13 @@ use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
+use crate::catalogue::{Direction, Phrases, Word};
 use crate::report::drawing;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::words::frame;
 use crate::report::text::{Style, Zone};
-use crate::report::view::{Provenance, privacy_words};
+use crate::report::view::{Provenance, in_english, privacy_words};
 use crate::untrusted::Untrusted;
 
 const SCRIPT: &str = include_str!("script.js");
@@ -44,10 +45,11 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, proven
     let detailed = numbers.into_iter().filter(|number| gathered.transcripts.of(*number).is_some()).collect();
     let page = Page { zone: &style.zone, look: style, provenance, detailed };
     let sheet = format!("{}{STYLE}", drawing::STYLE);
-    let title = head::title(gathered);
+    let words = style.words;
+    let title = head::title(&words, gathered);
     let opening = html! {
         (DOCTYPE)
-        (PreEscaped("<html lang=\"en\">"))
+        (PreEscaped(root(&words)))
         head {
             meta charset="utf-8";
             meta http-equiv="Content-Security-Policy" content=(policy(&sheet));
@@ -60,11 +62,13 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, proven
         (PreEscaped("<body>"))
         header {
             h1 { (title) }
-            @if let Some(words) = privacy_words(&gathered.privacy) { p class="banner" { (words) } }
+            @if let Some(words) = privacy_words(&words, &gathered.privacy) { p class="banner" { (words) } }
             (head::summary(gathered, &page))
-            nav aria-label="Parts of the report" {
-                a href="#incidents" { "Incidents" } a href="#calls" { "Calls" } a href="#details" { "Details" }
-                a href="#quality" { "Capture" } a href="#provenance" { "Provenance" }
+            @if let Some(text) = in_english(&words, gathered) { p class="faint" { (text) } }
+            nav aria-label=(words.word(Word::PartsOfReport)) {
+                a href="#incidents" { (words.word(Word::NavIncidents)) } a href="#calls" { (words.word(Word::NavCalls)) }
+                a href="#details" { (words.word(Word::NavDetails)) }
+                a href="#quality" { (words.word(Word::NavCapture)) } a href="#provenance" { (words.word(Word::NavProvenance)) }
             }
         }
         (PreEscaped("<main>"))
@@ -74,13 +78,21 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, proven
     table::write(out, gathered, &page)?;
     details(out, gathered, &page)?;
     let closing = html! {
-        (head::quality(gathered))
+        (head::quality(gathered, &page))
         (head::provenance(gathered, &page))
         (PreEscaped("</main>"))
         script { (PreEscaped(SCRIPT)) }
         (PreEscaped("</body></html>\n"))
     };
     put(out, closing)
+}
+
+/// The element around the whole page; one that is written from left to right need not say so.
+fn root(words: &Phrases) -> String {
+    match words.direction() {
+        Direction::Ltr => format!("<html lang=\"{}\">", words.tag()),
+        direction => format!("<html lang=\"{}\" dir=\"{}\">", words.tag(), direction.token()),
+    }
 }
 
 /// Allows nothing but this style and this script.
@@ -99,22 +111,21 @@ fn put(out: &mut dyn Write, markup: Markup) -> io::Result<()> {
 
 /// The calls that are shown whole.
 fn details(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_>) -> io::Result<()> {
+    let words = &page.look.words;
     let shown = page.detailed.len();
     let all = gathered.spool.len();
     let opening = html! {
         (PreEscaped("<section id=\"details\">"))
-        h2 { "Details" }
+        h2 { (words.word(Word::NavDetails)) }
         @if shown < all {
-            p class="faint" {
-                "Detail is limited to " (shown) " of " (all) " calls: the first of each kind of trouble, and some others. "
-                "For any other one: " code { "sipwhy FILE --call N -o call.html" }
-            }
+            @let [before, behind] = words.around(Word::DetailLimited, "command", &[("shown", &shown), ("all", &all)]);
+            p class="faint" { (before) code { "sipwhy FILE --call N -o call.html" } (behind) }
         }
-        @if shown == 0 { p { "No call is shown in detail." } }
+        @if shown == 0 { p { (words.word(Word::NoDetail)) } }
     };
     put(out, opening)?;
     let Gathered { spool, transcripts, groups, inputs, catalogue, .. } = gathered;
-    let language = catalogue.phrases().tag();
+    let language = catalogue.phrases();
     let wanted = |number: u32| page.detailed.contains(&number);
     spool.each_record(wanted, |record| {
         let group = groups.iter().find(|group| group.incident.calls.binary_search(&record.id).is_ok());

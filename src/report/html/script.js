@@ -14,7 +14,7 @@
         row.hidden = !fits;
         if (fits) { count += 1; }
       });
-      shown.textContent = count + " of " + rows.length + " shown";
+      shown.textContent = shown.dataset.words.replace("{count}", count).replace("{all}", rows.length);
     };
     text.addEventListener("input", apply);
     outcome.addEventListener("change", apply);
@@ -37,7 +37,7 @@
         var order = rows.map(function (row, index) { return { row: row, index: index, key: key(row, column) }; });
         var numbers = order.every(function (one) { return one.key === "" || !isNaN(Number(one.key)); });
         order.sort(function (a, b) {
-          var by = numbers ? Number(a.key) - Number(b.key) : a.key.localeCompare(b.key, "en");
+          var by = numbers ? Number(a.key) - Number(b.key) : a.key.localeCompare(b.key, document.documentElement.lang);
           return by * sign || a.index - b.index;
         });
         var all = document.createDocumentFragment();
@@ -60,7 +60,7 @@
     button.hidden = false;
     button.addEventListener("click", function () {
       var text = document.getElementById(button.dataset.copy);
-      var done = function () { button.textContent = "Copied"; };
+      var done = function () { button.textContent = button.dataset.done; };
       var byHand = function () {
         var range = document.createRange();
         range.selectNodeContents(text);

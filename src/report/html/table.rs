@@ -5,16 +5,32 @@ use std::io::{self, Write};
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
 use crate::report::html::{Page, shown};
 use crate::report::record::{CallRecord, host};
-use crate::report::text::words::{between, grouped, person};
-use crate::report::view::{is_well, outcome_word, telling};
+use crate::report::text::words::{between, grouped, outcome_word, person, type_word};
+use crate::report::view::{is_well, telling};
 
 /// Rows of the table. A browser still opens so many at once.
 const MOST_ROWS: usize = 3000;
 
+/// The columns.
+const COLUMNS: [Word; 10] = [
+    Word::ColumnNumber,
+    Word::ColumnBegan,
+    Word::ColumnKind,
+    Word::ColumnFrom,
+    Word::ColumnTo,
+    Word::ColumnOutcome,
+    Word::ColumnCode,
+    Word::ColumnCause,
+    Word::ColumnPeer,
+    Word::ColumnLasted,
+];
+
 pub(crate) fn write(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_>) -> io::Result<()> {
+    let words = &page.look.words;
     let rows = chosen(gathered)?;
     let all = gathered.spool.len();
     let mut outcomes: BTreeSet<&str> = BTreeSet::new();
@@ -22,37 +38,38 @@ pub(crate) fn write(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_
     gathered.spool.each_record(
         |number| rows.contains(&number),
         |record| {
-            outcomes.insert(outcome_word(record.outcome));
+            outcomes.insert(outcome_word(words, record.outcome));
             body.push(row(&record, page).into_string());
             Ok(())
         },
     )?;
     let opening = html! {
         (PreEscaped("<section id=\"calls\">"))
-        h2 { "Calls" }
+        h2 { (words.word(Word::NavCalls)) }
         @if rows.len() < all {
-            p class="faint" {
-                "The table holds " (grouped(rows.len() as u64)) " of " (grouped(all as u64))
-                " calls, those that did not go well first; " code { "-o calls.csv" } " holds them all."
-            }
+            @let counts = (grouped(rows.len() as u64), grouped(all as u64));
+            @let [before, behind] = words.around(Word::TableHolds, "file", &[("shown", &counts.0), ("all", &counts.1)]);
+            p class="faint" { (before) code { "-o calls.csv" } (behind) }
         }
         p class="filter" id="filter" hidden {
-            label { "Filter " input id="filter-text" type="search" placeholder="number, address, cause, code"; }
+            label { (words.word(Word::Filter)) " " input id="filter-text" type="search" placeholder=(words.word(Word::FilterHint)); }
             label {
-                "Outcome "
+                (words.word(Word::OutcomeLabel)) " "
                 select id="filter-outcome" {
-                    option value="" { "any" }
+                    option value="" { (words.word(Word::Any)) }
                     @for outcome in &outcomes { option value=(outcome) { (outcome) } }
                 }
             }
-            span id="filter-shown" class="faint" role="status" {}
+            span id="filter-shown" class="faint" role="status" data-words=(words.word(Word::ShownOf)) {}
         }
     };
+    let columns = html! {
+        (PreEscaped("<div class=\"scroll\"><table id=\"table-of-calls\">"))
+        thead { tr { @for column in COLUMNS { th { (words.word(column)) } } } }
+        (PreEscaped("<tbody>"))
+    };
     super::put(out, opening)?;
-    out.write_all(
-        b"<div class=\"scroll\"><table id=\"table-of-calls\"><thead><tr><th>no.</th><th>began</th><th>kind</th><th>from</th>\
-          <th>to</th><th>outcome</th><th>code</th><th>cause</th><th>peer</th><th>lasted</th></tr></thead><tbody>",
-    )?;
+    super::put(out, columns)?;
     for row in body {
         out.write_all(row.as_bytes())?;
     }
@@ -95,21 +112,22 @@ fn row(record: &CallRecord, page: &Page<'_>) -> Markup {
     } else {
         "calm"
     };
+    let words = &page.look.words;
     html! {
-        tr class=(class) data-outcome=(outcome_word(record.outcome)) {
+        tr class=(class) data-outcome=(outcome_word(words, record.outcome)) {
             td class="num" data-key=(record.id) {
                 @if page.detailed.contains(&record.id) { a href=(format!("#call-{}", record.id)) { (record.id) } } @else { (record.id) }
             }
             td class="num" data-key=(record.started.time.0.div_euclid(1000)) { (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) }
-            td { (crate::report::build::kind_word(record.kind).to_lowercase()) }
+            td { (type_word(words, record.kind)) }
             td { (person(record.from.as_ref())) }
             td { (person(record.to.as_ref())) }
-            td { (outcome_word(record.outcome)) }
+            td { (outcome_word(words, record.outcome)) }
             td class="num" { @if let Some(status) = record.final_status { (status) } }
             td {
                 @match finding {
                     Some(finding) => span title=(shown(&finding.title)) { (finding.rule) },
-                    None if record.unexplained => "unexplained",
+                    None if record.unexplained => (words.word(Word::Unexplained)),
                     None => "",
                 }
             }

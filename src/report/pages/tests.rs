@@ -95,7 +95,7 @@ fn markdown_keeps_the_names_of_settings() {
 fn json_names_its_schema_and_can_be_read_back() {
     let catalogue = Catalogue::new();
     let subject = catalogue.subject("415").expect("415");
-    let value: serde_json::Value = serde_json::from_str(&subject_json(&subject)).expect("JSON");
+    let value: serde_json::Value = serde_json::from_str(&subject_json(&subject, catalogue.phrases())).expect("JSON");
     assert_eq!(value["schema"], "sipwhy.explain/1");
     assert_eq!((&value["code"], &value["class"]), (&415.into(), &"client-failure".into()));
     let comparison = catalogue.compare(488, 415).expect("two codes");

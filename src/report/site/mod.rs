@@ -10,7 +10,7 @@ use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use crate::catalogue::{Catalogue, Comparison, Direction, Entry, Page, Phrases};
+use crate::catalogue::{Catalogue, Comparison, Direction, Entry, Page, Phrases, Word};
 use crate::report::pages;
 
 const STYLE: &str = include_str!("style.css");
@@ -74,7 +74,10 @@ pub fn of_language(catalogue: &Catalogue, known: &Known<'_>) -> Vec<SiteFile> {
         let others = html! { nav { a href="../index.html" { "sipwhy" } " · " a href="index.html" { (phrases.name()) } } (languages(tag, entry.code)) };
         let text = document(&page.title, tag, phrases.direction(), others, page::article(&page, known), None);
         files.push(SiteFile { path: format!("{tag}/{}.html", entry.code), text });
-        files.push(SiteFile { path: format!("{tag}/{}.json", entry.code), text: pages::subject_json(&subject) });
+        files.push(SiteFile {
+            path: format!("{tag}/{}.json", entry.code),
+            text: pages::subject_json(&subject, catalogue.phrases()),
+        });
     }
     files
 }
@@ -111,11 +114,13 @@ pub fn first(catalogue: &Catalogue, known: &Known<'_>) -> Vec<SiteFile> {
             kinds.push(topic.kind);
         }
     }
-    let tag = catalogue.phrases().tag();
+    // The first page is in English, as most of what it leads to is.
+    let words = catalogue.phrases();
+    let tag = words.tag();
     let body = html! {
-        h1 { "SIP, explained" }
+        h1 { (words.word(Word::SiteTitle)) }
         p hidden id="search" {
-            label { "Search " input type="search" autocomplete="off"; }
+            label { (words.word(Word::SiteSearch)) " " input type="search" autocomplete="off"; }
             " " span id="found" role="status" {}
         }
         p lang="mul" { @for tag in Phrases::tags() { a href=(format!("{tag}/index.html")) { (name_of(tag)) } " " } }
@@ -139,7 +144,7 @@ pub fn first(catalogue: &Catalogue, known: &Known<'_>) -> Vec<SiteFile> {
         }
         footer { p { a href="codes.json" { "codes.json" } " · sipwhy " (env!("CARGO_PKG_VERSION")) } }
     };
-    let text = document("SIP, explained", "en", Direction::Ltr, html! {}, body, Some(SCRIPT));
+    let text = document(words.word(Word::SiteTitle), "en", Direction::Ltr, html! {}, body, Some(SCRIPT));
     let json = SiteFile { path: "codes.json".to_owned(), text: pages::codes_json(&entries) };
     vec![SiteFile { path: "index.html".to_owned(), text }, json]
 }

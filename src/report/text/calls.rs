@@ -6,6 +6,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use crate::call::Outcome;
+use crate::catalogue::Word;
 use crate::diagnosis::{Confidence, Severity};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
@@ -14,9 +15,9 @@ use crate::report::text::Scope;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
 use crate::report::text::ladder::{self, Lanes, Mark, Piece};
-use crate::report::text::lines::{Line, Lines, value};
+use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frames, outcome, title};
+use crate::report::text::words::{confidence, counted, frames, grouped, outcome, title};
 
 /// Legs whose Call-IDs are printed.
 const MOST_LEGS: usize = 6;
@@ -28,7 +29,7 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope
     spool.each_record(wanted, |record| {
         lines.empty()?;
         let group = by_kept.get(&record.id).filter(|_| scope == Scope::Trouble);
-        let incident = group.and_then(|group| printed_as(group));
+        let incident = group.and_then(|group| printed_as(&lines.style.words, group));
         match is_worth_a_ladder(&record) || scope == Scope::Everything {
             true => whole(lines, &record, scope, incident)?,
             false => brief(lines, &record)?,
@@ -59,9 +60,9 @@ fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     }
     let rest: Vec<u32> = group.incident.calls.iter().copied().filter(|number| *number != group.kept).collect();
     let rest = &rest[..rest.len().min(MOST_NUMBERS)];
-    let same = if group.incident.rule.is_some() { "with the same cause" } else { "that ended the same way" };
-    let text = format!("{} {same}: {}", counted(more, "more"), numbers(rest, more));
-    let text = text.replacen("mores", "more", 1);
+    let same = if group.incident.rule.is_some() { Word::MoreSameCause } else { Word::MoreSameEnd };
+    let values = (grouped(more), numbers(rest, more));
+    let text = lines.style.words.count(same, more, &[("count", &values.0), ("calls", &values.1)]);
     let hint = "(--call N, --all)";
     let line = Line::new().plain(text);
     let column = lines.width().saturating_sub(hint.width());
@@ -72,8 +73,8 @@ fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
 }
 
 fn heading(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
-    let (ink, words) = outcome(record);
-    let title = title(record);
+    let (ink, words) = outcome(&lines.style.words, record);
+    let title = title(&lines.style.words, record);
     let line = Line::new().ink(Ink::Heading, title);
     if line.width() + words.width() + 5 <= lines.width() {
         return lines.line(line.plain("     ").ink(ink, words));
@@ -96,10 +97,7 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         })
         .collect();
     for finding in told {
-        let cited: Vec<_> = finding.claims.iter().map(|claim| claim.frame).collect();
-        let cited = if cited.is_empty() { String::new() } else { format!("  ({})", frames(&cited, MOST_CLAIMS)) };
-        let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
-        let text = format!("{}, {}: {}{cited}", finding.rule, finding.confidence.word(), says.for_terminal());
+        let text = sentence(lines, finding, "  ");
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &text)?;
         if finding.severity != Severity::Info
             && let Some(step) = finding.fix.first()
@@ -109,6 +107,20 @@ fn brief(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// `trunk-congested, proven: … (frames 3 4)`.
+fn sentence(lines: &Lines<'_>, finding: &FindingRecord, gap: &str) -> String {
+    let words = &lines.style.words;
+    let cited: Vec<_> = finding.claims.iter().map(|claim| claim.frame).collect();
+    let cited = match cited.is_empty() {
+        true => String::new(),
+        false => format!("{gap}({})", frames(words, &cited, MOST_CLAIMS)),
+    };
+    let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
+    let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
+    let sure = confidence(words, finding.confidence);
+    format!("{}{comma}{sure}{colon}{}{cited}", finding.rule, says.for_terminal())
 }
 
 fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Option<String>) -> io::Result<()> {
@@ -163,12 +175,13 @@ fn is_first_of_frame(record: &CallRecord, failure: &FailureRecord) -> bool {
 }
 
 fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
+    let words = lines.style.words;
+    let request = words.word(Word::LabelRequest);
+    let label = request.width().max("Call-ID".width()) + 1;
+    let rest = Line::new().plain(" ".repeat(label));
     if let Some(uri) = &record.request_uri {
-        lines.wrapped(
-            Line::new().ink(Ink::Faint, "Request "),
-            &Line::new().plain("        "),
-            &format!("{} {}", opening_method(record), value(uri)),
-        )?;
+        let text = format!("{} {}", opening_method(record), value(uri));
+        lines.wrapped(Line::new().ink(Ink::Faint, padded(request, label)), &rest, &text)?;
     }
     let mut told: Vec<&str> = Vec::new();
     for leg in &record.legs {
@@ -176,9 +189,10 @@ fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
             continue;
         }
         told.push(leg.call_id.raw());
-        let linked = leg.linked_by.as_ref().map(|by| format!("  (same call by {})", value(by))).unwrap_or_default();
-        let first = Line::new().ink(Ink::Faint, "Call-ID ");
-        lines.wrapped(first, &Line::new().plain("        "), &format!("{}{linked}", value(&leg.call_id)))?;
+        let same_call = |by| format!("  {}", words.fill(Word::SameCallBy, &[("by", &value(by))]));
+        let linked = leg.linked_by.as_ref().map(same_call).unwrap_or_default();
+        let first = Line::new().ink(Ink::Faint, padded("Call-ID", label));
+        lines.wrapped(first, &rest, &format!("{}{linked}", value(&leg.call_id)))?;
     }
     Ok(())
 }
@@ -205,6 +219,10 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
 
 /// What else was found: problems first in full, then facts in a line each.
 fn findings(lines: &mut Lines<'_>, record: &CallRecord, told: &Told) -> io::Result<()> {
+    let words = lines.style.words;
+    let (fact, also) = (words.word(Word::LabelFact), words.word(Word::LabelAlso));
+    let column = fact.width().max(also.width());
+    let rest = Line::new().plain(" ".repeat(column + 4));
     let others = || record.findings.iter().filter(|finding| record.cause.as_deref() != Some(finding.rule.as_str()));
     for finding in others().filter(|finding| !told.has_told(finding)) {
         let ink = match (finding.severity, finding.confidence) {
@@ -213,28 +231,22 @@ fn findings(lines: &mut Lines<'_>, record: &CallRecord, told: &Told) -> io::Resu
             (Severity::Info, Confidence::Unseen) => Ink::Doubtful,
             (Severity::Info, _) => Ink::Faint,
         };
-        let label = if finding.severity == Severity::Info { "fact" } else { "also" };
-        let cited: Vec<_> = finding.claims.iter().map(|claim| claim.frame).collect();
-        let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(&cited, MOST_CLAIMS)) };
-        let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
-        let text = format!("{}, {}: {}{cited}", finding.rule, finding.confidence.word(), says.for_terminal());
-        lines.wrapped(Line::new().plain("  ").ink(ink, label).plain("  "), &Line::new().plain("        "), &text)?;
+        let label = if finding.severity == Severity::Info { fact } else { also };
+        let text = sentence(lines, finding, " ");
+        lines.wrapped(Line::new().plain("  ").ink(ink, padded(label, column)).plain("  "), &rest, &text)?;
         if finding.severity != Severity::Info
             && let Some(step) = finding.fix.first()
         {
             let text = format!("→ {}", step.for_terminal());
-            lines.wrapped(Line::new().plain("        "), &Line::new().plain("        "), &text)?;
+            lines.wrapped(rest.clone(), &rest, &text)?;
         }
         if let Some(command) = &finding.next_capture {
-            let text = format!("next: {}", command.for_terminal());
-            lines.wrapped(Line::new().plain("        "), &Line::new().plain("        "), &text)?;
+            let text = words.fill(Word::NextCapture, &[("command", &command.for_terminal())]);
+            lines.wrapped(rest.clone(), &rest, &text)?;
         }
     }
     if record.messages_not_kept > 0 {
-        let text = format!(
-            "{} of this call were counted and not kept",
-            counted(u64::from(record.messages_not_kept), "message")
-        );
+        let text = counted(&words, Word::NotKept, u64::from(record.messages_not_kept));
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &text)?;
     }
     Ok(())

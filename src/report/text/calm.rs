@@ -4,19 +4,17 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines};
 use crate::report::text::style::Ink;
-use crate::report::text::words::grouped;
+use crate::report::text::words::counted;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered, scope: Scope) -> io::Result<()> {
     if gathered.selected == 0 && gathered.left_out > 0 {
         lines.empty()?;
-        let text = format!(
-            "No call fits what was asked for: none of {} in the capture, registrations and other requests included.",
-            grouped(gathered.left_out)
-        );
+        let text = counted(&lines.style.words, Word::NothingFits, gathered.left_out);
         return lines.wrapped(Line::new(), &Line::new(), &text);
     }
     let holds_sip = gathered.inputs.iter().any(|input| input.sip_messages > 0);
@@ -24,8 +22,9 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered, scope: Scope) ->
         return Ok(());
     }
     lines.empty()?;
-    let hint = "(--all shows every call)";
-    let line = Line::new().plain("No call, registration or other request failed.");
+    let words = lines.style.words;
+    let hint = words.word(Word::HintAll);
+    let line = Line::new().plain(words.word(Word::NothingFailed));
     let column = lines.width().saturating_sub(hint.width());
     if line.width() + 2 > column {
         lines.line(line)?;

@@ -4,12 +4,16 @@
 
 use std::io;
 
+use unicode_width::UnicodeWidthStr;
+
+use crate::call::NormalStep;
+use crate::catalogue::Word;
 use crate::diagnosis::Severity;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
 use crate::report::text::ladder::FIRST_LANE;
-use crate::report::text::lines::{Line, Lines, value};
+use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::frame;
+use crate::report::text::words::{confidence, frame};
 use crate::sip::typed::{Because, Strict};
 use crate::untrusted::Untrusted;
 
@@ -19,6 +23,20 @@ pub(crate) const MOST_CLAIMS: usize = 6;
 const MOST_STEPS: usize = 4;
 /// Headers beneath a failure.
 const MOST_HEADERS: usize = 6;
+
+/// Labels that stand above each other.
+const LABELS: [Word; 8] = [
+    Word::LabelHere,
+    Word::LabelNot,
+    Word::LabelDo,
+    Word::LabelNext,
+    Word::LabelFrom,
+    Word::LabelGood,
+    Word::LabelWhen,
+    Word::LabelMeans,
+];
+/// Columns of a label, at least: a code.
+const LABEL: usize = 4;
 
 /// What was told of a call already, or elsewhere, so that it is told once.
 #[derive(Debug)]
@@ -71,9 +89,12 @@ pub(crate) enum Role {
 /// The bar of the first lane, and the text beside it.
 pub(crate) fn beside(lines: &mut Lines<'_>, label: &str, ink: Ink, text: &str) -> io::Result<()> {
     let bar = Line::new().plain(" ".repeat(FIRST_LANE)).plain("│    ");
-    let first = if label.is_empty() { bar.clone() } else { bar.clone().ink(ink, format!("{label:<4}")).plain(" ") };
-    let rest = if label.is_empty() { bar } else { bar.plain("     ") };
-    lines.wrapped(first, &rest, text)
+    if label.is_empty() {
+        return lines.wrapped(bar.clone(), &bar, text);
+    }
+    let column = LABELS.iter().map(|word| lines.style.words.word(*word).width()).fold(LABEL, usize::max);
+    let first = bar.clone().ink(ink, padded(label, column)).plain(" ");
+    lines.wrapped(first, &bar.plain(" ".repeat(column + 1)), text)
 }
 
 /// A point of a list beside the bar.
@@ -90,10 +111,11 @@ pub(crate) fn of_failure(
     role: Role,
     told: &mut Told,
 ) -> io::Result<()> {
+    let words = lines.style.words;
     let has_cause = role == Role::Explained;
     if failure.normal {
-        let words = failure.normal_step.map_or("normal", |step| step.words());
-        return beside(lines, "", Ink::Faint, &format!("· {words}"));
+        let step = failure.normal_step.map_or(Word::Normal, of_step);
+        return beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)));
     }
     if has_cause {
         told.awaited = None;
@@ -101,7 +123,7 @@ pub(crate) fn of_failure(
     let is_told_once = told.codes.contains(&failure.status) || told.awaited == Some(failure.status);
     let is_repeated = record.is_passed_on(failure) && is_told_once;
     if is_repeated && !has_cause {
-        return beside(lines, "", Ink::Faint, "· passed on");
+        return beside(lines, "", Ink::Faint, &format!("· {}", words.word(Word::PassedOn)));
     }
     for header in failure.headers.iter().filter(|header| is_shown(failure, &header.name)).take(MOST_HEADERS) {
         beside(lines, "", Ink::Plain, &format!("{}: {}", header.name, value(&header.value)))?;
@@ -128,8 +150,21 @@ pub(crate) fn of_failure(
             if told.detail == Detail::Entry && record.is_told_of(failure) { Detail::Meaning } else { told.detail };
         meaning(lines, failure, detail)?;
     }
-    strict(lines, "response", failure.strict.as_ref(), told)?;
-    strict(lines, "request", failure.strict_request.as_ref(), told)
+    strict(lines, Word::StrictResponse, failure.strict.as_ref(), told)?;
+    strict(lines, Word::StrictRequest, failure.strict_request.as_ref(), told)
+}
+
+/// Why a response that looks like a failure is none.
+fn of_step(step: NormalStep) -> Word {
+    match step {
+        NormalStep::ChallengeAnswered => Word::NormalChallenge,
+        NormalStep::CancelledByCaller => Word::NormalCancel,
+        NormalStep::IntervalRaised => Word::NormalInterval,
+        NormalStep::GlareRetried => Word::NormalGlare,
+        NormalStep::RedirectFollowed => Word::NormalRedirect,
+        NormalStep::OtherBranchAnswered => Word::NormalBranch,
+        NormalStep::LaterTryAnswered => Word::NormalLater,
+    }
 }
 
 /// Of the telling headers, those that tell something with this code.
@@ -151,25 +186,34 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
         Severity::Info => Ink::Faint,
     };
     let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
-    let text = format!("{} ({}): {}", finding.rule, finding.confidence.word(), says.for_terminal());
-    beside(lines, "here", ink, &text)?;
+    let words = lines.style.words;
+    let (sure, colon) = (confidence(&words, finding.confidence), words.word(Word::Colon));
+    let text = format!("{} ({sure}){colon}{}", finding.rule, says.for_terminal());
+    beside(lines, words.word(Word::LabelHere), ink, &text)?;
     for claim in finding.claims.iter().take(MOST_CLAIMS) {
         let (frame, what, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
         let text = match claim.field.as_str() {
-            "absent" => format!("not seen after frame {frame}: {what}: {says}"),
-            field => format!("frame {frame} {field} = {what}: {says}"),
+            "absent" => words.fill(Word::NotSeenAfter, &[("frame", &frame), ("what", &what), ("says", &says)]),
+            field => {
+                words.fill(Word::FrameShows, &[("frame", &frame), ("field", &field), ("value", &what), ("says", &says)])
+            }
         };
         pointed(lines, &text)?;
     }
     for refuted in &finding.refuted {
-        beside(lines, "not", Ink::Faint, &format!("{}: {}", refuted.rule, refuted.why.for_terminal()))?;
+        let text = format!("{}{colon}{}", refuted.rule, refuted.why.for_terminal());
+        beside(lines, words.word(Word::LabelNot), Ink::Faint, &text)?;
     }
     match &told.incident {
-        Some(incident) => beside(lines, "fix", Ink::Good, &format!("as told at {incident}"))?,
+        Some(incident) => {
+            let text = words.fill(Word::AsToldAt, &[("incident", incident)]);
+            beside(lines, words.word(Word::LabelDo), Ink::Good, &text)?;
+        }
         None => steps(lines, finding)?,
     }
     if let Some(command) = &finding.next_capture {
-        beside(lines, "next", Ink::Good, &format!("to be sure: {}", command.for_terminal()))?;
+        let text = words.fill(Word::ToBeSure, &[("command", &command.for_terminal())]);
+        beside(lines, words.word(Word::LabelNext), Ink::Good, &text)?;
     }
     Ok(())
 }
@@ -177,53 +221,56 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
 /// Who made the response, and on what ground that is said.
 fn origin(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
     let Some(origin) = &record.generated_by else { return Ok(()) };
-    beside(lines, "from", Ink::Faint, &origin.words())
+    beside(lines, lines.style.words.word(Word::LabelFrom), Ink::Faint, &origin.words())
 }
 
 /// The nearest call that was accepted, and what differs: a hint, and no cause.
 fn good_call(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
     let Some(good) = &record.good_call else { return Ok(()) };
-    beside(lines, "good", Ink::Faint, &good.words())
+    beside(lines, lines.style.words.word(Word::LabelGood), Ink::Faint, &good.words())
 }
 
 fn steps(lines: &mut Lines<'_>, finding: &FindingRecord) -> io::Result<()> {
     for (index, step) in finding.fix.iter().take(MOST_STEPS).enumerate() {
-        let label = if index == 0 { "fix" } else { "    " };
+        let label = if index == 0 { lines.style.words.word(Word::LabelDo) } else { " " };
         beside(lines, label, Ink::Good, &format!("{}. {}", index + 1, step.for_terminal()))?;
     }
     Ok(())
 }
 
 fn unexplained(lines: &mut Lines<'_>) -> io::Result<()> {
-    let text = "unexplained: no rule fits what the capture shows. What the code means in general:";
-    beside(lines, "here", Ink::Doubtful, text)
+    let words = lines.style.words;
+    beside(lines, words.word(Word::LabelHere), Ink::Doubtful, words.word(Word::NoRuleMeaning))
 }
 
 /// What the code means in general.
 fn meaning(lines: &mut Lines<'_>, failure: &FailureRecord, detail: Detail) -> io::Result<()> {
     let Some(entry) = &failure.catalogue else { return Ok(()) };
     let code = entry.code.to_string();
-    beside(lines, &code, Ink::Heading, &format!("{}: {}", entry.name, entry.description))?;
+    let words = lines.style.words;
+    let text = format!("{}{}{}", entry.name, words.word(Word::Colon), entry.description);
+    beside(lines, &code, Ink::Heading, &text)?;
     if detail == Detail::Meaning {
         return Ok(());
     }
-    beside(lines, "when", Ink::Faint, &entry.when)?;
-    beside(lines, "do", Ink::Faint, &entry.fix)
+    beside(lines, words.word(Word::LabelWhen), Ink::Faint, &entry.when)?;
+    beside(lines, words.word(Word::LabelMeans), Ink::Faint, &entry.fix)
 }
 
-fn strict(lines: &mut Lines<'_>, which: &str, read: Option<&Strict>, told: &mut Told) -> io::Result<()> {
+fn strict(lines: &mut Lines<'_>, which: Word, read: Option<&Strict>, told: &mut Told) -> io::Result<()> {
     let Some(Strict::Refused(refusal)) = read else { return Ok(()) };
     if told.refusals.contains(&refusal.says) {
         return Ok(());
     }
     told.refusals.push(refusal.says.clone());
+    let words = lines.style.words;
     let because = match &refusal.because {
-        Because::BrokenMessage(fault) => format!("the message breaks RFC 3261: {fault}"),
-        Because::ParserGap(gap) => format!("our own check finds no broken rule: {gap}"),
+        Because::BrokenMessage(fault) => words.fill(Word::StrictBroken, &[("fault", fault)]),
+        Because::ParserGap(gap) => words.fill(Word::StrictGap, &[("gap", gap)]),
         // A note says so of all messages that are cut.
         Because::CutMessage => return Ok(()),
     };
-    let text = format!("strict parser: it refuses this {which} ({}); {because}", value(&refusal.says));
+    let text = words.fill(which, &[("says", &value(&refusal.says)), ("because", &because)]);
     beside(lines, "", Ink::Faint, &text)
 }
 
@@ -232,8 +279,8 @@ pub(crate) fn without_failure(lines: &mut Lines<'_>, record: &CallRecord, told: 
     match record.cause_finding() {
         Some(finding) => cause(lines, finding, told)?,
         None if record.unexplained => {
-            let text = "unexplained: there is no final response, and no rule fits what the capture shows";
-            beside(lines, "here", Ink::Doubtful, text)?;
+            let words = lines.style.words;
+            beside(lines, words.word(Word::LabelHere), Ink::Doubtful, words.word(Word::NoRuleSilent))?;
         }
         None => {}
     }

@@ -4,18 +4,19 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::text::lines::{Line, Lines, value};
 use crate::report::text::style::{Ink, Zone};
-use crate::report::text::words::{counted, grouped};
+use crate::report::text::words::counted;
 use crate::report::value::InputRecord;
-use crate::report::view::privacy_words;
+use crate::report::view::{in_english, privacy_words};
 
 /// Inputs that are listed; of more only the number is told.
 const MOST_INPUTS: usize = 8;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
-    if let Some(words) = privacy_words(&gathered.privacy) {
+    if let Some(words) = privacy_words(&lines.style.words, &gathered.privacy) {
         lines.wrapped_in(Ink::Doubtful, &words)?;
     }
     for input in gathered.inputs.iter().take(MOST_INPUTS) {
@@ -23,22 +24,30 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     }
     let more = gathered.inputs.len().saturating_sub(MOST_INPUTS);
     if more > 0 {
-        lines.line(Line::new().ink(Ink::Faint, format!("and {}", counted(more as u64, "more input"))))?;
+        lines.line(Line::new().ink(Ink::Faint, counted(&lines.style.words, Word::MoreInputs, more as u64)))?;
     }
     if gathered.inputs.len() > 1 {
         let packets: u64 = gathered.inputs.iter().map(|input| input.packets).sum();
         let messages: u64 = gathered.inputs.iter().map(|input| input.sip_messages).sum();
-        let what = format!("{} inputs, {}", gathered.inputs.len(), packets_and_messages(packets, messages));
+        let words = lines.style.words;
+        let inputs = counted(&words, Word::Inputs, gathered.inputs.len() as u64);
+        let comma = words.word(Word::Comma);
+        let what = format!("{inputs}{comma}{}", packets_and_messages(&words, packets, messages));
         lines.line(Line::new().plain(what))?;
     }
-    of_calls(lines, gathered)
+    of_calls(lines, gathered)?;
+    match in_english(&lines.style.words, gathered) {
+        Some(text) => lines.line(Line::new().ink(Ink::Faint, text)),
+        None => Ok(()),
+    }
 }
 
 fn of_input(lines: &mut Lines<'_>, input: &InputRecord) -> io::Result<()> {
-    let span = span(input, &lines.style.zone);
-    let counts = packets_and_messages(input.packets, input.sip_messages);
+    let words = &lines.style.words;
+    let span = span(words, input, &lines.style.zone);
+    let counts = packets_and_messages(words, input.packets, input.sip_messages);
     let name = match input.file.raw() {
-        "-" => "standard input".to_owned(),
+        "-" => words.word(Word::StandardInput).to_owned(),
         _ => value(&input.file),
     };
     let room = lines.width().saturating_sub(span.width() + counts.width() + 4);
@@ -54,12 +63,13 @@ fn of_input(lines: &mut Lines<'_>, input: &InputRecord) -> io::Result<()> {
     lines.line(Line::new().plain(counts))
 }
 
-fn packets_and_messages(packets: u64, messages: u64) -> String {
-    format!("{}, {}", counted(packets, "packet"), counted(messages, "SIP message"))
+fn packets_and_messages(words: &Phrases, packets: u64, messages: u64) -> String {
+    let (packets, messages) = (counted(words, Word::Packets, packets), counted(words, Word::SipMessages, messages));
+    format!("{packets}{}{messages}", words.word(Word::Comma))
 }
 
-fn span(input: &InputRecord, zone: &Zone) -> String {
-    let (Some(first), Some(last)) = (input.first, input.last) else { return "no time".into() };
+fn span(words: &Phrases, input: &InputRecord, zone: &Zone) -> String {
+    let (Some(first), Some(last)) = (input.first, input.last) else { return words.word(Word::NoTime).into() };
     let day = zone.day(first);
     let last_day = zone.day(last);
     let until = if day == last_day { zone.time(last) } else { format!("{last_day} {}", zone.time(last)) };
@@ -69,28 +79,30 @@ fn span(input: &InputRecord, zone: &Zone) -> String {
 fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let summary = &gathered.summary;
     let drops: u64 = gathered.inputs.iter().map(|input| input.drops).sum();
+    let words = lines.style.words;
     let drops = match drops {
-        0 => "no drops reported".to_owned(),
-        drops => format!("{} packets dropped while capturing", grouped(drops)),
+        0 => words.word(Word::NoDrops).to_owned(),
+        drops => counted(&words, Word::Drops, drops),
     };
     let parts = [
-        (summary.answered, Ink::Good, "answered"),
-        (summary.dropped, Ink::Bad, "DROPPED"),
-        (summary.failed, Ink::Bad, "FAILED"),
-        (summary.cancelled, Ink::Plain, "cancelled by the caller"),
-        (summary.busy, Ink::Plain, "busy"),
-        (summary.unfinished, Ink::Plain, "unfinished"),
+        (summary.answered, Ink::Good, Word::SumAnswered),
+        (summary.dropped, Ink::Bad, Word::SumDropped),
+        (summary.failed, Ink::Bad, Word::SumFailed),
+        (summary.cancelled, Ink::Plain, Word::SumCancelled),
+        (summary.busy, Ink::Plain, Word::SumBusy),
+        (summary.unfinished, Ink::Plain, Word::SumUnfinished),
     ];
-    let mut line = Line::new().plain(counted(summary.calls, "call"));
-    let mut separator = ": ";
+    let mut line = Line::new().plain(counted(&words, Word::Calls, summary.calls));
+    let comma = words.word(Word::Comma);
+    let mut separator = words.word(Word::Colon);
     for (count, ink, word) in parts.into_iter().filter(|(count, _, _)| *count > 0) {
-        let part = format!("{} {word}", grouped(count));
+        let part = counted(&words, word, count);
         if line.width() + separator.width() + part.width() > lines.width() {
-            lines.line(std::mem::replace(&mut line, Line::new().plain("  ")).plain(","))?;
+            lines.line(std::mem::replace(&mut line, Line::new().plain("  ")).plain(comma.trim_end()))?;
             separator = "";
         }
         line = line.plain(separator).ink(ink, part);
-        separator = ", ";
+        separator = comma;
     }
     let column = lines.width().saturating_sub(drops.width());
     if line.width() + 2 <= column {
@@ -104,22 +116,23 @@ fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
 
 fn of_others(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let summary = &gathered.summary;
+    let words = &lines.style.words;
     let mut line = Line::new();
     if summary.registrations > 0 {
-        line = line.plain(counted(summary.registrations, "registration"));
-        line = with_failed(line, summary.registrations_failed);
+        line = line.plain(counted(words, Word::RegistrationsCounted, summary.registrations));
+        line = with_failed(words, line, summary.registrations_failed);
     }
     if summary.other_transactions > 0 {
-        let separator = if summary.registrations > 0 { ", " } else { "" };
-        line = line.plain(format!("{separator}{}", counted(summary.other_transactions, "other request")));
-        line = with_failed(line, summary.other_failed);
+        let separator = if summary.registrations > 0 { words.word(Word::Comma) } else { "" };
+        line = line.plain(format!("{separator}{}", counted(words, Word::OtherRequests, summary.other_transactions)));
+        line = with_failed(words, line, summary.other_failed);
     }
     if line.width() > 0 { lines.line(line) } else { Ok(()) }
 }
 
-fn with_failed(line: Line, failed: u64) -> Line {
+fn with_failed(words: &Phrases, line: Line, failed: u64) -> Line {
     match failed {
         0 => line,
-        failed => line.plain(" (").ink(Ink::Bad, format!("{} FAILED", grouped(failed))).plain(")"),
+        failed => line.plain(" (").ink(Ink::Bad, counted(words, Word::SumFailed, failed)).plain(")"),
     }
 }

@@ -4,11 +4,12 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
-use crate::report::text::lines::{Line, Lines, value};
+use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{counted, frames};
+use crate::report::text::words::{confidence, counted, frames};
 use crate::report::value::Incident;
 
 /// Incidents that are printed; of more only the number is told.
@@ -17,6 +18,8 @@ const MOST_INCIDENTS: usize = 20;
 const MOST_STEPS: usize = 4;
 /// Numbers of calls that are printed.
 pub(crate) const MOST_NUMBERS: usize = 12;
+/// Columns of a label, at least.
+const LABEL: usize = 7;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let groups: Vec<&Group> =
@@ -27,21 +30,23 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     }
     let more = groups.len().saturating_sub(MOST_INCIDENTS);
     if more > 0 {
-        let words = format!("and {} (--format json lists them all)", counted(more as u64, "smaller incident"));
+        let words = counted(&lines.style.words, Word::SmallerIncidents, more as u64);
         lines.line(Line::new().ink(Ink::Faint, words))?;
     }
     Ok(())
 }
 
 /// The name under which a group is printed, if it is.
-pub(crate) fn printed_as(group: &Group) -> Option<String> {
-    (1..=MOST_INCIDENTS).contains(&group.number).then(|| format!("INCIDENT {}", group.number))
+pub(crate) fn printed_as(words: &Phrases, group: &Group) -> Option<String> {
+    let name = || words.fill(Word::IncidentHeading, &[("number", &group.number)]);
+    (1..=MOST_INCIDENTS).contains(&group.number).then(name)
 }
 
 fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     let incident = &group.incident;
-    let count = counted(group.count, noun(incident));
-    let heading = format!("✖ INCIDENT {}  ", group.number);
+    let words = lines.style.words;
+    let count = counted(&words, noun(incident), group.count);
+    let heading = format!("✖ {}  ", words.fill(Word::IncidentHeading, &[("number", &group.number)]));
     let title = value(&incident.title);
     let column = lines.width().saturating_sub(count.width());
     let line = Line::new().ink(Ink::Bad, heading.clone());
@@ -55,37 +60,40 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     if let Some(peer) = &incident.peer {
         let agent = incident.agent.as_ref().map(|agent| format!(", {}", value(agent))).unwrap_or_default();
         let peer = value(&lines.style.names.beside(peer).into());
-        labelled(lines, "At", &format!("{peer}{agent}"))?;
+        labelled(lines, words.word(Word::LabelAt), &format!("{peer}{agent}"))?;
     }
     for (index, says) in incident.says.iter().enumerate() {
-        labelled(lines, if index == 0 { "Over" } else { "" }, &value(says))?;
+        labelled(lines, if index == 0 { words.word(Word::LabelOver) } else { "" }, &value(says))?;
     }
     for (index, step) in incident.fix.iter().take(MOST_STEPS).enumerate() {
-        let label = if index == 0 { "Fix" } else { "" };
+        let label = if index == 0 { words.word(Word::LabelFix) } else { "" };
         labelled(lines, label, &format!("{}. {}", index + 1, value(step)))?;
     }
     let rule = match (&incident.rule, incident.confidence) {
-        (Some(rule), Some(confidence)) => {
-            format!("{rule}, {}, {}", confidence.word(), frames(&incident.frames, MOST_NUMBERS))
+        (Some(rule), Some(sure)) => {
+            let parts = [rule, confidence(&words, sure), &frames(&words, &incident.frames, MOST_NUMBERS)];
+            parts.join(words.word(Word::Comma))
         }
-        _ => "unexplained: no rule fits what the capture shows".into(),
+        _ => words.word(Word::NoRule).into(),
     };
-    labelled(lines, "Rule", &rule)?;
-    labelled(lines, "Calls", &numbers(&incident.calls, group.count))
+    labelled(lines, words.word(Word::LabelRule), &rule)?;
+    labelled(lines, words.word(Word::LabelCalls), &numbers(&incident.calls, group.count))
 }
 
-fn noun(incident: &Incident) -> &'static str {
+fn noun(incident: &Incident) -> Word {
     match incident.kind {
-        crate::call::Kind::Call => "call",
-        crate::call::Kind::Registration => "registration",
-        _ => "request",
+        crate::call::Kind::Call => Word::Calls,
+        crate::call::Kind::Registration => Word::RegistrationsCounted,
+        _ => Word::RequestsCounted,
     }
 }
 
 fn when(lines: &Lines<'_>, group: &Group) -> String {
     let incident = &group.incident;
     let zone = &lines.style.zone;
-    let status = incident.status.map_or("no final response".to_owned(), |status| status.to_string());
+    let words = &lines.style.words;
+    let status = incident.status.map_or(words.word(Word::NoFinal).to_owned(), |status| status.to_string());
+    let comma = words.word(Word::Comma);
     let (first, last) = (zone.time(incident.first), zone.time(incident.last));
     let day = if zone.day(incident.first) == zone.day(incident.last) {
         String::new()
@@ -93,11 +101,12 @@ fn when(lines: &Lines<'_>, group: &Group) -> String {
         format!("{} ", zone.day(incident.last))
     };
     let more = if group.called_the_same { "" } else { "…" };
-    let called = incident.called.as_ref().map(|start| format!(", all to {}{more}", value(start))).unwrap_or_default();
+    let all_to = |start| words.fill(Word::AllTo, &[("called", &format!("{}{more}", value(start)))]);
+    let called = incident.called.as_ref().map(all_to).unwrap_or_default();
     if day.is_empty() && first == last {
-        return format!("{status}, {first}{called}");
+        return format!("{status}{comma}{first}{called}");
     }
-    format!("{status}, {first}–{day}{last}{called}")
+    format!("{status}{comma}{first}–{day}{last}{called}")
 }
 
 pub(crate) fn numbers(numbers: &[u32], count: u64) -> String {
@@ -108,6 +117,8 @@ pub(crate) fn numbers(numbers: &[u32], count: u64) -> String {
 
 /// A label, and text beside it.
 pub(crate) fn labelled(lines: &mut Lines<'_>, label: &str, text: &str) -> io::Result<()> {
-    let first = Line::new().plain("  ").ink(Ink::Faint, format!("{label:<7}")).plain("  ");
-    lines.wrapped(first, &Line::new().plain(" ".repeat(11)), text)
+    const LABELS: [Word; 5] = [Word::LabelAt, Word::LabelOver, Word::LabelFix, Word::LabelRule, Word::LabelCalls];
+    let width = LABELS.iter().map(|word| lines.style.words.word(*word).width()).fold(LABEL, usize::max);
+    let first = Line::new().plain("  ").ink(Ink::Faint, padded(label, width)).plain("  ");
+    lines.wrapped(first, &Line::new().plain(" ".repeat(width + 4)), text)
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::catalogue::{Phrases, Word};
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
@@ -136,16 +137,19 @@ pub(crate) fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<Str
 pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     let zone = lines.style.zone.name();
     let zone = zone.rsplit('/').next().unwrap_or(zone);
-    let full = format!("  time ({zone})");
+    let words = lines.style.words;
+    let word = words.word(Word::ColumnTime);
+    let full = format!("  {word} ({zone})");
     // The first lines of the report name the zone too.
-    let time = if full.width() < TIME { full } else { "  time".to_owned() };
+    let time = if full.width() < TIME { full } else { format!("  {word}") };
     let width = lines.width();
     let names = lanes.heading(width, &lines.style.names);
     let skip = time.width();
     let mut line = Line::new().ink(Ink::Faint, time);
     // The names are placed as if nothing stood before them.
     line = line.plain(names.text_from(skip));
-    lines.line(line.filled_to(width.saturating_sub(6)).ink(Ink::Faint, " frame"))
+    let frame = words.word(Word::ColumnFrame);
+    lines.line(line.filled_to(width.saturating_sub(frame.width() + 1)).ink(Ink::Faint, format!(" {frame}")))
 }
 
 /// Draws one rung. `first` is the first rung of the call, whose time is told in full.
@@ -157,7 +161,7 @@ pub(crate) fn rung(
     mark: Mark,
 ) -> io::Result<()> {
     let time = lines.style.ladder_time(record.started, before(record, rung), rung.time);
-    let labels = labels(rung);
+    let labels = labels(&lines.style.words, rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
     let failed = rung.status.is_some_and(|status| status >= 300);
     // Of two columns in ASCII, which must be known before the line is fitted.
@@ -185,7 +189,9 @@ pub(crate) fn before(record: &CallRecord, rung: &Rung) -> Option<Moment> {
 
 /// Says how many messages are not drawn here.
 pub(crate) fn skipped(lines: &mut Lines<'_>, count: usize) -> io::Result<()> {
-    let words = format!("┆ … {}", counted(count as u64, "message"));
+    let words = &lines.style.words;
+    let messages = counted(words, Word::Messages, count as u64);
+    let words = format!("┆ {}", words.fill(Word::Skipped, &[("messages", &messages)]));
     lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))
 }
 
@@ -219,12 +225,14 @@ impl Mark {
 }
 
 /// What stands on an arrow, the fullest form first.
-fn labels(rung: &Rung) -> Vec<String> {
+fn labels(words: &Phrases, rung: &Rung) -> Vec<String> {
     let name = fitted(&value(&rung.label), LONGEST_LABEL);
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let codecs = codecs.join(" ");
     let again = rung.repeated_until.map(|until| {
-        (format!(" ×{} in {}", rung.repeats + 1, lasting(between(rung.time, until))), format!(" ×{}", rung.repeats + 1))
+        let values = (rung.repeats + 1, lasting(between(rung.time, until)));
+        let full = words.fill(Word::RepeatedIn, &[("count", &values.0), ("duration", &values.1)]);
+        (full, format!(" ×{}", rung.repeats + 1))
     });
     let (full, short) = again.unwrap_or_default();
     let mut labels = Vec::new();

@@ -161,6 +161,23 @@ fn ascii(character: char) -> String {
         '’' | '‘' => "'",
         '“' | '”' => "\"",
         '§' => "section ",
+        '\u{a0}' => " ",
+        '«' | '»' => "\"",
+        'à' | 'á' | 'â' | 'ã' | 'ä' => "a",
+        'ç' => "c",
+        'è' | 'é' | 'ê' | 'ë' => "e",
+        'ì' | 'í' | 'î' | 'ï' => "i",
+        'ñ' => "n",
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' => "o",
+        'ù' | 'ú' | 'û' | 'ü' => "u",
+        'œ' => "oe",
+        'ß' => "ss",
+        'À' | 'Á' | 'Â' | 'Ã' | 'Ä' => "A",
+        'Ç' => "C",
+        'È' | 'É' | 'Ê' | 'Ë' => "E",
+        'Í' | 'Î' => "I",
+        'Ó' | 'Ô' | 'Õ' | 'Ö' => "O",
+        'Ú' | 'Û' | 'Ü' => "U",
         other => return "?".repeat(other.width().unwrap_or(1).max(1)),
     };
     near.to_owned()
@@ -175,6 +192,11 @@ pub(crate) fn value(text: &Untrusted) -> String {
             format!("{}… ({} bytes)", shown.get(..end).unwrap_or_default(), text.raw().len())
         }
     }
+}
+
+/// A label filled up to so many columns.
+pub(crate) fn padded(label: &str, columns: usize) -> String {
+    format!("{label}{}", " ".repeat(columns.saturating_sub(label.width())))
 }
 
 /// What fits into a number of columns; `…` where it is cut.
@@ -203,33 +225,65 @@ pub(crate) fn fitted(text: &str, width: usize) -> String {
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    let mut words = text.split_whitespace().peekable();
+    // A space that must not be broken at stands before `:` in French.
+    let is_gap = |character: char| character.is_whitespace() && character != '\u{a0}';
+    let mut words = text.split(is_gap).filter(|word| !word.is_empty()).peekable();
     while let Some(first) = words.next() {
         let unit = words.next_if(|next| is_number(first) && is_unit(next));
         let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
-        let mut word = joined.as_ref();
-        loop {
-            let gap = usize::from(!line.is_empty());
-            if line.width() + gap + word.width() <= width {
-                if gap == 1 {
-                    line.push(' ');
-                }
-                line.push_str(word);
-                break;
-            }
-            if line.is_empty() {
-                let end = end_within(word, width);
-                lines.push(word[..end].to_owned());
-                word = &word[end..];
-                continue;
-            }
-            lines.push(std::mem::take(&mut line));
+        for (index, piece) in pieces(joined.as_ref()).into_iter().enumerate() {
+            put(piece, if index == 0 { 1 } else { 0 }, width, &mut line, &mut lines);
         }
     }
     if !line.is_empty() {
         lines.push(line);
     }
     lines
+}
+
+/// Puts a piece on the line behind a gap, or on the next ones.
+fn put(piece: &str, gap: usize, width: usize, line: &mut String, lines: &mut Vec<String>) {
+    let mut word = piece;
+    loop {
+        let gap = if line.is_empty() { 0 } else { gap };
+        if line.width() + gap + word.width() <= width {
+            line.push_str(&" ".repeat(gap));
+            line.push_str(word);
+            return;
+        }
+        if line.is_empty() {
+            let end = end_within(word, width);
+            lines.push(word[..end].to_owned());
+            word = &word[end..];
+            continue;
+        }
+        lines.push(std::mem::take(line));
+    }
+}
+
+/// The pieces of a word between which a line may end: Chinese and Japanese are written without spaces.
+pub(crate) fn pieces(word: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut previous: Option<char> = None;
+    for (offset, character) in word.char_indices() {
+        if previous.is_some_and(|previous| breaks_between(previous, character)) {
+            pieces.push(&word[start..offset]);
+            start = offset;
+        }
+        previous = Some(character);
+    }
+    pieces.push(&word[start..]);
+    pieces
+}
+
+/// True where a line may end between two characters of one word: in Chinese and Japanese text, but not before what
+/// closes and not after what opens.
+fn breaks_between(before: char, after: char) -> bool {
+    let wide = |character: char| character.width().unwrap_or(0) == 2;
+    let closes = "、。，．：；？！）」』】〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・…";
+    let opens = "（「『【〈《";
+    (wide(before) || wide(after)) && !closes.contains(after) && !opens.contains(before)
 }
 
 fn is_number(word: &str) -> bool {
@@ -287,6 +341,12 @@ mod tests {
     fn a_number_stays_with_its_unit() {
         assert_eq!(wrap("it rang for 1.0 s, twice", 15), ["it rang for", "1.0 s, twice"]);
         assert_eq!(wrap("it rang for 2 calls", 13), ["it rang for 2", "calls"]);
+    }
+
+    #[test]
+    fn japanese_is_broken_where_it_may_be_and_french_not_before_a_colon() {
+        assert_eq!(wrap("応答を送信したサーバー（例）です。", 10), ["応答を送信", "したサー", "バー（例）", "です。"]);
+        assert_eq!(wrap("la raison\u{a0}: voici", 10), ["la", "raison\u{a0}:", "voici"]);
     }
 
     #[test]

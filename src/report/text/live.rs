@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::call::{Kind, Outcome};
 use crate::capture::Notice;
-use crate::report::build::kind_word;
+use crate::catalogue::{Phrases, Word};
 use crate::report::moment::Moment;
 use crate::report::record::CallRecord;
 use crate::report::text::lines::value;
 use crate::report::text::style::{Glyphs, Ink, Style};
-use crate::report::text::words::{counted, grouped, lasting, outcome, person};
+use crate::report::text::words::{counted, grouped, kind_word, lasting, outcome, person};
 use crate::report::value::Summary;
 use crate::report::watch::{LiveIncident, Repeat, State};
 use crate::untrusted::Untrusted;
@@ -22,13 +22,18 @@ const PARTIES: usize = 40;
 
 /// `08:14:02 ✔  #1  1001 → 1002   answered after 0.8 s`.
 pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style) -> String {
-    line(style, at, (Ink::Good, '✔'), &format!("{}answered after {}", parties(record), lasting(after)))
+    line(
+        style,
+        at,
+        (Ink::Good, '✔'),
+        &format!("{}answered after {}", parties(&Phrases::english(), record), lasting(after)),
+    )
 }
 
 /// `08:14:02 ✖  #3  +4930555010 → +49170555123  503  Carrier A has no free channel`. A call that fails as others just did
 /// is told in short.
 pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
-    let (ink, words) = outcome(record);
+    let (ink, words) = outcome(&Phrases::english(), record);
     let mark = match ink {
         Ink::Bad => '✖',
         Ink::Good => '✔',
@@ -52,18 +57,23 @@ pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &St
         }
         _ => String::new(),
     };
-    line(style, at, (ink, mark), &format!("{}{}{cause}{beside}", parties(record), status.unwrap_or_default()))
+    line(
+        style,
+        at,
+        (ink, mark),
+        &format!("{}{}{cause}{beside}", parties(&Phrases::english(), record), status.unwrap_or_default()),
+    )
 }
 
 /// `08:14:31 ▲  INCIDENT 1  Carrier A has no free channel: 5 calls in 30 s`.
 pub fn incident(incident: &LiveIncident, at: Moment, style: &Style) -> String {
     let span = Duration::from_nanos(incident.last.time.0.saturating_sub(incident.first.time.0).unsigned_abs());
     let what = match incident.kind {
-        Kind::Call => "call",
-        Kind::Registration => "registration",
-        _ => "request",
+        Kind::Call => Word::Calls,
+        Kind::Registration => Word::RegistrationsCounted,
+        _ => Word::RequestsCounted,
     };
-    let (count, span) = (counted(incident.count, what), roughly(span));
+    let (count, span) = (counted(&Phrases::english(), what, incident.count), roughly(span));
     let title = value(&incident.title);
     let number = incident.number;
     let words = match incident.state {
@@ -122,17 +132,19 @@ pub fn summary(of: &While, at: Moment, style: &Style) -> String {
     let mut words = format!(
         "{}: {}, {} answered, {} failed, {}, kernel drops {}",
         roughly(of.lasted),
-        counted(of.calls, "call"),
+        counted(&Phrases::english(), Word::Calls, of.calls),
         grouped(of.answered),
         grouped(of.failed),
-        counted(of.packets, "packet"),
+        counted(&Phrases::english(), Word::Packets, of.packets),
         grouped(of.kernel_drops)
     );
     if of.interface_drops > 0 {
         words.push_str(&format!(", interface drops {}", grouped(of.interface_drops)));
     }
     if of.lines_dropped > 0 {
-        words.push_str(&format!(", {} left out here: their reader is slow", counted(of.lines_dropped, "line")));
+        let lines = if of.lines_dropped == 1 { "line" } else { "lines" };
+        let count = grouped(of.lines_dropped);
+        words.push_str(&format!(", {count} {lines} left out here: their reader is slow"));
     }
     line(style, at, (Ink::Plain, '·'), &words)
 }
@@ -153,7 +165,7 @@ pub fn notice(notice: &Notice) -> String {
 }
 
 /// `#3  +4930555010 → +49170555123`, filled up.
-fn parties(record: &CallRecord) -> String {
+fn parties(words: &Phrases, record: &CallRecord) -> String {
     let parties = match record.kind {
         Kind::Call => format!("#{}  {} → {}", record.id, person(record.from.as_ref()), person(record.to.as_ref())),
         Kind::Registration => format!("#{}  REGISTER {}", record.id, person(record.to.as_ref())),
@@ -161,7 +173,7 @@ fn parties(record: &CallRecord) -> String {
             format!(
                 "#{}  {} {} → {}",
                 record.id,
-                kind_word(kind),
+                kind_word(words, kind),
                 person(record.from.as_ref()),
                 person(record.to.as_ref())
             )

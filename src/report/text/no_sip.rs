@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::analysis::Census;
+use crate::catalogue::{Phrases, Word};
 use crate::net::Transport;
 use crate::report::gatherer::Gathered;
 use crate::report::text::lines::{Line, Lines};
@@ -17,18 +18,20 @@ const MOST_SERVERS: usize = 3;
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     lines.empty()?;
     let packets: u64 = gathered.inputs.iter().map(|input| input.packets).sum();
+    let words = lines.style.words;
+    let heading = Line::new().ink(Ink::Doubtful, words.word(Word::NoSip));
     if packets == 0 {
-        lines.line(Line::new().ink(Ink::Doubtful, "No SIP found").plain(": the capture holds no packets (empty)."))?;
-        return said(lines, "Was the filter right, and did anything pass while it ran?");
+        lines.line(heading.plain(words.word(Word::NoSipEmpty)))?;
+        return said(lines, words.word(Word::WasFilterRight));
     }
-    let heading = Line::new().ink(Ink::Doubtful, "No SIP found");
-    lines.line(heading.plain(format!(" in {}.", counted(packets, "packet"))))?;
-    for reason in reasons(gathered) {
+    let packets = counted(&words, Word::Packets, packets);
+    lines.line(heading.plain(words.fill(Word::NoSipIn, &[("packets", &packets)])))?;
+    for reason in reasons(&words, gathered) {
         said(lines, &reason)?;
     }
-    let ports = ports(gathered);
+    let ports = ports(&words, gathered);
     if !ports.is_empty() {
-        said(lines, &format!("What was seen: {}.", ports.join(", ")))?;
+        said(lines, &words.fill(Word::Seen, &[("ports", &ports.join(words.word(Word::Comma)))]))?;
     }
     Ok(())
 }
@@ -38,7 +41,7 @@ fn said(lines: &mut Lines<'_>, text: &str) -> io::Result<()> {
 }
 
 /// Why there is none, as far as oddities and ports tell.
-fn reasons(gathered: &Gathered) -> Vec<String> {
+fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     let mut reasons = Vec::new();
     let noted = |kind: &str| -> u64 {
         let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
@@ -46,38 +49,27 @@ fn reasons(gathered: &Gathered) -> Vec<String> {
     };
     let cut = noted("capture-truncated");
     if cut > 0 {
-        reasons.push(format!(
-            "{} cut by the snap length, so SIP may have been cut away: capture again with -s 0.",
-            were(cut, "packet")
-        ));
+        reasons.push(counted(words, Word::CutShort, cut));
     }
     let encrypted = noted("payload-unreadable");
     let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == 5061);
-    if let Some(connections) = connections(&gathered.census) {
+    if let Some(connections) = connections(words, &gathered.census) {
         reasons.push(connections);
     }
     if encrypted > 0 || tls_port {
-        reasons.push(
-            "Traffic is encrypted (TLS, usually on port 5061): give the secrets with --keylog, or capture where it is \
-             decrypted, on the PBX or SBC itself, or let it log its SIP messages."
-                .into(),
-        );
+        reasons.push(words.word(Word::Encrypted).into());
     }
     if noted("unsupported-link-type") > 0 {
-        reasons.push("Packets of a link type that is not supported were not read.".into());
+        reasons.push(words.word(Word::LinkType).into());
     }
     if reasons.is_empty() {
-        reasons.push(
-            "SIP is found on any port, so it did not pass here: capture on the PBX or SBC itself, with \
-             tcpdump -i any -s 0 -w sip.pcap, and check that the filter lets UDP, TCP and fragments through."
-                .into(),
-        );
+        reasons.push(words.word(Word::CaptureElsewhere).into());
     }
     reasons
 }
 
 /// Which TLS connections there are: `2 TLS connections, with 45 records, to sip.example.com (192.0.2.20:5061).`
-fn connections(census: &Census) -> Option<String> {
+fn connections(words: &Phrases, census: &Census) -> Option<String> {
     let mut servers: Vec<String> = Vec::new();
     for seen in &census.tls {
         let server = seen.server();
@@ -91,31 +83,30 @@ fn connections(census: &Census) -> Option<String> {
     let records = census.tls.iter().map(|seen| seen.records).sum();
     let others = servers.len().saturating_sub(MOST_SERVERS);
     servers.truncate(MOST_SERVERS);
-    let mut named = servers.join(", ");
+    let mut named = servers.join(words.word(Word::Comma));
     if others > 0 {
-        named.push_str(&format!(" and {}", counted(others as u64, "other")));
+        named.push_str(&counted(words, Word::AndOthers, others as u64));
     }
-    let connections = counted(census.tls_connections, "TLS connection");
-    Some(format!("{connections}, with {}, to {named}.", counted(records, "record")))
-}
-
-fn were(count: u64, one: &str) -> String {
-    let verb = if count == 1 { "was" } else { "were" };
-    format!("{} {verb}", counted(count, one))
+    let connections = counted(words, Word::TlsConnections, census.tls_connections);
+    let records = counted(words, Word::TlsRecords, records);
+    Some(words.fill(Word::TlsSeen, &[("connections", &connections), ("records", &records), ("servers", &named)]))
 }
 
 /// What the payloads were, most first: `UDP 53 (DNS) 12`.
-fn ports(gathered: &Gathered) -> Vec<String> {
+fn ports(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     let mut ports: Vec<(u64, (Transport, u16))> =
         gathered.census.ports.iter().map(|(port, count)| (*count, *port)).collect();
     ports.sort_by_key(|(count, port)| (std::cmp::Reverse(*count), *port));
     let named = ports.iter().take(MOST_PORTS).map(|(count, (transport, port))| {
         let name = service(*port).map(|name| format!(" ({name})")).unwrap_or_default();
-        format!("{transport} port {port}{name}: {}", counted(*count, "packet"))
+        let packets = counted(words, Word::Packets, *count);
+        let values: [(&str, &dyn std::fmt::Display); 4] =
+            [("transport", transport), ("port", port), ("name", &name), ("packets", &packets)];
+        words.fill(Word::PortSeen, &values)
     });
     let mut named: Vec<String> = named.collect();
     if ports.len() > MOST_PORTS {
-        named.push(counted((ports.len() - MOST_PORTS) as u64, "other port"));
+        named.push(counted(words, Word::OtherPorts, (ports.len() - MOST_PORTS) as u64));
     }
     named
 }

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Effects};
 
+use crate::catalogue::Phrases;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 
@@ -23,6 +24,8 @@ pub struct Style {
     pub times: Times,
     /// Names of addresses.
     pub names: Names,
+    /// The language of the fixed words.
+    pub words: Phrases,
 }
 
 /// How ladders tell times.
@@ -109,7 +112,8 @@ impl Zone {
 impl Style {
     /// A style of this width, as far as a report can have it.
     pub fn new(width: usize, glyphs: Glyphs, zone: Zone) -> Style {
-        Style { width: width.clamp(NARROWEST, WIDEST), glyphs, zone, times: Times::default(), names: Names::default() }
+        let width = width.clamp(NARROWEST, WIDEST);
+        Style { width, glyphs, zone, times: Times::default(), names: Names::default(), words: Phrases::english() }
     }
 
     /// The same in another width.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::call::{Kind, Outcome};
-use crate::report::build::kind_word;
+use crate::catalogue::{Phrases, Word};
+use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::lines::value;
@@ -24,10 +25,9 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// `1 call`, `2 calls`.
-pub(crate) fn counted(number: u64, one: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {one}{ending}", grouped(number))
+/// `1 call`, `2 calls`: a word whose one place is the count.
+pub(crate) fn counted(words: &Phrases, word: Word, number: u64) -> String {
+    words.count(word, number, &[("count", &grouped(number))])
 }
 
 /// `0.214 s`, `3 min 12 s`.
@@ -57,7 +57,7 @@ pub(crate) fn frame(frame: Frame) -> String {
 }
 
 /// The first frames of several, each once.
-pub(crate) fn frames(frames: &[Frame], most: usize) -> String {
+pub(crate) fn frames(words: &Phrases, frames: &[Frame], most: usize) -> String {
     let mut known: Vec<Frame> = Vec::new();
     for frame in frames {
         if !known.contains(frame) {
@@ -65,9 +65,9 @@ pub(crate) fn frames(frames: &[Frame], most: usize) -> String {
         }
     }
     let more = if known.len() > most { " …" } else { "" };
-    let word = if known.len() == 1 { "frame" } else { "frames" };
     let shown: Vec<String> = known.iter().take(most).map(|known| frame(*known)).collect();
-    format!("{word} {}{more}", shown.join(" "))
+    let shown = format!("{}{more}", shown.join(" "));
+    words.count(Word::FramesList, known.len() as u64, &[("frames", &shown)])
 }
 
 /// The number or name of a URI; its host if it has none.
@@ -83,35 +83,87 @@ pub(crate) fn person(uri: Option<&Untrusted>) -> String {
     if shown.chars().count() > 40 { shown.chars().take(39).chain(['…']).collect() } else { shown }
 }
 
+/// The word for what a record is about, as it stands at its head: `CALL`.
+pub(crate) fn kind_word(words: &Phrases, kind: Kind) -> &'static str {
+    words.word(match kind {
+        Kind::Call => Word::KindCall,
+        Kind::Registration => Word::KindRegistration,
+        Kind::Subscription => Word::KindSubscription,
+        Kind::Message => Word::KindMessage,
+        Kind::Options => Word::KindOptions,
+        Kind::Other => Word::KindOther,
+    })
+}
+
+/// The same for a table: `call`.
+pub(crate) fn type_word(words: &Phrases, kind: Kind) -> &'static str {
+    words.word(match kind {
+        Kind::Call => Word::TypeCall,
+        Kind::Registration => Word::TypeRegistration,
+        Kind::Subscription => Word::TypeSubscription,
+        Kind::Message => Word::TypeMessage,
+        Kind::Options => Word::TypeOptions,
+        Kind::Other => Word::TypeOther,
+    })
+}
+
+/// One word for how a call ended.
+pub(crate) fn outcome_word(words: &Phrases, outcome: Outcome) -> &'static str {
+    words.word(match outcome {
+        Outcome::Answered => Word::OutcomeAnswered,
+        Outcome::Registered => Word::OutcomeRegistered,
+        Outcome::Accepted => Word::OutcomeAccepted,
+        Outcome::Dropped => Word::OutcomeDropped,
+        Outcome::Failed => Word::OutcomeFailed,
+        Outcome::Unanswered => Word::OutcomeUnanswered,
+        Outcome::Redirected => Word::OutcomeRedirected,
+        Outcome::Busy => Word::OutcomeBusy,
+        Outcome::Cancelled => Word::OutcomeCancelled,
+        Outcome::Unfinished => Word::OutcomeUnfinished,
+    })
+}
+
+/// How sure a finding is.
+pub(crate) fn confidence(words: &Phrases, confidence: Confidence) -> &'static str {
+    words.word(match confidence {
+        Confidence::Proven => Word::Proven,
+        Confidence::Likely => Word::Likely,
+        Confidence::Possible => Word::Possible,
+        Confidence::Unseen => Word::Unseen,
+    })
+}
+
 /// `CALL 3  +4930555010 → +49170555123`.
-pub(crate) fn title(record: &CallRecord) -> String {
+pub(crate) fn title(words: &Phrases, record: &CallRecord) -> String {
     let parties = match record.kind {
         Kind::Registration => person(record.to.as_ref()),
         _ => format!("{} → {}", person(record.from.as_ref()), person(record.to.as_ref())),
     };
-    format!("{} {}  {parties}", kind_word(record.kind), record.id)
+    format!("{} {}  {parties}", kind_word(words, record.kind), record.id)
 }
 
 /// How a call ended, in a few words, and in which colour.
-pub(crate) fn outcome(record: &CallRecord) -> (Ink, String) {
+pub(crate) fn outcome(words: &Phrases, record: &CallRecord) -> (Ink, String) {
     let duration = lasting(between(record.started, record.ended));
-    let after = format!("after {duration}");
     // What failed on the way of a call that went on all the same.
     let failed = record.failures.iter().rev().find(|failure| !failure.normal);
-    let but = failed.map(|failure| format!(", {} to {}", failure.status, value(&failure.method))).unwrap_or_default();
-    match record.outcome {
-        Outcome::Answered if failed.is_some() => (Ink::Doubtful, format!("answered, {duration}{but}")),
-        Outcome::Answered => (Ink::Good, format!("answered, {duration}")),
-        Outcome::Registered => (Ink::Good, "registered".into()),
-        Outcome::Accepted => (Ink::Good, "accepted".into()),
-        Outcome::Dropped => (Ink::Bad, format!("DROPPED {after}")),
-        Outcome::Failed => (Ink::Bad, format!("FAILED {after}")),
-        Outcome::Unanswered => (Ink::Bad, format!("NO ANSWER {after}")),
-        Outcome::Redirected => (Ink::Bad, format!("REDIRECTED {after}")),
-        Outcome::Busy => (Ink::Doubtful, format!("BUSY {after}")),
-        Outcome::Cancelled => (Ink::Doubtful, format!("cancelled by the caller {after}")),
-        Outcome::Unfinished => (Ink::Doubtful, format!("not finished when the capture ends{but}")),
-    }
+    let (ink, word) = match record.outcome {
+        Outcome::Answered if failed.is_some() => (Ink::Doubtful, Word::AnsweredBut),
+        Outcome::Answered => (Ink::Good, Word::Answered),
+        Outcome::Registered => (Ink::Good, Word::Registered),
+        Outcome::Accepted => (Ink::Good, Word::Accepted),
+        Outcome::Dropped => (Ink::Bad, Word::Dropped),
+        Outcome::Failed => (Ink::Bad, Word::Failed),
+        Outcome::Unanswered => (Ink::Bad, Word::Unanswered),
+        Outcome::Redirected => (Ink::Bad, Word::Redirected),
+        Outcome::Busy => (Ink::Doubtful, Word::Busy),
+        Outcome::Cancelled => (Ink::Doubtful, Word::Cancelled),
+        Outcome::Unfinished if failed.is_some() => (Ink::Doubtful, Word::UnfinishedBut),
+        Outcome::Unfinished => (Ink::Doubtful, Word::Unfinished),
+    };
+    let status = failed.map(|failure| failure.status.to_string()).unwrap_or_default();
+    let method = failed.map(|failure| value(&failure.method)).unwrap_or_default();
+    (ink, words.fill(word, &[("duration", &duration), ("status", &status), ("method", &method)]))
 }
 
 #[cfg(test)]
@@ -121,7 +173,8 @@ mod tests {
     #[test]
     fn numbers_are_grouped_and_counted() {
         assert_eq!((grouped(4812), grouped(12), grouped(1_000_000)), ("4 812".into(), "12".into(), "1 000 000".into()));
-        assert_eq!((counted(1, "call"), counted(0, "call")), ("1 call".into(), "0 calls".into()));
+        let calls = |number| counted(&Phrases::english(), Word::Calls, number);
+        assert_eq!((calls(1), calls(0), calls(4812)), ("1 call".into(), "0 calls".into(), "4 812 calls".into()));
     }
 
     #[test]

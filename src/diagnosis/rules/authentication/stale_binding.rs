@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.kind != Kind::Call {
         return None;
     }
-    let dialled = Uri::read(&case.call.request_of(case.deciding()?)?.message.request_uri()?);
+    let dialled = case.call.request_of(case.deciding()?)?.message.target()?;
     let known = case.surroundings.registrations().of(dialled.bare_user(), &dialled.host)?;
     let silent = case.call.transactions.iter().find(|known| {
         known.is_initial_invite()
@@ -46,9 +46,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         known.upstream == silent.upstream && known.id != silent.id && has_response
     })?;
     let request = case.call.request_of(silent)?;
-    let target = Uri::read(&request.message.request_uri()?);
+    let target = request.message.target()?;
     let listed = known.granted.iter().rev().find(|granted| {
-        let has = |uri: &String| Uri::read(uri).is_same_target(&target);
+        let has = |uri: &String| Uri::read(uri).is_same_target(target);
         granted.place.time <= request.place.time && granted.bindings.len() > 1 && granted.bindings.iter().any(has)
     })?;
     let answer = answered.provisionals.first().or(answered.finals.first()).map(|id| case.call.message(*id))?;

@@ -57,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The only hop in the capture is the one that was cancelled.
 fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
-    if cancel_says(&case.reasons(cancel)) != CancelSays::Elsewhere {
+    if cancel_says(case.reasons(cancel)) != CancelSays::Elsewhere {
         return None;
     }
     Some(
@@ -83,7 +83,7 @@ fn cancelled_branch<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)>
         let cancel = case.cancel_of(branch)?;
         let answered_first =
             case.answered_on_another_branch(branch).is_some_and(|answer| answer.place < cancel.place);
-        let says_so = cancel_says(&case.reasons(cancel)) == CancelSays::Elsewhere;
+        let says_so = cancel_says(case.reasons(cancel)) == CancelSays::Elsewhere;
         (answered_first || says_so).then_some((branch, cancel))
     })
 }

@@ -29,7 +29,7 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
-    if cancel_says(&case.reasons(cancel)) != CancelSays::Other {
+    if cancel_says(case.reasons(cancel)) != CancelSays::Other {
         return None;
     }
     let deciding = case.deciding()?;

@@ -30,7 +30,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Bye(bye)) = case.early_end() else { return None };
     let deciding = case.deciding()?;
     let invite = case.call.request_of(deciding)?;
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
+    let last = case.finals(deciding).last();
+    // Without the end of the INVITE it is the absence of an answer that tells.
+    let confidence = match last {
+        Some(_) => Confidence::Proven,
+        None if case.capture.drops == 0 => Confidence::Likely,
+        None => Confidence::Possible,
+    };
+    let mut finding = Finding::of(&RULE, confidence)
         .explains_calmly(case.call.final_status)
         .party(Role::Uac, Some(bye.path.source))
         .because(format!(
@@ -42,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix("Nothing has to be done. If the callee goes on ringing, let the caller's system send CANCEL.")
         .claim_method(bye, "the caller's side ends the early dialog")
         .claim_header(bye, "Reason", "why, as its sender says");
-    if let Some(last) = case.finals(deciding).last() {
+    if let Some(last) = last {
         finding = finding.claim_status(last, "the INVITE ends because of it");
     }
     Some(finding.refuted("caller-abandoned", "there is no CANCEL").refuted("released-by", "the call was not answered"))

@@ -50,8 +50,8 @@ const SAID: [&str; 8] = [
 fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
-    let said = case.reasons(bye).into_iter().find_map(|reason| {
-        let text = reason.text?;
+    let said = case.reasons(bye).iter().find_map(|reason| {
+        let text = reason.text.clone()?;
         SAID.iter().any(|word| text.to_lowercase().contains(word)).then_some(text)
     });
     let talk = case.talk();

@@ -69,8 +69,8 @@ fn mark(case: &Case<'_>, response: &Heard) -> Option<String> {
     if response.message.status()?.get() == 608 {
         return Some("(rejected by an analytics engine, RFC 8688)".into());
     }
-    let by_reason = case.reasons(response).into_iter().find_map(|reason| {
-        reason.text.filter(|text| text.trim_start().to_ascii_lowercase().starts_with("v=analytics"))
+    let by_reason = case.reasons(response).iter().find_map(|reason| {
+        reason.text.clone().filter(|text| text.trim_start().to_ascii_lowercase().starts_with("v=analytics"))
     });
     if let Some(text) = by_reason {
         return Some(format!("with the Reason {text:?}"));
@@ -81,8 +81,8 @@ fn mark(case: &Case<'_>, response: &Heard) -> Option<String> {
 
 /// The address for complaints in Reason (`url=`), or the Call-Info of a 608.
 fn redress(case: &Case<'_>, response: &Heard) -> Option<String> {
-    let by_reason = case.reasons(response).into_iter().find_map(|reason| {
-        let text = reason.text?;
+    let by_reason = case.reasons(response).iter().find_map(|reason| {
+        let text = reason.text.clone()?;
         let part = text.split(';').find_map(|part| {
             ["url=", "email=", "tel="].iter().find_map(|key| part.trim().strip_prefix(key)).map(str::to_owned)
         });

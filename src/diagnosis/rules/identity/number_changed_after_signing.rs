@@ -1,6 +1,5 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::Uri;
 use crate::sip::identity::Passport;
 
 rule! {
@@ -31,13 +30,15 @@ rule! {
 
 /// The code of a signature that does not hold (RFC 8224 §6.2.2).
 const INVALID_IDENTITY: u16 = 438;
+/// Words of a 403 that speak of the signature.
+const OF_IDENTITY: &[&str] = &["identity", "passport", "signature", "stir", "shaken", "verstat", "verification"];
 /// Digits that two forms of one number share at the end.
 const SHORTEST_NATIONAL: usize = 7;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let called = Uri::read(&request.message.request_uri()?);
+    let called = request.message.target()?;
     let called = digits(called.bare_user());
     let tokens: Vec<Passport> =
         request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();
@@ -47,7 +48,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let signed = first.destinations.join(", ");
-    let explains = failure.status.get() == INVALID_IDENTITY;
+    let code = failure.status.get();
+    let explains = code == INVALID_IDENTITY || code == 403 && case.says_any(response, OF_IDENTITY);
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match explains {
         true => finding.explains(Some(failure.status)),

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::call::{ClosedPort, Heard};
+use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::{Media, Sdp};
@@ -21,7 +22,8 @@ rule! {
     /// Look at the media server, and at the local firewall, of the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error after the BYE is the normal end: one side had closed its port already.
+    /// An error after the BYE is the normal end: one side had closed its port already. And where media come from that very
+    /// port after a first few errors, it was opened a moment late.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1
@@ -56,6 +58,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// True if media went on coming from that port for long after the errors: it was opened a moment later than the first
+/// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8).
+fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &ClosedPort) -> bool {
+    case.surroundings.media().from(port).any(|stream| {
+        let after = stream.last.time.since(closed.place.time);
+        stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
+    })
+}
+
 /// The first medium of a description whose port was reported closed between two moments.
 fn closed_port_of<'a>(
     case: &Case<'a>,
@@ -68,6 +79,9 @@ fn closed_port_of<'a>(
         let address: IpAddr = sdp.address_of(media).parse().ok()?;
         let port = SocketAddr::new(address, media.port);
         let closed = case.surroundings.closed_port(port, from, until)?;
+        if has_opened(case, port, closed) {
+            return None;
+        }
         Some((owner, media.clone(), port, *closed))
     })
 }

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
@@ -44,7 +45,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (one, other) = (speaker.ip(), stream.path.destination.ip());
     let media = case.surroundings.media();
     let saw_both = media.has_between(one, other) && media.has_between(other, one);
-    let could_see = case.is_visible(other, one) && case.is_visible(one, other);
+    let could_see = is_seen_both_ways(case, one) && is_seen_both_ways(case, other);
     let confidence = match (saw_both && case.capture.drops == 0, could_see) {
         (true, _) => Confidence::Likely,
         (false, true) => Confidence::Possible,
@@ -76,6 +77,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("media-missing", format!("{} is sent RTP", heard.name()))
             .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", end.ip())),
     )
+}
+
+/// True if the call shows SIP from a host and to it: the capture is not one of one direction only.
+fn is_seen_both_ways(case: &Case<'_>, host: IpAddr) -> bool {
+    let mut all = case.call.messages.iter();
+    all.any(|heard| heard.path.source.ip() == host) && case.call.messages.iter().any(|heard| heard.path.destination.ip() == host)
 }
 
 pub(in crate::diagnosis::rules) fn claim_line(finding: Finding, ear: &Ear<'_>) -> Finding {

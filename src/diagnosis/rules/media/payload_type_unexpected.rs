@@ -6,6 +6,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::sip::Method;
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -41,6 +42,9 @@ const CHANGE: Duration = Duration::from_secs(2);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
+    if has_open_offer(case) {
+        return None;
+    }
     let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, other)| {
         ear.streams.iter().find_map(|stream| {
             let seen = stream.types().into_iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
@@ -61,6 +65,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Let {source} use the payload types that the other side names in its description."));
     Some(claim_line(finding, ear).claim_at(seen.first, "rtp.p_type", seen.kind.to_string(), "the payload type that is sent"))
+}
+
+/// True if a later offer has no final response in the capture: whether it was accepted is not known.
+fn has_open_offer(case: &Case<'_>) -> bool {
+    case.call.transactions.iter().any(|known| {
+        let may_offer = matches!(known.method, Method::Invite | Method::Update) && known.in_dialog;
+        let offers = || case.call.request_of(known).is_none_or(|heard| Sdp::of(&heard.message).is_some());
+        may_offer && known.finals.is_empty() && offers()
+    })
 }
 
 fn is_unexpected(seen: &TypeSeen, ear: &Ear<'_>, _other: &Ear<'_>, talk: &Talk<'_>) -> bool {

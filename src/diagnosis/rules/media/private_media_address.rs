@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{Call, Heard, MessageId, Stream};
 use crate::diagnosis::media::ENOUGH;
@@ -27,7 +28,7 @@ rule! {
     /// come from.
     ///
     /// ## When it would be wrong
-    /// If a relay takes the media from where they come, if ICE finds a way, or if a tunnel joins the two networks. So it
+    /// If a relay sends the media back to where they come from (seen in the capture, it is not said), if ICE finds a way, or if a tunnel joins the two networks. So it
     /// is not said where the description offers ICE candidates, where the address is rewritten further on, where the
     /// media of that side are on hold, or where another party of the call is in that private network.
     ///
@@ -35,6 +36,9 @@ rule! {
     /// RFC 3264 §5.1; RFC 1918; RFC 6598; RFC 8445
     "H1" "private-media-address", check
 }
+
+/// A conversation that lasts longer than this would have sound.
+const SHORT: Duration = Duration::from_secs(3);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
@@ -47,10 +51,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         false => ("callee", Role::Uas),
     };
     let media_port = SocketAddr::new(address, media.port);
+    if is_latched(case, media_port) {
+        return None;
+    }
     let lost = lost_media(case, media_port);
-    let finding = match lost {
-        Some(_) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()),
-        None => Finding::of(&RULE, Confidence::Possible).severity(Severity::Warning),
+    let is_deaf = lost.is_some() || hears_nothing(case, media_port);
+    let finding = match is_deaf {
+        true => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()),
+        false => Finding::of(&RULE, Confidence::Possible).severity(Severity::Warning),
     };
     let finding = match lost {
         Some(stream) => finding.claim_at(
@@ -63,6 +71,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let took = match lost {
         Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.different()),
+        None if is_deaf => format!(" The other side was sent RTP, and none came to the {side}."),
         None => String::new(),
     };
     Some(
@@ -99,6 +108,23 @@ fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
     let (ear, other) = if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
     let answers = media.from(end).next().is_some() || ear.streams.iter().any(|known| known.path.destination != end);
     (!answers && !other.ends.contains(&end)).then_some(stream)
+}
+
+/// True if the side that asked for this address is sent nothing in a conversation in which the other side is.
+fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> bool {
+    let Some(talk) = case.talk() else { return false };
+    let deaf = talk.ears().into_iter().any(|(ear, other)| {
+        ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH
+    });
+    deaf && talk.is_open() && talk.length() > SHORT
+}
+
+/// True if media are sent back to where that side sends from, and not to the address that it asked for.
+fn is_latched(case: &Case<'_>, end: SocketAddr) -> bool {
+    let Some(talk) = case.talk() else { return false };
+    let Some((ear, _)) = talk.ears().into_iter().find(|(ear, _)| ear.ends.contains(&end)) else { return false };
+    let back = ear.streams.iter().filter(|stream| stream.path.destination != end);
+    back.map(|stream| stream.different()).sum::<u64>() >= ENOUGH
 }
 
 fn setting(platform: crate::diagnosis::Platform) -> &'static str {

@@ -43,6 +43,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let alerts: Vec<&Heard> =
         case.provisionals(invite).filter(|heard| heard.message.status().is_some_and(|status| status.get() > 100)).collect();
     let first = alerts.first().copied()?;
+    if alerts.iter().any(|heard| heard.message.is_cut()) {
+        return None;
+    }
     let end = case.finals(invite).next().map_or(case.call.until, |response| response.place.time);
     let waited = end.since(first.place.time);
     if waited < SHORT {

@@ -5,7 +5,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::NameAddr;
 
 rule! {
     /// The name of the next server could not be found.
@@ -108,7 +108,7 @@ fn host(name: &str) -> &str {
 fn names(request: &Heard) -> Vec<String> {
     let routes = request.message.headers("Route");
     let routes = routes.iter().map(|route| NameAddr::read(route).parsed().host.to_ascii_lowercase());
-    let uri = Uri::read(&request.message.request_uri().unwrap_or_default()).host.to_ascii_lowercase();
+    let uri = request.message.target().map(|uri| uri.host.to_ascii_lowercase()).unwrap_or_default();
     routes.chain([uri]).filter(|host| !host.is_empty()).collect()
 }
 

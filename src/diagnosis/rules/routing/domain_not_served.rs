@@ -43,6 +43,15 @@ pub(super) fn other_domain(case: &Case<'_>, failure: &Failure) -> Option<(String
     Some((host, accepted?))
 }
 
+/// Words of a response that refuse the domain.
+const WORDS: &[&str] =
+    &["domain not", "domain is not", "unknown domain", "domain unknown", "no such domain", "not our domain", "wrong domain"];
+
+/// True if another domain is served there, or the response itself refuses the domain.
+pub(super) fn holds(case: &Case<'_>, failure: &Failure) -> bool {
+    other_domain(case, failure).is_some() || case.says_any(case.response(failure), WORDS)
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[404])?;
     let response = case.response(failure);
@@ -50,14 +59,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if in_dialog || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.q850(response).is_some() {
         return None;
     }
-    let (host, accepted) = other_domain(case, failure)?;
+    let other = other_domain(case, failure);
+    if other.is_none() && !case.says_any(response, WORDS) {
+        return None;
+    }
     let request = case.request(failure)?;
-    let server = response.path.source;
-    let because = format!(
-        "{server} answered 404 to a request for the host {host}, and accepted requests for {accepted} in this \
-            capture: \
-         it does not serve {host}."
-    );
+    let (host, server) = (case.target(failure)?.host.to_ascii_lowercase(), response.path.source);
+    let accepted = other.map(|(_, accepted)| accepted);
+    let because = match (&accepted, case.quotation(response)) {
+        (Some(accepted), _) => format!("{server} answered 404 to a request for the host {host}, and accepted \
+            requests for {accepted} in this capture: it does not serve {host}."),
+        (None, words) => format!("{server} answered 404 to a request for the host {host}; {}: it does not serve \
+            that domain.", words.unwrap_or_default()),
+    };
     let words = match case.platform(response) {
         Some(Platform::Kamailio) => " (Kamailio: `alias=`, or the table `domain`)",
         Some(Platform::OpenSips) => " (OpenSIPS: `alias=`, or the table `domain`)",
@@ -69,11 +83,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uac, request)
             .because(because)
-            .fix(format!("Let {} send requests to {accepted} instead of {host}.", request.path.source))
+            .fix(match &accepted {
+                Some(accepted) => format!("Let {} send requests to {accepted} instead of {host}.", request.path.source),
+                None => format!("Let {} put a domain that {server} serves into the Request-URI.", request.path.source),
+            })
             .fix(format!("Or add {host} to the domains of {server}{words}."))
             .claim_request_uri(request, "the host that was asked for")
             .claim_status(response, "the server knows nothing there")
             .claim_own_words(case, response)
-            .refuted("user-unknown", "the server serves other domains, so it did not look for the user in this one"),
+            .refuted("user-unknown", "what is refused is the domain, so the user was not looked for in it"),
     )
 }

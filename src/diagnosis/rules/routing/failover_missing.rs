@@ -40,7 +40,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
     let (client, server) = (request.path.source, request.path.destination);
-    let host = case.target(failure)?.host;
+    let host = &case.target(failure)?.host;
     // A request to an address names its server itself.
     if host.parse::<IpAddr>().is_ok() {
         return None;
@@ -52,7 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         hop.is_some_and(|seen| seen.within(after.0, after.1))
             || case.call.transactions.iter().any(|known| known.path.destination.ip() == address)
     };
-    let mut others = case.surroundings.accepted().servers(client.ip(), &host).filter(|other| !tried(other.ip()));
+    let mut others = case.surroundings.accepted().servers(client.ip(), host).filter(|other| !tried(other.ip()));
     let other = others.next()?;
     let because = format!(
         "{server} failed with {}, and {client} did not try {other}, which accepted its requests to {host} in \

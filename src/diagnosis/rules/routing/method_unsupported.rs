@@ -1,6 +1,7 @@
-use crate::call::Kind;
+use crate::call::{Failure, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// The server does not support this method.
@@ -26,7 +27,8 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[405, 501])?;
+    let decides = case.failure_with(&[405, 501]);
+    let failure = decides.or_else(|| within_dialog(case))?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let method = request.message.method()?.name().to_owned();
     let server = response.path.source;
@@ -35,7 +37,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let allows = allow.as_deref().map(|value| format!("; it allows {value}")).unwrap_or_default();
     let because = format!("{server} does not support {method}: it answered {}{allows}.", failure.status);
     let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match is_probe {
+    let finding = match is_probe || decides.is_none() {
         true => finding.about(failure.status),
         false => finding.explains(Some(failure.status)),
     };
@@ -48,4 +50,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_status(response, "it is not supported")
         .claim_header(response, "Allow", "what is supported instead");
     Some(finding.refuted("server-fault", format!("{} speaks of the method, not of a fault", failure.status)))
+}
+
+/// A request within an answered call that was refused for its method: the call itself goes on.
+fn within_dialog<'a>(case: &Case<'a>) -> Option<&'a Failure> {
+    let call = case.call;
+    call.failures.iter().filter(|_| call.is_answered()).find(|failure| {
+        let transaction = call.transaction(failure.transaction);
+        let is_refused = matches!(failure.status.get(), 405 | 501);
+        is_refused && transaction.in_dialog && !matches!(transaction.method, Method::Invite | Method::Bye)
+    })
 }

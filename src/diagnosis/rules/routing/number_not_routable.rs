@@ -1,6 +1,6 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::routing::domain_not_served::other_domain;
+use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 
 rule! {
@@ -47,7 +47,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !holds || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
     }
-    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || other_domain(case, failure).is_some() {
+    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
         return None;
     }
     let request = case.request(failure)?;

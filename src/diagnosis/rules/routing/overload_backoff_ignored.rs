@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.q850(response).is_some() {
         return None;
     }
-    let asked = case.back_off(failure)?;
+    let asked = case.back_off(failure).filter(|asked| asked.place != response.place)?;
     let request = case.request(failure)?;
     let after = request.place.time.since(asked.place.time);
     let pause = asked.until.since(asked.place.time).as_secs();

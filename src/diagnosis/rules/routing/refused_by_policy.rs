@@ -3,6 +3,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, is_behind, refused_try};
 use crate::diagnosis::rules::routing::caller_identity_refused;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
+use crate::sip::auth;
 
 rule! {
     /// The server understood the request and does not allow it.
@@ -94,11 +95,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .refuted("forbidden-after-credentials", ground.why_not_credentials),
         );
     }
+    if shows_credentials(case, failure) {
+        return Some(finding.refuted("credentials-rejected", "the refusal is no challenge"));
+    }
     Some(
         finding
             .refuted("forbidden-after-credentials", "no challenge came before")
             .refuted("credentials-rejected", "no credentials were asked for"),
     )
+}
+
+/// True if the request that was refused carries credentials, or the capture does not hold all of it.
+fn shows_credentials(case: &Case<'_>, failure: &Failure) -> bool {
+    case.request(failure).is_some_and(|request| request.message.is_cut() || !auth::credentials(&request.message).is_empty())
 }
 
 /// Why a refusal is one of policy.
@@ -137,6 +146,15 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     match asked {
         None if case.call.kind == Kind::Registration => None,
         None if is_named => ground(cause_words, ""),
+        // The challenge lies before the capture, or in an earlier call.
+        None if shows_credentials(case, failure) => {
+            let what = match case.request(failure).is_some_and(|request| request.message.is_cut()) {
+                true => "a request of which only the beginning was captured",
+                false => "credentials whose challenge was not captured",
+            };
+            let words = format!("{cause_words}, to {what}");
+            ground(words, "").map(|found| Ground { confidence: Confidence::Possible, ..found })
+        }
         None => ground(format!("{cause_words}, without asking for credentials"), ""),
         Some(_) if is_behind(case, failure) => ground(
             format!("{cause_words}, from behind the server that had accepted the credentials"),

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use crate::call::{Failure, Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::hop_limit_too_low::passes_a_host_twice;
+use crate::diagnosis::rules::transfer::diversion_loop;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -82,7 +83,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// No circle is visible, but more hops were used up behind the responder than an honest way has.
 fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard) -> Option<Finding> {
     let hops: u32 = request.message.header("Max-Forwards")?.trim().parse().ok()?;
-    if failure.status.get() != 483 || hops < MANY {
+    // A chain of forwardings that comes back says what the circle is.
+    if failure.status.get() != 483 || hops < MANY || diversion_loop::is_shown(case) {
         return None;
     }
     let (callee, server) = (case.callee(failure), response.path.source);

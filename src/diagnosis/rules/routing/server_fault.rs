@@ -50,7 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "the fault lies with it or behind it, and it does not say what it is",
     };
     let because = format!("{server} answered {code}{after}: {what}{said}.");
-    let is_told = quotation.is_some() || hidden_503 || code == 504;
+    let is_told = (quotation.is_some() || hidden_503 || code == 504) && !response.message.is_cut();
     let confidence = if is_told { Confidence::Likely } else { Confidence::Possible };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
@@ -73,8 +73,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_status(response, "the server fails")
         .claim_own_words(case, response);
     finding = finding.claim_header(response, "Server", "the software that failed");
-    if code == 503 {
+    if code == 503 && !response.message.is_cut() {
         finding = finding.refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit");
+    }
+    if response.message.is_cut() {
+        return Some(finding);
     }
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
 }

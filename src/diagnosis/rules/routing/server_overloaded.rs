@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::server_in_maintenance;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 
 rule! {
@@ -40,18 +41,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.q850(response).is_some() || (retry_after.is_none() && !says_overload) || case.back_off(failure).is_some() {
         return None;
     }
+    let is_named = server_in_maintenance::is_named(case, response);
+    if is_named && !server_in_maintenance::is_aside(case, response) {
+        return None;
+    }
     let server = response.path.source;
     let wait = retry_after.as_deref().map(with_unit);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let says_maintenance = case.says_any(response, super::server_in_maintenance::MAINTENANCE);
-    let because = match (&wait, says_maintenance) {
-        (Some(wait), true) => {
-            format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}: it is out \
-                of service on purpose.")
-        }
-        (Some(wait), false) => format!("{server} refuses new requests and asks to be left alone for \
-            {wait}{quotation}."),
-        (None, _) => format!("{server} refuses new requests because it has reached a limit{quotation}."),
+    let because = match &wait {
+        Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
+        None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
     };
     let mut finding = Finding::of(&RULE, if wait.is_some() { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
@@ -62,7 +61,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");
     }
-    if !says_maintenance {
+    if !is_named {
         finding = finding.fix(limits(case.platform(response), server.to_string()));
     }
     finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);

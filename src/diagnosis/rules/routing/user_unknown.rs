@@ -1,6 +1,6 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::routing::domain_not_served::other_domain;
+use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 
 rule! {
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let in_dialog = case.call.transaction(failure.transaction).in_dialog;
-    if in_dialog || case.is_scan() || case.redirected_by().is_some() || other_domain(case, failure).is_some() {
+    if in_dialog || case.is_scan() || case.redirected_by().is_some() || domain_not_served::holds(case, failure) {
         return None;
     }
     let request = case.request(failure)?;

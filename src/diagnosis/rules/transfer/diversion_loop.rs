@@ -2,7 +2,7 @@ use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{Method, NameAddr, Uri};
 
 rule! {
     /// The call was forwarded in a circle.
@@ -34,16 +34,7 @@ const STOPPED: [u16; 11] = [404, 408, 480, 482, 483, 486, 487, 500, 503, 600, 60
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&STOPPED)?;
     let response = case.response(failure);
-    let mut requests: Vec<&Heard> =
-        case.call.messages.iter().filter(|heard| heard.message.method() == Some(&crate::sip::Method::Invite)).collect();
-    requests.reverse();
-    let (request, header, chain, again) = requests.into_iter().find_map(|request| {
-        ["Diversion", "History-Info"].into_iter().find_map(|header| {
-            let chain = chain(request, header);
-            let again = repeated(&chain, header, request)?;
-            Some((request, header, chain, again))
-        })
-    })?;
+    let (request, header, chain, again) = circle(case)?;
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(Some(failure.status))
@@ -60,6 +51,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "how it ended")
             .refuted("hop-limit-too-low", "the same targets come again"),
     )
+}
+
+/// True if an INVITE names a chain of forwardings that comes to a target again.
+pub(in crate::diagnosis::rules) fn is_shown(case: &Case<'_>) -> bool {
+    circle(case).is_some()
+}
+
+/// The last INVITE whose chain comes to a target again: with its header, the chain and that target.
+fn circle<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'static str, Vec<String>, String)> {
+    let invites = case.call.messages.iter().rev().filter(|heard| heard.message.method() == Some(&Method::Invite));
+    invites.into_iter().find_map(|request| {
+        ["Diversion", "History-Info"].into_iter().find_map(|header| {
+            let chain = Some(chain(request, header)).filter(|chain| !chain.is_empty())?;
+            let again = repeated(&chain, header, request)?;
+            Some((request, header, chain, again))
+        })
+    })
 }
 
 /// The targets of a chain, the first one first: user, or host where there is none.
@@ -81,7 +89,7 @@ fn repeated(chain: &[String], header: &str, request: &Heard) -> Option<String> {
     let mut steps: Vec<&String> = chain.iter().collect();
     steps.dedup();
     let twice = steps.iter().enumerate().find(|(at, step)| steps[..*at].contains(step)).map(|(_, step)| (*step).clone());
-    let next = target(&Uri::read(&request.message.request_uri()?));
+    let next = target(request.message.target()?);
     let comes_back = header == "Diversion" && chain.contains(&next);
     twice.or_else(|| comes_back.then_some(next))
 }

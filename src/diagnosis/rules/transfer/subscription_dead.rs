@@ -1,6 +1,6 @@
 use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Method;
 
 rule! {
@@ -44,8 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let event = notify.message.header("Event").map(|event| format!(" for {event:?}")).unwrap_or_default();
     Some(
         Finding::of(&RULE, Confidence::Proven)
-            .about(status)
-            .severity(Severity::Warning)
+            .explains(Some(status))
             .sender(Role::Uas, refusal)
             .because(format!(
                 "{subscriber} answered {status} to a NOTIFY{event} of {notifier}, which takes the subscription for a running \

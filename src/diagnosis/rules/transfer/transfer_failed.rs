@@ -4,16 +4,18 @@ use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{Message, Method, StatusCode};
 
 rule! {
-    /// The transfer failed: the target did not take the call.
+    /// The transfer failed: the target did not take the call, or the other side would not call it.
     ///
     /// ## What it says
-    /// The one who was asked to call the transfer target did so, and reports how that ended: with a refusal.
+    /// The one who was asked to call the transfer target did so, and reports how that ended: with a refusal. Or it refused
+    /// the REFER itself, and nothing was called.
     ///
     /// ## Why it happens
     /// The target is busy, declined, unknown or cannot be reached. The code is the target's, not that of the transfer.
     ///
     /// ## Evidence
     /// REFER, accepted; then a NOTIFY of its subscription whose body (message/sipfrag) holds a final code of 300 or more.
+    /// Or a final code of 300 or more to the REFER, other than a challenge, 481 or 491.
     ///
     /// ## How to fix
     /// Look at the call to the target for the reason of its code.
@@ -27,7 +29,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (refer, accepted) = accepted_refer(case)?;
+    let Some((refer, accepted)) = accepted_refer(case) else { return refused(case) };
     let (notify, status, line) = report(case, refer)?;
     let target = refer.message.header("Refer-To")?.into_owned();
     let reporter = notify.path.source;
@@ -39,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "{} transferred the call to {}. {reporter} called there and reports {line:?}: the transfer failed \
              because the target answered {status}.",
             refer.path.source,
-            target.trim_matches(['<', '>'])
+            bare(&target)
         ))
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
         .fix("Let the transferor take the call back when a transfer fails.")
@@ -54,6 +56,40 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .refuted("transfer-unreported", "the outcome was reported")
             .refuted("replaces-unmatched", "the report names the answer of the target"),
+    )
+}
+
+/// The target without what is to be put into the request to it (RFC 3261 §19.1.1).
+fn bare(target: &str) -> &str {
+    let target = target.trim_matches(['<', '>']);
+    target.split_once('?').map_or(target, |(target, _)| target)
+}
+
+/// A REFER in the dialog that the other side did not take.
+fn refused(case: &Case<'_>) -> Option<Finding> {
+    let (refer, refusal) = case.asked_first(&Method::Refer).filter(|refer| refer.transaction.in_dialog).find_map(|refer| {
+        let is_told = |heard: &&Heard| heard.message.status().is_some_and(|status| !matches!(status.get(), ..300 | 401 | 407 | 481 | 491));
+        Some((refer.request, case.finals(refer.transaction).find(is_told)?))
+    })?;
+    let status = refusal.message.status()?;
+    let target = refer.message.header("Refer-To")?.into_owned();
+    let (transferor, asked) = (refer.path.source, refusal.path.source);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .about(status)
+            .severity(Severity::Warning)
+            .sender(Role::Uas, refusal)
+            .because(format!(
+                "{transferor} asked {asked} to call {}, and {asked} refused the REFER with {status}: nothing was called, \
+                 and the call stayed where it was.",
+                bare(&target)
+            ))
+            .fix(format!("Allow transfers on {asked} for this account, or look there why it refuses: its log has the Call-ID."))
+            .fix(format!("Or let {transferor} do the transfer itself, with two calls that it joins."))
+            .claim_method(refer, "the transfer")
+            .claim_header(refer, "Refer-To", "its target")
+            .claim_status(refusal, "it is not tried")
+            .refuted("transfer-unreported", "nothing was accepted, so nothing has to be reported"),
     )
 }
 
