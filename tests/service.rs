@@ -198,7 +198,8 @@ fn chunk(packet: &[u8], wanted: u16) -> Option<&[u8]> {
 /// What a HEP server gets of a run: each packet.
 fn received(capture: &PathBuf, options: &[&str]) -> Vec<Vec<u8>> {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let target = format!("tcp:{}", server.local_addr().unwrap());
+    let own = server.local_addr().unwrap();
+    let target = format!("tcp:{own}");
     let reading = thread::spawn(move || {
         let mut bytes = Vec::new();
         server.accept().unwrap().0.read_to_end(&mut bytes).unwrap();
@@ -206,6 +207,8 @@ fn received(capture: &PathBuf, options: &[&str]) -> Vec<Vec<u8>> {
     });
     let sent = sipwhy().arg(capture).args(options).args(["--hep-send", &target]).output().unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    // Who had nothing to send has not called.
+    drop(TcpStream::connect(own));
     let bytes = reading.join().unwrap();
     let (mut packets, mut rest) = (Vec::new(), bytes.as_slice());
     while !rest.is_empty() {

@@ -146,7 +146,7 @@ mod tests {
         let time = Timestamp(0);
         let record = HepRecord { of: RecordOf::Log, path, time, correlation: Some(b"a@b"), key: None, payload: b"why" };
         let bytes = record.bytes().unwrap();
-        assert!(bytes.windows(9).any(|window| window == b"\0\x11\0\x09a@b"));
+        assert!(bytes.windows(7).any(|window| window == b"\0\x11\0\x09a@b"));
         assert!(bytes.windows(7).any(|window| window == b"\0\0\0\x0b\0\x07\x64"), "protocol type 100");
         assert_eq!(HepHead::read(&bytes), Some(HepHead { time: None, key: None, is_sip: false }));
     }

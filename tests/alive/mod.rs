@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -69,6 +70,8 @@ fn make(programs: &[&str]) -> Result<Network, String> {
         enter.extend(["--user".into(), "--preserve-credentials".into()]);
     }
     let folder = tempfile::tempdir().unwrap();
+    // Root becomes nobody before it writes a report.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     Ok(Network { holder, enter, folder })
 }
 

@@ -28,7 +28,7 @@ struct Left {
 
 /// Gives up every privilege: what strangers send is read without any.
 pub(crate) fn give_up(as_whom: &ServiceArgs, run: &Run) -> Result<(), Error> {
-    let left = drop(as_whom, &folders(&run.output))?;
+    let left = drop(as_whom, &writable(&run.output))?;
     if run.verbose {
         say(&format!("sipwhy: goes on as {} without privileges", left.user));
         left.missing.iter().for_each(|missing| say(&format!("sipwhy: {missing}")));
@@ -36,22 +36,29 @@ pub(crate) fn give_up(as_whom: &ServiceArgs, run: &Run) -> Result<(), Error> {
     Ok(())
 }
 
-/// Folders in which files are written: those of the reports, and that of temporary files.
-fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
-    let parent = |file: &PathBuf| match file.parent() {
+/// What stays writable: the folders of the reports and of temporary files. A device or a pipe is written itself.
+fn writable(files: &[PathBuf]) -> Vec<PathBuf> {
+    let place = |file: &PathBuf| match file.parent() {
+        _ if is_device(file) => file.clone(),
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut folders: Vec<PathBuf> = files.iter().map(parent).collect();
-    folders.push(std::env::temp_dir());
-    folders.sort();
-    folders.dedup();
-    folders
+    let mut places: Vec<PathBuf> = files.iter().map(place).collect();
+    places.push(std::env::temp_dir());
+    places.sort();
+    places.dedup();
+    places
+}
+
+/// True for what is there and neither file nor folder.
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|known| !known.is_file() && !known.is_dir())
 }
 
 /// Says at the start what would fail in the end: a folder in which the user that we became may not write.
 fn try_folders(folders: &[PathBuf], user: &str) -> Result<(), Error> {
-    for folder in folders {
+    // A pipe would wait for its reader: that it cannot be written is told when it is.
+    for folder in folders.iter().filter(|path| !is_device(path)) {
         tempfile::tempfile_in(folder).map_err(|error| {
             privilege(format!(
                 "{user} cannot write into {}: {error}; name another folder, another --user, or --allow-root",
@@ -83,7 +90,7 @@ mod linux {
     use nix::unistd::{Gid, Uid, User, getgid, getuid, setgroups, setresgid, setresuid};
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-    use super::{Error, Left, PathBuf, ServiceArgs, privilege, try_folders};
+    use super::{Error, Left, PathBuf, ServiceArgs, is_device, privilege, try_folders};
 
     /// Gives up every privilege. What is in `folders` stays writable.
     pub(super) fn drop(args: &ServiceArgs, folders: &[PathBuf]) -> Result<Left, Error> {
@@ -91,7 +98,11 @@ mod linux {
         let cannot = |what: &str, why: String| privilege(format!("cannot {what}: {why}"));
         prctl::set_no_new_privs().map_err(|error| cannot("forbid new privileges", error.to_string()))?;
         let mut missing = Vec::new();
-        let user = if getuid().is_root() && !args.allow_root {
+        let is_alone = is_alone_in_its_namespace();
+        if is_alone {
+            missing.push("root is only a name here: this user namespace knows no other user to become".to_owned());
+        }
+        let user = if getuid().is_root() && !args.allow_root && !is_alone {
             // Only who may set capabilities may take them from the bounding set; that there is none left to take, and
             // that no_new_privs stands before it, is as good.
             if caps::clear(None, CapSet::Bounding).is_err() {
@@ -117,6 +128,13 @@ mod linux {
             return Err(privilege(format!("{threads} threads run already")));
         }
         Ok(())
+    }
+
+    /// True where root is the only user of a namespace, and somebody else outside: there is nobody to become.
+    fn is_alone_in_its_namespace() -> bool {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let numbers: Vec<u32> = map.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        matches!(numbers[..], [0, outside, 1] if outside != 0)
     }
 
     /// Whom root becomes: who is named, who called sudo, nobody.
@@ -194,8 +212,9 @@ mod linux {
             .handle_access(writing | AccessFs::Execute)
             .and_then(Ruleset::create)
             .and_then(|ruleset| {
-                let opened = folders.iter().filter_map(|folder| PathFd::new(folder).ok());
-                let rules = opened.map(|folder| Ok::<_, landlock::RulesetError>(PathBeneath::new(folder, writing)));
+                let allowed = |path: &PathBuf| if is_device(path) { AccessFs::WriteFile.into() } else { writing };
+                let opened = folders.iter().filter_map(|path| Some((PathFd::new(path).ok()?, allowed(path))));
+                let rules = opened.map(|(path, may)| Ok::<_, landlock::RulesetError>(PathBeneath::new(path, may)));
                 ruleset.add_rules(rules)
             })
             .and_then(|ruleset| ruleset.restrict_self());
