@@ -55,6 +55,8 @@ pub enum Event {
     Call(Box<Call>),
     /// A plain good call has ended that nobody wants whole ([`Wanted::Troubled`]).
     Good(GoodCall),
+    /// A call was answered, or has failed as it stands now; it has not ended ([`Analysis::tell_early`]).
+    SoFar(Box<Call>),
 }
 
 /// A message on the wire, as it was read: copies and retransmissions too.
@@ -74,11 +76,24 @@ pub struct MessageRead {
     pub call_id: String,
     /// The CSeq.
     pub cseq: Option<CSeq>,
+    /// Whether it was itself on the wire, or is a copy that an agent sent over it.
+    pub mirrored: Mirror,
+    /// Its bytes as they came; empty unless [`Analysis::hand_on_bytes`] asked for them.
+    pub bytes: Box<[u8]>,
+}
+
+/// What is handed on of each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandedOn {
+    Facts,
+    FactsAndBytes,
 }
 
 impl MessageRead {
-    fn new(message: &Message<'_>, arrival: &Arrival) -> MessageRead {
+    fn new(message: &Message<'_>, arrival: &Arrival, mirrored: Mirror, bytes: &[u8]) -> MessageRead {
         MessageRead {
+            mirrored,
+            bytes: bytes.into(),
             place: arrival.place,
             path: arrival.path,
             method: message.method().cloned(),
@@ -127,6 +142,9 @@ struct Stairs {
     last_icmp: Option<(Timestamp, IcmpSaid)>,
     /// Messages to be handed on, if that was asked for.
     read: Option<VecDeque<MessageRead>>,
+    handed_on: HandedOn,
+    /// Whether what is being delivered was itself on the wire.
+    mirrored: Mirror,
 }
 
 /// Reporter, told one, kind, code, path of the quoted packet.
@@ -189,6 +207,7 @@ pub fn run(
             Input::Packet(packet) => analysis.feed(&packet),
             Input::Quiet(now) => analysis.advance(now),
             Input::Secrets(source, text) => analysis.secrets(source, text),
+            Input::ClockSet(nanoseconds) => analysis.clock_set(nanoseconds),
         }
         while let Some(event) = analysis.next_event() {
             on_event(analysis, event);
@@ -224,6 +243,8 @@ impl Analysis {
                 last_frame: (SourceId::default(), 0, 0),
                 last_icmp: None,
                 read: None,
+                handed_on: HandedOn::Facts,
+                mirrored: Mirror::Wire,
             },
             latest: Timestamp(i64::MIN),
         }
@@ -232,6 +253,25 @@ impl Analysis {
     /// Asks for an event for each message that is read from now on.
     pub fn hand_on_messages(&mut self) {
         self.stairs.read.get_or_insert_default();
+    }
+
+    /// The same, with the bytes of each message.
+    pub fn hand_on_bytes(&mut self) {
+        self.hand_on_messages();
+        self.stairs.handed_on = HandedOn::FactsAndBytes;
+    }
+
+    /// Asks for an event for each call that is answered or has failed, before it has ended.
+    pub fn tell_early(&mut self) {
+        self.stairs.tracker.tell_early();
+    }
+
+    /// Says that the capture's clock was set by so many nanoseconds, and that nobody waited for them.
+    pub fn clock_set(&mut self, nanoseconds: i64) {
+        self.latest = Timestamp(self.latest.0.saturating_add(nanoseconds));
+        self.stairs.tracker.clock_set(nanoseconds);
+        let oddities = self.of_network.entry(self.stairs.last_frame.0).or_default();
+        oddities.note(Oddity::ClockSet { nanoseconds }, None);
     }
 
     /// Checks refused credentials against these secrets from now on.
@@ -316,6 +356,7 @@ impl Analysis {
         self.stairs.tracker.next_closed().map(|ended| match ended {
             Ended::Call(call) => Event::Call(call),
             Ended::Good(good) => Event::Good(good),
+            Ended::SoFar(call) => Event::SoFar(call),
         })
     }
 
@@ -384,7 +425,9 @@ impl Stairs {
         }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
+        self.mirrored = datagram.mirrored;
         self.message(datagram.bytes, cut, &arrival);
+        self.mirrored = Mirror::Wire;
     }
 
     #[inline]
@@ -452,7 +495,8 @@ impl Stairs {
         counts.oddities.at(place.time.0);
         counts.sip_messages += 1;
         if let Some(read) = &mut self.read {
-            read.push_back(MessageRead::new(&message, arrival));
+            let bytes = if self.handed_on == HandedOn::FactsAndBytes { bytes } else { &[] };
+            read.push_back(MessageRead::new(&message, arrival, self.mirrored, bytes));
         }
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));

@@ -28,6 +28,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Privileges could not be given up, and live capture does not go on with them (exit status 3).
+    #[error("privileges: {0}")]
+    Privilege(String),
     /// The report could not be written (exit status 4).
     #[error("cannot write {}", .path.display())]
     WriteReport {
@@ -49,7 +52,7 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Capture(capture::Error::Filter { .. }) | Error::Usage(_) => 2,
-            Error::Capture(_) | Error::Unusable { .. } | Error::Read { .. } => 3,
+            Error::Capture(_) | Error::Unusable { .. } | Error::Read { .. } | Error::Privilege(_) => 3,
             Error::WriteReport { .. } | Error::Write(_) => 4,
         }
     }

@@ -67,6 +67,11 @@ pub enum Oddity {
         /// By how many nanoseconds.
         nanoseconds: u64,
     },
+    /// The clock of the capturing machine was set while it captured.
+    ClockSet {
+        /// By how many nanoseconds, negative if it was put back.
+        nanoseconds: i64,
+    },
     /// A packet refers to an interface that the file does not describe.
     UnknownInterface {
         /// Its number.
@@ -140,6 +145,11 @@ pub enum Oddity {
         limit: &'static str,
         /// Its value.
         value: u64,
+    },
+    /// A packet for our HEP server that was not taken.
+    RefusedCopy {
+        /// Why: a clause that begins in lower case.
+        why: &'static str,
     },
     /// The program itself failed at the packet, or at what it completed, and went on behind it.
     InternalFault,
@@ -256,6 +266,7 @@ impl Oddity {
             Oddity::NoTimestamp => "no-timestamp",
             Oddity::TimestampOutOfRange => "timestamp-out-of-range",
             Oddity::TimeWentBack { .. } => "clock-unsteady",
+            Oddity::ClockSet { .. } => "clock-set",
             Oddity::UnknownInterface { .. } => "unknown-interface",
             Oddity::BrokenOption => "broken-option",
             Oddity::UnsupportedLinkType { .. } => "unsupported-link-type",
@@ -271,6 +282,7 @@ impl Oddity {
             Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
             Oddity::BadSecret { .. } => "bad-secret",
             Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::RefusedCopy { .. } => "refused-copy",
             Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
             Oddity::BareLineFeed => "bare-line-feed",
@@ -321,6 +333,9 @@ impl Oddity {
             Oddity::TimeWentBack { nanoseconds } => {
                 format!("the time is {:.6} s earlier than in the packet before it", *nanoseconds as f64 / 1e9)
             }
+            Oddity::ClockSet { nanoseconds } => {
+                format!("the clock was set by {:+.3} s during the capture", *nanoseconds as f64 / 1e9)
+            }
             Oddity::UnknownInterface { interface } => {
                 format!("the packet names interface {interface}, which the file does not describe")
             }
@@ -359,6 +374,9 @@ impl Oddity {
                 format!("line {line} of the TLS secrets in the capture is malformed and was not used: {why}")
             }
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::RefusedCopy { why } => {
+                format!("a packet for the HEP server (--hep-listen) was refused: {why}")
+            }
             Oddity::InternalFault => {
                 "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
                     .into()

@@ -136,7 +136,7 @@ fn table_of_rules() -> String {
 fn limits() -> Vec<(String, u64, String)> {
     let help = Command::new(env!("CARGO_BIN_EXE_sipwhy")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let (_, rest) = help.split_once("defaults:").unwrap();
+    let (_, rest) = help.rsplit_once("defaults:").unwrap();
     let (section, _) = rest.split_once("\n\n").unwrap();
     let mut limits: Vec<(String, u64, String)> = Vec::new();
     for word in section.split_whitespace() {

@@ -14,7 +14,7 @@ const SIDE_ROOMS: [(&str, &[&str]); 4] = [
     ("story", &["cli", "report", "diagnosis", "analysis", "call"]),
 ];
 /// Crates with one door: the folder or file in which they may be named.
-const DOORS: [(&str, &str); 12] = [
+const DOORS: [(&str, &str); 21] = [
     ("pcap", "src/capture/"),
     ("pcap_parser", "src/capture/"),
     ("etherparse", "src/net/"),
@@ -27,6 +27,15 @@ const DOORS: [(&str, &str); 12] = [
     ("rsip", "src/sip/typed.rs"),
     ("clap", "src/cli/"),
     ("maud", "src/report/"),
+    ("nix", "src/cli/service/"),
+    ("caps", "src/cli/service/privilege.rs"),
+    ("landlock", "src/cli/service/privilege.rs"),
+    ("seccompiler", "src/cli/service/privilege.rs"),
+    ("prometheus_client", "src/cli/service/metrics.rs"),
+    ("tiny_http", "src/cli/service/metrics.rs"),
+    ("ureq", "src/cli/service/webhook.rs"),
+    ("rustls", "src/cli/service/webhook.rs"),
+    ("rustls_native_certs", "src/cli/service/webhook.rs"),
 ];
 /// Lines that a file may have.
 const LONGEST_FILE: usize = 600;

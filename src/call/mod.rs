@@ -16,6 +16,7 @@ mod media;
 mod model;
 mod neighbours;
 mod registrations;
+mod rings;
 mod step;
 mod surroundings;
 mod timeline;
@@ -35,6 +36,7 @@ pub use crate::call::model::{
 };
 pub use crate::call::neighbours::{Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags};
 pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
+pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::dns::Lookups;
 use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
+use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
@@ -40,6 +41,8 @@ pub struct Neighbours {
     good_calls: GoodCalls,
     /// What became of the calls of each address.
     decisions: Decisions,
+    /// How long calls rang in vain.
+    rings: Rings,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -272,6 +275,16 @@ impl Neighbours {
         &mut self.decisions
     }
 
+    /// How long calls rang in vain.
+    pub fn rings(&self) -> &Rings {
+        &self.rings
+    }
+
+    /// How long calls rang in vain, to be added to.
+    pub fn rings_mut(&mut self) -> &mut Rings {
+        &mut self.rings
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {
@@ -308,6 +321,7 @@ impl Neighbours {
         self.lookups.merge(&other.lookups);
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);
+        self.rings.merge(&other.rings);
     }
 }
 

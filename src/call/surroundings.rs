@@ -28,6 +28,8 @@ pub struct Seen {
 impl Seen {
     /// Moments no further apart than this are one span: visibility looks 60 s around.
     pub const CLOSE: Duration = Duration::from_secs(30);
+    /// Spans that are kept. Mergeable in any order as long as there are no more.
+    const MOST: usize = 64;
 
     /// Notes one message.
     pub fn note(&mut self, time: Timestamp) {
@@ -60,6 +62,13 @@ impl Seen {
             }
         }
         self.spans = joined;
+        // Where there are too many, the two that are closest to each other become one.
+        while self.spans.len() > Seen::MOST
+            && let Some(at) = (1..self.spans.len()).min_by_key(|at| self.spans[*at].0.since(self.spans[*at - 1].1))
+        {
+            self.spans[at - 1].1 = self.spans[at].1;
+            self.spans.remove(at);
+        }
     }
 
     pub(crate) fn merge(&mut self, other: &Seen) {
@@ -545,6 +554,20 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::ClosedPort(a, r, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
         ]
+    }
+
+    #[test]
+    fn months_of_moments_take_no_more_room_than_hours() {
+        let mut seen = Seen::default();
+        let minute = |number: i64| Timestamp(number * 60_000_000_000);
+        for number in 0..50_000 {
+            // A gap of a day in the middle.
+            seen.note(minute(number + if number < 25_000 { 0 } else { 1440 }));
+        }
+        assert_eq!((seen.count, seen.spans.len()), (50_000, Seen::MOST));
+        assert_eq!(seen.first_and_last(), Some((minute(0), minute(51_439))));
+        assert!(seen.within(minute(51_439), minute(51_440)) && seen.within(minute(0), minute(0)));
+        assert!(!seen.within(minute(25_010), minute(26_000)), "nothing was seen in the gap");
     }
 
     proptest! {

@@ -201,7 +201,7 @@ impl Call {
             Method::Ack => Method::Invite,
             method => method.clone(),
         };
-        let upstream = self.upstream_of(message, keys, &method);
+        let upstream = self.upstream_of(message, keys, &method).or_else(|| self.upstream_of_leg(leg, keys));
         self.transactions.push(Transaction {
             id,
             method,
@@ -259,6 +259,18 @@ impl Call {
         };
         let by_branch = self.transactions.iter().rev().find(same);
         by_branch.or_else(|| self.upstream_by_host(message, keys, method)).map(|known| known.id)
+    }
+
+    /// The next try of an INVITE on the leg of a B2BUA, after a challenge or at another server, belongs to what the first
+    /// one was sent for.
+    fn upstream_of_leg(&self, leg: LegId, keys: &Keys<'_>) -> Option<TransactionId> {
+        let leg = self.leg(leg);
+        if !keys.is_attempt() || leg.linked_by.is_none() {
+            return None;
+        }
+        let same_call_id = |known: &&Transaction| *self.leg(known.leg).call_id == *leg.call_id;
+        let earlier = self.transactions.iter().rev().filter(|known| known.is_initial_invite()).find(same_call_id)?;
+        earlier.upstream
     }
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.

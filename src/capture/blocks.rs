@@ -77,6 +77,31 @@ impl Blocks {
         Blocks { order: Order::Little, interfaces: Vec::new(), drops: 0 }
     }
 
+    /// True if the next packet is wholly there, or something that is no block.
+    pub(super) fn has_whole<R: Read>(&self, window: &mut Window<R>) -> bool {
+        let (mut order, mut place) = (self.order, 0_usize);
+        loop {
+            if window.fill(place.saturating_add(FRAME)) < place.saturating_add(FRAME) {
+                return false;
+            }
+            let bytes = window.bytes().get(place..).unwrap_or_default();
+            if order.u32(bytes, 0) == Some(SECTION_HEADER) {
+                order = order_of_section(bytes).unwrap_or(order);
+            }
+            let (Some(kind), Some(len)) = (order.u32(bytes, 0), order.u32(bytes, 4)) else { return false };
+            if (Head { kind, len }).is_impossible().is_some() {
+                return window.fill(LOOKAHEAD) >= LOOKAHEAD;
+            }
+            place = place.saturating_add(length(len));
+            if window.fill(place) < place {
+                return false;
+            }
+            if matches!(kind, ENHANCED_PACKET | OLD_PACKET | SIMPLE_PACKET) {
+                return true;
+            }
+        }
+    }
+
     /// The next packet, `None` at the end.
     #[inline]
     pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {

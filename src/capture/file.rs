@@ -61,22 +61,38 @@ enum Layout {
 impl CaptureFile {
     /// Opens a file and reads its header.
     pub(super) fn open(path: &Path, manner: Manner) -> Result<CaptureFile, Error> {
-        let cannot = |source: io::Error| Error::Open { path: path.to_owned(), source };
-        let stored = Stored::open(path, manner.reading.digest, manner.between).map_err(cannot)?;
-        let unpacked = Unpacked::new(stored, manner.reading).map_err(cannot)?;
-        let packing = unpacked.packing();
-        let mut window = Window::new(unpacked, manner.window);
         let mut ledger = Ledger::default();
-        window.fill(FILE_HEADER);
-        let Some(layout) = Layout::find(&mut window, &mut ledger) else {
-            window.fill(HEAD);
-            let failure = window.take_failure();
-            return Err(match failure {
-                Some(error) if packing == Packing::Plain => cannot(error),
-                failure => not_a_capture(path, packing, window.bytes(), failure),
-            });
-        };
+        let (window, layout) = begin(path, manner, &mut ledger)?;
         Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
+    }
+
+    /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Takes what was written
+    /// down of these, if it can be opened.
+    pub(super) fn open_behind(path: &Path, manner: Manner, before: &mut Ledger) -> Result<CaptureFile, Error> {
+        let (window, layout) = begin(path, manner, before)?;
+        let mut ledger = std::mem::take(before);
+        ledger.begin_next_file();
+        Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
+    }
+
+    /// What was written down of it.
+    pub(super) fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
+    /// True if a whole packet is there, so that reading it needs nothing that is still to be written.
+    pub(super) fn has_whole_packet(&mut self) -> bool {
+        self.window.revive();
+        match &self.layout {
+            Layout::Pcap(records) => records.has_whole(&mut self.window),
+            Layout::Pcapng(blocks) => blocks.has_whole(&mut self.window),
+            Layout::Snoop(_) => true,
+        }
+    }
+
+    /// True if its path still leads to it.
+    pub(super) fn is_still_there(&self) -> bool {
+        self.window.source().stored().is_still_there()
     }
 
     /// The next packet, `None` at the end.
@@ -136,6 +152,25 @@ impl CaptureFile {
         };
         self.ledger.facts(self.name.clone(), format, self.sha256.clone())
     }
+}
+
+/// Opens a file and finds out what it is.
+fn begin(path: &Path, manner: Manner, ledger: &mut Ledger) -> Result<(Window<Unpacked>, Layout), Error> {
+    let cannot = |source: io::Error| Error::Open { path: path.to_owned(), source };
+    let stored = Stored::open(path, manner.reading.digest, manner.between).map_err(cannot)?;
+    let unpacked = Unpacked::new(stored, manner.reading).map_err(cannot)?;
+    let packing = unpacked.packing();
+    let mut window = Window::new(unpacked, manner.window);
+    window.fill(FILE_HEADER);
+    if let Some(layout) = Layout::find(&mut window, ledger) {
+        return Ok((window, layout));
+    }
+    window.fill(HEAD);
+    let failure = window.take_failure();
+    Err(match failure {
+        Some(error) if packing == Packing::Plain => cannot(error),
+        failure => not_a_capture(path, packing, window.bytes(), failure),
+    })
 }
 
 impl Layout {

@@ -54,6 +54,10 @@ pub(super) struct Ledger {
     links: Vec<LinkType>,
     nanoseconds: bool,
     drops: u64,
+    /// Those of the files before the one that is read.
+    drops_before: u64,
+    /// Of all drops, those of the interface itself.
+    drops_of_interface: u64,
     oddities: OddityLog,
     /// Secrets of TLS that were found and not handed on.
     secrets: Vec<u8>,
@@ -130,9 +134,20 @@ impl Ledger {
         self.nanoseconds = true;
     }
 
-    /// The capturing system dropped so many packets in all.
+    /// The capturing system dropped so many packets in all of this file.
     pub(super) fn set_drops(&mut self, drops: u64) {
-        self.drops = drops;
+        self.drops = self.drops_before.saturating_add(drops);
+    }
+
+    /// Another file comes, whose packets are written down behind those of the files before.
+    pub(super) fn begin_next_file(&mut self) {
+        self.drops_before = self.drops;
+    }
+
+    /// The kernel, and the interface before it, dropped so many packets more.
+    pub(super) fn add_drops(&mut self, by_kernel: u64, by_interface: u64) {
+        self.drops = self.drops.saturating_add(by_kernel).saturating_add(by_interface);
+        self.drops_of_interface = self.drops_of_interface.saturating_add(by_interface);
     }
 
     /// What is known, in the form that others see.
@@ -151,6 +166,7 @@ impl Ledger {
             first_and_last: self.earliest.zip(self.latest),
             nanoseconds: self.nanoseconds,
             drops: self.drops,
+            drops_of_interface: self.drops_of_interface,
             oddities,
         }
     }

@@ -7,8 +7,15 @@ use std::fmt;
 pub struct LinkType(pub u32);
 
 impl LinkType {
+    /// A HEP packet without anything around it, as agents send it to a server. No file has it: it is a number that the
+    /// formats of captures have no room for.
+    pub const HEP: LinkType = LinkType(u32::MAX);
+
     /// The name without `LINKTYPE_`, as libpcap shows it: `EN10MB` for 1; `None` for a link type without one here.
     pub fn name(self) -> Option<&'static str> {
+        if self == LinkType::HEP {
+            return Some("HEP");
+        }
         NAMES
             .binary_search_by_key(&self.0, |(number, _)| *number)
             .ok()

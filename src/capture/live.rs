@@ -1,11 +1,7 @@
-//! Packets from an interface, and BPF filters, by way of libpcap.
+//! Packets from one interface, and BPF filters, by way of libpcap.
 //!
 //! Is given the name of an interface; gives packets as they arrive, and says when none did. Deliberately does not know
-//! when to stop, nor anything of privileges.
-
-use std::thread;
-use std::time::Duration;
-use std::time::SystemTime;
+//! when to stop, what to do when the interface is away, nor anything of privileges.
 
 use pcap::Active;
 use pcap::BpfProgram;
@@ -22,108 +18,83 @@ use crate::capture::Progress;
 use crate::capture::Source;
 use crate::capture::device::Device;
 use crate::capture::device::DeviceState;
+use crate::capture::device::Notice;
+use crate::capture::device::Opening;
+use crate::capture::device::Promiscuous;
 use crate::capture::ledger::Clock;
+use crate::capture::ledger::Due;
 use crate::capture::ledger::Ledger;
-use crate::capture::ledger::Record;
-use crate::capture::place::SourceId;
 use crate::capture::place::Timestamp;
 
 /// Bytes kept of a packet.
 const SNAPLEN: i32 = 65_535;
 
-/// Bytes of the kernel's ring: what arrives at 10 Gbit/s while we look away.
-const RING: i32 = 16 << 20;
+/// The forms in which packets of all interfaces at once come: the older without the number of the interface.
+const SLL: Linktype = Linktype(113);
+const SLL2: Linktype = Linktype(276);
 
 /// Milliseconds after which the kernel hands on a block of packets that is not full.
 const BLOCK_TIMEOUT: i32 = 100;
-
-/// How long to look away when nothing has arrived. libpcap cannot be told to wait for a bounded time: on Linux it
-/// waits for a block of packets, and an interface without traffic never fills one.
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// What is still in the kernel may be so old: `Quiet` must not name a moment of which packets are yet to come.
-const LAG: Duration = Duration::from_millis(250);
 
 /// Packets between two questions for the kernel's drops.
 const DROPS_ASKED_EVERY: u32 = 4096;
 
 /// An interface that is being captured on.
-pub struct Live {
+pub(super) struct Live {
     name: String,
     capture: Capture<Active>,
     link: LinkType,
-    ledger: Ledger,
-    latest: Timestamp,
     until_drops_are_asked: u32,
-    drops_said: u32,
-    drops: u64,
+    drops_said: Dropped,
 }
 
 impl Live {
-    /// Opens an interface in promiscuous mode, for packets that match the BPF filter if there is one.
+    /// Opens an interface, for packets that match the BPF filter if there is one.
     ///
     /// # Errors
     /// The interface is not there or may not be captured on; the filter is none.
-    pub fn open(name: &str, filter: Option<&str>) -> Result<Live, Error> {
+    pub(super) fn open(name: &str, opening: &Opening) -> Result<Live, Error> {
         let cannot = |error: pcap::Error| Error::Interface { name: name.to_owned(), why: explain(&error) };
         let mut capture = Capture::from_device(name)
             .map_err(cannot)?
-            .promisc(true)
+            .promisc(opening.promiscuous == Promiscuous::Yes)
             .snaplen(SNAPLEN)
-            .buffer_size(RING)
+            .buffer_size(i32::try_from(opening.buffer).unwrap_or(i32::MAX))
             .timeout(BLOCK_TIMEOUT)
             .precision(precision())
             .open()
             .map_err(cannot)?
             .setnonblock()
             .map_err(cannot)?;
-        if let Some(filter) = filter {
+        // Of several interfaces at once, the newer form of frames tells on which one each was seen.
+        if capture.get_datalink() == SLL {
+            let _ = capture.set_datalink(SLL2);
+        }
+        if let Some(filter) = &opening.filter {
             capture.filter(filter, true).map_err(|error| wrong_filter(filter, &error))?;
         }
         let link = link_type(capture.get_datalink());
-        let mut ledger = Ledger::default();
-        if precision() == Precision::Nano {
-            ledger.has_nanoseconds();
-        }
-        Ok(Live {
-            name: name.to_owned(),
-            capture,
-            link,
-            ledger,
-            latest: Timestamp::default(),
-            until_drops_are_asked: DROPS_ASKED_EVERY,
-            drops_said: 0,
-            drops: 0,
-        })
+        let (until_drops_are_asked, drops_said) = (DROPS_ASKED_EVERY, Dropped::default());
+        Ok(Live { name: name.to_owned(), capture, link, until_drops_are_asked, drops_said })
     }
 
-    /// The kernel counts in 32 bits, which a long capture exceeds.
-    fn ask_for_drops(&mut self) {
-        self.until_drops_are_asked = DROPS_ASKED_EVERY;
-        let Ok(counted) = self.capture.stats() else { return };
-        let says = counted.dropped.wrapping_add(counted.if_dropped);
-        self.drops = self.drops.saturating_add(says.wrapping_sub(self.drops_said).into());
-        self.drops_said = says;
-        self.ledger.set_drops(self.drops);
-    }
-}
-
-impl Source for Live {
-    fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
+    /// Writes the next packet down, and puts its bytes into `kept`; `None` if none is there now.
+    ///
+    /// # Errors
+    /// The interface is down or away.
+    #[inline]
+    pub(super) fn poll(&mut self, ledger: &mut Ledger, kept: &mut Vec<u8>) -> Result<Option<Due>, Error> {
         self.until_drops_are_asked = self.until_drops_are_asked.saturating_sub(1);
         if self.until_drops_are_asked == 0 {
-            self.ask_for_drops();
+            self.ask_for_drops(ledger);
         }
         let packet = match self.capture.next_packet() {
             Ok(packet) => packet,
-            Err(pcap::Error::TimeoutExpired) => {
-                thread::sleep(PAUSE);
+            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
                 // An idle interface is asked more often by time than by packets.
                 self.until_drops_are_asked = self.until_drops_are_asked.saturating_sub(DROPS_ASKED_EVERY / 64).max(1);
-                self.latest = self.latest.max(now_without_lag());
-                return Ok(Some(Input::Quiet(self.latest)));
+                return Ok(None);
             }
-            Err(pcap::Error::NoMorePackets) => return Ok(None),
             Err(error) => return Err(Error::Interface { name: self.name.clone(), why: explain(&error) }),
         };
         let fraction = u64::try_from(packet.header.ts.tv_usec).unwrap_or_default();
@@ -132,18 +103,38 @@ impl Source for Live {
             Precision::Micro => fraction.saturating_mul(1000),
         };
         let clock = Clock::Measured(Timestamp::from_parts(packet.header.ts.tv_sec, nanoseconds));
-        self.ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len);
-        let Some(Record { time, number, link, original_len, .. }) = self.ledger.record().cloned() else {
-            return Ok(None);
-        };
-        self.latest = self.latest.max(time);
-        let source = SourceId(0);
-        Ok(Some(Input::Packet(Packet { time, source, number, link, bytes: packet.data, original_len })))
+        kept.clear();
+        kept.extend_from_slice(packet.data);
+        Ok(Some(ledger.admit(clock, self.link, 0..packet.data.len(), packet.header.len)))
     }
 
-    fn inputs(&self) -> Vec<InputFacts> {
-        vec![self.ledger.facts(self.name.clone(), "interface".into(), None)]
+    /// The kernel counts in 32 bits, which a long capture exceeds, and anew for each time that an interface is opened.
+    pub(super) fn ask_for_drops(&mut self, ledger: &mut Ledger) {
+        self.until_drops_are_asked = DROPS_ASKED_EVERY;
+        let Ok(counted) = self.capture.stats() else { return };
+        let says = Dropped { by_kernel: counted.dropped, by_interface: counted.if_dropped };
+        let by_kernel = says.by_kernel.wrapping_sub(self.drops_said.by_kernel);
+        let by_interface = says.by_interface.wrapping_sub(self.drops_said.by_interface);
+        self.drops_said = says;
+        ledger.add_drops(by_kernel.into(), by_interface.into());
     }
+}
+
+/// What libpcap says was dropped since the interface was opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Dropped {
+    by_kernel: u32,
+    by_interface: u32,
+}
+
+/// True if times of interfaces have more than microseconds.
+pub(super) fn has_nanoseconds() -> bool {
+    precision() == Precision::Nano
+}
+
+/// True if the system lists an interface, and it is up.
+pub(super) fn is_up(name: &str) -> bool {
+    pcap::Device::list().is_ok_and(|list| list.iter().any(|device| device.name == name && device.flags.is_up()))
 }
 
 /// The interfaces of this machine, as libpcap lists them.
@@ -153,7 +144,13 @@ impl Source for Live {
 pub fn devices() -> Result<Vec<Device>, Error> {
     let list = pcap::Device::list();
     let list = list.map_err(|error| Error::Interface { name: "any interface".into(), why: explain(&error) })?;
-    Ok(list.into_iter().map(device).collect())
+    Ok(list.into_iter().filter(|device| !is_pseudo(&device.name)).map(device).collect())
+}
+
+/// What libpcap lists beside interfaces: sources of packets that carry no IP traffic of their own.
+fn is_pseudo(name: &str) -> bool {
+    const PSEUDO: [&str; 7] = ["nflog", "nfqueue", "dbus-", "usbmon", "bluetooth", "netmap", "randpkt"];
+    PSEUDO.iter().any(|pseudo| name.starts_with(pseudo))
 }
 
 fn device(device: pcap::Device) -> Device {
@@ -200,6 +197,7 @@ impl<S: Source> Source for Filtered<S> {
             let packet = match self.source.next()? {
                 None => return Ok(None),
                 Some(Input::Quiet(now)) => return Ok(Some(Input::Quiet(now))),
+                Some(Input::ClockSet(by)) => return Ok(Some(Input::ClockSet(by))),
                 Some(Input::Secrets(source, text)) => {
                     self.kept.clear();
                     self.kept.extend_from_slice(text);
@@ -222,6 +220,14 @@ impl<S: Source> Source for Filtered<S> {
 
     fn progress(&self) -> Progress {
         self.source.progress()
+    }
+
+    fn notice(&mut self) -> Option<Notice> {
+        self.source.notice()
+    }
+
+    fn take_failure(&mut self) -> Option<Error> {
+        self.source.take_failure()
     }
 }
 
@@ -261,12 +267,6 @@ fn wrong_filter(filter: &str, error: &pcap::Error) -> Error {
 /// Nanoseconds where the system is known to offer them: the crate does not tell whether a wish was granted.
 fn precision() -> Precision {
     if cfg!(target_os = "linux") { Precision::Nano } else { Precision::Micro }
-}
-
-fn now_without_lag() -> Timestamp {
-    let now = SystemTime::now().checked_sub(LAG).unwrap_or(SystemTime::UNIX_EPOCH);
-    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::default().plus(since_epoch)
 }
 
 /// The number that files use for a link type of this system: raw IP has several.
@@ -349,8 +349,16 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_not_there_is_named() {
-        let error = Live::open("sipwhy-none", None).err().expect("an error").to_string();
+        let error = Live::open("sipwhy-none", &Opening::default()).err().expect("an error").to_string();
         assert!(error.contains("cannot capture on sipwhy-none"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_interface_is_not_listed() {
+        for name in ["nflog", "nfqueue", "dbus-system", "usbmon0", "bluetooth-monitor"] {
+            assert!(is_pseudo(name), "{name}");
+        }
+        assert!(!["any", "lo", "eth0", "enp3s0", "wlan0", "br-lan"].iter().any(|name| is_pseudo(name)));
     }
 
     #[test]

@@ -20,12 +20,17 @@
 
 mod annotated;
 mod blocks;
+#[cfg(have_libpcap)]
+mod clock;
 mod damage;
 mod device;
 mod file;
 mod files;
 mod folder;
+mod following;
 mod interface;
+#[cfg(have_libpcap)]
+mod interfaces;
 mod ledger;
 mod link;
 #[cfg(have_libpcap)]
@@ -34,6 +39,7 @@ mod looks_like;
 mod order;
 mod place;
 mod records;
+mod ring;
 mod snoop;
 mod stored;
 mod unpacked;
@@ -48,17 +54,21 @@ use std::path::PathBuf;
 pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
+pub use crate::capture::device::{Notice, Opening, Promiscuous};
 pub use crate::capture::files::Files;
 pub use crate::capture::files::Reading;
 pub use crate::capture::files::Skipped;
+pub use crate::capture::following::Following;
+#[cfg(have_libpcap)]
+pub use crate::capture::interfaces::Interfaces;
 pub use crate::capture::link::LinkType;
 #[cfg(have_libpcap)]
-pub use crate::capture::live::{Filtered, Live, devices};
+pub use crate::capture::live::{Filtered, devices};
 pub use crate::capture::place::Digits;
 pub use crate::capture::place::{Place, SourceId, Timestamp};
 pub use crate::capture::stored::Digest;
 #[cfg(not(have_libpcap))]
-pub use crate::capture::without_libpcap::{Filtered, Live, devices};
+pub use crate::capture::without_libpcap::{Filtered, Interfaces, devices};
 
 use crate::oddity::OddityLog;
 
@@ -88,6 +98,9 @@ pub enum Input<'a> {
     Quiet(Timestamp),
     /// Secrets of TLS stand here in an input: the text of a key log.
     Secrets(SourceId, &'a [u8]),
+    /// The clock by which packets are stamped was set by so many nanoseconds: nobody waited for them. Only an interface
+    /// says so.
+    ClockSet(i64),
 }
 
 /// Where packets come from.
@@ -104,6 +117,16 @@ pub trait Source {
     /// How far reading has come, as far as that can be known. Costs a few nanoseconds for each input.
     fn progress(&self) -> Progress {
         Progress::default()
+    }
+
+    /// What became of an interface that people should know of, each told once.
+    fn notice(&mut self) -> Option<Notice> {
+        None
+    }
+
+    /// Why the source ended before its time, told once: all that came before is good.
+    fn take_failure(&mut self) -> Option<Error> {
+        None
     }
 }
 
@@ -135,6 +158,8 @@ pub struct InputFacts {
     pub nanoseconds: bool,
     /// Packets that the capturing system says it dropped.
     pub drops: u64,
+    /// Of these, those that the interface dropped before the kernel saw them; 0 where it is not told.
+    pub drops_of_interface: u64,
     /// What was odd.
     pub oddities: OddityLog,
 }

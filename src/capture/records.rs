@@ -92,6 +92,20 @@ impl Records {
         }
     }
 
+    /// True if the next record is wholly there, and whatever must be seen behind it to believe it.
+    pub(super) fn has_whole<R: Read>(&self, window: &mut Window<R>) -> bool {
+        let header_len = self.header_len();
+        if window.fill(header_len) < header_len {
+            return false;
+        }
+        let wanted = match self.header(window.bytes()) {
+            Some(header) if self.is_ordinary(header) => self.record_len(header),
+            Some(header) if header.kept <= PACKET_LIMIT => self.record_len(header).saturating_add(header_len),
+            _ => LOOKAHEAD,
+        };
+        window.fill(wanted) >= wanted
+    }
+
     /// The next record, `None` at the end.
     #[inline]
     pub(super) fn next<R: Read>(&mut self, window: &mut Window<R>, ledger: &mut Ledger) -> Option<Due> {

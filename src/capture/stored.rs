@@ -108,6 +108,16 @@ impl Stored {
         self.size
     }
 
+    /// True if its path still leads to it, and no other file was put in its place.
+    pub(super) fn is_still_there(&self) -> bool {
+        let opened = match &self.opened {
+            Opened::File(file) => file.metadata().map(|metadata| identity(&metadata)).ok(),
+            Opened::Closed(known) => Some(*known),
+            Opened::Stdin(_) => return true,
+        };
+        opened.is_some() && std::fs::metadata(&self.path).map(|metadata| identity(&metadata)).ok() == opened
+    }
+
     /// Lower-case hexadecimal hash of all bytes, if it was asked for; reads what was not read.
     pub(super) fn finish_hash(&mut self) -> Option<String> {
         self.hash.as_ref()?;

@@ -95,6 +95,13 @@ impl<R: Read> Window<R> {
         self.ended.is_some()
     }
 
+    /// Says that more may have come behind the end, as in a file that is being written.
+    pub(super) fn revive(&mut self) {
+        if matches!(self.ended, Some(Ended::Whole)) {
+            self.ended = None;
+        }
+    }
+
     /// What ended the stream before its time; told once.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         match self.ended.replace(Ended::Whole) {

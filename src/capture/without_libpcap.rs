@@ -9,21 +9,22 @@ use crate::capture::InputFacts;
 use crate::capture::Progress;
 use crate::capture::Source;
 use crate::capture::device::Device;
+use crate::capture::device::Opening;
 
-/// An interface that is being captured on, of which there is none without libpcap.
-pub struct Live(Infallible);
+/// Interfaces that are being captured on, of which there are none without libpcap.
+pub struct Interfaces(Infallible);
 
-impl Live {
+impl Interfaces {
     /// Says that libpcap is missing.
     ///
     /// # Errors
     /// Always.
-    pub fn open(_name: &str, _filter: Option<&str>) -> Result<Live, Error> {
+    pub fn open(_names: &[String], _opening: Opening) -> Result<Interfaces, Error> {
         Err(Error::NoLibpcap { wanted: "capturing on an interface" })
     }
 }
 
-impl Source for Live {
+impl Source for Interfaces {
     fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
         match self.0 {}
     }

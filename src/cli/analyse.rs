@@ -1,18 +1,21 @@
-//! Analyses captures or an interface, and writes the reports that were asked for.
+//! Analyses captures, and writes the reports that were asked for.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Files, Filtered, InputFacts, Live as Interface, Skipped, Source};
-use crate::cli::args::{FailOn, Format, LadderTimes, Live, Look, Options, Run};
-use crate::cli::follower::{Bar, First, Follow, Running, Which};
+use crate::capture::{Digest, Files, Filtered, InputFacts, Skipped, Source};
+use crate::catalogue::Catalogue;
+use crate::cli::args::{FailOn, Format, LadderTimes, Look, Options, Run, Watching};
+use crate::cli::follower::{Bar, First, Follow, Running};
 use crate::cli::keylog;
 use crate::cli::limits::{self, AllLimits};
+use crate::cli::live::{self, Asked};
 use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::select::Selection;
+use crate::cli::service::{Forwarded, Pace, Service, Sockets, Told};
 use crate::cli::{INTERNAL_ERROR, privacy, say, settings, terminal};
 use crate::diagnosis::{Engine, Severity};
 use crate::error::Error;
@@ -24,22 +27,22 @@ use crate::report::{
 };
 use crate::sip::digest::Secrets;
 
+/// The exit status where something could not be sent or written.
+const OUTPUT_FAILED: u8 = 4;
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
-
-/// Where packets come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
-    Files,
-    Interface,
-}
 
 /// `sipwhy FILE…` and `sipwhy -i IF`.
 pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
-    if let Some(interface) = &options.interface {
-        return on_interface(interface, run.filter.as_deref(), run, look, names);
+    let is_live = !options.interface.is_empty() || options.watching.follow.is_some();
+    if is_live || run.service.hep_listen.is_some() {
+        let words: Vec<String> = options.files.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let (interfaces, watching) = (&options.interface[..], &options.watching);
+        return live::watch(&Asked { interfaces, words: &words, watching, run, look, names });
     }
+    refuse_watching(&options.watching)?;
+    run.service.refuse_user()?;
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
     if paths.is_empty() {
         return Err(Error::Usage(
@@ -62,8 +65,17 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     let again = || wanted_of(Files::open(&paths, reading)?, run);
     // A pipe can be read only once.
     let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
-    let setting = Setting { from: From::Files, again, limits, privacy, names };
+    let sockets = Sockets::open(&run.service)?;
+    let setting = Setting { again, limits, privacy, names, sockets };
     analyse(wanted_of(files, run)?, setting, run, look)
+}
+
+/// What is set of a run without end has no meaning for files.
+pub(crate) fn refuse_watching(watching: &Watching) -> Result<(), Error> {
+    match watching.set() {
+        Some(option) => Err(Error::Usage(format!("{option} is for live runs: add -i IF or --follow FILE"))),
+        None => Ok(()),
+    }
 }
 
 /// Opens the same files another time.
@@ -97,29 +109,8 @@ fn tell_skipped(skipped: &[Skipped], run: &Run) {
     }
 }
 
-/// `sipwhy live`.
-pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
-    let (run, look, names) = &settings::apply(&live.run, look)?;
-    let words = live.words.join(" ");
-    let filter = run.filter.as_deref().or((!words.is_empty()).then_some(words.as_str()));
-    on_interface(&live.interface, filter, run, look, names)
-}
-
-fn on_interface(interface: &str, filter: Option<&str>, run: &Run, look: &Look, names: &Names) -> Result<u8, Error> {
-    let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
-    let mut source: Box<dyn Source> = Box::new(Interface::open(interface, filter)?);
-    if !run.quiet {
-        say(&format!("sipwhy: live on {interface}, SIP on any port; Ctrl-C ends with the summary"));
-    }
-    if let Some(count) = run.count {
-        source = Box::new(First::new(source, count));
-    }
-    let setting = Setting { from: From::Interface, again: None, limits, privacy: privacy::of(run, &[])?, names };
-    analyse(source, setting, run, look)
-}
-
 /// Every format that is written anywhere.
-fn formats(run: &Run) -> Result<Vec<Format>, Error> {
+pub(crate) fn formats(run: &Run) -> Result<Vec<Format>, Error> {
     let mut formats = vec![run.format];
     for path in &run.output {
         formats.push(output::format_of(path)?);
@@ -128,7 +119,7 @@ fn formats(run: &Run) -> Result<Vec<Format>, Error> {
 }
 
 /// The secrets of a file. What it says is never told, only which line is wrong.
-fn secrets(path: &Path) -> Result<Secrets, Error> {
+pub(crate) fn secrets(path: &Path) -> Result<Secrets, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::Usage(format!("cannot read the secrets in {}: {error}", path.display())))?;
     Secrets::read(&text)
@@ -137,25 +128,18 @@ fn secrets(path: &Path) -> Result<Secrets, Error> {
 
 /// What a run is set to, beside what was typed.
 struct Setting<'a> {
-    from: From,
     /// Opens the input another time; `None` if it can be read only once.
     again: Option<Again<'a>>,
     limits: AllLimits,
     privacy: Privacy,
     names: &'a Names,
+    sockets: Sockets,
 }
 
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
-    let Setting { from, mut again, limits, privacy, names } = setting;
+    let Setting { mut again, limits, privacy, names, sockets } = setting;
     let mut keys = keylog::read(run)?;
-    let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
-    style.names = names.clone();
-    style.times = match run.times {
-        LadderTimes::R => Times::SinceBeginning,
-        LadderTimes::A => Times::OfDay,
-        LadderTimes::D => Times::SinceLast,
-        LadderTimes::E => Times::Epoch,
-    };
+    let mut style = style_of(run, look, names)?;
     let selection = Selection::read(run, &style.zone)?;
     let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
     let formats = formats(run)?;
@@ -164,31 +148,30 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     for path in run.output.iter() {
         files.push((output::format_of(path)?, Output::create(path)?));
     }
-    let bar = if run.quiet || from == From::Interface { Bar::none() } else { Bar::on_stderr() };
-    let counts_good_ones = keep == Keep::Trouble
-        && run.format == Format::Text
-        && selection.is_everything()
-        && run.fail_on.is_none()
-        && from != From::Interface;
+    let running = running(run);
+    let bar = if run.quiet { Bar::none() } else { Bar::on_stderr() };
+    let counts_good_ones =
+        keep == Keep::Trouble && run.format == Format::Text && selection.is_everything() && run.fail_on.is_none();
+    let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Waits)?;
+    let counts_good_ones = counts_good_ones && !service.wants_every_call();
     let wanted = if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall };
-    let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
-    let catalogue = if is_for_people { terminal::catalogue(look)? } else { terminal::catalogue_for_programs(look)? };
+    let catalogue = catalogue_of(&formats, look)?;
     style.words = catalogue.phrases().for_reports();
-    let running = running(run, look, &style, from);
     // Which call a message belongs to is not known when it is read: it cannot be selected.
     let wants_messages = run.format == Format::Ndjson && selection.is_everything();
-    let packets = Packets::of(&source.inputs(), from, &limits, &selection);
+    let packets = Packets::of(&source.inputs(), &limits, &selection);
     if formats.contains(&Format::Pcapng) {
         packets.refuse_unreadable()?;
     }
     let gatherer = || gatherer(keep, &formats, &limits, run);
-    let mut follower = Follow::new(gatherer(), selection, running, bar);
+    let mut follower = Follow::new(gatherer(), selection, running, bar, service);
     let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = Analysis::new(limits.analysis, wanted);
         *analysis.keys() = keys;
         if wants_messages {
             analysis.hand_on_messages();
         }
+        follower.service.ask(&mut analysis);
         if let Some(path) = &run.secrets {
             analysis.use_secrets(secrets(path)?);
         }
@@ -196,7 +179,9 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy.clone());
         let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
         // Secrets that stood behind the records that need them: with them all, everything is read once more.
+        // What was told already cannot be told anew.
         let may = matches!(follower.running, Running::Nothing) && !follower.was_interrupted();
+        let may = may && !follower.service.tells_anything();
         match again.take().filter(|_| may && analysis.keys().came_late()) {
             Some(open) => source = open()?,
             None => break (analysis, engine, scene, inputs),
@@ -206,11 +191,13 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     };
     drop(source);
     follower.bar.clear();
-    if follower.was_interrupted() && from == From::Files && !run.quiet {
+    if follower.was_interrupted() && !run.quiet {
         say("sipwhy: interrupted: the report covers what was read until then");
     }
-    let Follow { gatherer, running, bar, .. } = follower;
+    let Follow { gatherer, running, bar, service, .. } = follower;
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
+    service.incidents(&gathered);
+    let told = service.finish();
     let packets = packets.with_keys(std::mem::take(analysis.keys()).for_another_reading());
     refuse_unreadable(&gathered)?;
     warn(&gathered, run);
@@ -225,11 +212,30 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
     for (format, output) in files {
         to_file(output, format, &mut gathered, &packets, &printer)?;
     }
-    Ok(status(&gathered, run))
+    Ok(if told == Told::InPart { OUTPUT_FAILED } else { status(&gathered, run) })
+}
+
+/// How a report looks.
+pub(crate) fn style_of(run: &Run, look: &Look, names: &Names) -> Result<Style, Error> {
+    let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
+    style.names = names.clone();
+    style.times = match run.times {
+        LadderTimes::R => Times::SinceBeginning,
+        LadderTimes::A => Times::OfDay,
+        LadderTimes::D => Times::SinceLast,
+        LadderTimes::E => Times::Epoch,
+    };
+    Ok(style)
+}
+
+/// The catalogue: in the language of the locale, unless programs read what is written.
+pub(crate) fn catalogue_of(formats: &[Format], look: &Look) -> Result<Catalogue, Error> {
+    let is_for_people = formats.iter().all(|format| !is_for_programs(*format));
+    if is_for_people { terminal::catalogue(look) } else { terminal::catalogue_for_programs(look) }
 }
 
 /// What gathers that which the formats need.
-fn gatherer(keep: Keep, formats: &[Format], limits: &AllLimits, run: &Run) -> Gatherer {
+pub(crate) fn gatherer(keep: Keep, formats: &[Format], limits: &AllLimits, run: &Run) -> Gatherer {
     let mut gatherer = Gatherer::new(keep).with_room_for(limits.kept);
     if run.ticket || formats.contains(&Format::Html) {
         gatherer = gatherer.with_messages();
@@ -241,7 +247,7 @@ fn gatherer(keep: Keep, formats: &[Format], limits: &AllLimits, run: &Run) -> Ga
 }
 
 /// The records that the formats need.
-fn keep(formats: &[Format], scope: Scope) -> Keep {
+pub(crate) fn keep(formats: &[Format], scope: Scope) -> Keep {
     let needs_all = |at: usize, format: Format| match format {
         Format::Json | Format::Csv | Format::Junit | Format::Html | Format::Pcapng => true,
         // On standard output events are written as they happen.
@@ -258,13 +264,9 @@ fn is_for_programs(format: Format) -> bool {
 }
 
 /// What is printed while packets are read.
-fn running(run: &Run, look: &Look, style: &Style, from: From) -> Running {
-    match (run.format, from) {
-        (Format::Ndjson, _) => Running::Events(Events::new(output::buffered(io::stdout()))),
-        (Format::Text, From::Interface) => {
-            let which = if run.all { Which::All } else { Which::Trouble };
-            Running::Lines(Box::new(terminal::stdout(look)), style.clone(), which)
-        }
+fn running(run: &Run) -> Running {
+    match run.format {
+        Format::Ndjson => Running::Events(Events::new(output::buffered(io::stdout()))),
         _ => Running::Nothing,
     }
 }
@@ -292,14 +294,26 @@ fn on_stdout(
 }
 
 fn to_file(
-    mut output: Output,
+    output: Output,
     format: Format,
     gathered: &mut Gathered,
     packets: &Packets,
     printer: &Printer<'_>,
 ) -> Result<(), Error> {
+    match format {
+        Format::Pcapng => packets.write(output, gathered, printer.run),
+        _ => print_to(output, format, gathered, printer),
+    }
+}
+
+/// Prints a report into a file.
+pub(crate) fn print_to(
+    mut output: Output,
+    format: Format,
+    gathered: &mut Gathered,
+    printer: &Printer<'_>,
+) -> Result<(), Error> {
     let written = match format {
-        Format::Pcapng => return packets.write(output, gathered, printer.run),
         Format::Text => printer.print(&mut anstream::StripStream::new(&mut output as &mut dyn Write), format, gathered),
         _ => printer.print(&mut output, format, gathered),
     };
@@ -310,16 +324,18 @@ fn to_file(
 }
 
 /// What every printer may need to know.
-struct Printer<'a> {
-    run: &'a Run,
-    look: &'a Look,
-    style: &'a Style,
-    scope: Scope,
-    layout: Layout,
+#[derive(Clone, Copy)]
+pub(crate) struct Printer<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) look: &'a Look,
+    pub(crate) style: &'a Style,
+    pub(crate) scope: Scope,
+    pub(crate) layout: Layout,
 }
 
 impl Printer<'_> {
-    fn print(&self, out: &mut dyn Write, format: Format, gathered: &mut Gathered) -> io::Result<()> {
+    /// Prints a report.
+    pub(crate) fn print(&self, out: &mut dyn Write, format: Format, gathered: &mut Gathered) -> io::Result<()> {
         let Printer { run, look, style, scope, layout } = *self;
         match format {
             Format::Text if run.ticket => write_ticket(out, gathered, scope),
@@ -354,7 +370,7 @@ fn refuse_unreadable(gathered: &Gathered) -> Result<(), Error> {
 }
 
 /// Problems of the input, for those who do not read the report at once.
-fn warn(gathered: &Gathered, run: &Run) {
+pub(crate) fn warn(gathered: &Gathered, run: &Run) {
     if run.quiet || run.format == Format::Text {
         return;
     }
@@ -370,7 +386,7 @@ fn warn(gathered: &Gathered, run: &Run) {
     }
 }
 
-fn status(gathered: &Gathered, run: &Run) -> u8 {
+pub(crate) fn status(gathered: &Gathered, run: &Run) -> u8 {
     let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
     let faults: u64 = oddities.filter(|oddity| oddity.kind == Oddity::INTERNAL_FAULT).map(|oddity| oddity.count).sum();
     if faults > 0 {
@@ -395,7 +411,6 @@ mod tests {
 
     use super::*;
     use crate::capture::Place;
-    use crate::catalogue::Catalogue;
     use crate::cli::args::Cli;
     use crate::oddity::OddityLog;
 
@@ -410,6 +425,7 @@ mod tests {
             first_and_last: None,
             nanoseconds: false,
             drops: 0,
+            drops_of_interface: 0,
             oddities: OddityLog::default(),
         };
         let inputs = [facts];

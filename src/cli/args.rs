@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::service::ServiceArgs;
 use crate::report::Provenance;
 
 /// What help begins with.
@@ -180,28 +181,68 @@ pub(crate) struct Options {
     #[arg(value_name = "FILE|DIR|-")]
     pub(crate) files: Vec<PathBuf>,
     /// The same as naming FILE
-    #[arg(short = 'r', value_name = "FILE")]
+    #[arg(short = 'r', value_name = "FILE", conflicts_with = "follow")]
     pub(crate) read: Vec<PathBuf>,
-    /// Capture on an interface, as `live` does
-    #[arg(short = 'i', value_name = "IF", conflicts_with_all = ["files", "read"])]
-    pub(crate) interface: Option<String>,
+    /// Capture on an interface, as `live` does; several times for several. What follows is a BPF filter
+    #[arg(short = 'i', value_name = "IF", conflicts_with = "read")]
+    pub(crate) interface: Vec<String>,
     /// List the interfaces
     #[arg(short = 'D')]
     pub(crate) devices: bool,
+    #[command(flatten)]
+    pub(crate) watching: Watching,
     #[command(flatten)]
     pub(crate) run: Run,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Live {
-    /// The interface; `any` for all of them
-    #[arg(short = 'i', value_name = "IF")]
-    pub(crate) interface: String,
+    /// The interface; `any` for all of them; several times for several
+    #[arg(short = 'i', value_name = "IF", required_unless_present_any = ["follow", "hep_listen"])]
+    pub(crate) interface: Vec<String>,
     /// A BPF capture filter
     #[arg(value_name = "BPF", conflicts_with = "filter")]
     pub(crate) words: Vec<String>,
     #[command(flatten)]
+    pub(crate) watching: Watching,
+    #[command(flatten)]
     pub(crate) run: Run,
+}
+
+/// What is set of a run without end.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Watching {
+    /// Follow a capture that is being written: a file and those that its writer puts behind it (tcpdump -C -G -W,
+    /// dumpcap -b), a template of names (call-%H%M.pcap), or a folder
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "interface")]
+    pub(crate) follow: Option<PathBuf>,
+    /// Live: how often a line sums up, 60s by default; 0 for never
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub(crate) stats_every: Option<String>,
+    /// Live: end the reports of -o after a time (1h) or size (100MB) and begin new ones; names hold when they began
+    #[arg(long, value_name = "TIME|SIZE", hide = true)]
+    pub(crate) rotate: Option<String>,
+    /// Live: keep the last N rotated reports of each name
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keep: Option<u64>,
+    /// Live: set what is seldom set, NAME=VALUE, such as promiscuous=no or buffer=64M
+    #[arg(long, value_name = "NAME=VALUE", long_help = crate::cli::live::help())]
+    pub(crate) live: Vec<String>,
+}
+
+impl Watching {
+    /// The first option that was given.
+    pub(crate) fn set(&self) -> Option<&'static str> {
+        let Watching { follow, stats_every, rotate, keep, live } = self;
+        let set = [
+            ("--follow", follow.is_some()),
+            ("--stats-every", stats_every.is_some()),
+            ("--rotate", rotate.is_some()),
+            ("--keep", keep.is_some()),
+            ("--live", !live.is_empty()),
+        ];
+        set.into_iter().find(|(_, is_set)| *is_set).map(|(option, _)| option)
+    }
 }
 
 /// What is common to files and interfaces.
@@ -287,4 +328,6 @@ pub(crate) struct Run {
     /// Say more on standard error: files that were skipped, how long it took
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }

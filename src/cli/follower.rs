@@ -10,12 +10,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analysis::MessageRead;
 use crate::call::{Call, GoodCall};
-use crate::capture::{Error as CaptureError, Input, InputFacts, Progress, Source};
+use crate::capture::{Error as CaptureError, Input, InputFacts, Notice, Progress, Source};
 use crate::cli::select::Selection;
+use crate::cli::service::Service;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::text::{Style, event_line};
-use crate::report::{Events, Follower, Gatherer, Scene, Selected};
+use crate::report::{Events, Follower, Gatherer, Scene, Selected, Standing};
 
 /// Work that is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -26,17 +26,6 @@ pub(crate) enum Running {
     Nothing,
     /// An event in JSON for each.
     Events(Events<Box<dyn Write>>),
-    /// A line for each call that ends.
-    Lines(Box<dyn Write>, Style, Which),
-}
-
-/// Of which calls a line is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Of those that did not go well.
-    Trouble,
-    /// Of all.
-    All,
 }
 
 /// Follows a run.
@@ -45,12 +34,19 @@ pub(crate) struct Follow {
     pub(crate) selection: Selection,
     pub(crate) running: Running,
     pub(crate) bar: Bar,
+    pub(crate) service: Service,
     interrupted: Arc<AtomicBool>,
 }
 
 impl Follow {
-    pub(crate) fn new(gatherer: Gatherer, selection: Selection, running: Running, bar: Bar) -> Follow {
-        Follow { gatherer, selection, running, bar, interrupted: interrupts() }
+    pub(crate) fn new(
+        gatherer: Gatherer,
+        selection: Selection,
+        running: Running,
+        bar: Bar,
+        service: Service,
+    ) -> Follow {
+        Follow { gatherer, selection, running, bar, service, interrupted: interrupts() }
     }
 
     /// True if the user wanted it to end.
@@ -63,7 +59,11 @@ impl Follower for Follow {
     type Error = Error;
 
     fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
-        if let Running::Events(events) = &mut self.running {
+        self.service.message(message);
+        // Which call a message belongs to is not known when it is read: it cannot be selected.
+        if let Running::Events(events) = &mut self.running
+            && self.selection.is_everything()
+        {
             events.message(scene, message)?;
         }
         Ok(())
@@ -72,25 +72,25 @@ impl Follower for Follow {
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
+        self.service.call(scene, call, diagnosis, selected);
         if selected == Selected::No {
             return Ok(());
         }
         match &mut self.running {
             Running::Nothing => {}
             Running::Events(events) => events.call(scene, call, diagnosis)?,
-            Running::Lines(out, style, which) => {
-                let record = scene.record(call, diagnosis);
-                if *which == Which::All || record.final_status.is_none_or(|status| status >= 300) {
-                    writeln!(out, "{}", event_line(&record, style))?;
-                    out.flush()?;
-                }
-            }
         }
         Ok(())
     }
 
     fn good(&mut self, good: GoodCall) {
+        self.service.good(good);
         self.gatherer.add_good(good);
+    }
+
+    fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
+        self.service.so_far(standing.inputs, standing.analysis);
+        Ok(())
     }
 
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {
@@ -107,7 +107,7 @@ impl Follower for Follow {
 }
 
 /// A flag that the first interrupt sets, so that the run ends with its summary; the second one ends the program.
-fn interrupts() -> Arc<AtomicBool> {
+pub(crate) fn interrupts() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for (signal, status) in [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)] {
         // Without these the system's own answer to the signal stays in force.
@@ -196,5 +196,13 @@ impl Source for First {
 
     fn progress(&self) -> Progress {
         self.source.progress()
+    }
+
+    fn notice(&mut self) -> Option<Notice> {
+        self.source.notice()
+    }
+
+    fn take_failure(&mut self) -> Option<CaptureError> {
+        self.source.take_failure()
     }
 }

@@ -10,11 +10,13 @@ mod display_filter;
 mod follower;
 mod keylog;
 mod limits;
+mod live;
 mod output;
 mod packets;
 mod pages;
 mod privacy;
 mod select;
+mod service;
 mod settings;
 mod site;
 mod stats;
@@ -81,7 +83,7 @@ fn command(cli: Cli) -> Result<u8, Error> {
     match command {
         Some(Command::Report(options)) => analyse::report(&options, &look),
         Some(Command::Stats(options)) => stats::stats(&options, &look),
-        Some(Command::Live(live)) => analyse::live(&live, &look),
+        Some(Command::Live(live)) => live::live(&live, &look),
         Some(Command::Decide(options)) => decide::decide(&options, &look),
         Some(Command::Explain { subject, format }) => pages::explain(&subject, format, &look),
         Some(Command::Compare { codes, format }) => pages::compare(&codes, format, &look),
@@ -100,7 +102,7 @@ fn command(cli: Cli) -> Result<u8, Error> {
 }
 
 /// One line on standard error: names come from outside, so control characters are shown.
-fn complain(error: &Error) {
+pub(crate) fn complain(error: &Error) {
     let mut line = format!("sipwhy: {error}");
     let mut cause = error.source();
     while let Some(deeper) = cause {

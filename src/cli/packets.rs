@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use crate::capture::{Digest, InputFacts, Reading, Remarks, annotate};
-use crate::cli::analyse::From;
 use crate::cli::args::Run;
 use crate::cli::limits::AllLimits;
 use crate::cli::output::Output;
@@ -17,7 +16,6 @@ use crate::report::{Again, Failed, Gathered, Media, frames_of, remarks, write_re
 /// What must be known to read the inputs a second time.
 pub(crate) struct Packets {
     paths: Vec<PathBuf>,
-    from: From,
     reading: Reading,
     limits: net::Limits,
     wanted: Wanted,
@@ -31,10 +29,9 @@ enum Wanted {
 }
 
 impl Packets {
-    pub(crate) fn of(inputs: &[InputFacts], from: From, limits: &AllLimits, selection: &Selection) -> Packets {
+    pub(crate) fn of(inputs: &[InputFacts], limits: &AllLimits, selection: &Selection) -> Packets {
         Packets {
             paths: inputs.iter().map(|input| input.name.clone().into()).collect(),
-            from,
             reading: limits.reading(Digest::Unasked),
             limits: limits.analysis.net,
             wanted: if selection.is_everything() { Wanted::All } else { Wanted::OfChosenCalls },
@@ -49,10 +46,10 @@ impl Packets {
 
     /// Refuses what cannot be read twice.
     pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
-        if self.from == From::Interface || !self.paths.iter().all(|path| path.is_file()) {
+        if !self.paths.iter().all(|path| path.is_file()) {
             return Err(Error::Usage(
-                "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe or an \
-                 interface first (tcpdump -w call.pcap)"
+                "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe first \
+                 (tcpdump -w call.pcap)"
                     .into(),
             ));
         }

@@ -65,7 +65,7 @@ pub(crate) fn of_codes(codes: &[u16], format: PageFormat, look: &Look) -> Result
 
 /// `sipwhy 503`, `sipwhy 202 503`: a bare three-digit argument is a code unless a file of that name exists.
 pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageFormat)>, Error> {
-    let are_few = (1..=2).contains(&options.files.len()) && options.read.is_empty() && options.interface.is_none();
+    let are_few = (1..=2).contains(&options.files.len()) && options.read.is_empty() && options.interface.is_empty();
     let code = |path: &std::path::PathBuf| {
         let text = path.to_str().filter(|text| text.len() == 3 && !path.exists())?;
         text.parse::<u16>().ok()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
 use crate::capture::{Digest, Files, Progress, Source};
-use crate::cli::analyse::wanted_of;
+use crate::cli::analyse::{self, wanted_of};
 use crate::cli::args::{Format, Look, Options};
 use crate::cli::output::{self, Output};
 use crate::cli::select::Selection;
@@ -43,7 +43,9 @@ impl Follower for Counting {
 pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
-    if paths.is_empty() || options.interface.is_some() {
+    analyse::refuse_watching(&options.watching)?;
+    run.service.refuse_all("figures")?;
+    if paths.is_empty() || !options.interface.is_empty() {
         return Err(Error::Usage("name the captures to count: sipwhy stats call.pcap".into()));
     }
     output::refuse_inputs(&run.output, &paths)?;

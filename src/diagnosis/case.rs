@@ -7,7 +7,11 @@ use crate::call::timer;
 use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
+use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe};
 use crate::sip::{NameAddr, StatusCode, Uri};
+
+/// Copies of a request after its response that show that the response did not count.
+pub(crate) const ENOUGH_COPIES: usize = 2;
 
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,14 +33,29 @@ pub struct Case<'a> {
     pub capture: CaptureSeen,
     /// The failure that decided the outcome, as the caller got it, and where it arose: most rules ask for it.
     failure: Option<(&'a Failure, &'a Failure)>,
+    /// Who asks for many users, as far as the calls before and beside this one tell.
+    probing: Option<&'a ProbingBySource>,
 }
 
 impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
-        let case = Case { call, surroundings, capture, failure: None };
+        let case = Case { call, surroundings, capture, failure: None, probing: None };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
         Case { failure, ..case }
+    }
+
+    /// The same case, with what is known of who asks for many users.
+    pub(crate) fn beside(self, probing: &'a ProbingBySource) -> Case<'a> {
+        Case { probing: Some(probing), ..self }
+    }
+
+    /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
+    pub(crate) fn tried_users(&self) -> Option<&'a Probing> {
+        let probing = self.probing.filter(|_| self.call.kind == Kind::Registration)?;
+        let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
+        let source = probing.of(first.path.source.ip()).filter(|source| source.tries_users())?;
+        is_probe(self.call).then_some(source)
     }
 
     /// The transaction that decided how the call ended for the caller: the last try of the opening request.
@@ -64,7 +83,17 @@ impl<'a> Case<'a> {
             .finals
             .iter()
             .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
-        (!succeeded && !self.call.is_answered()).then_some(failure)
+        (!succeeded && !self.call.is_answered() && !self.is_unheard(deciding)).then_some(failure)
+    }
+
+    /// True if the client went on repeating a request after its final response, and never acted on it: the response did
+    /// not arrive, and its code is not what ended the call for the client.
+    fn is_unheard(&self, transaction: &Transaction) -> bool {
+        let Some(request) = self.call.request_of(transaction) else { return false };
+        let Some(response) = transaction.finals.first().map(|id| self.call.message(*id)) else { return false };
+        let acted = !transaction.acks.is_empty() || transaction.cancelled_by.is_some();
+        let after = request.repeats.iter().filter(|repeat| **repeat > response.place).count();
+        !transaction.in_dialog && !acted && !request.path.transport.is_reliable() && after >= ENOUGH_COPIES
     }
 
     /// The failure that decided the outcome, on the hop where it arose: a proxy or B2BUA passes a code on, and may
@@ -75,6 +104,7 @@ impl<'a> Case<'a> {
 
     fn find_origin(&self, outer: &'a Failure) -> &'a Failure {
         let mut arose = outer;
+        let is_rewritten_challenge = |failure: &&Failure| failure.normal.is_none() && !outer.status.is_challenge();
         for _ in 0..32 {
             let until = self.call.message(arose.response).place;
             let behind = self
@@ -83,7 +113,8 @@ impl<'a> Case<'a> {
                 .filter_map(|transaction| {
                     self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
                 })
-                .filter(|failure| !failure.status.is_challenge() && self.call.message(failure.response).place <= until);
+                .filter(|failure| !failure.status.is_challenge() || is_rewritten_challenge(failure))
+                .filter(|failure| self.call.message(failure.response).place <= until);
             // The branch whose code was passed on; where the code was rewritten, the last one to fail.
             let mut candidates: Vec<&Failure> = behind.collect();
             candidates
@@ -94,6 +125,13 @@ impl<'a> Case<'a> {
             }
         }
         arose
+    }
+
+    /// The failure that decided the outcome, if it is a challenge that nobody met: as the caller got it, or on the leg
+    /// behind a B2BUA that told its caller another code.
+    pub(crate) fn challenge(&self) -> Option<&'a Failure> {
+        let (outer, arose) = self.failure?;
+        [outer, arose].into_iter().find(|failure| failure.status.is_challenge())
     }
 
     /// The failure that decided the outcome, if it has one of these codes where it arose.
@@ -115,7 +153,8 @@ impl<'a> Case<'a> {
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
         let mut related = vec![transaction];
         let mut next = self.call.transaction(transaction).upstream;
-        while let Some(id) = next.filter(|id| !related.contains(id)) {
+        // What rang on another branch of a fork did not ring here.
+        while let Some(id) = next.filter(|id| !related.contains(id) && self.call.downstream_of(*id).nth(1).is_none()) {
             related.push(id);
             next = self.call.transaction(id).upstream;
         }

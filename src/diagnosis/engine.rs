@@ -53,7 +53,7 @@ impl Engine {
     pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
         let (call, bytes) = self.held.pop_front()?;
         self.bytes -= bytes;
-        let diagnosis = diagnose(&Case::new(&call, surroundings, capture));
+        let diagnosis = diagnose(&Case::new(&call, surroundings, capture).beside(&self.tally.probing));
         Some((call, diagnosis))
     }
 

@@ -74,11 +74,11 @@ impl Finding {
 }
 
 impl Case<'_> {
-    /// True if the call was opened by a tool that probes servers.
+    /// True if the call was opened by a tool that probes servers, or by a source that tries one user after the other.
     pub fn is_scan(&self) -> bool {
         let Some(first) = self.call.messages.iter().find(|heard| heard.message.is_request()) else { return false };
         let agent = first.message.header("User-Agent").unwrap_or_default().to_lowercase();
-        SCANNERS.iter().any(|known| agent.contains(known))
+        SCANNERS.iter().any(|known| agent.contains(known)) || self.tried_users().is_some()
     }
 
     /// The reason phrase, if it says more than the code: other than the usual one.

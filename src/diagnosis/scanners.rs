@@ -81,6 +81,13 @@ const CREDENTIALS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::Pro
 /// Users that are counted of one source.
 const MOST_USERS: usize = 1000;
 
+impl Probing {
+    /// True if it asked for many users within a minute, and nothing of it was accepted.
+    pub(crate) fn tries_users(&self) -> bool {
+        self.is_scanner && self.innocent == 0
+    }
+}
+
 impl ProbingBySource {
     /// Counts what a call asked for.
     pub(crate) fn add(&mut self, call: &Call) {
@@ -122,6 +129,11 @@ impl ProbingBySource {
         probing.is_scanner |= probing.users.len() >= MANY_USERS;
     }
 
+    /// What one source asked for.
+    pub(crate) fn of(&self, source: IpAddr) -> Option<&Probing> {
+        self.sources.get(&source)
+    }
+
     /// The sources that are scanners, in order of their addresses.
     pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
         self.sources.iter().filter(|(_, probing)| {
@@ -131,7 +143,7 @@ impl ProbingBySource {
 }
 
 /// True if a request was refused because of its user, or challenged and given up: what a scanner gets.
-fn is_probe(call: &Call) -> bool {
+pub(crate) fn is_probe(call: &Call) -> bool {
     let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
     let shows = |message: &Message<'_>| CREDENTIALS.iter().any(|name| message.header_bytes(*name).is_some());
     refused && !call.messages.iter().any(|heard| heard.message.is_request() && shows(&heard.message))

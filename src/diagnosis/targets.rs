@@ -1,11 +1,14 @@
 //! Where a request inside a dialog has to go (RFC 3261 §12.2.1.1): what the 2xx says, and what was sent.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::call::Heard;
+use crate::call::timer::{OVERDUE, T1};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{Method, NameAddr, Reason, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
 #[derive(Debug, Clone)]
@@ -39,6 +42,9 @@ impl Unheard<'_> {
 /// Repeats of a 2xx after the ACK that show that the ACK did not arrive.
 const ENOUGH_REPEATS: usize = 2;
 
+/// First intervals between copies that are taken for T1: what systems in use can be set to.
+const T1_SEEN: RangeInclusive<Duration> = Duration::from_millis(80)..=Duration::from_millis(2_200);
+
 impl<'a> Case<'a> {
     /// What the 2xx of a dialog asks of the requests that follow; `None` without a Contact, or if it was cut.
     pub(crate) fn remote_target(&self, success: &Heard) -> Option<Target> {
@@ -62,12 +68,30 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// True if the sender of a 2xx gave the call up about 32 s after it, or never ended it in a capture that goes on.
+    /// True if the sender of a 2xx gave the call up about 32 s after it, or nobody could end it in a capture that goes
+    /// on: there is no BYE, or none that was answered.
     pub(crate) fn was_given_up(&self, success: &Heard) -> bool {
         match self.first_bye() {
-            Some(bye) => (28..=40).contains(&bye.request.place.time.since(success.place.time).as_secs()),
-            None => self.tail(success.place) >= crate::call::timer::OVERDUE,
+            Some(bye) if self.gives_up(success, bye.request) => true,
+            Some(bye) => {
+                let answered = self.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty());
+                !answered && self.tail(bye.request.place) >= OVERDUE
+            }
+            None => self.tail(success.place) >= OVERDUE,
         }
+    }
+
+    /// True if a BYE comes when the sender of a 2xx that nobody confirms gives up, 64·T1 after it (RFC 3261 §13.3.1.4),
+    /// or says itself that the ACK did not come. T1 is what the first repetition shows.
+    pub(crate) fn gives_up(&self, success: &Heard, bye: &Heard) -> bool {
+        let after = bye.place.time.since(success.place.time);
+        let t1 = success.repeats.first().map(|first| first.time.since(success.place.time));
+        let t1 = t1.filter(|t1| T1_SEEN.contains(t1)).unwrap_or(T1);
+        let in_time = |t1: Duration| after >= t1 * 56 && after <= t1 * 80;
+        let names_ack =
+            |text: &str| text.to_ascii_uppercase().split(|c: char| !c.is_ascii_alphabetic()).any(|w| w == "ACK");
+        let says = |reason: &Reason| reason.text.as_deref().is_some_and(names_ack);
+        in_time(t1) || in_time(T1) || self.reasons(bye).iter().any(says)
     }
 }
 

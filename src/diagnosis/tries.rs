@@ -72,14 +72,16 @@ fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
 impl<'a> Case<'a> {
     /// Every try of the request that decided how the call ended, in order: the same method, Call-ID and client.
     pub fn tries(&self) -> Vec<Try<'a>> {
-        let Some(deciding) = self.deciding() else { return Vec::new() };
+        let challenged = self.challenge().map(|failure| self.call.transaction(failure.transaction));
+        let Some(deciding) = challenged.or_else(|| self.deciding()) else { return Vec::new() };
         let call_id = &self.call.leg(deciding.leg).call_id;
         let mut tries: Vec<Try<'a>> = self
             .call
             .transactions
             .iter()
             .filter(|known| known.method == deciding.method && known.in_dialog == deciding.in_dialog)
-            .filter(|known| known.upstream.is_none() && known.path.source.ip() == deciding.path.source.ip())
+            .filter(|known| known.upstream.is_none() == deciding.upstream.is_none())
+            .filter(|known| known.path.source.ip() == deciding.path.source.ip())
             .filter(|known| self.call.leg(known.leg).call_id == *call_id)
             .filter_map(|transaction| self.read_try(transaction))
             .collect();
@@ -103,7 +105,7 @@ impl<'a> Case<'a> {
     /// Why a challenge ended the call although credentials were shown: the last credentials that a 401 or 407 refused.
     /// `None` if the call did not end by a challenge, or no credentials were shown to the challenger.
     pub fn rejection(&self) -> Option<Rejection<'a>> {
-        self.outer_failure().filter(|failure| failure.status.is_challenge())?;
+        self.challenge()?;
         let tries = self.tries();
         let last = tries.iter().rposition(|one| {
             one.is_challenged()

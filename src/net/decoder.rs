@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use crate::capture::LinkType;
 use crate::capture::Packet;
 use crate::capture::Place;
 use crate::capture::Timestamp;
@@ -116,6 +117,14 @@ impl Decoder {
         if packet.link.0 == exported::LINK_TYPE {
             if let Some((path, rest)) = exported::read(rest) {
                 sink.deliver(Delivery::Datagram(datagram(place, path, rest, None)));
+            }
+            return;
+        }
+        if packet.link == LinkType::HEP {
+            if let Some(Hep::Sip(copied)) = hep::read(rest) {
+                // It came from the agent itself, and with the time that the source found credible.
+                let datagram = Datagram { place, mirrored: Mirror::Wire, ..copied.datagram(place) };
+                sink.deliver(Delivery::Datagram(datagram));
             }
             return;
         }

@@ -1,8 +1,9 @@
 //! Copies of SIP messages that a capture agent sends to its server: HEP versions 1, 2 and 3.
 //!
 //! Knows the chunks of HEP3 and the structures of its forerunners. Is given a UDP payload; gives the copied payload
-//! with the addresses and the time that the agent saw. Deliberately does not know whether the same message was also
-//! seen on the wire: the delivery is marked, and the floor above decides.
+//! with the addresses and the time that the agent saw; for a server, also what it must know before it takes the packet.
+//! Deliberately does not know whether the same message was also seen on the wire: the delivery is marked, and the floor
+//! above decides.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -55,6 +56,48 @@ impl<'a> Copied<'a> {
     }
 }
 
+/// What a server must know of a packet before it takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HepHead<'a> {
+    /// When the agent saw what it copied, if it says so.
+    pub time: Option<Timestamp>,
+    /// What the agent proves itself with: the chunk 14 of version 3, which versions 1 and 2 lack.
+    pub key: Option<&'a [u8]>,
+    /// True if it copies a SIP message.
+    pub is_sip: bool,
+}
+
+impl<'a> HepHead<'a> {
+    /// Reads a packet of any version; `None` if it is none.
+    pub fn read(bytes: &'a [u8]) -> Option<HepHead<'a>> {
+        let (is_sip, time) = match read(Rest::whole(bytes))? {
+            Hep::Sip(copied) => (true, copied.time),
+            Hep::Other => (false, None),
+        };
+        Some(HepHead { time, key: key(bytes), is_sip })
+    }
+
+    /// The length of the packet of version 3 that a stream begins with; `None` if it begins with something else or is
+    /// too short to tell.
+    pub fn length_in_stream(bytes: &[u8]) -> Option<usize> {
+        length_in_stream(bytes)
+    }
+}
+
+/// The value of the chunk with the key, if there is one.
+fn key(bytes: &[u8]) -> Option<&[u8]> {
+    let mut chunks = bytes.strip_prefix(b"HEP3")?.get(2..)?;
+    loop {
+        let (vendor, number) = (u16_at(chunks, 0)?, u16_at(chunks, 2)?);
+        let length = usize::from(u16_at(chunks, 4)?);
+        let value = chunks.get(6..length)?;
+        if (vendor, number) == (0, chunk::KEY) {
+            return Some(value);
+        }
+        chunks = chunks.get(length..)?;
+    }
+}
+
 /// The length of the HEP3 packet that a stream begins with; `None` if it begins with something else or is too short.
 pub(super) fn length_in_stream(bytes: &[u8]) -> Option<usize> {
     let length = usize::from(u16_at(bytes, 4)?);
@@ -76,7 +119,8 @@ pub(super) fn read(rest: Rest<'_>) -> Option<Hep<'_>> {
 }
 
 /// Chunk types of the vendor 0, the only one that matters here.
-mod chunk {
+pub(super) mod chunk {
+    pub const FAMILY: u16 = 1;
     pub const PROTOCOL: u16 = 2;
     pub const SOURCE_V4: u16 = 3;
     pub const DESTINATION_V4: u16 = 4;
@@ -87,7 +131,11 @@ mod chunk {
     pub const SECONDS: u16 = 9;
     pub const MICROSECONDS: u16 = 10;
     pub const KIND: u16 = 11;
+    pub const AGENT: u16 = 12;
+    pub const KEY: u16 = 14;
     pub const PAYLOAD: u16 = 15;
+    pub const CORRELATION: u16 = 17;
+    pub const AGENT_NAME: u16 = 19;
 }
 
 /// Version 3: "HEP3", the length of everything, and chunks of vendor, type, length and value.
@@ -215,6 +263,17 @@ mod tests {
         assert_eq!(copied.path.transport, Transport::Tcp);
         assert_eq!(copied.time, Some(Timestamp(100_000_007_000)));
         assert_eq!(copied.rest, Rest::whole(b"BYE sip:a@b SIP/2.0\r\n\r\n"));
+    }
+
+    #[test]
+    fn what_a_server_asks_first() {
+        let bytes = chunks(&[(14, b"secret"), (3, &[192, 0, 2, 1]), (4, &[192, 0, 2, 2]), (15, b"BYE sip:a@b")]);
+        assert_eq!(HepHead::read(&bytes), Some(HepHead { time: None, key: Some(b"secret"), is_sip: true }));
+        assert_eq!(HepHead::length_in_stream(&bytes), Some(bytes.len()));
+        let log = chunks(&[(11, &[100]), (15, b"a line")]);
+        assert_eq!(HepHead::read(&log), Some(HepHead { time: None, key: None, is_sip: false }));
+        assert_eq!(HepHead::read(b"GET / HTTP/1.1"), None);
+        assert_eq!(key(b"HEP3\x00\x0c\0\0\0\x0e\0\x02"), None, "a chunk shorter than its head");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod fragments;
 #[cfg(test)]
 mod frames;
 mod hep;
+mod hep_record;
 mod icmp;
 mod inflate;
 mod ip;
@@ -58,6 +59,8 @@ use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
 pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
+pub use crate::net::hep::HepHead;
+pub use crate::net::hep_record::{HepRecord, RecordOf};
 pub use crate::net::made::Maker;
 pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::sketch::{FragmentOf, connection_of, fragment_of};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::analysis::MessageRead;
-use crate::call::Call;
+use crate::call::{Call, Outcome};
 use crate::catalogue::Phrases;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
@@ -15,6 +15,7 @@ use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::value::{Incident, InputRecord, OddityRecord, Summary};
 use crate::report::view::privacy_words;
+use crate::report::watch::LiveIncident;
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
 
@@ -51,6 +52,21 @@ struct Failure<'a> {
     call: u32,
     #[serde(flatten)]
     failure: &'a FailureRecord,
+}
+
+/// A failure that is told at once, with what is known of its cause.
+#[derive(Serialize)]
+struct FailedNow<'a> {
+    call: u32,
+    call_ids: &'a [Untrusted],
+    outcome: Outcome,
+    /// When it was known, where no response tells it.
+    #[serde(rename = "time", skip_serializing_if = "Option::is_none")]
+    ended: Option<Moment>,
+    #[serde(flatten)]
+    failure: Option<FailureRecord>,
+    cause: Option<&'a str>,
+    finding: Option<&'a FindingRecord>,
 }
 
 #[derive(Serialize)]
@@ -119,6 +135,71 @@ impl<W: Write> Events<W> {
             self.line("failure", Failure { call: record.id, failure })?;
         }
         self.line("call", record)
+    }
+
+    /// A call has failed as it stands now: its failures that are no normal steps. When it ends they
+    /// need not be told again ([`Events::call_alone`]).
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn failures(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
+        let record = scene.record(call, diagnosis);
+        let own = |failure: Option<FailureRecord>| FailedNow {
+            call: record.id,
+            call_ids: &record.call_ids,
+            outcome: record.outcome,
+            ended: failure.is_none().then_some(record.ended),
+            failure,
+            cause: record.cause.as_deref(),
+            finding: record.cause_finding(),
+        };
+        let mut failures = record.failures.iter().filter(|failure| !failure.normal).peekable();
+        if failures.peek().is_none() {
+            return self.line("failure", own(None));
+        }
+        for failure in failures {
+            self.line("failure", own(Some(failure.clone())))?;
+        }
+        Ok(())
+    }
+
+    /// A call has ended whose failures were told.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn call_alone(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.line("call", scene.record(call, diagnosis))
+    }
+
+    /// An incident begins, goes on or is over.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn incident(&mut self, incident: &LiveIncident) -> io::Result<()> {
+        self.line("incident", incident)
+    }
+
+    /// The numbers so far.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn stats(&mut self, inputs: &[InputRecord], summary: &Summary) -> io::Result<()> {
+        self.line("stats", Stats { inputs, summary, language: None, privacy: None })
+    }
+
+    /// Lines were left out because their reader is slow.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn lines_dropped(&mut self, count: u64) -> io::Result<()> {
+        let says = format!("{count} lines were left out: the reader of standard output is slow").into();
+        let oddity = OddityRecord { kind: "lines-dropped".into(), count, frames: Vec::new(), says };
+        self.line("oddity", Oddity { file: 0, oddity: &oddity })
+    }
+
+    /// The writer beneath.
+    pub fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Every event of a run that is over, from the records that were kept.

@@ -11,8 +11,8 @@ use crate::catalogue::Catalogue;
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
 use crate::error::Error;
 use crate::oddity::{Oddity, OddityLog};
-use crate::report::incidents::{Group, Groups, Standing};
-use crate::report::pump::Follower;
+use crate::report::incidents::{self, Group, Groups};
+use crate::report::pump::{Follower, Standing};
 use crate::report::record::FindingRecord;
 use crate::report::scene::Scene;
 use crate::report::secrets::Privacy;
@@ -33,6 +33,8 @@ pub enum Keep {
 
 /// Calls whose messages are kept though others before them went wrong in the same way, or nothing did.
 const MOST_LATER: usize = 30;
+/// Numbers of calls that incidents name in a run without end.
+const MOST_NUMBERS_FOR_EVER: usize = 20_000;
 /// Call-IDs that are kept.
 const MOST_CALL_IDS: usize = 1_000_000;
 
@@ -107,6 +109,14 @@ impl Gatherer {
         Gatherer { most_kept: calls, ..self }
     }
 
+    /// For a run that may last for months: of the records the last ones are kept, as far as so many bytes hold them, and
+    /// of the numbers of calls in incidents a few thousand.
+    pub fn for_ever(mut self, bytes: usize) -> Gatherer {
+        self.spool = Spool::of_the_last(bytes);
+        self.groups = std::mem::take(&mut self.groups).with_numbers(MOST_NUMBERS_FOR_EVER);
+        self
+    }
+
     /// A gatherer that keeps these records.
     pub fn new(keep: Keep) -> Gatherer {
         Gatherer {
@@ -158,20 +168,20 @@ impl Gatherer {
         }
         let wanted = match self.keep {
             Keep::All => selected == Selected::Yes,
-            Keep::Trouble => standing == Standing::First,
+            Keep::Trouble => standing == incidents::Standing::First,
             Keep::Nothing => false,
         };
         if !wanted {
             return Ok(());
         }
-        if self.keep == Keep::Trouble && self.spool.len() >= self.most_kept {
+        if self.keep == Keep::Trouble && self.spool.len() >= self.most_kept && !self.spool.make_room() {
             self.not_kept += 1;
             return Ok(());
         }
         if let Some(transcripts) = &mut self.transcripts {
             let secrets = scene.privacy().of(call);
             transcripts.put_example(call, diagnosis.outcome, &secrets);
-            if standing == Standing::First || self.left_out > 0 || transcripts.len() < MOST_LATER {
+            if standing == incidents::Standing::First || self.left_out > 0 || transcripts.len() < MOST_LATER {
                 transcripts.put(call, &secrets);
             }
         }
@@ -185,6 +195,12 @@ impl Gatherer {
 
     /// The input has ended: puts together what was gathered.
     pub fn finish(mut self, scene: &Scene, inputs: &[InputFacts], analysis: &Analysis, engine: &Engine) -> Gathered {
+        self.so_far(scene, inputs, analysis, engine)
+    }
+
+    /// Puts together what was gathered so far. What it takes out must be given back before more is added
+    /// ([`Gatherer::take_back`]).
+    pub fn so_far(&mut self, scene: &Scene, inputs: &[InputFacts], analysis: &Analysis, engine: &Engine) -> Gathered {
         let mut seen = seen(inputs, analysis);
         if self.groups.ungrouped > 0
             && let Some(first) = seen.first_mut()
@@ -199,13 +215,18 @@ impl Gatherer {
         };
         let findings = diagnose_capture(&case);
         self.note_worst(findings.iter().map(|finding| finding.severity).min());
-        let groups = self.groups.finish(scene.privacy(), analysis.surroundings());
+        if self.spool.dropped() > 0
+            && let Some(first) = seen.first_mut()
+        {
+            first.oddities.note(Oddity::LimitHit { limit: "kept-bytes", value: self.spool.dropped() }, None);
+        }
+        let groups = self.groups.clone().finish(scene.privacy(), analysis.surroundings());
         let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();
         Gathered {
             inputs: inputs.iter().zip(&seen).map(|(facts, seen)| input_record(scene, facts, seen)).collect(),
             summary: self.summary,
             incidents,
-            spool: self.spool,
+            spool: std::mem::take(&mut self.spool),
             notes: findings.iter().map(|finding| scene.note(finding)).collect(),
             worst: self.worst,
             census: analysis.census().clone(),
@@ -213,11 +234,29 @@ impl Gatherer {
             not_kept: self.not_kept,
             selected: self.selected,
             left_out: self.left_out,
-            transcripts: self.transcripts.unwrap_or_default(),
+            transcripts: self.transcripts.as_mut().map(std::mem::take).unwrap_or_default(),
             catalogue: scene.catalogue().clone(),
             privacy: scene.privacy().clone(),
-            call_ids: self.call_ids.unwrap_or_default(),
+            call_ids: self.call_ids.as_mut().map(std::mem::take).unwrap_or_default(),
         }
+    }
+
+    /// Takes back what [`Gatherer::so_far`] took out.
+    pub fn take_back(&mut self, gathered: Gathered) {
+        self.spool = gathered.spool;
+        self.transcripts = self.transcripts.is_some().then_some(gathered.transcripts);
+        self.call_ids = self.call_ids.is_some().then_some(gathered.call_ids);
+    }
+
+    /// Bytes of the records that are kept.
+    pub fn bytes(&self) -> u64 {
+        self.spool.bytes()
+    }
+
+    /// What is known of the inputs so far.
+    pub fn inputs(standing: &Standing<'_>) -> Vec<InputRecord> {
+        let seen = seen(standing.inputs, standing.analysis);
+        standing.inputs.iter().zip(&seen).map(|(facts, seen)| input_record(standing.scene, facts, seen)).collect()
     }
 
     /// The numbers so far.

@@ -17,12 +17,30 @@ use crate::untrusted::Untrusted;
 
 /// What calls of one group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(crate) struct Key {
     kind: Kind,
     outcome: Outcome,
     rule: Option<String>,
     peer: Option<IpAddr>,
     status: Option<u16>,
+}
+
+impl Key {
+    /// That of a call; `None` if it went well.
+    pub(crate) fn of(call: &Call, diagnosis: &Diagnosis) -> Option<Key> {
+        let finding = telling_finding(diagnosis);
+        let has_failure = call.failures.iter().any(|failure| failure.normal.is_none());
+        if finding.is_none() && is_well(diagnosis.outcome) && !has_failure {
+            return None;
+        }
+        Some(Key {
+            kind: call.kind,
+            outcome: diagnosis.outcome,
+            rule: finding.map(|finding| finding.rule.to_string()),
+            peer: peer(call, finding).map(|address| address.ip()),
+            status: status(call, finding).map(StatusCode::get),
+        })
+    }
 }
 
 /// Calls that went wrong, or not quite well, in the same way.
@@ -61,10 +79,11 @@ enum Noise {
 }
 
 /// Every group of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Groups {
     groups: BTreeMap<Key, Group>,
     numbers: usize,
+    most_numbers: usize,
     /// Calls that stand in no group, because there were too many groups.
     pub(crate) ungrouped: u64,
 }
@@ -89,21 +108,21 @@ const MOST_FRAMES: usize = 8;
 /// Letters that all called numbers must begin with to be worth telling.
 const SHORTEST_PREFIX: usize = 4;
 
+impl Default for Groups {
+    fn default() -> Groups {
+        Groups { groups: BTreeMap::new(), numbers: 0, most_numbers: MOST_NUMBERS, ungrouped: 0 }
+    }
+}
+
 impl Groups {
+    /// The same, but that so many numbers of calls are kept.
+    pub(crate) fn with_numbers(self, most_numbers: usize) -> Groups {
+        Groups { most_numbers, ..self }
+    }
+
     /// Takes in a call.
     pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> Standing {
-        let finding = telling_finding(diagnosis);
-        let has_failure = call.failures.iter().any(|failure| failure.normal.is_none());
-        if finding.is_none() && is_well(diagnosis.outcome) && !has_failure {
-            return Standing::Well;
-        }
-        let key = Key {
-            kind: call.kind,
-            outcome: diagnosis.outcome,
-            rule: finding.map(|finding| finding.rule.to_string()),
-            peer: peer(call, finding).map(|address| address.ip()),
-            status: status(call, finding).map(StatusCode::get),
-        };
+        let Some(key) = Key::of(call, diagnosis) else { return Standing::Well };
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.ungrouped += 1;
             return Standing::Later;
@@ -123,7 +142,7 @@ impl Groups {
         if started.time > group.incident.last.time {
             group.incident.last = started;
         }
-        if self.numbers < MOST_NUMBERS {
+        if self.numbers < self.most_numbers {
             self.numbers += 1;
             group.incident.calls.push(call.number);
         }
@@ -188,7 +207,7 @@ pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
     diagnosis.cause().or_else(|| diagnosis.findings.iter().find(|finding| finding.severity != Severity::Info))
 }
 
-fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) -> Group {
+pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) -> Group {
     let finding = telling_finding(diagnosis);
     let secrets = scene.privacy().of(call);
     let record = finding.map(|finding| scene.finding(finding, &secrets));

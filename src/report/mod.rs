@@ -39,6 +39,7 @@ mod ticket;
 mod transcript;
 mod value;
 mod view;
+mod watch;
 
 pub use crate::report::csv::write as write_csv;
 pub use crate::report::drawing::write as write_svg;
@@ -52,7 +53,7 @@ pub use crate::report::mermaid::write as write_mermaid;
 pub use crate::report::moment::Moment;
 pub use crate::report::names::Names;
 pub use crate::report::pseudonyms::{Pseudonyms, Replaced};
-pub use crate::report::pump::{Follower, follow};
+pub use crate::report::pump::{Follower, Standing, follow};
 pub use crate::report::record::{
     CallRecord, CatalogueRecord, ClaimRecord, DifferenceRecord, FailureRecord, FindingRecord, Frame, GoodCallRecord,
     HeaderRecord, LegRecord, OriginRecord, PartyRecord, RefutedRecord, RewrittenRecord, Rung,
@@ -63,7 +64,8 @@ pub use crate::report::reread::{Again, Media, frames_of};
 pub use crate::report::scene::Scene;
 pub use crate::report::secrets::{Privacy, SecretsAre};
 pub use crate::report::spool::Spool;
-pub use crate::report::stats::Stats;
+pub use crate::report::stats::{Setup, Stats};
 pub use crate::report::ticket::write as write_ticket;
 pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, is_failed, schema};
 pub use crate::report::view::Provenance;
+pub use crate::report::watch::{LiveIncident, Repeat, State, Watch};

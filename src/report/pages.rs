@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::catalogue::{Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject};
+use crate::catalogue::{
+    Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject, Word,
+};
 use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
 
@@ -30,10 +32,15 @@ pub fn text(page: &Page, width: usize) -> String {
             wrap(&mut out, &section.heading, Indent { first: "", rest: "  " }, width);
         }
         for block in &section.blocks {
-            text_block(&mut out, block, width);
+            text_block(&mut out, block, colon_of(page), width);
         }
     }
     out
+}
+
+/// What stands between a lead and its text in the language of the page.
+pub(crate) fn colon_of(page: &Page) -> &'static str {
+    Phrases::of(&page.language).unwrap_or_default().word(Word::Colon)
 }
 
 /// The page as Markdown (CommonMark), a line for each paragraph.
@@ -48,7 +55,7 @@ pub fn markdown(page: &Page) -> String {
         }
         for block in &section.blocks {
             out.push('\n');
-            markdown_block(&mut out, block);
+            markdown_block(&mut out, block, colon_of(page));
         }
     }
     out
@@ -71,7 +78,7 @@ pub fn html(page: &Page) -> String {
             let _ = writeln!(out, "<h2>{}</h2>", for_html(&section.heading));
         }
         for block in &section.blocks {
-            html_block(&mut out, block);
+            html_block(&mut out, block, colon_of(page));
         }
         out.push_str("</section>\n");
     }
@@ -241,26 +248,26 @@ fn title_line(out: &mut String, page: &Page, width: usize) {
     let _ = writeln!(out, "{title}{}{subtitle}", " ".repeat(width - taken));
 }
 
-fn text_block(out: &mut String, block: &Block, width: usize) {
+fn text_block(out: &mut String, block: &Block, colon: &str, width: usize) {
     match block {
         Block::Paragraph(text) => wrap(out, text, Indent { first: "  ", rest: "  " }, width),
         Block::Facts(facts) => text_facts(out, facts, "  ", width),
         Block::Numbered(items) => {
             for (place, item) in items.iter().enumerate() {
-                text_item(out, &format!("{}.", place + 1), item, width);
+                text_item(out, &format!("{}.", place + 1), item, colon, width);
             }
         }
         Block::Bullets(items) => {
             for item in items {
-                text_item(out, "-", item, width);
+                text_item(out, "-", item, colon, width);
             }
         }
     }
 }
 
-fn text_item(out: &mut String, mark: &str, item: &Item, width: usize) {
+fn text_item(out: &mut String, mark: &str, item: &Item, colon: &str, width: usize) {
     let indent = " ".repeat(mark.width() + 3);
-    wrap(out, &sentence_of(item), Indent { first: &format!("  {mark} "), rest: &indent }, width);
+    wrap(out, &sentence_of(item, colon), Indent { first: &format!("  {mark} "), rest: &indent }, width);
     text_facts(out, &item.facts, &indent, width);
 }
 
@@ -276,68 +283,68 @@ fn text_facts(out: &mut String, facts: &[Fact], indent: &str, width: usize) {
 }
 
 /// `lead: text`, or the one of them that is there.
-fn sentence_of(item: &Item) -> String {
+fn sentence_of(item: &Item, colon: &str) -> String {
     match (item.lead.is_empty(), item.text.is_empty()) {
         (true, _) => item.text.clone(),
         (false, true) => item.lead.clone(),
-        (false, false) => format!("{}: {}", item.lead, item.text),
+        (false, false) => format!("{}{colon}{}", item.lead, item.text),
     }
 }
 
-fn markdown_block(out: &mut String, block: &Block) {
+fn markdown_block(out: &mut String, block: &Block, colon: &str) {
     match block {
         Block::Paragraph(text) => {
             let _ = writeln!(out, "{}", for_markdown(text));
         }
-        Block::Facts(facts) => markdown_facts(out, facts, ""),
+        Block::Facts(facts) => markdown_facts(out, facts, "", colon),
         Block::Numbered(items) => {
             for (place, item) in items.iter().enumerate() {
-                markdown_item(out, &format!("{}. ", place + 1), item);
+                markdown_item(out, &format!("{}. ", place + 1), item, colon);
             }
         }
         Block::Bullets(items) => {
             for item in items {
-                markdown_item(out, "- ", item);
+                markdown_item(out, "- ", item, colon);
             }
         }
     }
 }
 
-fn markdown_item(out: &mut String, mark: &str, item: &Item) {
+fn markdown_item(out: &mut String, mark: &str, item: &Item, colon: &str) {
     let (lead, text) = (for_markdown(&item.lead), for_markdown(&item.text));
     let _ = match (lead.is_empty(), text.is_empty()) {
         (true, _) => writeln!(out, "{mark}{text}"),
         (false, true) => writeln!(out, "{mark}**{lead}**"),
-        (false, false) => writeln!(out, "{mark}**{lead}**: {text}"),
+        (false, false) => writeln!(out, "{mark}**{lead}**{colon}{text}"),
     };
-    markdown_facts(out, &item.facts, &" ".repeat(mark.len()));
+    markdown_facts(out, &item.facts, &" ".repeat(mark.len()), colon);
 }
 
-fn markdown_facts(out: &mut String, facts: &[Fact], indent: &str) {
+fn markdown_facts(out: &mut String, facts: &[Fact], indent: &str, colon: &str) {
     for fact in facts {
-        let _ = writeln!(out, "{indent}- **{}**: {}", for_markdown(&fact.label), for_markdown(&fact.text));
+        let _ = writeln!(out, "{indent}- **{}**{colon}{}", for_markdown(&fact.label), for_markdown(&fact.text));
     }
 }
 
-fn html_block(out: &mut String, block: &Block) {
+fn html_block(out: &mut String, block: &Block, colon: &str) {
     match block {
         Block::Paragraph(text) => {
             let _ = writeln!(out, "<p>{}</p>", for_html(text));
         }
         Block::Facts(facts) => html_facts(out, facts),
-        Block::Numbered(items) => html_list(out, "ol", items),
-        Block::Bullets(items) => html_list(out, "ul", items),
+        Block::Numbered(items) => html_list(out, "ol", items, colon),
+        Block::Bullets(items) => html_list(out, "ul", items, colon),
     }
 }
 
-fn html_list(out: &mut String, tag: &str, items: &[Item]) {
+fn html_list(out: &mut String, tag: &str, items: &[Item], colon: &str) {
     let _ = writeln!(out, "<{tag}>");
     for item in items {
         let (lead, text) = (for_html(&item.lead), for_html(&item.text));
         let _ = match (lead.is_empty(), text.is_empty()) {
             (true, _) => write!(out, "<li>{text}"),
             (false, true) => write!(out, "<li><strong>{lead}</strong>"),
-            (false, false) => write!(out, "<li><strong>{lead}</strong>: {text}"),
+            (false, false) => write!(out, "<li><strong>{lead}</strong>{colon}{text}"),
         };
         html_facts(out, &item.facts);
         out.push_str("</li>\n");

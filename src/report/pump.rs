@@ -5,8 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::analysis::{Analysis, Event, MessageRead};
 use crate::call::{Call, GoodCall};
-use crate::capture::{self, Input, InputFacts, Place, Progress, Source};
-use crate::diagnosis::{CaptureSeen, Diagnosis, Engine};
+use crate::capture::{self, Input, InputFacts, Notice, Place, Progress, Source};
+use crate::diagnosis::{CaptureSeen, Case, Diagnosis, Engine, diagnose};
 use crate::report::scene::Scene;
 
 /// Packets between two looks at what the source knows of itself.
@@ -36,11 +36,49 @@ pub trait Follower {
     /// A plain good call has ended that nobody wants whole.
     fn good(&mut self, good: GoodCall);
 
+    /// A call was answered, or has failed as it stands now; it has not ended. Only asked for by
+    /// [`Analysis::tell_early`].
+    ///
+    /// # Errors
+    /// What makes it useless to go on.
+    fn so_far(&mut self, _scene: &Scene, _call: &Call, _diagnosis: &Diagnosis) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Something became of an interface.
+    ///
+    /// # Errors
+    /// What makes it useless to go on.
+    fn notice(&mut self, _notice: &Notice) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Asked before [`Follower::go_on`], with all that is known so far.
+    ///
+    /// # Errors
+    /// What makes it useless to go on.
+    fn look(&mut self, _standing: &Standing<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Asked now and then, and whenever an interface is quiet: whether to go on.
     ///
     /// # Errors
     /// What makes it useless to go on.
     fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Self::Error>;
+}
+
+/// How a run stands while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// How frames and times are written.
+    pub scene: &'a Scene,
+    /// What is known of the inputs.
+    pub inputs: &'a [InputFacts],
+    /// The analysis.
+    pub analysis: &'a Analysis,
+    /// The engine.
+    pub engine: &'a Engine,
 }
 
 /// Feeds everything that `source` gives, until it ends or the follower does not want to go on; then every call ends.
@@ -108,7 +146,7 @@ fn feed_all<F: Follower>(
     follower: &mut F,
     fed: &mut Fed,
 ) -> Result<(), F::Error> {
-    let mut drops = look(source, scene);
+    let mut drops = dropped(&look(source, scene));
     let mut until_look = LOOK_EVERY;
     loop {
         match source.next()? {
@@ -125,15 +163,25 @@ fn feed_all<F: Follower>(
                 analysis.advance(now);
                 until_look = 0;
             }
+            Some(Input::ClockSet(nanoseconds)) => {
+                fed.inputs += 1;
+                analysis.clock_set(nanoseconds);
+                until_look = 0;
+            }
         }
-        take_events(analysis, engine, scene, follower)?;
         let capture = CaptureSeen { drops, until: analysis.now() };
+        take_events(analysis, engine, scene, capture, follower)?;
         while let Some((call, diagnosis)) = engine.next(analysis.surroundings(), capture) {
             follower.call(scene, &call, &diagnosis)?;
         }
         if until_look == 0 {
             until_look = LOOK_EVERY;
-            drops = look(source, scene);
+            let inputs = look(source, scene);
+            drops = dropped(&inputs);
+            while let Some(notice) = source.notice() {
+                follower.notice(&notice)?;
+            }
+            follower.look(&Standing { scene, inputs: &inputs, analysis, engine })?;
             if follower.go_on(source.progress())?.is_break() {
                 return Ok(());
             }
@@ -150,9 +198,9 @@ fn end<F: Follower>(
     follower: &mut F,
 ) -> Result<(), F::Error> {
     analysis.finish();
-    take_events(analysis, engine, scene, follower)?;
-    scene.update(inputs);
     let capture = CaptureSeen { drops: dropped(inputs), until: analysis.now() };
+    take_events(analysis, engine, scene, capture, follower)?;
+    scene.update(inputs);
     while let Some((call, diagnosis)) = engine.next_at_end(analysis.surroundings(), capture) {
         follower.call(scene, &call, &diagnosis)?;
     }
@@ -164,6 +212,7 @@ fn take_events<F: Follower>(
     analysis: &mut Analysis,
     engine: &mut Engine,
     scene: &Scene,
+    capture: CaptureSeen,
     follower: &mut F,
 ) -> Result<(), F::Error> {
     while let Some(event) = analysis.next_event() {
@@ -173,17 +222,21 @@ fn take_events<F: Follower>(
                 engine.add_good();
                 follower.good(good);
             }
+            Event::SoFar(call) => {
+                let diagnosis = diagnose(&Case::new(&call, analysis.surroundings(), capture));
+                follower.so_far(scene, &call, &diagnosis)?;
+            }
             Event::Message(message) => follower.message(scene, &message)?,
         }
     }
     Ok(())
 }
 
-/// Looks at what the source knows of its inputs; gives the packets that were dropped.
-fn look(source: &dyn Source, scene: &mut Scene) -> u64 {
+/// Looks at what the source knows of its inputs.
+fn look(source: &dyn Source, scene: &mut Scene) -> Vec<InputFacts> {
     let inputs = source.inputs();
     scene.update(&inputs);
-    dropped(&inputs)
+    inputs
 }
 
 fn dropped(inputs: &[InputFacts]) -> u64 {

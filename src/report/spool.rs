@@ -17,6 +17,9 @@ pub struct Spool {
     file: Option<File>,
     in_file: u64,
     index: Vec<Slot>,
+    /// Bytes of the last records, if only these are kept: always in memory.
+    most: Option<usize>,
+    dropped: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,38 @@ struct Slot {
 }
 
 impl Spool {
+    /// A spool that keeps the last records as far as so many bytes hold them, and writes no file.
+    pub fn of_the_last(bytes: usize) -> Spool {
+        Spool { most: Some(bytes), ..Spool::default() }
+    }
+
+    /// Records that were dropped for later ones.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Bytes of the records that it holds.
+    pub fn bytes(&self) -> u64 {
+        self.in_file + self.memory.len() as u64
+    }
+
+    /// Drops the older half of the records if later ones may take their place; false if they may not.
+    pub fn make_room(&mut self) -> bool {
+        if self.most.is_none() {
+            return false;
+        }
+        self.index.sort_unstable_by_key(|slot| slot.offset);
+        let gone = self.index.len().div_ceil(2);
+        self.dropped += gone as u64;
+        self.index.drain(..gone);
+        let start = self.index.first().map_or(self.memory.len() as u64, |slot| slot.offset);
+        self.memory.drain(..start as usize);
+        for slot in &mut self.index {
+            slot.offset -= start;
+        }
+        true
+    }
+
     /// Puts a record in.
     ///
     /// # Errors
@@ -36,8 +71,13 @@ impl Spool {
         crate::report::json::to_bytes(record, &mut self.memory)?;
         let length = u32::try_from(self.memory.len() - start).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.index.push(Slot { number: record.id, length, offset: self.in_file + start as u64 });
-        if self.memory.len() >= IN_MEMORY {
-            self.spill()?;
+        match self.most {
+            Some(most) if self.memory.len() > most => {
+                self.make_room();
+            }
+            Some(_) => {}
+            None if self.memory.len() >= IN_MEMORY => self.spill()?,
+            None => {}
         }
         Ok(())
     }
@@ -153,6 +193,24 @@ mod tests {
             "x".repeat(size)
         );
         serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn of_the_last_records_those_are_kept_for_which_there_is_room() {
+        let mut spool = Spool::of_the_last(20_000);
+        for number in 1..=500 {
+            spool.put(&record(number, 600)).unwrap();
+            assert!(spool.bytes() <= 20_000 && spool.file.is_none());
+        }
+        assert!(spool.len() >= 10 && spool.len() as u64 + spool.dropped() == 500);
+        let mut read = Vec::new();
+        let each = |one: CallRecord| {
+            assert_eq!(one, record(one.id, 600));
+            read.push(one.id);
+            Ok(())
+        };
+        spool.each_record(|_| true, each).unwrap();
+        assert_eq!(read, (501 - read.len() as u32..=500).collect::<Vec<_>>());
     }
 
     #[test]

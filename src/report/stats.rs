@@ -293,6 +293,30 @@ impl Serialize for Delay {
     }
 }
 
+/// How long a call took to be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Setup {
+    /// From INVITE to the first sign that the callee is alerted, or to the answer where there was none (RFC 6076 §4.3.1).
+    pub alerted: Option<Duration>,
+    /// From INVITE to its 2xx.
+    pub answered: Option<Duration>,
+}
+
+impl Setup {
+    /// That of the last INVITE that opens the call: with credentials it is sent anew.
+    pub fn of(call: &Call) -> Setup {
+        let Some(attempt) = call.attempts().next_back() else { return Setup::default() };
+        let Some(invite) = call.request_of(attempt) else { return Setup::default() };
+        let alerting = attempt.provisionals.iter().map(|id| call.message(*id)).find(|heard| is_alerting(heard));
+        let is_answered = call.final_status_of(attempt).is_some_and(StatusCode::is_success);
+        let answer = call.final_of(attempt).filter(|_| is_answered);
+        Setup {
+            alerted: alerting.or(answer).map(|heard| since(invite, heard)),
+            answered: answer.map(|heard| since(invite, heard)),
+        }
+    }
+}
+
 fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }

@@ -153,6 +153,27 @@ impl Summary {
         }
     }
 
+    /// The numbers of two runs together.
+    pub fn plus(&self, other: &Summary) -> Summary {
+        Summary {
+            calls: self.calls + other.calls,
+            answered: self.answered + other.answered,
+            dropped: self.dropped + other.dropped,
+            failed: self.failed + other.failed,
+            cancelled: self.cancelled + other.cancelled,
+            busy: self.busy + other.busy,
+            unfinished: self.unfinished + other.unfinished,
+            registrations: self.registrations + other.registrations,
+            registrations_failed: self.registrations_failed + other.registrations_failed,
+            other_transactions: self.other_transactions + other.other_transactions,
+            other_failed: self.other_failed + other.other_failed,
+            unanswered: self.unanswered + other.unanswered,
+            redirected: self.redirected + other.redirected,
+            unexplained: self.unexplained + other.unexplained,
+            messages: self.messages + other.messages,
+        }
+    }
+
     fn of_outcome(&mut self, outcome: Outcome) -> &mut u64 {
         match outcome {
             Outcome::Answered | Outcome::Registered | Outcome::Accepted => &mut self.answered,

@@ -15,7 +15,7 @@ use sipwhy::analysis::{Analysis, Limits};
 use sipwhy::call::Wanted;
 use sipwhy::capture::{Files, Input, LinkType, Packet, Reading, Source, SourceId, Timestamp};
 use sipwhy::catalogue::Catalogue;
-use sipwhy::net::{Decoder, Delivery, KeyLog};
+use sipwhy::net::{Decoder, Delivery, HepHead, KeyLog};
 use sipwhy::oddity::OddityLog;
 use sipwhy::report::pages;
 use sipwhy::sip::auth;
@@ -177,10 +177,14 @@ pub fn tcp(bytes: &[u8]) {
     while analysis.next_event().is_some() {}
 }
 
-/// HEP in a datagram, and in a stream.
+/// HEP in a datagram, in a stream, and as a server takes it: what is SIP to its first look is SIP to the decoder.
 pub fn hep(bytes: &[u8]) {
     decode(&[frames::udp(9060, bytes)], frames::RAW);
     decode(&frames::stream(9060, bytes), frames::RAW);
+    let is_sip = HepHead::read(bytes).is_some_and(|head| head.is_sip);
+    let (payloads, _) = decode(&[bytes.to_vec()], LinkType::HEP);
+    assert_eq!(payloads.len(), usize::from(is_sip));
+    assert!(HepHead::length_in_stream(bytes).is_none_or(|length| length >= 6), "a stream that never ends");
 }
 
 /// What follows the upgrade to WebSocket, and the same where the upgrade was not captured.

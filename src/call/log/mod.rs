@@ -17,7 +17,7 @@ use memchr::memmem;
 
 use crate::call::link::LinkedBy;
 use crate::call::log::occupancy::private_block;
-pub(crate) use crate::call::log::phase::Phase;
+pub(crate) use crate::call::log::phase::{EarlyWord, Phase};
 pub(crate) use crate::call::log::pool::Pool;
 use crate::call::log::pool::{Chain, Spot};
 use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};

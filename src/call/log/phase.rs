@@ -31,6 +31,22 @@ const CHALLENGED: Duration = Duration::from_secs(180);
 /// Well beyond timer C.
 const RINGING: Duration = Duration::from_secs(420);
 
+/// An ACK comes this soon (T1, RFC 3261 §17.1.1.1), and so does the next try of a client that needs to ask nobody.
+const NEXT_STEP: Duration = Duration::from_millis(500);
+
+/// What can be said of a call before it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EarlyWord {
+    /// Nothing.
+    None,
+    /// It was answered.
+    Answered,
+    /// It has failed, if nothing else comes within this time.
+    Failed(Duration),
+    /// Nobody has answered anything so far.
+    Silent,
+}
+
 /// A call that lasts no longer than this after its answer is looked at.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
@@ -89,6 +105,44 @@ impl Log {
 
     fn has_later(&self, index: usize, step: &Step) -> bool {
         self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
+    }
+
+    /// How far it has come: its steps, and those of them that have their end.
+    pub(crate) fn progress(&self) -> (u32, u32) {
+        let decided = self.steps.iter().filter(|step| step.status != 0).count();
+        (self.steps.len() as u32, decided as u32)
+    }
+
+    /// What can be said of it before it has ended.
+    pub(crate) fn early_word(&self, phase: Phase) -> EarlyWord {
+        let Some(first) = self.steps.first().filter(|step| !step.in_dialog) else { return EarlyWord::None };
+        let opening = |step: &&Step| step.method == first.method && !step.in_dialog;
+        if self.answered.is_some() {
+            return if phase == Phase::Talking && self.kind == Kind::Call && self.steps.iter().any(|step| step.acked) {
+                EarlyWord::Answered
+            } else {
+                EarlyWord::None
+            };
+        }
+        let is_silent = |step: &Step| step.status == 0 && !step.provisional;
+        if self.steps.iter().filter(opening).all(is_silent) {
+            return if self.icmp.is_empty() { EarlyWord::Silent } else { EarlyWord::Failed(NEXT_STEP) };
+        }
+        // As long as one try is open, the call has not failed.
+        if self.steps.iter().filter(opening).any(|step| step.status == 0) {
+            return EarlyWord::None;
+        }
+        let Some(last) = self.steps.iter().rfind(opening) else { return EarlyWord::None };
+        match last.status {
+            // The first challenge is answered; who is challenged in the same way again showed the wrong secret.
+            status @ (401 | 407) => {
+                let again = self.steps.iter().filter(opening).filter(|step| step.status == status).count() > 1;
+                if again { EarlyWord::Failed(NEXT_STEP) } else { EarlyWord::None }
+            }
+            300.. if phase == Phase::Settled => EarlyWord::Failed(Duration::ZERO),
+            300.. => EarlyWord::Failed(NEXT_STEP),
+            _ => EarlyWord::None,
+        }
     }
 
     /// How far it has come, if it waits for something and has not failed.

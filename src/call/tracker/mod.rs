@@ -2,6 +2,7 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod early;
 mod learn;
 mod room;
 
@@ -15,6 +16,7 @@ use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::learn::Rush;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
@@ -83,6 +85,8 @@ pub struct Tracker {
     now: Timestamp,
     /// When an ICMP error last said of a port, which may be one for media, that it is closed.
     port_closed: Option<Timestamp>,
+    /// Whether a word is wanted before a call has ended.
+    early: Early,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +101,8 @@ struct Open {
     deadline: Option<Timestamp>,
     /// The earliest time at which the queue of deadlines looks at it again.
     queued: Option<Timestamp>,
+    /// What is said of it before it has ended.
+    word: Word,
     keys: Vec<u64>,
 }
 
@@ -117,6 +123,9 @@ pub enum Ended {
     Call(Box<Call>),
     /// A plain good call that nobody wants whole.
     Good(GoodCall),
+    /// A call that has not ended: it was answered, or has failed as it stands now. Only where that was asked for
+    /// ([`Tracker::tell_early`]).
+    SoFar(Box<Call>),
 }
 
 /// What is counted of a plain good call that nobody wants whole.
@@ -160,7 +169,7 @@ impl Open {
         keys.clear();
         self.log.renew(number, kind);
         let log = std::mem::take(&mut self.log);
-        *self = Open { log, bytes: 0, phase: Phase::Waiting, moved: now, deadline: None, queued: None, keys };
+        *self = Open { log, moved: now, keys, ..Open::default() };
     }
 }
 
@@ -199,6 +208,7 @@ impl Tracker {
             numbered: 0,
             now: Timestamp(i64::MIN),
             port_closed: None,
+            early: Early::default(),
         }
     }
 
@@ -235,6 +245,7 @@ impl Tracker {
             }
         }
         self.reschedule(index);
+        self.consider_a_word(index);
         self.make_room(oddities);
     }
 
@@ -248,7 +259,7 @@ impl Tracker {
             by_call_id.or_else(|| self.last_on_path.get(&self.ends(quoted.source, quoted.destination)).copied());
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
-            return;
+            return index.map_or((), |index| self.consider_a_word(index));
         }
         // Not SIP: it may be the media of a call.
         if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
@@ -299,7 +310,10 @@ impl Tracker {
         open.queued = None;
         match open.deadline {
             Some(due) if due <= self.now => self.close(index),
-            _ => self.queue(index),
+            _ => {
+                self.say_what_is_due(index);
+                self.queue(index);
+            }
         }
     }
 
@@ -419,7 +433,8 @@ impl Tracker {
     }
 
     fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
-        self.numbered += 1;
+        // After four thousand million calls numbers begin anew.
+        self.numbered = self.numbered.wrapping_add(1);
         let mut open = self.spare.pop().unwrap_or_default();
         open.renew(self.numbered, Kind::of(&keys.cseq.method), self.now);
         open.keys.push(call_id);
@@ -506,10 +521,10 @@ impl Tracker {
     /// again when that has come.
     fn queue(&mut self, index: u32) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let Some(deadline) = open.deadline else { return };
-        if open.queued.is_none_or(|queued| deadline < queued) {
-            open.queued = Some(deadline);
-            self.deadlines.put((deadline, open.log.number, index), self.now);
+        let Some(next) = open.deadline.into_iter().chain(open.word.due()).min() else { return };
+        if open.queued.is_none_or(|queued| next < queued) {
+            open.queued = Some(next);
+            self.deadlines.put((next, open.log.number, index), self.now);
         }
     }
 }

@@ -153,6 +153,7 @@ impl Tracker {
         }
         let call = log.assemble(self.now, &self.pool);
         self.surroundings.accepted_mut().learn_call(&call);
+        self.surroundings.neighbours_mut().rings_mut().learn_call(&call);
         match (good, self.wanted) {
             (Some(outcome), Wanted::Troubled) => {
                 Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })
@@ -224,7 +225,7 @@ mod tests {
         }
         tracker.finish();
         let outcomes = std::iter::from_fn(|| tracker.next_closed()).map(|ended| match ended {
-            Ended::Call(call) => call.outcome,
+            Ended::Call(call) | Ended::SoFar(call) => call.outcome,
             Ended::Good(call) => call.outcome,
         });
         (outcomes.collect(), oddities)

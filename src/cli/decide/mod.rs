@@ -12,6 +12,7 @@ use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
 use crate::capture::{Digest, Files, Progress, Source};
 use crate::catalogue::{Catalogue, Start, decisions, start_page, starts_page};
+use crate::cli::analyse::refuse_watching;
 use crate::cli::analyse::wanted_of;
 use crate::cli::args::{Look, Options, PageFormat};
 use crate::cli::decide::ask::Asker;
@@ -31,7 +32,9 @@ const SCHEMA: &str = "sipwhy.decide/1";
 pub(crate) fn decide(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, _) = &settings::apply(&options.run, look)?;
     let format = cli_pages::page_format(run.format)?;
-    if options.interface.is_some() || !run.output.is_empty() {
+    refuse_watching(&options.watching)?;
+    options.run.service.refuse_all("decisions")?;
+    if !options.interface.is_empty() || !run.output.is_empty() {
         return Err(Error::Usage("decide reads files and writes to standard output".into()));
     }
     let mut paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();

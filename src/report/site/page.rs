@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 
 use crate::catalogue::{Block, Fact, Item, Page};
+use crate::report::pages;
 use crate::report::site::Known;
 use crate::untrusted::Untrusted;
 
 /// The page, with links to what has a page of its own.
 pub(super) fn article(page: &Page, known: &Known<'_>) -> Markup {
-    let of = Of { language: &page.language, known };
+    let of = Of { language: &page.language, colon: pages::colon_of(page), known };
     html! {
         article {
             h1 { bdi { (shown(&page.title)) } }
@@ -25,6 +26,7 @@ pub(super) fn article(page: &Page, known: &Known<'_>) -> Markup {
 
 struct Of<'a> {
     language: &'a str,
+    colon: &'a str,
     known: &'a Known<'a>,
 }
 
@@ -42,7 +44,7 @@ impl Of<'_> {
         html! {
             li dir="auto" {
                 @if !item.lead.is_empty() { strong { (self.linked(&item.lead)) } }
-                @if !item.lead.is_empty() && !item.text.is_empty() { ": " }
+                @if !item.lead.is_empty() && !item.text.is_empty() { (self.colon) }
                 (shown(&item.text))
                 (self.facts(&item.facts))
             }

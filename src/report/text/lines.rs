@@ -135,6 +135,11 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// A text in ASCII alone; what colours it stays.
+pub(crate) fn in_ascii(text: &str) -> String {
+    text.chars().map(|character| if character == '\x1b' { character.into() } else { ascii(character) }).collect()
+}
+
 /// The nearest ASCII for what the report draws; `?` for the rest, of the same width.
 fn ascii(character: char) -> String {
     let near = match character {

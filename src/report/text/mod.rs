@@ -10,6 +10,7 @@ mod head;
 mod incidents;
 pub(crate) mod ladder;
 pub(crate) mod lines;
+pub mod live;
 mod no_sip;
 mod notes;
 mod style;
@@ -22,7 +23,6 @@ use crate::report::record::CallRecord;
 use crate::report::text::lines::Lines;
 
 pub use crate::report::text::style::{Glyphs, Ink, Style, Times, Zone};
-pub use crate::report::text::words::event_line;
 
 /// What of the calls is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

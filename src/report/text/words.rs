@@ -8,7 +8,7 @@ use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::lines::value;
-use crate::report::text::style::{Ink, Style};
+use crate::report::text::style::Ink;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
 
@@ -164,29 +164,6 @@ pub(crate) fn outcome(words: &Phrases, record: &CallRecord) -> (Ink, String) {
     let status = failed.map(|failure| failure.status.to_string()).unwrap_or_default();
     let method = failed.map(|failure| value(&failure.method)).unwrap_or_default();
     (ink, words.fill(word, &[("duration", &duration), ("status", &status), ("method", &method)]))
-}
-
-/// One line for one call, as it is followed live.
-pub fn event_line(record: &CallRecord, style: &Style) -> String {
-    let (ink, words) = outcome(&style.words, record);
-    let mark = match ink {
-        Ink::Bad => '✖',
-        Ink::Good => '✔',
-        _ => '·',
-    };
-    let status = record.final_status.filter(|status| *status >= 300).map(|status| format!("{status}  "));
-    let cause = match record.cause_finding() {
-        Some(finding) => value(&finding.title),
-        None if record.unexplained => style.words.word(Word::Unexplained).into(),
-        None => String::new(),
-    };
-    let line = format!(
-        "{} {mark}  {}  {words}  {}{cause}",
-        style.zone.time(record.ended),
-        title(&style.words, record),
-        status.unwrap_or_default(),
-    );
-    Untrusted::from(line.trim_end()).for_terminal().into_owned()
 }
 
 #[cfg(test)]

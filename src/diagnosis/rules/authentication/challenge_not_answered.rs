@@ -29,7 +29,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.outer_failure().filter(|failure| failure.status.is_challenge())?;
+    let failure = case.challenge()?;
     let rejection = case.rejection();
     if rejection.as_ref().is_some_and(|rejection| rejection.asked.is_some()) || case.is_scan() {
         return None;
@@ -53,7 +53,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let method = &last.transaction.method;
     let then = match &rejection {
         None => "never sent any",
-        Some(_) => "had shown some with an older nonce, and did not try again with the new one",
+        Some(_) => {
+            "had shown some with another nonce, whose challenge is not in this capture, and did not try again with the new \
+             one: it does not take the new nonce, or gave up because its secret was refused"
+        }
     };
     let because = format!(
         "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} {then}.",

@@ -27,7 +27,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    case.outer_failure().filter(|failure| failure.status.is_challenge())?;
+    case.challenge()?;
     answered_otherwise(case).or_else(|| not_answered(case))
 }
 

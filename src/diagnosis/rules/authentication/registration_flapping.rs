@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::call::{Asked, Kind, Registered};
+use crate::call::{Asked, Granted, Kind, Registered};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
@@ -15,7 +15,8 @@ rule! {
     /// A NAT gives it a new port each time, the device restarts or roams, or two devices use one identity.
     ///
     /// ## Evidence
-    /// Three or more changes of Contact or of the source address of one device within the time that is granted.
+    /// Three or more changes of Contact or of the source address of one device within the time that is granted; or it is
+    /// registered and signed off three times and more within that time.
     ///
     /// ## How to fix
     /// Keep the NAT binding open with keep-alives; give each device an account or an instance of its own.
@@ -39,15 +40,44 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let address = request.message.to()?.parsed();
     let known = case.surroundings.registrations().of(address.bare_user(), &address.host)?;
     let device = known.asked.iter().find(|asked| asked.place == request.place)?.device;
-    flapping(&format!("{}@{}", address.bare_user(), address.host), known, device)
+    let name = format!("{}@{}", address.bare_user(), address.host);
+    flapping(&name, known, device).or_else(|| cycles(&name, known))
 }
 
 /// The same of the whole capture: each registration by itself may be good.
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     case.surroundings.registrations().iter().find_map(|(address, known)| {
         let devices: BTreeSet<u64> = known.asked.iter().map(|asked| asked.device).collect();
-        devices.into_iter().find_map(|device| flapping(address, known, device))
+        devices.into_iter().find_map(|device| flapping(address, known, device)).or_else(|| cycles(address, known))
     })
+}
+
+/// An address-of-record that is registered and signed off again and again.
+fn cycles(address: &str, known: &Registered) -> Option<Finding> {
+    let interval = |granted: &Granted| granted.until.since(granted.place.time);
+    let is_off = |granted: &Granted| interval(granted).is_zero();
+    let granted = known.granted.iter().map(interval).max()?;
+    let ends: Vec<&Granted> =
+        known.granted.windows(2).filter(|pair| !is_off(&pair[0]) && is_off(&pair[1])).map(|pair| &pair[1]).collect();
+    let span = ends.last()?.place.time.since(known.granted.first()?.place.time);
+    if ends.len() < MANY || span > granted {
+        return None;
+    }
+    let source = known.asked.last().map(|asked| asked.source);
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .severity(Severity::Warning)
+        .party(Role::Uac, source)
+        .because(format!(
+            "{address} was registered and signed off again {} times in {}, while {} are granted: a device that restarts, \
+             loses its network, or shares the account with another one.",
+            ends.len(),
+            length(span),
+            length(granted)
+        ))
+        .fix("Look whether the device restarts or changes networks, and whether another one uses the same account.");
+    Some(ends.into_iter().take(4).fold(finding, |finding, end| {
+        finding.claim_at(end.place, "sip.CSeq.method", "REGISTER", "no binding is left")
+    }))
 }
 
 /// What is found of one device of an address-of-record.

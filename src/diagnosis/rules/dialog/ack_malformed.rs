@@ -1,8 +1,8 @@
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The ACK does not fit the INVITE that it is for.
@@ -16,7 +16,7 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx that is repeated twice or more, no ACK that fits, and one of the same Call-ID with another CSeq number or To
-    /// tag.
+    /// tag. Or a failure that is repeated twice or more although ACKs go there, all with another branch than the INVITE.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software: an ACK has the CSeq number of its INVITE (RFC 3261 §13.2.2.4).
@@ -33,6 +33,53 @@ rule! {
 const ENOUGH_REPEATS: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    after_success(case).or_else(|| after_failure(case))
+}
+
+/// The ACK to a failure has another branch than its INVITE (RFC 3261 §17.1.1.3), and the failure is repeated.
+fn after_failure(case: &Case<'_>) -> Option<Finding> {
+    let invites = case.call.transactions.iter().filter(|transaction| transaction.method == Method::Invite);
+    let (request, failure, ack) = invites.filter(|invite| !invite.path.transport.is_reliable()).find_map(|invite| {
+        let request = case.call.request_of(invite)?;
+        let failure = case.finals(invite).find(|heard| {
+            heard.repeated >= ENOUGH_REPEATS && heard.message.status().is_some_and(StatusCode::is_failure)
+        })?;
+        let on_hop = |ack: &&Heard| {
+            ack.message.method() == Some(&Method::Ack)
+                && ack.path == request.path
+                && ack.message.call_id() == request.message.call_id()
+                && ack.message.cseq().map(|cseq| cseq.number) == Some(invite.cseq)
+        };
+        let acks: Vec<&Heard> = case.call.messages.iter().filter(on_hop).collect();
+        let is_odd = |ack: &&Heard| branch(ack) != branch(request);
+        let odd = acks.iter().copied().find(|ack| is_odd(ack))?;
+        let unheard = failure.last_place() > odd.place && acks.iter().all(is_odd);
+        unheard.then_some((request, failure, odd))
+    })?;
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .about(failure.message.status()?)
+            .severity(Severity::Warning)
+            .sender(Role::Uac, ack)
+            .because(format!(
+                "The ACK of {} to the {} has another branch than its INVITE. {} cannot match it, and repeated its response {} times.",
+                ack.path.source,
+                failure.message.status()?,
+                failure.path.source,
+                failure.repeated
+            ))
+            .fix(format!("Have the software of {} mended: the ACK to a failure has the topmost Via of its INVITE.", ack.path.source))
+            .claim(request, "sip.Via.branch", branch(request)?, "the branch of the INVITE")
+            .claim(ack, "sip.Via.branch", branch(ack)?, "the branch of the ACK")
+            .claim_status(failure, "the response that is repeated"),
+    )
+}
+
+fn branch(heard: &Heard) -> Option<String> {
+    Some(heard.message.vias().first()?.branch().to_owned())
+}
+
+fn after_success(case: &Case<'_>) -> Option<Finding> {
     let (_, success) = case
         .answers()
         .find(|(_, success)| success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none())?;

@@ -58,9 +58,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .party(Role::Uac, Some(cancel.path.source))
         .because(format!(
-            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. Nothing is wrong with that; it gives {}.",
+            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.",
             cancel.path.source,
             length(waited),
+            match case.finals(deciding).next() {
+                _ if silent => "Until then nothing but 100 had come back",
+                Some(_) => "Nothing is wrong with that",
+                None => "No final response to the INVITE follows",
+            },
             if reasons.is_empty() { "no reason" } else { "normal clearing as the reason" }
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::call::Heard;
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
@@ -28,13 +30,18 @@ rule! {
     "C15" "cseq-regressed", check
 }
 
+/// A BYE this soon after the refusal is its consequence.
+const SOON: Duration = Duration::from_secs(5);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response, earlier) = regressed(case)?;
     let (number, before) = (request.message.cseq()?.number, earlier.message.cseq()?.number);
     let method = request.message.method()?;
     let side = case.side(request);
     let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match *method == Method::Bye {
+    let soon = |bye: &Heard| bye.place > response.place && bye.place.time.since(response.place.time) <= SOON;
+    let ends = *method == Method::Bye || case.asked(&Method::Bye).any(|bye| soon(bye.request));
+    let finding = match ends {
         true => finding.explains(response.message.status()).drops_the_call(),
         false => finding.about(response.message.status()?),
     };

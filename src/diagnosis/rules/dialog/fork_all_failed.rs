@@ -28,24 +28,32 @@ rule! {
     "C20" "fork-all-failed", check
 }
 
-/// Codes that tell little of why a branch failed.
-const SAY_LITTLE: [u16; 3] = [408, 487, 500];
+/// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what became
+/// of it at the callee's own device.
+fn telling(status: StatusCode) -> u8 {
+    match status.get() {
+        408 | 487 | 500 | 504 => 0,
+        480 | 503 => 1,
+        486 | 600 | 603 => 3,
+        _ => 2,
+    }
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let outer = case.outer_failure()?;
     let branches = branches(case, case.call.transaction(outer.transaction));
-    let hidden: Vec<_> = branches.iter().filter(|(_, status)| *status != outer.status && !SAY_LITTLE.contains(&status.get())).collect();
     let passed_on = branches.iter().any(|(_, status)| *status == outer.status);
-    // A code that itself tells what happened hides nothing.
-    if branches.len() < 2 || hidden.is_empty() || !passed_on || !SAY_LITTLE.contains(&outer.status.get()) {
-        return None;
-    }
+    let hidden = branches.iter().map(|(_, status)| *status).filter(|status| *status != outer.status);
+    let most = hidden.map(telling).max().filter(|most| *most > 0 && passed_on)?;
+    // A code that tells most is the cause, and what the other branches said is only told beside it.
+    let tells = telling(outer.status) >= most;
     let mut told: Vec<&(&Heard, StatusCode)> = branches.iter().collect();
-    told.sort_by_key(|(heard, status)| (SAY_LITTLE.contains(&status.get()), heard.place));
+    told.sort_by_key(|(heard, status)| (std::cmp::Reverse(telling(*status)), heard.place));
     let words: Vec<String> = told.iter().map(|(heard, status)| format!("{status} from {}", heard.path.source)).collect();
     let response = case.response(outer);
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(outer.status))
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = if tells { finding.about(outer.status) } else { finding.explains(Some(outer.status)) };
+    let mut finding = finding
         .sender(Role::Proxy, response)
         .because(format!(
             "{} offered the call to {} targets, and all failed: {}. The caller got only {}.",

@@ -29,6 +29,9 @@ rule! {
     "C16" "fork-not-released", check
 }
 
+/// Repeats of an answer that show that its ACK did not come.
+const ENOUGH_REPEATS: u32 = 2;
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (kept, left) = case.call.attempts().find_map(|attempt| {
         let mut answers: Vec<&Heard> = case
@@ -44,9 +47,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).collect();
+    // One that is not repeated may have got its ACK past the capture, unless those of the other are in it.
+    let waits = left.repeated >= ENOUGH_REPEATS || case.acks_to(kept).next().is_some();
+    let finding = Finding::of(&RULE, if waits { Confidence::Likely } else { Confidence::Possible });
+    let finding = match waits {
+        true => finding.explains(left.message.status()).drops_the_call(),
+        false => finding.severity(Severity::Warning),
+    };
     Some(
-        Finding::of(&RULE, Confidence::Likely)
-            .severity(Severity::Warning)
+        finding
             .party(Role::Uac, Some(left.path.destination))
             .because(format!(
                 "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \

@@ -1,14 +1,16 @@
+use crate::call::{Heard, Transaction, timer};
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Target, Unheard, address, same_target};
-use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::{Method, NameAddr, StatusCode, Uri};
 
 rule! {
-    /// The ACK was sent to the wrong place.
+    /// A request inside the dialog was sent to the wrong place.
     ///
     /// ## What it says
-    /// The caller's side confirmed the answer, and its ACK did not go where the 2xx asks for: the Contact, by way of the
-    /// Record-Routes. The callee's side never got it and gave the call up.
+    /// The ACK, or a later request such as the BYE, did not go where the other side asks for: its Contact, by way of the
+    /// Record-Routes. So the callee's side never got the ACK and gave the call up, or the request was refused.
     ///
     /// ## Why it happens
     /// The caller's software keeps the address of the INVITE, changes the route set, or something on the way rewrote the
@@ -16,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx that is repeated twice or more after the ACK, and an ACK whose Request-URI is not the Contact, whose Route is
-    /// not the reversed Record-Route, or that was sent to another address than both name.
+    /// not the reversed Record-Route, or that was sent to another address than both name. Or a later request that is
+    /// refused as unknown, or never answered, and whose Request-URI the other side never named as Contact.
     ///
     /// ## How to fix
     /// Let the caller's side send in-dialog requests to the Contact of the 2xx, through the Record-Routes.
@@ -31,6 +34,86 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_ack(case).or_else(|| of_request(case))
+}
+
+/// A request after the ACK that failed, and whose Request-URI no Contact of the other side has named.
+fn of_request(case: &Case<'_>) -> Option<Finding> {
+    let inside = case.call.transactions.iter().filter(|known| known.in_dialog && known.upstream.is_none());
+    let (transaction, request, contact) = inside.filter(|known| known.method != Method::Ack).find_map(|known| {
+        let request = case.call.request_of(known)?;
+        let contact = named_elsewhere(case, request)?;
+        is_lost(case, known, request).then_some((known, request, contact))
+    })?;
+    let failure = case.finals(transaction).next();
+    let status = failure.and_then(|failure| failure.message.status());
+    let sent = request.message.request_uri()?.into_owned();
+    let expected = NameAddr::read(&contact.message.headers("Contact").into_iter().next()?).uri;
+    let method = &transaction.method;
+    let ends = *method == Method::Bye;
+    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = match (ends, status) {
+        (true, _) => finding.explains(status).drops_the_call(),
+        (false, Some(status)) => finding.about(status).severity(Severity::Warning),
+        (false, None) => finding.severity(Severity::Warning),
+    };
+    let after = match status {
+        Some(status) => format!("{} answered it with {status}", request.path.destination),
+        None => "it got no answer".to_owned(),
+    };
+    let finding = finding
+        .sender(Role::Uac, request)
+        .because(format!(
+            "{} sent its {method} wrongly: the Request-URI is {sent:?}, and the other side had named {expected:?} as Contact; {after}.",
+            request.path.source
+        ))
+        .fix(format!("Let {} send requests inside the dialog to the Contact of the other side, through its Record-Routes.", request.path.source))
+        .fix("If it does, look for what rewrites Contact or the Request-URI on the way (an ALG, an SBC).")
+        .claim(request, "sip.r-uri", sent, "what was sent")
+        .claim_header(contact, "Contact", "where it has to go")
+        .refuted("dialog-state-lost", "a request that goes to the wrong target says nothing of the dialog");
+    Some(match failure {
+        Some(failure) => finding.claim_status(failure, "it is refused there"),
+        None => finding.claim_absent(request.last_place(), format!("a response to this {method}"), "nothing came back"),
+    })
+}
+
+/// True if a request inside a dialog was refused as such that concern nobody there are, or never answered.
+fn is_lost<'a>(case: &Case<'a>, transaction: &'a Transaction, request: &Heard) -> bool {
+    let status = case.finals(transaction).next().and_then(|heard| heard.message.status());
+    match status.map(StatusCode::get) {
+        Some(404 | 410 | 416 | 481 | 604) => true,
+        Some(_) => false,
+        None => !case.has_response(transaction) && request.repeated > 1 && case.tail(request.place) >= timer::OVERDUE,
+    }
+}
+
+/// The newest message with which the other side of this request named its Contact, if it never named the Request-URI.
+fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+    let uri = Uri::read(&request.message.request_uri()?);
+    let peer = to_tag(request)?;
+    let of_peer = |heard: &&Heard| {
+        let speaker = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
+        heard.id < request.id
+            && heard.message.call_id() == request.message.call_id()
+            && heard.path.destination.ip() == request.path.source.ip()
+            && heard.path.source.ip() == request.path.destination.ip()
+            && speaker.as_deref() == Some(&*peer)
+            && heard.message.header("Contact").is_some()
+    };
+    let named: Vec<&'a Heard> = case.call.messages.iter().filter(of_peer).collect();
+    let strict = |heard: &&Heard| {
+        heard.message.headers("Record-Route").iter().any(|hop| !Uri::read(&NameAddr::read(hop).uri).parameters.has("lr"))
+    };
+    let fits = |heard: &&Heard| {
+        let contacts = heard.message.headers("Contact");
+        heard.message.is_cut() || contacts.iter().any(|contact| same_target(&NameAddr::read(contact).parsed(), &uri))
+    };
+    let last = named.last().copied()?;
+    (!named.iter().copied().any(|heard| strict(&heard) || fits(&heard))).then_some(last)
+}
+
+fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let Unheard { success, ack, .. } = unheard;
     let target = case.remote_target(success)?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use crate::call::{Heard, timer};
-use crate::diagnosis::early_end::EarlyEnd;
+use crate::call::{Heard, Rung, RungUntil, timer};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -19,7 +19,8 @@ rule! {
     ///
     /// ## Evidence
     /// After a 180 or 183: a CANCEL only behind the system that rings, while the caller sent none; or a 408 to the
-    /// INVITE; or an end after more than three minutes, which is timer C.
+    /// INVITE; or an end after more than three minutes, which is timer C; or three calls and more that the same system
+    /// cancelled after the same round time (two that a device refused), which people do not do.
     ///
     /// ## How to fix
     /// If the time is too short, raise the no-answer timer of that system, or let it forward to voice mail.
@@ -33,6 +34,13 @@ rule! {
     "C18" "ring-timeout", check
 }
 
+/// Calls that one system cancelled after the same time.
+const ENOUGH_CANCELS: usize = 3;
+/// Calls that one device refused after the same round time.
+const ENOUGH_REFUSALS: usize = 2;
+/// What is near in time, in milliseconds.
+const NEAR_MILLIS: u32 = 5_000;
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.is_answered() {
         return None;
@@ -45,9 +53,80 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             let place = case.deciding().and_then(|deciding| case.call.request_of(deciding))?.place;
             Some(finding.claim_absent(place, "a CANCEL of the caller's side", "the caller did not give up"))
         }
-        Some(EarlyEnd::Cancel(_) | EarlyEnd::Bye(_)) => None,
-        Some(EarlyEnd::Unknown(_)) | None => by_code(case),
+        Some(EarlyEnd::Cancel(cancel)) => by_plateau(case).or_else(|| by_timer_c(case, cancel)),
+        Some(EarlyEnd::Bye(_)) => None,
+        Some(EarlyEnd::Unknown(_)) | None => by_code(case).or_else(|| by_plateau(case)),
     }
+}
+
+/// Several calls that the same system ended after the same time.
+fn by_plateau(case: &Case<'_>) -> Option<Finding> {
+    let deciding = case.deciding()?;
+    let (end, rung) = Rung::of(case.call, deciding)?;
+    let is_given_up = rung.until == RungUntil::Refusal || cancel_says(case.reasons(end)) == CancelSays::GivenUp;
+    let millis = [rung.rang_millis, rung.asked_millis].into_iter().find(|millis| is_round(*millis, rung.until))?;
+    let known = || case.surroundings.neighbours().rings().of(end.path.source.ip());
+    let like = known().filter(|other| other.is_like(&rung)).count();
+    let near = known().filter(|other| other.is_near(&rung, NEAR_MILLIS)).count();
+    let enough = if rung.until == RungUntil::Cancel { ENOUGH_CANCELS } else { ENOUGH_REFUSALS };
+    // People end calls after any time: a timer stands out among what is near it.
+    if !is_given_up || like < enough || like * 2 < near {
+        return None;
+    }
+    let ring = case.ringing(deciding.id)?;
+    let (hop, length) = (end.path.source, length(Duration::from_millis(u64::from(millis))));
+    let status = case.call.final_status;
+    let finding = Finding::of(&RULE, Confidence::Likely);
+    let finding = match rung.until {
+        RungUntil::Cancel => finding.explains_calmly(status).claim_method(end, "the end of the ringing"),
+        RungUntil::Refusal => finding.explains(status).claim_status(end, "the end of the ringing"),
+    };
+    Some(
+        finding
+            .sender(if rung.until == RungUntil::Cancel { Role::Uac } else { Role::Uas }, end)
+            .because(format!(
+                "It rang without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after the \
+                 same time, half a second more or less, as a no-answer timer of {hop} or of what stands behind it does, and \
+                 people do not."
+            ))
+            .fix(format!("If the callee needs longer, raise the no-answer timer at {hop} or behind it."))
+            .fix("To catch such calls, forward them to voice mail or to another number when nobody answers.")
+            .claim_status(ring, "the callee's side rings")
+            .refuted(
+                if rung.until == RungUntil::Cancel { "caller-abandoned" } else { "rejected-by-callee" },
+                format!("people do not end {like} calls after the same time"),
+            )
+            .refuted("answered-elsewhere", "no branch was answered"),
+    )
+}
+
+fn is_round(millis: u32, until: RungUntil) -> bool {
+    let off = (millis % 5_000).min(5_000 - millis % 5_000);
+    millis >= 9_500 && off <= if until == RungUntil::Cancel { 600 } else { 350 }
+}
+
+/// The caller's side cancelled after the time that timer C gives, and says nothing else.
+fn by_timer_c(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
+    let ring = case.ringing(case.deciding()?.id).filter(|ring| ring.place < cancel.place)?;
+    let rang = cancel.place.time.since(ring.place.time);
+    if rang < timer::C || cancel_says(case.reasons(cancel)) != CancelSays::GivenUp {
+        return None;
+    }
+    let hop = cancel.path.source;
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains_calmly(case.call.final_status)
+            .sender(Role::Uac, cancel)
+            .because(format!(
+                "It rang for {} without an answer, and then {hop} cancelled. That is more than the three minutes after which a \
+                 proxy stops waiting (timer C): a timer of {hop} or before it, if no person let it ring for so long.",
+                length(rang)
+            ))
+            .fix(format!("Give {hop} a shorter no-answer timer, with a forwarding to voice mail or to another number."))
+            .claim_status(ring, "the callee's side rings")
+            .claim_method(cancel, "the end of the ringing")
+            .refuted("answered-elsewhere", "no branch was answered"),
+    )
 }
 
 /// Without any CANCEL in the capture: a 408 after ringing, or timer C.

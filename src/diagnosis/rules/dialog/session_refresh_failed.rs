@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::dialog::session_timer_expired::read;
+use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, read};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
@@ -18,14 +18,14 @@ rule! {
     /// or a proxy without Record-Route is missing on the way.
     ///
     /// ## Evidence
-    /// A call with Session-Expires; a re-INVITE or UPDATE around half of the interval with a final response of 400 or
-    /// more, or none; then the BYE.
+    /// A call with Session-Expires; a re-INVITE or UPDATE in the later part of the interval with a final response of 400
+    /// or more, or none; and a BYE soon after it or when the interval ends.
     ///
     /// ## How to fix
     /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse.
     ///
     /// ## When it would be wrong
-    /// A 491 is tried again and is no failure. A 481 says more: `dialog-state-lost`.
+    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`.
     ///
     /// ## References
     /// RFC 4028 §7.2, §7.3, §10
@@ -33,7 +33,13 @@ rule! {
 }
 
 /// Refusals that are tried again, or that another rule explains better.
-const OTHER_MATTERS: [u16; 5] = [401, 407, 422, 481, 491];
+const OTHER_MATTERS: [u16; 4] = [401, 407, 422, 491];
+
+/// A BYE this soon after the refusal of a refresh is its consequence.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A BYE this soon after a refresh that is never answered is its consequence: 64·T1, and a little.
+const GIVE_UP: Duration = Duration::from_secs(45);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
@@ -43,10 +49,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let interval = Duration::from_secs(u64::from(seconds));
     let (request, response) = last_refresh(case, bye)?;
     let before_bye = bye.place.time.since(request.place.time);
-    if before_bye > interval {
+    let agreed = agreed_before(case, request).unwrap_or(success);
+    let since = request.place.time.since(agreed.place.time);
+    let is_481 = response.is_some_and(|response| response.message.status().map(StatusCode::get) == Some(481));
+    let (sooner, later) = if is_481 { (interval * 2 / 5, interval * 3 / 5) } else { (interval / 3, interval) };
+    let patience = if response.is_some() { SOON } else { GIVE_UP };
+    let last = response.map_or(request.place, |response| response.place);
+    let ends = bye.place.time.since(last.time) <= patience
+        || Expiry::at(bye.place.time.since(agreed.place.time), seconds).is_some();
+    // A re-INVITE at another time is for hold or media; and who hangs up long after a refusal does it for himself.
+    if since < sooner || since > later || !ends {
         return None;
     }
-    let since = request.place.time.since(success.place.time);
     let method = request.message.method()?;
     let status = response.and_then(|response| response.message.status());
     let got = match status {
@@ -78,6 +92,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => finding.claim_absent(request.last_place(), "a response to it", "no answer"),
     };
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
+}
+
+/// The last 2xx to INVITE or UPDATE before a request of the dialog.
+fn agreed_before<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+    case.call
+        .transactions
+        .iter()
+        .filter(|transaction| matches!(transaction.method, Method::Invite | Method::Update))
+        .flat_map(|transaction| case.finals(transaction))
+        .filter(|heard| heard.message.status().is_some_and(StatusCode::is_success) && heard.place < request.place)
+        .filter(|heard| heard.message.call_id() == request.message.call_id())
+        .max_by_key(|heard| heard.place)
 }
 
 /// The last re-INVITE or UPDATE before the BYE, if it failed.

@@ -41,14 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let value = agreed.message.header("Session-Expires")?;
     let (seconds, refresher) = read(&value)?;
     let age = bye.place.time.since(agreed.place.time);
-    let early = f64::from(seconds) - f64::from(seconds) / 3.0_f64.max(f64::from(seconds) / 32.0);
-    let moment = if is_near(age, f64::from(seconds)) {
-        "when the interval ended"
-    } else if is_near(age, early) {
-        "shortly before the interval ended, as RFC 4028 wants of the side that waits"
-    } else {
-        return None;
-    };
+    let moment = Expiry::at(age, seconds)?;
     // Whom the 2xx names as uac is the one who sent the request that it answers.
     let request = case.call.request_of(case.call.transaction(agreed.transaction));
     let refresher_tag = match refresher.as_deref() {
@@ -59,7 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let sent_by_refresher = from_tag(bye) == refresher_tag;
     let stated = case.reasons(bye).iter().any(|reason| reason.sip() == Some(408))
         || bye.message.header("Reason").is_some_and(|reason| reason.to_ascii_lowercase().contains("session"));
-    if sent_by_refresher && !stated {
+    if sent_by_refresher && !stated && moment == Expiry::Before {
         return None;
     }
     let failed = failed_refresh(case, agreed, bye);
@@ -78,9 +71,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .party(role, Some(address))
         .because(format!(
             "The call had a session timer of {seconds} s{named} that was never refreshed. {} ended it {} after the last \
-             agreement, {moment}.",
+             agreement, {}.",
             bye.path.source,
-            length(age)
+            length(age),
+            moment.words()
         ))
         .fix(format!("Look at {address}, which had to refresh: does it support session timers, and does it send re-INVITE or UPDATE?"))
         .fix("If it does not, switch session timers off on both sides, or let the other side be the refresher.")
@@ -118,8 +112,33 @@ fn failed_refresh<'a>(case: &Case<'a>, agreed: &Heard, bye: &Heard) -> Option<&'
         .find(|request| request.place > agreed.place && request.place < bye.place)
 }
 
-fn is_near(age: Duration, seconds: f64) -> bool {
-    (age.as_secs_f64() - seconds).abs() <= TOLERANCE
+/// When in a session interval a call was ended (RFC 4028 §10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// When it ran out.
+    End,
+    /// A third of it, or 32 s, before.
+    Before,
+}
+
+impl Expiry {
+    /// Which of the moments this age of the agreement is; `None` if it is none of them.
+    pub(crate) fn at(age: Duration, seconds: u32) -> Option<Expiry> {
+        let interval = f64::from(seconds);
+        let is_near = |moment: f64| (age.as_secs_f64() - moment).abs() <= TOLERANCE;
+        match () {
+            () if is_near(interval) => Some(Expiry::End),
+            () if is_near(interval - 32.0_f64.min(interval / 3.0)) => Some(Expiry::Before),
+            () => None,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Expiry::End => "when the interval ended",
+            Expiry::Before => "shortly before the interval ended, as RFC 4028 wants of the side that waits",
+        }
+    }
 }
 
 /// The interval and the refresher of Session-Expires (RFC 4028 §4).

@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::scanners::tool_of;
 use crate::diagnosis::words::{counted, length};
@@ -30,8 +31,8 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let first = case.call.messages.iter().find(|heard| heard.message.is_request())?;
-    let (field, value) = tool_of(&first.message)?;
     let source = first.path.source;
+    let Some((field, value)) = tool_of(&first.message) else { return of_many(case, first) };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains_calmly(case.call.final_status)
@@ -39,6 +40,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(format!("{source} is a scanner: its request names the tool {value:?}. It is no call of a user."))
             .fix(format!("Drop the traffic of {} at the edge, unless the test is your own.", source.ip()))
             .claim(first, field, value, "the name of a scanning tool"),
+    )
+}
+
+/// One of many registrations with which a source tries one user after the other.
+fn of_many(case: &Case<'_>, first: &Heard) -> Option<Finding> {
+    let probing = case.tried_users()?;
+    let source = first.path.source;
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains_calmly(case.call.final_status)
+            .sender(Role::Uac, first)
+            .because(format!(
+                "{source} asked for {} within a minute, and none was accepted: it looks like a scanner that tries which users \
+                 there are, and not like a telephone.",
+                counted(probing.users.len() as u64, "user", "different users")
+            ))
+            .fix(format!("Drop the traffic of {} at the edge, unless the test is your own.", source.ip()))
+            .fix("If it is a gateway of yours that registers for many, look at why the registrar knows none of its users.")
+            .claim_method(first, "one of its requests"),
     )
 }
 

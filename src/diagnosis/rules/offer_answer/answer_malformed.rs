@@ -87,7 +87,17 @@ fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
         }
         let (mine, theirs) = (offered.main_codecs(), answered.main_codecs());
         let foreign = offered.kind == "audio" && !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs);
-        foreign.then(|| format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))))
+        if foreign {
+            return Some(format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))));
+        }
+        let (mine, theirs) = (offer.direction_of(offered), answer.direction_of(answered));
+        let fits = match mine {
+            "sendonly" => matches!(theirs, "recvonly" | "inactive"),
+            "recvonly" => matches!(theirs, "sendonly" | "inactive"),
+            "inactive" => theirs == "inactive",
+            _ => true,
+        };
+        (!fits).then(|| format!("the offer is {mine}, and the answer to it {theirs} (RFC 3264 §6.1)"))
     })
 }
 

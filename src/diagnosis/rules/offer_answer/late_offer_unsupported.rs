@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
 
@@ -13,7 +17,8 @@ rule! {
     /// that, although RFC 3261 demands it.
     ///
     /// ## Evidence
-    /// An INVITE without SDP, answered with 400, 415, 488, 500 or 606.
+    /// An INVITE without SDP, answered with 400, 415, 488, 500 or 606. Or it was answered with 2xx, and the description
+    /// that then has to come is missing: the offer in the 2xx, or the answer in the ACK.
     ///
     /// ## How to fix
     /// Enable early offer on the caller's side (in Cisco CUCM: "Early Offer support" or an MTP), or delayed offer on the
@@ -27,7 +32,69 @@ rule! {
     "D8" "late-offer-unsupported", check
 }
 
+/// A BYE this soon after the answer shows that a side could do nothing with the call.
+const SOON: Duration = Duration::from_secs(5);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
+    refused(case).or_else(|| answered_without(case))
+}
+
+/// The call was answered, and the offer in the 2xx or the answer in its ACK is missing: nobody can hear anything.
+fn answered_without(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = case.answer()?;
+    let request = case.call.request_of(invite)?;
+    let ack = case.acks_to(success).find(|ack| ack.path.source.ip() == request.path.source.ip())?;
+    let has_offer = Sdp::of(&success.message).is_some();
+    let silent = [request, success, ack].into_iter().filter(|heard| heard.id != success.id || !has_offer);
+    if silent.clone().any(|heard| heard.message.is_cut() || !heard.message.body().is_empty()) {
+        return None;
+    }
+    // A description may have gone in a reliable provisional response and its PRACK, or later (RFC 3262 §5, RFC 3311).
+    let describes = |heard: &&Heard| Sdp::of(&heard.message).is_some();
+    let caller = request.path.source.ip();
+    let elsewhere = case.call.messages.iter().filter(describes).any(|heard| !has_offer || heard.path.source.ip() == caller);
+    let bye = case.first_bye().map(|bye| bye.request);
+    let soon = bye.is_some_and(|bye| bye.place.time.since(success.place.time) <= SOON);
+    if elsewhere || (!has_offer && !soon) {
+        return None;
+    }
+    let (client, server) = (request.path.source, success.path.source);
+    let (missing, culprit, role) = match has_offer {
+        true => ("the answer is missing in the ACK", ack, Role::Uac),
+        false => ("the 2xx makes no offer either", success, Role::Uas),
+    };
+    let end = bye.filter(|_| soon).map(|bye| {
+        format!(" {} ended the call {} after the answer.", bye.path.source, length(bye.place.time.since(success.place.time)))
+    });
+    // A call that goes on all the same may have got its descriptions past the capture.
+    let finding = match soon {
+        true => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).drops_the_call(),
+        false => Finding::of(&RULE, Confidence::Possible).about(success.message.status()?),
+    };
+    let finding = finding
+        .sender(role, culprit)
+        .because(format!(
+            "The INVITE of {client} carries no session description (late offer), and {missing}: neither side knows where to \
+             send its media.{}",
+            end.unwrap_or_default()
+        ))
+        .fix(format!("Let {client} put its offer into the INVITE (early offer)."));
+    let finding = match has_offer {
+        true => finding.fix(format!("Have the software of {client} mended: the answer to an offer in a 2xx belongs into its ACK.")),
+        false => finding.fix(format!("Have {server} make an offer in its 2xx, as RFC 3261 §13.2.1 demands.")),
+    };
+    let finding = finding
+        .claim_method(request, "the INVITE")
+        .claim_absent(request.place, "a session description in this INVITE", "its body is empty")
+        .claim_status(success, if has_offer { "the answer, with an offer" } else { "the answer" })
+        .claim_absent(culprit.place, "a session description in this message", "its body is empty");
+    Some(match bye.filter(|_| soon) {
+        Some(bye) => finding.claim_method(bye, "the call is given up"),
+        None => finding,
+    })
+}
+
+fn refused(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[400, 415, 488, 500, 606])?;
     let response = case.response(failure);
     let request = case.request(failure)?;

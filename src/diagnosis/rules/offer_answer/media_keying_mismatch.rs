@@ -133,7 +133,7 @@ fn attribute(sdp: &Sdp, media: &Media, name: &str) -> Option<String> {
 }
 
 /// What an offer of encrypted media lacks by itself.
-fn own_fault(offer: &Sdp) -> Option<String> {
+pub(in crate::diagnosis::rules) fn own_fault(offer: &Sdp) -> Option<String> {
     let media = secure(offer)?;
     if is_dtls(media) {
         if attribute(offer, media, "fingerprint").is_none() {

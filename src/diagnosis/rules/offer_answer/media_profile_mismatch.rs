@@ -1,5 +1,6 @@
 use crate::diagnosis::offers::{audio, intersect};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::media_keying_mismatch::own_fault;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
 
@@ -44,7 +45,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     });
     let only_secure = offer.media.iter().filter(|media| media.kind == "audio").all(|media| media.is_secure());
     let ordinary = offered.main_codecs().iter().any(|codec| ORDINARY.contains(&codec.name.as_str()));
-    let unsaid = case.warnings(response).is_empty() && theirs.is_none() && only_secure && ordinary;
+    // An offer of encryption without its keys is wrong by itself.
+    let unsaid = case.warnings(response).is_empty() && theirs.is_none() && only_secure && ordinary && own_fault(offer).is_none();
     let confidence = match () {
         () if warned.is_some() || differs.is_some() => Confidence::Proven,
         () if unsaid => Confidence::Possible,

@@ -1,7 +1,7 @@
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
 use crate::sip::Method;
 
 rule! {
@@ -43,6 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(_) if case.is_visible(request.path.source.ip(), request.path.destination.ip()) => Confidence::Likely,
         _ => case.absence_of_answer(response),
     };
+    let prack = prack_of(case, response);
     let line = response.message.header("RSeq")?.into_owned();
     let status = response.message.status()?;
     let (server, client) = (response.path.source, response.path.destination);
@@ -50,11 +51,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(status) => format!(" and gave the call up with {status}"),
         None => String::new(),
     };
+    let lost = prack.map(|prack| {
+        format!(
+            " {} did send one to {}, and nothing answers it: it does not reach {server}.",
+            prack.request.path.source, prack.request.path.destination
+        )
+    });
+    let lost = lost.unwrap_or_default();
     let mut finding = Finding::of(&RULE, confidence)
         .explains(end.and_then(|end| end.message.status()))
         .party(Role::Uac, Some(client))
         .because(format!(
-            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got no PRACK{ended}.",
+            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got no PRACK{ended}.{lost}",
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))
@@ -66,7 +74,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(last) = response.repeats.last() {
         finding = finding.claim_at(*last, "sip.RSeq", line, "its last copy");
     }
-    finding = finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed");
+    finding = match prack {
+        Some(prack) => finding
+            .claim_method(prack.request, "a PRACK that does not arrive")
+            .claim_absent(prack.request.last_place(), "a response to the PRACK", "the response is repeated all the same"),
+        None => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
+    };
     if let Some(end) = end {
         finding = finding.claim_status(end, "the callee's side gives up");
     }
@@ -87,10 +100,19 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .last()
 }
 
-fn is_confirmed(case: &Case<'_>, response: &Heard) -> bool {
+/// The PRACK with the number of a reliable response.
+fn prack_of<'a>(case: &Case<'a>, response: &Heard) -> Option<Asked<'a>> {
     let number = response.message.header("RSeq").map(|value| value.trim().to_owned()).unwrap_or_default();
-    case.asked(&Method::Prack).any(|prack| {
+    case.asked(&Method::Prack).find(|prack| {
         prack.request.message.call_id() == response.message.call_id()
             && prack.request.message.header("RAck").is_some_and(|rack| rack.split_whitespace().next() == Some(&number))
+    })
+}
+
+/// True if a PRACK came, and was answered or ended the repetition.
+fn is_confirmed(case: &Case<'_>, response: &Heard) -> bool {
+    prack_of(case, response).is_some_and(|prack| {
+        let after = response.repeats.iter().filter(|repeat| **repeat > prack.request.place).count();
+        case.has_response(prack.transaction) || after < ENOUGH_REPEATS as usize
     })
 }

@@ -35,7 +35,40 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    broke_off(case).or_else(|| did_not_come_about(case))
+    broke_off(case).or_else(|| half_open(case)).or_else(|| did_not_come_about(case))
+}
+
+/// A request went into a connection that the other end no longer knew: nothing came back, and a new one did not come
+/// about.
+fn half_open(case: &Case<'_>) -> Option<Finding> {
+    let deciding = case.deciding().filter(|deciding| decides(case, deciding) && !case.has_response(deciding))?;
+    let request = case.call.request_of(deciding).filter(|request| request.path.transport.is_reliable())?;
+    let (client, server) = (request.path.source, request.path.destination);
+    let later = request.place.time.plus(timer::C);
+    let failed = case.surroundings.failed_connections().of_client(client.ip()).iter().find(|failed| {
+        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+            && failed.server == server
+            && failed.asked > request.place
+            && failed.asked.time <= later
+    })?;
+    let method = &deciding.method;
+    Some(
+        prove(Finding::of(&RULE, Confidence::Likely), failed)
+            .titled("The connection was dead, and no new one came about")
+            .explains(None)
+            .party(Role::Uas, Some(server))
+            .because(format!(
+                "{client} sent its {method} on a TCP connection from which nothing came back. {} later it asked {server} for a \
+                 new one, {}: the old one had been forgotten by {server} or by what lies between, or {server} is down.",
+                length(failed.asked.time.since(request.place.time)),
+                what_came(failed)
+            ))
+            .fix("Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call needs it.")
+            .claim_method(request, "the request that waits")
+            .claim_absent(request.last_place(), format!("any response to the {method}"), "nothing came back")
+            .refuted("next-hop-silent", "it is the connection that is dead, and not this message alone")
+            .next_capture(capture_of(server)),
+    )
 }
 
 /// A request waited on a connection that the other end ended.

@@ -86,10 +86,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The absence of answers to the first of them counts: the later ones make it surer.
 fn confidence(case: &Case<'_>, request: &Heard, began: Place) -> Confidence {
-    // Who gets no answer asks again (RFC 3261 §17.1.2.2). One who does not, while no packet of the peer is seen at all,
-    // or messages are cut, had its answer in what this capture does not show.
+    // Who gets no answer over UDP asks again (RFC 3261 §17.1.2.2). One who does not, while no packet of the peer is seen at
+    // all, or messages are cut, had its answer in what this capture does not show.
     let could_see = case.is_visible(request.path.destination.ip(), request.path.source.ip());
-    if request.repeated == 0 && (!could_see || request.message.is_cut()) {
+    let would_repeat = !request.path.transport.is_reliable();
+    if request.repeated == 0 && ((would_repeat && !could_see) || request.message.is_cut()) {
         return Confidence::Unseen;
     }
     match case.absence_of_answer(request) {

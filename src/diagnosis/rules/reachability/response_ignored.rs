@@ -1,4 +1,5 @@
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -70,9 +71,6 @@ pub(crate) struct Difference {
     asked: String,
     answered: String,
 }
-
-/// Copies after the response that show that it did not count.
-const ENOUGH_COPIES: usize = 2;
 
 /// The deciding request, if it was repeated on and on after its first response.
 pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {

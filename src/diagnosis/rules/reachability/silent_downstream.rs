@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Outcome};
+use crate::call::{Heard, Outcome, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -40,12 +40,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let deciding = case.deciding().filter(|deciding| deciding.is_initial_invite())?;
-    let request = case.call.request_of(deciding)?;
-    let trying = case.provisionals(deciding).find(|heard| is_trying(heard))?;
-    let spoke = case.provisionals(deciding).any(|heard| !is_trying(heard));
-    if spoke || case.call.downstream_of(deciding.id).next().is_some() {
-        return None;
-    }
+    let last = last_that_took_it(case, deciding)?;
+    let request = case.call.request_of(last)?;
+    let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
     let end = end_of_wait(case, request);
     let silence = end.time.since(trying.place.time);
     if silence < SILENCE {
@@ -94,6 +91,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Kind::EndOfCapture => finding,
     };
     Some(finding)
+}
+
+/// The innermost hop of an INVITE that was passed on from one to the next, if nothing but 100 came on any of them.
+fn last_that_took_it<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Transaction> {
+    let mut here = deciding;
+    for _ in 0..32 {
+        if case.provisionals(here).any(|heard| !is_trying(heard)) {
+            return None;
+        }
+        let mut behind = case.call.downstream_of(here.id);
+        match (behind.next(), behind.next()) {
+            (None, _) => return Some(here),
+            (Some(next), None) => here = case.call.transaction(next.id),
+            (Some(_), Some(_)) => return None,
+        }
+    }
+    None
 }
 
 fn is_trying(heard: &Heard) -> bool {

@@ -1,0 +1,332 @@
+//! Messages from capture agents: HEP, over UDP and TCP.
+//!
+//! Threads read the sockets into one queue; as a [`Source`] it hands on each packet as it came, with the time that its
+//! agent gives. So the clock of the run is that of the agents: what is replayed from a file is judged by the times of that
+//! file. An agent whose clock runs far ahead of ours is not believed. UDP that finds no room is dropped and counted; TCP
+//! waits.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::capture::{
+    Error as CaptureError, Input, InputFacts, LinkType, Packet, Progress, Source, SourceId, Timestamp,
+};
+use crate::cli::service::address::{Target, resolved, tcp_listener, udp_socket};
+use crate::cli::service::queue::{Queue, Taken};
+use crate::error::Error;
+use crate::net::HepHead;
+use crate::oddity::{Oddity, OddityLog};
+
+/// Bytes that wait to be analysed.
+const QUEUE: usize = 32 << 20;
+/// Bytes that the system is asked to keep for us while we look away.
+#[cfg(unix)]
+const SOCKET: usize = 8 << 20;
+/// Connections at a time. Agents keep theirs open.
+const MOST_CONNECTIONS: usize = 256;
+/// How long a connection may say nothing: before its first packet, and later.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
+/// How long to wait for a packet before it is said to be quiet.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What is still on its way may be so old.
+const LAG: Duration = Duration::from_millis(250);
+/// How far an agent's clock may run ahead of ours.
+const AHEAD: Duration = Duration::from_secs(60);
+/// Packets that are passed over before we look up.
+const PATIENCE: u32 = 1000;
+
+/// Sockets that are open and not yet read.
+pub(crate) struct HepSockets {
+    udp: UdpSocket,
+    tcp: TcpListener,
+}
+
+impl HepSockets {
+    /// Opens both at one address.
+    pub(crate) fn open(typed: &str) -> Result<HepSockets, Error> {
+        let tcp = tcp_listener("--hep-listen", typed)?;
+        let own = tcp.local_addr().map(|address| address.to_string()).unwrap_or_else(|_| typed.to_owned());
+        let udp = udp_socket("--hep-listen", &own)?;
+        #[cfg(unix)]
+        widen(&udp);
+        Ok(HepSockets { udp, tcp })
+    }
+
+    /// True if what is sent to a target comes back to us.
+    pub(crate) fn is_reached_by(&self, target: &str) -> Result<bool, Error> {
+        let Ok(own) = self.tcp.local_addr() else { return Ok(false) };
+        let targets = resolved("--hep-send", Target::read(target).address())?;
+        let is_own = |ip: std::net::IpAddr| ip == own.ip() || own.ip().is_unspecified() && ip.is_loopback();
+        Ok(targets.iter().any(|target| target.port() == own.port() && is_own(target.ip())))
+    }
+
+    /// Where they listen.
+    pub(crate) fn address(&self) -> String {
+        self.tcp.local_addr().map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
+/// Asks for more room: as root for what we want, else for what everybody may have.
+#[cfg(unix)]
+fn widen(socket: &UdpSocket) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    #[cfg(target_os = "linux")]
+    if setsockopt(socket, sockopt::RcvBufForce, &SOCKET).is_ok() {
+        return;
+    }
+    let _ = setsockopt(socket, sockopt::RcvBuf, &SOCKET);
+}
+
+/// Packets from agents.
+pub(crate) struct HepListener {
+    name: String,
+    queue: Arc<Queue<Vec<u8>>>,
+    counts: Arc<Counts>,
+    key: Option<Vec<u8>>,
+    clock: Clock,
+    packet: Vec<u8>,
+    packets: u64,
+    first_and_last: Option<(Timestamp, Timestamp)>,
+    oddities: OddityLog,
+    /// Packets that hold no SIP.
+    others: u64,
+}
+
+/// What the threads count.
+#[derive(Debug, Default)]
+struct Counts {
+    connections: AtomicUsize,
+    /// Connections that were refused or closed because of what they sent.
+    closed: AtomicU64,
+}
+
+impl HepListener {
+    /// Begins to read.
+    pub(crate) fn start(sockets: HepSockets, key: Option<Vec<u8>>) -> HepListener {
+        let name = format!("hep:{}", sockets.address());
+        let (queue, counts) = (Arc::new(Queue::new(QUEUE)), Arc::new(Counts::default()));
+        let HepSockets { udp, tcp } = sockets;
+        let of_udp = Arc::clone(&queue);
+        thread::spawn(move || read_datagrams(&udp, &of_udp));
+        let (of_tcp, of_counts) = (Arc::clone(&queue), Arc::clone(&counts));
+        thread::spawn(move || accept(&tcp, &of_tcp, &of_counts));
+        HepListener {
+            name,
+            queue,
+            counts,
+            key,
+            clock: Clock::default(),
+            packet: Vec::new(),
+            packets: 0,
+            first_and_last: None,
+            oddities: OddityLog::default(),
+            others: 0,
+        }
+    }
+
+    /// Takes a packet in if it is one of ours and holds SIP; gives its time.
+    fn admit(&mut self, bytes: Vec<u8>) -> Option<Timestamp> {
+        let Some(head) = HepHead::read(&bytes) else {
+            self.oddities.note(Oddity::RefusedCopy { why: "it is no HEP" }, None);
+            return None;
+        };
+        if let Some(key) = &self.key
+            && !head.key.is_some_and(|said| is_same(said, key))
+        {
+            let why = if head.key.is_some() { "its key is wrong" } else { "it has no key" };
+            self.oddities.note(Oddity::RefusedCopy { why }, None);
+            return None;
+        }
+        if !head.is_sip {
+            self.others += 1;
+            return None;
+        }
+        self.packets += 1;
+        let time = self.clock.time_of(head.time).unwrap_or_else(|now| {
+            self.oddities.note(Oddity::TimestampOutOfRange, Some(self.packets));
+            now
+        });
+        let (first, last) = self.first_and_last.unwrap_or((time, time));
+        self.first_and_last = Some((first.min(time), last.max(time)));
+        self.packet = bytes;
+        Some(time)
+    }
+}
+
+impl Source for HepListener {
+    fn next(&mut self) -> Result<Option<Input<'_>>, CaptureError> {
+        for _ in 0..PATIENCE {
+            let Taken::Entry(bytes) = self.queue.take(PAUSE) else { break };
+            if let Some(time) = self.admit(bytes) {
+                return Ok(Some(Input::Packet(Packet {
+                    time,
+                    source: SourceId(0),
+                    number: self.packets,
+                    link: LinkType::HEP,
+                    bytes: &self.packet,
+                    original_len: u32::try_from(self.packet.len()).unwrap_or(u32::MAX),
+                })));
+            }
+        }
+        Ok(Some(Input::Quiet(self.clock.quiet_until())))
+    }
+
+    fn inputs(&self) -> Vec<InputFacts> {
+        let mut oddities = self.oddities.clone();
+        let drops = self.queue.dropped();
+        if drops > 0 {
+            oddities.note(Oddity::Drops { packets: drops }, None);
+        }
+        if self.counts.closed.load(Ordering::Relaxed) > 0 {
+            oddities.note(Oddity::RefusedCopy { why: "its connection sent something else, or was one too many" }, None);
+        }
+        vec![InputFacts {
+            name: self.name.clone(),
+            sha256: None,
+            format: "hep".into(),
+            link_types: vec![LinkType::HEP.to_string()],
+            packets: self.packets,
+            first_and_last: self.first_and_last,
+            nanoseconds: false,
+            drops,
+            drops_of_interface: 0,
+            oddities,
+        }]
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+/// The time of the agents: the latest that one of them gave, and what has passed since.
+#[derive(Debug, Default)]
+struct Clock {
+    latest: Option<(Timestamp, Instant)>,
+}
+
+impl Clock {
+    /// When a packet was captured, by what its agent says. An error with our own time where that cannot be.
+    fn time_of(&mut self, said: Option<Timestamp>) -> Result<Timestamp, Timestamp> {
+        let own = wall();
+        let time = match said {
+            None => Ok(own),
+            Some(said) if said > own.plus(AHEAD) => Err(own),
+            Some(said) => Ok(said),
+        };
+        let (Ok(known) | Err(known)) = time;
+        if self.latest.is_none_or(|(latest, _)| known > latest) {
+            self.latest = Some((known, Instant::now()));
+        }
+        time
+    }
+
+    /// Up to when it is known that nothing happened. Before the first packet nothing is known.
+    fn quiet_until(&self) -> Timestamp {
+        let Some((latest, when)) = self.latest else { return Timestamp::default() };
+        latest.plus(when.elapsed().saturating_sub(LAG))
+    }
+}
+
+fn wall() -> Timestamp {
+    Timestamp::default().plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Compares keys in a time that does not tell how much of them is right.
+fn is_same(said: &[u8], key: &[u8]) -> bool {
+    said.len() == key.len() && said.iter().zip(key).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+}
+
+fn read_datagrams(socket: &UdpSocket, queue: &Queue<Vec<u8>>) {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                let packet = buffer.get(..length).unwrap_or_default().to_vec();
+                queue.put(packet, length);
+            }
+            // What an ICMP error told of; a socket that fails for good must not keep a processor busy.
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, queue: &Arc<Queue<Vec<u8>>>, counts: &Arc<Counts>) {
+    loop {
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        if counts.connections.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
+            counts.connections.fetch_sub(1, Ordering::Relaxed);
+            counts.closed.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        let (queue, of_thread) = (Arc::clone(queue), Arc::clone(counts));
+        let began = thread::Builder::new().name("hep".into()).spawn(move || {
+            if read_stream(stream, &queue).is_err() {
+                of_thread.closed.fetch_add(1, Ordering::Relaxed);
+            }
+            of_thread.connections.fetch_sub(1, Ordering::Relaxed);
+        });
+        if began.is_err() {
+            counts.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Something on a connection that is no HEP, version 3.
+struct NoHep;
+
+/// Cuts a connection into packets, until it ends or says something else.
+fn read_stream(mut stream: TcpStream, queue: &Queue<Vec<u8>>) -> Result<(), NoHep> {
+    let (mut pending, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    let _ = stream.set_read_timeout(Some(SILENCE.0));
+    loop {
+        let length = match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(length) => length,
+        };
+        pending.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let mut rest = pending.as_slice();
+        while rest.len() >= 6 {
+            let length = HepHead::length_in_stream(rest).ok_or(NoHep)?;
+            let Some((packet, behind)) = rest.split_at_checked(length) else { break };
+            queue.put_when_there_is_room(packet.to_vec(), length);
+            rest = behind;
+        }
+        if rest.len() < pending.len() {
+            let _ = stream.set_read_timeout(Some(SILENCE.1));
+        }
+        let taken = pending.len() - rest.len();
+        pending.drain(..taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_that_of_the_agents() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.quiet_until(), Timestamp::default());
+        let past = Timestamp(1_400_000_000_000_000_000);
+        assert_eq!(clock.time_of(Some(past)), Ok(past));
+        assert!(clock.quiet_until().since(past) < Duration::from_secs(60), "years have not passed");
+        assert_eq!(clock.time_of(Some(Timestamp(past.0 - 1))), Ok(Timestamp(past.0 - 1)));
+        let (Ok(own) | Err(own)) = clock.time_of(Some(wall().plus(Duration::from_secs(3600))));
+        assert!(own <= wall(), "an hour ahead is not believed");
+        assert!(clock.time_of(None).is_ok_and(|time| time >= own));
+    }
+
+    #[test]
+    fn keys_are_the_same_or_not() {
+        assert!(is_same(b"key", b"key"));
+        assert!(!is_same(b"kez", b"key") && !is_same(b"ke", b"key") && !is_same(b"", b"key"));
+    }
+}

@@ -1,0 +1,223 @@
+//! Lines for people who follow a run: one for each event, as it happens.
+//!
+//! Is given records and incidents; gives lines without their end, safe for a terminal. Deliberately does not know when a
+//! line is due, nor where it goes.
+
+use std::time::Duration;
+
+use crate::call::{Kind, Outcome};
+use crate::capture::Notice;
+use crate::catalogue::{Phrases, Word};
+use crate::report::moment::Moment;
+use crate::report::record::CallRecord;
+use crate::report::text::lines::value;
+use crate::report::text::style::{Glyphs, Ink, Style};
+use crate::report::text::words::{counted, grouped, kind_word, lasting, outcome, person};
+use crate::report::value::Summary;
+use crate::report::watch::{LiveIncident, Repeat, State};
+use crate::untrusted::Untrusted;
+
+/// Columns of the parties of a call, so that what follows stands beneath itself.
+const PARTIES: usize = 40;
+
+/// `08:14:02 ✔  #1  1001 → 1002   answered after 0.8 s`.
+pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style) -> String {
+    line(
+        style,
+        at,
+        (Ink::Good, '✔'),
+        &format!("{}answered after {}", parties(&Phrases::english(), record), lasting(after)),
+    )
+}
+
+/// `08:14:02 ✖  #3  +4930555010 → +49170555123  503  Carrier A has no free channel`. A call that fails as others just did
+/// is told in short.
+pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
+    let (ink, words) = outcome(&Phrases::english(), record);
+    let mark = match ink {
+        Ink::Bad => '✖',
+        Ink::Good => '✔',
+        _ => '·',
+    };
+    let status = record.final_status.filter(|status| *status >= 300).map(|status| format!("{status}  "));
+    let cause = match (repeat.filter(|repeat| repeat.count > 1), record.cause_finding()) {
+        (Some(repeat), _) => {
+            let within = Duration::from_nanos(repeat.within.unsigned_abs());
+            format!("the same ({} in {})", grouped(repeat.count), roughly(within))
+        }
+        (None, Some(finding)) => value(&finding.title),
+        (None, None) if record.unexplained => format!("{words}, unexplained"),
+        (None, None) => words,
+    };
+    let first_wrong = record.findings.iter().find(|finding| finding.severity != crate::diagnosis::Severity::Info);
+    let beside = match (record.outcome, first_wrong) {
+        // It was answered, and something was wrong all the same.
+        (Outcome::Answered, Some(finding)) if record.cause_finding().is_none() => {
+            format!(": {}", value(&finding.title))
+        }
+        _ => String::new(),
+    };
+    line(
+        style,
+        at,
+        (ink, mark),
+        &format!("{}{}{cause}{beside}", parties(&Phrases::english(), record), status.unwrap_or_default()),
+    )
+}
+
+/// `08:14:31 ▲  INCIDENT 1  Carrier A has no free channel: 5 calls in 30 s`.
+pub fn incident(incident: &LiveIncident, at: Moment, style: &Style) -> String {
+    let span = Duration::from_nanos(incident.last.time.0.saturating_sub(incident.first.time.0).unsigned_abs());
+    let what = match incident.kind {
+        Kind::Call => Word::Calls,
+        Kind::Registration => Word::RegistrationsCounted,
+        _ => Word::RequestsCounted,
+    };
+    let (count, span) = (counted(&Phrases::english(), what, incident.count), roughly(span));
+    let title = value(&incident.title);
+    let number = incident.number;
+    let words = match incident.state {
+        State::Opened => format!("INCIDENT {number}  {title}: {count} in {span}"),
+        State::Updated => {
+            format!(
+                "INCIDENT {number}  {title}: {count} in {span}, {} in the last minute",
+                grouped(incident.per_minute)
+            )
+        }
+        State::Closed => format!(
+            "INCIDENT {number} is over  {title}: {count} in {span}, at most {} a minute",
+            grouped(incident.worst_minute)
+        ),
+    };
+    let ink = if incident.state == State::Closed { Ink::Doubtful } else { Ink::Bad };
+    line(style, at, (ink, '▲'), &words)
+}
+
+/// What a while brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct While {
+    /// How long it was.
+    pub lasted: Duration,
+    /// Calls that ended in it.
+    pub calls: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets that the kernel dropped.
+    pub kernel_drops: u64,
+    /// Packets that the interfaces dropped.
+    pub interface_drops: u64,
+    /// Lines that were left out because their reader was slow.
+    pub lines_dropped: u64,
+}
+
+impl While {
+    /// The calls of a summary that were not there in an earlier one.
+    pub fn between(before: &Summary, now: &Summary) -> While {
+        let failed = |summary: &Summary| summary.failed + summary.dropped;
+        While {
+            calls: now.calls.saturating_sub(before.calls),
+            answered: now.answered.saturating_sub(before.answered),
+            failed: failed(now).saturating_sub(failed(before)),
+            ..While::default()
+        }
+    }
+}
+
+/// `08:16:00 ·  1 min: 12 calls, 7 answered, 5 failed, kernel drops 0`.
+pub fn summary(of: &While, at: Moment, style: &Style) -> String {
+    let mut words = format!(
+        "{}: {}, {} answered, {} failed, {}, kernel drops {}",
+        roughly(of.lasted),
+        counted(&Phrases::english(), Word::Calls, of.calls),
+        grouped(of.answered),
+        grouped(of.failed),
+        counted(&Phrases::english(), Word::Packets, of.packets),
+        grouped(of.kernel_drops)
+    );
+    if of.interface_drops > 0 {
+        words.push_str(&format!(", interface drops {}", grouped(of.interface_drops)));
+    }
+    if of.lines_dropped > 0 {
+        let lines = if of.lines_dropped == 1 { "line" } else { "lines" };
+        let count = grouped(of.lines_dropped);
+        words.push_str(&format!(", {count} {lines} left out here: their reader is slow"));
+    }
+    line(style, at, (Ink::Plain, '·'), &words)
+}
+
+/// What became of an interface, in a sentence.
+pub fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Away { name, why } => format!("{name} is away ({why}); waiting for it"),
+        Notice::Back { name, after } => format!("{name} is back after {}", lasting(*after)),
+        Notice::GivenUp { name, why } => format!("{name} stays away ({why}); it is no longer waited for"),
+        Notice::ClockSet { nanoseconds } => {
+            format!(
+                "the clock of this machine was set by {:+.3} s; calls go on waiting as before",
+                *nanoseconds as f64 / 1e9
+            )
+        }
+    }
+}
+
+/// `#3  +4930555010 → +49170555123`, filled up.
+fn parties(words: &Phrases, record: &CallRecord) -> String {
+    let parties = match record.kind {
+        Kind::Call => format!("#{}  {} → {}", record.id, person(record.from.as_ref()), person(record.to.as_ref())),
+        Kind::Registration => format!("#{}  REGISTER {}", record.id, person(record.to.as_ref())),
+        kind => {
+            format!(
+                "#{}  {} {} → {}",
+                record.id,
+                kind_word(words, kind),
+                person(record.from.as_ref()),
+                person(record.to.as_ref())
+            )
+        }
+    };
+    format!("{parties:<PARTIES$}  ")
+}
+
+/// A while in the largest unit that tells enough of it: `30 s`, `7 min`, `3 h`.
+fn roughly(lasted: Duration) -> String {
+    match lasted.as_secs() {
+        0 => lasting(lasted),
+        seconds @ 1..60 => format!("{seconds} s"),
+        seconds @ 60..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+fn line(style: &Style, at: Moment, (ink, mark): (Ink, char), words: &str) -> String {
+    let words = Untrusted::from(words.trim_end());
+    let paint = ink.style();
+    let text = format!("{} {paint}{mark}{paint:#}  {}", style.zone.time(at), words.for_terminal());
+    match style.glyphs {
+        Glyphs::Unicode => text,
+        Glyphs::Ascii => crate::report::text::lines::in_ascii(&text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whiles_are_told_roughly() {
+        let told = |milliseconds| roughly(Duration::from_millis(milliseconds));
+        assert_eq!((told(214), told(30_900), told(60_000)), ("0.214 s".into(), "30 s".into(), "1 min".into()));
+        assert_eq!((told(3_600_000), told(7_200_000)), ("60 min".into(), "2 h".into()));
+    }
+
+    #[test]
+    fn what_an_interface_says_is_a_sentence() {
+        let away = Notice::Away { name: "eth0".into(), why: "The interface disappeared".into() };
+        assert_eq!(notice(&away), "eth0 is away (The interface disappeared); waiting for it");
+        let set = Notice::ClockSet { nanoseconds: -3_600_000_000_000 };
+        assert!(notice(&set).starts_with("the clock of this machine was set by -3600.000 s"));
+    }
+}
