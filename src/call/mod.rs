@@ -5,6 +5,7 @@
 
 mod accepted;
 mod agenda;
+mod checksums;
 mod connections;
 mod dns;
 mod good_calls;
@@ -23,6 +24,7 @@ mod tracker;
 mod transaction;
 
 pub use crate::call::accepted::Accepted;
+pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::good_calls::{GoodCalls, Sample, Trait};

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::checksums::Checksums;
 use crate::call::dns::Lookups;
 use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
@@ -40,6 +41,8 @@ pub struct Neighbours {
     good_calls: GoodCalls,
     /// What became of the calls of each address.
     decisions: Decisions,
+    /// Whose UDP checksums are odd.
+    checksums: Checksums,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -272,6 +275,16 @@ impl Neighbours {
         &mut self.decisions
     }
 
+    /// Whose UDP checksums are odd.
+    pub fn checksums(&self) -> &Checksums {
+        &self.checksums
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn checksums_mut(&mut self) -> &mut Checksums {
+        &mut self.checksums
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {
@@ -308,6 +321,7 @@ impl Neighbours {
         self.lookups.merge(&other.lookups);
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);
+        self.checksums.merge(&other.checksums);
     }
 }
 

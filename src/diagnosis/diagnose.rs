@@ -68,8 +68,7 @@ fn add_signature(case: &Case<'_>, findings: &mut [Finding]) {
 
 /// Findings about the capture as a whole, in the order of the rules.
 pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
-    let checks = rules::ALL.iter().filter_map(|rule| rule.check.of_capture());
-    checks.filter_map(|check| check(case)).collect()
+    rules::ALL.iter().flat_map(|rule| rule.check.of_capture(case)).collect()
 }
 
 /// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in.

@@ -51,6 +51,7 @@ impl<'a> Copied<'a> {
             cut: self.rest.missing,
             ip_id: None,
             mirrored: Mirror::Hep,
+            checksum: None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::call::tracker::learn::Rush;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId};
+use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
@@ -269,6 +269,11 @@ impl Tracker {
             false => CarriesSip::No,
         };
         self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
+    }
+
+    /// Takes in what was seen of a TLS connection.
+    pub fn tls(&mut self, seen: &TlsConnection) {
+        self.surroundings.failed_connections_mut().note_tls(seen);
     }
 
     /// Says that bytes came on a stream: its connection came about.
