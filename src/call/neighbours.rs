@@ -14,6 +14,7 @@ use crate::call::dns::Lookups;
 use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
 use crate::call::timeline::Decisions;
+use crate::call::tracker::Leap;
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
 
@@ -43,6 +44,8 @@ pub struct Neighbours {
     decisions: Decisions,
     /// Whose UDP checksums are odd.
     checksums: Checksums,
+    /// Where the time leapt, in order.
+    leaps: Vec<Leap>,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -275,6 +278,28 @@ impl Neighbours {
         &mut self.decisions
     }
 
+    /// Where the time leapt, in order.
+    pub fn leaps(&self) -> &[Leap] {
+        &self.leaps
+    }
+
+    /// The first leap behind a moment.
+    pub fn leap_after(&self, moment: Timestamp) -> Option<&Leap> {
+        self.leaps.get(self.leaps.partition_point(|leap| leap.before < moment))
+    }
+
+    /// Notes a leap, or more of it.
+    pub(crate) fn note_leap(&mut self, leap: Leap) {
+        match self.leaps.binary_search_by_key(&(leap.before, leap.after), |known| (known.before, known.after)) {
+            Ok(at) => {
+                let spanned = self.leaps[at].spanned.into_iter().chain(leap.spanned).min();
+                self.leaps[at].spanned = spanned;
+            }
+            Err(at) if self.leaps.len() < Neighbours::MOST_OF_ONE => self.leaps.insert(at, leap),
+            Err(_) => {}
+        }
+    }
+
     /// Whose UDP checksums are odd.
     pub fn checksums(&self) -> &Checksums {
         &self.checksums
@@ -322,6 +347,7 @@ impl Neighbours {
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);
         self.checksums.merge(&other.checksums);
+        other.leaps.iter().for_each(|leap| self.note_leap(*leap));
     }
 }
 

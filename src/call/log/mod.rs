@@ -48,6 +48,8 @@ pub(crate) struct Log {
     not_kept: u32,
     /// True once something happened that a plain good call does not have.
     is_special: bool,
+    /// True once a message was cut off inside of its Call-ID.
+    pub(crate) has_cut_call_ids: bool,
     /// Messages of the way to the answer that were given up for their room.
     given_up: u32,
     /// The blocks of private addresses that media were asked for at, a bit for each.
@@ -221,6 +223,9 @@ impl Log {
             Some(step) => step,
             None => self.open_step(message, keys, verb, way),
         };
+        if message.has_cut_call_id() {
+            (self.has_cut_call_ids, self.is_special) = (true, true);
+        }
         self.keep(heard, way, pool);
         self.follow(step, entry, heard);
         self.pass_settled();
@@ -269,7 +274,8 @@ impl Log {
         if keys.cseq.method == Method::Ack {
             return self.acked_step(keys, way);
         }
-        let fits = |step: &Step| step.cseq == keys.cseq.number && step.method == verb;
+        let is_nameless = keys.is_without_method();
+        let fits = |step: &Step| keys.has_cseq(step.cseq) && (step.method == verb || is_nameless);
         if keys.is_request {
             let mut same = self.steps_of_branch(keys.branch_hash).filter(|(_, step)| fits(step) && step.way == way);
             return same.next().map(|(index, _)| index);
@@ -316,7 +322,7 @@ impl Log {
 
     /// The INVITE of an ACK: on the same way, else on a way that shares an end.
     fn acked_step(&self, keys: &Keys<'_>, way: u16) -> Option<usize> {
-        let fits = |step: &Step| step.method == Verb::Invite && step.cseq == keys.cseq.number;
+        let fits = |step: &Step| step.method == Verb::Invite && keys.has_cseq(step.cseq);
         let path = self.path(way)?;
         let shares_end = |step: &Step| {
             self.path(step.way).is_some_and(|known| {

@@ -2,6 +2,8 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod cut;
+mod leap;
 mod learn;
 mod room;
 
@@ -15,6 +17,8 @@ use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::tracker::cut::Clues;
+pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
@@ -56,6 +60,8 @@ pub struct Tracker {
     by_call_id: ByHash<u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
     links: ByHash<Link>,
+    /// What tells the call where the Call-ID was cut off.
+    clues: Clues,
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
@@ -182,6 +188,7 @@ impl Tracker {
             pool: Pool::default(),
             by_call_id: ByHash::default(),
             links: ByHash::default(),
+            clues: Clues::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
@@ -208,10 +215,15 @@ impl Tracker {
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
         let call_id = self.hasher.hash_one(message.call_id());
-        let index = match self.known_call(call_id) {
+        let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
-            None => self.open_call(call_id, message, &keys, arrival),
+            None => match self.call_by_clues(message, &keys, arrival) {
+                Some(index) => self.add_call_id(call_id, index),
+                None => self.open_call(call_id, message, &keys, arrival),
+            },
         };
+        self.note_clues(index, message, &keys, arrival);
+        self.note_spanned(index, arrival.place);
         self.note_hop(index, message, arrival);
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let heard = Hearing { message, keys: &keys, cut, arrival };
@@ -286,7 +298,8 @@ impl Tracker {
         if now <= self.now {
             return;
         }
-        self.now = now;
+        let before = std::mem::replace(&mut self.now, now);
+        self.leap_from(before);
         while let Some(passed) = self.deadlines.passed(now) {
             for (_, number, index) in &passed {
                 self.look_at(*index, *number);
@@ -423,6 +436,17 @@ impl Tracker {
         index
     }
 
+    /// One more Call-ID, or part of one, of a call.
+    fn add_call_id(&mut self, call_id: u64, index: u32) -> u32 {
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut)
+            && !open.keys.contains(&call_id)
+        {
+            open.keys.push(call_id);
+        }
+        self.by_call_id.insert(call_id, index);
+        index
+    }
+
     fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
         self.numbered += 1;
         let mut open = self.spare.pop().unwrap_or_default();
@@ -445,6 +469,10 @@ impl Tracker {
         for key in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
+            // Nothing goes on as another leg after days.
+            if self.watched_until(open.moved) < self.now {
+                continue;
+            }
             if let Some(upstream) = open.log.continued_by(arrival.path) {
                 return Some((*index, key.links_by(), upstream));
             }
