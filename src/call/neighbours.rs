@@ -14,7 +14,7 @@ use crate::call::dns::Lookups;
 use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
 use crate::call::timeline::Decisions;
-use crate::call::tracker::Leap;
+use crate::call::tracker::{Leap, Retry};
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
 
@@ -46,6 +46,8 @@ pub struct Neighbours {
     checksums: Checksums,
     /// Where the time leapt, in order.
     leaps: Vec<Leap>,
+    /// Calls that were tried again at another server, with another Call-ID, in order of their first INVITE.
+    retries: Vec<Retry>,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -278,6 +280,23 @@ impl Neighbours {
         &mut self.decisions
     }
 
+    /// Calls that were tried again at another server, with another Call-ID.
+    pub fn retries(&self) -> &[Retry] {
+        &self.retries
+    }
+
+    /// Notes that a call was tried again.
+    pub(crate) fn note_retry(&mut self, retry: Retry) {
+        add(&mut self.retries, retry, Neighbours::MOST);
+    }
+
+    /// Notes what became of the next try, by the place of its INVITE.
+    pub(crate) fn note_retried(&mut self, next: Place, code: u16) {
+        if let Some(known) = self.retries.iter_mut().rev().find(|known| known.next == next) {
+            known.outcome.get_or_insert(code);
+        }
+    }
+
     /// Where the time leapt, in order.
     pub fn leaps(&self) -> &[Leap] {
         &self.leaps
@@ -347,6 +366,7 @@ impl Neighbours {
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);
         self.checksums.merge(&other.checksums);
+        other.retries.iter().for_each(|retry| self.note_retry(*retry));
         other.leaps.iter().for_each(|leap| self.note_leap(*leap));
     }
 }

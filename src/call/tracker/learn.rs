@@ -78,12 +78,16 @@ impl Tracker {
             (Method::Invite, true) if keys.is_attempt() => {
                 self.note_replaced(message);
                 self.note_asked(index, arrival.path);
+                self.note_try(message, arrival);
                 if !self.surroundings.neighbours().has_no_guesser() {
                     let uri = Uri::read(&message.request_uri().unwrap_or_default());
                     self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
                 }
             }
-            (Method::Invite, false) => self.note_outcome(index, keys, arrival),
+            (Method::Invite, false) => {
+                self.note_outcome(index, keys, arrival);
+                self.note_try_answered(message, keys, arrival);
+            }
             (Method::Bye, true) => self.release(index),
             _ => {}
         }

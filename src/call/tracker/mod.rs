@@ -5,6 +5,7 @@
 mod cut;
 mod leap;
 mod learn;
+mod retries;
 mod room;
 
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ use crate::call::surroundings::{ClosedPort, Surroundings};
 use crate::call::tracker::cut::Clues;
 pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
+pub use crate::call::tracker::retries::Retry;
+use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
@@ -62,6 +65,8 @@ pub struct Tracker {
     links: ByHash<Link>,
     /// What tells the call where the Call-ID was cut off.
     clues: Clues,
+    /// What tells that a call is the next try of another.
+    tries: Tries,
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
@@ -189,6 +194,7 @@ impl Tracker {
             by_call_id: ByHash::default(),
             links: ByHash::default(),
             clues: Clues::default(),
+            tries: Tries::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
