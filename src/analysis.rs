@@ -393,8 +393,11 @@ impl Stairs {
             && let Some(held) = datagram.checksum
             && let Some(fault) = ChecksumFault::of(datagram.path, length, held)
         {
-            let counts = self.counts.entry(datagram.place.source).or_default();
-            counts.oddities.note(Oddity::Checksum { held }, Some(datagram.place.frame));
+            // Over IPv4 a sender may leave it out, and what the card was to write is no fault of the packet.
+            if fault == ChecksumFault::LeftOut && datagram.path.source.is_ipv6() {
+                let counts = self.counts.entry(datagram.place.source).or_default();
+                counts.oddities.note(Oddity::Checksum { held }, Some(datagram.place.frame));
+            }
             self.tracker.checksum(fault, datagram.path, datagram.place, held);
         }
     }
