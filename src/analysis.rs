@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{self, Arrival, Call, Ended, GoodCall, Surroundings, Tracker, Wanted};
+use crate::call::{self, Arrival, Call, ChecksumFault, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::net::{
     self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpError, KeyLog, MediaPacket,
@@ -401,7 +401,10 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
-            Delivery::Tls(seen) => self.census.note_tls(seen),
+            Delivery::Tls(seen) => {
+                self.census.note_tls(seen);
+                self.tracker.tls(seen);
+            }
         }
     }
 
@@ -426,8 +429,20 @@ impl Stairs {
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
         self.mirrored = datagram.mirrored;
-        self.message(datagram.bytes, cut, &arrival);
+        let is_sip = self.message(datagram.bytes, cut, &arrival);
         self.mirrored = Mirror::Wire;
+        let length = datagram.bytes.len().saturating_add(datagram.cut as usize);
+        if is_sip
+            && let Some(held) = datagram.checksum
+            && let Some(fault) = ChecksumFault::of(datagram.path, length, held)
+        {
+            // Over IPv4 a sender may leave it out, and what the card was to write is no fault of the packet.
+            if fault == ChecksumFault::LeftOut && datagram.path.source.is_ipv6() {
+                let counts = self.counts.entry(datagram.place.source).or_default();
+                counts.oddities.note(Oddity::Checksum { held }, Some(datagram.place.frame));
+            }
+            self.tracker.checksum(fault, datagram.path, datagram.place, held);
+        }
     }
 
     #[inline]
@@ -485,8 +500,12 @@ impl Stairs {
         Place { index, ..place }
     }
 
-    fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) {
-        let Some(message) = Message::read(bytes, cut) else { return self.other(bytes, arrival) };
+    /// Takes in what may be a message; true if it is one.
+    fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) -> bool {
+        let Some(message) = Message::read(bytes, cut) else {
+            self.other(bytes, arrival);
+            return false;
+        };
         let place = arrival.place;
         #[cfg(test)]
         faults::fail_if_told(place.frame);
@@ -502,6 +521,7 @@ impl Stairs {
             counts.oddities.note(oddity.clone(), Some(place.frame));
         }
         self.tracker.message(&message, cut, arrival, &mut counts.oddities);
+        true
     }
 
     fn end_of_stream(&mut self, stream: Stream) {

@@ -111,6 +111,11 @@ pub enum Oddity {
         /// What was there.
         had: u32,
     },
+    /// A UDP checksum that was left out, or not yet written when the packet was captured (J8).
+    Checksum {
+        /// What the header holds.
+        held: u16,
+    },
     /// Bytes are missing from a TCP stream, so a message may be missing too.
     StreamGap {
         /// How many, as far as sequence numbers tell.
@@ -276,6 +281,7 @@ impl Oddity {
             Oddity::FragmentsMissing { .. } => "fragments-missing",
             Oddity::FragmentsOverlap => "fragments-overlap",
             Oddity::BrokenUdpLength { .. } => "broken-udp-length",
+            Oddity::Checksum { .. } => "nat-on-capture-host",
             Oddity::StreamGap { .. } => "stream-gap",
             Oddity::StreamConflict { .. } => "stream-conflict",
             Oddity::DuplicatePacket => "capture-duplicated",
@@ -356,6 +362,10 @@ impl Oddity {
             Oddity::FragmentsOverlap => "IP fragments overlap or reach beyond 65535 bytes".into(),
             Oddity::BrokenUdpLength { said, had } => {
                 format!("the UDP header says {said} bytes, {had} are there: truncated or malformed")
+            }
+            Oddity::Checksum { held: 0 } => "the UDP checksum was left out by the sender".into(),
+            Oddity::Checksum { .. } => {
+                "the UDP checksum was not yet written: the packet was captured on the host that sent it".into()
             }
             Oddity::StreamGap { bytes } => {
                 format!("{bytes} bytes are missing from a TCP stream: a message may be missing too")

@@ -279,8 +279,11 @@ fn earlier(value: &mut Value, seconds: i64) {
 fn another_time_is_the_only_difference_of_another_time() {
     // Whole days, since sentences name the time of day.
     const LATER: i64 = 86_400 * 41;
-    // A signature says when it was made: at another time it is another case (RFC 8225 §5.1.1).
-    let is_signed = |packet: &Packet| memchr::memmem::find(&packet.bytes, b"\nIdentity:").is_some();
+    // A signature says when it was made, and a certificate when it holds: at another time it is another case (RFC 8225
+    // §5.1.1, RFC 5280 §4.1.2.5). The name in a certificate has this type.
+    const COMMON_NAME: &[u8] = b"\x06\x03\x55\x04\x03";
+    let holds = |packet: &Packet, bytes: &[u8]| memchr::memmem::find(&packet.bytes, bytes).is_some();
+    let is_signed = |packet: &Packet| holds(packet, b"\nIdentity:") || holds(packet, COMMON_NAME);
     let unsigned = |capture: &packets::Capture| !capture.packets.iter().any(is_signed);
     for capture in packets::captures().into_iter().filter(unsigned) {
         let mut later = capture.packets.clone();

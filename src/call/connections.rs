@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::timer;
 use crate::capture::{Place, Timestamp};
-use crate::net::{Connection, ConnectionEvent, Path, StreamId};
+use crate::net::{Connection, ConnectionEvent, HandshakeFailure, Path, StreamId, TlsConnection};
 
 /// How a connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum HowFailed {
     Reset,
     /// The server closed a connection that carried SIP.
     Closed,
+    /// The connection stood, and the handshake of TLS failed on it: by this fatal alert, or without one.
+    Handshake(Option<u8>),
 }
 
 /// A connection that failed.
@@ -35,9 +37,9 @@ pub struct FailedConnection {
     pub server: SocketAddr,
     /// How.
     pub how: HowFailed,
-    /// The first SYN; where SIP broke off, the same as `place`.
+    /// The first SYN; where SIP broke off, the same as `place`; of TLS, its first record.
     pub asked: Place,
-    /// The RST or FIN; where nothing answered, the last SYN.
+    /// The RST, FIN or alert; where nothing answered, the last SYN.
     pub place: Place,
     /// Copies of the SYN that were sent.
     pub copies: u32,
@@ -76,6 +78,21 @@ impl FailedConnections {
                 && from <= failed.place.time
                 && failed.place.time <= to
         })
+    }
+
+    /// Notes a handshake of TLS, if it failed.
+    pub(crate) fn note_tls(&mut self, seen: &TlsConnection) {
+        let Some(failure) = seen.failure() else { return };
+        let alert = if let HandshakeFailure::Alert(alert) = failure { Some(alert.description) } else { None };
+        self.note(FailedConnection {
+            client: seen.path.source,
+            server: seen.path.destination,
+            how: HowFailed::Handshake(alert),
+            asked: seen.place,
+            place: failure.place(),
+            copies: 0,
+            until: failure.place().time,
+        });
     }
 
     /// Notes one.

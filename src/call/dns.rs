@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::{Place, Timestamp};
-use crate::net::{DnsMessage, Path};
+use crate::net::{DnsMessage, DnsRecord, Path};
 
 /// A question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Lookup {
     pub server: IpAddr,
     /// The name, lower case.
     pub name: String,
+    /// The name as it was sent first.
+    pub spelled: String,
     /// The type: 1 A, 28 AAAA, 33 SRV, 35 NAPTR.
     pub kind: u16,
     /// The identifier of the question.
@@ -29,6 +31,8 @@ pub struct Lookup {
     pub copies: u32,
     /// The answer: where it stands, its code, and how many records it has.
     pub answer: Option<(Place, u8, u16)>,
+    /// The records of the answer that lead to a server.
+    pub records: Vec<DnsRecord>,
 }
 
 impl Lookup {
@@ -73,6 +77,24 @@ impl Lookups {
         self.all.iter().filter(move |one| one.client == client && from <= one.asked.time && one.asked.time <= to)
     }
 
+    /// The addresses of a host, as far as a client had learned them at a moment.
+    pub fn addresses_of(&self, host: &str, client: IpAddr, until: Timestamp) -> Vec<IpAddr> {
+        let known = self
+            .all
+            .iter()
+            .filter(|one| one.client == client && one.answer.is_some_and(|(place, ..)| place.time <= until));
+        let mut addresses: Vec<IpAddr> = known
+            .flat_map(|one| &one.records)
+            .filter_map(|record| match record {
+                DnsRecord::Address { host: of, address } if of.eq_ignore_ascii_case(host) => Some(*address),
+                _ => None,
+            })
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
     /// Takes in a message.
     pub(crate) fn hear(&mut self, message: &DnsMessage, path: Path, place: Place) {
         let (client, server) = match message.is_response {
@@ -85,12 +107,27 @@ impl Lookups {
         });
         match (known, message.is_response) {
             (Some(known), true) => {
-                known.answer.get_or_insert((place, message.code, message.answers));
+                if known.answer.is_none() {
+                    known.answer = Some((place, message.code, message.answers));
+                    known.records.clone_from(&message.records);
+                }
             }
             (Some(known), false) => known.copies = known.copies.saturating_add(1),
             (None, false) if has_room => {
-                let (name, kind, id) = (message.name.clone(), message.kind, message.id);
-                self.all.push(Lookup { asked: place, client, server, name, kind, id, copies: 1, answer: None });
+                let (name, spelled) = (message.name.clone(), message.spelled.clone());
+                let (kind, id) = (message.kind, message.id);
+                self.all.push(Lookup {
+                    asked: place,
+                    client,
+                    server,
+                    name,
+                    spelled,
+                    kind,
+                    id,
+                    copies: 1,
+                    answer: None,
+                    records: Vec::new(),
+                });
             }
             (None, _) => {}
         }

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod agenda;
+mod checksums;
 mod connections;
 mod dns;
 mod good_calls;
@@ -24,6 +25,7 @@ mod tracker;
 mod transaction;
 
 pub use crate::call::accepted::Accepted;
+pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::good_calls::{GoodCalls, Sample, Trait};
@@ -41,7 +43,7 @@ pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
-pub use crate::call::tracker::{Ended, GoodCall, Limits, Tracker, Wanted};
+pub use crate::call::tracker::{Ended, GoodCall, Leap, Limits, Retry, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -9,11 +9,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::checksums::Checksums;
 use crate::call::dns::Lookups;
 use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
 use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
+use crate::call::tracker::{Leap, Retry};
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
 
@@ -43,6 +45,12 @@ pub struct Neighbours {
     decisions: Decisions,
     /// How long calls rang in vain.
     rings: Rings,
+    /// Whose UDP checksums are odd.
+    checksums: Checksums,
+    /// Where the time leapt, in order.
+    leaps: Vec<Leap>,
+    /// Calls that were tried again at another server, with another Call-ID, in order of their first INVITE.
+    retries: Vec<Retry>,
 }
 
 /// How many calls were up between two addresses when one more was asked for.
@@ -285,6 +293,55 @@ impl Neighbours {
         &mut self.rings
     }
 
+    /// Calls that were tried again at another server, with another Call-ID.
+    pub fn retries(&self) -> &[Retry] {
+        &self.retries
+    }
+
+    /// Notes that a call was tried again.
+    pub(crate) fn note_retry(&mut self, retry: Retry) {
+        add(&mut self.retries, retry, Neighbours::MOST);
+    }
+
+    /// Notes what became of the next try, by the place of its INVITE.
+    pub(crate) fn note_retried(&mut self, next: Place, code: u16) {
+        if let Some(known) = self.retries.iter_mut().rev().find(|known| known.next == next) {
+            known.outcome.get_or_insert(code);
+        }
+    }
+
+    /// Where the time leapt, in order.
+    pub fn leaps(&self) -> &[Leap] {
+        &self.leaps
+    }
+
+    /// The first leap behind a moment.
+    pub fn leap_after(&self, moment: Timestamp) -> Option<&Leap> {
+        self.leaps.get(self.leaps.partition_point(|leap| leap.before < moment))
+    }
+
+    /// Notes a leap, or more of it.
+    pub(crate) fn note_leap(&mut self, leap: Leap) {
+        match self.leaps.binary_search_by_key(&(leap.before, leap.after), |known| (known.before, known.after)) {
+            Ok(at) => {
+                let spanned = self.leaps[at].spanned.into_iter().chain(leap.spanned).min();
+                self.leaps[at].spanned = spanned;
+            }
+            Err(at) if self.leaps.len() < Neighbours::MOST_OF_ONE => self.leaps.insert(at, leap),
+            Err(_) => {}
+        }
+    }
+
+    /// Whose UDP checksums are odd.
+    pub fn checksums(&self) -> &Checksums {
+        &self.checksums
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn checksums_mut(&mut self) -> &mut Checksums {
+        &mut self.checksums
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {
@@ -322,6 +379,9 @@ impl Neighbours {
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);
         self.rings.merge(&other.rings);
+        self.checksums.merge(&other.checksums);
+        other.retries.iter().for_each(|retry| self.note_retry(*retry));
+        other.leaps.iter().for_each(|leap| self.note_leap(*leap));
     }
 }
 

@@ -10,6 +10,9 @@ use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
 
+/// Stands for the number of a CSeq that was cut off, or is missing.
+const NO_CSEQ: u32 = u32::MAX;
+
 /// The keys by which a message is matched, read once; they borrow from it.
 pub(crate) struct Keys<'a> {
     pub(crate) cseq: CSeq,
@@ -19,13 +22,15 @@ pub(crate) struct Keys<'a> {
     pub(crate) to_tag: &'a [u8],
     pub(crate) status: Option<StatusCode>,
     pub(crate) is_request: bool,
+    /// The Call-ID; where the capture cut it off, as far as other messages tell the whole of it.
+    pub(crate) call_id: &'a [u8],
 }
 
 impl<'a> Keys<'a> {
     pub(crate) fn read(message: &'a Message<'_>) -> Keys<'a> {
         let bytes = |name| message.header_bytes(name).unwrap_or_default();
-        let cseq = message.cseq();
-        let number = cseq.as_ref().map_or(u32::MAX, |cseq| cseq.number);
+        let cseq = message.cseq().filter(|_| !message.has_cut_cseq());
+        let number = cseq.as_ref().map_or(NO_CSEQ, |cseq| cseq.number);
         // The method of a request line counts more than that of its CSeq.
         let method = message.method().cloned().or_else(|| cseq.map(|cseq| cseq.method.clone()));
         let branch = crate::sip::top_branch(bytes(HeaderName::Via));
@@ -37,7 +42,18 @@ impl<'a> Keys<'a> {
             to_tag: crate::sip::tag(bytes(HeaderName::To)),
             status: message.status(),
             is_request: message.is_request(),
+            call_id: message.call_id(),
         }
+    }
+
+    /// True if this is the number in CSeq, or if either is not known.
+    pub(crate) fn has_cseq(&self, number: u32) -> bool {
+        number == self.cseq.number || number == NO_CSEQ || self.cseq.number == NO_CSEQ
+    }
+
+    /// True for a response that does not say which method it answers.
+    pub(crate) fn is_without_method(&self) -> bool {
+        !self.is_request && matches!(&self.cseq.method, Method::Other(name) if name.is_empty())
     }
 
     /// True for a request that opens a call: an INVITE without a To tag.
@@ -67,7 +83,7 @@ impl Call {
         let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, message, arrival));
         let leg = self.transactions[transaction.0 as usize].leg;
         self.enter(id, transaction, keys, arrival.place.time);
-        self.note_dialog(id, keys, message);
+        self.note_dialog(id, keys);
         self.messages.push(Heard {
             id,
             place: arrival.place,
@@ -97,7 +113,7 @@ impl Call {
 
     /// Matching of requests: by branch where it has the cookie, else by the rules of RFC 2543 (§17.2.3).
     fn is_same_request(&self, known: &Transaction, keys: &Keys<'_>, message: &Message<'_>) -> bool {
-        if known.cseq != keys.cseq.number || !keys.has_branch_of(known) {
+        if !keys.has_cseq(known.cseq) || !keys.has_branch_of(known) {
             return false;
         }
         if keys.has_cookie() {
@@ -114,11 +130,11 @@ impl Call {
     /// A response belongs to the request with its branch and CSeq, on this hop if there are several (§17.1.3).
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
-        // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely.
-        let by_branch = keys.cseq.number == u32::MAX && keys.has_cookie();
         let fits = |known: &&Transaction| {
-            let is_named = known.cseq == keys.cseq.number && known.method == keys.cseq.method;
-            (is_named || by_branch && known.method != Method::Cancel) && keys.has_branch_of(known)
+            // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely.
+            let has_method =
+                known.method == keys.cseq.method || keys.is_without_method() && known.method != Method::Cancel;
+            has_method && keys.has_cseq(known.cseq) && keys.has_branch_of(known)
         };
         let candidates = || self.transactions.iter().rev().filter(fits);
         candidates()
@@ -132,9 +148,7 @@ impl Call {
     fn acked_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let invites = || {
             self.transactions.iter().rev().filter(|known| {
-                known.method == Method::Invite
-                    && known.cseq == keys.cseq.number
-                    && self.has_from_tag(known, keys.from_tag)
+                known.method == Method::Invite && keys.has_cseq(known.cseq) && self.has_from_tag(known, keys.from_tag)
             })
         };
         invites()
@@ -194,7 +208,7 @@ impl Call {
 
     fn open_transaction(&mut self, keys: &Keys<'_>, message: &Message<'_>, arrival: &Arrival) -> TransactionId {
         let path = if keys.is_request { arrival.path } else { arrival.path.reversed() };
-        let leg = self.leg_of(message.call_id(), path);
+        let leg = self.leg_of(keys.call_id, path);
         let id = TransactionId(self.transactions.len() as u32);
         // An ACK without its INVITE still tells that there was one.
         let method = match &keys.cseq.method {
@@ -280,7 +294,7 @@ impl Call {
             known.cseq == keys.cseq.number
                 && known.method == *method
                 && known.path.source.ip() == host
-                && *self.leg(known.leg).call_id == *message.call_id()
+                && *self.leg(known.leg).call_id == *keys.call_id
         })
     }
 
@@ -310,6 +324,9 @@ impl Call {
     fn enter(&mut self, id: MessageId, transaction: TransactionId, keys: &Keys<'_>, time: Timestamp) {
         let transaction = &mut self.transactions[transaction.0 as usize];
         transaction.last = time;
+        if transaction.cseq == NO_CSEQ {
+            transaction.cseq = keys.cseq.number;
+        }
         match (keys.is_request, keys.status) {
             (true, _) if keys.cseq.method == Method::Ack => transaction.acks.push(id),
             (true, _) => {
@@ -324,13 +341,13 @@ impl Call {
     }
 
     /// Follows dialogs: opened by a response to INVITE with a To tag, confirmed by its 2xx, ended by BYE (§12, §15).
-    fn note_dialog(&mut self, id: MessageId, keys: &Keys<'_>, message: &Message<'_>) {
+    fn note_dialog(&mut self, id: MessageId, keys: &Keys<'_>) {
         let opens = keys.cseq.method == Method::Invite && !keys.is_request && !keys.to_tag.is_empty();
         let success = keys.status.is_some_and(StatusCode::is_success);
         let provisional = keys.status.is_some_and(|status| status.is_provisional() && status.get() > 100);
         let text = |tag: &[u8]| String::from_utf8_lossy(tag).into_owned();
         if opens && (success || provisional) {
-            let call_id = message.call_id();
+            let call_id = keys.call_id;
             let (caller_tag, callee_tag) = (text(keys.from_tag), text(keys.to_tag));
             let known = self.dialogs.iter_mut().find(|dialog| {
                 *dialog.call_id == *call_id
@@ -348,7 +365,7 @@ impl Call {
         }
         if keys.is_request && keys.cseq.method == Method::Bye {
             let tags = [text(keys.from_tag), text(keys.to_tag)];
-            let call_id = message.call_id();
+            let call_id = keys.call_id;
             let ended = self.dialogs.iter_mut().find(|dialog| {
                 *dialog.call_id == *call_id && tags.contains(&dialog.caller_tag) && tags.contains(&dialog.callee_tag)
             });

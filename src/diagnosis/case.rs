@@ -248,9 +248,17 @@ impl<'a> Case<'a> {
         self.call.downstream_of(failure.transaction).next().is_none()
     }
 
-    /// How long the capture goes on after a place.
+    /// How long the capture goes on after a place; a leap of its clock ends it, for what lies behind tells nothing of how
+    /// long anything waited.
     pub fn tail(&self, place: Place) -> Duration {
-        self.capture.until.since(place.time)
+        let leap = self.surroundings.neighbours().leap_after(place.time);
+        leap.map_or(self.capture.until, |leap| leap.before).since(place.time)
+    }
+
+    /// True if the clock of the capture leapt while the call went on.
+    pub fn spans_a_leap(&self) -> bool {
+        let (started, ended) = (self.call.started(), self.call.ended());
+        self.surroundings.neighbours().leap_after(started).is_some_and(|leap| leap.after <= ended)
     }
 
     /// True if SIP from one address to another was seen within a minute of the call.

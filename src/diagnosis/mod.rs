@@ -7,6 +7,7 @@
 
 mod capture_case;
 mod case;
+mod certificates;
 mod comparison;
 mod diagnose;
 mod dialogs;

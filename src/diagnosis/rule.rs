@@ -31,22 +31,27 @@ pub enum Check {
     Capture(fn(&CaptureCase<'_>) -> Option<Finding>),
     /// Each call, and the capture as a whole.
     Both(fn(&Case<'_>) -> Option<Finding>, fn(&CaptureCase<'_>) -> Option<Finding>),
+    /// The capture as a whole, which may hold the fault several times, each with its own parties.
+    CaptureEach(fn(&CaptureCase<'_>) -> Vec<Finding>),
+    /// The same, and each call.
+    BothEach(fn(&Case<'_>) -> Option<Finding>, fn(&CaptureCase<'_>) -> Vec<Finding>),
 }
 
 impl Check {
     /// The check of one call, if there is one.
     pub fn of_call(self) -> Option<fn(&Case<'_>) -> Option<Finding>> {
         match self {
-            Check::Call(check) | Check::Both(check, _) => Some(check),
-            Check::Capture(_) => None,
+            Check::Call(check) | Check::Both(check, _) | Check::BothEach(check, _) => Some(check),
+            Check::Capture(_) | Check::CaptureEach(_) => None,
         }
     }
 
-    /// The check of the whole capture, if there is one.
-    pub fn of_capture(self) -> Option<fn(&CaptureCase<'_>) -> Option<Finding>> {
+    /// What it finds of the capture as a whole.
+    pub fn of_capture(self, case: &CaptureCase<'_>) -> Vec<Finding> {
         match self {
-            Check::Capture(check) | Check::Both(_, check) => Some(check),
-            Check::Call(_) => None,
+            Check::Capture(check) | Check::Both(_, check) => check(case).into_iter().collect(),
+            Check::CaptureEach(check) | Check::BothEach(_, check) => check(case),
+            Check::Call(_) => Vec::new(),
         }
     }
 }
@@ -101,6 +106,12 @@ macro_rules! rule {
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident, capture $of_capture:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Both $check, $of_capture);
+    };
+    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident, each of capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name BothEach $check, $of_capture);
+    };
+    ($(#[doc = $line:literal])+ $id:literal $name:literal, each of capture $check:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name CaptureEach $check);
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Capture $check);

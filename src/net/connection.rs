@@ -205,6 +205,7 @@ impl Both {
             if self.reset == Told::NotYet {
                 own.flush(&mut Line { path, place, kept, marks, sink });
                 other.flush(&mut Line { path: path.reversed(), place, kept, marks, sink });
+                marks.hear_end(place, path.source, ConnectionEvent::Reset);
                 tell(own.id, if refused { ConnectionEvent::Refused } else { ConnectionEvent::Reset }, sink);
             }
             self.reset = Told::Already;
@@ -216,6 +217,7 @@ impl Both {
         }
         if header.fin() && own.finished == Told::NotYet {
             own.finished = Told::Already;
+            marks.hear_end(place, path.source, ConnectionEvent::Fin);
             tell(own.id, ConnectionEvent::Fin, sink);
         }
     }

@@ -4,6 +4,8 @@
 //! of a stream in order; hands on those that may be SIP, the messages inside of WebSocket and HEP, and TLS alerts.
 //! Deliberately does not cut SIP messages.
 
+use std::net::SocketAddr;
+
 use memchr::memmem;
 
 use crate::capture::Place;
@@ -80,6 +82,13 @@ impl Marks {
     pub(super) fn forget(&mut self, stream: StreamId) {
         if let Some(channel) = &mut self.channel {
             channel.forget(stream);
+        }
+    }
+
+    /// Notes who ended the connection first.
+    pub(super) fn hear_end(&mut self, place: Place, by: SocketAddr, how: ConnectionEvent) {
+        if let Some(channel) = &mut self.channel {
+            channel.hear_end(tls::Ended { place, by, how });
         }
     }
 
@@ -270,7 +279,8 @@ impl Content {
             messages = messages.saturating_add(1);
             match message {
                 websocket::Message::Whole(bytes) => {
-                    let datagram = Datagram { place, path, bytes, cut: 0, ip_id: None, mirrored: Mirror::Wire };
+                    let mirrored = Mirror::Wire;
+                    let datagram = Datagram { place, path, bytes, cut: 0, ip_id: None, mirrored, checksum: None };
                     sink.deliver(Delivery::Datagram(datagram));
                 }
                 websocket::Message::Unreadable => sink.note(Oddity::Compressed, place),

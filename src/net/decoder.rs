@@ -260,13 +260,15 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
         destination: SocketAddr::new(packet.destination, destination),
         transport: Transport::Udp,
     };
-    sink.deliver(Delivery::Datagram(datagram(place, path, payload, packet.id)));
+    let checksum = u16_at(rest.bytes, 6);
+    sink.deliver(Delivery::Datagram(Datagram { checksum, ..datagram(place, path, payload, packet.id) }));
     None
 }
 
 /// A datagram that was on the wire.
 fn datagram(place: Place, path: Path, rest: Rest<'_>, ip_id: Option<u16>) -> Datagram<'_> {
-    Datagram { place, path, bytes: rest.bytes, cut: rest.missing, ip_id, mirrored: Mirror::Wire }
+    let (bytes, cut, mirrored) = (rest.bytes, rest.missing, Mirror::Wire);
+    Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }
 }
 
 fn sctp_messages(place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {

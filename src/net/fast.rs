@@ -80,7 +80,7 @@ fn udp<'a>(
     ip_id: Option<u16>,
 ) -> Option<Datagram<'a>> {
     let (header, _) = bytes.split_first_chunk::<8>()?;
-    let [s0, s1, d0, d1, l0, l1, _, _] = *header;
+    let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
     let payload = bytes.get(8..usize::from(u16::from_be_bytes([l0, l1])))?;
     let destination_port = u16::from_be_bytes([d0, d1]);
     if tunnel::is_tunnel_port(destination_port) || hep::may_begin(payload) {
@@ -91,5 +91,6 @@ fn udp<'a>(
         destination: SocketAddr::new(destination, destination_port),
         transport: Transport::Udp,
     };
-    Some(Datagram { place: place_of(packet), path, bytes: payload, cut: 0, ip_id, mirrored: Mirror::Wire })
+    let (mirrored, checksum) = (Mirror::Wire, Some(u16::from_be_bytes([c0, c1])));
+    Some(Datagram { place: place_of(packet), path, bytes: payload, cut: 0, ip_id, mirrored, checksum })
 }

@@ -52,6 +52,7 @@ impl<'a> Copied<'a> {
             cut: self.rest.missing,
             ip_id: None,
             mirrored: Mirror::Hep,
+            checksum: None,
         }
     }
 }

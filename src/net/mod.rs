@@ -58,13 +58,13 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
-pub use crate::net::dns::{DnsMessage, PORT as DNS_PORT};
+pub use crate::net::dns::{DnsMessage, DnsRecord, PORT as DNS_PORT};
 pub use crate::net::hep::HepHead;
 pub use crate::net::hep_record::{HepRecord, RecordOf};
 pub use crate::net::made::Maker;
 pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::sketch::{FragmentOf, connection_of, fragment_of};
-pub use crate::net::tls::{Alert, BadLine, Certificate, KeyLog, TlsConnection, version_name};
+pub use crate::net::tls::{Alert, BadLine, Certificate, Ended, HandshakeFailure, KeyLog, TlsConnection, version_name};
 
 /// What carries a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -171,6 +171,8 @@ pub struct Datagram<'a> {
     pub ip_id: Option<u16>,
     /// Whether it was on the wire here, or is a copy that an agent sent.
     pub mirrored: Mirror,
+    /// What its UDP header holds as checksum (RFC 768); `None` where there is no such header.
+    pub checksum: Option<u16>,
 }
 
 /// Whether a payload was itself on the wire, or is a copy inside a protocol for copies.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::call::{Call, End, Kind, Outcome, Surroundings};
-use crate::capture::SourceId;
+use crate::capture::{SourceId, Timestamp};
 use crate::diagnosis::{Diagnosis, Finding, Role, Severity};
 use crate::report::gatherer::Selected;
 use crate::report::over_calls::{self, Over};
@@ -18,6 +18,8 @@ use crate::untrusted::Untrusted;
 /// What calls of one group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
+    /// Months apart nothing is one incident.
+    age: usize,
     kind: Kind,
     outcome: Outcome,
     rule: Option<String>,
@@ -34,6 +36,7 @@ impl Key {
             return None;
         }
         Some(Key {
+            age: 0,
             kind: call.kind,
             outcome: diagnosis.outcome,
             rule: finding.map(|finding| finding.rule.to_string()),
@@ -84,6 +87,8 @@ pub(crate) struct Groups {
     groups: BTreeMap<Key, Group>,
     numbers: usize,
     most_numbers: usize,
+    /// The first and last call of each stretch of time with no pause longer than [`AGE`].
+    ages: Vec<(Timestamp, Timestamp)>,
     /// Calls that stand in no group, because there were too many groups.
     pub(crate) ungrouped: u64,
 }
@@ -99,6 +104,10 @@ pub(crate) enum Standing {
     Later,
 }
 
+/// Calls that are further apart, in nanoseconds, are no one incident: a month.
+const AGE: i64 = 30 * 86_400 * 1_000_000_000;
+/// Such stretches of time that are told apart.
+const MOST_AGES: usize = 64;
 /// Groups that are told apart.
 const MOST_GROUPS: usize = 2000;
 /// Numbers of calls that are kept, over all groups.
@@ -110,7 +119,7 @@ const SHORTEST_PREFIX: usize = 4;
 
 impl Default for Groups {
     fn default() -> Groups {
-        Groups { groups: BTreeMap::new(), numbers: 0, most_numbers: MOST_NUMBERS, ungrouped: 0 }
+        Groups { groups: BTreeMap::new(), ages: Vec::new(), numbers: 0, most_numbers: MOST_NUMBERS, ungrouped: 0 }
     }
 }
 
@@ -120,9 +129,29 @@ impl Groups {
         Groups { most_numbers, ..self }
     }
 
+    /// The stretch of time that a call belongs to, by its number.
+    fn age(&mut self, started: Timestamp) -> usize {
+        let near = |(first, last): &(Timestamp, Timestamp)| {
+            first.0.saturating_sub(AGE) <= started.0 && started.0 <= last.0.saturating_add(AGE)
+        };
+        match self.ages.iter().position(near) {
+            Some(at) => {
+                let (first, last) = self.ages[at];
+                self.ages[at] = (first.min(started), last.max(started));
+                at
+            }
+            None if self.ages.len() < MOST_AGES => {
+                self.ages.push((started, started));
+                self.ages.len() - 1
+            }
+            None => self.ages.len(),
+        }
+    }
+
     /// Takes in a call.
     pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> Standing {
         let Some(key) = Key::of(call, diagnosis) else { return Standing::Well };
+        let key = Key { age: self.age(call.started()), ..key };
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.ungrouped += 1;
             return Standing::Later;

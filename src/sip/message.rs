@@ -214,6 +214,22 @@ impl Message<'_> {
         self.header_bytes(HeaderName::CallId).unwrap_or_default()
     }
 
+    /// True if the message ends inside of its Call-ID, or before it.
+    pub(crate) fn has_cut_call_id(&self) -> bool {
+        let call_id = self.call_id();
+        self.is_cut() && (call_id.is_empty() || self.ends_with(call_id))
+    }
+
+    /// True if the message ends inside of its CSeq.
+    pub(crate) fn has_cut_cseq(&self) -> bool {
+        self.is_cut() && self.header_bytes(HeaderName::CSeq).is_some_and(|value| self.ends_with(value))
+    }
+
+    /// True if these bytes, which stand in a header, are the last of a message that ends there.
+    pub(crate) fn ends_with(&self, part: &[u8]) -> bool {
+        !part.is_empty() && self.bytes().ends_with(part)
+    }
+
     /// The CSeq (RFC 3261 §20.16); `None` if it is missing or broken.
     pub fn cseq(&self) -> Option<&CSeq> {
         self.outline.cseq.as_ref()

@@ -46,6 +46,7 @@
 //! | … `aor 1001@example.com` | its address-of-record; `NAME@example.com` if not said |
 //! | … `transport tcp` | what it speaks with others that do, or with anyone; `udp` if not said |
 //! | … `record-route` | as a proxy, it stays in the path |
+//! | … `checksum none` | its UDP checksums are 0; with `card` they are left to its network card, and unfinished |
 //! | … `says 10.0.0.5:5060` | the address that it writes into its messages, other than that of its packets |
 //! | `start 2026-03-02T09:00:00Z` | time zero |
 //! | `call NAME` | the lines below belong to another call, with a Call-ID of its own |
@@ -201,7 +202,7 @@ impl Story {
     pub fn parse(text: &str) -> Result<Story, Error> {
         let script = script::read(text)?;
         let events = telling::tell(&script)?;
-        let frames = telling::frames(&events)?;
+        let frames = telling::frames(&events, &script.actors)?;
         let Script { title, start, recording, .. } = script;
         Ok(Story { title, start, recording, events, frames })
     }

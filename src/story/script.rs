@@ -45,6 +45,18 @@ pub(super) struct Actor {
     /// `user@host`.
     pub aor: String,
     pub record_route: bool,
+    pub checksum: Checksum,
+}
+
+/// What an actor's packets hold as UDP checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Checksum {
+    #[default]
+    Right,
+    /// 0.
+    LeftOut,
+    /// What is left to the network card: the sum of the pseudo-header alone.
+    NotYetWritten,
 }
 
 impl Actor {
@@ -240,6 +252,7 @@ impl Reader {
             transport: Transport::Udp,
             agent: None,
             record_route: false,
+            checksum: Checksum::Right,
         };
         while let Some(word) = words.maybe() {
             match word.as_str() {
@@ -251,10 +264,10 @@ impl Reader {
                     actor.says = crate::story::words::address(number, &text)?;
                 }
                 "record-route" => actor.record_route = true,
+                "checksum" => actor.checksum = checksum(number, &words.next("`none` or `card`")?)?,
                 _ => {
-                    let says =
-                        format!("expected `transport`, `agent`, `aor`, `says` or `record-route`, found `{word}`");
-                    return Err(Error::new(number, says));
+                    let says = "expected `transport`, `agent`, `aor`, `says`, `record-route` or `checksum`";
+                    return Err(Error::new(number, format!("{says}, found `{word}`")));
                 }
             }
         }
@@ -425,6 +438,14 @@ fn transport(number: usize, word: &str) -> Result<Transport, Error> {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
         _ => Err(Error::new(number, format!("expected `udp` or `tcp`, found `{word}`"))),
+    }
+}
+
+fn checksum(number: usize, word: &str) -> Result<Checksum, Error> {
+    match word {
+        "none" => Ok(Checksum::LeftOut),
+        "card" => Ok(Checksum::NotYetWritten),
+        _ => Err(Error::new(number, format!("expected `none` or `card`, found `{word}`"))),
     }
 }
 

@@ -76,8 +76,8 @@ pub(super) fn tell(script: &Script) -> Result<Vec<Event>, Error> {
 ///
 /// # Errors
 /// An ICMP error that has nothing to quote.
-pub(super) fn frames(events: &[Event]) -> Result<Vec<Frame>, Error> {
-    let mut wire = Wire::default();
+pub(super) fn frames(events: &[Event], actors: &[Actor]) -> Result<Vec<Frame>, Error> {
+    let mut wire = Wire::new(actors.iter().map(|actor| (actor.address, actor.checksum)));
     for event in events {
         match &event.deed {
             Deed::Messages { path, messages, segment } => {

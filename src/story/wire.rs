@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Path;
-use crate::story::script::{Answer, Closing, IcmpKind};
+use crate::story::script::{Answer, Checksum, Closing, IcmpKind};
 
 /// One frame, and when it was captured: microseconds since the start of the story.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(super) struct Wire {
     sequences: BTreeMap<(SocketAddr, SocketAddr), u32>,
     /// The last IP packet from one address to another, for ICMP to quote.
     last: BTreeMap<(IpAddr, IpAddr), Vec<u8>>,
+    /// What each address holds as UDP checksum.
+    checksums: BTreeMap<SocketAddr, Checksum>,
 }
 
 const UDP: u8 = 17;
@@ -43,6 +45,11 @@ const PSH: u8 = 8;
 const ACK: u8 = 16;
 
 impl Wire {
+    /// A network between these addresses, with what each holds as UDP checksum.
+    pub fn new(checksums: impl Iterator<Item = (SocketAddr, Checksum)>) -> Wire {
+        Wire { checksums: checksums.collect(), ..Wire::default() }
+    }
+
     /// Every frame in order of time.
     pub fn into_frames(mut self) -> Vec<Frame> {
         self.frames.sort_by_key(|frame| frame.time);
@@ -58,9 +65,14 @@ impl Wire {
         bytes.extend_from_slice(&low16(length).to_be_bytes());
         bytes.extend_from_slice(&[0, 0]);
         bytes.extend_from_slice(payload);
-        let sum = match transport_checksum(path.source.ip(), path.destination.ip(), UDP, &bytes) {
-            0 => 0xffff,
-            sum => sum,
+        let (source, destination) = (path.source.ip(), path.destination.ip());
+        let sum = match self.checksums.get(&path.source).copied().unwrap_or_default() {
+            Checksum::LeftOut => 0,
+            Checksum::NotYetWritten => fold(pseudo_header(source, destination, UDP, bytes.len())),
+            Checksum::Right => match transport_checksum(source, destination, UDP, &bytes) {
+                0 => 0xffff,
+                sum => sum,
+            },
         };
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
         self.packet(time, path.source.ip(), path.destination.ip(), UDP, &bytes);
@@ -295,12 +307,15 @@ fn ipv6(source: [u8; 16], destination: [u8; 16], protocol: u8, payload: &[u8]) -
 
 /// The checksum over the pseudo-header and the bytes (RFC 768, RFC 9293 §3.1, RFC 8200 §8.1).
 fn transport_checksum(source: IpAddr, destination: IpAddr, protocol: u8, bytes: &[u8]) -> u16 {
+    !fold(pseudo_header(source, destination, protocol, bytes.len()) + sum(bytes))
+}
+
+fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> u32 {
     let of = |address: IpAddr| match address {
         IpAddr::V4(v4) => sum(&v4.octets()),
         IpAddr::V6(v6) => sum(&v6.octets()),
     };
-    let length = u32::try_from(bytes.len()).unwrap_or(0);
-    !fold(of(source) + of(destination) + u32::from(protocol) + length + sum(bytes))
+    of(source) + of(destination) + u32::from(protocol) + u32::try_from(length).unwrap_or(0)
 }
 
 fn sum(bytes: &[u8]) -> u32 {

@@ -117,10 +117,11 @@ impl Log {
             not_kept: self.not_kept.saturating_add(self.given_up),
             until,
         };
+        let whole = self.whole_call_ids(pool);
         let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
         for (index, entry) in self.entries.iter().enumerate() {
             let id = match self.path(entry.way) {
-                Some(path) => self.replay((&mut call, pool), EntryId(index as u32), entry, path, &ids),
+                Some(path) => self.replay((&mut call, pool), EntryId(index as u32), entry, (path, &whole), &ids),
                 None => None,
             };
             ids.push(id);
@@ -142,7 +143,7 @@ impl Log {
         (call, pool): (&mut Call, &Pool),
         id: EntryId,
         entry: &Entry,
-        path: Path,
+        (path, whole): (Path, &[Box<[u8]>]),
         ids: &[Option<MessageId>],
     ) -> Option<MessageId> {
         let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
@@ -155,7 +156,10 @@ impl Log {
             What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
         };
         let message = Message::read(&bytes, cut)?;
-        let keys = Keys::read(&message);
+        let mut keys = Keys::read(&message);
+        if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {
+            keys.call_id = whole;
+        }
         if let Some(link) = self.links.iter().find(|link| link.entry == id) {
             let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);
             let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
@@ -163,5 +167,32 @@ impl Log {
             call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
         }
         Some(call.hear(&message, &keys, &arrival))
+    }
+
+    /// Where Call-IDs were cut off: the longest of those of which others are a part. Else none.
+    fn whole_call_ids(&self, pool: &Pool) -> Vec<Box<[u8]>> {
+        let mut whole: Vec<Box<[u8]>> = Vec::new();
+        if !self.has_cut_call_ids {
+            return whole;
+        }
+        for entry in &self.entries {
+            let bytes = entry.bytes(pool);
+            let Some(message) = Message::read(&bytes, Cut::Whole) else { continue };
+            let call_id = message.call_id();
+            if whole.iter().any(|known| known.starts_with(call_id)) {
+                continue;
+            }
+            whole.retain(|known| !call_id.starts_with(known));
+            whole.push(call_id.into());
+        }
+        whole
+    }
+
+    /// True if the Call-ID of a message may be one of its own, of which either may be cut off.
+    pub(crate) fn fits_call_id(&self, message: &Message<'_>, pool: &Pool) -> bool {
+        let call_id = message.call_id();
+        let first = self.entries.first().map(|entry| entry.bytes(pool));
+        let first = first.as_ref().and_then(|bytes| Message::read(bytes, Cut::Whole));
+        first.is_none_or(|first| first.call_id().starts_with(call_id) || call_id.starts_with(first.call_id()))
     }
 }

@@ -4,6 +4,7 @@
 //! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
 
 mod assembly;
+mod linking;
 mod occupancy;
 mod phase;
 mod pool;
@@ -48,6 +49,8 @@ pub(crate) struct Log {
     not_kept: u32,
     /// True once something happened that a plain good call does not have.
     is_special: bool,
+    /// True once a message was cut off inside of its Call-ID.
+    pub(crate) has_cut_call_ids: bool,
     /// Messages of the way to the answer that were given up for their room.
     given_up: u32,
     /// The blocks of private addresses that media were asked for at, a bit for each.
@@ -221,6 +224,9 @@ impl Log {
             Some(step) => step,
             None => self.open_step(message, keys, verb, way),
         };
+        if message.has_cut_call_id() {
+            (self.has_cut_call_ids, self.is_special) = (true, true);
+        }
         self.keep(heard, way, pool);
         self.follow(step, entry, heard);
         self.pass_settled();
@@ -269,7 +275,8 @@ impl Log {
         if keys.cseq.method == Method::Ack {
             return self.acked_step(keys, way);
         }
-        let fits = |step: &Step| step.cseq == keys.cseq.number && step.method == verb;
+        let is_nameless = keys.is_without_method();
+        let fits = |step: &Step| keys.has_cseq(step.cseq) && (step.method == verb || is_nameless);
         if keys.is_request {
             let mut same = self.steps_of_branch(keys.branch_hash).filter(|(_, step)| fits(step) && step.way == way);
             return same.next().map(|(index, _)| index);
@@ -316,7 +323,7 @@ impl Log {
 
     /// The INVITE of an ACK: on the same way, else on a way that shares an end.
     fn acked_step(&self, keys: &Keys<'_>, way: u16) -> Option<usize> {
-        let fits = |step: &Step| step.method == Verb::Invite && step.cseq == keys.cseq.number;
+        let fits = |step: &Step| step.method == Verb::Invite && keys.has_cseq(step.cseq);
         let path = self.path(way)?;
         let shares_end = |step: &Step| {
             self.path(step.way).is_some_and(|known| {
@@ -490,32 +497,6 @@ impl Log {
     /// True if it holds a message of these bytes.
     pub(crate) fn holds(&self, bytes: &[u8], pool: &Pool) -> bool {
         self.entries.iter().any(|entry| entry.holds(bytes, pool))
-    }
-
-    /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
-    pub(crate) fn continued_by(&self, path: Path) -> Option<StepId> {
-        let waits = |step: &&(usize, &Step)| {
-            step.1.is_attempt() && step.1.status == 0 && self.path(step.1.way).is_some_and(|known| known != path)
-        };
-        let candidates: Vec<(usize, &Step)> = self.steps.iter().enumerate().collect();
-        let arrives = |step: &Step| self.path(step.way).is_some_and(|known| known.destination.ip() == path.source.ip());
-        let here = candidates.iter().rev().filter(waits).find(|(_, step)| arrives(step));
-        here.or_else(|| candidates.iter().rev().find(waits)).map(|(index, _)| StepId(*index as u32))
-    }
-
-    /// True if a step is an INVITE on this path that waits and that nothing continues yet.
-    pub(crate) fn waits(&self, step: StepId, path: Path) -> bool {
-        self.steps.get(step.0 as usize).is_some_and(|step| {
-            step.is_attempt() && step.status == 0 && !step.forwarded && self.path(step.way) == Some(path)
-        })
-    }
-
-    /// The next message opens a leg that continues a step.
-    pub(crate) fn link(&mut self, by: LinkedBy, upstream: StepId) {
-        if let Some(step) = self.steps.get_mut(upstream.0 as usize) {
-            step.forwarded = true;
-        }
-        self.links.push(Link { entry: EntryId(self.entries.len() as u32), by, upstream });
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use memchr::memmem::Finder;
 
+use crate::call::checksums::ChecksumFault;
 use crate::call::good_calls::Sample;
 use crate::call::key::call_key;
 use crate::call::media::Counted;
@@ -77,12 +78,16 @@ impl Tracker {
             (Method::Invite, true) if keys.is_attempt() => {
                 self.note_replaced(message);
                 self.note_asked(index, arrival.path);
+                self.note_try(message, arrival);
                 if !self.surroundings.neighbours().has_no_guesser() {
                     let uri = Uri::read(&message.request_uri().unwrap_or_default());
                     self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
                 }
             }
-            (Method::Invite, false) => self.note_outcome(index, keys, arrival),
+            (Method::Invite, false) => {
+                self.note_outcome(index, keys, arrival);
+                self.note_try_answered(message, keys, arrival);
+            }
             (Method::Bye, true) => self.release(index),
             _ => {}
         }
@@ -99,6 +104,11 @@ impl Tracker {
     /// Takes in a DNS message.
     pub fn lookup(&mut self, message: &DnsMessage, path: Path, place: Place) {
         self.surroundings.neighbours_mut().lookups_mut().hear(message, path, place);
+    }
+
+    /// Takes in the checksum of a UDP datagram that carries SIP.
+    pub fn checksum(&mut self, fault: ChecksumFault, path: Path, place: Place, held: u16) {
+        self.surroundings.neighbours_mut().checksums_mut().note(fault, path.source.ip(), place, held);
     }
 
     /// Takes in a packet of the media plane. False if there is no room for its stream.

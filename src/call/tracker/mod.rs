@@ -2,8 +2,11 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod cut;
 mod early;
+mod leap;
 mod learn;
+mod retries;
 mod room;
 
 use std::collections::VecDeque;
@@ -16,12 +19,16 @@ use crate::call::link::{self, Attempt, Guesses, LinkedBy};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
+pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
+pub use crate::call::tracker::retries::Retry;
+use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId};
+use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
@@ -58,6 +65,10 @@ pub struct Tracker {
     by_call_id: ByHash<u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
     links: ByHash<Link>,
+    /// What tells the call where the Call-ID was cut off.
+    clues: Clues,
+    /// What tells that a call is the next try of another.
+    tries: Tries,
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
@@ -191,6 +202,8 @@ impl Tracker {
             pool: Pool::default(),
             by_call_id: ByHash::default(),
             links: ByHash::default(),
+            clues: Clues::default(),
+            tries: Tries::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
@@ -218,10 +231,15 @@ impl Tracker {
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
         let call_id = self.hasher.hash_one(message.call_id());
-        let index = match self.known_call(call_id) {
+        let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
-            None => self.open_call(call_id, message, &keys, arrival),
+            None => match self.call_by_clues(message, &keys, arrival) {
+                Some(index) => self.add_call_id(call_id, index),
+                None => self.open_call(call_id, message, &keys, arrival),
+            },
         };
+        self.note_clues(index, message, &keys, arrival);
+        self.note_spanned(index, arrival.place);
         self.note_hop(index, message, arrival);
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let heard = Hearing { message, keys: &keys, cut, arrival };
@@ -282,6 +300,11 @@ impl Tracker {
         self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
     }
 
+    /// Takes in what was seen of a TLS connection.
+    pub fn tls(&mut self, seen: &TlsConnection) {
+        self.surroundings.failed_connections_mut().note_tls(seen);
+    }
+
     /// Says that bytes came on a stream: its connection came about.
     pub fn stream_carries(&mut self, stream: StreamId) {
         self.openings.came_about(stream);
@@ -292,7 +315,8 @@ impl Tracker {
         if now <= self.now {
             return;
         }
-        self.now = now;
+        let before = std::mem::replace(&mut self.now, now);
+        self.leap_from(before);
         while let Some(passed) = self.deadlines.passed(now) {
             for (_, number, index) in &passed {
                 self.look_at(*index, *number);
@@ -432,6 +456,17 @@ impl Tracker {
         index
     }
 
+    /// One more Call-ID, or part of one, of a call.
+    fn add_call_id(&mut self, call_id: u64, index: u32) -> u32 {
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut)
+            && !open.keys.contains(&call_id)
+        {
+            open.keys.push(call_id);
+        }
+        self.by_call_id.insert(call_id, index);
+        index
+    }
+
     fn new_call(&mut self, call_id: u64, keys: &Keys<'_>) -> u32 {
         // After four thousand million calls numbers begin anew.
         self.numbered = self.numbered.wrapping_add(1);
@@ -455,6 +490,10 @@ impl Tracker {
         for key in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
+            // Nothing goes on as another leg after days.
+            if self.watched_until(open.moved) < self.now {
+                continue;
+            }
             if let Some(upstream) = open.log.continued_by(arrival.path) {
                 return Some((*index, key.links_by(), upstream));
             }

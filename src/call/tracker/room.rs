@@ -3,6 +3,7 @@
 use crate::call::judge::Outcome;
 use crate::call::log::{Log, Phase, Pool};
 use crate::call::tracker::{Ended, GoodCall, MOST_ADDRESSES, Open, Tracker, Wanted};
+use crate::capture::Timestamp;
 use crate::oddity::{Oddity, OddityLog};
 
 /// Why a call ends here.
@@ -118,8 +119,8 @@ impl Tracker {
             }
         }
         let ended = match why {
-            Why::Over => self.ended(&open.log),
-            Why::NoRoom => self.given_up(&open.log),
+            Why::Over => self.ended(&open.log, open.moved),
+            Why::NoRoom => self.given_up(&open.log, open.moved),
         };
         self.closed.push_back(ended);
         open.log.give_back(&mut self.pool);
@@ -130,15 +131,15 @@ impl Tracker {
 
     /// What is handed on of a call that was given up: one that has not failed so far is only counted, for a flood of them
     /// is what fills the room, and what would have become of each is not known.
-    fn given_up(&mut self, log: &Log) -> Ended {
+    fn given_up(&mut self, log: &Log, moved: Timestamp) -> Ended {
         match log.unfinished().filter(|_| self.wanted == Wanted::Troubled) {
             Some(outcome) => Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() }),
-            None => self.ended(log),
+            None => self.ended(log, moved),
         }
     }
 
-    /// What is handed on of a call that has ended.
-    fn ended(&mut self, log: &Log) -> Ended {
+    /// What is handed on of a call that has ended, and that moved last at this moment.
+    fn ended(&mut self, log: &Log, moved: Timestamp) -> Ended {
         if log.is_forgotten() {
             return Ended::Good(GoodCall { kind: log.kind, outcome: Outcome::Answered, messages: log.heard() });
         }
@@ -151,7 +152,7 @@ impl Tracker {
         {
             return Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() });
         }
-        let call = log.assemble(self.now, &self.pool);
+        let call = log.assemble(self.watched_until(moved), &self.pool);
         self.surroundings.accepted_mut().learn_call(&call);
         self.surroundings.neighbours_mut().rings_mut().learn_call(&call);
         match (good, self.wanted) {
@@ -227,7 +228,6 @@ mod tests {
         let outcomes = std::iter::from_fn(|| tracker.next_closed()).map(|ended| match ended {
             Ended::Call(call) | Ended::SoFar(call) => call.outcome,
             Ended::Good(call) => call.outcome,
-            Ended::SoFar(_) => unreachable!("nobody asked for it"),
         });
         (outcomes.collect(), oddities)
     }

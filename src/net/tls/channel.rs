@@ -27,6 +27,7 @@ use crate::net::tls::records::Wish;
 use crate::net::tls::records::kind;
 use crate::net::tls::records::may_begin;
 use crate::net::tls::seen::Alert;
+use crate::net::tls::seen::Ended;
 use crate::net::tls::seen::TlsConnection;
 use crate::net::tls::side::Guard;
 use crate::net::tls::side::Side;
@@ -78,16 +79,20 @@ impl Channel {
         let seen = TlsConnection {
             path: to_server,
             place,
+            hello_place: None,
             server_name: None,
             offered_versions: Vec::new(),
             offered_suites: Vec::new(),
             version: None,
             suite: None,
             certificate: None,
+            certificate_place: None,
             wants_client_certificate: false,
+            client_went_on: false,
             alerts: Vec::new(),
             records: 0,
             unread: None,
+            ended: None,
         };
         let inner = Path { transport: Transport::Tls, ..low };
         let shared = Shared { agreed: Agreed::default(), seen, inner, stream: stream.0 & !1, may_begin: !midstream };
@@ -136,6 +141,11 @@ impl Channel {
     pub(in crate::net) fn forget(&mut self, stream: StreamId) {
         let side = if Sender::of(stream) == Sender::Low { &mut self.low } else { &mut self.high };
         side.forget();
+    }
+
+    /// Notes who ended the connection first.
+    pub(in crate::net) fn hear_end(&mut self, ended: Ended) {
+        self.shared.seen.ended.get_or_insert(ended);
     }
 
     /// The connection has ended, or is forgotten.
@@ -213,7 +223,7 @@ impl Shared {
                     self.open(side, sender, record, work);
                 }
             }
-            (Guard::Clear, kind::HANDSHAKE) => self.handshake(side, sender, record.body),
+            (Guard::Clear, kind::HANDSHAKE) => self.handshake(side, sender, record.body, work.place),
             (Guard::Clear, _) => {}
         }
     }
@@ -283,27 +293,27 @@ impl Shared {
                 };
                 side.content.take(segment, &mut side.marks, work.keys, work.sink);
             }
-            kind::HANDSHAKE => self.handshake(side, sender, &opened.bytes),
+            kind::HANDSHAKE => self.handshake(side, sender, &opened.bytes, work.place),
             kind::ALERT => self.alert(sender, &opened.bytes, work),
             kind::CHANGE_CIPHER_SPEC => self.arm(side, sender, work),
             _ => {}
         }
     }
 
-    fn handshake(&mut self, side: &mut Side, sender: Sender, bytes: &[u8]) {
+    fn handshake(&mut self, side: &mut Side, sender: Sender, bytes: &[u8], place: Place) {
         side.handshake.extend_from_slice(bytes);
         while let Some((kind, body)) = side.next_message() {
             if kind == message::CLIENT_HELLO && matches!(side.guard, Guard::Keyed(_)) {
                 self.agreed.begin_anew();
             }
             self.agreed.hear(sender, kind, &body);
-            self.note(sender, kind, &body);
+            self.note(sender, kind, &body, place);
             self.may_begin = true;
         }
     }
 
     /// Writes down what a message says of the connection.
-    fn note(&mut self, sender: Sender, kind: u8, body: &[u8]) {
+    fn note(&mut self, sender: Sender, kind: u8, body: &[u8], place: Place) {
         let Shared { agreed, seen, .. } = self;
         match kind {
             message::CLIENT_HELLO => {
@@ -312,6 +322,7 @@ impl Shared {
                     Sender::Low => Path { transport: Transport::Tcp, ..self.inner },
                     Sender::High => Path { transport: Transport::Tcp, ..self.inner }.reversed(),
                 };
+                seen.hello_place = Some(place);
                 seen.server_name.clone_from(&hello.server_name);
                 seen.offered_versions = hello.versions.iter().copied().take(TlsConnection::MOST_OFFERED).collect();
                 seen.offered_suites = hello.suites.iter().copied().take(TlsConnection::MOST_OFFERED).collect();
@@ -322,8 +333,11 @@ impl Shared {
             }
             message::CERTIFICATE if agreed.role(sender) == Some(Role::Server) => {
                 let found = hello::certificate(body, agreed.version()).and_then(certificate::read);
-                seen.certificate = found.or(seen.certificate.take());
+                if found.is_some() {
+                    (seen.certificate, seen.certificate_place) = (found, Some(place));
+                }
             }
+            message::CLIENT_KEY_EXCHANGE => seen.client_went_on = true,
             message::CERTIFICATE_REQUEST => seen.wants_client_certificate = true,
             _ => {}
         }

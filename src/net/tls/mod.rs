@@ -21,6 +21,8 @@ pub use crate::net::tls::keylog::BadLine;
 pub use crate::net::tls::keylog::KeyLog;
 pub use crate::net::tls::seen::Alert;
 pub use crate::net::tls::seen::Certificate;
+pub use crate::net::tls::seen::Ended;
+pub use crate::net::tls::seen::HandshakeFailure;
 pub use crate::net::tls::seen::TlsConnection;
 pub use crate::net::tls::seen::version_name;
 

@@ -1,6 +1,10 @@
 //! What was seen of a TLS connection, read or not.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::capture::Place;
+use crate::net::ConnectionEvent;
 use crate::net::Path;
 use crate::oddity::Unread;
 
@@ -11,6 +15,8 @@ pub struct TlsConnection {
     pub path: Path,
     /// Its first record.
     pub place: Place,
+    /// Where the client's hello ended, if it was captured.
+    pub hello_place: Option<Place>,
     /// The host that the client asked for (RFC 6066 §3). Captured text: letters, digits, `-`, `.`, `_`, and `?` for all
     /// else.
     pub server_name: Option<String>,
@@ -24,14 +30,52 @@ pub struct TlsConnection {
     pub suite: Option<u16>,
     /// The server's certificate, if it was visible: up to TLS 1.2, or decrypted.
     pub certificate: Option<Certificate>,
+    /// Where the message with that certificate ended.
+    pub certificate_place: Option<Place>,
     /// The server asked the client for a certificate.
     pub wants_client_certificate: bool,
+    /// The client took the server's answer and sent its part of the key, which TLS up to 1.2 shows.
+    pub client_went_on: bool,
     /// Alerts that could be read, at most [`TlsConnection::MOST_ALERTS`].
     pub alerts: Vec<Alert>,
     /// Records behind the handshake, of both directions.
     pub records: u64,
     /// Why records were not read, if there were such.
     pub unread: Option<Unread>,
+    /// Who ended the TCP connection first, if that was captured.
+    pub ended: Option<Ended>,
+}
+
+/// How a handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeFailure {
+    /// By a fatal alert.
+    Alert(Alert),
+    /// The server did not answer the client's hello with one of its own.
+    NoAnswer(Ended),
+    /// The client had the server's certificate, and left without an alert.
+    Left(Ended),
+}
+
+impl HandshakeFailure {
+    /// The alert, or the end of the connection.
+    pub fn place(self) -> Place {
+        match self {
+            HandshakeFailure::Alert(alert) => alert.place,
+            HandshakeFailure::NoAnswer(ended) | HandshakeFailure::Left(ended) => ended.place,
+        }
+    }
+}
+
+/// How a TCP connection came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The segment with FIN or RST.
+    pub place: Place,
+    /// Who sent it.
+    pub by: SocketAddr,
+    /// [`ConnectionEvent::Fin`] or [`ConnectionEvent::Reset`].
+    pub how: ConnectionEvent,
 }
 
 impl TlsConnection {
@@ -39,11 +83,41 @@ impl TlsConnection {
     pub const MOST_OFFERED: usize = 64;
     /// Alerts that are kept.
     pub const MOST_ALERTS: usize = 8;
+    /// Records that are marked as application data while TLS 1.3 still shakes hands.
+    const MOST_OF_HANDSHAKE: u64 = 8;
+    /// The level of an alert that ends the connection.
+    const FATAL: u8 = 2;
+    /// A client that waits so long for an answer to its hello waits in vain.
+    const IN_VAIN: Duration = Duration::from_secs(3);
 
     /// The server as a reader knows it: its name, if the client said one, and its address.
     pub fn server(&self) -> String {
         let address = self.path.destination;
         self.server_name.as_ref().map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
+    }
+
+    /// How the handshake failed, if it did and the capture shows it.
+    pub fn failure(&self) -> Option<HandshakeFailure> {
+        let most = if self.version == Some(0x0304) { TlsConnection::MOST_OF_HANDSHAKE } else { 0 };
+        if self.records > most {
+            return None;
+        }
+        let is_fatal = |alert: &&Alert| alert.level == TlsConnection::FATAL && alert.description != 0;
+        if let Some(alert) = self.alerts.iter().find(is_fatal) {
+            return Some(HandshakeFailure::Alert(*alert));
+        }
+        let ended = self.ended?;
+        let has_hello = !self.offered_suites.is_empty();
+        let by_server = ended.by == self.path.destination;
+        match self.version {
+            None if has_hello && (by_server || ended.place.time.since(self.place.time) >= TlsConnection::IN_VAIN) => {
+                Some(HandshakeFailure::NoAnswer(ended))
+            }
+            Some(version) if version < 0x0304 && self.certificate.is_some() && !self.client_went_on && !by_server => {
+                Some(HandshakeFailure::Left(ended))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
+use crate::sip::digest::DigestFit;
 
 rule! {
     /// The server refused the request after it had seen credentials.
@@ -108,7 +109,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
     );
-    let mut finding = Finding::of(&RULE, Confidence::Possible)
+    let fit = case.surroundings.neighbours().digest_fit(refused.request.place);
+    let (confidence, because) = match fit {
+        Some(DigestFit::Differs) => (
+            Confidence::Likely,
+            format!("{because} The digest is not the one that the secret given for \"{user}\" makes: the client has another."),
+        ),
+        Some(DigestFit::Fits) => (
+            Confidence::Possible,
+            format!(
+                "{because} The digest is the one that the secret given for \"{user}\" makes: if the server has that secret too, \
+                 it refuses the account and not the secret."
+            ),
+        ),
+        None => (Confidence::Possible, because),
+    };
+    let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because);

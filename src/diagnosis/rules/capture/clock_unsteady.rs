@@ -1,16 +1,16 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{length, times};
+use crate::diagnosis::words::{counted, length, times};
 use crate::diagnosis::{CaptureCase, Confidence, Finding, InputSeen, Role};
 use crate::oddity::{Noted, Oddity};
 
 use std::time::Duration;
 
 rule! {
-    /// The clock of the capture goes back.
+    /// The clock of the capture is not steady.
     ///
     /// ## What it says
-    /// A packet carries an earlier time than the one before it in the same file. Times and intervals near it are not
-    /// reliable.
+    /// A packet carries an earlier time than the one before it in the same file; or the time leaps by a day or more in the
+    /// middle of a call. Times and intervals near it are not reliable.
     ///
     /// ## Why it happens
     /// The system's clock was set while the capture ran, several processors or interfaces stamp packets each for
@@ -18,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// A negative interval between two neighbouring frames of a millisecond or more. Less is the usual disorder between
-    /// the queues of a network card.
+    /// the queues of a network card. Or a step of a day or more, and behind it a message that goes on with an exchange
+    /// that cannot have waited so long.
     ///
     /// ## How to fix
     /// Keep the clock with NTP or PTP while capturing; sort a file that was put together: `reordercap CAPTURE NEW`.
@@ -28,16 +29,43 @@ rule! {
     ///
     /// ## References
     /// RFC 5905
-    "J6" "clock-unsteady", capture check
+    "J6" "clock-unsteady", each of capture check
 }
 
 /// Steps back that are shorter are the usual disorder between the queues of a network card.
 const HARMLESS: Duration = Duration::from_millis(1);
 
-fn check(case: &CaptureCase<'_>) -> Option<Finding> {
+fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
+    backward(case).into_iter().chain(forward(case)).collect()
+}
+
+/// The time leaps forward in the middle of a call.
+fn forward(case: &CaptureCase<'_>) -> Option<Finding> {
+    let leap = case.surroundings.neighbours().leaps().iter().find(|leap| leap.spanned.is_some())?;
+    let goes_on = leap.spanned?;
+    let days = leap.after.since(leap.before).as_secs() / 86_400;
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .titled("The clock of the capture leaps forward")
+            .party(Role::Capture, None)
+            .because(format!(
+                "The time leaps forward by {} before frame {}, which goes on with what had begun before: the clock of the \
+                 capturing system was set. What was waiting at that moment is judged as if the capture had ended there, and \
+                 lengths across the leap are wrong.",
+                counted(days, "day", "days"),
+                goes_on.frame
+            ))
+            .fix("Set the clock of the capturing system (NTP or PTP) before the capture begins.")
+            .claim_at(goes_on, "frame.number", goes_on.frame.to_string(), "it goes on with what had begun before the leap"),
+    )
+}
+
+/// The time goes back between two neighbouring frames.
+fn backward(case: &CaptureCase<'_>) -> Option<Finding> {
     let (input, noted) = case.noted("clock-unsteady").find(|(_, noted)| step(noted) >= HARMLESS)?;
     let count = case.count("clock-unsteady");
     let finding = Finding::of(&RULE, Confidence::Proven)
+        .titled("The clock of the capture goes back")
         .party(Role::Capture, None)
         .because(format!(
             "The time goes back {} between neighbouring frames, by up to {}. Frames are put in order of their time; \

@@ -1,38 +1,102 @@
+use std::net::IpAddr;
+
+use crate::call::{ChecksumFault, ChecksumsOf};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::counted;
-use crate::diagnosis::{CaptureCase, Confidence, Finding, Role};
+use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Severity};
 
 rule! {
-    /// The capture shows both sides of a NAT.
+    /// The packets show where the capture was made.
     ///
     /// ## What it says
-    /// The same request is in the capture before and behind the translation of its addresses. It was sent once, and is
-    /// seen twice.
+    /// The same request is in the capture before and behind the translation of its addresses: it was sent once, and is
+    /// seen twice. Or UDP checksums show that the capture was made on the sending host, or are left out.
     ///
     /// ## Why it happens
-    /// The capture was made on the router or host that translates, on all its interfaces.
+    /// The capture was made on the router or host that translates, on all its interfaces. A host leaves checksums to its
+    /// network card, and a capture on that host sees the packets before the card does. Some tunnels and boxes send no
+    /// checksum at all.
     ///
     /// ## Evidence
-    /// One request, with one branch in its topmost Via, between two pairs of addresses.
+    /// One request, with one branch in its topmost Via, between two pairs of addresses. UDP checksums that are 0, or that
+    /// hold the sum of addresses and length alone, which the card was to complete.
     ///
     /// ## How to fix
-    /// Capture on one interface only, so that times and counts are those of one side.
+    /// Capture on one interface only, so that times and counts are those of one side. Checksums that the card was to
+    /// complete are no fault; one that is left out over IPv6 is, and the receiver drops the packet.
     ///
     /// ## When it would be wrong
-    /// A device that sends a request on to another address without a branch of its own breaks RFC 3261 §16.6.
+    /// A device that sends a request on to another address without a branch of its own breaks RFC 3261 §16.6. One packet
+    /// may hold such a sum by chance.
     ///
     /// ## References
-    /// RFC 3261 §17.2.3, §16.6; RFC 3022 §2
-    "J8" "nat-on-capture-host", capture check
+    /// RFC 3261 §17.2.3, §16.6; RFC 3022 §2; RFC 768; RFC 8200 §8.1
+    "J8" "nat-on-capture-host", each of capture check
 }
 
-fn check(case: &CaptureCase<'_>) -> Option<Finding> {
+/// Packets that make it no chance.
+const NO_CHANCE: u64 = 3;
+/// Senders of which this is told.
+const MOST: usize = 4;
+
+fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
+    let checksums = case.surroundings.neighbours().checksums();
+    let offloading = checksums.of(ChecksumFault::NotYetWritten).filter(|(sender, seen)| is_no_chance(case, *sender, seen));
+    let left_out = checksums.of(ChecksumFault::LeftOut);
+    both_sides(case)
+        .into_iter()
+        .chain(offloading.take(MOST).map(|(sender, seen)| captured_at(sender, seen)))
+        .chain(left_out.take(MOST).map(|(sender, seen)| without_checksum(sender, seen)))
+        .collect()
+}
+
+/// Most of what the sender sent is like that.
+fn is_no_chance(case: &CaptureCase<'_>, sender: IpAddr, seen: &ChecksumsOf) -> bool {
+    let sent: u64 = case.surroundings.hops().filter(|(from, ..)| *from == sender).map(|(.., seen)| seen.count).sum();
+    seen.count >= NO_CHANCE && seen.count.saturating_mul(2) >= sent
+}
+
+fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
+    Finding::of(&RULE, Confidence::Proven)
+        .titled(format!("The capture was made on {sender}"))
+        .party(Role::Capture, None)
+        .because(format!(
+            "{} of {sender} with SIP were captured before its network card had written the UDP checksum: the capture was \
+             made on that host. That other programs call these checksums wrong means nothing; and that a packet of \
+             {sender} is in the capture does not prove that it left the host.",
+            counted(seen.count, "packet", "packets")
+        ))
+        .claim_at(seen.first, "udp.checksum", format!("0x{:04x}", seen.held), "the sum of addresses and length alone")
+}
+
+fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
+    let packets = counted(seen.count, "packet", "packets");
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .titled("UDP checksums are left out")
+        .claim_at(seen.first, "udp.checksum", "0x0000", "no checksum");
+    match sender.is_ipv6() {
+        true => finding
+            .severity(Severity::Warning)
+            .party(Role::Network, None)
+            .because(format!(
+                "{packets} of {sender} with SIP carry no UDP checksum. Over IPv6 a receiver is to drop such packets (RFC 8200 §8.1)."
+            ))
+            .fix(format!("Let {sender}, or the tunnel or box that wrote these packets, send checksums.")),
+        false => finding.party(Role::Network, None).because(format!(
+            "{packets} of {sender} with SIP carry no UDP checksum. Over IPv4 that is allowed (RFC 768); damage on the way is not \
+             noticed then."
+        )),
+    }
+}
+
+fn both_sides(case: &CaptureCase<'_>) -> Option<Finding> {
     let both = &case.tally.both_sides;
     let (inside, outside) = both.first()?;
     let times = counted(case.tally.both_sides_count, "request", "requests");
     let field = |witness: &crate::diagnosis::Witness| if witness.path.source.is_ipv4() { "ip.src" } else { "ipv6.src" };
     Some(
         Finding::of(&RULE, Confidence::Proven)
+            .titled("The capture shows both sides of a NAT")
             .party(Role::Capture, None)
             .because(format!(
                 "The capture holds {times} twice, once from {} to {} and once from {} to {}, with the same branch: it was made \

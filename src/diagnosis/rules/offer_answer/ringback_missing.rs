@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Stream};
+use crate::capture::Timestamp;
 use crate::diagnosis::offers::audio;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -21,7 +22,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 18x with a description and no RTP to the caller before the answer, although there is some after it; or a 183
-    /// without a description and no 180 beside it.
+    /// without a description and no 180 beside it. Early media that go on behind a 180 are told as a fact: some telephones
+    /// switch to a tone of their own then.
     ///
     /// ## How to fix
     /// Let the callee's side send 180 where it has no early media; open the way of the media from the 18x on.
@@ -66,7 +68,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     streams.peek()?;
     let streams: Vec<&Stream> = streams.collect();
     let (before, after) = (streams.iter().any(|s| s.first.time < end), streams.iter().find(|s| s.first.time >= end));
-    let after = after.filter(|_| !before && !rings)?;
+    if before {
+        return switched(&alerts, &streams, end);
+    }
+    let after = after.filter(|_| !rings)?;
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .severity(Severity::Warning)
@@ -82,6 +87,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(early, "it has a description: early media")
             .claim_absent(early.place, format!("RTP to {address} before the answer"), "the caller hears nothing")
             .claim_at(after.first, "udp.dstport", address.port().to_string(), "the first RTP to the caller"),
+    )
+}
+
+/// A 180 without a description came while early media were being sent: most telephones then play a tone of their own.
+fn switched(alerts: &[&Heard], streams: &[&Stream], end: Timestamp) -> Option<Finding> {
+    let is_180 = |heard: &Heard| heard.message.status().is_some_and(|status| status.get() == 180);
+    let early = alerts.iter().copied().find(|heard| !is_180(heard) && Sdp::of(&heard.message).is_some())?;
+    let rings = alerts.iter().copied().find(|heard| {
+        heard.place > early.place && is_180(heard) && Sdp::of(&heard.message).is_none()
+    })?;
+    // A stream that pauses from the 180 to the answer has made room for the tone.
+    let pauses = |stream: &Stream| {
+        stream.silence.is_some_and(|(silence, ended)| {
+            let began = Timestamp(ended.time.0.saturating_sub(silence.as_nanos() as i64));
+            ended.time >= end && began.since(rings.place.time) < SHORT
+        })
+    };
+    let goes_on = |stream: &&&Stream| {
+        stream.first.time < rings.place.time && stream.last.time > rings.place.time && !pauses(stream)
+    };
+    let stream = streams.iter().find(goes_on)?;
+    let until = stream.last.time.min(end);
+    if until.since(rings.place.time) < SHORT {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Possible)
+            .titled("Early media went on behind a 180 that asks for a local tone")
+            .sender(Role::Uas, rings)
+            .because(format!(
+                "{} announced early media with {} and sent them, and then sent 180 without a session description: at that many \
+                 telephones switch to a tone of their own. What it sent in the {} after that (a tone, an announcement) the \
+                 caller may not have heard.",
+                early.path.source,
+                early.message.status().map_or(0, StatusCode::get),
+                length(until.since(rings.place.time))
+            ))
+            .fix(format!("Let {} send no 180 after early media have begun, or repeat its description in it.", rings.path.source))
+            .fix("Or let the caller's telephone go on playing early media that still come (RFC 3960 §3.2).")
+            .claim_status(early, "early media begin")
+            .claim_status(rings, "the telephone may play a tone of its own")
+            .claim_at(stream.first, "udp.dstport", stream.path.destination.port().to_string(), "the first of the early media"),
     )
 }
 

@@ -138,7 +138,7 @@ fn idle_before(case: &Case<'_>, request: &Heard) -> Option<std::time::Duration> 
 }
 
 /// True if this request opened the call, or is what the last try of it was forwarded as, and the call came to nothing.
-fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
+pub(super) fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
     if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished) || transaction.in_dialog
     {
         return false;

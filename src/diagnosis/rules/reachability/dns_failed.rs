@@ -1,33 +1,39 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Lookup};
+use crate::call::{Heard, Lookup, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
+use crate::net::{DnsRecord, Transport};
 use crate::sip::NameAddr;
 
 rule! {
-    /// The name of the next server could not be found.
+    /// The name of the next server could not be found, or led to another one than it should.
     ///
     /// ## What it says
-    /// Somebody asked the DNS for the name that the request was to go to, and got an error or no answer; or got it late.
+    /// Somebody asked the DNS for the name that the request was to go to, and got an error or no answer; or got it late; or
+    /// the request went to another server than the one that its SRV records put first.
     ///
     /// ## Why it happens
-    /// The name is mistyped or was removed, its records for SIP (NAPTR, SRV) are missing, or the resolver is down.
+    /// The name is mistyped or was removed, its records for SIP (NAPTR, SRV) are missing, or the resolver is down. Some
+    /// clients take SRV records in the order of the answer, or take the highest priority number for the first.
     ///
     /// ## Evidence
     /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
-    /// not at all. An answer that took more than a second made the call late.
+    /// not at all. An answer that took more than a second made the call late. An SRV answer with a server of a lower
+    /// priority number than the one to which the request went, and no packet to that server.
     ///
     /// ## How to fix
-    /// Correct the name, publish its SRV and A records, or give the server another resolver.
+    /// Correct the name, publish its SRV and A records, or give the server another resolver. Let the client begin with the
+    /// lowest priority number.
     ///
     /// ## When it would be wrong
-    /// A missing NAPTR or SRV record alone does no harm if an A record was found afterwards.
+    /// A missing NAPTR or SRV record alone does no harm if an A record was found afterwards. A client that has found its
+    /// first server dead, before the capture began, rightly goes to the second for a while.
     ///
     /// ## References
-    /// RFC 3263 §4.1, §4.2; RFC 1035 §4.1.1
+    /// RFC 3263 §4.1, §4.2; RFC 1035 §4.1.1; RFC 2782
     "B10" "dns-failed", check, capture of_capture
 }
 
@@ -35,6 +41,8 @@ rule! {
 const BEFORE: Duration = Duration::from_secs(40);
 /// A look-up that takes longer than this makes a call late.
 const SLOW: Duration = Duration::from_secs(1);
+/// The type of SRV records.
+const SRV: u16 = 33;
 /// A query without an answer for this long is lost (RFC 1035 §4.2.1).
 const LOST: Duration = Duration::from_secs(5);
 
@@ -47,6 +55,10 @@ enum Fault {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    not_found(case).or_else(|| out_of_order(case))
+}
+
+fn not_found(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure();
     let (request, response) = match failure {
         Some(failure) => (case.request(failure)?, Some(case.response(failure))),
@@ -76,6 +88,80 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })?;
     let finding = found(slow, Fault::Slow).severity(Severity::Warning);
     Some(claim(finding, slow, Fault::Slow).claim_request_uri(request, "the request came after it"))
+}
+
+/// A server that SRV records name for a domain.
+struct Server<'a> {
+    priority: u16,
+    port: u16,
+    target: &'a str,
+}
+
+/// The request went to another server than the one that its SRV records put first (RFC 2782: lowest priority first).
+fn out_of_order(case: &Case<'_>) -> Option<Finding> {
+    case.call.transactions.iter().filter(|one| !one.in_dialog).find_map(|one| sent_past(case, one))
+}
+
+fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
+    let request = case.call.request_of(transaction)?;
+    let (client, to) = (request.path.source.ip(), request.path.destination);
+    let (names, now) = (names(request), request.place.time);
+    let lookups = case.surroundings.neighbours().lookups();
+    let known = lookups.of_client(client, Timestamp(i64::MIN), now).filter(|one| one.kind == SRV && is_for(one, &names));
+    let of_transport = known.filter(|one| one.name.starts_with(prefix(request.path.transport)));
+    let lookup = of_transport.filter(|one| one.answer.is_some_and(|(place, ..)| place.time <= now)).last()?;
+    let servers: Vec<Server<'_>> = lookup.records.iter().filter_map(server).collect();
+    let addresses = |server: &Server<'_>| lookups.addresses_of(server.target, client, now);
+    let leads_there = |server: &&Server<'_>| server.port == to.port() && addresses(server).contains(&to.ip());
+    let taken = servers.iter().filter(leads_there).min_by_key(|server| server.priority)?;
+    let better = servers.iter().filter(|server| server.priority < taken.priority).min_by_key(|server| server.priority)?;
+    let of_better = addresses(better);
+    let was_tried = |address: &std::net::IpAddr| {
+        let connected = case.surroundings.failed_connections().of_client(client);
+        case.surroundings.hop(client, *address).is_some() || connected.iter().any(|one| one.server.ip() == *address)
+    };
+    if of_better.iter().any(was_tried) {
+        return None;
+    }
+    let (confidence, how) = match of_better.is_empty() {
+        false => (Confidence::Proven, "nothing was sent to it"),
+        true => (Confidence::Possible, "its address was not asked for"),
+    };
+    let (answer, ..) = lookup.answer?;
+    Some(
+        Finding::of(&RULE, confidence)
+            .titled("The request went to another server than the one that comes first")
+            .severity(Severity::Warning)
+            .party(Role::Uac, Some(request.path.source))
+            .because(format!(
+                "{client} sent the {} to {to}, which is {} with priority {} among the SRV records of {}. {} has priority {} \
+                 and comes first, and {how}.",
+                transaction.method, taken.target, taken.priority, lookup.name, better.target, better.priority
+            ))
+            .fix(format!("Let {client} begin with the lowest priority number, and go on only when that server fails (RFC 3263 §4.3)."))
+            .fix(format!("If {} is meant to be the first, give it the lower number in the zone.", taken.target))
+            .claim_at(answer, "dns.srv.priority", better.priority.to_string(), "the server that comes first")
+            .claim_at(answer, "dns.srv.target", better.target, "its name")
+            .claim_at(answer, "dns.srv.priority", taken.priority.to_string(), "the server that was taken")
+            .claim_request_uri(request, "the request that was sent there"),
+    )
+}
+
+fn server(record: &DnsRecord) -> Option<Server<'_>> {
+    match record {
+        DnsRecord::Service { priority, port, target, .. } => Some(Server { priority: *priority, port: *port, target }),
+        DnsRecord::Address { .. } => None,
+    }
+}
+
+/// How the name of an SRV record begins (RFC 3263 §4.1).
+fn prefix(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "_sip._udp.",
+        Transport::Tls => "_sips._tcp.",
+        Transport::Sctp => "_sip._sctp.",
+        Transport::Tcp | Transport::Ws | Transport::Wss => "_sip._tcp.",
+    }
 }
 
 /// Names of SIP that could not be found, in a capture in which nothing came of them.
@@ -157,13 +243,13 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
 }
 
 fn claim(finding: Finding, lookup: &Lookup, fault: Fault) -> Finding {
-    let finding = finding.claim_at(lookup.asked, "dns.qry.name", lookup.name.clone(), "the name that was asked for");
+    let finding = finding.claim_at(lookup.asked, "dns.qry.name", lookup.spelled.clone(), "the name that was asked for");
     match (fault, lookup.answer) {
         (Fault::Code(code), Some((place, ..))) => {
             finding.claim_at(place, "dns.flags.rcode", code.to_string(), "how it was answered")
         }
         (Fault::Silent, _) => finding.claim_absent(lookup.asked, "an answer of the resolver", "nothing came back"),
-        (_, Some((place, ..))) => finding.claim_at(place, "dns.qry.name", lookup.name.clone(), "the answer"),
+        (_, Some((place, ..))) => finding.claim_at(place, "dns.qry.name", lookup.spelled.clone(), "the answer"),
         _ => finding,
     }
 }

@@ -1,28 +1,35 @@
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use crate::capture::{Digits, Timestamp};
+use crate::call::{FailedConnection, Heard, HowFailed};
 use crate::catalogue::tls_alert;
+use crate::diagnosis::certificates;
+use crate::diagnosis::certificates::CertificateFault;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::counted;
-use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Severity};
-use crate::net::{Alert, Certificate, TlsConnection, version_name};
+use crate::diagnosis::rules::reachability::connection_failed::decides;
+use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
+use crate::net::{Alert, ConnectionEvent, Ended, HandshakeFailure, TlsConnection, Transport, version_name};
+use crate::sip::Method;
 
 rule! {
     /// The TLS handshake failed.
     ///
     /// ## What it says
-    /// One side ended the handshake of TLS with a fatal alert, so no SIP could pass. The alert says why, and who sent it.
+    /// One side ended the handshake of TLS, so no SIP could pass: by a fatal alert, which says why, or without one. Or the
+    /// handshake went well although the certificate of the server is not valid.
     ///
     /// ## Why it happens
     /// The certificate has expired, is not trusted or bears another name; the two have no version or cipher in common;
-    /// the server wants a certificate of the client and gets none; or something that is not TLS talks to the port.
+    /// the server wants a certificate of the client and gets none; or one side speaks TLS and the other plain SIP.
     ///
     /// ## Evidence
-    /// An alert of level 2 before anything else had passed; the dates and names of the server's certificate, which TLS 1.3
-    /// shows only to those who have the secrets; the name that the client asked for; the versions that it offered.
+    /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
+    /// the certificate; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
+    /// secrets; the name that the client asked for; the versions that it offered; plain SIP to the port of TLS.
     ///
     /// ## How to fix
-    /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content.
+    /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content. Where
+    /// one side speaks plain SIP, name the transport that both speak: `;transport=tls` and port 5061, or neither.
     ///
     /// ## When it would be wrong
     /// A close_notify is no failure. Connections of other protocols than SIP are not looked at: only those to the ports of
@@ -30,53 +37,170 @@ rule! {
     ///
     /// ## References
     /// RFC 8446 §6; RFC 5246 §7.2; RFC 5922 §7; RFC 3261 §26.2.1
-    "B6" "tls-handshake-failed", capture check
+    "B6" "tls-handshake-failed", check, each of capture check_capture
 }
 
 /// The ports of SIP (RFC 3261 §19.1.2).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
-/// Records that are marked as application data while TLS 1.3 still shakes hands.
-const MOST_OF_HANDSHAKE: u64 = 8;
-const FATAL: u8 = 2;
+/// The port of SIP over TLS.
+const TLS_PORT: u16 = 5061;
+/// The port of plain SIP.
+const PLAIN_PORT: u16 = 5060;
+/// Findings about the capture at most.
+const MOST: usize = 8;
 
-fn check(case: &CaptureCase<'_>) -> Option<Finding> {
-    let failed = || case.tls.iter().filter(|seen| is_for_sip(case, seen)).filter_map(|seen| Some((seen, fatal(seen)?)));
-    let (seen, alert) = failed().min_by_key(|(_, alert)| alert.place)?;
-    let kind = |seen: &TlsConnection, alert: Alert| (ends(seen), alert.path.source.ip(), alert.description);
-    let count = failed().filter(|(other, of)| kind(other, *of) == kind(seen, alert)).count() as u64;
-    let others = failed().count() as u64 - count;
-    let also = match others {
-        0 => String::new(),
-        more => format!(" {} failed too, between other hosts or by other alerts.", counted(more, "handshake", "handshakes")),
-    };
-    let (sender, other) = (alert.path.source, alert.path.destination);
-    let number = alert.description;
-    let known = tls_alert(number);
-    let name = known.map_or_else(|| format!("alert {number}"), |known| format!("{} ({number})", known.name));
-    let meaning = known.map(|known| format!(" {}", known.meaning)).unwrap_or_default();
-    let role = if sender == seen.path.source { Role::Uac } else { Role::Uas };
-    let handshakes = counted(count, "TLS handshake", "TLS handshakes");
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .titled(format!("The TLS handshake failed: {name}"))
-        .severity(Severity::Error)
-        .party(role, Some(sender))
-        .because(format!(
-            "{sender} ended {handshakes} with {other} by the fatal alert {name}.{meaning}{}{also}",
-            facts(seen, alert)
-        ))
-        .claim_at(alert.place, "tls.alert_message.level", FATAL.to_string(), "the alert is fatal")
-        .claim_at(alert.place, "tls.alert_message.desc", number.to_string(), "what the sender was not content with")
-        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
-    for step in steps(seen, alert) {
-        finding = finding.fix(step);
-    }
-    if let Some(known) = known {
-        finding = finding.fix(known.fix.as_str());
-    }
-    Some(finding)
+fn check(case: &Case<'_>) -> Option<Finding> {
+    plain_to_tls(case).or_else(|| behind(case))
 }
 
-fn ends(seen: &TlsConnection) -> (IpAddr, IpAddr) {
+/// Plain SIP was sent to a port of TLS.
+fn plain_to_tls(case: &Case<'_>) -> Option<Finding> {
+    let mut waiting = case.call.transactions.iter().filter_map(|transaction| {
+        let request = case.call.request_of(transaction)?;
+        let is_plain = request.path.transport == Transport::Tcp && transaction.method != Method::Ack;
+        let is_silent = transaction.finals.is_empty() && transaction.provisionals.is_empty();
+        if !is_plain || !is_silent {
+            return None;
+        }
+        Some((transaction, request, refusal(case, request)?))
+    });
+    let (transaction, request, failed) = waiting.next()?;
+    let server = request.path.destination;
+    let finding = match failed.how {
+        HowFailed::Handshake(Some(alert)) => Finding::of(&RULE, Confidence::Proven)
+            .because(format!(
+                "The {} went to {server} in plain text over TCP, and {server} answered with an alert of TLS ({alert}): \
+                 TLS is spoken on that port.",
+                transaction.method
+            ))
+            .claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "the server answers in TLS"),
+        _ => {
+            let (did, field) = ended(failed.how);
+            Finding::of(&RULE, Confidence::Likely)
+                .because(format!(
+                    "The {} went to {server} in plain text over TCP. That is the port of SIP over TLS, and {server} {did} the \
+                     connection {} later without a word.",
+                    transaction.method,
+                    length(failed.place.time.since(request.place.time))
+                ))
+                .claim_at(failed.place, field, "1", "the server ends the connection")
+        }
+    };
+    let finding = if decides(case, transaction) { finding.explains(None) } else { finding.severity(Severity::Warning) };
+    Some(
+        finding
+            .titled("Plain SIP was sent to a port of TLS")
+            .party(Role::Uac, Some(request.path.source))
+            .fix(format!("Let {} speak TLS to {server}: `;transport=tls`, or a `sips:` URI.", request.path.source.ip()))
+            .fix(format!("Or send to port {PLAIN_PORT}, if the server takes plain SIP there."))
+            .claim(request, "tcp.dstport", server.port().to_string(), "the port of SIP over TLS")
+            .claim_method(request, "a request that everybody can read")
+            .refuted("connection-failed", "the connection came about, and ended at the first bytes")
+            .refuted("next-hop-silent", "the end of the connection is an answer of its kind"),
+    )
+}
+
+/// How a server refused what came in plain text.
+fn refusal<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a FailedConnection> {
+    let known = case.surroundings.failed_connections();
+    let (client, server) = (request.path.source, request.path.destination);
+    let alert = known.of_client(client.ip()).iter().find(|failed| {
+        (failed.client, failed.server) == (client, server)
+            && matches!(failed.how, HowFailed::Handshake(Some(_)))
+            && failed.place >= request.place
+    });
+    let until = request.place.time.plus(crate::call::timer::GIVE_UP);
+    alert.or_else(|| known.broken(request.path, request.place.time, until).filter(|_| server.port() == TLS_PORT))
+}
+
+fn ended(how: HowFailed) -> (&'static str, &'static str) {
+    match how {
+        HowFailed::Closed => ("closed", "tcp.flags.fin"),
+        _ => ("reset", "tcp.flags.reset"),
+    }
+}
+
+/// The one who refused the call had failed to agree on TLS with the next hop.
+fn behind(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure().filter(|failure| case.arose_here(failure))?;
+    if !matches!(failure.status.get(), 408 | 477 | 480 | 500 | 502 | 503 | 504) {
+        return None;
+    }
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let proxy: SocketAddr = response.path.source;
+    let caller = request.path.source.ip();
+    let mut fitting = case.surroundings.failed_connections().of_client(proxy.ip()).iter().filter_map(|failed| {
+        let HowFailed::Handshake(alert) = failed.how else { return None };
+        let in_time = request.place < failed.asked && failed.place < response.place;
+        (in_time && failed.server.ip() != caller).then_some((failed, alert))
+    });
+    let (failed, alert) = fitting.next()?;
+    // Attempts at several servers show that more than this call was at work.
+    if fitting.any(|(other, _)| other.server != failed.server) {
+        return None;
+    }
+    let server = failed.server;
+    let how = match alert {
+        Some(alert) => format!("which ended with the fatal alert {}", name(alert)),
+        None => "and it ended before it was done".to_owned(),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(case.outer_failure().map(|outer| outer.status))
+        .party(Role::Network, Some(server))
+        .because(format!(
+            "While {proxy} had the {}, it began a TLS handshake with {server}, {how}; then it answered {}.",
+            case.call.transaction(failure.transaction).method,
+            failure.status
+        ))
+        .claim_status(response, "the answer that followed")
+        .refuted("server-fault", "the response followed a handshake that failed")
+        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
+    if let Some(alert) = alert {
+        finding = finding.claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "why it failed");
+    }
+    if let Some(known) = alert.and_then(tls_alert) {
+        finding = finding.fix(known.fix.as_str());
+    }
+    Some(finding.fix(format!("Look at the TLS connection by itself: `openssl s_client -connect {server}` on {}.", proxy.ip())))
+}
+
+fn name(alert: u8) -> String {
+    tls_alert(alert).map_or_else(|| format!("alert {alert}"), |known| format!("{} ({alert})", known.name))
+}
+
+/// What makes two connections the same case: between whom, and what went wrong.
+type Kind = (std::net::IpAddr, std::net::IpAddr, Option<(u8, Option<u8>)>, Option<CertificateFault>);
+
+fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
+    let mut kinds: Vec<(Kind, &TlsConnection, u64)> = Vec::new();
+    let of_sip = case.tls.iter().filter(|seen| is_for_sip(case, seen));
+    for (seen, kind) in of_sip.filter_map(|seen| Some((seen, kind(seen)?))) {
+        match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, _, count)) => *count += 1,
+            None => kinds.push((kind, seen, 1)),
+        }
+    }
+    let findings = kinds.into_iter().filter_map(|(_, seen, count)| match seen.failure() {
+        Some(HandshakeFailure::Alert(alert)) => Some(of_alert(seen, alert, count)),
+        Some(HandshakeFailure::NoAnswer(ended)) => Some(of_silence(case, seen, ended, count)),
+        Some(HandshakeFailure::Left(ended)) => Some(of_leaving(seen, ended, count)),
+        None => of_acceptance(seen, count),
+    });
+    findings.take(MOST).collect()
+}
+
+fn kind(seen: &TlsConnection) -> Option<Kind> {
+    let (client, server) = ends(seen);
+    let how = seen.failure().map(|failure| match failure {
+        HandshakeFailure::Alert(alert) => (0, Some(alert.description)),
+        HandshakeFailure::NoAnswer(_) => (1, None),
+        HandshakeFailure::Left(_) => (2, None),
+    });
+    let fault = certificates::fault(seen).map(|(_, fault)| fault);
+    (how.is_some() || fault.is_some()).then_some((client, server, how, fault))
+}
+
+fn ends(seen: &TlsConnection) -> (std::net::IpAddr, std::net::IpAddr) {
     (seen.path.source.ip(), seen.path.destination.ip())
 }
 
@@ -87,26 +211,151 @@ fn is_for_sip(case: &CaptureCase<'_>, seen: &TlsConnection) -> bool {
         || case.surroundings.hop(server, client).is_some()
 }
 
-/// The alert that ended the handshake.
-fn fatal(seen: &TlsConnection) -> Option<Alert> {
-    let most = if seen.version == Some(0x0304) { MOST_OF_HANDSHAKE } else { 0 };
-    let alert = seen.alerts.iter().find(|alert| alert.level == FATAL && alert.description != 0)?;
-    (seen.records <= most).then_some(*alert)
+/// A fatal alert ended the handshake.
+fn of_alert(seen: &TlsConnection, alert: Alert, count: u64) -> Finding {
+    let (sender, other) = (alert.path.source, alert.path.destination);
+    let number = alert.description;
+    let known = tls_alert(number);
+    let meaning = known.map(|known| format!(" {}", known.meaning)).unwrap_or_default();
+    let role = if sender == seen.path.source { Role::Uac } else { Role::Uas };
+    // Without a hello before it the alert may be the answer to something that is not TLS.
+    let did = match seen.hello_place {
+        Some(_) => format!("{sender} ended {} with {other} by", counted(count, "TLS handshake", "TLS handshakes")),
+        None => format!("{sender} ended {} with {other} by", counted(count, "connection", "connections")),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .titled(format!("The TLS handshake failed: {}", name(number)))
+        .severity(Severity::Error)
+        .party(role, Some(sender))
+        .because(format!("{did} the fatal alert {}.{meaning}{}", name(number), facts(seen, alert)))
+        .claim_at(alert.place, "tls.alert_message.level", alert.level.to_string(), "the alert is fatal")
+        .claim_at(alert.place, "tls.alert_message.desc", number.to_string(), "what the sender was not content with")
+        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
+    if let Some((_, fault)) = certificates::fault(seen).filter(|_| is_about_certificate(alert)) {
+        finding = certificates::claim(finding, seen, fault);
+    }
+    for step in steps(seen, alert) {
+        finding = finding.fix(step);
+    }
+    if let Some(known) = known {
+        finding = finding.fix(known.fix.as_str());
+    }
+    finding
+}
+
+/// The server did not answer in TLS.
+fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u64) -> Finding {
+    let (client, server) = (seen.path.source, seen.path.destination);
+    let is_plain = server.port() == PLAIN_PORT;
+    let speaks_sip = case.surroundings.hop(server.ip(), client.ip()).is_some();
+    let handshakes = counted(count, "TLS handshake", "TLS handshakes");
+    let did = if end.how == ConnectionEvent::Reset { "reset" } else { "closed" };
+    let after = length(end.place.time.since(seen.place.time));
+    let said = match end.by == server {
+        true => format!("{server} {did} the connection after {after}, without a word of TLS."),
+        false => format!("{server} said nothing for {after}, and {client} gave up."),
+    };
+    let (title, confidence, meaning) = match is_plain {
+        true => (
+            "TLS was begun towards a port of plain SIP",
+            Confidence::Likely,
+            format!(" Port {PLAIN_PORT} is that of plain SIP."),
+        ),
+        false => ("The server did not answer the TLS handshake", Confidence::Possible, String::new()),
+    };
+    let also = if speaks_sip && is_plain { " The two exchange plain SIP besides." } else { "" };
+    let field = if end.how == ConnectionEvent::Reset { "tcp.flags.reset" } else { "tcp.flags.fin" };
+    let finding = Finding::of(&RULE, confidence)
+        .titled(title)
+        .severity(Severity::Error)
+        .party(if is_plain { Role::Uac } else { Role::Uas }, Some(if is_plain { client } else { server }))
+        .because(format!("{client} began {handshakes} with {server}. {said}{meaning}{also}"))
+        .claim_at(seen.hello_place.unwrap_or(seen.place), "tcp.dstport", server.port().to_string(), "the client's hello goes to this port")
+        .claim_at(end.place, field, "1", "the connection ends, and no TLS came from the server")
+        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
+    match is_plain {
+        true => finding
+            .fix(format!("Send TLS to port {TLS_PORT} of {}, or plain SIP to port {PLAIN_PORT}.", server.ip()))
+            .fix(format!("Or let {server} speak TLS; look at its transport in its configuration.")),
+        // Wireshark shows no TLS on the port of plain SIP.
+        false => finding
+            .claim_at(seen.hello_place.unwrap_or(seen.place), "tls.handshake.type", "1", "a TLS handshake begins")
+            .fix(format!("Look whether {server} speaks TLS on that port: `openssl s_client -connect {server}`."))
+            .fix("Look in the log of the server for a certificate or key that it cannot read."),
+    }
+}
+
+/// The client saw the certificate, and left without an alert.
+fn of_leaving(seen: &TlsConnection, end: Ended, count: u64) -> Finding {
+    let (client, server) = (seen.path.source, seen.path.destination);
+    let handshakes = counted(count, "TLS handshake", "TLS handshakes");
+    let fault = certificates::fault(seen);
+    let (why, confidence) = match (fault, &seen.certificate) {
+        (Some((certificate, fault)), _) => (certificates::sentence(seen, certificate, fault), Confidence::Likely),
+        (None, Some(certificate)) => (certificates::issued(certificate), Confidence::Possible),
+        (None, None) => (String::new(), Confidence::Possible),
+    };
+    let field = if end.how == ConnectionEvent::Reset { "tcp.flags.reset" } else { "tcp.flags.fin" };
+    let mut finding = Finding::of(&RULE, confidence)
+        .titled("The client did not go on after the certificate")
+        .severity(Severity::Error)
+        .party(Role::Uas, Some(server))
+        .because(format!("{client} broke off {handshakes} with {server} after it had the certificate, without an alert. {why}"))
+        .claim_at(end.place, field, "1", "the client ends the connection")
+        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
+    if let Some((_, fault)) = fault {
+        finding = certificates::claim(finding, seen, fault).fix(certificates::cure(seen, fault));
+    }
+    finding.fix(format!("Look at the certificate: openssl s_client -connect {server} -showcerts"))
+}
+
+/// The handshake went well, and the certificate is not as it should be.
+fn of_acceptance(seen: &TlsConnection, count: u64) -> Option<Finding> {
+    let (certificate, fault) = certificates::fault(seen)?;
+    // Of a connection that carried nothing it is not known how it went on.
+    if seen.records == 0 {
+        return None;
+    }
+    let severity = match fault {
+        CertificateFault::Expired | CertificateFault::NotYetValid => Severity::Warning,
+        CertificateFault::OtherName => Severity::Info,
+        // Among one's own hosts that is no fault.
+        CertificateFault::SelfSigned => return None,
+    };
+    let (client, server) = (seen.path.source, seen.path.destination);
+    let connections = counted(count, "TLS connection", "TLS connections");
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .titled("The certificate is not valid, and was accepted")
+        .severity(severity)
+        .party(Role::Uas, Some(server))
+        .because(format!(
+            "{} {} accepted it all the same, on {connections} with {server}; a client that looks closer will not.",
+            certificates::sentence(seen, certificate, fault),
+            client.ip()
+        ))
+        .fix(certificates::cure(seen, fault));
+    Some(certificates::claim(finding, seen, fault))
 }
 
 /// What else the handshake shows that fits the alert.
 fn facts(seen: &TlsConnection, alert: Alert) -> String {
     let mut facts = String::new();
-    match &seen.certificate {
-        Some(certificate) => facts.push_str(&of_certificate(certificate, seen, alert)),
-        None if is_about_certificate(alert) => facts.push_str(" The certificate is not visible in the capture."),
-        None => {}
+    match (&seen.certificate, certificates::fault(seen)) {
+        (Some(certificate), Some((_, fault))) => {
+            facts.push_str(&format!(" {}", certificates::sentence(seen, certificate, fault)));
+        }
+        (Some(certificate), None) => facts.push_str(&format!(" {}", certificates::issued(certificate))),
+        (None, _) if is_about_certificate(alert) => {
+            facts.push_str(" The certificate is not visible in the capture.");
+        }
+        (None, _) => {}
     }
     if seen.wants_client_certificate {
         facts.push_str(" The server had asked for a certificate of the client.");
     }
     if seen.version.is_none() && !seen.offered_versions.is_empty() {
-        let offered: Vec<String> = seen.offered_versions.iter().filter(|it| is_version(**it)).map(|it| version_name(*it)).collect();
+        let offered: Vec<String> =
+            seen.offered_versions.iter().filter(|it| is_version(**it)).map(|it| version_name(*it)).collect();
         let suites = counted(seen.offered_suites.len() as u64, "cipher suite", "cipher suites");
         facts.push_str(&format!(" The client offered {} and {suites}.", offered.join(", ")));
     }
@@ -118,39 +367,6 @@ fn is_version(version: u16) -> bool {
     (0x0300..=0x0304).contains(&version)
 }
 
-fn of_certificate(certificate: &Certificate, seen: &TlsConnection, alert: Alert) -> String {
-    let Certificate { subject, issuer, names, not_before, not_after, .. } = certificate;
-    let now = alert.place.time.0.div_euclid(1_000_000_000);
-    if *not_after < now {
-        return format!(" The certificate of \"{subject}\" was valid until {}.", date(*not_after));
-    }
-    if *not_before > now {
-        return format!(" The certificate of \"{subject}\" is valid only from {} on.", date(*not_before));
-    }
-    let knows_all = !names.is_empty() && names.len() < Certificate::MOST_NAMES;
-    if let Some(wanted) = seen.server_name.as_ref().filter(|wanted| knows_all && !bears(names, wanted)) {
-        return format!(" The client asked for {wanted}; the certificate is for {}.", names.join(", "));
-    }
-    if certificate.is_self_signed {
-        return format!(" The certificate of \"{subject}\" is signed by itself.");
-    }
-    format!(" The certificate of \"{subject}\" was issued by {issuer} and is valid until {}.", date(*not_after))
-}
-
-/// Whether one of the names is that of the host; a star stands for its first label (RFC 6125 §6.4.3).
-fn bears(names: &[String], host: &str) -> bool {
-    names.iter().any(|name| {
-        name.eq_ignore_ascii_case(host)
-            || name.strip_prefix("*.").zip(host.split_once('.')).is_some_and(|(name, (_, host))| name.eq_ignore_ascii_case(host))
-    })
-}
-
-fn date(seconds: i64) -> String {
-    let nanoseconds = i128::from(seconds) * 1_000_000_000;
-    let time = Timestamp(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
-    time.rfc3339(Digits::Micro).chars().take(10).collect()
-}
-
 /// Alerts 42 to 46, 48 and 116 speak of a certificate.
 fn is_about_certificate(alert: Alert) -> bool {
     matches!(alert.description, 42..=46 | 48 | 116)
@@ -160,10 +376,15 @@ fn steps(seen: &TlsConnection, alert: Alert) -> Vec<String> {
     let server = seen.path.destination;
     let from_server = alert.path.source == server;
     if from_server && seen.wants_client_certificate && matches!(alert.description, 40 | 42 | 116) {
-        return vec![format!("Give the client {} a certificate that {server} trusts, or let the server not ask for one.", seen.path.source.ip())];
+        return vec![format!(
+            "Give the client {} a certificate that {server} trusts, or let the server not ask for one.",
+            seen.path.source.ip()
+        )];
     }
     if is_about_certificate(alert) && !from_server {
-        return vec![format!("Look at the certificate: openssl s_client -connect {server} -showcerts")];
+        let cure = certificates::fault(seen).map(|(_, fault)| certificates::cure(seen, fault));
+        let look = format!("Look at the certificate: openssl s_client -connect {server} -showcerts");
+        return cure.into_iter().chain([look]).collect();
     }
     Vec::new()
 }

@@ -1,0 +1,69 @@
+//! The call of a message whose Call-ID the capture cut off.
+//!
+//! A snap length cuts each message at another place of its headers, so parts of one Call-ID would make calls of their own.
+//! What stands before the Call-ID still tells them apart: the branch of the topmost Via, and the tags.
+
+use crate::call::model::Arrival;
+use crate::call::tracker::Tracker;
+use crate::call::transaction::Keys;
+use crate::keyed::{ByHash, Keyed};
+use crate::sip::{Message, Via};
+
+/// What tells the call of a message without its Call-ID. Kept only once a message was cut off.
+#[derive(Debug, Default)]
+pub(super) struct Clues {
+    /// The call, by its index and number, of a branch or a pair of tags.
+    of: ByHash<(u32, u32)>,
+    is_needed: bool,
+}
+
+/// Clues that are kept.
+const MOST: usize = 200_000;
+
+impl Tracker {
+    /// The call of a message that is cut inside of its Call-ID or before it, or that belongs to a call of such messages.
+    pub(super) fn call_by_clues(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
+        if !self.clues.is_needed {
+            return None;
+        }
+        let is_cut = message.has_cut_call_id();
+        let found = clues(&self.hasher, message, keys, arrival).into_iter().flatten();
+        found.filter_map(|clue| self.clues.of.get(&clue)).find_map(|(index, number)| {
+            let open = self.open.get(*index as usize).and_then(Option::as_deref)?;
+            let fits = open.log.number == *number
+                && (is_cut || open.log.has_cut_call_ids)
+                && open.log.fits_call_id(message, &self.pool);
+            fits.then_some(*index)
+        })
+    }
+
+    /// Remembers by what the next messages of this call can be told.
+    pub(super) fn note_clues(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+        self.clues.is_needed |= message.is_cut();
+        if !self.clues.is_needed {
+            return;
+        }
+        let Some(number) = self.open.get(index as usize).and_then(Option::as_deref).map(|open| open.log.number) else {
+            return;
+        };
+        if self.clues.of.len() >= MOST {
+            self.clues.of.clear();
+        }
+        for clue in clues(&self.hasher, message, keys, arrival).into_iter().flatten() {
+            self.clues.of.insert(clue, (index, number));
+        }
+    }
+}
+
+/// The clues of a message, the surest first: its branch, both tags, the From tag between two hosts.
+fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> [Option<u64>; 3] {
+    let has_cookie = keys.branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(keys.branch);
+    let branch = has_cookie.then(|| hasher.hash_one(keys.branch));
+    let (low, high) = (keys.from_tag.min(keys.to_tag), keys.from_tag.max(keys.to_tag));
+    let is_whole = !message.ends_with(keys.from_tag) && !message.ends_with(keys.to_tag);
+    let tags = (is_whole && !low.is_empty()).then(|| hasher.hash_one((low, high)));
+    let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
+    let hosts = (from.min(to), from.max(to));
+    let is_told = !keys.from_tag.is_empty() && !message.ends_with(keys.from_tag);
+    [branch, tags, is_told.then(|| hasher.hash_one((keys.from_tag, hosts)))]
+}

@@ -1,0 +1,151 @@
+//! A call that is tried again at another server under a Call-ID of its own.
+//!
+//! RFC 3263 §4.3 lets a client go on to the next server, and RFC 3261 §8.1.3.5 keeps the Call-ID for that; many PBXs take
+//! a new one. What tells that both are one call: the client, who calls whom, and that the first try had just failed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::key::call_key;
+use crate::call::model::Arrival;
+use crate::call::timer;
+use crate::call::tracker::Tracker;
+use crate::call::transaction::Keys;
+use crate::capture::{Place, Timestamp};
+use crate::keyed::{ByHash, Keyed};
+use crate::sip::{HeaderName, Message};
+
+/// A try of a call that failed, and the next one at another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Retry {
+    /// The INVITE of the first try.
+    pub first: Place,
+    /// To whom it went.
+    pub first_server: SocketAddr,
+    /// How it was refused; `None` for silence.
+    pub refusal: Option<(Place, u16)>,
+    /// The INVITE of the next try.
+    pub next: Place,
+    /// To whom that went.
+    pub next_server: SocketAddr,
+    /// The final code that it got.
+    pub outcome: Option<u16>,
+}
+
+/// An INVITE, and what became of it so far.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    call_key: u64,
+    place: Place,
+    server: SocketAddr,
+    /// A provisional response came, or a final one that says nothing of the server.
+    is_taken: bool,
+    refusal: Option<(Place, u16)>,
+}
+
+/// The last try of each caller to each callee.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    of: ByHash<Tried>,
+}
+
+/// Tries that are kept.
+const MOST: usize = 65_536;
+/// A client goes on to the next server this soon after a refusal.
+const SOON: Duration = Duration::from_secs(5);
+
+impl Tracker {
+    /// An INVITE that opens a call: the next try of one that has just failed, or a first one.
+    pub(super) fn note_try(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let Some(who) = who(&self.hasher, message, arrival.path.source.ip()) else { return };
+        let tried = Tried {
+            call_key: call_key(message.call_id()),
+            place: arrival.place,
+            server: arrival.path.destination,
+            is_taken: false,
+            refusal: None,
+        };
+        if self.tries.of.len() >= MOST && !self.tries.of.contains_key(&who) {
+            self.tries.of.clear();
+        }
+        let Some(before) = self.tries.of.insert(who, tried) else { return };
+        if before.call_key == tried.call_key {
+            // The same try again, with credentials or another branch: the first one counts.
+            let first = if before.server == tried.server { Tried { is_taken: false, ..before } } else { tried };
+            self.tries.of.insert(who, first);
+            return;
+        }
+        if before.server.ip() != tried.server.ip() && before.has_just_failed(tried.place.time) {
+            self.surroundings.neighbours_mut().note_retry(Retry {
+                first: before.place,
+                first_server: before.server,
+                refusal: before.refusal,
+                next: tried.place,
+                next_server: tried.server,
+                outcome: None,
+            });
+        }
+    }
+
+    /// A response to an INVITE that opens a call.
+    pub(super) fn note_try_answered(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+        let Some(status) = keys.status else { return };
+        let Some(who) = who(&self.hasher, message, arrival.path.destination.ip()) else { return };
+        let Some(tried) = self.tries.of.get_mut(&who) else { return };
+        if tried.server != arrival.path.source || tried.call_key != call_key(message.call_id()) {
+            return;
+        }
+        match status.get() {
+            100 => {}
+            408 | 430 | 500 | 502 | 503 | 504 => tried.refusal = Some((arrival.place, status.get())),
+            _ => tried.is_taken = !status.is_challenge(),
+        }
+        if !status.is_provisional() && !status.is_challenge() {
+            let place = tried.place;
+            self.surroundings.neighbours_mut().note_retried(place, status.get());
+        }
+    }
+}
+
+impl Tried {
+    /// True if a client may go on from it now: it was refused a moment ago, or has waited in vain.
+    fn has_just_failed(&self, now: Timestamp) -> bool {
+        match self.refusal {
+            Some((place, _)) => now.since(place.time) <= SOON,
+            None => {
+                let waited = now.since(self.place.time);
+                !self.is_taken && waited >= timer::T1 && waited <= timer::GIVE_UP + SOON
+            }
+        }
+    }
+}
+
+/// The client, the user that calls and the user that is called; `None` where nobody is named.
+fn who(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
+    let from = user(message.header_bytes(HeaderName::From)?)?;
+    let to = user(message.header_bytes(HeaderName::To)?)?;
+    Some(hasher.hash_one((client, from, to)))
+}
+
+/// The user part of the URI in a From or To header.
+fn user(value: &[u8]) -> Option<&[u8]> {
+    let uri = value.get(memchr::memchr(b'<', value).map_or(0, |at| at + 1)..)?;
+    let after_scheme = uri.get(memchr::memchr(b':', uri)? + 1..)?;
+    let user = after_scheme.get(..memchr::memchr2(b'@', b'>', after_scheme)?)?;
+    (!user.is_empty()).then_some(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_read_from_headers_of_all_forms() {
+        assert_eq!(user(b"\"Alice\" <sip:1001@example.com>;tag=1"), Some(&b"1001"[..]));
+        assert_eq!(user(b"sip:bob@example.com;tag=2"), Some(&b"bob"[..]));
+        assert_eq!(user(b"<tel:+15550100>"), Some(&b"+15550100"[..]));
+        assert_eq!(user(b"<sip:example.com>"), Some(&b"example.com"[..]));
+    }
+}
