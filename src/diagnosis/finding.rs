@@ -151,6 +151,9 @@ pub struct Finding {
     pub drops_the_call: bool,
 }
 
+/// The fields of a start line.
+const OF_START_LINE: [&str; 5] = ["sip.Method", "sip.r-uri", "sip.Request-Line", "sip.Status-Code", "sip.Status-Line"];
+
 impl Finding {
     /// A finding of a rule, a fact to begin with: severity info, nobody responsible, nothing explained.
     pub fn of(rule: &Rule, confidence: Confidence) -> Finding {
@@ -249,7 +252,12 @@ impl Finding {
     }
 
     /// A claim about a message: what a Wireshark field holds in its frame.
+    /// Of a message that the capture cut off, Wireshark shows the start line only: nothing else is claimed of it.
     pub fn claim(self, heard: &Heard, field: &str, value: impl Into<Untrusted>, says: impl Into<Untrusted>) -> Finding {
+        let is_inside = field.starts_with("sip.") || field.starts_with("sdp.");
+        if is_inside && !OF_START_LINE.contains(&field) && heard.message.lacks_its_end() {
+            return self;
+        }
         self.claim_at(heard.place, field, value, says)
     }
 

@@ -275,6 +275,11 @@ impl Message<'_> {
         self.answers.get_or_init(Box::default)
     }
 
+    /// True if the capture is known to lack bytes of it: of a message that only ends oddly it lacks none.
+    pub fn lacks_its_end(&self) -> bool {
+        self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { bytes } if *bytes > 0))
+    }
+
     fn places(&self) -> &Places {
         self.places.get_or_init(|| places::find(&self.bytes, &self.outline))
     }
