@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::capture::{Digits, Timestamp};
 use crate::error::Error;
@@ -89,6 +88,9 @@ impl Alerts {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             return Err(wrong("it needs the form http://HOST:PORT/PATH or https://…"));
         }
+        if cfg!(not(feature = "https")) && uri.scheme_str() == Some("https") {
+            return Err(wrong("this program was built without HTTPS; send to a local collector over http"));
+        }
         let shared = Arc::new(Shared::default());
         let thread = {
             let (shared, url) = (Arc::clone(&shared), url.to_owned());
@@ -134,7 +136,7 @@ impl Shared {
     }
 
     fn tell_all(&self, url: &str) {
-        let agent = agent(if url.starts_with("https") { system_certificates() } else { Vec::new() });
+        let agent = agent(url);
         let (mut not_before, mut pause) = (Instant::now(), GAP);
         let mut again_at = Instant::now() + AGAIN;
         while let Some((alerts, is_last)) = self.next(not_before, &mut again_at) {
@@ -189,25 +191,33 @@ impl Shared {
     }
 }
 
-/// Whom the system trusts, so that a collector of one's own needs no option here.
-fn system_certificates() -> Vec<Certificate<'static>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
-}
-
-fn agent(trusted: Vec<Certificate<'static>>) -> Agent {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&trusted))
-        .unversioned_rustls_crypto_provider(provider)
-        .build();
+fn agent(url: &str) -> Agent {
     let config = Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .max_redirects(0)
-        .user_agent(concat!("sipwhy/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
-        .build();
-    config.into()
+        .user_agent(concat!("sipwhy/", env!("CARGO_PKG_VERSION")));
+    #[cfg(feature = "https")]
+    let config = config.tls_config(tls::config(url));
+    #[cfg(not(feature = "https"))]
+    let _ = url;
+    config.build().into()
+}
+
+#[cfg(feature = "https")]
+mod tls {
+    use std::sync::Arc;
+
+    use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+    /// Whom the system trusts is trusted, so that a collector of one's own needs no option here.
+    pub(super) fn config(url: &str) -> TlsConfig {
+        let found = if url.starts_with("https") { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let trusted: Vec<_> = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+        TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&trusted))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build()
+    }
 }
 
 fn post(agent: &Agent, url: &str, alerts: &[Alert]) -> Result<(), String> {
