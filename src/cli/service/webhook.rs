@@ -13,6 +13,7 @@ use serde::Serialize;
 use ureq::Agent;
 
 use crate::capture::{Digits, Timestamp};
+use crate::cli::service::hep_send::Pace;
 use crate::error::Error;
 
 /// At least so much time lies between two requests.
@@ -25,7 +26,7 @@ const OVER_AFTER: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the end of the run waits for the last one.
+/// How long the end of a run without end waits for the last one; with files it may take as long as any.
 const LAST_WAIT: Duration = Duration::from_millis(600);
 /// Incidents that wait to be told.
 const MOST_WAITING: usize = 1000;
@@ -61,6 +62,7 @@ struct Posted<'a> {
 pub(crate) struct Alerts {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    last_wait: Duration,
 }
 
 /// What both threads know.
@@ -82,7 +84,7 @@ struct State {
 
 impl Alerts {
     /// Begins to tell.
-    pub(crate) fn start(url: &str) -> Result<Alerts, Error> {
+    pub(crate) fn start(url: &str, pace: Pace) -> Result<Alerts, Error> {
         let wrong = |why: &str| Error::Usage(format!("--alert-webhook {url}: {why}"));
         let uri: ureq::http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -96,7 +98,8 @@ impl Alerts {
             let (shared, url) = (Arc::clone(&shared), url.to_owned());
             thread::spawn(move || shared.tell_all(&url))
         };
-        Ok(Alerts { shared, thread: Some(thread) })
+        let last_wait = if pace == Pace::Drops { LAST_WAIT } else { PATIENCE + LAST_WAIT };
+        Ok(Alerts { shared, thread: Some(thread), last_wait })
     }
 
     /// Has something to tell of an incident.
@@ -120,7 +123,7 @@ impl Alerts {
         self.shared.lock().is_closed = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            let until = Instant::now() + LAST_WAIT;
+            let until = Instant::now() + self.last_wait;
             while !thread.is_finished() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_not_delivered_waits_within_bounds_and_the_end_does_not_wait() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut alerts = Alerts::start(&format!("http://{nobody}/")).unwrap();
+        let mut alerts = Alerts::start(&format!("http://{nobody}/"), Pace::Drops).unwrap();
         for number in 0..2000 {
             alerts.tell(alert(number, None));
         }
@@ -277,7 +280,7 @@ mod tests {
     #[test]
     fn a_url_of_another_kind_is_refused() {
         for wrong in ["localhost:9093", "ftp://localhost/", "http://", "no url"] {
-            assert!(Alerts::start(wrong).err().is_some_and(|error| error.exit_status() == 2), "{wrong}");
+            assert!(Alerts::start(wrong, Pace::Drops).err().is_some_and(|error| error.exit_status() == 2), "{wrong}");
         }
     }
 }
