@@ -185,7 +185,8 @@ fn every_option_that_the_readme_names_is_one_of_the_program() {
         let option = word.split(['=', ',', '.', ')']).next().unwrap();
         if option.chars().skip(2).all(|c| c.is_ascii_lowercase() || c == '-') && option.chars().nth(2) != Some('-') {
             let known = help.contains(option)
-                || ["--release", "--path", "--locked", "--no-default-features", "--class", "--site", "--example"].contains(&option);
+                || ["--release", "--path", "--locked", "--class", "--site", "--example", "--no-default-features"]
+                    .contains(&option);
             assert!(known, "the README names {option}");
         }
     }

@@ -55,6 +55,8 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     let settings = Settings::read(watching, filter)?;
     let limits = AllLimits { held_back: 0, ..limits::read(&run.limits)? };
     let reports = Reports::new(&run.output, settings.rotation, settings.keep)?;
+    // A signal that comes while privileges are given up is none too early.
+    let signals = Signals::new();
     let input = match (&run.service.hep_listen, &watching.follow) {
         (Some(address), None) if interfaces.is_empty() => Opened::Agents(open_agents(address, &settings, run)?),
         (Some(_), _) => {
@@ -74,7 +76,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
         Opened::Source(source) => source,
         Opened::Agents(sockets) => listen(sockets, run),
     };
-    go(source, sockets, reports, &settings, &limits, asked)
+    go(source, sockets, signals, reports, &settings, &limits, asked)
 }
 
 /// The user that is named, by an option of its own or by `--live`.
@@ -181,6 +183,7 @@ fn first_of(source: Box<dyn Source>, run: &Run) -> Box<dyn Source> {
 fn go(
     mut source: Box<dyn Source>,
     sockets: Sockets,
+    signals: Signals,
     reports: Reports,
     settings: &Settings,
     limits: &AllLimits,
@@ -236,7 +239,7 @@ fn go(
         reports,
         printer: printer(&of_files),
         selection,
-        signals: Signals::new(),
+        signals,
         anew: Box::new(anew),
         stats_every: settings.stats_every,
         quiet: run.quiet,

@@ -110,7 +110,7 @@ impl Service {
             say(&format!("sipwhy: figures at http://{own}/metrics"));
         }
         let metrics = sockets.metrics.map(|listener| Metrics::start(listener, names)).transpose()?;
-        let alerts = args.alert_webhook.as_deref().map(Alerts::start).transpose()?;
+        let alerts = args.alert_webhook.as_deref().map(|url| Alerts::start(url, pace)).transpose()?;
         Ok(Service { hep, forwarded, metrics, alerts })
     }
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::capture::{Digits, Timestamp};
+use crate::cli::service::hep_send::Pace;
 use crate::error::Error;
 
 /// At least so much time lies between two requests.
@@ -26,7 +26,7 @@ const OVER_AFTER: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the end of the run waits for the last one.
+/// How long the end of a run without end waits for the last one; with files it may take as long as any.
 const LAST_WAIT: Duration = Duration::from_millis(600);
 /// Incidents that wait to be told.
 const MOST_WAITING: usize = 1000;
@@ -62,6 +62,7 @@ struct Posted<'a> {
 pub(crate) struct Alerts {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    last_wait: Duration,
 }
 
 /// What both threads know.
@@ -83,18 +84,22 @@ struct State {
 
 impl Alerts {
     /// Begins to tell.
-    pub(crate) fn start(url: &str) -> Result<Alerts, Error> {
+    pub(crate) fn start(url: &str, pace: Pace) -> Result<Alerts, Error> {
         let wrong = |why: &str| Error::Usage(format!("--alert-webhook {url}: {why}"));
         let uri: ureq::http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             return Err(wrong("it needs the form http://HOST:PORT/PATH or https://…"));
+        }
+        if cfg!(not(feature = "https")) && uri.scheme_str() == Some("https") {
+            return Err(wrong("this program was built without HTTPS; send to a local collector over http"));
         }
         let shared = Arc::new(Shared::default());
         let thread = {
             let (shared, url) = (Arc::clone(&shared), url.to_owned());
             thread::spawn(move || shared.tell_all(&url))
         };
-        Ok(Alerts { shared, thread: Some(thread) })
+        let last_wait = if pace == Pace::Drops { LAST_WAIT } else { PATIENCE + LAST_WAIT };
+        Ok(Alerts { shared, thread: Some(thread), last_wait })
     }
 
     /// Has something to tell of an incident.
@@ -118,7 +123,7 @@ impl Alerts {
         self.shared.lock().is_closed = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            let until = Instant::now() + LAST_WAIT;
+            let until = Instant::now() + self.last_wait;
             while !thread.is_finished() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -134,7 +139,7 @@ impl Shared {
     }
 
     fn tell_all(&self, url: &str) {
-        let agent = agent(if url.starts_with("https") { system_certificates() } else { Vec::new() });
+        let agent = agent(url);
         let (mut not_before, mut pause) = (Instant::now(), GAP);
         let mut again_at = Instant::now() + AGAIN;
         while let Some((alerts, is_last)) = self.next(not_before, &mut again_at) {
@@ -189,25 +194,33 @@ impl Shared {
     }
 }
 
-/// Whom the system trusts, so that a collector of one's own needs no option here.
-fn system_certificates() -> Vec<Certificate<'static>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
-}
-
-fn agent(trusted: Vec<Certificate<'static>>) -> Agent {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&trusted))
-        .unversioned_rustls_crypto_provider(provider)
-        .build();
+fn agent(url: &str) -> Agent {
     let config = Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .max_redirects(0)
-        .user_agent(concat!("sipwhy/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
-        .build();
-    config.into()
+        .user_agent(concat!("sipwhy/", env!("CARGO_PKG_VERSION")));
+    #[cfg(feature = "https")]
+    let config = config.tls_config(tls::config(url));
+    #[cfg(not(feature = "https"))]
+    let _ = url;
+    config.build().into()
+}
+
+#[cfg(feature = "https")]
+mod tls {
+    use std::sync::Arc;
+
+    use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+    /// Whom the system trusts is trusted, so that a collector of one's own needs no option here.
+    pub(super) fn config(url: &str) -> TlsConfig {
+        let found = if url.starts_with("https") { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let trusted: Vec<_> = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+        TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&trusted))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build()
+    }
 }
 
 fn post(agent: &Agent, url: &str, alerts: &[Alert]) -> Result<(), String> {
@@ -253,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_not_delivered_waits_within_bounds_and_the_end_does_not_wait() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut alerts = Alerts::start(&format!("http://{nobody}/")).unwrap();
+        let mut alerts = Alerts::start(&format!("http://{nobody}/"), Pace::Drops).unwrap();
         for number in 0..2000 {
             alerts.tell(alert(number, None));
         }
@@ -267,7 +280,7 @@ mod tests {
     #[test]
     fn a_url_of_another_kind_is_refused() {
         for wrong in ["localhost:9093", "ftp://localhost/", "http://", "no url"] {
-            assert!(Alerts::start(wrong).err().is_some_and(|error| error.exit_status() == 2), "{wrong}");
+            assert!(Alerts::start(wrong, Pace::Drops).err().is_some_and(|error| error.exit_status() == 2), "{wrong}");
         }
     }
 }
