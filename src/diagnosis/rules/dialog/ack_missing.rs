@@ -37,10 +37,16 @@ rule! {
 /// Repeats of a 2xx that are wanted.
 const ENOUGH_REPEATS: u32 = 2;
 
+/// A 2xx that is repeated for so long was not confirmed meanwhile: four repeats with the usual T1.
+const LONG: Duration = Duration::from_secs(7);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = unacknowledged(case)?;
     let bye = cut_off(case, success);
+    let (server, client) = (success.path.source, success.path.destination);
     let confidence = match bye {
+        // Not even the INVITE came from there in this capture: it shows one direction only (J2).
+        _ if case.surroundings.hop(client.ip(), server.ip()).is_none() => Confidence::Unseen,
         Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
         _ => case.absence_of_answer(success),
     };
@@ -51,7 +57,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding.severity(Severity::Warning)
     };
-    let (server, client) = (success.path.source, success.path.destination);
     let contact = contact_fault(success);
     let mut because = format!(
         "{server} answered with {}, repeated it {} times within {}, and got no ACK",
@@ -109,7 +114,9 @@ fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
 
 /// No BYE at all, and time enough for the sender to have given up.
 fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
-    case.first_bye().is_none() && case.absence_of_answer(success) != Confidence::Unseen
+    // Who stops repeating its answer soon got its ACK after all, past the capture.
+    let repeated_on = success.last_place().time.since(success.place.time) >= LONG;
+    case.first_bye().is_none() && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
 }
 
 /// What is wrong with the Contact of a 2xx: an address for private networks, other than the one it came from.

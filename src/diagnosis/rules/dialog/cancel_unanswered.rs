@@ -36,7 +36,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (from, to) = (cancel.path.source, cancel.path.destination);
-    let confidence = if ended { Confidence::Proven } else { case.absence_of_answer(cancel) };
+    // Where nothing at all came from there, not even 100 or the answer to the CANCEL, only one direction was captured.
+    let heard_of = case.surroundings.hop(to.ip(), from.ip()).is_some() || cancel.repeated > 0;
+    let confidence = match () {
+        () if ended => Confidence::Proven,
+        () if heard_of => case.absence_of_answer(cancel),
+        () => Confidence::Unseen,
+    };
     let because = match (early, ended) {
         (true, true) => format!("{from} sent CANCEL before any response to its INVITE had come, which RFC 3261 §9.1 forbids."),
         (early, _) => format!(

@@ -46,6 +46,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let bye = case.first_bye().map(|bye| bye.request).filter(|bye| bye.place > response.place);
+    if bye.is_none() && case.tail(response.place) < SOON {
+        return None; // The capture ends before a fall-back could come.
+    }
     let soon = bye.filter(|bye| bye.place.time.since(response.place.time) <= SOON);
     let after = match bye {
         Some(bye) => format!(
