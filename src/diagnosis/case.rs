@@ -52,10 +52,10 @@ impl<'a> Case<'a> {
 
     /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
     pub(crate) fn tried_users(&self) -> Option<&'a Probing> {
+        let probing = self.probing.filter(|_| self.call.kind == Kind::Registration)?;
         let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
-        let probing = self.probing?.of(first.path.source.ip())?;
-        let tries_users = self.call.kind == Kind::Registration && is_probe(self.call) && probing.tries_users();
-        tries_users.then_some(probing)
+        let source = probing.of(first.path.source.ip()).filter(|source| source.tries_users())?;
+        is_probe(self.call).then_some(source)
     }
 
     /// The transaction that decided how the call ended for the caller: the last try of the opening request.
