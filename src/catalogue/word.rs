@@ -361,7 +361,7 @@ words! {
     CompareKinds = "compare-kinds", "The summary where there is no gist; {x} and {y} are texts such as: is a failed request",
     CompareAsks = "compare-asks", "{x} and {y} are questions",
     CompareDecided = "compare-decided", "{x} and {y} are the texts `decided_by` of [gist.CODE]",
-    CompareSenders = "compare-senders", "{x} and {y} are lists of senders, in the words of [senders]",
+    CompareSenders = "compare-senders", "{x} and {y} are lists of senders, in the words of \\[senders\\]",
     CompareFaults = "compare-faults", "{x} and {y} are texts such as: is a failed request",
     IsProgress = "is-progress", "Follows a code",
     IsSuccess = "is-success", "Follows a code",
