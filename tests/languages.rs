@@ -75,6 +75,17 @@ fn json_names_the_language_of_its_texts() {
 }
 
 #[test]
+fn how_it_looks_may_stand_before_the_command_too() {
+    let page = said(&["explain", "503", "--lang", "fr", "--width", "60"]);
+    assert!(page.contains("Comment"), "{page}");
+    assert_eq!(said(&["--lang", "fr", "--width=60", "explain", "503"]), page);
+    // What follows is a file all the same where it is no command, and so it is behind `--`.
+    for files in [["--lang", "fr", "explains"].as_slice(), &["--lang", "fr", "--", "explain"]] {
+        assert_eq!(run(files, &[]).status.code(), Some(3), "{files:?}");
+    }
+}
+
+#[test]
 fn an_unknown_language_is_told_with_those_there_are() {
     let output = run(&["--lang", "tlh", TRUNK], &[]);
     let error = String::from_utf8(output.stderr).unwrap();

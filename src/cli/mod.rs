@@ -29,7 +29,7 @@ use std::panic;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::args::{Cli, Command};
 use crate::error::Error;
@@ -43,7 +43,7 @@ const INTERNAL_ERROR: u8 = 5;
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = args.collect();
     let provenance = Provenance::of(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(command_first(arguments)) {
         Ok(mut cli) => {
             cli.look.provenance = provenance;
             cli
@@ -76,6 +76,25 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// What says how output looks may stand before the command too, as in `sipwhy --lang ja explain 503`: it is handed on
+/// behind it, for what follows an option would be taken for a file.
+fn command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = Cli::command();
+    let mut at = 1;
+    while let Some(option) = arguments.get(at).and_then(|argument| argument.to_str()?.strip_prefix("--")) {
+        let (name, has_value) = option.split_once('=').map_or((option, false), |(name, _)| (name, true));
+        let mut looks = program.get_arguments().filter(|known| known.is_global_set());
+        let Some(known) = looks.find(|known| known.get_long() == Some(name)) else { return arguments };
+        at += if known.get_action().takes_values() && !has_value { 2 } else { 1 };
+    }
+    let is_command =
+        |argument: &OsString| argument.to_str().is_some_and(|name| program.find_subcommand(name).is_some());
+    if at > 1 && arguments.get(at).is_some_and(is_command) {
+        arguments[1..=at].rotate_right(1);
+    }
+    arguments
 }
 
 fn command(cli: Cli) -> Result<u8, Error> {
