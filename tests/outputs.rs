@@ -169,6 +169,17 @@ fn tables_and_texts_hold_no_live_formula_nor_link() {
 }
 
 #[test]
+fn pages_tell_where_a_response_came_from_and_of_a_good_call() {
+    let capture = "fixtures/trunk-congested-from-a-moment-on/capture.pcap";
+    for format in ["text", "md", "html"] {
+        let words = run(&[capture, "--format", format]).split_whitespace().collect::<Vec<_>>().join(" ");
+        for says in ["or from behind it", "that was accepted"] {
+            assert!(words.contains(says), "{format}: {says}");
+        }
+    }
+}
+
+#[test]
 fn a_ticket_says_what_a_carrier_needs() {
     let place = Place::of(HOSTILE);
     let ticket = run(&[place.capture.to_str().unwrap(), "--ticket", "-q"]);

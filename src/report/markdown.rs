@@ -165,6 +165,9 @@ fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<(
         None if record.unexplained => writeln!(out, "{}\n", words.word(Word::NoRuleSentence))?,
         None => {}
     }
+    if let Some(origin) = &record.generated_by {
+        writeln!(out, "**{}** {}\n", words.word(Word::LabelFrom), plain(&origin.words().into()))?;
+    }
     if let Some(good) = &record.good_call {
         let good = plain(&good.words().into());
         writeln!(out, "{}\n", words.fill(Word::BesideAccepted, &[("words", &good)]))?;

@@ -14,6 +14,7 @@ use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
 use crate::report::view::{is_well, telling};
+use crate::untrusted::Untrusted;
 
 /// Columns of a proof.
 const CLAIM_COLUMNS: [Word; 4] = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
@@ -94,6 +95,9 @@ fn causes(whole: &Whole<'_>) -> Markup {
             None if record.unexplained => p class="cause" { (words.word(Word::NoRuleSentence)) },
             None => {}
         }
+        @for (label, says) in beside(record) {
+            p { strong { (words.word(label)) } " " (shown(&says)) }
+        }
         @if let Some(entry) = meaning {
             details {
                 summary { (words.fill(Word::WhatMeans, &[("code", &format!("{} {}", entry.code, entry.name))])) }
@@ -108,6 +112,13 @@ fn causes(whole: &Whole<'_>) -> Markup {
             }
         }
     }
+}
+
+/// What stands beside the cause: where the response came from that failed the call, and the nearest call that went well.
+fn beside(record: &CallRecord) -> impl Iterator<Item = (Word, Untrusted)> {
+    let origin = record.generated_by.as_ref().map(|origin| (Word::LabelFrom, origin.words().into()));
+    let good = record.good_call.as_ref().map(|good| (Word::LabelGood, good.words().into()));
+    origin.into_iter().chain(good)
 }
 
 fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
