@@ -8,6 +8,11 @@
 mod stopwatch;
 mod traffic;
 
+/// The allocator of the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::process::ExitCode;
 use std::time::Duration;
 

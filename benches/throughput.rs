@@ -5,6 +5,11 @@
 mod stopwatch;
 mod traffic;
 
+/// The allocator of the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::io::Write;
 use std::time::Duration;
 

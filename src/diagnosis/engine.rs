@@ -21,7 +21,7 @@ pub struct Engine {
 
 impl Engine {
     /// Bytes of messages that are held back at most, by default.
-    pub const HELD_BACK: usize = 8 << 20;
+    pub const HELD_BACK: usize = 5 << 20;
 
     /// An engine that holds back this many bytes.
     pub fn new(bound: usize) -> Engine {

@@ -3,8 +3,9 @@
 use memchr::memmem;
 
 use crate::call::judge::Outcome;
+use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
-use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, What};
+use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
 use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
@@ -92,8 +93,20 @@ impl Log {
     pub(crate) fn forget(&mut self, pool: &mut Pool) {
         pool.give_back(std::mem::take(&mut self.bytes));
         self.given_up = self.given_up.saturating_add(self.entries.len() as u32);
-        let first = self.steps.iter().find(|step| step.is_attempt() && step.is_good());
-        self.steps = first.map(|step| Step { request: None, response: None, ack: None, ..*step }).into_iter().collect();
+        let first = self.steps.iter().find(|step| step.is_attempt() && step.is_good()).copied();
+        // Ways on which it counts as a call that is up are needed when it ends; the others come again with a message.
+        let is_needed = |index: usize, way: &Way| {
+            way.stand != Stand::Free || first.is_some_and(|step| usize::from(step.way) == index)
+        };
+        let kept: Vec<usize> = (0..self.ways.len()).filter(|index| is_needed(*index, &self.ways[*index])).collect();
+        self.steps = first
+            .map(|step| {
+                let way = kept.iter().position(|index| *index == usize::from(step.way)).unwrap_or_default() as u16;
+                Step { way, request: None, response: None, ack: None, ..step }
+            })
+            .into_iter()
+            .collect();
+        self.ways = kept.into_iter().map(|index| self.ways[index]).collect();
         self.entries = Vec::new();
         self.by_branch = ByHash::default();
         self.links = Vec::new();

@@ -46,7 +46,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 22 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 20 << 20, calls: 100_000, messages: 1000 }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Tries {
 }
 
 /// Tries that are kept.
-const MOST: usize = 65_536;
+const MOST: usize = 4096;
 /// A client goes on to the next server this soon after a refusal.
 const SOON: Duration = Duration::from_secs(5);
 
