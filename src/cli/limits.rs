@@ -104,7 +104,8 @@ pub(crate) fn read(settings: &[String]) -> Result<AllLimits, Error> {
     Ok(limits)
 }
 
-fn number(text: &str) -> Option<u64> {
+/// `500000`, `64M`, `2G`: a number from 1.
+pub(crate) fn number(text: &str) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
         b'K' => (&text[..text.len() - 1], 10),
         b'M' => (&text[..text.len() - 1], 20),

@@ -52,6 +52,14 @@ impl Method {
     /// The token as it stands in a request line.
     pub fn name(&self) -> &str {
         match self {
+            Method::Other(name) => name,
+            known => known.known_name().unwrap_or_default(),
+        }
+    }
+
+    /// The token of a method that has a name here; `None` for [`Method::Other`], whose names a sender makes.
+    pub fn known_name(&self) -> Option<&'static str> {
+        Some(match self {
             Method::Invite => "INVITE",
             Method::Ack => "ACK",
             Method::Bye => "BYE",
@@ -66,8 +74,8 @@ impl Method {
             Method::Notify => "NOTIFY",
             Method::Publish => "PUBLISH",
             Method::Message => "MESSAGE",
-            Method::Other(name) => name,
-        }
+            Method::Other(_) => return None,
+        })
     }
 }
 

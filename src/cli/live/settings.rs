@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::capture::{Opening, Promiscuous};
 use crate::cli::args::Watching;
+use crate::cli::limits;
 use crate::error::Error;
 
 /// How a run without end is set.
@@ -106,11 +107,8 @@ impl Settings {
             "user" => self.user = Some(value.to_owned()).filter(|user| user != "auto"),
             "allow-root" => self.allow_root = yes_or_no(value).ok_or_else(|| wrong("yes or no"))?,
             "promiscuous" => {
-                self.opening.promiscuous = match value {
-                    "yes" => Promiscuous::Yes,
-                    "no" => Promiscuous::No,
-                    _ => return Err(wrong("yes or no")),
-                };
+                let is_wanted = yes_or_no(value).ok_or_else(|| wrong("yes or no"))?;
+                self.opening.promiscuous = if is_wanted { Promiscuous::Yes } else { Promiscuous::No };
             }
             "buffer" => self.opening.buffer = size()?,
             "patience" => self.opening.patience = duration(value).ok_or_else(|| wrong("a time such as 60s or 5m"))?,
@@ -167,14 +165,7 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// `100MB`, `64M`, `2G`, `500000`.
 fn bytes(text: &str) -> Option<u64> {
-    let text = text.strip_suffix(['B', 'b']).unwrap_or(text);
-    let (number, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
-        b'K' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
+    limits::number(text.strip_suffix(['B', 'b']).unwrap_or(text))
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ use crate::cli::service::peers::{Counted, Peers};
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 use crate::report::{Names, Scene, Setup};
-use crate::sip::Method;
 
 /// Upper bounds of the histograms, in seconds: around what callers notice, and where timers end.
 const SECONDS: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 32.0, 60.0];
@@ -155,7 +154,7 @@ impl Metrics {
     /// A message was read.
     pub(crate) fn message(&self, read: &MessageRead) {
         if let Some(method) = &read.method {
-            self.counters.requests.get_or_create(&OfMethod { method: method_name(method) }).inc();
+            self.counters.requests.get_or_create(&OfMethod { method: method.known_name().unwrap_or(OTHER) }).inc();
         } else if let Some(status) = read.status {
             self.counters.responses.get_or_create(&OfCode { code: status.get() }).inc();
         }
@@ -308,26 +307,6 @@ fn answer(request: Request, registry: &Registry) {
     }
     // Who asked may be gone.
     let _ = request.respond(response);
-}
-
-fn method_name(method: &Method) -> &'static str {
-    match method {
-        Method::Invite => "INVITE",
-        Method::Ack => "ACK",
-        Method::Bye => "BYE",
-        Method::Cancel => "CANCEL",
-        Method::Register => "REGISTER",
-        Method::Options => "OPTIONS",
-        Method::Prack => "PRACK",
-        Method::Subscribe => "SUBSCRIBE",
-        Method::Notify => "NOTIFY",
-        Method::Publish => "PUBLISH",
-        Method::Info => "INFO",
-        Method::Refer => "REFER",
-        Method::Message => "MESSAGE",
-        Method::Update => "UPDATE",
-        _ => OTHER,
-    }
 }
 
 fn kind_name(kind: Kind) -> &'static str {

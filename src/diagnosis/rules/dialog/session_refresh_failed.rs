@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, read};
+use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
@@ -92,18 +92,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => finding.claim_absent(request.last_place(), "a response to it", "no answer"),
     };
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
-}
-
-/// The last 2xx to INVITE or UPDATE before a request of the dialog.
-fn agreed_before<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
-    case.call
-        .transactions
-        .iter()
-        .filter(|transaction| matches!(transaction.method, Method::Invite | Method::Update))
-        .flat_map(|transaction| case.finals(transaction))
-        .filter(|heard| heard.message.status().is_some_and(StatusCode::is_success) && heard.place < request.place)
-        .filter(|heard| heard.message.call_id() == request.message.call_id())
-        .max_by_key(|heard| heard.place)
 }
 
 /// The last re-INVITE or UPDATE before the BYE, if it failed.

@@ -37,7 +37,7 @@ const TOLERANCE: f64 = 2.0;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
-    let agreed = last_refresh(case, bye)?;
+    let agreed = agreed_before(case, bye)?;
     let value = agreed.message.header("Session-Expires")?;
     let (seconds, refresher) = read(&value)?;
     let age = bye.place.time.since(agreed.place.time);
@@ -91,15 +91,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The latest 2xx to INVITE or UPDATE of the dialog before the BYE that carries Session-Expires.
-fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<&'a Heard> {
+/// The last 2xx to INVITE or UPDATE before a request of the dialog: what it says of the session timer is in force
+/// (RFC 4028 §7.2).
+pub(in crate::diagnosis::rules) fn agreed_before<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     case.call
         .transactions
         .iter()
         .filter(|transaction| matches!(transaction.method, Method::Invite | Method::Update))
         .flat_map(|transaction| case.finals(transaction))
-        .filter(|heard| heard.message.status().is_some_and(StatusCode::is_success) && heard.place < bye.place)
-        .filter(|heard| heard.message.call_id() == bye.message.call_id())
+        .filter(|heard| heard.message.status().is_some_and(StatusCode::is_success) && heard.place < request.place)
+        .filter(|heard| heard.message.call_id() == request.message.call_id())
         .max_by_key(|heard| heard.place)
 }
 
