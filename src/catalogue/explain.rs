@@ -261,7 +261,8 @@ fn q850_page(cause: &Q850Cause, catalogue: &Catalogue) -> Page {
     ];
     let mapped = mapped.into_iter().filter(|(_, codes)| !codes.is_empty());
     let codes = mapped.map(|(who, codes)| Fact::new(who, named(codes, catalogue))).collect();
-    Page::new(format!("Q.850 cause {} {}", cause.cause, cause.name), subtitle)
+    let title = phrases.fill(Word::Q850Title, &[("cause", &cause.cause), ("name", &cause.name)]);
+    Page::new(title, subtitle)
         .section("", vec![Block::Facts(facts)])
         .section(phrases.say(Phrase::Description), vec![cause.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![cause.fix.as_str().into()])
@@ -322,7 +323,8 @@ fn bare(names: &[String]) -> Vec<Item> {
 }
 
 fn tls_page(alert: &TlsAlert, phrases: &Phrases) -> Page {
-    Page::new(format!("TLS alert {} {}", alert.number, alert.name), format!("TLS · {}", alert.reference))
+    let title = phrases.fill(Word::TlsTitle, &[("number", &alert.number), ("name", &alert.name)]);
+    Page::new(title, format!("TLS · {}", alert.reference))
         .section(phrases.say(Phrase::Description), vec![alert.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![alert.fix.as_str().into()])
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(vec![Item::new(term::TLS_RULE, "")])])
@@ -334,7 +336,8 @@ fn freeswitch_page(cause: &FreeSwitchCause, catalogue: &Catalogue) -> Page {
     if let Some(code) = cause.sip {
         facts.push(Fact::new(phrases.say(Phrase::StatusCodes), named(&[code], catalogue)));
     }
-    Page::new(format!("FreeSWITCH cause {} {}", cause.cause, cause.name), "FreeSWITCH · no SIP status code")
+    let title = phrases.fill(Word::FreeSwitchTitle, &[("cause", &cause.cause), ("name", &cause.name)]);
+    Page::new(title, format!("FreeSWITCH · {}", phrases.word(Word::NoStatusCode)))
         .section("", vec![Block::Facts(facts)])
         .section(phrases.say(Phrase::Description), vec![cause.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![cause.fix.as_str().into()])

@@ -78,6 +78,12 @@ phrases! {
     Rule = "rule",
     /// Label: in the capture.
     InCapture = "in-capture",
+    /// Heading of a column: status codes.
+    Code = "code",
+    /// Heading of a column: their registered names.
+    Name = "name",
+    /// Heading of a column: where they are defined.
+    Reference = "reference",
     /// A kind.
     KindProgress = "kind-progress",
     /// A kind.
