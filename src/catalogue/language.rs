@@ -214,6 +214,8 @@ pub struct Missing {
     pub gists: usize,
     /// Entries of the catalogue, of those in `codes`.
     pub entries: usize,
+    /// Symptoms, questions and causes of the decision paths.
+    pub decisions: usize,
 }
 
 const FILES: [(&str, &str); 16] = [
@@ -408,6 +410,7 @@ impl Phrases {
             words: Word::ALL.iter().filter(|word| !language.words.contains_key(word.key())).count(),
             senders: senders.iter().filter(|noun| !translated && self.sender(noun).is_none()).count(),
             entries: lacks(&|code| language.status.contains_key(code)),
+            decisions: super::decision_words::missing(self),
             gists: lacks(&|code| language.gist.contains_key(code)),
         }
     }
@@ -539,7 +542,7 @@ mod tests {
 
     #[test]
     fn english_lacks_nothing_and_every_language_has_the_headings() {
-        let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0 };
+        let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0, decisions: 0 };
         assert_eq!(Phrases::english().missing(&[503]), nothing);
         for tag in Phrases::tags() {
             let phrases = Phrases::of(tag).unwrap_or_default();

@@ -12,6 +12,7 @@ mod comparison;
 mod compose;
 mod decision;
 mod decision_page;
+mod decision_words;
 mod entry;
 mod explain;
 mod language;
@@ -33,7 +34,8 @@ use slices::Table;
 
 pub use comparison::{Comparison, Difference, Point};
 pub use decision::{Answer, Beside, Decisions, Ground, Known, Leaf, Node, Question, Sign, Start, decisions};
-pub use decision_page::{question_items, start_page, starts_page};
+pub use decision_page::{in_words_of, question_items, start_page, starts_page};
+pub use decision_words::{decisions_in, language_of_decisions};
 pub use entry::{Cause, Class, ConfusedWith, Entry, Kind, LookAt, Registered, Retry};
 pub use explain::Subject;
 pub use language::{Direction, Missing, Phrase, Phrases, Translation};

@@ -99,9 +99,9 @@ pub fn page_json(page: &Page) -> String {
     json(&Marked { schema: "sipwhy.page/1", language: None, value: page })
 }
 
-/// Any value as one JSON object that names its form, on several lines.
-pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
-    json(&Marked { schema, language: None, value })
+/// Any value as one JSON object that names its form and, if that is not English, its language, on several lines.
+pub fn marked_json(schema: &'static str, language: Option<&str>, value: &impl Serialize) -> String {
+    json(&Marked { schema, language, value })
 }
 
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
