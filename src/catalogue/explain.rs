@@ -109,8 +109,11 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::When), vec![entry.when.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![entry.fix.as_str().into()])
         .section(phrases.say(Phrase::Causes), in_english(Block::Numbered(causes(entry, phrases)), entry, phrases))
-        .section(phrases.say(Phrase::LookAt), vec![Block::Bullets(look_at(entry))])
-        .section(phrases.say(Phrase::ConfusedWith), vec![Block::Bullets(confused_with(entry, catalogue))])
+        .section(phrases.say(Phrase::LookAt), in_english(Block::Bullets(look_at(entry)), entry, phrases))
+        .section(
+            phrases.say(Phrase::ConfusedWith),
+            in_english(Block::Bullets(confused_with(entry, catalogue)), entry, phrases),
+        )
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(rules(entry))])
         .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
 }
@@ -118,7 +121,7 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
 /// What is in English beside texts that are translated, and a note that says so.
 fn in_english(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
     match phrases.translation(entry.code) {
-        Some(_) if !entry.causes.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
+        Some(_) if !block.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
         _ => vec![block],
     }
 }
@@ -131,7 +134,9 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
     }
     if let Some(retry) = phrases.retry(entry.retry) {
         let note = entry.retry_note.as_str();
-        let text = if note.is_empty() { retry.to_owned() } else { format!("{retry} {note}") };
+        // Nothing stands between two sentences in Japanese.
+        let gap = if note.is_empty() || retry.ends_with('。') { "" } else { " " };
+        let text = format!("{retry}{gap}{note}");
         facts.push(Fact::new(phrases.say(Phrase::Retry), text));
     }
     facts.push(Fact::new(phrases.say(Phrase::SentBy), phrases.senders(entry)));

@@ -154,6 +154,12 @@ pub struct Translation {
     pub when: String,
     /// What to do.
     pub fix: String,
+    /// When it is a step of a healthy exchange; empty if it never is, or not translated.
+    #[serde(default)]
+    pub normal: String,
+    /// On sending the request again; empty if there is nothing to say, or not translated.
+    #[serde(default)]
+    pub retry: String,
 }
 
 /// The words of one language, with English where it lacks some.
@@ -386,6 +392,10 @@ impl Phrases {
             entry.description.clone_from(&translation.description);
             entry.when.clone_from(&translation.when);
             entry.fix.clone_from(&translation.fix);
+            let notes = [(&mut entry.normal_when, &translation.normal), (&mut entry.retry_note, &translation.retry)];
+            for (note, own) in notes.into_iter().filter(|(_, own)| !own.is_empty()) {
+                note.clone_from(own);
+            }
         }
         entry
     }

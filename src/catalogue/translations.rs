@@ -45,6 +45,24 @@ fn french_and_japanese_lack_nothing() {
 }
 
 #[test]
+fn french_and_japanese_translate_the_notes_of_an_entry_too() {
+    for tag in ["fr", "ja"] {
+        let phrases = Phrases::of(tag).expect("a language that is there");
+        let entries = Catalogue::new().entries(None);
+        for english in entries {
+            let own = phrases.translate(english.clone());
+            for (own, english) in [(&own.normal_when, &english.normal_when), (&own.retry_note, &english.retry_note)] {
+                assert_eq!(own.is_empty(), english.is_empty(), "{tag} {}", own);
+                assert!(english.is_empty() || own != english && own.ends_with(['.', '。']), "{tag}: {own}");
+            }
+            let translation = phrases.translation(english.code).expect("a translation");
+            let has_more = !translation.normal.is_empty() && english.normal_when.is_empty();
+            assert!(!has_more, "{tag} {}: {}", english.code, translation.normal);
+        }
+    }
+}
+
+#[test]
 fn a_language_without_words_of_its_own_compares_in_english() {
     let phrases = Phrases::of("th").expect("Thai is there");
     let comparison = Catalogue::new().in_language(phrases).compare(404, 503).expect("a comparison");

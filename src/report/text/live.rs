@@ -191,6 +191,7 @@ fn line(style: &Style, at: Moment, (ink, mark): (Ink, char), words: &str) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::{Digits, Timestamp};
 
     #[test]
     fn whiles_are_told_roughly() {
@@ -205,5 +206,70 @@ mod tests {
         assert_eq!(notice(&away), "eth0 is away (The interface disappeared); waiting for it");
         let set = Notice::ClockSet { nanoseconds: -3_600_000_000_000 };
         assert!(notice(&set).starts_with("the clock of this machine was set by -3600.000 s"));
+    }
+
+    const MOMENT: Moment = Moment { time: Timestamp(0), digits: Digits::Micro };
+
+    fn style(tag: &str) -> Style {
+        let mut style = Style::new(80, Glyphs::Unicode, crate::report::text::Zone::default());
+        style.words = Phrases::of(tag).unwrap_or_default();
+        style
+    }
+
+    #[test]
+    fn a_summing_up_speaks_the_language_of_the_report() {
+        let of = While {
+            lasted: Duration::from_secs(60),
+            calls: 12,
+            answered: 7,
+            failed: 5,
+            packets: 4812,
+            interface_drops: 3,
+            lines_dropped: 1,
+            ..While::default()
+        };
+        let told = |tag: &str| {
+            let line = summary(&of, MOMENT, &style(tag));
+            line.split_once("·\u{1b}[0m  ").or_else(|| line.split_once("·  ")).map(|(_, rest)| rest.to_owned())
+        };
+        let english = "1 min: 12 calls, 7 answered, 5 failed, 4 812 packets, kernel drops 0, interface drops 3, \
+                       1 line left out here: their reader is slow";
+        assert_eq!(told("en").as_deref(), Some(english));
+        let french = "1 min\u{a0}: 12 appels, 7 aboutis, 5 en échec, 4 812 paquets, pertes noyau 0, pertes interface 3, \
+                      1 ligne omise ici\u{a0}: son lecteur est lent";
+        assert_eq!(told("fr").as_deref(), Some(french));
+        let japanese = "1 min：呼 12 件、応答あり 7、失敗 5、パケット 4 812 個、カーネルの取りこぼし 0、\
+                        インターフェースの取りこぼし 3、ここで 1 行を省略（読み手が遅いため）";
+        assert_eq!(told("ja").as_deref(), Some(japanese));
+    }
+
+    #[test]
+    fn an_incident_speaks_the_language_of_the_report() {
+        let told = |tag: &str, state: State| {
+            let of = LiveIncident {
+                id: "incident-1".into(),
+                number: 1,
+                state,
+                rule: None,
+                title: "no channel {count}".into(),
+                peer: None,
+                status: Some(503),
+                kind: Kind::Call,
+                count: 5,
+                per_minute: 4,
+                worst_minute: 3,
+                first: MOMENT,
+                last: MOMENT,
+                fix: Vec::new(),
+            };
+            incident(&of, MOMENT, &style(tag))
+        };
+        // What was captured is never read as a place of the text.
+        assert!(told("en", State::Opened).ends_with("INCIDENT 1  no channel {count}: 5 calls in 0.0 ms"));
+        assert!(
+            told("fr", State::Updated)
+                .ends_with("INCIDENT 1  no channel {count}\u{a0}: 5 appels en 0.0 ms, 4 la dernière minute")
+        );
+        assert!(told("ja", State::Closed).ends_with("障害 1 終息  no channel {count}：0.0 ms で呼 5 件、最大 3 件/分"));
     }
 }
