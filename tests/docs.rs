@@ -69,13 +69,13 @@ fn what_each_language_has_is_counted() {
     let codes = Catalogue::new().codes();
     let paths = decisions().starts().len() + decisions().questions().len() + decisions().causes().len();
     let mut text = format!(
-        "<!-- Made from data/languages and data/decisions by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
+        "<!-- Made from data/languages, data/decisions and data/causes by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
          # Languages\n\n\
          What a language has of {} words of reports and questions, {} phrases of pages, {} names of classes, {} symptoms,\n\
-         questions and causes of the decision paths, and, of {} codes, entries and the texts of which comparisons are composed.\n\
-         What it lacks is said in English, one by one.\n\n\
-         | language | tag | words | phrases | classes | decisions | entries | comparisons |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|\n",
+         questions and causes of the decision paths, and, of {} codes, entries, causes and the texts of which comparisons are\n\
+         composed. What it lacks is said in English, one by one.\n\n\
+         | language | tag | words | phrases | classes | decisions | entries | causes | comparisons |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
         Word::ALL.len(),
         Phrase::ALL.len(),
         Class::ALL.len(),
@@ -86,13 +86,14 @@ fn what_each_language_has_is_counted() {
         let phrases = Phrases::of(tag).unwrap();
         let missing = phrases.missing(&codes);
         text.push_str(&format!(
-            "| {} | `{tag}` | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | `{tag}` | {} | {} | {} | {} | {} | {} | {} |\n",
             phrases.name(),
             Word::ALL.len() - missing.words,
             Phrase::ALL.len() - missing.phrases,
             Class::ALL.len() - missing.classes,
             paths - missing.decisions,
             codes.len() - missing.entries,
+            codes.len() - missing.causes,
             codes.len() - missing.gists
         ));
     }
@@ -100,9 +101,9 @@ fn what_each_language_has_is_counted() {
         "\n## In English in every language\n\n\
          - What a rule says: titles and explanations of findings and incidents, what proves them, what to do, the pages of the\n  \
            rules. The reports say so.\n\
-         - Of an entry: causes, headers to look at, codes it is taken for. Beside the entries: Q.850 causes, Warning codes,\n  \
-           Reason protocols, TLS alerts, terms, and comparisons written by hand. The pages say so. Only French and Japanese have\n  \
-           the notes on when a code is normal and on sending the request again.\n\
+         - Of an entry: settings as the software names them, headers to look at, codes it is taken for. Beside the entries: Q.850 causes,\n  \
+           Warning codes, Reason protocols, TLS alerts, terms, and comparisons written by hand. The pages say so. Notes on when a\n  \
+           code is normal and on sending the request again are in English where its causes are.\n\
          - Codes, names of headers, rules and fields, and reason phrases. What a capture holds is shown as it was captured.\n\
          - What programs read: CSV, JUnit XML, names and tokens of JSON and NDJSON, comments of a capture, metrics, alerts.\n  \
            With `--lang` the texts of the catalogue in JSON are translated, and the field `language` says so.\n\

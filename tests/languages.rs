@@ -137,7 +137,7 @@ fn french_and_japanese_lack_no_word_and_the_large_languages_no_word_of_reports()
     for tag in ["fr", "ja"] {
         let missing = Phrases::of(tag).unwrap().missing(&codes);
         let lacks = [missing.words, missing.phrases, missing.classes, missing.senders, missing.entries, missing.gists];
-        assert_eq!((lacks, missing.decisions), ([0; 6], 0), "{tag}");
+        assert_eq!((lacks, missing.decisions, missing.causes), ([0; 6], 0, 0), "{tag}");
     }
     for tag in ["de", "es", "it", "pt", "zh-Hans"] {
         let missing = Phrases::of(tag).unwrap().missing(&[]);
@@ -233,6 +233,19 @@ fn questions_and_their_causes_speak_it() {
     // Who has no questions of his own is told that they are in English.
     let german = said(&["decide", "one-way-audio", "--lang", "de"]);
     assert!(german.contains("Dieser Teil ist auf Englisch.") && german.contains("Which RTP"), "{german}");
+}
+
+#[test]
+fn causes_of_a_code_speak_it() {
+    let french = said(&["explain", "503", "--lang", "fr"]);
+    assert!(
+        french.contains("Le trunk n'a plus de canal libre") && !french.contains("The trunk has no free"),
+        "{french}"
+    );
+    let japanese = said(&["explain", "503", "--lang", "ja"]);
+    assert!(japanese.contains("トランクに空きチャネルがない") && japanese.contains("max_sessions"), "{japanese}");
+    let german = said(&["explain", "503", "--lang", "de"]);
+    assert!(german.contains("The trunk has no free channel") && german.contains("auf Englisch"), "{german}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::cause_words;
 use super::citation::citations;
 use super::entry::{Class, Entry};
 use super::language::{Phrase, Phrases};
@@ -108,7 +109,7 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::Description), vec![entry.description.as_str().into()])
         .section(phrases.say(Phrase::When), vec![entry.when.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![entry.fix.as_str().into()])
-        .section(phrases.say(Phrase::Causes), in_english(Block::Numbered(causes(entry, phrases)), entry, phrases))
+        .section(phrases.say(Phrase::Causes), causes_in_words(entry, phrases))
         .section(phrases.say(Phrase::LookAt), in_english(Block::Bullets(look_at(entry)), entry, phrases))
         .section(
             phrases.say(Phrase::ConfusedWith),
@@ -124,6 +125,12 @@ fn in_english(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
         Some(_) if !block.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
         _ => vec![block],
     }
+}
+
+/// The causes, which some languages have.
+fn causes_in_words(entry: &Entry, phrases: &Phrases) -> Vec<Block> {
+    let block = Block::Numbered(causes(entry, phrases));
+    if cause_words::has(phrases, entry.code) { vec![block] } else { in_english(block, entry, phrases) }
 }
 
 /// Whether it is a fault, and whose, before anything else.
@@ -158,27 +165,28 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
 fn causes(entry: &Entry, phrases: &Phrases) -> Vec<Item> {
     let item = |cause: &super::Cause| {
         let places: Vec<&str> =
-            cause.places.iter().map(|place| place_name(place)).filter(|place| !place.is_empty()).collect();
+            cause.places.iter().map(|place| place_name(place, phrases)).filter(|place| !place.is_empty()).collect();
         let mut facts = vec![
             Fact::new(phrases.say(Phrase::Shown), &cause.evidence),
             Fact::new(phrases.say(Phrase::Check), &cause.check),
         ];
         facts.extend(platforms(&cause.platform, phrases.word(Word::Platforms)));
         facts.push(Fact::new(phrases.say(Phrase::Rule), &cause.rule));
-        Item::new(places.join(", "), &cause.cause).with(facts)
+        Item::new(places.join(phrases.word(Word::Comma)), &cause.cause).with(facts)
     };
     entry.causes.iter().map(item).collect()
 }
 
 /// The name of a place as people write it; `any` says nothing and is left out.
-fn place_name(place: &str) -> &str {
+fn place_name<'a>(place: &'a str, phrases: &Phrases) -> &'a str {
     match place {
         "any" => "",
         "pbx" => "PBX",
         "sbc" => "SBC",
         "webrtc" => "WebRTC",
         "ims" => "IMS",
-        other => other,
+        "trunk" => phrases.word(Word::PlaceTrunk),
+        other => phrases.sender(other).unwrap_or(other),
     }
 }
 

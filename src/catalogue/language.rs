@@ -222,6 +222,8 @@ pub struct Missing {
     pub entries: usize,
     /// Symptoms, questions and causes of the decision paths.
     pub decisions: usize,
+    /// Codes without their causes, of those in `codes`.
+    pub causes: usize,
 }
 
 const FILES: [(&str, &str); 16] = [
@@ -396,6 +398,7 @@ impl Phrases {
             for (note, own) in notes.into_iter().filter(|(_, own)| !own.is_empty()) {
                 note.clone_from(own);
             }
+            super::cause_words::translate(self, &mut entry);
         }
         entry
     }
@@ -421,6 +424,7 @@ impl Phrases {
             senders: senders.iter().filter(|noun| !translated && self.sender(noun).is_none()).count(),
             entries: lacks(&|code| language.status.contains_key(code)),
             decisions: super::decision_words::missing(self),
+            causes: codes.iter().filter(|code| !super::cause_words::has(self, **code)).count(),
             gists: lacks(&|code| language.gist.contains_key(code)),
         }
     }
@@ -552,7 +556,8 @@ mod tests {
 
     #[test]
     fn english_lacks_nothing_and_every_language_has_the_headings() {
-        let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0, decisions: 0 };
+        let nothing =
+            Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0, decisions: 0, causes: 0 };
         assert_eq!(Phrases::english().missing(&[503]), nothing);
         for tag in Phrases::tags() {
             let phrases = Phrases::of(tag).unwrap_or_default();

@@ -7,6 +7,7 @@
 //!
 //! Nothing is read before it is asked for, so that `sipwhy 503` reads the entry of 503 and no other.
 
+mod cause_words;
 mod citation;
 mod comparison;
 mod compose;

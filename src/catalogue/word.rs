@@ -501,4 +501,5 @@ words! {
     RuleReferences = "rule-references", "Heading of the page of a rule",
     SeeAlso = "see-also", "Heading of the page of a rule",
     MermaidOther = "mermaid-other", "A remark in a Mermaid file of several calls; --call N stays",
+    PlaceTrunk = "place-trunk", "Where a cause lies",
 }
