@@ -53,7 +53,7 @@ fn french_and_japanese_translate_the_notes_of_an_entry_too() {
         for english in entries {
             let own = phrases.translate(english.clone());
             for (own, english) in [(&own.normal_when, &english.normal_when), (&own.retry_note, &english.retry_note)] {
-                assert_eq!(own.is_empty(), english.is_empty(), "{tag} {}", own);
+                assert_eq!(own.is_empty(), english.is_empty(), "{tag} {own}");
                 assert!(english.is_empty() || own != english && own.ends_with(['.', '。']), "{tag}: {own}");
             }
             let translation = phrases.translation(english.code).expect("a translation");
