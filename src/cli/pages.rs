@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Page, linked_with_rule};
+use crate::catalogue::{Block, Class, Entry, Item, Page, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
@@ -176,6 +176,12 @@ pub(crate) fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
 pub(crate) fn page_of(rule: &Rule) -> Page {
     let mut page = Page::new(rule.title(), format!("{} · rule {}", rule.name, rule.id));
     for heading in Rule::HEADINGS {
+        if heading == "References" {
+            let cited = rule.references();
+            let items = cited.iter().map(|cited| Item::new(cited.to_string(), cited.title().unwrap_or_default()));
+            page = page.section(heading, vec![Block::Bullets(items.collect())]);
+            continue;
+        }
         let text = rule.section(heading).unwrap_or_default();
         let paragraphs = text.split("\n\n").map(|paragraph| Block::from(paragraph.replace('\n', " ").as_str()));
         page = page.section(heading, paragraphs.collect());

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use crate::call::Outcome;
-use crate::catalogue::Signature;
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
@@ -12,6 +11,7 @@ use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rules;
+use crate::diagnosis::software_words;
 
 /// What was found of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,31 +54,13 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let found = rules.filter_map(|rule| rule.check.of_call()?(case));
     let mut findings = in_order(found.collect());
     rivals::add(case, &mut findings);
-    add_signature(case, &mut findings);
+    software_words::add(case, &mut findings);
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
         outcome => outcome,
     };
     Diagnosis { outcome, findings, good_call: compare(case, outcome), origin: origin(case) }
-}
-
-/// Adds to the cause what the software that sent the response is known to mean by it.
-fn add_signature(case: &Case<'_>, findings: &mut [Finding]) {
-    let Some(cause) = findings.first_mut().filter(|finding| finding.explains) else { return };
-    let Some(failure) = case.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
-    let response = case.response(failure);
-    let mut says = response.message.first_line().to_lowercase();
-    for header in ["Reason", "Warning", "X-Twilio-Error", "P-Registrar-Error"] {
-        for line in response.message.header_lines(header) {
-            says.push('\n');
-            says.push_str(&line.to_lowercase());
-        }
-    }
-    let agent = case.agent(response).unwrap_or_default().to_lowercase();
-    if let Some(Signature { software, condition, check, .. }) = Signature::of(failure.status.get(), &agent, &says) {
-        cause.fix.push(format!("{software}: {condition}. {check}").into());
-    }
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

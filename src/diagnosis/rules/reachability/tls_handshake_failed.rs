@@ -40,7 +40,7 @@ rule! {
     "B6" "tls-handshake-failed", check, each of capture check_capture
 }
 
-/// The ports of SIP (RFC 3261 §19.1.2).
+/// The ports of SIP (RFC 3261 §19.1.1).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
 /// The port of SIP over TLS.
 const TLS_PORT: u16 = 5061;
