@@ -1,8 +1,9 @@
 //! Asks every rule, and puts what holds in order.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use crate::call::Outcome;
+use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
@@ -47,6 +48,9 @@ const OF_LENGTHS: [&str; 9] = [
     "silent-downstream",
 ];
 
+/// A client that needs to ask nobody tries again within this time.
+pub(crate) const NEXT_TRY: Duration = Duration::from_secs(5);
+
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let is_measured = !case.spans_a_leap();
@@ -58,9 +62,21 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
+        Outcome::Failed if waits_for_next_try(case, &findings) => Outcome::Unfinished,
         outcome => outcome,
     };
-    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin: origin(case) }
+    let origin = origin(case, findings.first().filter(|first| first.explains));
+    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin }
+}
+
+/// True if the last thing to be seen is a question to the client (RFC 3261 §22.1, §10.2.8; RFC 4028 §6), and the capture
+/// ends before its next try would have to come: that is no failure yet.
+fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
+    let asks = |failure: &&Failure| failure.status.is_challenge() || matches!(failure.status.get(), 422 | 423);
+    let Some(failure) = case.outer_failure().filter(asks) else { return false };
+    let patience = if failure.status.is_challenge() { timer::GIVE_UP } else { NEXT_TRY };
+    let ends = case.tail(case.response(failure).place) < patience;
+    ends && !findings.iter().any(|finding| finding.explains)
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

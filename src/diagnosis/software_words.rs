@@ -7,6 +7,7 @@ use crate::call::Heard;
 use crate::catalogue::{FreeSwitchCause, Said, Signature, ToldBy, freeswitch_cause, says_words};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Claim, Finding};
+use crate::diagnosis::platform::own_name;
 
 /// Headers in whose words software shows itself.
 const TELLING: [&str; 6] =
@@ -25,18 +26,22 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     }
     let says = said(response);
     let request = case.request(failure);
-    let (server, client) = (name_of(case, response), request.map(|heard| name_of(case, heard)).unwrap_or_default());
+    let (server, client) = (name_of(response), request.map(name_of).unwrap_or_default());
     let method = case.call.transaction(failure.transaction).method.name();
     let answer = Said { code: failure.status.get(), method, says: &says, server: &server, client: &client };
     if let Some(signature) = Signature::of_server(answer) {
         let Signature { condition, check, .. } = signature;
         let software = signature.software_in(&server);
+        // The rule may have given the same advice, and with more of the call in it.
+        let is_told = cause.fix.iter().any(|step| step.raw().starts_with(&format!("{software}: ")));
         let told = match (signature.told_by, server.is_empty()) {
             (ToldBy::Phrase, true) => format!("The phrase is one of {software}: {condition}. {check}"),
             (ToldBy::Header, _) => format!("A header has words of {software}: {condition}. {check}"),
             _ => format!("{software}: {condition}. {check}"),
         };
-        cause.fix.push(told.into());
+        if !is_told {
+            cause.fix.push(told.into());
+        }
         cite(cause, response, signature, &software);
     }
     if let Some((signature, heard)) = Signature::of_client(answer).zip(request) {
@@ -49,18 +54,15 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
 
 /// The private cause that FreeSWITCH gives for a SIP code in its Reason.
 fn private_cause(case: &Case<'_>, response: &Heard) -> Option<&'static FreeSwitchCause> {
-    let is_freeswitch = name_of(case, response).contains("freeswitch");
+    let is_freeswitch = name_of(response).contains("freeswitch");
     let mut reasons = case.reasons(response).iter().filter(|reason| reason.protocol.eq_ignore_ascii_case("SIP"));
     let cause = reasons.find_map(|reason| reason.cause.filter(|cause| *cause >= FIRST_PRIVATE))?;
     freeswitch_cause(u16::try_from(cause).ok()?).filter(|_| is_freeswitch)
 }
 
-/// The name of the software that made a message, in lower case; empty if it is not known.
-fn name_of(case: &Case<'_>, heard: &Heard) -> String {
-    let own = heard.message.header("Server").filter(|_| heard.message.status().is_some());
-    let named = own.or_else(|| heard.message.header("User-Agent")).map(|name| name.into_owned());
-    let named = named.or_else(|| case.software(heard.path.source.ip()).map(str::to_owned));
-    named.unwrap_or_default().to_lowercase()
+/// The name of the software that made a message, in lower case; empty if the message bears none.
+fn name_of(heard: &Heard) -> String {
+    own_name(heard).unwrap_or_default().to_lowercase()
 }
 
 /// What a response says: the status line, and each header with its name, in lower case.

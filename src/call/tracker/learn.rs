@@ -85,7 +85,7 @@ impl Tracker {
                 }
             }
             (Method::Invite, false) => {
-                self.note_outcome(index, keys, arrival);
+                self.note_outcome(index, message, keys, arrival);
                 self.note_try_answered(message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
@@ -138,7 +138,7 @@ impl Tracker {
     }
 
     /// A final response to an INVITE that opens a call: how many others were up when it was asked for.
-    fn note_outcome(&mut self, index: u32, keys: &Keys<'_>, arrival: &Arrival) {
+    fn note_outcome(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let path = arrival.path.reversed();
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -160,7 +160,8 @@ impl Tracker {
         let Some(ahead) = open.log.vacate(path) else { return };
         vacate(&mut self.occupied, path);
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
-            neighbours.note_refused(client, server, status.get(), ahead, arrival.place);
+            let callee = message.to().map(|to| call_key(to.parsed().bare_user().as_bytes())).unwrap_or_default();
+            neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee);
             neighbours.decisions_mut().note_refused(client, server, asked.time);
         }
     }
