@@ -73,9 +73,11 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         Some(minimum) => finding
             .sender(Role::Uac, request)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, \
-                    and the \
-                 client did not ask for that."
+                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, and {}.",
+                match is_over {
+                    true => "the client did not ask for that",
+                    false => "the capture ends before the client can ask for that",
+                }
             ))
             .fix(format!("Set the interval on the client to {minimum} s or more."))
             .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the \
