@@ -95,7 +95,7 @@ fn what_a_reason_shows_is_not_put_down_to_the_dialplan() {
 #[test]
 fn a_private_cause_of_freeswitch_is_named() {
     let headers = ["Server: FreeSWITCH-mod_sofia/1.10.9", "Reason: SIP;cause=821;text=\"BAD_IDENTITY_INFO\""];
-    let told = steps(&refused("INVITE", "429 Provide Referrer Identity", &headers));
+    let told = steps(&refused("INVITE", "480 Temporarily Unavailable", &headers));
     assert!(told.contains("(BAD_IDENTITY_INFO) is no status code"), "{told}");
 }
 
