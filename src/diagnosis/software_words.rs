@@ -35,7 +35,9 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
         // The rule may have given the same advice, and with more of the call in it.
         let is_told = cause.fix.iter().any(|step| step.raw().starts_with(&format!("{software}: ")));
         let told = match (signature.told_by, server.is_empty()) {
-            (ToldBy::Phrase, true) => format!("The phrase is one of {software}: {condition}. {check}"),
+            (ToldBy::Phrase, true) => {
+                format!("The phrase is one of {software}. If that is what answered, {condition}. {check}")
+            }
             (ToldBy::Header, _) => format!("A header has words of {software}: {condition}. {check}"),
             _ => format!("{software}: {condition}. {check}"),
         };
