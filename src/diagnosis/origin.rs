@@ -228,7 +228,7 @@ fn names(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     let (trying, maker) = (own_name(trying(case, arose)?)?, own_name(response)?);
     Some(match trying == maker {
         true => {
-            let ground = format!("its own 100 names the same software ({maker}), and no proxy changes that name");
+            let ground = "its own 100 names the same software".to_owned();
             (MadeBy::Sender, Confidence::Likely, ground)
         }
         false => {
