@@ -73,7 +73,7 @@ pub struct RefusedAt {
     pub fewest: u32,
     /// The first refusal.
     pub first: Place,
-    /// The least and the greatest key of those who were called: if they differ, several were.
+    /// The least and the greatest key of those who were called and busy: if they differ, several were.
     callees: (u64, u64),
 }
 

@@ -18,7 +18,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::{DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, Message, Method, Uri, auth};
+use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth};
 
 /// Requests of one source within a second that make a flood.
 const FLOOD: u32 = 50;
@@ -160,7 +160,10 @@ impl Tracker {
         let Some(ahead) = open.log.vacate(path) else { return };
         vacate(&mut self.occupied, path);
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
-            let callee = message.to().map(|to| call_key(to.parsed().bare_user().as_bytes())).unwrap_or_default();
+            // Only of those who are busy it matters whether they are several.
+            let named = message.header_bytes(HeaderName::To).filter(|_| status.get() == 486);
+            let callee = named.map(|to| call_key(to.split(|byte| *byte == b';').next().unwrap_or_default()));
+            let callee = callee.unwrap_or_default();
             neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee);
             neighbours.decisions_mut().note_refused(client, server, asked.time);
         }
