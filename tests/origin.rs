@@ -49,6 +49,17 @@ fn the_software_of_the_hop_by_hop_100_tells() {
 }
 
 #[test]
+fn a_proxy_has_no_user_who_is_busy() {
+    let origin = origin(
+        "0.000 alice -> proxy INVITE sip:bob@example.com\n\
+         0.010 proxy -> alice 100 Trying\n      Server: kamailio (5.7.4)\n\
+         0.200 proxy -> alice 486 Busy Here\n      Server: kamailio (5.7.4)\n\
+         0.210 alice -> proxy ACK\n",
+    );
+    assert_eq!(origin.made_by, MadeBy::Unknown);
+}
+
+#[test]
 fn a_record_route_of_the_answer_proves_a_proxy() {
     let of = |tag: &str| {
         origin(&format!(

@@ -13,7 +13,7 @@ use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::finding::{Confidence, Finding};
-use crate::diagnosis::platform::own_name;
+use crate::diagnosis::platform::{Platform, own_name};
 use crate::diagnosis::targets::address;
 use crate::diagnosis::words::{is_private, length, list};
 use crate::sip::StatusCode;
@@ -21,6 +21,9 @@ use crate::untrusted::Untrusted;
 
 /// Round trips that are shorter than this say nothing: hosts beside each other are asked as fast.
 const SHORTEST: Duration = Duration::from_millis(5);
+
+/// Codes that say what a device or its user wants (RFC 3261 §21.4.24, §21.4.26, §21.6).
+const OF_DEVICES: [u16; 6] = [486, 488, 600, 603, 606, 607];
 
 /// Who made a response: the one who sent it, or somebody behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -226,7 +229,10 @@ fn registered(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign
 /// A proxy leaves the Server of a response that it passes on; its own 100 bears its own (RFC 3261 §8.2.6.1).
 fn names(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     let (trying, maker) = (own_name(trying(case, arose)?)?, own_name(response)?);
+    let is_proxy = matches!(Platform::read(&maker), Some(Platform::Kamailio | Platform::OpenSips));
     Some(match trying == maker {
+        // A proxy that has no device of its own makes none of these unless its script was made to.
+        true if is_proxy && OF_DEVICES.contains(&arose.status.get()) => return None,
         true => {
             let ground = "its own 100 names the same software".to_owned();
             (MadeBy::Sender, Confidence::Likely, ground)
