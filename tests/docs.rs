@@ -131,8 +131,13 @@ fn the_page_of_every_rule_is_in_the_manual() {
         text.push_str(&format!("\n# {family}\n"));
         for rule in rules {
             text.push_str(&format!("\n## {}\n\n**{}** · {}\n", rule.name, rule.title(), rule.id));
-            for heading in Rule::HEADINGS {
+            for heading in Rule::HEADINGS.into_iter().filter(|heading| *heading != "References") {
                 text.push_str(&format!("\n### {heading}\n\n{}\n", rule.section(heading).unwrap()));
+            }
+            text.push_str("\n### References\n\n");
+            for cited in rule.references().iter() {
+                let title = cited.title().map(|title| format!(": {title}")).unwrap_or_default();
+                text.push_str(&format!("- {cited}{title}\n"));
             }
         }
     }

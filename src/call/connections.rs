@@ -131,7 +131,7 @@ struct Opening {
     copies: u32,
 }
 
-/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.2).
+/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.1).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
 /// Copies of a SYN that show that the client waits in vain.
 const COPIES_IN_VAIN: u32 = 3;

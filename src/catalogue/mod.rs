@@ -42,7 +42,7 @@ pub use explain::Subject;
 pub use language::{Direction, Missing, Phrase, Phrases, Translation};
 pub use overlay::OverlayError;
 pub use page::{Block, Fact, Item, Page, Section};
-pub use signature::{Signature, signatures};
+pub use signature::{Said, Signature, ToldBy, says_words, signatures};
 pub use tables::{
     FreeSwitchCause, Q850Cause, ReasonLocation, ReasonProtocol, RfcSection, TlsAlert, WarningCode, freeswitch_cause,
     freeswitch_causes, q850, q850_causes, reason_location, reason_locations, reason_protocol, reason_protocols,

@@ -118,6 +118,7 @@ words! {
     NoSip = "no-sip", "Heading",
     NoSipSentence = "no-sip-sentence", "The same as a sentence",
     NoSipEmpty = "no-sip-empty", "Follows that heading",
+    NoSipCut = "no-sip-cut", "Follows that heading",
     NoSipIn = "no-sip-in", "Follows that heading; {packets} is: 12 packets",
     WasFilterRight = "was-filter-right", "Beneath it",
     Seen = "what-was-seen", "{ports} is a list",

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Page, Phrases, Word, linked_with_rule};
+use crate::catalogue::{Block, Class, Entry, Item, Page, Phrases, Word, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
@@ -187,6 +187,12 @@ pub(crate) fn page_of(rule: &Rule, phrases: &Phrases) -> Page {
         page = page.section("", vec![phrases.word(Word::EnglishHere).into()]);
     }
     for (heading, word) in Rule::HEADINGS.into_iter().zip(RULE_HEADINGS) {
+        if heading == "References" {
+            let cited = rule.references();
+            let items = cited.iter().map(|cited| Item::new(cited.to_string(), cited.title().unwrap_or_default()));
+            page = page.section(phrases.word(word), vec![Block::Bullets(items.collect())]);
+            continue;
+        }
         let text = rule.section(heading).unwrap_or_default();
         let paragraphs = text.split("\n\n").map(|paragraph| Block::from(paragraph.replace('\n', " ").as_str()));
         page = page.section(phrases.word(word), paragraphs.collect());
