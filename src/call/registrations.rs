@@ -22,6 +22,8 @@ pub struct Asked {
     pub contact: String,
     /// Which device asks: [`call_key`] of `+sip.instance`, else of the Call-ID.
     pub device: u64,
+    /// True if `+sip.instance` names the device: then another one is another device, whatever else changes.
+    pub has_instance: bool,
     /// The number of its CSeq: a copy on another hop has the same.
     pub cseq: u32,
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
@@ -161,6 +163,7 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
         place: arrival.place,
         source: arrival.path.source,
         contact: contact.map(|contact| contact.uri).unwrap_or_default(),
+        has_instance: instance.is_some(),
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),

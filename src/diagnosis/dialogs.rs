@@ -83,12 +83,13 @@ impl<'a> Case<'a> {
     /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4).
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
         let number = success.message.cseq().map(|cseq| cseq.number);
-        let tag = to_tag(success);
+        let (from, tag) = (from_tag(success), to_tag(success));
         self.call.messages.iter().filter(move |heard| {
             heard.message.method() == Some(&Method::Ack)
                 && heard.message.call_id() == success.message.call_id()
                 && heard.message.cseq().map(|cseq| cseq.number) == number
                 && to_tag(heard) == tag
+                && from_tag(heard) == from
         })
     }
 

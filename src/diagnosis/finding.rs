@@ -276,7 +276,12 @@ impl Finding {
         if is_inside && !OF_START_LINE.contains(&field) && heard.message.lacks_its_end() {
             return self;
         }
-        self.claim_at(heard.place, field, value, says)
+        let value = value.into();
+        match shown(heard, field, value.raw()) {
+            Shown::ByField => self.claim_at(heard.place, field, value, says),
+            Shown::ByLine(line) => self.claim_at(heard.place, "sip.msg_hdr", line, says),
+            Shown::Not => self,
+        }
     }
 
     /// A claim about a frame.
@@ -374,5 +379,39 @@ impl Finding {
     pub fn next_capture(mut self, command: impl Into<Untrusted>) -> Finding {
         self.next_capture = Some(command.into());
         self
+    }
+}
+/// How Wireshark shows what stands in a header.
+enum Shown {
+    /// By a field of its own.
+    ByField,
+    /// Not by its own field, but among the lines of all headers.
+    ByLine(String),
+    /// Not so that it could be compared.
+    Not,
+}
+
+/// RFC 3261 §7.3.1 allows blanks before the colon and folded lines. Wireshark has no field for a header with blanks there,
+/// and shows the line breaks of a folded one.
+fn shown(heard: &Heard, field: &str, value: &str) -> Shown {
+    let Some((floor, name)) = field.split_once('.') else { return Shown::ByField };
+    let message = &heard.message;
+    match floor {
+        "sdp" if message.has_blank_before_colon("Content-Type") => return Shown::Not,
+        "sip" if !OF_START_LINE.contains(&field) && name != "msg_hdr" => {}
+        _ => return Shown::ByField,
+    }
+    let (head, is_part) = name.split_once('.').map_or((name, false), |(head, _)| (head, true));
+    let headers: &[&str] = match head {
+        "auth" => &["WWW-Authenticate", "Proxy-Authenticate", "Authorization", "Proxy-Authorization"],
+        _ => &[head],
+    };
+    let mut spaced = headers.iter().filter(|header| message.has_blank_before_colon(header));
+    if let Some(line) = spaced.find_map(|header| message.header_line_with(header, value)) {
+        return Shown::ByLine(line);
+    }
+    match !is_part && message.is_folded(head) {
+        true => Shown::Not,
+        false => Shown::ByField,
     }
 }

@@ -58,6 +58,10 @@ impl<'a> Case<'a> {
     fn arose_with_481(&self, transaction: &'a Transaction) -> Option<&'a Heard> {
         let is_481 = |heard: &&Heard| heard.message.status().map(StatusCode::get) == Some(481);
         let response = self.finals(transaction).find(is_481)?;
+        // What answers a copy of a request that was accepted has lost the transaction, not the dialog.
+        if self.finals(transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success)) {
+            return None;
+        }
         let passed_on =
             self.call.downstream_of(transaction.id).any(|inner| self.finals(inner).any(|heard| is_481(&heard)));
         (!passed_on).then_some(response)

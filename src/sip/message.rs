@@ -212,6 +212,27 @@ impl Message<'_> {
         self.named(name).next().map(|place| unfold(place.line(&self.bytes)).into_owned())
     }
 
+    /// The first line of a header, name and value, unfolded, that holds a text.
+    pub(crate) fn header_line_with(&self, name: &str, text: &str) -> Option<String> {
+        self.named(name)
+            .map(|place| unfold(place.line(&self.bytes)))
+            .find(|line| line.contains(text))
+            .map(Cow::into_owned)
+    }
+
+    /// True if blanks stand between the name of a header and its colon (RFC 3261 §7.3.1 allows them).
+    pub(crate) fn has_blank_before_colon(&self, name: &str) -> bool {
+        let blank = |line: &[u8]| {
+            line.split(|byte| *byte == b':').next().is_some_and(|sent| sent.ends_with(b" ") || sent.ends_with(b"\t"))
+        };
+        self.named(name).any(|place| blank(place.line(&self.bytes)))
+    }
+
+    /// True if a header of this name goes on in a second line.
+    pub(crate) fn is_folded(&self, name: &str) -> bool {
+        self.named(name).any(|place| place.value(&self.bytes).contains(&b'\n'))
+    }
+
     /// The Call-ID (RFC 3261 §20.8); empty if there is none.
     pub fn call_id(&self) -> &[u8] {
         self.header_bytes(HeaderName::CallId).unwrap_or_default()

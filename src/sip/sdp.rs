@@ -73,8 +73,8 @@ impl Sdp {
         let mut sdp = Sdp::default();
         let mut is_sdp = false;
         for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
-            let [letter, b'=', value @ ..] = line else { continue };
-            let value = || crate::sip::text(value.trim_ascii()).into_owned();
+            let [letter, b'=', sent @ ..] = line else { continue };
+            let value = || crate::sip::text(sent.trim_ascii()).into_owned();
             match letter {
                 b'v' => is_sdp = true,
                 b'o' if sdp.origin.is_empty() => sdp.origin = value(),
@@ -84,7 +84,9 @@ impl Sdp {
                 },
                 b'm' if sdp.media.len() < MOST_MEDIA => {
                     is_sdp = true;
-                    sdp.media.push(Media::read(&value()));
+                    // The line stays as it was sent, with the blanks at its end: so it is shown by others.
+                    let line = crate::sip::text(sent).into_owned();
+                    sdp.media.push(Media { line, ..Media::read(&value()) });
                 }
                 b'a' => {
                     let attributes = match sdp.media.last_mut() {

@@ -27,8 +27,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Sources whose requests are counted at once.
 const MOST_SOURCES: usize = 4096;
 
-static REPLACES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\nReplaces:"));
-static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("uthorization:"));
+/// How the header is written; Supported has the word in nearly every INVITE.
+static REPLACES: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["\nReplaces", "\nreplaces", "\nREPLACES"].map(|text| Finder::new(text)));
+/// What all credentials have, whatever the header's case and blanks.
+static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("nonce"));
 
 /// Counts the requests of each source within the last second: when that began, and how many there were.
 #[derive(Debug, Default)]
@@ -196,7 +199,7 @@ impl Tracker {
 
     /// An INVITE that wants to replace a call: the tags of that call, as far as it is open.
     fn note_replaced(&mut self, message: &Message<'_>) {
-        if REPLACES.find(message.bytes()).is_none() {
+        if REPLACES.iter().all(|spelling| spelling.find(message.bytes()).is_none()) {
             return;
         }
         let Some(replaces) = message.header("Replaces") else { return };

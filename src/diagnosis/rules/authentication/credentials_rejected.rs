@@ -1,7 +1,9 @@
 use crate::call::{Guessing, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role, Severity};
+use crate::call::Heard;
+use crate::sip::StatusCode;
 use crate::sip::auth;
 use crate::sip::digest::DigestFit;
 
@@ -32,6 +34,56 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    opening(case).or_else(|| inside(case))
+}
+
+/// Credentials for a request inside a dialog (a change of media, a transfer, the BYE) are refused. The call itself stands.
+fn inside(case: &Case<'_>) -> Option<Finding> {
+    let own = case.call.transactions.iter().filter(|transaction| transaction.in_dialog && transaction.upstream.is_none());
+    let (transaction, request, refusal, shown, again) = own.clone().find_map(|transaction| {
+        let request = case.call.request_of(transaction)?;
+        let refusal = case.finals(transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_challenge))?;
+        let again = auth::challenges(&refusal.message).iter().find(|again| !again.stale)?;
+        let fits = |shown: &&auth::Credentials| {
+            shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
+        };
+        let shown = auth::credentials(&request.message).iter().find(fits)?;
+        Some((transaction, request, refusal, shown, again))
+    })?;
+    let is_asked = |heard: &&Heard| {
+        heard.place < request.place
+            && heard.message.cseq().is_some_and(|cseq| cseq.method == transaction.method)
+            && auth::challenges(&heard.message).iter().any(|asked| asked.realm == shown.realm && asked.nonce == shown.nonce)
+    };
+    let asked = case.call.messages.iter().filter(|heard| heard.message.status().is_some()).find(is_asked)?;
+    let accepted = own.filter(|later| later.method == transaction.method && later.id != transaction.id).any(|later| {
+        case.finals(later).any(|heard| {
+            heard.place > refusal.place && heard.message.status().is_some_and(StatusCode::is_success)
+        })
+    });
+    if accepted {
+        return None;
+    }
+    let status = refusal.message.status()?;
+    let (user, realm, method) = (&shown.username, &shown.realm, &transaction.method);
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .about(status)
+            .severity(Severity::Warning)
+            .sender(Role::Uac, request)
+            .because(format!(
+                "{} refused the digest of user \"{user}\" for realm \"{realm}\" that the {method} inside the call carries: the \
+                 client used the nonce it had been given, and realm and algorithm fit. The {method} had no effect.",
+                refusal.path.source
+            ))
+            .fix(format!("Compare the secret of \"{user}\" on the client with that on {}.", refusal.path.source))
+            .claim_auth(asked, (again.header, &shown.nonce), "realm", "the server asks for credentials of this realm")
+            .claim_auth(request, (shown.header, &shown.nonce), "realm", "the client answers for the same realm")
+            .claim_status(refusal, "and the server refuses it"),
+    )
+}
+
+fn opening(case: &Case<'_>) -> Option<Finding> {
     let rejection = case.rejection()?;
     let (asked, challenge) = rejection.asked.as_ref()?;
     let fits = rejection.again.realm == rejection.credentials.realm

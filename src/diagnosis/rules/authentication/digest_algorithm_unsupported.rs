@@ -39,25 +39,31 @@ fn answered_otherwise(case: &Case<'_>) -> Option<Finding> {
     let offered: Vec<&Challenge> =
         auth::challenges(&asked.message).iter().filter(|one| one.header == challenge.header).collect();
     let is_offered = offered.iter().any(|one| one.algorithm.eq_ignore_ascii_case(&shown.algorithm));
-    if is_offered || shown.realm != challenge.realm {
+    let only_auth_int = offered.iter().all(|one| one.qop == ["auth-int"]) && shown.qop != "auth-int";
+    if is_offered && !only_auth_int || shown.realm != challenge.realm {
         return None;
     }
-    let names = names(&offered);
+    let names = if is_offered { "qop=\"auth-int\"".to_owned() } else { names(&offered) };
+    let (parameter, what, answer) = match is_offered {
+        true if shown.qop.is_empty() => ("qop", "digests with", "without qop".to_owned()),
+        true => ("qop", "digests with", format!("with qop=\"{}\"", shown.qop)),
+        false => ("algorithm", "the digest algorithm", format!("with {}", shown.algorithm)),
+    };
     let because = format!(
-        "{} offers the digest algorithm {names} only, and {} answers with {}.",
-        asked.path.source, rejection.request.path.source, shown.algorithm
+        "{} offers {what} {names} only, and {} answers {answer}.",
+        asked.path.source, rejection.request.path.source
     );
     let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(rejection.refusal.message.status())
         .sender(Role::Uac, rejection.request)
         .because(because)
         .fix(format!("Update {}, or switch on {names} in it.", rejection.request.path.source))
-        .fix(format!("Or let {} offer MD5 too, as its last challenge (RFC 8760 §2.4).", asked.path.source))
-        .claim_auth(asked, (challenge.header, &challenge.nonce), "algorithm", "what the server offers")
+        .fix(format!("Or let {} offer MD5 with qop=\"auth\" too, as its last challenge (RFC 8760 §2.4).", asked.path.source))
+        .claim_auth(asked, (challenge.header, &challenge.nonce), parameter, "what the server offers")
         .claim_auth(rejection.request, (shown.header, &shown.nonce), "username", "the client answers as this user")
-        .claim_auth(rejection.request, (shown.header, &shown.nonce), "algorithm", "and what the client uses")
+        .claim_auth(rejection.request, (shown.header, &shown.nonce), parameter, "and what the client uses")
         .claim_status(rejection.refusal, "the server refuses it");
-    Some(finding.refuted("credentials-rejected", "a digest by another algorithm is wrong whatever the secret is"))
+    Some(finding.refuted("credentials-rejected", "a digest that is made otherwise than the server asks is wrong whatever the secret is"))
 }
 
 /// The client goes no further, and the challenge asks for what many clients do not know.

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::call::{Asked, Granted, Kind, Registered};
 use crate::diagnosis::rule::rule;
@@ -41,14 +42,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let known = case.surroundings.registrations().of(address.bare_user(), &address.host)?;
     let device = known.asked.iter().find(|asked| asked.place == request.place)?.device;
     let name = format!("{}@{}", address.bare_user(), address.host);
-    flapping(&name, known, device).or_else(|| cycles(&name, known))
+    flapping(&name, known, device).or_else(|| nameless(&name, known)).or_else(|| cycles(&name, known))
 }
 
 /// The same of the whole capture: each registration by itself may be good.
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     case.surroundings.registrations().iter().find_map(|(address, known)| {
         let devices: BTreeSet<u64> = known.asked.iter().map(|asked| asked.device).collect();
-        devices.into_iter().find_map(|device| flapping(address, known, device)).or_else(|| cycles(address, known))
+        devices.into_iter().find_map(|device| flapping(address, known, device)).or_else(|| nameless(address, known)).or_else(|| cycles(address, known))
     })
 }
 
@@ -80,6 +81,29 @@ fn cycles(address: &str, known: &Registered) -> Option<Finding> {
     }))
 }
 
+/// Devices that start together register within moments: what registers from yet another port later on is one that does
+/// so again.
+const APART: Duration = Duration::from_secs(5);
+
+/// A device that names no instance and begins a new Call-ID each time, as after a restart: from one host each time, and no
+/// earlier Call-ID comes again.
+fn nameless(address: &str, known: &Registered) -> Option<Finding> {
+    let asked: Vec<&Asked> = known.asked.iter().filter(|asked| asked.is_over_udp()).collect();
+    let host = asked.first()?.source.ip();
+    let mut devices: Vec<u64> = asked.iter().map(|asked| asked.device).collect();
+    devices.dedup();
+    let distinct: BTreeSet<&u64> = devices.iter().collect();
+    let in_turn = distinct.len() == devices.len();
+    let changes: Vec<&[&Asked]> =
+        asked.windows(2).filter(|pair| pair[0].source != pair[1].source && pair[0].contact != pair[1].contact).collect();
+    let apart = changes.iter().all(|pair| pair[1].place.time.since(pair[0].place.time) >= APART);
+    let one_host = asked.iter().all(|asked| asked.source.ip() == host && !asked.has_instance);
+    if !in_turn || !one_host || !apart {
+        return None;
+    }
+    told(address, known, &changes)
+}
+
 /// What is found of one device of an address-of-record.
 fn flapping(address: &str, known: &Registered, device: u64) -> Option<Finding> {
     let mut of_device: Vec<&Asked> =
@@ -91,9 +115,14 @@ fn flapping(address: &str, known: &Registered, device: u64) -> Option<Finding> {
         numbers.push(asked.cseq);
         is_new
     });
-    let granted = known.granted.iter().map(|granted| granted.until.since(granted.place.time)).max()?;
     let is_change = |pair: &&[&Asked]| pair[0].source != pair[1].source || pair[0].contact != pair[1].contact;
     let changes: Vec<&[&Asked]> = of_device.windows(2).filter(is_change).collect();
+    told(address, known, &changes)
+}
+
+/// Changes of place that are too many for the time that is granted.
+fn told(address: &str, known: &Registered, changes: &[&[&Asked]]) -> Option<Finding> {
+    let granted = known.granted.iter().map(|granted| granted.until.since(granted.place.time)).max()?;
     let (first, last) = (changes.first()?[0], changes.last()?[1]);
     let span = last.place.time.since(first.place.time);
     if changes.len() < MANY || span > granted {

@@ -15,8 +15,8 @@ rule! {
     /// A fault of the caller's software; or something on the way rewrote the ACK and not the INVITE.
     ///
     /// ## Evidence
-    /// A 2xx that is repeated twice or more, no ACK that fits, and one of the same Call-ID with another CSeq number or To
-    /// tag. Or a failure that is repeated twice or more although ACKs go there, all with another branch than the INVITE.
+    /// A 2xx that is repeated twice or more, no ACK that fits, and one of the same Call-ID with another CSeq number or
+    /// another tag. Or a failure that is repeated twice or more although ACKs go there, all with another branch than the INVITE.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software: an ACK has the CSeq number of its INVITE (RFC 3261 §13.2.2.4).
@@ -86,21 +86,22 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
     let ack = odd_ack(case, success)?;
     let wanted = success.message.cseq()?.number;
     let sent = ack.message.cseq()?.number;
-    let (field, value, words) = if sent == wanted {
-        let tag = to_tag(ack).unwrap_or_default();
-        ("sip.to.tag", tag.clone(), format!("the To tag {tag:?}, and the answer has {:?}", to_tag(success).unwrap_or_default()))
+    let differs = |name: &str, of: fn(&Heard) -> Option<String>| {
+        let (sent, wanted) = (of(ack).unwrap_or_default(), of(success).unwrap_or_default());
+        (format!("the {name} tag {sent:?}, and the answer has {wanted:?}"), sent, wanted)
+    };
+    let (field, (words, value, expected)) = if sent != wanted {
+        let words = format!("the CSeq number {sent}, and the INVITE has {wanted}");
+        ("sip.CSeq.seq", (words, sent.to_string(), wanted.to_string()))
+    } else if to_tag(ack) != to_tag(success) {
+        ("sip.to.tag", differs("To", to_tag))
     } else {
-        ("sip.CSeq.seq", sent.to_string(), format!("the CSeq number {sent}, and the INVITE has {wanted}"))
+        ("sip.from.tag", differs("From", from_tag))
     };
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match case.was_given_up(success) {
         true => finding.explains(success.message.status()).drops_the_call(),
         false => finding,
-    };
-    let success_field = if sent == wanted {
-        ("sip.to.tag", to_tag(success).unwrap_or_default())
-    } else {
-        ("sip.CSeq.seq", wanted.to_string())
     };
     Some(
         finding
@@ -111,7 +112,7 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("Have the software of {} mended: the ACK must carry the CSeq number and tags of what it confirms.", ack.path.source))
             .claim(ack, field, value, "what the ACK carries")
-            .claim(success, success_field.0, success_field.1, "what it has to carry")
+            .claim(success, field, expected, "what it has to carry")
             .claim_absent(success.place, "an ACK that fits", "the answer stays unconfirmed")
             .refuted("ack-missing", "an ACK was sent, and does not fit")
             .refuted("in-dialog-request-misrouted", "the ACK does not fit, wherever it went"),
@@ -123,7 +124,7 @@ fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
     case.call.messages.iter().find(|ack| {
         ack.message.method() == Some(&Method::Ack)
             && ack.message.call_id() == success.message.call_id()
-            && from_tag(ack) == from_tag(success)
+            && (from_tag(ack) == from_tag(success) || to_tag(ack) == to_tag(success))
             && ack.place > success.place
             && !fits_any(case, ack)
     })
@@ -134,6 +135,10 @@ fn fits_any(case: &Case<'_>, ack: &Heard) -> bool {
     case.call.transactions.iter().filter(|transaction| transaction.method == Method::Invite).any(|invite| {
         Some(invite.cseq) == number
             && (invite.request.is_some() || !invite.finals.is_empty())
-            && invite.finals.iter().any(|id| to_tag(case.call.message(*id)) == to_tag(ack))
+            && invite.finals.iter().any(|id| fits(case.call.message(*id), ack))
     })
+}
+
+fn fits(success: &Heard, ack: &Heard) -> bool {
+    to_tag(success) == to_tag(ack) && from_tag(success) == from_tag(ack)
 }

@@ -20,7 +20,8 @@ rule! {
     /// ## Evidence
     /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
     /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
-    /// the ACK, completes it.
+    /// the ACK, completes it. Where ACKs go to that sender and it repeats its 2xx until it gives up all the same, they get
+    /// lost behind this point: that is possible, and no more.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
@@ -41,6 +42,51 @@ const ENOUGH_REPEATS: u32 = 2;
 const LONG: Duration = Duration::from_secs(7);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    never_sent(case).or_else(|| lost_behind(case))
+}
+
+/// ACKs were sent as they must, and the 2xx was repeated after each of them until its sender gave up: they got lost
+/// behind this point.
+fn lost_behind(case: &Case<'_>) -> Option<Finding> {
+    let (_, success) = case.answers().filter(|(_, success)| success.repeated >= ENOUGH_REPEATS).last()?;
+    let bye = cut_off(case, success)?;
+    let ack = case.acks_to(success).filter(|ack| ack.path.destination.ip() == success.path.source.ip()).last()?;
+    let first = case.acks_to(success).map(|ack| ack.place).min()?;
+    let after = success.repeats.iter().filter(|repeat| **repeat > first).count();
+    let (server, client) = (success.path.source, success.path.destination);
+    // A system that repeats its 2xx to the end has got no ACK; one copy more or less may have crossed it.
+    let to_the_end = success.last_place().time.since(success.place.time) >= LONG;
+    if after < ENOUGH_REPEATS as usize || !to_the_end || !case.is_visible(server.ip(), client.ip()) {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Possible)
+            .explains(success.message.status())
+            .drops_the_call()
+            .party(Role::Network, Some(server))
+            .because(format!(
+                "{server} repeated its {} {after} times although {} sent the ACK to it, and gave the call up with BYE {} after \
+                 its first answer: no ACK reached it. It got lost behind this point, or {server} cannot match it.",
+                success.message.status()?,
+                ack.path.source,
+                length(bye.place.time.since(success.place.time))
+            ))
+            .fix(format!("See at {server} whether the ACK arrives (command below)."))
+            .fix(format!("If it does, compare its tags, CSeq and Request-URI with what {server} expects."))
+            .next_capture(capture_at(server.ip(), success.path))
+            .claim_status(success, "the answer")
+            .claim_method(ack, "the ACK to it")
+            .claim_at(
+                success.last_place(),
+                "sip.CSeq",
+                success.message.header("CSeq").unwrap_or_default().into_owned(),
+                "its last repetition",
+            )
+            .claim_method(bye, "the callee's side gives up"),
+    )
+}
+
+fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = unacknowledged(case)?;
     let bye = cut_off(case, success);
     let (server, client) = (success.path.source, success.path.destination);

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use crate::call::Heard;
-use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -30,12 +32,20 @@ rule! {
     "C11" "cancel-crossed-answer", check
 }
 
+/// Within this time after the answer a side that cancelled ends the call; a BYE of the other side may come first.
+const IN_TIME: Duration = Duration::from_secs(5);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (cancel, success) = crossed(case)?;
     let ack = case.acks_to(success).next();
-    let bye = case.asked(&Method::Bye).map(|bye| bye.request).find(|bye| bye.message.call_id() == success.message.call_id());
+    let byes = || case.asked(&Method::Bye).map(|bye| bye.request).filter(|bye| bye.message.call_id() == success.message.call_id());
+    let bye = byes().find(|bye| from_tag(bye) == from_tag(cancel));
     if bye.is_none() && goes_on(case, success) {
         return None; // Both sides use the dialog: the caller's side kept the call.
+    }
+    let others = byes().find(|bye| from_tag(bye) != from_tag(cancel));
+    if let Some(others) = others.filter(|others| bye.is_none() && others.place.time.since(success.place.time) < IN_TIME) {
+        return ack.is_some().then(|| ended_by_callee(cancel, success, others));
     }
     let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
     let apart = length(second.place.time.since(first.place.time));
@@ -69,6 +79,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(success, "the callee's side answers")
             .refuted("caller-abandoned", "the INVITE was answered, not terminated"),
     )
+}
+
+/// The callee's side ends the answered call before the caller's side had to.
+fn ended_by_callee(cancel: &Heard, success: &Heard, bye: &Heard) -> Finding {
+    Finding::of(&RULE, Confidence::Proven)
+        .party(Role::Nobody, Some(cancel.path.source))
+        .because(format!(
+            "The CANCEL of {} and the answer of {} crossed, the answer was confirmed, and {} ended the call with BYE soon after.",
+            cancel.path.source, success.path.source, bye.path.source
+        ))
+        .claim_method(cancel, "the caller's side gives up")
+        .claim_status(success, "the callee's side answers")
+        .claim_method(bye, "the callee's side ends the call")
 }
 
 /// True if requests other than ACK follow in the dialog.

@@ -1,8 +1,9 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::Method;
 
 rule! {
-    /// The ACK passed by a proxy that wanted to stay in the path.
+    /// The ACK or BYE passed by a proxy that wanted to stay in the path.
     ///
     /// ## What it says
     /// A proxy added Record-Route, so that requests inside the dialog pass it. The caller's side sent its ACK without
@@ -12,7 +13,8 @@ rule! {
     /// The caller's software ignores Record-Route, or something removed it.
     ///
     /// ## Evidence
-    /// Record-Route in the 2xx, no Route in the ACK, and a 2xx that is repeated twice or more after the ACK.
+    /// Record-Route in the 2xx, no Route in the ACK, and a 2xx that is repeated twice or more after the ACK. Or no Route in
+    /// a BYE that goes elsewhere than the answer came from and is never answered.
     ///
     /// ## How to fix
     /// Let the caller's side build its route set from Record-Route (RFC 3261 §12.1.2).
@@ -26,6 +28,47 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_ack(case).or_else(|| of_bye(case))
+}
+
+/// The BYE of the caller's side passes by the proxies, and is never answered.
+fn of_bye(case: &Case<'_>) -> Option<Finding> {
+    let (_, success) = case.answer()?;
+    let target = case.remote_target(success).filter(|target| !target.route.is_empty())?;
+    let bye = case.asked(&Method::Bye).last()?;
+    let request = bye.request;
+    let astray = case.side(request) == Side::Caller
+        && request.message.call_id() == success.message.call_id()
+        && request.path.source.ip() == success.path.destination.ip()
+        && request.path.destination.ip() != success.path.source.ip()
+        && !request.message.is_cut()
+        && request.message.header("Route").is_none();
+    let answered = case.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty());
+    if !astray || answered || request.repeated == 0 || case.absence_of_answer(request) == Confidence::Unseen {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .explains(case.call.final_status)
+            .drops_the_call()
+            .sender(Role::Uac, request)
+            .because(format!(
+                "The 2xx wants requests inside the dialog to pass {}, and the BYE of {} carries no Route and goes to {}. Nothing \
+                 answers it ({} copies).",
+                target.route.join(", "),
+                request.path.source,
+                request.path.destination,
+                request.repeated + 1
+            ))
+            .fix(format!("Let {} build its route set from Record-Route.", request.path.source))
+            .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
+            .claim_method(request, "the end of the call")
+            .claim_absent(request.place, "a Route header in this BYE", "it passes by the proxies")
+            .claim_absent(request.last_place(), "a response to the BYE", "it does not arrive, or its answer does not"),
+    )
+}
+
+fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let (success, ack) = (unheard.success, unheard.ack);
     let target = case.remote_target(success)?;

@@ -42,14 +42,15 @@ const SOON: Duration = Duration::from_secs(5);
 const GIVE_UP: Duration = Duration::from_secs(45);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let bye = case.first_bye()?.request;
-    let (_, success) = case.answer()?;
-    let value = success.message.header("Session-Expires")?;
-    let (seconds, _) = read(&value)?;
+    // Each leg of a B2BUA has a session timer, a refresh and a BYE of its own.
+    let (bye, (request, response)) =
+        case.asked(&Method::Bye).find_map(|bye| Some((bye.request, last_refresh(case, bye.request)?)))?;
+    let (_, first) = case.answers().find(|(_, first)| first.message.call_id() == request.message.call_id())?;
+    let agreed = agreed_before(case, request).unwrap_or(first);
+    let success = [agreed, first].into_iter().find(|success| success.message.header("Session-Expires").is_some())?;
+    let (seconds, _) = read(&success.message.header("Session-Expires")?)?;
     let interval = Duration::from_secs(u64::from(seconds));
-    let (request, response) = last_refresh(case, bye)?;
     let before_bye = bye.place.time.since(request.place.time);
-    let agreed = agreed_before(case, request).unwrap_or(success);
     let since = request.place.time.since(agreed.place.time);
     let is_481 = response.is_some_and(|response| response.message.status().map(StatusCode::get) == Some(481));
     let (sooner, later) = if is_481 { (interval * 2 / 5, interval * 3 / 5) } else { (interval / 3, interval) };

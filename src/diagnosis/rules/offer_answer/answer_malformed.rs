@@ -5,7 +5,7 @@ use crate::diagnosis::offers::{intersect, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::sdp::Sdp;
+use crate::sip::sdp::{Media, Sdp};
 
 rule! {
     /// The answer does not fit the offer.
@@ -20,7 +20,7 @@ rule! {
     ///
     /// ## Evidence
     /// An answer with another number or order of `m=` lines than the offer, or an accepted stream without any offered
-    /// codec; and a BYE of the caller's side within two seconds.
+    /// codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds.
     ///
     /// ## How to fix
     /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
@@ -85,6 +85,9 @@ fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
         if offered.kind != answered.kind {
             return Some(format!("the offer has {} where the answer has {}", offered.kind, answered.kind));
         }
+        if is_secure(offered) != is_secure(answered) {
+            return Some(format!("the offer wants {}, and the answer says {}", offered.protocol, answered.protocol));
+        }
         let (mine, theirs) = (offered.main_codecs(), answered.main_codecs());
         let foreign = offered.kind == "audio" && !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs);
         if foreign {
@@ -99,6 +102,11 @@ fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
         };
         (!fits).then(|| format!("the offer is {mine}, and the answer to it {theirs} (RFC 3264 §6.1)"))
     })
+}
+
+/// True if a stream is one of SRTP by its profile.
+fn is_secure(media: &Media) -> bool {
+    media.protocol.to_ascii_uppercase().contains("SAVP")
 }
 
 /// True if the Reason of a BYE speaks of media.

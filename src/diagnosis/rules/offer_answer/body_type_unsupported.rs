@@ -33,12 +33,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let server = response.path.source;
     let code = failure.status;
     if code.get() == 406 {
-        let accept = request.message.header("Accept")?.into_owned();
+        let (confidence, accepts) = match request.message.header("Accept") {
+            Some(accept) => (Confidence::Likely, format!("({accept:?})")),
+            None => (Confidence::Possible, "(it has no Accept header, which stands for application/sdp)".to_owned()),
+        };
         return Some(
-            Finding::of(&RULE, Confidence::Likely)
+            Finding::of(&RULE, confidence)
                 .explains(Some(code))
                 .sender(Role::Uas, response)
-                .because(format!("{server} answered 406: it has no answer of a type that the request accepts ({accept:?})."))
+                .because(format!("{server} answered 406: it has no answer of a type that the request accepts {accepts}."))
                 .fix("Let the caller's side accept more types, at least application/sdp.")
                 .claim_header(request, "Accept", "what the caller's side accepts")
                 .claim_status(response, "refused"),

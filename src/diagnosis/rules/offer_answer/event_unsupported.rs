@@ -11,7 +11,8 @@ rule! {
     /// The telephone is set up for a feature (busy lamps, message waiting, presence) that the server does not have.
     ///
     /// ## Evidence
-    /// A 489 with the Event of the request and the receiver's Allow-Events, or a 469 for an Info package.
+    /// A 489 with the Event of the request and the receiver's Allow-Events, or a 469 for an Info package. A 412 to a PUBLISH
+    /// with SIP-If-Match: the state that it refreshes is not known any more.
     ///
     /// ## How to fix
     /// Switch the feature off on the telephone, or add the package to the server.
@@ -20,11 +21,37 @@ rule! {
     /// Some servers answer 489 to a subscription that the user is not allowed to make.
     ///
     /// ## References
-    /// RFC 6665 §8.3.2; RFC 6086 §4.2.2
+    /// RFC 6665 §8.3.2; RFC 6086 §4.2.2; RFC 3903 §4.2, §5
     "D14" "event-unsupported", check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    unknown_package(case).or_else(|| unknown_state(case))
+}
+
+/// What was published is not known any more: a refresh names state that has run out or was lost (RFC 3903 §4.2, §6).
+fn unknown_state(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[412])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let tag = request.message.header("SIP-If-Match")?.into_owned();
+    let (server, client) = (response.path.source, request.path.source);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .titled("The published state is not known any more")
+            .explains(Some(failure.status))
+            .sender(Role::Uas, response)
+            .because(format!(
+                "{client} refreshes what it had published under the entity tag {tag:?}, and {server} knows no such state: 412. It \
+                 ran out, or {server} lost it."
+            ))
+            .fix(format!("Let {client} publish anew, without SIP-If-Match, after a 412 (RFC 3903 §4.2)."))
+            .fix(format!("If this recurs, let {client} refresh earlier, and look at {server} for restarts."))
+            .claim_header(request, "SIP-If-Match", "the state that is to be refreshed")
+            .claim_status(response, "it is not known"),
+    )
+}
+
+fn unknown_package(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[469, 489])?;
     let response = case.response(failure);
     let request = case.request(failure)?;

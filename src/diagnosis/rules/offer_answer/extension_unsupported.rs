@@ -30,19 +30,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let request = case.request(failure)?;
     let unsupported = response.message.headers("Unsupported");
-    let demanded = |tag: &String| {
-        ["Require", "Proxy-Require"]
-            .iter()
-            .any(|header| request.message.headers(header).iter().any(|known| known.eq_ignore_ascii_case(tag)))
+    let demands = |header: &&str| {
+        let demanded = request.message.headers(header);
+        unsupported.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
     };
-    let matching: Vec<&String> = unsupported.iter().filter(|tag| demanded(tag)).collect();
+    let matching: Vec<&str> = ["Require", "Proxy-Require"].into_iter().filter(demands).collect();
     let (server, client) = (response.path.source, request.path.source);
     let tags = if unsupported.is_empty() { "an option tag that it does not name".to_owned() } else { list(&unsupported) };
     let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
     let origin = if matching.is_empty() {
-        "The request as captured here does not demand it, so it was added further on"
+        "The request as captured here does not demand it, so it was added further on".to_owned()
     } else {
-        "The request demands it in Require"
+        format!("The request demands it in {}", matching.join(" and "))
     };
     Some(
         Finding::of(&RULE, confidence)

@@ -35,6 +35,9 @@ rule! {
 /// A BYE this soon after the answer shows that a side could do nothing with the call.
 const SOON: Duration = Duration::from_secs(5);
 
+/// Words of a refusal that miss the offer.
+const OF_OFFERS: &[&str] = &["sdp", "offer", "session description", "media", "no body"];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     refused(case).or_else(|| answered_without(case))
 }
@@ -102,9 +105,10 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let fits = matches!(failure.status.get(), 415 | 488 | 606);
-    let confidence = if fits { Confidence::Likely } else { Confidence::Possible };
-    if !fits && (!case.reasons(response).is_empty() || !case.warnings(response).is_empty()) {
-        return None;
+    let says_so = case.says_any(response, OF_OFFERS);
+    let confidence = if fits || says_so { Confidence::Likely } else { Confidence::Possible };
+    if !fits && !says_so && case.quotation(response).is_some() {
+        return None; // It says what it means, and that is something else.
     }
     let server = response.path.source;
     Some(

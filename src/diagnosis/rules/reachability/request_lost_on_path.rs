@@ -2,6 +2,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::first_response_slow::{PROMPT, copies_before, repeated_and_answered};
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// A request was lost on the way, and its copy arrived.
@@ -38,12 +39,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .party(Role::Network, None)
             .because(format!(
                 "The {} from {} to {} was sent {}; the last copy was answered after {}. An earlier one, or its answer, was lost \
-                 on the way. The call went on.",
+                 on the way.{}",
                 request.message.method()?,
                 request.path.source,
                 request.path.destination,
                 times(request.repeated.saturating_add(1)),
-                length(after)
+                length(after),
+                if request.message.method()? == &Method::Invite { " The call went on." } else { "" }
             ))
             .claim_method(request, "the first copy of the request")
             .claim_status(response, "answered at once after the last copy")

@@ -33,8 +33,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let ringing = case.ringing(failure.transaction);
     let is_busy = match (code, cause) {
         (_, Some(17)) => code >= 400,
-        (486, None | Some(0 | 16 | 31)) => ringing.is_none(),
-        (600, None | Some(0 | 16 | 31)) => true,
+        _ if case.telling_cause(response).is_some() => false,
+        (486, _) => ringing.is_none(),
+        (600, _) => true,
         _ => false,
     };
     if !is_busy || case.call.kind == Kind::Registration {
@@ -51,7 +52,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because =
         format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
-    let confidence = if cause == Some(17) { Confidence::Proven } else { Confidence::Likely };
+    let confidence = match cause {
+        Some(17) => Confidence::Proven,
+        None | Some(0 | 16 | 31) => Confidence::Likely,
+        // A cause without a rule of its own that does not speak of a busy user.
+        Some(_) => Confidence::Possible,
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)

@@ -26,7 +26,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[480, 408, 404])?;
+    let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
     let response = case.response(failure);
     let cause = case.q850(response);
     let says_no_answer = cause == Some(19);
@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
     }
-    if case.telling_cause(response).is_some_and(|cause| cause != 19) || is_cut_by_a_server(case) {
+    if case.telling_cause(response).is_some_and(|cause| !matches!(cause, 19 | 20)) || is_cut_by_a_server(case) {
         return None;
     }
     let responder = response.path.source;

@@ -1,7 +1,8 @@
-use crate::call::{Failure, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::sip::StatusCode;
 
 rule! {
     /// The callee cannot be reached now: nothing rang.
@@ -38,7 +39,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if failure.status.get() != 480 && cause != Some(20) {
         return None;
     }
-    if case.ringing(failure.transaction).is_some() || matches!(case.call.kind, Kind::Registration | Kind::Options) {
+    // Before it says that the subscriber is absent, a network may play an announcement (183).
+    let rang = case.ringing(failure.transaction).is_some() && (cause != Some(20) || case.call.messages.iter().any(is_alerting));
+    if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
         return None;
     }
     if case.telling_cause(response).is_some_and(|cause| cause != 20) {
@@ -84,11 +87,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
     }
+    // An announcement may have been played all the same.
+    let before = if case.ringing(failure.transaction).is_some() { "180" } else { "180 to 189" };
     Some(
         finding
-            .refuted("callee-did-not-answer", "no 180 to 189 came before the 480 on any hop")
+            .refuted("callee-did-not-answer", format!("no {before} came before the {code} on any hop"))
             .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
     )
+}
+
+/// True if a provisional response says that a device rings, and not only that something goes on.
+fn is_alerting(provisional: &Heard) -> bool {
+    provisional.message.status().map(StatusCode::get) == Some(180)
 }
 
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server

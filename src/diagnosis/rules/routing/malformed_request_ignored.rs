@@ -105,9 +105,21 @@ fn missing(request: &Heard) -> Option<Fault> {
         let line = message.header_line("From");
         return Some(Fault { says: "From has no tag (RFC 3261 §8.1.1.3)".into(), line });
     }
+    if let Some(line) = message.header_line("Via").filter(|line| !names_transport(line)) {
+        return Some(Fault { says: "Via does not name protocol, version and transport (RFC 3261 §20.42)".into(), line: Some(line) });
+    }
     let branch = message.vias().first().map(|via| via.branch().to_owned()).unwrap_or_default();
     if branch.is_empty() {
         return Some(Fault { says: "Via has no branch (RFC 3261 §8.1.1.7)".into(), line: message.header_line("Via") });
     }
     None
+}
+
+/// True if a Via begins as it must: SIP, the version and the transport, each after a slash, blanks allowed.
+fn names_transport(line: &str) -> bool {
+    let value = line.split_once(':').map_or(line, |(_, value)| value);
+    let mut parts = value.splitn(3, '/').map(str::trim);
+    let (protocol, version, rest) = (parts.next(), parts.next(), parts.next());
+    let has_transport = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    protocol.is_some_and(|name| name.eq_ignore_ascii_case("SIP")) && version == Some("2.0") && has_transport
 }

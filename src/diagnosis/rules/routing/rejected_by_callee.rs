@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (_, Some(21), None) => Confidence::Possible,
         _ if case.telling_cause(response).is_some() => return None,
         (603, _, Some(_)) => Confidence::Likely,
-        (603, None | Some(0 | 16 | 31), None) => Confidence::Possible,
+        (603, _, None) => Confidence::Possible,
         (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
             true => Confidence::Likely,
             false => Confidence::Possible,

@@ -18,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// 482 or 483, and a host that stands more than once in Via, or to which the same request went more than once with
-    /// falling Max-Forwards. Or 483 although 20 hops or more were left at the last server that was captured.
+    /// falling Max-Forwards. Or 483 although 20 hops or more were left at the last server that was captured: then
+    /// the circle itself is not seen, and it is only possible.
     ///
     /// ## How to fix
     /// Break the circle at the server whose route for this callee is wrong.
@@ -89,12 +90,11 @@ fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard)
     }
     let (callee, server) = (case.callee(failure), response.path.source);
     let because = format!(
-        "{server} got the request with {hops} hops left and answered 483: they were used up behind it, so the \
-            request \
-         goes round there."
+        "{server} got the request with {hops} hops left and answered 483: they were used up behind it, as where a request \
+         goes round. This capture shows no server twice, so the circle itself is not seen."
     );
     Some(
-        Finding::of(&RULE, Confidence::Likely)
+        Finding::of(&RULE, Confidence::Possible)
             .explains(Some(failure.status))
             .sender(Role::Proxy, response)
             .because(because)

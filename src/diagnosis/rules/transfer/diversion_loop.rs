@@ -15,7 +15,7 @@ rule! {
     ///
     /// ## Evidence
     /// A Diversion or History-Info chain that names one target twice, or that already names the target of the request; and
-    /// a call that failed.
+    /// a call that failed. Or more forwardings than an honest call has, by the counters of Diversion.
     ///
     /// ## How to fix
     /// Break the chain: switch one of the forwardings off, or limit the number of diversions at the server.
@@ -31,7 +31,52 @@ rule! {
 /// Codes of a call that ran in circles until something stopped it.
 const STOPPED: [u16; 11] = [404, 408, 480, 482, 483, 486, 487, 500, 503, 600, 603];
 
+/// Codes of a call that had no hop, or no forwarding, left.
+const TOO_LONG: [u16; 3] = [480, 482, 483];
+
+/// More forwardings than networks allow: ISUP stops after five (ITU-T Q.732.2).
+const MANY: u32 = 6;
+
 fn check(case: &Case<'_>) -> Option<Finding> {
+    in_circle(case).or_else(|| counted(case))
+}
+
+/// No target comes twice, but Diversion counts more forwardings than an honest call has (RFC 5806 §9.2).
+fn counted(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&TOO_LONG)?;
+    let response = case.response(failure);
+    let request = case.request(failure)?;
+    let values = request.message.headers("Diversion");
+    let count = values.iter().map(|value| counter(value)).sum::<u32>();
+    if count < MANY {
+        return None;
+    }
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains(Some(failure.status))
+            .sender(Role::Proxy, request)
+            .because(format!(
+                "The call was forwarded {count} times, as Diversion counts, before it ended with {}: more than an honest chain \
+                 of forwardings has, so it runs in a circle.",
+                failure.status
+            ))
+            .fix("Look at the forwardings of the targets that Diversion names, and switch off the one that leads back.")
+            .fix("Limit the number of diversions at the server that forwards.")
+            .claim_header(request, "Diversion", "the forwardings and their number")
+            .claim_status(response, "how it ended"),
+    )
+}
+
+/// How many forwardings an entry of Diversion stands for: one, if it does not say.
+fn counter(value: &str) -> u32 {
+    let parameters = value.rsplit_once('>').map_or(value, |(_, parameters)| parameters);
+    let said = parameters.split(';').filter_map(|parameter| parameter.split_once('=')).find_map(|(name, number)| {
+        name.trim().eq_ignore_ascii_case("counter").then(|| number.trim().trim_matches('"').parse().ok()).flatten()
+    });
+    said.unwrap_or(1).clamp(1, 999)
+}
+
+fn in_circle(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&STOPPED)?;
     let response = case.response(failure);
     let (request, header, chain, again) = circle(case)?;
@@ -55,7 +100,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// True if an INVITE names a chain of forwardings that comes to a target again.
 pub(in crate::diagnosis::rules) fn is_shown(case: &Case<'_>) -> bool {
-    circle(case).is_some()
+    circle(case).is_some() || counted(case).is_some()
 }
 
 /// The last INVITE whose chain comes to a target again: with its header, the chain and that target.
