@@ -310,6 +310,14 @@ impl Oddity {
         }
     }
 
+    /// The name of the limit that was hit; empty where none was.
+    pub fn limit(&self) -> &'static str {
+        match self {
+            Oddity::LimitHit { limit, .. } => limit,
+            _ => "",
+        }
+    }
+
     /// One sentence for the reader of the report: what was found, what was expected.
     pub fn says(&self) -> String {
         match self {
@@ -426,7 +434,8 @@ impl Oddity {
 /// What was odd in one input: each kind with its count, its first example and its first frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddityLog {
-    kinds: BTreeMap<&'static str, Noted>,
+    /// By name, and of limits by which of them was hit: each of them is told.
+    kinds: BTreeMap<(&'static str, &'static str), Noted>,
     /// The time of the frames that are noted now, in nanoseconds.
     now: i64,
 }
@@ -473,7 +482,7 @@ impl OddityLog {
 
     /// Counts one oddity, of a frame if it belongs to one.
     pub fn note(&mut self, oddity: Oddity, frame: Option<u64>) {
-        let noted = self.kinds.entry(oddity.kind()).or_insert_with(|| Noted {
+        let noted = self.kinds.entry((oddity.kind(), oddity.limit())).or_insert_with(|| Noted {
             count: 0,
             frames: Vec::new(),
             times: Vec::new(),
@@ -510,7 +519,7 @@ impl OddityLog {
         for (kind, noted) in &other.kinds {
             match self.kinds.get_mut(kind) {
                 None => {
-                    self.kinds.insert(kind, noted.clone());
+                    self.kinds.insert(*kind, noted.clone());
                 }
                 Some(known) => {
                     known.count += noted.count;
@@ -520,14 +529,14 @@ impl OddityLog {
         }
     }
 
-    /// Each kind in the order of its name.
+    /// Each kind in the order of its name; of limits each that was hit, in the order of theirs.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Noted)> {
-        self.kinds.iter().map(|(kind, noted)| (*kind, noted))
+        self.kinds.iter().map(|((kind, _), noted)| (*kind, noted))
     }
 
-    /// What is noted of one kind.
+    /// What is noted of one kind; of limits, of the first of those that were hit.
     pub fn of(&self, kind: &str) -> Option<&Noted> {
-        self.kinds.get(kind)
+        self.iter().find(|(known, _)| *known == kind).map(|(_, noted)| noted)
     }
 
     /// True if nothing was odd.

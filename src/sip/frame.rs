@@ -168,8 +168,8 @@ impl Framer {
     }
 
     /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
-    pub fn gap(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
-        self.flush(place, oddities, give);
+    pub fn gap(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, give);
         self.state = State::Searching;
     }
 
@@ -196,8 +196,8 @@ impl Framer {
     }
 
     /// Says that the stream has ended: what waits is handed on as it is.
-    pub fn finish(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
-        self.flush(place, oddities, give);
+    pub fn finish(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, give);
     }
 
     fn keep(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
@@ -213,7 +213,7 @@ impl Framer {
             let limit = Oddity::LimitHit { limit: "header-bytes", value: self.limits.header_bytes as u64 };
             oddities.note(limit, Some(place.frame));
             let ends = self.kept.ends_with(b"\n");
-            self.flush(place, oddities, give);
+            self.flush(place, give);
             self.state = if ends { State::Searching } else { State::SearchingInLine };
         }
     }
@@ -326,7 +326,8 @@ impl Framer {
         }
     }
 
-    fn flush(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+    /// Hands on what waits; that it is cut short is said where it is read.
+    fn flush(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
         let kept = std::mem::take(&mut self.kept);
         let wanted = self.wanted.take();
         self.searched = 0;
@@ -335,7 +336,6 @@ impl Framer {
         }
         let missing = wanted.map_or(0, |wanted| wanted.saturating_sub(kept.len()));
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-        oddities.note(Oddity::MessageCut { bytes: missing }, Some(place.frame));
         give(Framed { bytes: &kept, cut: Cut::Missing(missing), place });
     }
 }
