@@ -544,3 +544,24 @@ impl OddityLog {
         self.kinds.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_that_was_hit_is_told() {
+        let (mut log, mut other) = (OddityLog::default(), OddityLog::default());
+        let hit = |limit| Oddity::LimitHit { limit, value: 8 };
+        log.note(hit("streams"), Some(7));
+        for frame in [3, 9] {
+            other.note(hit("call-bytes"), Some(frame));
+            other.note(hit("streams"), Some(frame));
+        }
+        log.merge(&other);
+        let told: Vec<(&str, &str, u64)> =
+            log.iter().map(|(kind, noted)| (kind, noted.example.limit(), noted.count)).collect();
+        assert_eq!(told, [("limit-hit", "call-bytes", 2), ("limit-hit", "streams", 3)]);
+        assert_eq!(log.of("limit-hit").map(|noted| noted.count), Some(2));
+    }
+}

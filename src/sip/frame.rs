@@ -385,6 +385,7 @@ fn content_length_line(head: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Message;
 
     fn cut_up(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut framer = Framer::default();
@@ -420,6 +421,18 @@ mod tests {
     fn a_start_in_the_middle_is_passed_over() {
         let stream = [b"tail of a message\r\nv=0\r\n", OPTIONS].concat();
         assert_eq!(cut_up(&[&stream]), [OPTIONS]);
+    }
+
+    #[test]
+    fn that_a_stream_ends_within_a_message_is_said_once() {
+        let (mut framer, mut log, mut said) = (Framer::default(), OddityLog::default(), Vec::new());
+        let mut give = |framed: Framed<'_>| {
+            said.extend(Message::read(framed.bytes, framed.cut).unwrap().oddities().to_vec());
+        };
+        framer.push(&OPTIONS[..OPTIONS.len() - 2], Place::default(), &mut log, &mut give);
+        framer.finish(Place::default(), &mut give);
+        said.retain(|oddity| matches!(oddity, Oddity::MessageCut { .. }));
+        assert_eq!((said, log.is_empty()), (vec![Oddity::MessageCut { bytes: 2 }], true));
     }
 
     #[test]
