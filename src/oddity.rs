@@ -2,8 +2,6 @@
 //!
 //! Reading never fails: a function that reads what the network did returns what it understood and notes an [`Oddity`].
 
-use std::collections::BTreeMap;
-
 /// One imperfection of the input that we carried on without. It carries the numbers: what was needed, what was there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -434,8 +432,8 @@ impl Oddity {
 /// What was odd in one input: each kind with its count, its first example and its first frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddityLog {
-    /// By name, and of limits by which of them was hit: each of them is told.
-    kinds: BTreeMap<(&'static str, &'static str), Noted>,
+    /// In the order of their names, and limits in that of theirs: each that was hit is told.
+    kinds: Vec<Noted>,
     /// The time of the frames that are noted now, in nanoseconds.
     now: i64,
 }
@@ -454,6 +452,11 @@ pub struct Noted {
 }
 
 impl Noted {
+    /// Nothing yet of the kind of this example.
+    fn none_of(example: Oddity) -> Noted {
+        Noted { count: 0, frames: Vec::new(), times: Vec::new(), example }
+    }
+
     /// Its frames with their times, in order of frames.
     pub fn frames_and_times(&self) -> impl Iterator<Item = (u64, i64)> {
         self.frames.iter().copied().zip(self.times.iter().copied())
@@ -482,12 +485,8 @@ impl OddityLog {
 
     /// Counts one oddity, of a frame if it belongs to one.
     pub fn note(&mut self, oddity: Oddity, frame: Option<u64>) {
-        let noted = self.kinds.entry((oddity.kind(), oddity.limit())).or_insert_with(|| Noted {
-            count: 0,
-            frames: Vec::new(),
-            times: Vec::new(),
-            example: oddity.clone(),
-        });
+        let at = self.place(&oddity).unwrap_or_else(|| self.insert(Noted::none_of(oddity.clone())));
+        let Some(noted) = self.kinds.get_mut(at) else { return };
         // Of steps back in time the longest is the example: short ones are harmless.
         if let (Oddity::TimeWentBack { nanoseconds }, Oddity::TimeWentBack { nanoseconds: known }) =
             (&oddity, &mut noted.example)
@@ -516,10 +515,10 @@ impl OddityLog {
 
     /// Adds what another log of the same input has noted.
     pub fn merge(&mut self, other: &OddityLog) {
-        for (kind, noted) in &other.kinds {
-            match self.kinds.get_mut(kind) {
+        for noted in &other.kinds {
+            match self.place(&noted.example).and_then(|at| self.kinds.get_mut(at)) {
                 None => {
-                    self.kinds.insert(*kind, noted.clone());
+                    self.insert(noted.clone());
                 }
                 Some(known) => {
                     known.count += noted.count;
@@ -529,9 +528,29 @@ impl OddityLog {
         }
     }
 
+    /// Where the kind of an oddity stands. There are few, and some are noted of each packet: names are only compared where
+    /// it may be one of several that share a name.
+    fn place(&self, oddity: &Oddity) -> Option<usize> {
+        let variant = std::mem::discriminant(oddity);
+        let is_same = |known: &Noted| {
+            std::mem::discriminant(&known.example) == variant && known.example.limit() == oddity.limit()
+        };
+        let is_alike = |known: &Noted| known.example.kind() == oddity.kind() && known.example.limit() == oddity.limit();
+        let known = &self.kinds;
+        known.iter().position(is_same).or_else(|| known.iter().position(is_alike))
+    }
+
+    /// Puts a kind that was not there into its place, and gives the place.
+    fn insert(&mut self, noted: Noted) -> usize {
+        let key = |noted: &Noted| (noted.example.kind(), noted.example.limit());
+        let at = self.kinds.partition_point(|known| key(known) < key(&noted));
+        self.kinds.insert(at, noted);
+        at
+    }
+
     /// Each kind in the order of its name; of limits each that was hit, in the order of theirs.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Noted)> {
-        self.kinds.iter().map(|((kind, _), noted)| (*kind, noted))
+        self.kinds.iter().map(|noted| (noted.example.kind(), noted))
     }
 
     /// What is noted of one kind; of limits, of the first of those that were hit.
