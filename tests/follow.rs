@@ -189,7 +189,7 @@ fn what_is_piped_in_and_no_capture_is_refused() {
     let mut program = Program::spawn(command);
     writer.write_all(b"INVITE sip:bob@example.com SIP/2.0, and no capture\n").unwrap();
     let ended = program.end();
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
     assert!(ended.err.contains("is not a capture"), "{ended:?}");
 }
 
