@@ -116,7 +116,7 @@ impl Sample {
     /// The digest of an INVITE.
     pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
         let traits = traits(message, path);
-        let call_id = String::from_utf8_lossy(message.call_id()).chars().take(LONGEST).collect();
+        let call_id = crate::sip::text(message.call_id()).chars().take(LONGEST).collect();
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
         Sample { place, call_id, software, traits }
     }

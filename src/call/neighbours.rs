@@ -218,6 +218,11 @@ impl Neighbours {
         }
     }
 
+    /// True if credentials of this source were accepted after many refusals: what it calls is remembered.
+    pub(crate) fn was_let_in(&self, source: IpAddr) -> bool {
+        self.guessing.get(&source).is_some_and(|known| known.accepted.is_some())
+    }
+
     /// True if nobody's credentials were refused so far.
     pub(crate) fn has_no_guesser(&self) -> bool {
         self.guessing.is_empty()

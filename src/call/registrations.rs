@@ -95,7 +95,7 @@ impl Registrations {
             return;
         }
         let Some(to) = message.header_bytes(HeaderName::To) else { return };
-        let address = Uri::read(&String::from_utf8_lossy(uri_of(to)));
+        let address = Uri::read(&crate::sip::text(uri_of(to)));
         let key = key(address.bare_user(), &address.host);
         if !self.of.contains_key(&key) {
             if self.of.len() >= Registrations::MOST {

@@ -345,7 +345,7 @@ impl Call {
         let opens = keys.cseq.method == Method::Invite && !keys.is_request && !keys.to_tag.is_empty();
         let success = keys.status.is_some_and(StatusCode::is_success);
         let provisional = keys.status.is_some_and(|status| status.is_provisional() && status.get() > 100);
-        let text = |tag: &[u8]| String::from_utf8_lossy(tag).into_owned();
+        let text = |tag: &[u8]| crate::sip::text(tag).into_owned();
         if opens && (success || provisional) {
             let call_id = keys.call_id;
             let (caller_tag, callee_tag) = (text(keys.from_tag), text(keys.to_tag));

@@ -157,5 +157,5 @@ pub(crate) fn from_tag(heard: &Heard) -> Option<String> {
 
 fn tag_of(heard: &Heard, name: HeaderName) -> Option<String> {
     let tag = tag(heard.message.header_bytes(name)?);
-    (!tag.is_empty()).then(|| String::from_utf8_lossy(tag).into_owned())
+    (!tag.is_empty()).then(|| crate::sip::text(tag).into_owned())
 }

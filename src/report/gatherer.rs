@@ -164,7 +164,7 @@ impl Gatherer {
         if let Some(call_ids) = self.call_ids.as_mut().filter(|known| known.len() < MOST_CALL_IDS)
             && selected == Selected::Yes
         {
-            call_ids.extend(call.call_ids().into_iter().map(|call_id| String::from_utf8_lossy(call_id).into_owned()));
+            call_ids.extend(call.call_ids().into_iter().map(|call_id| crate::sip::text(call_id).into_owned()));
         }
         let wanted = match self.keep {
             Keep::All => selected == Selected::Yes,

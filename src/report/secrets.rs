@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::call::Call;
 use crate::report::persons::Persons;
 use crate::report::pseudonyms::Pseudonyms;
-use crate::sip::Message;
+use crate::sip::{HeaderName, Message, text, unfold};
 use crate::untrusted::Untrusted;
 
 /// What stands in the place of a secret.
@@ -189,17 +189,15 @@ impl Secrets {
         if self.are == SecretsAre::Shown {
             return;
         }
-        for (name, value) in message.all_headers() {
+        for (header, name, value) in message.raw_headers() {
             if self.known.len() >= MOST {
                 return;
             }
-            let lower = name.to_ascii_lowercase();
-            if lower.contains("auth") {
-                self.collect_credentials(&value);
-            } else if ["key", "token", "password", "secret", "cookie"].iter().any(|word| lower.contains(word)) {
-                self.add(value.trim());
-            } else if value.contains('@') {
-                self.collect_password(&value);
+            match Holds::of(header, name) {
+                Holds::Credentials => self.collect_credentials(&unfold(value)),
+                Holds::Secret => self.add(unfold(value).trim()),
+                Holds::Address if value.contains(&b'@') => self.collect_password(&unfold(value)),
+                Holds::Address => {}
             }
         }
         if let Some(uri) = message.request_uri() {
@@ -247,6 +245,36 @@ impl Secrets {
         if secret.len() >= SHORTEST && !self.known.iter().any(|known| known == secret) {
             self.known.push(secret.to_owned());
         }
+    }
+}
+
+/// What of a header is a secret.
+enum Holds {
+    /// Parameters of credentials (RFC 3261 §20.7).
+    Credentials,
+    /// All of it.
+    Secret,
+    /// The passwords of its URIs, if it has any.
+    Address,
+}
+
+impl Holds {
+    fn of(header: HeaderName, name: &[u8]) -> Holds {
+        match header {
+            HeaderName::Authorization
+            | HeaderName::ProxyAuthorization
+            | HeaderName::WwwAuthenticate
+            | HeaderName::ProxyAuthenticate
+            | HeaderName::AuthenticationInfo => return Holds::Credentials,
+            HeaderName::Other => {}
+            _ => return Holds::Address,
+        }
+        let name = text(name).to_ascii_lowercase();
+        if name.contains("auth") {
+            return Holds::Credentials;
+        }
+        let tells = ["key", "token", "password", "secret", "cookie"];
+        if tells.iter().any(|word| name.contains(word)) { Holds::Secret } else { Holds::Address }
     }
 }
 

@@ -5,6 +5,7 @@ use memchr::{memchr, memmem};
 use crate::capture::Place;
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::message::Cut;
+use crate::sip::swift::first_of;
 
 /// True if the bytes start like a SIP message, on whatever port they came: a status line, or a request line with a
 /// method token and `SIP/` before its end. A few nanoseconds for what is not SIP.
@@ -56,10 +57,22 @@ pub(crate) fn is_only_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| is_blank(*byte))
 }
 
-/// The characters of a token (RFC 3261 §25.1).
+/// The characters of a token (RFC 3261 §25.1), asked for of each first byte of each packet.
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+    TOKEN.get(usize::from(byte)).is_some_and(|is_token| *is_token)
 }
+
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "worked out by the compiler")]
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 fn is_start_line(bytes: &[u8]) -> bool {
     if let Some(after) = bytes.strip_prefix(b"SIP/") {
@@ -70,7 +83,7 @@ fn is_start_line(bytes: &[u8]) -> bool {
         return false;
     }
     let window = bytes.get(..bytes.len().min(LONGEST_START_LINE)).unwrap_or_default();
-    let line = window.get(..memchr(b'\n', window).unwrap_or(window.len())).unwrap_or_default();
+    let line = window.get(..first_of::<b'\n'>(window).unwrap_or(window.len())).unwrap_or_default();
     has_version(line) || is_cut_request_line(line, bytes.len())
 }
 
@@ -91,11 +104,14 @@ fn is_cut_request_line(line: &[u8], all: usize) -> bool {
 
 /// Reads a Content-Length (RFC 3261 §20.14); of a list the first, if all are equal.
 pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(value).ok()?.trim();
-    if text.is_empty() || text.len() > 18 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || digits.len() > 18 {
         return None;
     }
-    text.parse().ok()
+    digits.iter().try_fold(0u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit.wrapping_sub(b'0')))?;
+        Some(number.wrapping_mul(10).wrapping_add(digit))
+    })
 }
 
 /// Bounds of one message on a stream. Datagrams are bounded by their own length.

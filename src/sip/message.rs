@@ -16,7 +16,7 @@ use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, top_branch};
+use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, text, top_branch};
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ impl Message<'_> {
         let rest = self.bytes.get(start..).unwrap_or_default();
         let end = memchr(b'\n', rest).unwrap_or(rest.len());
         let line = rest.get(..end).unwrap_or_default();
-        String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line))
+        text(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
     /// The value of the first header of this name, in any spelling, compact or long, unfolded (RFC 3261 §7.3.1).
@@ -198,10 +198,13 @@ impl Message<'_> {
 
     /// Each header in order: its name as it was sent, and its value unfolded.
     pub fn all_headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.places()
-            .all()
-            .iter()
-            .map(|place| (String::from_utf8_lossy(place.sent_name(&self.bytes)), unfold(place.value(&self.bytes))))
+        self.places().all().iter().map(|place| (text(place.sent_name(&self.bytes)), unfold(place.value(&self.bytes))))
+    }
+
+    /// Each header in order: which it is, its name as it was sent, and its value folded as it came.
+    pub(crate) fn raw_headers(&self) -> impl Iterator<Item = (HeaderName, &[u8], &[u8])> {
+        let all = self.places().all().iter();
+        all.map(|place| (place.name, place.sent_name(&self.bytes), place.value(&self.bytes)))
     }
 
     /// A header line as it was sent, name and value, unfolded: what Wireshark shows as `sip.msg_hdr`'s line.
@@ -247,7 +250,10 @@ impl Message<'_> {
 
     /// The first Contact (RFC 3261 §20.10).
     pub fn contact(&self) -> Option<NameAddr> {
-        self.headers("Contact").first().map(|value| NameAddr::read(value))
+        // Nearly every message has one line of it, of which the outline knows.
+        let line = self.header("Contact")?;
+        let value = split_list(&line).next().map(NameAddr::read);
+        value.or_else(|| self.headers("Contact").first().map(|value| NameAddr::read(value)))
     }
 
     /// Every Via, the topmost first (RFC 3261 §20.42).
@@ -309,14 +315,14 @@ impl Message<'_> {
     }
 
     fn text(&self, range: &Range<u32>) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.bytes.get(range.start as usize..range.end as usize).unwrap_or_default())
+        text(self.bytes.get(range.start as usize..range.end as usize).unwrap_or_default())
     }
 }
 
 /// A folded value on one line: each fold becomes one space (RFC 3261 §7.3.1).
-fn unfold(value: &[u8]) -> Cow<'_, str> {
+pub(crate) fn unfold(value: &[u8]) -> Cow<'_, str> {
     if memchr::memchr2(b'\n', b'\r', value).is_none() {
-        return String::from_utf8_lossy(value);
+        return text(value);
     }
     let mut line = Vec::with_capacity(value.len());
     for (index, part) in value.split(|byte| matches!(byte, b'\n' | b'\r')).enumerate() {

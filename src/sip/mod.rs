@@ -32,14 +32,16 @@ pub mod sdp;
 pub mod sdp_grammar;
 mod start_line;
 mod status_code;
+mod swift;
 pub mod typed;
 mod value;
 
 pub use crate::sip::frame::{Framer, looks_like_sip};
 pub use crate::sip::header::{HeaderName, is_single};
+pub(crate) use crate::sip::message::unfold;
 pub use crate::sip::message::{Cut, Message};
 pub use crate::sip::method::Method;
 pub use crate::sip::start_line::StartLine;
-pub use crate::sip::status_code::{Class, StatusCode};
+pub use crate::sip::status_code::StatusCode;
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
-pub(crate) use crate::sip::value::{tag, top_branch, uri_of};
+pub(crate) use crate::sip::value::{tag, text, top_branch, uri_of};

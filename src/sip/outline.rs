@@ -14,6 +14,7 @@ use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
+use crate::sip::swift::{first_of, first_of_three};
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -147,14 +148,15 @@ impl Walk<'_> {
     fn line(&mut self) -> Range<usize> {
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
-        let Some(found) = line_length(rest) else {
+        let Some(found) = first_of::<b'\n'>(rest) else {
             self.at = self.bytes.len();
             return start..self.bytes.len();
         };
-        let end = start.saturating_add(found);
-        self.at = end.saturating_add(1);
+        // Nothing here can wrap: every place is one in `bytes`.
+        let end = start.wrapping_add(found);
+        self.at = end.wrapping_add(1);
         let has_return = found > 0 && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
-        start..if has_return { end.saturating_sub(1) } else { end }
+        start..end.wrapping_sub(usize::from(has_return))
     }
 
     /// Walks over header lines up to the empty line or the end. Of a line that the capture cut off only the whole
@@ -208,8 +210,7 @@ impl Walk<'_> {
     fn header_line(&mut self, line: Range<usize>, first: u8) {
         let text = self.bytes.get(line.clone()).unwrap_or_default();
         self.last = None;
-        // Names are short: a plain loop finds the colon sooner than a call would.
-        let Some(colon) = text.iter().position(|byte| *byte == b':') else {
+        let Some(colon) = first_of::<b':'>(text) else {
             self.note_once(Oddity::NoColon);
             return;
         };
@@ -322,7 +323,7 @@ impl Walk<'_> {
         if memchr(0, head).is_some() {
             self.oddities.push(Oddity::NulByte);
         }
-        if memchr(b'\n', head).is_some_and(|at| at == 0 || head.get(at.wrapping_sub(1)) != Some(&b'\r')) {
+        if first_of::<b'\n'>(head).is_some_and(|at| at == 0 || head.get(at.wrapping_sub(1)) != Some(&b'\r')) {
             self.oddities.push(Oddity::BareLineFeed);
         }
         self.remarks_on_presence();
@@ -379,26 +380,6 @@ fn may_refer(name: &[u8], first: u8) -> bool {
         (10, b's' | b'c') | (17, b'p') => true,
         _ => false,
     }
-}
-
-/// Bytes before the next line feed. Lines of headers are short: eight bytes at a time in a plain loop take half of what
-/// a call of `memchr` takes to begin.
-#[inline]
-pub(super) fn line_length(rest: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let (words, tail) = rest.as_chunks::<8>();
-    let mut at = 0usize;
-    for word in words {
-        // A byte that is zero after the exclusive or is a line feed; the lowest one found is never a false one.
-        let word = u64::from_le_bytes(*word) ^ (ONES.wrapping_mul(0x0a));
-        let hit = word.wrapping_sub(ONES) & !word & TOPS;
-        if hit != 0 {
-            return at.checked_add(usize::try_from(hit.trailing_zeros() / 8).ok()?);
-        }
-        at = at.saturating_add(8);
-    }
-    tail.iter().position(|byte| *byte == b'\n').map(|found| at.saturating_add(found))
 }
 
 /// The slot of a key header by its name, in any spelling, long or compact.
@@ -464,7 +445,7 @@ fn is_plain_address(value: &[u8]) -> bool {
     let inside = match value {
         [b'<', inside @ ..] => inside,
         [b'"', name @ ..] => {
-            let end = name.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(name.len());
+            let end = first_of_three::<b'"', b'"', b'\\'>(name).unwrap_or(name.len());
             match name.get(end..) {
                 Some([b'"', b' ', b'<', inside @ ..] | [b'"', b'<', inside @ ..]) => inside,
                 _ => return false,
@@ -472,11 +453,10 @@ fn is_plain_address(value: &[u8]) -> bool {
         }
         _ => return false,
     };
-    let end = inside.iter().position(|byte| matches!(byte, b'>' | b' ' | b'\t' | b'"')).unwrap_or(inside.len());
-    match inside.get(end..) {
-        Some([b'>', parameters @ ..]) => !parameters.contains(&b'"'),
-        _ => false,
-    }
+    let Some((uri, parameters)) = first_of::<b'>'>(inside).and_then(|end| inside.split_at_checked(end)) else {
+        return false;
+    };
+    first_of_three::<b' ', b'\t', b'"'>(uri).is_none() && first_of::<b'"'>(parameters).is_none()
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {

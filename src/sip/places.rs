@@ -7,7 +7,7 @@ use memchr::memrchr;
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
 use crate::sip::outline::Outline;
-use crate::sip::outline::line_length;
+use crate::sip::swift::first_of;
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,7 @@ fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
 fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
     let start = *at;
     let rest = bytes.get(start..).unwrap_or_default();
-    let length = line_length(rest).unwrap_or(rest.len());
+    let length = first_of::<b'\n'>(rest).unwrap_or(rest.len());
     let end = start.saturating_add(length);
     *at = end.saturating_add(1).min(bytes.len());
     match bytes.get(start..end) {
@@ -136,7 +136,7 @@ fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
 
 /// The header on a line that begins at `start`; `None` without a colon.
 fn header(text: &[u8], start: usize) -> Option<HeaderPlace> {
-    let colon = text.iter().position(|byte| *byte == b':')?;
+    let colon = first_of::<b':'>(text)?;
     let name = text.get(..colon)?.trim_ascii_end();
     let value = text.get(colon.saturating_add(1)..)?;
     let leading = value.len().saturating_sub(value.trim_ascii_start().len());

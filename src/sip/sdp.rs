@@ -74,7 +74,7 @@ impl Sdp {
         let mut is_sdp = false;
         for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
             let [letter, b'=', value @ ..] = line else { continue };
-            let value = || String::from_utf8_lossy(value.trim_ascii()).into_owned();
+            let value = || crate::sip::text(value.trim_ascii()).into_owned();
             match letter {
                 b'v' => is_sdp = true,
                 b'o' if sdp.origin.is_empty() => sdp.origin = value(),

@@ -7,6 +7,7 @@ use memchr::memchr;
 use crate::oddity::Oddity;
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
+use crate::sip::swift::{first_of, first_of_three};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +42,12 @@ fn shifted(range: Range<usize>, by: usize) -> Range<u32> {
 }
 
 fn status_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
-    let version = memchr(b' ', text).unwrap_or(text.len());
+    let version = first_of::<b' '>(text).unwrap_or(text.len());
     let version_is_odd = !text.get(..version).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/2.0"));
     let spaces = text.get(version..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count();
     let code_start = version.saturating_add(spaces);
     let after = text.get(code_start..).unwrap_or_default();
-    let code_length = memchr(b' ', after).unwrap_or(after.len());
+    let code_length = first_of::<b' '>(after).unwrap_or(after.len());
     let code_end = code_start.saturating_add(code_length);
     let status = StatusCode::read(text.get(code_start..code_end).unwrap_or_default());
     let phrase_start = code_end.saturating_add(1).min(text.len());
@@ -64,7 +65,7 @@ fn status_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine 
 }
 
 fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
-    let method_end = memchr(b' ', text).unwrap_or(text.len());
+    let method_end = first_of::<b' '>(text).unwrap_or(text.len());
     let method = Method::read(text.get(..method_end).unwrap_or_default());
     // The version is what follows the last space; the URI is all between, spaces included (RFC 4475 §3.1.2.8).
     let trimmed = text.trim_ascii_end();
@@ -82,9 +83,10 @@ fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine
         uri.start == method_end.saturating_add(1) && version_start == Some(uri.end) && trimmed.len() == text.len();
     let version_is_odd = text.get(uri_end..) != Some(b" SIP/2.0")
         && !text.get(uri_end..).is_some_and(|version| version.trim_ascii().eq_ignore_ascii_case(b"SIP/2.0"));
-    let uri_is_odd = sent_uri.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'<' | b'>' | b'"'))
-        || sent_uri.is_empty()
-        || (sent_uri.starts_with(b"sip") && (sent_uri.contains(&b'?') || has_bare_ipv6_host(sent_uri)));
+    let uri_is_odd = sent_uri.is_empty()
+        || first_of_three::<b' ', b'\t', b'"'>(sent_uri).is_some()
+        || first_of_three::<b'<', b'<', b'>'>(sent_uri).is_some()
+        || (sent_uri.starts_with(b"sip") && (first_of::<b'?'>(sent_uri).is_some() || has_bare_ipv6_host(sent_uri)));
     if version_is_odd || uri_is_odd || !has_single_spaces {
         oddities.push(Oddity::BadStartLine);
     }
@@ -93,6 +95,10 @@ fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine
 
 /// An IPv6 address without its brackets (RFC 5118 §4.2): more than one colon behind the user part.
 fn has_bare_ipv6_host(uri: &[u8]) -> bool {
+    // The one of the scheme and the one of the port: nearly every URI has no more.
+    if memchr::memchr_iter(b':', uri).count() < 3 {
+        return false;
+    }
     let after_scheme = memchr(b':', uri).map_or(uri, |at| uri.get(at.saturating_add(1)..).unwrap_or_default());
     let host =
         memchr::memrchr(b'@', after_scheme).map_or(after_scheme, |at| after_scheme.get(at..).unwrap_or_default());

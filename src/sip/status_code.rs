@@ -1,4 +1,4 @@
-//! Status codes and their classes (RFC 3261 §7.2).
+//! Status codes (RFC 3261 §7.2). Their classes are the catalogue's matter.
 
 use std::fmt;
 
@@ -34,18 +34,6 @@ impl StatusCode {
         self.0
     }
 
-    /// Its class.
-    pub const fn class(self) -> Class {
-        match self.0 {
-            100..=199 => Class::Provisional,
-            200..=299 => Class::Success,
-            300..=399 => Class::Redirection,
-            400..=499 => Class::ClientFailure,
-            500..=599 => Class::ServerFailure,
-            _ => Class::GlobalFailure,
-        }
-    }
-
     /// True for 100–199: more will follow (RFC 3261 §17).
     pub const fn is_provisional(self) -> bool {
         self.0 < 200
@@ -71,24 +59,6 @@ impl fmt::Display for StatusCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
-}
-
-/// The class of a status code: its first digit (RFC 3261 §7.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// 1xx.
-    Provisional,
-    /// 2xx.
-    Success,
-    /// 3xx.
-    Redirection,
-    /// 4xx.
-    ClientFailure,
-    /// 5xx.
-    ServerFailure,
-    /// 6xx.
-    GlobalFailure,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::sip::method::Method;
+use crate::sip::swift::{end_of_parameter, first_of};
 
 /// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left out.
 pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
@@ -348,10 +349,15 @@ impl Warning {
     }
 }
 
+/// Bytes as text; what is not UTF-8 becomes U+FFFD. Nearly all of it is, which the first look takes for granted.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 /// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
 pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
-    let first = via.get(..memchr(b',', via).unwrap_or(via.len())).unwrap_or_default();
-    let parameters = first.get(memchr(b';', first).unwrap_or(first.len())..).unwrap_or_default();
+    let first = via.get(..first_of::<b','>(via).unwrap_or(via.len())).unwrap_or_default();
+    let parameters = first.get(first_of::<b';'>(first).unwrap_or(first.len())..).unwrap_or_default();
     parameter(parameters, b"branch")
 }
 
@@ -382,7 +388,7 @@ pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
 fn parameter<'a, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
     let first = name.first().copied().unwrap_or_default();
     let mut rest = value;
-    while let Some(found) = rest.iter().position(|byte| *byte == b';') {
+    while let Some(found) = first_of::<b';'>(rest) {
         rest = rest.get(found.saturating_add(1)..).unwrap_or_default();
         while let [b' ' | b'\t' | b'\r' | b'\n', after @ ..] = rest {
             rest = after;
@@ -393,8 +399,7 @@ fn parameter<'a, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
         let Some((sent, after)) = rest.split_first_chunk::<N>() else { continue };
         if let (true, Some(found)) = (sent.eq_ignore_ascii_case(name), after.trim_ascii_start().strip_prefix(b"=")) {
             let found = found.trim_ascii_start();
-            let end = found.iter().position(|byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'));
-            return found.get(..end.unwrap_or(found.len())).unwrap_or_default();
+            return found.get(..end_of_parameter(found).unwrap_or(found.len())).unwrap_or_default();
         }
     }
     &[]

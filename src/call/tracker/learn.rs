@@ -79,7 +79,7 @@ impl Tracker {
                 self.note_replaced(message);
                 self.note_asked(index, arrival.path);
                 self.note_try(message, arrival);
-                if !self.surroundings.neighbours().has_no_guesser() {
+                if self.surroundings.neighbours().was_let_in(from) {
                     let uri = Uri::read(&message.request_uri().unwrap_or_default());
                     self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
                 }

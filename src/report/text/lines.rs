@@ -54,7 +54,7 @@ impl Line {
 
     /// Columns.
     pub(crate) fn width(&self) -> usize {
-        self.0.iter().map(|(_, text)| text.width()).sum()
+        self.0.iter().map(|(_, text)| columns(text)).sum()
     }
 }
 
@@ -89,7 +89,7 @@ impl<'a> Lines<'a> {
             let text = self.safe(&text);
             let text = if index + 1 == count { text.trim_end().to_owned() } else { text };
             let text = self.in_glyphs(fitted(&text, left));
-            left = left.saturating_sub(text.width());
+            left = left.saturating_sub(columns(&text));
             if text.is_empty() {
                 continue;
             }
@@ -194,14 +194,19 @@ pub(crate) fn value(text: &Untrusted) -> String {
     }
 }
 
+/// The columns that a text takes on a terminal. Most text is ASCII, a column a letter.
+pub(crate) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 /// A label filled up to so many columns.
 pub(crate) fn padded(label: &str, columns: usize) -> String {
-    format!("{label}{}", " ".repeat(columns.saturating_sub(label.width())))
+    format!("{label}{}", " ".repeat(columns.saturating_sub(self::columns(label))))
 }
 
 /// What fits into a number of columns; `…` where it is cut.
 pub(crate) fn fitted(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut shown = String::new();
@@ -246,7 +251,7 @@ fn put(piece: &str, gap: usize, width: usize, line: &mut String, lines: &mut Vec
     let mut word = piece;
     loop {
         let gap = if line.is_empty() { 0 } else { gap };
-        if line.width() + gap + word.width() <= width {
+        if columns(line) + gap + columns(word) <= width {
             line.push_str(&" ".repeat(gap));
             line.push_str(word);
             return;
@@ -263,6 +268,9 @@ fn put(piece: &str, gap: usize, width: usize, line: &mut String, lines: &mut Vec
 
 /// The pieces of a word between which a line may end: Chinese and Japanese are written without spaces.
 pub(crate) fn pieces(word: &str) -> Vec<&str> {
+    if word.is_ascii() {
+        return vec![word];
+    }
     let mut pieces = Vec::new();
     let mut start = 0;
     let mut previous: Option<char> = None;

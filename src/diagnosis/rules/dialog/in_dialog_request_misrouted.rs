@@ -42,8 +42,10 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
     let inside = case.call.transactions.iter().filter(|known| known.in_dialog && known.upstream.is_none());
     let (transaction, request, contact) = inside.filter(|known| known.method != Method::Ack).find_map(|known| {
         let request = case.call.request_of(known)?;
-        let contact = named_elsewhere(case, request)?;
-        is_lost(case, known, request).then_some((known, request, contact))
+        if !is_lost(case, known, request) {
+            return None;
+        }
+        Some((known, request, named_elsewhere(case, request)?))
     })?;
     let failure = case.finals(transaction).next();
     let status = failure.and_then(|failure| failure.message.status());

@@ -69,13 +69,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .claim_at(place, "stun.att.error", (code % 100).to_string(), format!("the number of the error {code}")),
         );
     }
+    let silent = of_call.iter().find(|check| check.requests >= ENOUGH)?;
     let talk = case.talk();
     let flows = talk.as_ref().is_some_and(|talk: &Talk<'_>| talk.caller.packets() > 0 && talk.callee.packets() > 0);
     let uses_ice = case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)).any(|sdp| {
         sdp.media.iter().any(|media| media.attribute("candidate").next().is_some())
     });
     let any_success = of_call.iter().any(|check| check.successes > 0);
-    let silent = of_call.iter().find(|check| check.requests >= ENOUGH)?;
     if flows || any_success || !uses_ice {
         return None;
     }

@@ -55,6 +55,9 @@ enum Fault {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.surroundings.neighbours().lookups().is_empty() {
+        return None;
+    }
     not_found(case).or_else(|| out_of_order(case))
 }
 
@@ -65,12 +68,11 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         None => (case.call.request_of(case.deciding()?)?, None),
     };
     let from = Timestamp(request.place.time.0.saturating_sub(BEFORE.as_nanos() as i64));
-    let names = names(request);
     let lookups = case.surroundings.neighbours().lookups();
     if let Some(response) = response {
         // The one who refused the request had to find the next server.
-        let asked = lookups.of_client(response.path.source.ip(), request.place.time, response.place.time);
-        let of_request: Vec<&Lookup> = asked.filter(|one| is_for(one, &names)).collect();
+        let of_request =
+            for_names(lookups.of_client(response.path.source.ip(), request.place.time, response.place.time), request);
         let lookup = decided(&of_request)?;
         let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;
         let finding = found(lookup, fault).explains(failure.map(|failure| failure.status));
@@ -81,13 +83,23 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
                 .refuted("server-fault", "the server could not find the name of the next one"),
         );
     }
-    let of_request: Vec<&Lookup> =
-        lookups.of_client(request.path.source.ip(), from, request.place.time).filter(|one| is_for(one, &names)).collect();
+    let of_request = for_names(lookups.of_client(request.path.source.ip(), from, request.place.time), request);
     let slow = of_request.into_iter().find(|one| {
         one.answer.is_some_and(|(place, ..)| place.time <= request.place.time && place.time.since(one.asked.time) > SLOW)
     })?;
     let finding = found(slow, Fault::Slow).severity(Severity::Warning);
     Some(claim(finding, slow, Fault::Slow).claim_request_uri(request, "the request came after it"))
+}
+
+/// Those of the look-ups that are for a name which a request has to find. Most requests go to addresses, and nobody
+/// looked anything up: the names are read only where somebody did.
+fn for_names<'a>(lookups: impl Iterator<Item = &'a Lookup>, request: &Heard) -> Vec<&'a Lookup> {
+    let mut lookups = lookups.peekable();
+    if lookups.peek().is_none() {
+        return Vec::new();
+    }
+    let names = names(request);
+    lookups.filter(|one| is_for(one, &names)).collect()
 }
 
 /// A server that SRV records name for a domain.
@@ -105,10 +117,10 @@ fn out_of_order(case: &Case<'_>) -> Option<Finding> {
 fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
     let request = case.call.request_of(transaction)?;
     let (client, to) = (request.path.source.ip(), request.path.destination);
-    let (names, now) = (names(request), request.place.time);
+    let now = request.place.time;
     let lookups = case.surroundings.neighbours().lookups();
-    let known = lookups.of_client(client, Timestamp(i64::MIN), now).filter(|one| one.kind == SRV && is_for(one, &names));
-    let of_transport = known.filter(|one| one.name.starts_with(prefix(request.path.transport)));
+    let known = lookups.of_client(client, Timestamp(i64::MIN), now).filter(|one| one.kind == SRV);
+    let of_transport = for_names(known, request).into_iter().filter(|one| one.name.starts_with(prefix(request.path.transport)));
     let lookup = of_transport.filter(|one| one.answer.is_some_and(|(place, ..)| place.time <= now)).last()?;
     let servers: Vec<Server<'_>> = lookup.records.iter().filter_map(server).collect();
     let addresses = |server: &Server<'_>| lookups.addresses_of(server.target, client, now);
