@@ -37,7 +37,7 @@ const BATCH: usize = 256 << 10;
 /// What a packet takes beside its bytes.
 const OVERHEAD: usize = size_of::<Item>();
 
-/// Batches that are kept for those that come.
+/// Batches that are kept for those that come, when there is a pause.
 const SPARE: usize = 4;
 
 /// Packets after which it is said what is known of the inputs, though the source was not quiet.
@@ -138,9 +138,7 @@ impl Aside {
         waiting.bytes = waiting.bytes.saturating_sub(next.cost());
         let mut read = std::mem::replace(&mut self.batch, next);
         read.clear();
-        if waiting.spare.len() < SPARE {
-            waiting.spare.push(read);
-        }
+        waiting.spare.push(read);
         self.at = 0;
         true
     }
@@ -307,7 +305,7 @@ impl Waiting {
     /// The batch to which something of so many bytes is added.
     fn last(&mut self, cost: usize) -> Option<&mut Batch> {
         if self.batches.back().is_none_or(|batch| batch.cost() >= BATCH) {
-            let batch = self.spare.pop().unwrap_or_default();
+            let batch = self.spare.pop().unwrap_or_else(Batch::new);
             self.batches.push_back(batch);
         }
         self.bytes = self.bytes.saturating_add(cost);
@@ -322,6 +320,8 @@ impl Waiting {
 
     /// What is known now, and that nothing came until now: in place of the same if nothing stands between.
     fn put_quiet(&mut self, known: Known, now: Timestamp) {
+        // Given back by the thread that took it: an allocator that keeps memory for each thread else holds on to it.
+        self.spare.truncate(SPARE);
         let items = self.batches.back_mut().map(|batch| batch.items.as_mut_slice());
         if let Some([.., Item::Known(before), Item::Quiet(until)]) = items {
             (**before, *until) = (known, now);
@@ -348,6 +348,10 @@ impl Waiting {
 }
 
 impl Batch {
+    fn new() -> Batch {
+        Batch { bytes: Vec::with_capacity(BATCH), items: Vec::new() }
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
