@@ -267,6 +267,11 @@ impl Analysis {
         self.stairs.tracker.tell_early();
     }
 
+    /// Says that the input has no end: what is too old to explain a call is forgotten from time to time.
+    pub fn run_for_ever(&mut self) {
+        self.stairs.tracker.run_for_ever();
+    }
+
     /// Says that the capture's clock was set by so many nanoseconds, and that nobody waited for them.
     pub fn clock_set(&mut self, nanoseconds: i64) {
         self.latest = Timestamp(self.latest.0.saturating_add(nanoseconds));

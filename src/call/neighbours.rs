@@ -356,6 +356,23 @@ impl Neighbours {
         &mut self.checksums
     }
 
+    /// Forgets what was last seen before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        for probes in self.probes.values_mut().flat_map(BTreeMap::values_mut) {
+            probes.sent.retain(|(place, _)| place.time >= before);
+            probes.answered.retain(|(time, _)| *time >= before);
+        }
+        self.probes.retain(|_, clients| {
+            clients.retain(|_, probes| !probes.sent.is_empty());
+            !clients.is_empty()
+        });
+        self.digests.retain(|(request, _)| request.time >= before);
+        self.leaps.retain(|leap| leap.after >= before);
+        self.retries.retain(|retry| retry.next.time >= before);
+        self.lookups.forget(before);
+        self.rings.forget(before);
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {

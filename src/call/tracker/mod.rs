@@ -4,6 +4,7 @@
 
 mod cut;
 mod early;
+mod forget;
 mod leap;
 mod learn;
 mod retries;
@@ -21,6 +22,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
+use crate::call::tracker::forget::Forgets;
 pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
 pub use crate::call::tracker::retries::Retry;
@@ -98,6 +100,8 @@ pub struct Tracker {
     port_closed: Option<Timestamp>,
     /// Whether a word is wanted before a call has ended.
     early: Early,
+    /// Whether what is old is forgotten.
+    forgets: Forgets,
 }
 
 #[derive(Debug, Default)]
@@ -222,6 +226,7 @@ impl Tracker {
             now: Timestamp(i64::MIN),
             port_closed: None,
             early: Early::default(),
+            forgets: Forgets::default(),
         }
     }
 
@@ -327,6 +332,7 @@ impl Tracker {
             }
             self.deadlines.give_back(passed);
         }
+        self.forget_what_is_old();
     }
 
     /// Closes a call whose time has run out; one that has moved since is looked at again.
