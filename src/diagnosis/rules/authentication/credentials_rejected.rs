@@ -2,7 +2,6 @@ use crate::call::{Guessing, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role, Severity};
-use crate::call::Heard;
 use crate::sip::StatusCode;
 use crate::sip::auth;
 use crate::sip::digest::DigestFit;
