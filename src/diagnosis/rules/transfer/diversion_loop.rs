@@ -41,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     in_circle(case).or_else(|| counted(case))
 }
 
-/// No target comes twice, but Diversion counts more forwardings than an honest call has (RFC 5806 §9.2).
+/// No target comes twice, but Diversion counts more forwardings than an honest call has (the `counter` of RFC 5806).
 fn counted(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&TOO_LONG)?;
     let response = case.response(failure);
