@@ -354,20 +354,30 @@ fn print_others(captures: &[(bool, PathBuf)]) {
     }
 }
 
+/// Every story, with its captures in a folder, and how often what is said of them is right.
+fn of_stories(folder: &Path) -> Result<(Vec<(Label, PathBuf)>, Score), Stopped> {
+    let mut score = Score::default();
+    let mut told = Vec::new();
+    for (label, name, capture) in stories(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), folder)? {
+        score_story(&mut score, &label, &name, &report(&capture)?);
+        told.push((label, capture));
+    }
+    Ok((told, score))
+}
+
+/// The row of the stories in the table of the README.
+fn row_of_stories(stories: &[(Label, PathBuf)], score: &Score) -> String {
+    score.row(&format!("{} stories", stories.len()))
+}
+
 fn main() -> Result<(), Stopped> {
     let folder = tempfile::tempdir()?;
-    let stories = stories(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), folder.path())?;
-    let mut captures: Vec<(bool, PathBuf)> = Vec::new();
-    let mut score = Score::default();
-    for (label, name, capture) in &stories {
-        score_story(&mut score, label, name, &report(capture)?);
-        if *label == Label::Healthy {
-            captures.push((false, capture.clone()));
-        }
-    }
+    let (stories, score) = of_stories(folder.path())?;
+    let healthy = stories.iter().filter(|(label, _)| *label == Label::Healthy);
+    let mut captures: Vec<(bool, PathBuf)> = healthy.map(|(_, capture)| (false, capture.clone())).collect();
     println!("| labelled | right first | nothing said | something else said | false | false and `proven` |");
     println!("|---|---:|---:|---:|---:|---:|");
-    println!("{}", score.row(&format!("{} stories", stories.len())));
+    println!("{}", row_of_stories(&stories, &score));
     let mut wrong = score.wrong;
     for path in std::env::args().skip(1) {
         let truth: BTreeMap<String, Value> = serde_json::from_str(&fs::read_to_string(&path)?)?;
@@ -399,4 +409,26 @@ fn main() -> Result<(), Stopped> {
         println!("wrong: {line}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures of the README are those that are counted; `UPDATE_DOCS=1` writes them there.
+    #[test]
+    fn the_readme_shows_how_often_the_stories_are_told_right() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (stories, score) = of_stories(folder.path()).expect("stories");
+        let row = row_of_stories(&stories, &score);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = fs::read_to_string(&path).expect("the README");
+        let shown = readme.lines().find(|line| line.starts_with("| ") && line.contains(" stories | "));
+        let shown = shown.expect("the row of the stories");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, readme.replace(shown, &row)).expect("the README can be written");
+            return;
+        }
+        assert_eq!(shown, row, "{}", score.wrong.join("\n"));
+    }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::call::{self, Arrival, Call, ChecksumFault, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
+use crate::keyed::Counted;
 use crate::net::{
     self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpError, KeyLog, MediaPacket,
     Mirror, Path, Segment, StreamId, TlsConnection, Transport,
@@ -129,7 +130,7 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Stairs {
     tracker: Tracker,
-    streams: Recent<StreamId, Stream>,
+    streams: Recent<StreamId, Stream, Counted>,
     /// Bytes of messages on streams that are not whole yet, and how many there may be.
     unframed: usize,
     most_unframed: usize,
@@ -264,6 +265,11 @@ impl Analysis {
     /// Asks for an event for each call that is answered or has failed, before it has ended.
     pub fn tell_early(&mut self) {
         self.stairs.tracker.tell_early();
+    }
+
+    /// Says that the input has no end: what is too old to explain a call is forgotten from time to time.
+    pub fn run_for_ever(&mut self) {
+        self.stairs.tracker.run_for_ever();
     }
 
     /// Says that the capture's clock was set by so many nanoseconds, and that nobody waited for them.
@@ -464,7 +470,7 @@ impl Stairs {
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);
         if segment.gap > 0 {
-            framer.gap(place, &mut oddities, &mut |framed| self.framed(framed, path));
+            framer.gap(place, &mut |framed| self.framed(framed, path));
         }
         framer.push(segment.bytes, place, &mut oddities, &mut |framed| self.framed(framed, path));
         if !oddities.is_empty() {
@@ -527,12 +533,7 @@ impl Stairs {
     fn end_of_stream(&mut self, stream: Stream) {
         let Stream { mut framer, path, last } = stream;
         self.unframed = self.unframed.saturating_sub(framer.held());
-        let mut oddities = OddityLog::default();
-        oddities.at(last.time.0);
-        framer.finish(last, &mut oddities, &mut |framed| self.framed(framed, path));
-        if !oddities.is_empty() {
-            self.counts.entry(last.source).or_default().oddities.merge(&oddities);
-        }
+        framer.finish(last, &mut |framed| self.framed(framed, path));
     }
 
     fn finish(&mut self, latest: Timestamp) {

@@ -2,8 +2,6 @@
 //!
 //! Reading never fails: a function that reads what the network did returns what it understood and notes an [`Oddity`].
 
-use std::collections::BTreeMap;
-
 /// One imperfection of the input that we carried on without. It carries the numbers: what was needed, what was there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -310,6 +308,14 @@ impl Oddity {
         }
     }
 
+    /// The name of the limit that was hit; empty where none was.
+    pub fn limit(&self) -> &'static str {
+        match self {
+            Oddity::LimitHit { limit, .. } => limit,
+            _ => "",
+        }
+    }
+
     /// One sentence for the reader of the report: what was found, what was expected.
     pub fn says(&self) -> String {
         match self {
@@ -426,7 +432,8 @@ impl Oddity {
 /// What was odd in one input: each kind with its count, its first example and its first frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddityLog {
-    kinds: BTreeMap<&'static str, Noted>,
+    /// In the order of their names, and limits in that of theirs: each that was hit is told.
+    kinds: Vec<Noted>,
     /// The time of the frames that are noted now, in nanoseconds.
     now: i64,
 }
@@ -445,6 +452,11 @@ pub struct Noted {
 }
 
 impl Noted {
+    /// Nothing yet of the kind of this example.
+    fn none_of(example: Oddity) -> Noted {
+        Noted { count: 0, frames: Vec::new(), times: Vec::new(), example }
+    }
+
     /// Its frames with their times, in order of frames.
     pub fn frames_and_times(&self) -> impl Iterator<Item = (u64, i64)> {
         self.frames.iter().copied().zip(self.times.iter().copied())
@@ -473,12 +485,8 @@ impl OddityLog {
 
     /// Counts one oddity, of a frame if it belongs to one.
     pub fn note(&mut self, oddity: Oddity, frame: Option<u64>) {
-        let noted = self.kinds.entry(oddity.kind()).or_insert_with(|| Noted {
-            count: 0,
-            frames: Vec::new(),
-            times: Vec::new(),
-            example: oddity.clone(),
-        });
+        let at = self.place(&oddity).unwrap_or_else(|| self.insert(Noted::none_of(oddity.clone())));
+        let Some(noted) = self.kinds.get_mut(at) else { return };
         // Of steps back in time the longest is the example: short ones are harmless.
         if let (Oddity::TimeWentBack { nanoseconds }, Oddity::TimeWentBack { nanoseconds: known }) =
             (&oddity, &mut noted.example)
@@ -507,10 +515,10 @@ impl OddityLog {
 
     /// Adds what another log of the same input has noted.
     pub fn merge(&mut self, other: &OddityLog) {
-        for (kind, noted) in &other.kinds {
-            match self.kinds.get_mut(kind) {
+        for noted in &other.kinds {
+            match self.place(&noted.example).and_then(|at| self.kinds.get_mut(at)) {
                 None => {
-                    self.kinds.insert(kind, noted.clone());
+                    self.insert(noted.clone());
                 }
                 Some(known) => {
                     known.count += noted.count;
@@ -520,18 +528,59 @@ impl OddityLog {
         }
     }
 
-    /// Each kind in the order of its name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Noted)> {
-        self.kinds.iter().map(|(kind, noted)| (*kind, noted))
+    /// Where the kind of an oddity stands. There are few, and some are noted of each packet: names are only compared where
+    /// it may be one of several that share a name.
+    fn place(&self, oddity: &Oddity) -> Option<usize> {
+        let variant = std::mem::discriminant(oddity);
+        let is_same = |known: &Noted| {
+            std::mem::discriminant(&known.example) == variant && known.example.limit() == oddity.limit()
+        };
+        let is_alike = |known: &Noted| known.example.kind() == oddity.kind() && known.example.limit() == oddity.limit();
+        let known = &self.kinds;
+        known.iter().position(is_same).or_else(|| known.iter().position(is_alike))
     }
 
-    /// What is noted of one kind.
+    /// Puts a kind that was not there into its place, and gives the place.
+    fn insert(&mut self, noted: Noted) -> usize {
+        let key = |noted: &Noted| (noted.example.kind(), noted.example.limit());
+        let at = self.kinds.partition_point(|known| key(known) < key(&noted));
+        self.kinds.insert(at, noted);
+        at
+    }
+
+    /// Each kind in the order of its name; of limits each that was hit, in the order of theirs.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Noted)> {
+        self.kinds.iter().map(|noted| (noted.example.kind(), noted))
+    }
+
+    /// What is noted of one kind; of limits, of the first of those that were hit.
     pub fn of(&self, kind: &str) -> Option<&Noted> {
-        self.kinds.get(kind)
+        self.iter().find(|(known, _)| *known == kind).map(|(_, noted)| noted)
     }
 
     /// True if nothing was odd.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_that_was_hit_is_told() {
+        let (mut log, mut other) = (OddityLog::default(), OddityLog::default());
+        let hit = |limit| Oddity::LimitHit { limit, value: 8 };
+        log.note(hit("streams"), Some(7));
+        for frame in [3, 9] {
+            other.note(hit("call-bytes"), Some(frame));
+            other.note(hit("streams"), Some(frame));
+        }
+        log.merge(&other);
+        let told: Vec<(&str, &str, u64)> =
+            log.iter().map(|(kind, noted)| (kind, noted.example.limit(), noted.count)).collect();
+        assert_eq!(told, [("limit-hit", "call-bytes", 2), ("limit-hit", "streams", 3)]);
+        assert_eq!(log.of("limit-hit").map(|noted| noted.count), Some(2));
     }
 }

@@ -3,34 +3,42 @@
 //! Knows keys and the order of their use. Is given entries; gives them back, and the oldest when there is no room.
 //! Deliberately does not know what it holds. Nothing walks the hash table, so its order reaches no output.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
-use crate::keyed::Table;
+use hashbrown::HashTable;
+
+use crate::keyed::Keyed;
 
 /// No slot.
-const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
 /// Entries in the order of their last use. Looking one up, adding and dropping the oldest take constant time.
+///
+/// The table holds no more than the numbers of slots: a flood of new keys finds it in the processor's cache, and only
+/// the slot that is meant is fetched from memory.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
-    slot_of: Table<K, usize>,
+pub(crate) struct Recent<K, V, S = Keyed> {
+    hasher: S,
+    slot_of: HashTable<u32>,
     slots: Vec<Slot<K, V>>,
-    free: Vec<usize>,
-    oldest: usize,
-    newest: usize,
+    free: Vec<u32>,
+    oldest: u32,
+    newest: u32,
 }
 
 #[derive(Debug)]
 struct Slot<K, V> {
     entry: Option<(K, V)>,
-    older: usize,
-    newer: usize,
+    hash: u64,
+    older: u32,
+    newer: u32,
 }
 
-impl<K: Hash + Eq + Copy, V> Recent<K, V> {
+impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
     /// An empty table.
-    pub(crate) fn new() -> Recent<K, V> {
-        Recent { slot_of: Table::default(), slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
+    pub(crate) fn new() -> Recent<K, V, S> {
+        let (slot_of, slots, free) = (HashTable::new(), Vec::new(), Vec::new());
+        Recent { hasher: S::default(), slot_of, slots, free, oldest: NONE, newest: NONE }
     }
 
     /// How many entries there are.
@@ -40,79 +48,110 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
 
     /// The entry of a key, which becomes the most recent.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if self.slots.get(self.newest).and_then(|slot| slot.entry.as_ref()).is_some_and(|(newest, _)| newest == key) {
-            // Frames of one connection come in rows: no need to hash.
-            return self.slots.get_mut(self.newest)?.entry.as_mut().map(|(_, value)| value);
-        }
-        let slot = *self.slot_of.get(key)?;
+        // Frames of one connection come in rows: no need to hash.
+        let slot = match self.is_at(self.newest, key) {
+            true => self.newest,
+            false => self.slot(key)?,
+        };
         if self.newest != slot {
             self.unlink(slot);
             self.link_newest(slot);
         }
-        self.slots.get_mut(slot)?.entry.as_mut().map(|(_, value)| value)
+        self.value_mut(slot)
     }
 
     /// The entry of a key, whose age stays as it is.
     pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
-        let slot = *self.slot_of.get(key)?;
-        self.slots.get_mut(slot)?.entry.as_mut().map(|(_, value)| value)
+        let slot = if self.is_at(self.newest, key) { self.newest } else { self.slot(key)? };
+        self.value_mut(slot)
     }
 
     /// Adds an entry as the most recent, in place of the one that its key may have had.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        self.remove(&key);
+        if let Some(known) = self.get_mut(&key) {
+            *known = value;
+            return;
+        }
+        let hash = self.hasher.hash_one(key);
+        let filled = Slot { entry: Some((key, value)), hash, older: NONE, newer: NONE };
         let slot = match self.free.pop() {
-            Some(slot) => slot,
+            Some(slot) => {
+                if let Some(place) = self.slots.get_mut(slot as usize) {
+                    *place = filled;
+                }
+                slot
+            }
             None => {
-                self.slots.push(Slot { entry: None, older: NONE, newer: NONE });
-                self.slots.len().saturating_sub(1)
+                // Every table of this kind has a bound far below the numbers that there are.
+                let Ok(slot) = u32::try_from(self.slots.len()) else { return };
+                self.slots.push(filled);
+                slot
             }
         };
-        if let Some(place) = self.slots.get_mut(slot) {
-            place.entry = Some((key, value));
-        }
-        self.slot_of.insert(key, slot);
+        let slots = &self.slots;
+        self.slot_of.insert_unique(hash, slot, |slot| slots.get(*slot as usize).map_or(0, |slot| slot.hash));
         self.link_newest(slot);
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let slot = self.slot_of.remove(key)?;
-        self.unlink(slot);
-        self.free.push(slot);
-        self.slots.get_mut(slot)?.entry.take().map(|(_, value)| value)
+        let slot = self.slot(key)?;
+        self.take_out(slot).map(|(_, value)| value)
     }
 
     /// The entry that was not used for longest, left where it is.
     pub(crate) fn oldest(&self) -> Option<(&K, &V)> {
-        self.slots.get(self.oldest)?.entry.as_ref().map(|(key, value)| (key, value))
+        self.slots.get(self.oldest as usize)?.entry.as_ref().map(|(key, value)| (key, value))
     }
 
     /// Takes out the entry that was not used for longest.
     pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
-        let key = *self.oldest()?.0;
-        self.remove(&key).map(|value| (key, value))
+        self.take_out(self.oldest)
     }
 
-    fn unlink(&mut self, slot: usize) {
-        let Some((older, newer)) = self.slots.get(slot).map(|s| (s.older, s.newer)) else { return };
-        match self.slots.get_mut(older) {
+    /// Where the entry of a key stands.
+    fn slot(&self, key: &K) -> Option<u32> {
+        self.slot_of.find(self.hasher.hash_one(key), |slot| self.is_at(*slot, key)).copied()
+    }
+
+    fn is_at(&self, slot: u32, key: &K) -> bool {
+        let entry = self.slots.get(slot as usize).and_then(|slot| slot.entry.as_ref());
+        entry.is_some_and(|(known, _)| known == key)
+    }
+
+    fn value_mut(&mut self, slot: u32) -> Option<&mut V> {
+        self.slots.get_mut(slot as usize)?.entry.as_mut().map(|(_, value)| value)
+    }
+
+    fn take_out(&mut self, slot: u32) -> Option<(K, V)> {
+        let hash = self.slots.get(slot as usize)?.hash;
+        if let Ok(known) = self.slot_of.find_entry(hash, |known| *known == slot) {
+            known.remove();
+        }
+        self.unlink(slot);
+        self.free.push(slot);
+        self.slots.get_mut(slot as usize)?.entry.take()
+    }
+
+    fn unlink(&mut self, slot: u32) {
+        let Some((older, newer)) = self.slots.get(slot as usize).map(|s| (s.older, s.newer)) else { return };
+        match self.slots.get_mut(older as usize) {
             Some(neighbour) => neighbour.newer = newer,
             None => self.oldest = newer,
         }
-        match self.slots.get_mut(newer) {
+        match self.slots.get_mut(newer as usize) {
             Some(neighbour) => neighbour.older = older,
             None => self.newest = older,
         }
     }
 
-    fn link_newest(&mut self, slot: usize) {
+    fn link_newest(&mut self, slot: u32) {
         let newest = self.newest;
-        if let Some(place) = self.slots.get_mut(slot) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
             place.older = newest;
             place.newer = NONE;
         }
-        match self.slots.get_mut(newest) {
+        match self.slots.get_mut(newest as usize) {
             Some(neighbour) => neighbour.newer = slot,
             None => self.oldest = slot,
         }
@@ -127,7 +166,7 @@ mod tests {
 
     #[test]
     fn use_makes_an_entry_recent() {
-        let mut table = Recent::new();
+        let mut table: Recent<i32, i32> = Recent::new();
         for key in 1..=3 {
             table.insert(key, key * 10);
         }
@@ -142,7 +181,7 @@ mod tests {
         /// The table behaves as a plain list that is searched from one end to the other.
         #[test]
         fn it_is_a_list_in_order_of_use(steps in proptest::collection::vec((0..4u8, 0..8u8), 0..200)) {
-            let mut table = Recent::new();
+            let mut table: Recent<u8, usize> = Recent::new();
             let mut list: Vec<(u8, usize)> = Vec::new();
             for (count, (what, key)) in steps.into_iter().enumerate() {
                 let found = list.iter().position(|(k, _)| *k == key);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sipwhy::catalogue::{Catalogue, Class, Phrase, Phrases, Word};
+use sipwhy::catalogue::{Catalogue, Class, Phrase, Phrases, Word, decisions};
 use sipwhy::diagnosis::Rule;
 use sipwhy::diagnosis::rules::ALL;
 
@@ -67,31 +67,48 @@ fn families() -> Vec<(&'static str, Vec<&'static Rule>)> {
 #[test]
 fn what_each_language_has_is_counted() {
     let codes = Catalogue::new().codes();
+    let paths = decisions().starts().len() + decisions().questions().len() + decisions().causes().len();
     let mut text = format!(
-        "<!-- Made from data/languages by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
+        "<!-- Made from data/languages, data/decisions and data/causes by tests/docs.rs: UPDATE_DOCS=1 cargo test rewrites it. -->\n\
          # Languages\n\n\
-         What a language has of {} words of reports and questions, {} phrases of pages, {} names of classes, and, of {} codes,\n\
-         entries and the texts of which comparisons are composed. What it lacks is said in English, one by one. Explanations of\n\
-         findings are in English, and so are causes, headers to look at and comparisons written by hand; the reports say so.\n\n\
-         | language | tag | words | phrases | classes | entries | comparisons |\n|---|---|--:|--:|--:|--:|--:|\n",
+         What a language has of {} words of reports and questions, {} phrases of pages, {} names of classes, {} symptoms,\n\
+         questions and causes of the decision paths, and, of {} codes, entries, causes and the texts of which comparisons are\n\
+         composed. What it lacks is said in English, one by one.\n\n\
+         | language | tag | words | phrases | classes | decisions | entries | causes | comparisons |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
         Word::ALL.len(),
         Phrase::ALL.len(),
         Class::ALL.len(),
+        paths,
         codes.len()
     );
     for tag in Phrases::tags() {
         let phrases = Phrases::of(tag).unwrap();
         let missing = phrases.missing(&codes);
         text.push_str(&format!(
-            "| {} | `{tag}` | {} | {} | {} | {} | {} |\n",
+            "| {} | `{tag}` | {} | {} | {} | {} | {} | {} | {} |\n",
             phrases.name(),
             Word::ALL.len() - missing.words,
             Phrase::ALL.len() - missing.phrases,
             Class::ALL.len() - missing.classes,
+            paths - missing.decisions,
             codes.len() - missing.entries,
+            codes.len() - missing.causes,
             codes.len() - missing.gists
         ));
     }
+    text.push_str(
+        "\n## In English in every language\n\n\
+         - What a rule says: titles and explanations of findings and incidents, what proves them, what to do, the pages of the\n  \
+           rules. The reports say so.\n\
+         - Of an entry: settings as the software names them, headers to look at, codes it is taken for. Beside the entries:\n  \
+           Q.850 causes, Warning codes, Reason protocols, TLS alerts, terms, and comparisons written by hand. The pages say so.\n  \
+           Notes on when a code is normal and on sending the request again are in English where its causes are.\n\
+         - Codes, names of headers, rules and fields, and reason phrases. What a capture holds is shown as it was captured.\n\
+         - What programs read: CSV, JUnit XML, names and tokens of JSON and NDJSON, comments of a capture, metrics, alerts.\n  \
+           With `--lang` the texts of the catalogue in JSON are translated, and the field `language` says so.\n\
+         - Messages on standard error, `--help` and the manual.\n",
+    );
     check("docs/languages.md", &text);
 }
 
@@ -114,8 +131,13 @@ fn the_page_of_every_rule_is_in_the_manual() {
         text.push_str(&format!("\n# {family}\n"));
         for rule in rules {
             text.push_str(&format!("\n## {}\n\n**{}** · {}\n", rule.name, rule.title(), rule.id));
-            for heading in Rule::HEADINGS {
+            for heading in Rule::HEADINGS.into_iter().filter(|heading| *heading != "References") {
                 text.push_str(&format!("\n### {heading}\n\n{}\n", rule.section(heading).unwrap()));
+            }
+            text.push_str("\n### References\n\n");
+            for cited in rule.references().iter() {
+                let title = cited.title().map(|title| format!(": {title}")).unwrap_or_default();
+                text.push_str(&format!("- {cited}{title}\n"));
             }
         }
     }

@@ -132,6 +132,95 @@ fn a_pcapng_file_is_followed_by_its_blocks() {
     program.end_with("INT").is_good();
 }
 
+/// The records of a capture.
+fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while bytes.len() >= 16 {
+        let length = 16 + u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize;
+        records.push(bytes[..length].to_vec());
+        bytes = &bytes[length..];
+    }
+    records
+}
+
+#[test]
+fn what_is_piped_in_is_told_as_it_comes_and_ends_with_its_writer() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sipwhy"));
+    command.args(["--follow", "-", "--format", "ndjson"]).env("SIPWHY_CONFIG", "");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    command.stdin(reader);
+    let mut program = Program::spawn(command);
+    assert!(program.complaint("following standard input", PATIENCE).is_some());
+    let (head, all) = parts("server-overloaded");
+    let records = records(&all);
+    writer.write_all(&head[..10]).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    writer.write_all(&head[10..]).unwrap();
+    // Each is told before the next one is written.
+    for (record, what) in records.iter().zip(["INVITE", "100", "503", "ACK"]) {
+        let (one, other) = record.split_at(record.len() / 2);
+        writer.write_all(one).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        writer.write_all(other).unwrap();
+        program.event("message", |event| match what.parse::<u64>() {
+            Ok(status) => has_status(event, status),
+            Err(_) => event["method"] == what,
+        });
+    }
+    program.event("failure", |event| has_status(event, 503));
+    writer.write_all(&records[4][..20]).unwrap();
+    drop(writer);
+    let ended = program.end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(
+        ended.out.contains("\"truncated-file\"") || ended.out.contains("\"oddity\""),
+        "half a packet is told: {}",
+        ended.out
+    );
+}
+
+#[test]
+fn what_is_piped_in_and_no_capture_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sipwhy"));
+    command.args(["--follow", "-"]).env("SIPWHY_CONFIG", "").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    command.stdin(reader);
+    let mut program = Program::spawn(command);
+    writer.write_all(b"INVITE sip:bob@example.com SIP/2.0, and no capture\n").unwrap();
+    let ended = program.end();
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    assert!(ended.err.contains("is not a capture"), "{ended:?}");
+}
+
+#[test]
+fn a_clock_that_is_put_back_lets_nobody_wait_for_an_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("call.pcap");
+    let (head, all) = parts("server-overloaded");
+    let mut records = records(&all);
+    // From the response on the stamps are an hour earlier.
+    for record in &mut records[2..] {
+        let seconds = u32::from_le_bytes(record[..4].try_into().unwrap()) - 3600;
+        record[..4].copy_from_slice(&seconds.to_le_bytes());
+    }
+    fs::write(&path, [&head, records[..2].concat().as_slice()].concat()).unwrap();
+    let mut program = follow(&path, &["--format", "ndjson"]);
+    program.event("message", |event| has_status(event, 100));
+    let mut file = File::options().append(true).open(&path).unwrap();
+    file.write_all(&records[2..4].concat()).unwrap();
+    let (_, failure) = program.event("failure", |_| true);
+    assert_eq!((&failure["status"], &failure["outcome"]), (&503.into(), &"failed".into()), "{failure}");
+    // Half a minute later by the new clock the call has ended, once.
+    file.write_all(&records[4]).unwrap();
+    let (_, call) = program.event("call", |_| true);
+    assert_eq!(call["final_status"], 503, "{call}");
+    let ended = program.end_with("INT");
+    ended.is_good();
+    assert!(ended.out.contains("\"clock-set\""), "{}", ended.out);
+    assert!(!ended.out.contains("\"type\":\"call\""), "{}", ended.out);
+}
+
 fn block(kind: u32, body: &[u8]) -> Vec<u8> {
     let padded = body.len().next_multiple_of(4);
     let length = (padded as u32 + 12).to_le_bytes();

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use sipwhy::catalogue::{Phrases, Word};
 use unicode_width::UnicodeWidthStr;
 
 const TRUNK: &str = "fixtures/trunk-congested-from-a-moment-on/capture.pcap";
@@ -117,4 +118,140 @@ fn a_language_that_has_no_words_of_reports_leaves_the_page_in_english() {
     assert!(html.contains("<html lang=\"en\">") && html.contains("Incidents"), "the page has one direction");
     let page = said(&["explain", "503", "--format", "html", "--lang", "ar"]);
     assert!(page.contains("lang=\"ar\" dir=\"rtl\"") && page.contains("الوصف"), "{page}");
+}
+
+/// What stands between the places of a fixed word in English, as far as it is more than a sign, and is not said so in this
+/// language too.
+fn english_of(prefixes: &[&str], tag: &str) -> Vec<&'static str> {
+    let (english, own) = (Phrases::english(), Phrases::of(tag).unwrap());
+    let words = Word::ALL.iter().filter(|word| prefixes.iter().any(|prefix| word.key().starts_with(prefix)));
+    let texts = words.map(|word| (english.word(*word), own.word(*word))).filter(|(english, own)| english != own);
+    let pieces = texts
+        .flat_map(|(text, _)| text.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, after)| after)));
+    pieces.map(str::trim).filter(|piece| piece.chars().filter(|letter| letter.is_alphabetic()).count() > 3).collect()
+}
+
+#[test]
+fn french_and_japanese_lack_no_word_and_the_large_languages_no_word_of_reports() {
+    let codes = sipwhy::catalogue::Catalogue::new().codes();
+    for tag in ["fr", "ja"] {
+        let missing = Phrases::of(tag).unwrap().missing(&codes);
+        let lacks = [missing.words, missing.phrases, missing.classes, missing.senders, missing.entries, missing.gists];
+        assert_eq!((lacks, missing.decisions, missing.causes), ([0; 6], 0, 0), "{tag}");
+    }
+    for tag in ["de", "es", "it", "pt", "zh-Hans"] {
+        let missing = Phrases::of(tag).unwrap().missing(&[]);
+        assert_eq!((missing.words, missing.phrases, missing.classes), (0, 0, 0), "{tag}");
+    }
+    for tag in Phrases::tags() {
+        assert_eq!(Phrases::of(tag).unwrap().missing(&[]).classes, 0, "{tag}");
+    }
+}
+
+#[test]
+fn figures_speak_it_and_keep_their_columns() {
+    for (tag, heading, end) in [("fr", "Taux selon la RFC 6076", "établies"), ("ja", "RFC 6076 の比率", "確立")] {
+        let text = said(&["stats", "--lang", tag, TRUNK]);
+        assert!(text.contains(heading) && text.contains(end), "{tag}: {text}");
+        let svg = said(&["stats", "--lang", tag, TRUNK, "--format", "svg"]);
+        for english in english_of(&["stats-"], tag) {
+            assert!(!text.contains(english) && !svg.contains(english), "{tag}: {english} in {text} or {svg}");
+        }
+        for line in text.lines().skip(1) {
+            assert!(line.width() <= 80, "{tag}: {line}");
+        }
+        // Bars begin beneath one another, however wide the letters are.
+        let bars: Vec<usize> = text.lines().filter_map(|line| Some(line.split_once('█')?.0.width())).collect();
+        assert!(bars.len() >= 4 && bars.iter().all(|column| *column == bars[0]), "{tag}: {bars:?}");
+    }
+    let french = String::from_utf8(run(&["stats", TRUNK], &[("LANG", "fr_FR.UTF-8")]).stdout).unwrap();
+    assert!(french.contains("Taux selon la RFC 6076"), "{french}");
+    let json = said(&["stats", TRUNK, "--lang", "fr", "--format", "json"]);
+    assert_eq!(json, said(&["stats", TRUNK, "--format", "json"]), "figures for programs hold no words");
+}
+
+#[test]
+fn a_run_that_is_followed_speaks_it() {
+    for (tag, answered, again) in [
+        ("fr", "abouti après 2.000 s", "idem (4 en 15 s)"),
+        ("ja", "応答あり（2.000 s 後）", "同じ原因（15 s で 4 件）"),
+    ] {
+        let text = said(&["--follow", TRUNK, "-c", "45", "--lang", tag]);
+        assert!(text.contains(answered) && text.contains(again), "{tag}: {text}");
+        let lines: String = text.lines().take_while(|line| !line.starts_with("fixtures/")).collect();
+        assert!(lines.contains('✖') && lines.contains('✔'), "{tag}: {lines}");
+        for english in english_of(&["live-", "ended-", "outcome-", "sum-"], tag) {
+            assert!(!lines.contains(english), "{tag}: {english} in {lines}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_codes_and_pages_have_their_headings_in_it() {
+    let markdown = said(&["codes", "--lang", "fr", "--format", "md", "--class", "4xx"]);
+    assert!(markdown.starts_with("| Code | Nom | Référence | Statut |\n"), "{markdown}");
+    assert!(markdown.contains("abandonné") && !markdown.contains("obsolete"), "{markdown}");
+    let html = said(&["codes", "--lang", "ja", "--format", "html", "--class", "4xx"]);
+    assert!(html.contains("<th scope=\"col\">名称</th>") && html.contains("廃止"), "{html}");
+    let arabic = said(&["codes", "--lang", "ar", "--format", "html", "--class", "4xx"]);
+    assert!(arabic.contains("lang=\"ar\" dir=\"rtl\"") && arabic.contains("المرجع"), "{arabic}");
+    let text = said(&["codes", "--lang", "ja", "--class", "4xx"]);
+    assert!(text.contains("（廃止）") || text.contains("(廃止)"), "{text}");
+    for (subject, title) in [
+        ("q850-34", "Cause Q.850 34"),
+        ("tls-48", "Alerte TLS 48"),
+        ("freeswitch-806", "pas un code de réponse SIP"),
+        ("trunk-congested", "Voir aussi"),
+    ] {
+        let page = said(&["explain", subject, "--lang", "fr"]);
+        assert!(page.contains(title) && page.contains("Cette partie est en anglais."), "{subject}: {page}");
+    }
+    let rule = said(&["explain", "trunk-congested", "--lang", "ja"]);
+    for english in english_of(&["rule-", "see-also"], "ja") {
+        assert!(!rule.contains(english), "{english} in {rule}");
+    }
+}
+
+#[test]
+fn questions_and_their_causes_speak_it() {
+    let french = said(&["decide", TRUNK, "--lang", "fr"]);
+    for word in ["Un appel échoue avant toute sonnerie", "Quelle est la réponse finale à l'INVITE", "plus de canal"]
+    {
+        assert!(french.contains(word), "{word}: {french}");
+    }
+    let japanese = said(&["decide", "one-way-audio", "--lang", "ja"]);
+    for english in ["Which RTP", "Why does", "One direction", "Capture at"] {
+        assert!(!japanese.contains(english), "{english}: {japanese}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&said(&["decide", TRUNK, "--lang", "fr", "--format", "json"])).unwrap();
+    assert_eq!(json["language"], "fr");
+    // The locale does not reach what programs read.
+    let locale = [("LANG", "fr_FR.UTF-8")];
+    let json = String::from_utf8(run(&["decide", TRUNK, "--format", "json"], &locale).stdout).unwrap();
+    assert!(!json.contains("\"language\"") && json.contains("What is the final answer to the INVITE?"), "{json}");
+    // Who has no questions of his own is told that they are in English.
+    let german = said(&["decide", "one-way-audio", "--lang", "de"]);
+    assert!(german.contains("Dieser Teil ist auf Englisch.") && german.contains("Which RTP"), "{german}");
+}
+
+#[test]
+fn causes_of_a_code_speak_it() {
+    let french = said(&["explain", "503", "--lang", "fr"]);
+    assert!(
+        french.contains("Le trunk n'a plus de canal libre") && !french.contains("The trunk has no free"),
+        "{french}"
+    );
+    let japanese = said(&["explain", "503", "--lang", "ja"]);
+    assert!(japanese.contains("トランクに空きチャネルがない") && japanese.contains("max_sessions"), "{japanese}");
+    let german = said(&["explain", "503", "--lang", "de"]);
+    assert!(german.contains("The trunk has no free channel") && german.contains("auf Englisch"), "{german}");
+}
+
+#[test]
+fn what_programs_read_stays_in_english() {
+    for format in ["csv", "junit"] {
+        let english = said(&[TRUNK, "--format", format]);
+        assert_eq!(said(&[TRUNK, "--format", format, "--lang", "ja"]), english, "{format}");
+    }
 }

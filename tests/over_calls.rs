@@ -58,7 +58,7 @@ fn a_good_call_stands_beside_a_bad_one() {
 fn a_rewritten_code_is_told() {
     let report = report_of("trunk-congested-behind-proxy");
     let made = failed(&report).generated_by.as_ref().expect("where the response came from");
-    assert_eq!((made.status, made.addr.as_str(), made.made_by), (503, "198.51.100.10:5060", MadeBy::Unknown));
+    assert_eq!((made.status, made.addr.as_str(), made.made_by), (503, "198.51.100.10:5060", MadeBy::Sender));
     let rewritten = made.rewritten.as_ref().expect("what was made out of it");
     assert_eq!((rewritten.status, rewritten.addr.as_str()), (500, "192.0.2.25:5060"));
     let own = report_of("timeout-behind-proxy");

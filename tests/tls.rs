@@ -67,6 +67,8 @@ fn every_cipher_up_to_tls_1_2_is_opened() {
         ("tls12", "ecdhe-ecdsa-aes128-ccm"),
         ("tls12", "ecdhe-ecdsa-aes256-ccm8"),
         ("tls12", "ecdhe-ecdsa-aes128-sha"),
+        ("tls12", "ecdhe-ecdsa-aes256-sha"),
+        ("tls12", "ecdhe-ecdsa-aes256-sha-mac-then-encrypt"),
         ("tls12", "ecdhe-ecdsa-aes128-sha-mac-then-encrypt"),
         ("tls12", "ecdhe-ecdsa-aes128-sha256"),
         ("tls12", "ecdhe-ecdsa-aes128-sha256-mac-then-encrypt"),
@@ -101,6 +103,54 @@ fn tls_1_3_is_opened_with_key_updates_and_retries() {
         ("tls13-tls_chacha20_poly1305_sha256", 4),
     ];
     assert_eq!(counts(&ran), wanted.map(|(call_id, count)| (call_id.to_owned(), count)));
+}
+
+/// What the client sends before the handshake (RFC 8446 §2.3), whether the server takes it or waits for it to come again.
+#[test]
+fn what_is_sent_before_the_handshake_is_opened() {
+    let ran = with_keys("early.pcap", "early.keys.txt", &["--format", "ndjson"]);
+    let found = messages(&ran);
+    for name in ["aes-128-gcm", "aes-256-gcm", "chacha20"] {
+        assert_eq!(found.get(&format!("tls13-before-{name}")), Some(&(2, "TLS".to_owned())), "{name}");
+        assert_eq!(found.get(&format!("tls13-early-{name}")), Some(&(4, "TLS".to_owned())), "{name}");
+    }
+    assert_eq!(found.get("tls13-early-refused"), Some(&(5, "TLS".to_owned())), "the request was on the wire twice");
+}
+
+/// Not every program writes the secret of early data: what comes after it is read all the same.
+#[test]
+fn without_the_early_secret_the_rest_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.txt");
+    let logged = std::fs::read_to_string(kept("early.keys.txt")).unwrap();
+    let fewer: Vec<&str> = logged.lines().filter(|line| !line.starts_with("CLIENT_EARLY_TRAFFIC_SECRET")).collect();
+    assert_eq!(logged.lines().count() - fewer.len(), 4, "a secret for each connection with early data");
+    std::fs::write(&keys, fewer.join("\n")).unwrap();
+    let ran = run(&kept("early.pcap"), &["--keylog", keys.to_str().unwrap(), "--format", "ndjson"]);
+    let found = messages(&ran);
+    for (name, count) in [("aes-128-gcm", 3), ("aes-256-gcm", 3), ("chacha20", 3), ("refused", 4)] {
+        assert_eq!(found.get(&format!("tls13-early-{name}")).map(|(count, _)| *count), Some(count), "{name}");
+    }
+}
+
+/// What an agent sends to its HEP server in TLS: the addresses and times that count are those that it tells.
+#[test]
+fn hep_within_tls_is_read_with_its_own_addresses_and_times() {
+    let ran = with_keys("hep.pcap", "hep.keys.txt", &["--format", "ndjson"]);
+    let events: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&Value> = events.iter().filter(|event| event["type"] == "message").collect();
+    let requests = |event: &&&Value| event["method"].is_string();
+    assert_eq!((events.len(), events.iter().filter(requests).count()), (8, 4));
+    for event in events {
+        assert!(["hep-in-tls12", "hep-in-tls13"].contains(&event["call_id"].as_str().unwrap()), "{event}");
+        assert_eq!(event["transport"], "UDP", "{event}");
+        assert_eq!(event["time"], "2026-03-02T09:59:00.250000Z", "{event}");
+        let (alice, bob) = ("198.51.100.10:5060", "198.51.100.20:5060");
+        let (from, to) = if event["method"].is_string() { (alice, bob) } else { (bob, alice) };
+        assert!(event["from_addr"] == from && event["to_addr"] == to, "{event}");
+    }
+    let without = run(&kept("hep.pcap"), &["--format", "ndjson"]);
+    assert!(messages(&without).is_empty());
 }
 
 /// The key log lacks the secrets of the connections that resume others of TLS 1.2.

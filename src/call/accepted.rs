@@ -181,6 +181,15 @@ impl Accepted {
         }
     }
 
+    /// Forgets credentials and nonces that were last seen before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        self.credentials.retain(|_, seen| {
+            seen.forget(before);
+            seen.first_and_last().is_some_and(|(_, last)| last >= before)
+        });
+        self.nonce_counts.retain(|_, (_, place)| place.time >= before);
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Accepted) {
         for (key, seen) in &other.credentials {

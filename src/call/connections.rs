@@ -131,7 +131,7 @@ struct Opening {
     copies: u32,
 }
 
-/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.2).
+/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.1).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
 /// Copies of a SYN that show that the client waits in vain.
 const COPIES_IN_VAIN: u32 = 3;
@@ -143,7 +143,12 @@ impl Openings {
     const MOST: usize = 4096;
 
     /// Takes in what happened to a connection. `carries_sip` says if SIP was seen on its ports.
-    pub(crate) fn hear(&mut self, event: &Connection, carries_sip: CarriesSip, failed: &mut FailedConnections) {
+    pub(crate) fn hear(
+        &mut self,
+        event: &Connection,
+        carries_sip: impl FnOnce() -> CarriesSip,
+        failed: &mut FailedConnections,
+    ) {
         self.settle_until(event.place.time, failed);
         match event.what {
             ConnectionEvent::Syn => self.ask(event, failed),
@@ -190,7 +195,7 @@ impl Openings {
         }
     }
 
-    fn end(&mut self, event: &Connection, carries_sip: CarriesSip, failed: &mut FailedConnections) {
+    fn end(&mut self, event: &Connection, carries_sip: impl FnOnce() -> CarriesSip, failed: &mut FailedConnections) {
         let opening = self.of.remove(&number(event.stream));
         let (client, server) = (event.path.destination, event.path.source);
         let of_peer = opening.filter(|opening| opening.path.destination == server);
@@ -206,7 +211,7 @@ impl Openings {
             });
             return;
         }
-        if opening.is_some() || carries_sip == CarriesSip::No {
+        if opening.is_some() || carries_sip() == CarriesSip::No {
             return;
         }
         let how = if event.what == ConnectionEvent::Fin { HowFailed::Closed } else { HowFailed::Reset };

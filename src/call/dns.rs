@@ -138,6 +138,11 @@ impl Lookups {
         }
     }
 
+    /// Forgets questions that were asked before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        self.all.retain(|one| one.asked.time >= before);
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Lookups) {
         self.all.extend(other.all.iter().cloned());

@@ -73,6 +73,15 @@ pub struct RefusedAt {
     pub fewest: u32,
     /// The first refusal.
     pub first: Place,
+    /// The least and the greatest key of those who were called and busy: if they differ, several were.
+    callees: (u64, u64),
+}
+
+impl RefusedAt {
+    /// True if calls to more than one callee were refused.
+    pub fn is_of_several(&self) -> bool {
+        self.callees.0 != self.callees.1
+    }
 }
 
 /// The probes from one address to another.
@@ -151,10 +160,10 @@ impl Neighbours {
         known.accepted = known.accepted.saturating_add(1);
     }
 
-    /// Notes that a call was refused while so many others were up.
-    pub fn note_refused(&mut self, client: IpAddr, server: IpAddr, code: u16, others: u32, place: Place) {
-        let Some(known) = self.occupancy_mut(client, server) else { return };
-        let one = RefusedAt { count: 1, fewest: others, first: place };
+    /// Notes that a call to somebody, known by a key, was refused while so many others were up.
+    pub fn note_refused(&mut self, hop: (IpAddr, IpAddr), code: u16, others: u32, place: Place, callee: u64) {
+        let Some(known) = self.occupancy_mut(hop.0, hop.1) else { return };
+        let one = RefusedAt { count: 1, fewest: others, first: place, callees: (callee, callee) };
         known.refused.entry(code).and_modify(|known| known.join(&one)).or_insert(one);
     }
 
@@ -347,6 +356,23 @@ impl Neighbours {
         &mut self.checksums
     }
 
+    /// Forgets what was last seen before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        for probes in self.probes.values_mut().flat_map(BTreeMap::values_mut) {
+            probes.sent.retain(|(place, _)| place.time >= before);
+            probes.answered.retain(|(time, _)| *time >= before);
+        }
+        self.probes.retain(|_, clients| {
+            clients.retain(|_, probes| !probes.sent.is_empty());
+            !clients.is_empty()
+        });
+        self.digests.retain(|(request, _)| request.time >= before);
+        self.leaps.retain(|leap| leap.after >= before);
+        self.retries.retain(|retry| retry.next.time >= before);
+        self.lookups.forget(before);
+        self.rings.forget(before);
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
         for (key, tags) in &other.dialogs {
@@ -395,6 +421,8 @@ impl RefusedAt {
         self.count = self.count.saturating_add(other.count);
         self.fewest = self.fewest.min(other.fewest);
         self.first = self.first.min(other.first);
+        let (least, greatest) = other.callees;
+        self.callees = (self.callees.0.min(least), self.callees.1.max(greatest));
     }
 }
 
@@ -428,11 +456,11 @@ mod tests {
         let place = |frame| Place { frame, ..Place::default() };
         let mut one = Neighbours::default();
         one.note_accepted(address(1), address(2), 3);
-        one.note_refused(address(1), address(2), 503, 4, place(9));
+        one.note_refused((address(1), address(2)), 503, 4, place(9), 11);
         one.note_rejected(address(1), place(5));
         let mut other = Neighbours::default();
         other.note_accepted(address(1), address(2), 1);
-        other.note_refused(address(1), address(2), 503, 5, place(7));
+        other.note_refused((address(1), address(2)), 503, 5, place(7), 12);
         other.note_rejected(address(1), place(2));
         let mut merged = one.clone();
         merged.merge(&other);
@@ -440,7 +468,7 @@ mod tests {
         assert_eq!(merged, other);
         let known = merged.occupancy(address(1), address(2)).unwrap();
         assert_eq!((known.most_when_accepted, known.accepted), (3, 2));
-        assert_eq!(known.refused[&503], RefusedAt { count: 2, fewest: 4, first: place(7) });
+        assert_eq!(known.refused[&503], RefusedAt { count: 2, fewest: 4, first: place(7), callees: (11, 12) });
         assert_eq!(merged.guessing(address(1)).unwrap().rejected, 2);
         let text = serde_json::to_string(&merged).unwrap();
         assert_eq!(serde_json::from_str::<Neighbours>(&text).unwrap(), merged);

@@ -70,6 +70,8 @@ impl Registrations {
     const MOST: usize = 10_000;
     /// Entries that are kept of one address-of-record.
     const MOST_ENTRIES: usize = 32;
+    /// Those of them that stay in a run without end.
+    const LAST_ENTRIES: usize = 4;
     /// Bindings that are kept of one response.
     pub const MOST_BINDINGS: usize = 8;
 
@@ -115,6 +117,17 @@ impl Registrations {
         }
     }
 
+    /// Forgets addresses-of-record of which nothing was heard and nothing lasts since this moment, and of the others all
+    /// but what came last.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        self.of.retain(|_, known| {
+            known.forget();
+            known.asked.last().is_some_and(|asked| asked.place.time >= before)
+                || known.granted.last().is_some_and(|granted| granted.until.max(granted.place.time) >= before)
+        });
+        self.sources = self.of.values().flat_map(|known| &known.asked).map(|asked| asked.source).collect();
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Registrations) {
         self.sources.extend(&other.sources);
@@ -139,6 +152,15 @@ impl Registered {
         insert(&mut self.granted, granted);
     }
 
+    /// Keeps the last ones. A row that is full may lack the very last ones and begins anew.
+    fn forget(&mut self) {
+        if !self.is_whole() {
+            *self = Registered::default();
+        }
+        keep_last(&mut self.asked);
+        keep_last(&mut self.granted);
+    }
+
     /// True if everything was kept, so that what is missing was not there.
     pub fn is_whole(&self) -> bool {
         self.asked.len() < Registrations::MOST_ENTRIES && self.granted.len() < Registrations::MOST_ENTRIES
@@ -149,6 +171,14 @@ impl Registered {
 fn insert<T: Ord>(row: &mut Vec<T>, entry: T) {
     if let (true, Err(at)) = (row.len() < Registrations::MOST_ENTRIES, row.binary_search(&entry)) {
         row.insert(at, entry);
+    }
+}
+
+fn keep_last<T>(row: &mut Vec<T>) {
+    let old = row.len().saturating_sub(Registrations::LAST_ENTRIES);
+    if old > 0 {
+        row.drain(..old);
+        row.shrink_to_fit();
     }
 }
 

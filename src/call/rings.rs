@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Heard, Kind, Transaction};
-use crate::capture::Place;
+use crate::capture::{Place, Timestamp};
 
 /// How a ringing call was ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +72,14 @@ impl Rings {
         if let Some((end, rung)) = Rung::of(call, invite) {
             self.note(end.path.source.ip(), rung);
         }
+    }
+
+    /// Forgets calls that ended before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        self.of.retain(|_, rungs| {
+            rungs.retain(|rung| rung.end.time >= before);
+            !rungs.is_empty()
+        });
     }
 
     /// Puts together what two readers have seen.

@@ -3,6 +3,8 @@
 //! It is a value: it can be merged (commutative, associative, with [`Surroundings::default`] as identity) and
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
+mod forget;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -14,6 +14,7 @@ use crate::capture::ledger::Ledger;
 use crate::capture::ledger::Record;
 use crate::capture::looks_like::looks_like;
 use crate::capture::order::Order;
+use crate::capture::piped::Pipe;
 use crate::capture::place::SourceId;
 use crate::capture::records::FILE_HEADER;
 use crate::capture::records::Records;
@@ -62,17 +63,35 @@ impl CaptureFile {
     /// Opens a file and reads its header.
     pub(super) fn open(path: &Path, manner: Manner) -> Result<CaptureFile, Error> {
         let mut ledger = Ledger::default();
-        let (window, layout) = begin(path, manner, &mut ledger)?;
+        let (window, layout) = begin(path, stored(path, manner)?, manner, &mut ledger)?;
         Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
     }
 
     /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Takes what was written
     /// down of these, if it can be opened.
     pub(super) fn open_behind(path: &Path, manner: Manner, before: &mut Ledger) -> Result<CaptureFile, Error> {
-        let (window, layout) = begin(path, manner, before)?;
+        let (window, layout) = begin(path, stored(path, manner)?, manner, before)?;
         let mut ledger = std::mem::take(before);
         ledger.begin_next_file();
         Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
+    }
+
+    /// Reads what is written into a pipe. Its header is there.
+    pub(super) fn open_piped(pipe: Pipe, manner: Manner) -> Result<CaptureFile, Error> {
+        let mut ledger = Ledger::default();
+        let path = Path::new("-");
+        let (window, layout) = begin(path, Stored::piped(pipe), manner, &mut ledger)?;
+        Ok(CaptureFile { name: "-".into(), window, layout, ledger, sha256: None })
+    }
+
+    /// True if it is a pipe, behind which nothing follows.
+    pub(super) fn is_piped(&self) -> bool {
+        self.window.source().stored().is_piped()
+    }
+
+    /// True if it is a pipe whose writer is gone, and everything that came was taken.
+    pub(super) fn is_left(&self) -> bool {
+        self.window.source().stored().is_left()
     }
 
     /// What was written down of it.
@@ -154,10 +173,19 @@ impl CaptureFile {
     }
 }
 
-/// Opens a file and finds out what it is.
-fn begin(path: &Path, manner: Manner, ledger: &mut Ledger) -> Result<(Window<Unpacked>, Layout), Error> {
+fn stored(path: &Path, manner: Manner) -> Result<Stored, Error> {
+    let stored = Stored::open(path, manner.reading.digest, manner.between);
+    stored.map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+/// Finds out what a file is.
+fn begin(
+    path: &Path,
+    stored: Stored,
+    manner: Manner,
+    ledger: &mut Ledger,
+) -> Result<(Window<Unpacked>, Layout), Error> {
     let cannot = |source: io::Error| Error::Open { path: path.to_owned(), source };
-    let stored = Stored::open(path, manner.reading.digest, manner.between).map_err(cannot)?;
     let unpacked = Unpacked::new(stored, manner.reading).map_err(cannot)?;
     let packing = unpacked.packing();
     let mut window = Window::new(unpacked, manner.window);

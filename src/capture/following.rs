@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use crate::capture::Error;
 use crate::capture::Input;
@@ -20,6 +21,7 @@ use crate::capture::file::CaptureFile;
 use crate::capture::file::Manner;
 use crate::capture::files::Reading;
 use crate::capture::ledger::Ledger;
+use crate::capture::piped::Pipe;
 use crate::capture::place::SourceId;
 use crate::capture::place::Timestamp;
 use crate::capture::ring::Member;
@@ -39,6 +41,9 @@ const WINDOW: usize = 64 << 10;
 /// Packets after which `Quiet` is said though there is no pause between them.
 const SAY_EVERY: u32 = 4096;
 
+/// Bytes by which a capture is known.
+const HEAD: usize = 28;
+
 /// Nothing is said of the last moments: who writes the file may hold packets back for so long.
 const LAG: Duration = Duration::from_millis(500);
 
@@ -52,6 +57,8 @@ const LONGEST_LAG: Duration = Duration::from_secs(600);
 pub struct Following {
     path: PathBuf,
     ring: Ring,
+    /// Standard input, until its header is there.
+    pipe: Option<Pipe>,
     current: Option<(CaptureFile, Member)>,
     /// What is known of the files before, while none is open.
     ledger: Ledger,
@@ -83,18 +90,26 @@ enum Found {
     Packet,
     Secrets,
     Nothing,
+    /// The writer of the pipe is gone.
+    End,
 }
 
 impl Following {
-    /// Follows a file, a template of names (`call-%H%M.pcap`), or a folder.
+    /// Follows a file, a template of names (`call-%H%M.pcap`), a folder, or standard input (`-`), which ends with its
+    /// writer.
     ///
     /// # Errors
     /// There is no such file or folder; the file is no capture.
     pub fn open(path: &Path, reading: Reading) -> Result<Following, Error> {
-        let ring = Ring::of(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+        let is_piped = path.as_os_str() == "-";
+        let ring = match is_piped {
+            true => Ring::default(),
+            false => Ring::of(path).map_err(|source| Error::Open { path: path.to_owned(), source })?,
+        };
         let mut following = Following {
             path: path.to_owned(),
             ring,
+            pipe: is_piped.then(Pipe::stdin),
             current: None,
             ledger: Ledger::default(),
             reading,
@@ -106,7 +121,7 @@ impl Following {
             has_packet: false,
             told: Vec::new(),
         };
-        if path.is_file() {
+        if path.is_file() && !is_piped {
             following.open_next()?;
         }
         Ok(following)
@@ -135,8 +150,28 @@ impl Following {
         }
     }
 
+    /// Begins to read standard input, once enough is there to say what it is.
+    fn open_pipe(&mut self) -> Result<(), Error> {
+        let Some(mut pipe) = self.pipe.take() else { return Ok(()) };
+        if !pipe.has(HEAD) {
+            self.pipe = Some(pipe);
+            return Ok(());
+        }
+        let manner = Manner { reading: self.reading, between: Between::Open, window: WINDOW };
+        let member = Member { path: self.path.clone(), written: SystemTime::UNIX_EPOCH, len: 0 };
+        self.current = Some((CaptureFile::open_piped(pipe, manner)?, member));
+        Ok(())
+    }
+
     /// Finds what comes next.
-    fn find(&mut self) -> Found {
+    fn find(&mut self) -> Result<Found, Error> {
+        if self.pipe.is_some() {
+            self.open_pipe()?;
+        }
+        Ok(self.find_open())
+    }
+
+    fn find_open(&mut self) -> Found {
         let Some((file, _)) = &mut self.current else {
             // A file of a folder that is no capture is none of the ring.
             let _ = self.open_next();
@@ -149,6 +184,10 @@ impl Following {
         if file.has_whole_packet() && file.advance().is_some() {
             self.is_last_look = false;
             return Found::Packet;
+        }
+        if file.is_left() {
+            // What is left is no whole packet, and is told.
+            return if file.advance().is_some() { Found::Packet } else { Found::End };
         }
         if self.is_last_look {
             self.close();
@@ -165,6 +204,9 @@ impl Following {
     /// True if nothing more is written into the current file: another one follows, or stands in its place.
     fn is_followed(&self) -> bool {
         let Some((file, opened)) = &self.current else { return false };
+        if file.is_piped() {
+            return false;
+        }
         match member(&opened.path) {
             Some(now) if now.len < file.bytes_read() => true,
             Some(_) if !file.is_still_there() => true,
@@ -199,9 +241,10 @@ impl Source for Following {
             return Ok(Some(quiet));
         }
         if !std::mem::take(&mut self.has_packet) {
-            match self.find() {
+            match self.find()? {
                 Found::Secrets => return Ok(Some(Input::Secrets(SourceId(0), &self.told))),
                 Found::Packet => {}
+                Found::End => return Ok(None),
                 Found::Nothing => {
                     thread::sleep(PAUSE);
                     let quiet = self.say_quiet();

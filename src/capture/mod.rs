@@ -19,6 +19,7 @@
 )]
 
 mod annotated;
+mod aside;
 mod blocks;
 #[cfg(have_libpcap)]
 mod clock;
@@ -37,6 +38,7 @@ mod link;
 mod live;
 mod looks_like;
 mod order;
+mod piped;
 mod place;
 mod records;
 mod ring;
@@ -52,6 +54,7 @@ mod written;
 use std::path::PathBuf;
 
 pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
+pub use crate::capture::aside::Aside;
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::device::{Notice, Opening, Promiscuous};

@@ -20,8 +20,8 @@ const HEAD: u64 = 256;
 /// Files that were read to their end and are remembered: more than a ring holds.
 const MOST_READ: usize = 4096;
 
-/// Which files are followed.
-#[derive(Debug)]
+/// Which files are followed. By default none.
+#[derive(Debug, Default)]
 pub(super) struct Ring {
     folder: PathBuf,
     /// The name that was given; `None` for all files of the folder.

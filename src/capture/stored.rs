@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::capture::piped::Pipe;
+
 /// Whether a hash of each input is wanted. It costs about as much as reading does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Digest {
@@ -49,6 +51,8 @@ enum Opened {
     /// To be opened for each read; `Identity` tells whether it is still the same file.
     Closed(Identity),
     Stdin(io::Stdin),
+    /// What has come of it so far.
+    Pipe(Pipe),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,22 @@ impl Stored {
             Digest::Sha256 => Some(Sha256::new()),
         };
         Ok(Stored { path: path.to_owned(), opened, position: 0, head: Vec::new(), head_taken: 0, hash, size })
+    }
+
+    /// What is written into a pipe, as far as it has come.
+    pub(super) fn piped(pipe: Pipe) -> Stored {
+        let (path, opened) = (PathBuf::from("-"), Opened::Pipe(pipe));
+        Stored { path, opened, position: 0, head: Vec::new(), head_taken: 0, hash: None, size: None }
+    }
+
+    /// True if it is a pipe that is read as far as it has come.
+    pub(super) fn is_piped(&self) -> bool {
+        matches!(self.opened, Opened::Pipe(_))
+    }
+
+    /// True if it is a pipe whose writer is gone, and everything was read.
+    pub(super) fn is_left(&self) -> bool {
+        matches!(&self.opened, Opened::Pipe(pipe) if pipe.has_ended())
     }
 
     /// The first bytes, at most `wanted`, which will be read again.
@@ -113,7 +133,7 @@ impl Stored {
         let opened = match &self.opened {
             Opened::File(file) => file.metadata().map(|metadata| identity(&metadata)).ok(),
             Opened::Closed(known) => Some(*known),
-            Opened::Stdin(_) => return true,
+            Opened::Stdin(_) | Opened::Pipe(_) => return true,
         };
         opened.is_some() && std::fs::metadata(&self.path).map(|metadata| identity(&metadata)).ok() == opened
     }
@@ -144,6 +164,7 @@ impl Stored {
         let count = match &mut self.opened {
             Opened::File(file) => file.read(buffer)?,
             Opened::Stdin(stdin) => stdin.read(buffer)?,
+            Opened::Pipe(pipe) => pipe.read(buffer)?,
             Opened::Closed(known) => {
                 let mut file = File::open(&self.path)?;
                 if identity(&file.metadata()?) != *known {

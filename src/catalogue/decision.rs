@@ -161,6 +161,31 @@ impl Decisions {
         &self.start
     }
 
+    /// Every question, in the order of the file.
+    pub fn questions(&self) -> &[Question] {
+        &self.question
+    }
+
+    /// Every cause, in the order of the file.
+    pub fn causes(&self) -> &[Leaf] {
+        &self.cause
+    }
+
+    /// Changes each symptom.
+    pub(super) fn each_start(&mut self, change: impl FnMut(&mut Start)) {
+        self.start.iter_mut().for_each(change);
+    }
+
+    /// Changes each question.
+    pub(super) fn each_question(&mut self, change: impl FnMut(&mut Question)) {
+        self.question.iter_mut().for_each(change);
+    }
+
+    /// Changes each cause.
+    pub(super) fn each_cause(&mut self, change: impl FnMut(&mut Leaf)) {
+        self.cause.iter_mut().for_each(change);
+    }
+
     /// The rules to which no way leads.
     pub fn beside(&self) -> &[Beside] {
         &self.beside

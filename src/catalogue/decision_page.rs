@@ -2,17 +2,33 @@
 
 use super::Catalogue;
 use super::decision::{Decisions, Leaf, Node, Question, Start};
+use super::decision_words::language_of_decisions;
 use super::language::Phrases;
-use super::page::{Block, Fact, Item, Page};
+use super::page::{Block, Fact, Item, Page, Section};
 use super::word::Word;
+
+/// The page marked with the language of its words, and with a note if the questions are not in it.
+pub fn in_words_of(mut page: Page, words: &Phrases) -> Page {
+    let words = words.for_reports();
+    page.language = words.tag().to_owned();
+    page.direction = words.direction();
+    if !words.is_english() && language_of_decisions(&words).is_none() {
+        let note = Section { heading: String::new(), blocks: vec![words.word(Word::EnglishHere).into()] };
+        page.sections.insert(0, note);
+    }
+    page
+}
 
 /// The page that lists the symptoms.
 pub fn starts_page(decisions: &Decisions, words: &Phrases) -> Page {
-    let item = |start: &Start| Item::new(format!("decide {}", start.key), format!("{}.", start.title));
+    let item = |start: &Start| {
+        Item::new(format!("decide {}", start.key), words.fill(Word::AdviceAlone, &[("advice", &start.title)]))
+    };
     let starts = decisions.starts().iter().map(item).collect();
-    Page::new(words.word(Word::DecideSee), words.word(Word::DecideSubtitle))
+    let page = Page::new(words.word(Word::DecideSee), words.word(Word::DecideSubtitle))
         .section("", vec![Block::Bullets(starts)])
-        .section(words.word(Word::DecideHow), vec![words.word(Word::DecideHowText).into()])
+        .section(words.word(Word::DecideHow), vec![words.word(Word::DecideHowText).into()]);
+    in_words_of(page, words)
 }
 
 /// The page of a symptom: each question that may be asked, numbered, with where its answers lead.
@@ -37,7 +53,7 @@ pub fn start_page(decisions: &Decisions, start: &Start, catalogue: &Catalogue) -
         let blocks = vec![Block::Paragraph(question.look.clone()), Block::Bullets(items.collect())];
         page = page.section(format!("{}. {}", place + 1, question.ask), blocks);
     }
-    page
+    in_words_of(page, words)
 }
 
 /// The answers of a question, as a person chooses among them.

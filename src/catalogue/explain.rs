@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::cause_words;
 use super::citation::citations;
 use super::entry::{Class, Entry};
 use super::language::{Phrase, Phrases};
@@ -108,9 +109,12 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::Description), vec![entry.description.as_str().into()])
         .section(phrases.say(Phrase::When), vec![entry.when.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![entry.fix.as_str().into()])
-        .section(phrases.say(Phrase::Causes), in_english(Block::Numbered(causes(entry, phrases)), entry, phrases))
-        .section(phrases.say(Phrase::LookAt), vec![Block::Bullets(look_at(entry))])
-        .section(phrases.say(Phrase::ConfusedWith), vec![Block::Bullets(confused_with(entry, catalogue))])
+        .section(phrases.say(Phrase::Causes), causes_in_words(entry, phrases))
+        .section(phrases.say(Phrase::LookAt), in_english(Block::Bullets(look_at(entry)), entry, phrases))
+        .section(
+            phrases.say(Phrase::ConfusedWith),
+            in_english(Block::Bullets(confused_with(entry, catalogue)), entry, phrases),
+        )
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(rules(entry))])
         .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
 }
@@ -118,9 +122,15 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
 /// What is in English beside texts that are translated, and a note that says so.
 fn in_english(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
     match phrases.translation(entry.code) {
-        Some(_) if !entry.causes.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
+        Some(_) if !block.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
         _ => vec![block],
     }
+}
+
+/// The causes, which some languages have.
+fn causes_in_words(entry: &Entry, phrases: &Phrases) -> Vec<Block> {
+    let block = Block::Numbered(causes(entry, phrases));
+    if cause_words::has(phrases, entry.code) { vec![block] } else { in_english(block, entry, phrases) }
 }
 
 /// Whether it is a fault, and whose, before anything else.
@@ -131,7 +141,9 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
     }
     if let Some(retry) = phrases.retry(entry.retry) {
         let note = entry.retry_note.as_str();
-        let text = if note.is_empty() { retry.to_owned() } else { format!("{retry} {note}") };
+        // Nothing stands between two sentences in Japanese.
+        let gap = if note.is_empty() || retry.ends_with('。') { "" } else { " " };
+        let text = format!("{retry}{gap}{note}");
         facts.push(Fact::new(phrases.say(Phrase::Retry), text));
     }
     facts.push(Fact::new(phrases.say(Phrase::SentBy), phrases.senders(entry)));
@@ -153,27 +165,28 @@ fn at_a_glance(entry: &Entry, phrases: &Phrases) -> Vec<Fact> {
 fn causes(entry: &Entry, phrases: &Phrases) -> Vec<Item> {
     let item = |cause: &super::Cause| {
         let places: Vec<&str> =
-            cause.places.iter().map(|place| place_name(place)).filter(|place| !place.is_empty()).collect();
+            cause.places.iter().map(|place| place_name(place, phrases)).filter(|place| !place.is_empty()).collect();
         let mut facts = vec![
             Fact::new(phrases.say(Phrase::Shown), &cause.evidence),
             Fact::new(phrases.say(Phrase::Check), &cause.check),
         ];
         facts.extend(platforms(&cause.platform, phrases.word(Word::Platforms)));
         facts.push(Fact::new(phrases.say(Phrase::Rule), &cause.rule));
-        Item::new(places.join(", "), &cause.cause).with(facts)
+        Item::new(places.join(phrases.word(Word::Comma)), &cause.cause).with(facts)
     };
     entry.causes.iter().map(item).collect()
 }
 
 /// The name of a place as people write it; `any` says nothing and is left out.
-fn place_name(place: &str) -> &str {
+fn place_name<'a>(place: &'a str, phrases: &Phrases) -> &'a str {
     match place {
         "any" => "",
         "pbx" => "PBX",
         "sbc" => "SBC",
         "webrtc" => "WebRTC",
         "ims" => "IMS",
-        other => other,
+        "trunk" => phrases.word(Word::PlaceTrunk),
+        other => phrases.sender(other).unwrap_or(other),
     }
 }
 
@@ -261,7 +274,8 @@ fn q850_page(cause: &Q850Cause, catalogue: &Catalogue) -> Page {
     ];
     let mapped = mapped.into_iter().filter(|(_, codes)| !codes.is_empty());
     let codes = mapped.map(|(who, codes)| Fact::new(who, named(codes, catalogue))).collect();
-    Page::new(format!("Q.850 cause {} {}", cause.cause, cause.name), subtitle)
+    let title = phrases.fill(Word::Q850Title, &[("cause", &cause.cause), ("name", &cause.name)]);
+    Page::new(title, subtitle)
         .section("", vec![Block::Facts(facts)])
         .section(phrases.say(Phrase::Description), vec![cause.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![cause.fix.as_str().into()])
@@ -322,7 +336,8 @@ fn bare(names: &[String]) -> Vec<Item> {
 }
 
 fn tls_page(alert: &TlsAlert, phrases: &Phrases) -> Page {
-    Page::new(format!("TLS alert {} {}", alert.number, alert.name), format!("TLS · {}", alert.reference))
+    let title = phrases.fill(Word::TlsTitle, &[("number", &alert.number), ("name", &alert.name)]);
+    Page::new(title, format!("TLS · {}", alert.reference))
         .section(phrases.say(Phrase::Description), vec![alert.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![alert.fix.as_str().into()])
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(vec![Item::new(term::TLS_RULE, "")])])
@@ -334,7 +349,8 @@ fn freeswitch_page(cause: &FreeSwitchCause, catalogue: &Catalogue) -> Page {
     if let Some(code) = cause.sip {
         facts.push(Fact::new(phrases.say(Phrase::StatusCodes), named(&[code], catalogue)));
     }
-    Page::new(format!("FreeSWITCH cause {} {}", cause.cause, cause.name), "FreeSWITCH · no SIP status code")
+    let title = phrases.fill(Word::FreeSwitchTitle, &[("cause", &cause.cause), ("name", &cause.name)]);
+    Page::new(title, format!("FreeSWITCH · {}", phrases.word(Word::NoStatusCode)))
         .section("", vec![Block::Facts(facts)])
         .section(phrases.say(Phrase::Description), vec![cause.meaning.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![cause.fix.as_str().into()])

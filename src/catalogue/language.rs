@@ -78,6 +78,12 @@ phrases! {
     Rule = "rule",
     /// Label: in the capture.
     InCapture = "in-capture",
+    /// Heading of a column: status codes.
+    Code = "code",
+    /// Heading of a column: their registered names.
+    Name = "name",
+    /// Heading of a column: where they are defined.
+    Reference = "reference",
     /// A kind.
     KindProgress = "kind-progress",
     /// A kind.
@@ -148,6 +154,12 @@ pub struct Translation {
     pub when: String,
     /// What to do.
     pub fix: String,
+    /// When it is a step of a healthy exchange; empty if it never is, or not translated.
+    #[serde(default)]
+    pub normal: String,
+    /// On sending the request again; empty if there is nothing to say, or not translated.
+    #[serde(default)]
+    pub retry: String,
 }
 
 /// The words of one language, with English where it lacks some.
@@ -208,6 +220,10 @@ pub struct Missing {
     pub gists: usize,
     /// Entries of the catalogue, of those in `codes`.
     pub entries: usize,
+    /// Symptoms, questions and causes of the decision paths.
+    pub decisions: usize,
+    /// Codes without their causes, of those in `codes`.
+    pub causes: usize,
 }
 
 const FILES: [(&str, &str); 16] = [
@@ -378,6 +394,11 @@ impl Phrases {
             entry.description.clone_from(&translation.description);
             entry.when.clone_from(&translation.when);
             entry.fix.clone_from(&translation.fix);
+            let notes = [(&mut entry.normal_when, &translation.normal), (&mut entry.retry_note, &translation.retry)];
+            for (note, own) in notes.into_iter().filter(|(_, own)| !own.is_empty()) {
+                note.clone_from(own);
+            }
+            super::cause_words::translate(self, &mut entry);
         }
         entry
     }
@@ -402,6 +423,8 @@ impl Phrases {
             words: Word::ALL.iter().filter(|word| !language.words.contains_key(word.key())).count(),
             senders: senders.iter().filter(|noun| !translated && self.sender(noun).is_none()).count(),
             entries: lacks(&|code| language.status.contains_key(code)),
+            decisions: super::decision_words::missing(self),
+            causes: codes.iter().filter(|code| !super::cause_words::has(self, **code)).count(),
             gists: lacks(&|code| language.gist.contains_key(code)),
         }
     }
@@ -533,7 +556,8 @@ mod tests {
 
     #[test]
     fn english_lacks_nothing_and_every_language_has_the_headings() {
-        let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0 };
+        let nothing =
+            Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0, decisions: 0, causes: 0 };
         assert_eq!(Phrases::english().missing(&[503]), nothing);
         for tag in Phrases::tags() {
             let phrases = Phrases::of(tag).unwrap_or_default();

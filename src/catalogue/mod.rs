@@ -7,11 +7,13 @@
 //!
 //! Nothing is read before it is asked for, so that `sipwhy 503` reads the entry of 503 and no other.
 
+mod cause_words;
 mod citation;
 mod comparison;
 mod compose;
 mod decision;
 mod decision_page;
+mod decision_words;
 mod entry;
 mod explain;
 mod language;
@@ -33,13 +35,14 @@ use slices::Table;
 
 pub use comparison::{Comparison, Difference, Point};
 pub use decision::{Answer, Beside, Decisions, Ground, Known, Leaf, Node, Question, Sign, Start, decisions};
-pub use decision_page::{question_items, start_page, starts_page};
+pub use decision_page::{in_words_of, question_items, start_page, starts_page};
+pub use decision_words::{decisions_in, language_of_decisions};
 pub use entry::{Cause, Class, ConfusedWith, Entry, Kind, LookAt, Registered, Retry};
 pub use explain::Subject;
 pub use language::{Direction, Missing, Phrase, Phrases, Translation};
 pub use overlay::OverlayError;
 pub use page::{Block, Fact, Item, Page, Section};
-pub use signature::{Signature, signatures};
+pub use signature::{Said, Signature, ToldBy, says_words, signatures};
 pub use tables::{
     FreeSwitchCause, Q850Cause, ReasonLocation, ReasonProtocol, RfcSection, TlsAlert, WarningCode, freeswitch_cause,
     freeswitch_causes, q850, q850_causes, reason_location, reason_locations, reason_protocol, reason_protocols,

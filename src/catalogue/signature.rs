@@ -8,44 +8,134 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
-    /// The software.
-    pub software: String,
+    /// The software, or several that share the words.
+    pub software: Vec<String>,
     /// The codes for which it holds; any if empty.
+    #[serde(default)]
     pub codes: Vec<u16>,
+    /// The methods of the request for which it holds; any if empty.
+    #[serde(default)]
+    pub methods: Vec<String>,
     /// Words of which the response says one, lower case; any if empty.
+    #[serde(default)]
     pub says: Vec<String>,
-    /// Words of which Server or User-Agent has one, lower case; any if empty.
-    pub agent: Vec<String>,
+    /// Words of which the response says none, lower case.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+    /// How the software is known.
+    pub told_by: ToldBy,
     /// When that software answers so: a part of a sentence.
     pub condition: String,
     /// What to look at: a sentence.
     pub check: String,
 }
 
+/// How it is known which software a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToldBy {
+    /// By the words of the status line, which nobody else writes; another name speaks against it.
+    Phrase,
+    /// By words in a header that others pass on.
+    Header,
+    /// By Server or User-Agent of the response.
+    Name,
+    /// By the User-Agent of the request.
+    Client,
+}
+
+/// What a response says, and who speaks, in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The code.
+    pub code: u16,
+    /// The method of the request, as it is written.
+    pub method: &'a str,
+    /// The status line, and headers with their names, one for each line.
+    pub says: &'a str,
+    /// The software that sent it; empty if that is not known.
+    pub server: &'a str,
+    /// The software that sent the request; empty if that is not known.
+    pub client: &'a str,
+}
+
+/// Software and the words by which its name is known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Software {
+    name: String,
+    words: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    software: Vec<Software>,
+    signature: Vec<Signature>,
+}
+
 impl Signature {
-    /// The first signature that fits a code, the name of the software, and what the response says, both lower case.
-    pub fn of(code: u16, agent: &str, says: &str) -> Option<&'static Signature> {
-        let has_one =
-            |words: &[String], text: &str| words.is_empty() || words.iter().any(|word| text.contains(&**word));
-        signatures().iter().find(|row| {
-            (row.codes.is_empty() || row.codes.contains(&code))
-                && has_one(&row.agent, agent)
-                && has_one(&row.says, says)
-        })
+    /// The first row that tells what the server means by its answer.
+    pub fn of_server(answer: Said<'_>) -> Option<&'static Signature> {
+        signatures().iter().find(|row| row.told_by != ToldBy::Client && row.fits(answer))
+    }
+
+    /// The first row that tells what the client makes of the answer.
+    pub fn of_client(answer: Said<'_>) -> Option<&'static Signature> {
+        signatures().iter().find(|row| row.told_by == ToldBy::Client && row.fits(answer))
+    }
+
+    /// The software as it is named in a sentence: the one that `name` names, else all of the row.
+    pub fn software_in(&self, name: &str) -> String {
+        let named = self.software.iter().find(|software| is_named(software, name));
+        named.cloned().unwrap_or_else(|| self.software.join(" or "))
+    }
+
+    fn fits(&self, answer: Said<'_>) -> bool {
+        let of_request = (self.codes.is_empty() || self.codes.contains(&answer.code))
+            && (self.methods.is_empty() || self.methods.iter().any(|method| method == answer.method));
+        let says = self.says.is_empty() || self.says.iter().any(|words| says_words(answer.says, words));
+        let is_named = |name: &str| self.software.iter().any(|software| is_named(software, name));
+        let is_known = self.software.iter().any(|software| words_of(software).is_some());
+        of_request
+            && says
+            && !self.lacks.iter().any(|words| answer.says.contains(&**words))
+            && match self.told_by {
+                ToldBy::Phrase => answer.server.is_empty() || !is_known || is_named(answer.server),
+                ToldBy::Header => true,
+                ToldBy::Name => is_named(answer.server),
+                ToldBy::Client => is_named(answer.client),
+            }
     }
 }
 
-/// The table.
-pub fn signatures() -> &'static [Signature] {
-    static TABLE: OnceLock<Vec<Signature>> = OnceLock::new();
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        signature: Vec<Signature>,
-    }
-    TABLE.get_or_init(|| {
-        toml::from_str::<File>(include_str!("../../data/signatures.toml")).expect("a table of the package").signature
+fn words_of(software: &str) -> Option<&'static [String]> {
+    table().software.iter().find(|row| row.name == software).map(|row| &*row.words)
+}
+
+fn is_named(software: &str, name: &str) -> bool {
+    words_of(software).is_some_and(|words| words.iter().any(|word| name.contains(&**word)))
+}
+
+/// True if a text holds words, and not only as a part of longer ones: `d1` is not in `d10`.
+pub fn says_words(text: &str, words: &str) -> bool {
+    let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    text.match_indices(words).any(|(at, found)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + found.len()..).unwrap_or_default());
+        let begins = !is_letter(found.chars().next()) || !is_letter(before.chars().next_back());
+        let ends = !is_letter(found.chars().next_back()) || !is_letter(after.chars().next());
+        begins && ends
     })
+}
+
+/// Every row, in the order in which they are tried.
+pub fn signatures() -> &'static [Signature] {
+    &table().signature
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| super::tables::read(include_str!("../../data/signatures.toml")))
 }
 
 #[cfg(test)]
@@ -55,17 +145,80 @@ mod tests {
     #[test]
     fn each_row_can_be_told_by_words_or_by_software() {
         for row in signatures() {
-            assert!(!row.says.is_empty() || !row.agent.is_empty(), "{row:?}");
-            let lower = row.says.iter().chain(&row.agent).all(|word| *word == word.to_lowercase());
+            let needs_words = matches!(row.told_by, ToldBy::Phrase | ToldBy::Header);
+            assert!(!needs_words || !row.says.is_empty(), "{row:?}");
+            let known = row.software.iter().all(|software| words_of(software).is_some());
+            assert!(needs_words || known, "the name is not known: {row:?}");
+            let lower = row.says.iter().chain(&row.lacks).all(|word| *word == word.to_lowercase());
             assert!(lower && row.check.ends_with('.') && !row.condition.ends_with('.'), "{row:?}");
         }
     }
 
     #[test]
-    fn words_count_more_than_the_software_alone() {
-        let of = |code, agent: &str, says: &str| Signature::of(code, agent, says).map(|row| row.software.as_str());
-        assert_eq!(of(477, "", "477 unfortunately error on sending to next hop occurred (477/tm)"), Some("Kamailio"));
-        assert_eq!(of(404, "asterisk pbx 20.5.0", "404 not found"), Some("Asterisk"));
-        assert_eq!(of(404, "grandstream", "404 not found"), None);
+    fn no_row_is_hidden_by_one_before_it() {
+        for (at, row) in signatures().iter().enumerate() {
+            let of = |list: &[u16]| list.first().copied().unwrap_or(699);
+            let method = row.methods.first().map_or("INVITE", |method| method.as_str());
+            let says = row.says.first().cloned().unwrap_or_default();
+            let name = row.software.first().and_then(|software| words_of(software)?.first());
+            let name = name.map(String::as_str).unwrap_or_default();
+            let answer = Said { code: of(&row.codes), method, says: &says, server: name, client: name };
+            let found = match row.told_by {
+                ToldBy::Client => Signature::of_client(answer),
+                _ => Signature::of_server(answer),
+            };
+            assert!(
+                found.is_some_and(|found| std::ptr::eq(found, &signatures()[at])),
+                "{row:?} is hidden by {found:?}"
+            );
+        }
+    }
+
+    fn of(code: u16, method: &str, server: &str, says: &str) -> Option<&'static str> {
+        let answer = Said { code, method, says, server, client: "" };
+        Signature::of_server(answer).map(|row| row.software[0].as_str())
+    }
+
+    #[test]
+    fn words_tell_the_software_unless_another_is_named() {
+        let says = "sip/2.0 477 unfortunately error on sending to next hop occurred (477/tm)";
+        assert_eq!(of(477, "INVITE", "", says), Some("Kamailio"));
+        assert_eq!(of(477, "INVITE", "kamailio (5.7.1 (x86_64/linux))", says), Some("Kamailio"));
+        assert_eq!(of(477, "INVITE", "opensips (3.4)", says), None);
+        assert_eq!(of(477, "INVITE", "asterisk pbx 20", says), None);
+    }
+
+    #[test]
+    fn what_only_a_name_tells_is_not_said_without_it() {
+        let says = "sip/2.0 404 not found";
+        assert_eq!(of(404, "INVITE", "asterisk pbx 20.5.0", says), Some("Asterisk"));
+        assert_eq!(of(404, "INVITE", "", says), None);
+        assert_eq!(of(404, "INVITE", "kamailio (5.7.1)", says), None);
+        assert_eq!(of(404, "INVITE", "grandstream", says), None);
+    }
+
+    #[test]
+    fn a_failed_registration_has_words_of_its_own() {
+        let row = |method, server| {
+            let says = "sip/2.0 403 forbidden";
+            Signature::of_server(Said { code: 403, method, says, server, client: "" })
+        };
+        for name in ["asterisk", "oracle", "freeswitch"] {
+            let (call, registration) = (row("INVITE", name), row("REGISTER", name));
+            assert!(registration.is_some_and(|found| found.methods == ["REGISTER"]), "{name}");
+            assert!(call.is_none_or(|found| found.methods == ["INVITE"]), "{name}");
+            assert!(row("MESSAGE", name).is_none(), "{name}");
+        }
+        assert!(row("REGISTER", "cisco-sipgateway/ios-17.3").is_some());
+        assert!(row("REGISTER", "cisco-cp8841").is_none());
+    }
+
+    #[test]
+    fn words_are_not_found_in_longer_ones() {
+        assert!(says_words("403 forbidden d1", "d1"));
+        assert!(!says_words("403 forbidden d10", "d1"));
+        assert!(!says_words("q.850;cause=160", "cause=16"));
+        assert!(says_words("q.850;cause=16;text=\"x\"", "cause=16"));
+        assert!(says_words("403 übergabe d1ü d1", "d1"));
     }
 }

@@ -38,9 +38,28 @@ fn every_pair_of_codes_compares_in_french_and_japanese() {
 fn french_and_japanese_lack_nothing() {
     let codes: Vec<u16> = status_codes().keys().collect();
     assert_eq!(codes.len(), 94);
-    let nothing = Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0 };
+    let nothing =
+        Missing { phrases: 0, classes: 0, words: 0, senders: 0, gists: 0, entries: 0, decisions: 0, causes: 0 };
     for tag in ["fr", "ja"] {
         assert_eq!(Phrases::of(tag).expect("a language that is there").missing(&codes), nothing, "{tag}");
+    }
+}
+
+#[test]
+fn french_and_japanese_translate_the_notes_of_an_entry_too() {
+    for tag in ["fr", "ja"] {
+        let phrases = Phrases::of(tag).expect("a language that is there");
+        let entries = Catalogue::new().entries(None);
+        for english in entries {
+            let own = phrases.translate(english.clone());
+            for (own, english) in [(&own.normal_when, &english.normal_when), (&own.retry_note, &english.retry_note)] {
+                assert_eq!(own.is_empty(), english.is_empty(), "{tag} {own}");
+                assert!(english.is_empty() || own != english && own.ends_with(['.', '。']), "{tag}: {own}");
+            }
+            let translation = phrases.translation(english.code).expect("a translation");
+            let has_more = !translation.normal.is_empty() && english.normal_when.is_empty();
+            assert!(!has_more, "{tag} {}: {}", english.code, translation.normal);
+        }
     }
 }
 

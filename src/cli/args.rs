@@ -213,7 +213,7 @@ pub(crate) struct Live {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Watching {
     /// Follow a capture that is being written: a file and those that its writer puts behind it (tcpdump -C -G -W,
-    /// dumpcap -b), a template of names (call-%H%M.pcap), or a folder
+    /// dumpcap -b), a template of names (call-%H%M.pcap), a folder, or what is piped in (-)
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "interface")]
     pub(crate) follow: Option<PathBuf>,
     /// Live: how often a line sums up, 60s by default; 0 for never

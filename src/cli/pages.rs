@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Page, linked_with_rule};
+use crate::catalogue::{Block, Class, Entry, Item, Page, Phrases, Word, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
@@ -26,7 +26,7 @@ pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<
         return print(&text);
     }
     match rules::named(subject) {
-        Some(rule) => print(&page_in(&page_of(rule), format, look)),
+        Some(rule) => print(&page_in(&page_of(rule, catalogue.phrases()), format, look)),
         None => Err(Error::Usage(format!(
             "{subject} is no code, rule or cause that is known: sipwhy codes lists the codes; rules have names such as {}",
             rules::ALL.first().map_or("server-overloaded", |rule| rule.name)
@@ -109,8 +109,8 @@ pub(crate) fn codes(class: Option<&str>, format: PageFormat, look: &Look) -> Res
     let text = match format {
         PageFormat::Text => pages::codes_text(&entries, &catalogue, terminal::width(look)),
         PageFormat::Json => pages::codes_json(&entries),
-        PageFormat::Md => pages::codes_markdown(&entries),
-        PageFormat::Html => pages::codes_html(&entries),
+        PageFormat::Md => pages::codes_markdown(&entries, catalogue.phrases()),
+        PageFormat::Html => pages::codes_html(&entries, catalogue.phrases()),
     };
     print(&text)
 }
@@ -172,15 +172,32 @@ pub(crate) fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
     }
 }
 
-/// The page of a rule, from its comment.
-pub(crate) fn page_of(rule: &Rule) -> Page {
-    let mut page = Page::new(rule.title(), format!("{} · rule {}", rule.name, rule.id));
-    for heading in Rule::HEADINGS {
+/// The words of the headings of a rule's comment, in its order.
+const RULE_HEADINGS: [Word; Rule::HEADINGS.len()] =
+    [Word::RuleSays, Word::RuleWhy, Word::RuleEvidence, Word::RuleFix, Word::RuleWrong, Word::RuleReferences];
+
+/// The page of a rule, from its comment: the headings in a language, the rest in English.
+pub(crate) fn page_of(rule: &Rule, phrases: &Phrases) -> Page {
+    let phrases = phrases.for_reports();
+    let rule_word = phrases.word(Word::RuleSmall);
+    let mut page = Page::new(rule.title(), format!("{} · {rule_word} {}", rule.name, rule.id));
+    page.language = phrases.tag().to_owned();
+    page.direction = phrases.direction();
+    if !phrases.is_english() {
+        page = page.section("", vec![phrases.word(Word::EnglishHere).into()]);
+    }
+    for (heading, word) in Rule::HEADINGS.into_iter().zip(RULE_HEADINGS) {
+        if heading == "References" {
+            let cited = rule.references();
+            let items = cited.iter().map(|cited| Item::new(cited.to_string(), cited.title().unwrap_or_default()));
+            page = page.section(phrases.word(word), vec![Block::Bullets(items.collect())]);
+            continue;
+        }
         let text = rule.section(heading).unwrap_or_default();
         let paragraphs = text.split("\n\n").map(|paragraph| Block::from(paragraph.replace('\n', " ").as_str()));
-        page = page.section(heading, paragraphs.collect());
+        page = page.section(phrases.word(word), paragraphs.collect());
     }
-    page.section("See also", vec![Block::Bullets(linked_with_rule(rule.name))])
+    page.section(phrases.word(Word::SeeAlso), vec![Block::Bullets(linked_with_rule(rule.name))])
 }
 
 pub(crate) fn print(text: &str) -> Result<u8, Error> {

@@ -69,7 +69,7 @@ fn topics(catalogue: &Catalogue) -> Vec<Topic> {
         }
     }
     for rule in rules::ALL {
-        topics.push(page("Rules", rule.name.to_owned(), cli_pages::page_of(rule)));
+        topics.push(page("Rules", rule.name.to_owned(), cli_pages::page_of(rule, catalogue.phrases())));
     }
     let words = [
         ("Q.850 causes", q850_causes().map(|row| format!("q850-{}", row.cause)).collect::<Vec<_>>()),

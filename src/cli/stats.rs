@@ -58,6 +58,9 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     check(run.format)?;
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
+    let formats: Vec<Format> = std::iter::once(run.format).chain(outputs.iter().map(|(format, _)| *format)).collect();
+    let catalogue = analyse::catalogue_of(&formats, look)?;
+    style.words = catalogue.phrases().for_reports();
     let limits = limits::read(&run.limits)?;
     let files = Files::open(&paths, limits.reading(Digest::Unasked))?;
     let inputs: Vec<PathBuf> = files.inputs().into_iter().map(|input| input.name.into()).collect();
@@ -69,7 +72,7 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let mut analysis = Analysis::new(limits.analysis, Wanted::EveryCall);
     *analysis.keys() = keylog::read(run)?;
     let mut engine = Engine::new(limits.held_back);
-    let mut scene = Scene::new(&source.inputs(), terminal::catalogue_for_programs(look)?).with_privacy(privacy);
+    let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy);
     follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut counting)?;
     let stats = counting.stats;
     let mut out = output::buffered(io::stdout());

@@ -2,9 +2,10 @@
 //!
 //! Knows dates, names and who signed. Deliberately does not know whom the other side trusts: that is not in the packets.
 
-use crate::capture::{Digits, Timestamp};
+use crate::call::Lookups;
+use crate::capture::{Digits, Place, Timestamp};
 use crate::diagnosis::finding::Finding;
-use crate::net::{Certificate, TlsConnection};
+use crate::net::{Certificate, DnsRecord, TlsConnection};
 
 /// What is wrong with a certificate at the time of its connection; the surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,23 +14,66 @@ pub(crate) enum CertificateFault {
     Expired,
     /// Its first second had not come.
     NotYetValid,
-    /// It does not bear the name that the client asked for.
+    /// It does not bear the name that the client asked for, in its hello or by DNS.
     OtherName,
     /// Nobody else vouches for it.
     SelfSigned,
 }
 
+/// A name under which a client looked for its server.
+struct Wanted {
+    name: String,
+    /// Where it asked for it.
+    asked: Place,
+    /// Wireshark's field that holds it there.
+    field: &'static str,
+}
+
+/// The names under which a client looked for its server: the one in its hello (RFC 6066 §3), or, if that has none, those
+/// that it had looked up and that led it there. A certificate may also bear the domain whose SRV record named the host
+/// (RFC 5922 §7).
+fn wanted(seen: &TlsConnection, lookups: &Lookups) -> Vec<Wanted> {
+    if let Some(name) = &seen.server_name {
+        let asked = seen.hello_place.unwrap_or(seen.place);
+        return vec![Wanted { name: name.clone(), asked, field: "tls.handshake.extensions_server_name" }];
+    }
+    let (client, server) = (seen.path.source.ip(), seen.path.destination.ip());
+    let known = || {
+        lookups.iter().filter(|one| one.client == client && one.answer.is_some_and(|(place, ..)| place < seen.place))
+    };
+    let leads_there = |record: &DnsRecord| matches!(record, DnsRecord::Address { address, .. } if *address == server);
+    let of = |one: &crate::call::Lookup, name: &str| Wanted {
+        name: name.to_owned(),
+        asked: one.asked,
+        field: "dns.qry.name",
+    };
+    let hosts: Vec<Wanted> = known()
+        .filter(|one| matches!(one.kind, 1 | 28) && one.records.iter().any(leads_there))
+        .map(|one| of(one, &one.spelled))
+        .collect();
+    let names_a_host = |record: &DnsRecord| match record {
+        DnsRecord::Service { target, .. } => hosts.iter().any(|host| host.name.eq_ignore_ascii_case(target)),
+        DnsRecord::Address { .. } => false,
+    };
+    let domains: Vec<Wanted> = known()
+        .filter(|one| one.kind == 33 && one.records.iter().any(names_a_host))
+        .filter_map(|one| Some(of(one, one.spelled.splitn(3, '.').nth(2)?)))
+        .collect();
+    hosts.into_iter().chain(domains).collect()
+}
+
 /// The certificate of a connection, and what is wrong with it. `None` if none was visible, or nothing is wrong.
-pub(crate) fn fault(seen: &TlsConnection) -> Option<(&Certificate, CertificateFault)> {
+pub(crate) fn fault<'a>(seen: &'a TlsConnection, lookups: &Lookups) -> Option<(&'a Certificate, CertificateFault)> {
     let certificate = seen.certificate.as_ref()?;
     let now = seen.place.time.0.div_euclid(1_000_000_000);
     let knows_all = !certificate.names.is_empty() && certificate.names.len() < Certificate::MOST_NAMES;
-    let is_other = |wanted: &String| knows_all && !bears(&certificate.names, wanted);
+    let wanted = wanted(seen, lookups);
+    let is_other = knows_all && !wanted.is_empty() && !wanted.iter().any(|one| bears(&certificate.names, &one.name));
     let fault = if certificate.not_after < now {
         CertificateFault::Expired
     } else if certificate.not_before > now {
         CertificateFault::NotYetValid
-    } else if seen.server_name.as_ref().is_some_and(is_other) {
+    } else if is_other {
         CertificateFault::OtherName
     } else if certificate.is_self_signed {
         CertificateFault::SelfSigned
@@ -40,7 +84,12 @@ pub(crate) fn fault(seen: &TlsConnection) -> Option<(&Certificate, CertificateFa
 }
 
 /// What is wrong, in a sentence.
-pub(crate) fn sentence(seen: &TlsConnection, certificate: &Certificate, fault: CertificateFault) -> String {
+pub(crate) fn sentence(
+    seen: &TlsConnection,
+    lookups: &Lookups,
+    certificate: &Certificate,
+    fault: CertificateFault,
+) -> String {
     let Certificate { subject, names, not_before, not_after, .. } = certificate;
     match fault {
         CertificateFault::Expired => format!("The certificate of \"{subject}\" was valid until {}.", date(*not_after)),
@@ -48,8 +97,14 @@ pub(crate) fn sentence(seen: &TlsConnection, certificate: &Certificate, fault: C
             format!("The certificate of \"{subject}\" is valid only from {} on.", date(*not_before))
         }
         CertificateFault::OtherName => {
-            let wanted = seen.server_name.as_deref().unwrap_or_default();
-            format!("The client asked for {wanted}; the certificate is for {}.", names.join(", "))
+            let names = names.join(", ");
+            match (&seen.server_name, wanted(seen, lookups).first()) {
+                (Some(wanted), _) => format!("The client asked for {wanted}; the certificate is for {names}."),
+                (None, wanted) => format!(
+                    "The client named no host in its hello; it had looked {} up and was led there. The certificate is for {names}.",
+                    wanted.map(|one| one.name.as_str()).unwrap_or_default()
+                ),
+            }
         }
         CertificateFault::SelfSigned => format!("The certificate of \"{subject}\" is signed by itself."),
     }
@@ -62,7 +117,7 @@ pub(crate) fn issued(certificate: &Certificate) -> String {
 }
 
 /// What to do against it.
-pub(crate) fn cure(seen: &TlsConnection, fault: CertificateFault) -> String {
+pub(crate) fn cure(seen: &TlsConnection, lookups: &Lookups, fault: CertificateFault) -> String {
     let server = seen.path.destination;
     match fault {
         CertificateFault::Expired => format!("Renew the certificate of {server}, and let the server read it again."),
@@ -70,7 +125,8 @@ pub(crate) fn cure(seen: &TlsConnection, fault: CertificateFault) -> String {
             format!("Compare the clocks of {server} and of the host that issued the certificate.")
         }
         CertificateFault::OtherName => {
-            let wanted = seen.server_name.as_deref().unwrap_or_default();
+            let wanted = wanted(seen, lookups);
+            let wanted = wanted.last().map(|one| one.name.as_str()).unwrap_or_default();
             format!(
                 "Give {server} a certificate with {wanted} among its names (subjectAltName), or let the client ask for a name that it bears."
             )
@@ -84,7 +140,7 @@ pub(crate) fn cure(seen: &TlsConnection, fault: CertificateFault) -> String {
 }
 
 /// Claims what the certificate itself shows of its fault.
-pub(crate) fn claim(finding: Finding, seen: &TlsConnection, fault: CertificateFault) -> Finding {
+pub(crate) fn claim(finding: Finding, seen: &TlsConnection, lookups: &Lookups, fault: CertificateFault) -> Finding {
     let (Some(certificate), Some(place)) = (&seen.certificate, seen.certificate_place) else { return finding };
     let time = |finding: Finding, seconds: i64, says: &str| match utc_time(seconds) {
         Some(time) => finding.claim_at(place, "x509af.utcTime", time, says),
@@ -94,9 +150,8 @@ pub(crate) fn claim(finding: Finding, seen: &TlsConnection, fault: CertificateFa
         CertificateFault::Expired => time(finding, certificate.not_after, "the last second of the certificate"),
         CertificateFault::NotYetValid => time(finding, certificate.not_before, "the first second of the certificate"),
         CertificateFault::OtherName => {
-            let (wanted, hello) =
-                (seen.server_name.clone().unwrap_or_default(), seen.hello_place.unwrap_or(seen.place));
-            let asked = finding.claim_at(hello, "tls.handshake.extensions_server_name", wanted, "the name asked for");
+            let Some(wanted) = wanted(seen, lookups).into_iter().next() else { return finding };
+            let asked = finding.claim_at(wanted.asked, wanted.field, wanted.name, "the name asked for");
             match certificate.names.iter().find(|name| name.parse::<std::net::IpAddr>().is_err()) {
                 Some(name) => asked.claim_at(place, "x509ce.dNSName", name.clone(), "a name of the certificate"),
                 None => asked,

@@ -1,9 +1,9 @@
 //! Asks every rule, and puts what holds in order.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use crate::call::Outcome;
-use crate::catalogue::Signature;
+use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
@@ -12,6 +12,7 @@ use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rules;
+use crate::diagnosis::software_words;
 
 /// What was found of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,9 @@ const OF_LENGTHS: [&str; 9] = [
     "silent-downstream",
 ];
 
+/// A client that needs to ask nobody tries again within this time.
+pub(crate) const NEXT_TRY: Duration = Duration::from_secs(5);
+
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let is_measured = !case.spans_a_leap();
@@ -54,31 +58,25 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let found = rules.filter_map(|rule| rule.check.of_call()?(case));
     let mut findings = in_order(found.collect());
     rivals::add(case, &mut findings);
-    add_signature(case, &mut findings);
+    software_words::add(case, &mut findings);
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     let outcome = match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
+        Outcome::Failed if waits_for_next_try(case, &findings) => Outcome::Unfinished,
         outcome => outcome,
     };
-    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin: origin(case) }
+    let origin = origin(case, findings.first().filter(|first| first.explains));
+    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin }
 }
 
-/// Adds to the cause what the software that sent the response is known to mean by it.
-fn add_signature(case: &Case<'_>, findings: &mut [Finding]) {
-    let Some(cause) = findings.first_mut().filter(|finding| finding.explains) else { return };
-    let Some(failure) = case.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
-    let response = case.response(failure);
-    let mut says = response.message.first_line().to_lowercase();
-    for header in ["Reason", "Warning", "X-Twilio-Error", "P-Registrar-Error"] {
-        for line in response.message.header_lines(header) {
-            says.push('\n');
-            says.push_str(&line.to_lowercase());
-        }
-    }
-    let agent = case.agent(response).unwrap_or_default().to_lowercase();
-    if let Some(Signature { software, condition, check, .. }) = Signature::of(failure.status.get(), &agent, &says) {
-        cause.fix.push(format!("{software}: {condition}. {check}").into());
-    }
+/// True if the last thing to be seen is a question to the client (RFC 3261 §22.1, §10.2.8; RFC 4028 §6), and the capture
+/// ends before its next try would have to come: that is no failure yet.
+fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
+    let asks = |failure: &&Failure| failure.status.is_challenge() || matches!(failure.status.get(), 422 | 423);
+    let Some(failure) = case.outer_failure().filter(asks) else { return false };
+    let patience = if failure.status.is_challenge() { timer::GIVE_UP } else { NEXT_TRY };
+    let ends = case.tail(case.response(failure).place) < patience;
+    ends && !findings.iter().any(|finding| finding.explains)
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

@@ -1,6 +1,7 @@
 //! What a rule says when it holds: owned, serialisable, and provable claim by claim.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Heard;
 use crate::capture::Place;
+use crate::catalogue::rfc_title;
 use crate::diagnosis::rule::Rule;
 use crate::sip::StatusCode;
 use crate::sip::auth;
@@ -114,6 +116,22 @@ pub struct Reference {
     pub doc: String,
     /// The section: `21.5.4`; empty for the whole document.
     pub section: String,
+}
+
+impl Reference {
+    /// The heading of the section.
+    pub fn title(&self) -> Option<&'static str> {
+        rfc_title(&self.doc, &self.section)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.section.as_str() {
+            "" => f.write_str(&self.doc),
+            section => write!(f, "{} §{section}", self.doc),
+        }
+    }
 }
 
 /// What a rule found.

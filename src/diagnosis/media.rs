@@ -97,6 +97,14 @@ impl Talk<'_> {
         [(&self.caller, &self.callee), (&self.callee, &self.caller)]
     }
 
+    /// Since when, without a pause, audio is agreed on in both directions; `None` if it is not at the end. A call that was
+    /// on hold or that changed to fax is open again only from the answer that says so.
+    pub fn open_since(&self) -> Option<Timestamp> {
+        let carries = |sdp: &Sdp| audio(sdp).is_some() && is_open(sdp);
+        let open = self.exchanges.iter().rev().take_while(|one| carries(one.offer_sdp) && carries(one.answer_sdp));
+        open.last().map(|one| one.answer.place.time)
+    }
+
     /// True if audio was agreed on in both directions all the time.
     pub fn is_open(&self) -> bool {
         self.exchanges.iter().all(|one| is_open(one.offer_sdp) && is_open(one.answer_sdp))

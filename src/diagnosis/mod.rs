@@ -26,6 +26,7 @@ pub mod rule;
 pub mod rules;
 mod said;
 mod scanners;
+mod software_words;
 mod targets;
 mod tries;
 mod trunk;

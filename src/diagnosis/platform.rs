@@ -37,9 +37,7 @@ impl<'a> Case<'a> {
     /// The software that made a message: by its Server or User-Agent header, else by what its sender named before.
     /// A request carries the name of the one who made it, and so does a response that was passed on.
     pub fn agent(&self, heard: &'a Heard) -> Option<String> {
-        let own = if heard.message.is_request() { "User-Agent" } else { "Server" };
-        let named = heard.message.header(own).or_else(|| heard.message.header("User-Agent"));
-        named.map(|name| name.into_owned()).or_else(|| self.software(heard.path.source.ip()).map(str::to_owned))
+        own_name(heard).or_else(|| self.software(heard.path.source.ip()).map(str::to_owned))
     }
 
     /// The callee's device, as far as its response tells where it is.
@@ -47,10 +45,17 @@ impl<'a> Case<'a> {
         format!("the callee's device, at or behind {}", response.path.source)
     }
 
-    /// The platform that made a message.
+    /// The platform that made a message, by the name that the message itself bears: what its sender calls itself
+    /// elsewhere tells nothing of a response that it passed on.
     pub fn platform(&self, heard: &'a Heard) -> Option<Platform> {
-        Platform::read(&self.agent(heard)?)
+        Platform::read(&own_name(heard)?)
     }
+}
+
+/// What the software that made a message calls itself in it: Server or User-Agent.
+pub(crate) fn own_name(heard: &Heard) -> Option<String> {
+    let own = if heard.message.is_request() { "User-Agent" } else { "Server" };
+    heard.message.header(own).or_else(|| heard.message.header("User-Agent")).map(|name| name.into_owned())
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ const CHAINS: &[&[&str]] = &[
     &["channel-limit-reached", "server-fault"],
     &["channel-limit-reached", "refused-by-policy"],
     &["channel-limit-reached", "callee-unreachable"],
+    &["channel-limit-reached", "callee-busy"],
     &["channel-limit-reached", "rejected-by-callee"],
     &["channel-limit-reached", "trunk-congested"],
     &["channel-limit-reached", "no-common-codec"],

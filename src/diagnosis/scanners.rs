@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::{Call, Kind};
+use crate::call::{Call, Heard, Kind, Transaction};
 use crate::capture::{Place, Timestamp};
-use crate::sip::{HeaderName, Message, Uri};
+use crate::sip::{HeaderName, Message, Method, Uri};
 
 /// Names that known scanning tools give themselves, lower case.
 const TOOLS: [&str; 12] = [
@@ -86,6 +86,26 @@ impl Probing {
     pub(crate) fn tries_users(&self) -> bool {
         self.is_scanner && self.innocent == 0
     }
+
+    fn note_user(&mut self, user: String, now: Timestamp) {
+        if !self.is_scanner && now.since(self.since) > WINDOW {
+            self.users.clear();
+            self.since = now;
+        }
+        if self.users.len() < MOST_USERS {
+            self.users.insert(user);
+        }
+        self.is_scanner |= self.users.len() >= MANY_USERS;
+    }
+}
+
+/// The requests of a call that open something, on its first hop: a scanner may send all of them under one Call-ID.
+fn opening(call: &Call) -> impl Iterator<Item = &Heard> {
+    let of_call = |known: &&Transaction| {
+        let goes_with_another = matches!(known.method, Method::Ack | Method::Cancel);
+        known.upstream.is_none() && !known.in_dialog && !goes_with_another
+    };
+    call.transactions.iter().filter(of_call).filter_map(|known| call.request_of(known))
 }
 
 impl ProbingBySource {
@@ -96,6 +116,8 @@ impl ProbingBySource {
         if self.sources.len() >= MOST_SOURCES && !self.sources.contains_key(&source) {
             return;
         }
+        let opening: Vec<&Heard> = opening(call).collect();
+        let count = (opening.len() as u64).max(1);
         let now = first.place.time;
         let probing = self.sources.entry(source).or_insert_with(|| Probing {
             place: first.place,
@@ -107,8 +129,8 @@ impl ProbingBySource {
             since: now,
             is_scanner: false,
         });
-        probing.requests += 1;
-        probing.until = probing.until.max(now);
+        probing.requests += count;
+        probing.until = opening.iter().map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
         if probing.tool.is_none() {
             probing.tool = tool_of(&first.message);
             if probing.tool.is_some() {
@@ -116,17 +138,12 @@ impl ProbingBySource {
             }
         }
         if !is_probe(call) {
-            probing.innocent += 1;
+            probing.innocent += count;
             return;
         }
-        if !probing.is_scanner && now.since(probing.since) > WINDOW {
-            probing.users.clear();
-            probing.since = now;
+        for request in opening {
+            probing.note_user(user_of(call, &request.message), request.place.time);
         }
-        if probing.users.len() < MOST_USERS {
-            probing.users.insert(user_of(call, &first.message));
-        }
-        probing.is_scanner |= probing.users.len() >= MANY_USERS;
     }
 
     /// What one source asked for.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::capture::Place;
 use crate::capture::Timestamp;
+use crate::keyed::Counted;
 use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
@@ -345,7 +346,7 @@ impl Kept {
 /// The last bytes delivered of the streams used last, to compare repetitions with.
 #[derive(Debug)]
 struct Tails {
-    tails: Recent<StreamId, Vec<u8>>,
+    tails: Recent<StreamId, Vec<u8>, Counted>,
 }
 
 impl Tails {

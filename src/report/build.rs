@@ -115,6 +115,7 @@ impl Scene {
             addr: secrets.socket(origin.sender),
             agent: origin.agent.as_ref().map(|agent| secrets.hide_in(agent)),
             made_by: origin.made_by,
+            confidence: origin.confidence,
             grounds: origin.grounds.iter().map(|ground| secrets.hide_in(ground)).collect(),
             rewritten: origin.rewritten.as_ref().map(|other| RewrittenRecord {
                 frame: self.frame(other.place),

@@ -1,6 +1,6 @@
 //! The ladders of calls as Mermaid sequence diagrams, for Markdown that draws them.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use crate::catalogue::Word;
@@ -29,13 +29,14 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
         writeln!(out, "%% {words}")?;
     }
     if wanted.is_empty() {
-        return writeln!(out, "sequenceDiagram\n    Note over sipwhy: no call to draw");
+        return writeln!(out, "sequenceDiagram\n    Note over sipwhy: {}", safe(style.words.word(Word::NoCallToDraw)));
     }
     gathered.spool.each_record(
         |number| wanted.contains(&number),
         |record| {
             if all > 1 {
-                writeln!(out, "%% call {} of {all}; --call N draws another one", record.id)?;
+                let values: [(&str, &dyn Display); 2] = [("number", &record.id), ("count", &all)];
+                writeln!(out, "%% {}", style.words.fill(Word::MermaidOther, &values))?;
             }
             out.write_all(diagram(&record, style).as_bytes())
         },

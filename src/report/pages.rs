@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::catalogue::{
-    Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrases, Registered, Subject, Word,
+    Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrase, Phrases, Registered, Subject, Word,
 };
 use crate::report::text::lines;
 use crate::untrusted::{Untrusted, is_unsafe};
@@ -20,6 +20,9 @@ const NARROWEST: usize = 30;
 
 /// The widest running text, in columns; a longer line is hard to read on any terminal.
 const WIDEST: usize = 100;
+
+/// The columns of the list of codes.
+const CODE_COLUMNS: [Phrase; 4] = [Phrase::Code, Phrase::Name, Phrase::Reference, Phrase::Standing];
 
 /// The page as plain text, wrapped to `width` columns.
 pub fn text(page: &Page, width: usize) -> String {
@@ -96,9 +99,9 @@ pub fn page_json(page: &Page) -> String {
     json(&Marked { schema: "sipwhy.page/1", language: None, value: page })
 }
 
-/// Any value as one JSON object that names its form, on several lines.
-pub fn marked_json(schema: &'static str, value: &impl Serialize) -> String {
-    json(&Marked { schema, language: None, value })
+/// Any value as one JSON object that names its form and, if that is not English, its language, on several lines.
+pub fn marked_json(schema: &'static str, language: Option<&str>, value: &impl Serialize) -> String {
+    json(&Marked { schema, language, value })
 }
 
 /// A comparison as one JSON object (`sipwhy.compare/1`), on several lines.
@@ -124,7 +127,7 @@ pub fn codes_text(entries: &[Entry], catalogue: &Catalogue, width: usize) -> Str
             last = Some(entry.class());
         }
         let line = format!("  {:>4} {:<34} {}", entry.code, for_text(&entry.name), for_text(&entry.reference));
-        let line = match standing(entry) {
+        let line = match standing(entry, catalogue.phrases()) {
             "" => line,
             standing => format!("{line} ({standing})"),
         };
@@ -135,20 +138,24 @@ pub fn codes_text(entries: &[Entry], catalogue: &Catalogue, width: usize) -> Str
 }
 
 /// The list of codes as a Markdown table.
-pub fn codes_markdown(entries: &[Entry]) -> String {
-    let mut out = String::from("| code | name | reference | standing |\n|---|---|---|---|\n");
+pub fn codes_markdown(entries: &[Entry], phrases: &Phrases) -> String {
+    let headings = CODE_COLUMNS.map(|phrase| for_markdown(phrases.say(phrase))).join(" | ");
+    let mut out = format!("| {headings} |\n|---|---|---|---|\n");
     for entry in entries {
         let (name, reference) = (for_markdown(&entry.name), for_markdown(&entry.reference));
-        let _ = writeln!(out, "| {} | {name} | {reference} | {} |", entry.code, standing(entry));
+        let _ = writeln!(out, "| {} | {name} | {reference} | {} |", entry.code, standing(entry, phrases));
     }
     out
 }
 
 /// The list of codes as a fragment of HTML: one table.
-pub fn codes_html(entries: &[Entry]) -> String {
-    let mut out = String::from(
-        "<table class=\"codes\">\n<thead><tr><th scope=\"col\">Code</th><th scope=\"col\">Name</th>\
-         <th scope=\"col\">Reference</th><th scope=\"col\">Standing</th></tr></thead>\n<tbody>\n",
+pub fn codes_html(entries: &[Entry], phrases: &Phrases) -> String {
+    let heading = |phrase| format!("<th scope=\"col\">{}</th>", for_html(phrases.say(phrase)));
+    let mut out = format!(
+        "<table class=\"codes\" lang=\"{}\" dir=\"{}\">\n<thead><tr>{}</tr></thead>\n<tbody>\n",
+        for_html(phrases.tag()),
+        phrases.direction().token(),
+        CODE_COLUMNS.map(heading).concat()
     );
     for entry in entries {
         let _ = writeln!(
@@ -157,7 +164,7 @@ pub fn codes_html(entries: &[Entry]) -> String {
             entry.code,
             for_html(&entry.name),
             for_html(&entry.reference),
-            standing(entry)
+            standing(entry, phrases)
         );
     }
     out.push_str("</tbody>\n</table>\n");
@@ -223,15 +230,15 @@ fn json(value: &impl Serialize) -> String {
     out
 }
 
-fn standing(entry: &Entry) -> &'static str {
-    match entry.registered {
-        Registered::Yes => "",
-        Registered::Deprecated => "deprecated",
-        Registered::Obsolete => "obsolete",
-        Registered::Vendor => "vendor",
-        Registered::Local => "local",
-        _ => "unknown",
-    }
+fn standing(entry: &Entry, phrases: &Phrases) -> &'static str {
+    phrases.word(match entry.registered {
+        Registered::Yes => return "",
+        Registered::Deprecated => Word::CodeDeprecated,
+        Registered::Obsolete => Word::CodeObsolete,
+        Registered::Vendor => Word::CodeVendor,
+        Registered::Local => Word::CodeLocal,
+        _ => Word::CodeUnknown,
+    })
 }
 
 /// The title, with the subtitle at the right edge if there is room.

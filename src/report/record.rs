@@ -128,6 +128,8 @@ pub struct OriginRecord {
     pub agent: Option<Untrusted>,
     /// Who made it.
     pub made_by: MadeBy,
+    /// How sure that is: proven where a packet states it.
+    pub confidence: Confidence,
     /// Why that is said.
     pub grounds: Vec<Untrusted>,
     /// What was made out of it on the way to the caller.
@@ -149,9 +151,10 @@ impl OriginRecord {
     /// In a sentence.
     pub(crate) fn words(&self) -> String {
         let agent = self.agent.as_ref().map(|agent| format!(" ({})", agent.for_terminal())).unwrap_or_default();
+        let likely = if self.confidence == Confidence::Proven { "" } else { "most likely " };
         let who = match self.made_by {
-            MadeBy::Sender => format!("{}{agent} itself made the {}", self.addr, self.status),
-            MadeBy::Behind => format!("the {} came from behind {}{agent}", self.status, self.addr),
+            MadeBy::Sender => format!("{}{agent} itself {likely}made the {}", self.addr, self.status),
+            MadeBy::Behind => format!("the {} {likely}came from behind {}{agent}", self.status, self.addr),
             MadeBy::Unknown => {
                 format!("the {} is from {}{agent}, or from behind it", self.status, self.addr)
             }

@@ -184,8 +184,8 @@ impl Framer {
     }
 
     /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
-    pub fn gap(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
-        self.flush(place, oddities, give);
+    pub fn gap(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, give);
         self.state = State::Searching;
     }
 
@@ -212,8 +212,8 @@ impl Framer {
     }
 
     /// Says that the stream has ended: what waits is handed on as it is.
-    pub fn finish(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
-        self.flush(place, oddities, give);
+    pub fn finish(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+        self.flush(place, give);
     }
 
     fn keep(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
@@ -229,7 +229,7 @@ impl Framer {
             let limit = Oddity::LimitHit { limit: "header-bytes", value: self.limits.header_bytes as u64 };
             oddities.note(limit, Some(place.frame));
             let ends = self.kept.ends_with(b"\n");
-            self.flush(place, oddities, give);
+            self.flush(place, give);
             self.state = if ends { State::Searching } else { State::SearchingInLine };
         }
     }
@@ -342,7 +342,8 @@ impl Framer {
         }
     }
 
-    fn flush(&mut self, place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+    /// Hands on what waits; that it is cut short is said where it is read.
+    fn flush(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
         let kept = std::mem::take(&mut self.kept);
         let wanted = self.wanted.take();
         self.searched = 0;
@@ -351,7 +352,6 @@ impl Framer {
         }
         let missing = wanted.map_or(0, |wanted| wanted.saturating_sub(kept.len()));
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-        oddities.note(Oddity::MessageCut { bytes: missing }, Some(place.frame));
         give(Framed { bytes: &kept, cut: Cut::Missing(missing), place });
     }
 }
@@ -385,6 +385,7 @@ fn content_length_line(head: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Message;
 
     fn cut_up(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut framer = Framer::default();
@@ -420,6 +421,18 @@ mod tests {
     fn a_start_in_the_middle_is_passed_over() {
         let stream = [b"tail of a message\r\nv=0\r\n", OPTIONS].concat();
         assert_eq!(cut_up(&[&stream]), [OPTIONS]);
+    }
+
+    #[test]
+    fn that_a_stream_ends_within_a_message_is_said_once() {
+        let (mut framer, mut log, mut said) = (Framer::default(), OddityLog::default(), Vec::new());
+        let mut give = |framed: Framed<'_>| {
+            said.extend(Message::read(framed.bytes, framed.cut).unwrap().oddities().to_vec());
+        };
+        framer.push(&OPTIONS[..OPTIONS.len() - 2], Place::default(), &mut log, &mut give);
+        framer.finish(Place::default(), &mut give);
+        said.retain(|oddity| matches!(oddity, Oddity::MessageCut { .. }));
+        assert_eq!((said, log.is_empty()), (vec![Oddity::MessageCut { bytes: 2 }], true));
     }
 
     #[test]

@@ -279,7 +279,11 @@ impl Message<'_> {
 
     /// Every Via, the topmost first (RFC 3261 §20.42).
     pub fn vias(&self) -> Vec<Via> {
-        self.headers("Via").iter().map(|value| Via::read(value)).collect()
+        let mut vias = Vec::new();
+        for line in self.header_lines("Via") {
+            vias.extend(split_list(&line).map(Via::read));
+        }
+        vias
     }
 
     /// The branch of the second Via as bytes: the transaction of the one who passed this request on (RFC 3261 §16.6).

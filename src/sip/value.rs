@@ -42,33 +42,49 @@ fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
 
 /// Parameters in order: `;name=value` (RFC 3261 §7.3.1). Names keep their spelling; quotes around values are taken off.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Parameters(Vec<(String, Option<String>)>);
+pub struct Parameters {
+    /// Each name with its value behind it, one parameter behind the other: one place in memory, however many there are.
+    text: String,
+    ends: Vec<Ends>,
+}
+
+/// Where a name and its value end in the text; the name begins where the parameter before ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    name: u32,
+    /// `None` where there is no equals sign.
+    value: Option<u32>,
+}
 
 impl Parameters {
     /// Reads what follows the first `;`, or a comma-separated list for `,` (RFC 3261 §25.1 auth-param).
     pub(crate) fn read(text: &str, separator: u8) -> Parameters {
-        let mut parameters = Vec::new();
+        let mut parameters = Parameters::default();
         for part in split_outside(text, separator) {
             let part = part.trim();
             if part.is_empty() {
                 continue;
             }
             match part.split_once('=') {
-                Some((name, value)) => {
-                    parameters.push((name.trim().to_owned(), Some(unquote(value.trim()).into_owned())))
-                }
-                None => parameters.push((part.to_owned(), None)),
+                Some((name, value)) => parameters.push(name.trim(), Some(&unquote(value.trim()))),
+                None => parameters.push(part, None),
             }
         }
-        Parameters(parameters)
+        parameters
+    }
+
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        // A message is far shorter than what 32 bits count.
+        let end = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.text.push_str(name);
+        let name = end(&self.text);
+        self.text.push_str(value.unwrap_or_default());
+        self.ends.push(Ends { name, value: value.map(|_| end(&self.text)) });
     }
 
     /// The value of the first parameter of this name, in any case; an empty text if it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_deref().unwrap_or_default())
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or_default())
     }
 
     /// True if there is a parameter of this name.
@@ -78,7 +94,17 @@ impl Parameters {
 
     /// Each parameter in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        let mut start = 0u32;
+        self.ends.iter().map(move |ends| {
+            let name = self.part(start, ends.name);
+            let value = ends.value.map(|end| self.part(ends.name, end));
+            start = ends.value.unwrap_or(ends.name);
+            (name, value)
+        })
+    }
+
+    fn part(&self, start: u32, end: u32) -> &str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 }
 

@@ -95,7 +95,7 @@ fn framed<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     for piece in pieces {
         framer.push(piece, Place::default(), &mut oddities, &mut give);
     }
-    framer.finish(Place::default(), &mut oddities, &mut give);
+    framer.finish(Place::default(), &mut give);
     for message in &messages {
         assert!(Message::read(message, Cut::Whole).is_some(), "{:?}", String::from_utf8_lossy(message));
     }

@@ -17,17 +17,23 @@ pub(super) struct Clues {
     is_needed: bool,
 }
 
+/// The clues of one message, as hashes.
+pub(super) type Marks = [Option<u64>; 3];
+
 /// Clues that are kept.
 const MOST: usize = 200_000;
 
 impl Tracker {
+    /// By what the call of a message can be told; nothing as long as no message was cut off.
+    pub(super) fn clues_of(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
+        self.clues.is_needed |= message.is_cut();
+        if self.clues.is_needed { clues(&self.hasher, message, keys, arrival) } else { Marks::default() }
+    }
+
     /// The call of a message that is cut inside of its Call-ID or before it, or that belongs to a call of such messages.
-    pub(super) fn call_by_clues(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
-        if !self.clues.is_needed {
-            return None;
-        }
+    pub(super) fn call_by_clues(&self, message: &Message<'_>, clues: Marks) -> Option<u32> {
         let is_cut = message.has_cut_call_id();
-        let found = clues(&self.hasher, message, keys, arrival).into_iter().flatten();
+        let found = clues.into_iter().flatten();
         found.filter_map(|clue| self.clues.of.get(&clue)).find_map(|(index, number)| {
             let open = self.open.get(*index as usize).and_then(Option::as_deref)?;
             let fits = open.log.number == *number
@@ -38,9 +44,8 @@ impl Tracker {
     }
 
     /// Remembers by what the next messages of this call can be told.
-    pub(super) fn note_clues(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
-        self.clues.is_needed |= message.is_cut();
-        if !self.clues.is_needed {
+    pub(super) fn note_clues(&mut self, index: u32, clues: Marks) {
+        if clues == Marks::default() {
             return;
         }
         let Some(number) = self.open.get(index as usize).and_then(Option::as_deref).map(|open| open.log.number) else {
@@ -49,14 +54,14 @@ impl Tracker {
         if self.clues.of.len() >= MOST {
             self.clues.of.clear();
         }
-        for clue in clues(&self.hasher, message, keys, arrival).into_iter().flatten() {
+        for clue in clues.into_iter().flatten() {
             self.clues.of.insert(clue, (index, number));
         }
     }
 }
 
 /// The clues of a message, the surest first: its branch, both tags, the From tag between two hosts.
-fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> [Option<u64>; 3] {
+fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
     let has_cookie = keys.branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(keys.branch);
     let branch = has_cookie.then(|| hasher.hash_one(keys.branch));
     let (low, high) = (keys.from_tag.min(keys.to_tag), keys.from_tag.max(keys.to_tag));

@@ -18,7 +18,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::{DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, Message, Method, Uri, auth};
+use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth};
 
 /// Requests of one source within a second that make a flood.
 const FLOOD: u32 = 50;
@@ -88,7 +88,7 @@ impl Tracker {
                 }
             }
             (Method::Invite, false) => {
-                self.note_outcome(index, keys, arrival);
+                self.note_outcome(index, message, keys, arrival);
                 self.note_try_answered(message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
@@ -141,7 +141,7 @@ impl Tracker {
     }
 
     /// A final response to an INVITE that opens a call: how many others were up when it was asked for.
-    fn note_outcome(&mut self, index: u32, keys: &Keys<'_>, arrival: &Arrival) {
+    fn note_outcome(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let path = arrival.path.reversed();
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -163,7 +163,11 @@ impl Tracker {
         let Some(ahead) = open.log.vacate(path) else { return };
         vacate(&mut self.occupied, path);
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
-            neighbours.note_refused(client, server, status.get(), ahead, arrival.place);
+            // Only of those who are busy it matters whether they are several.
+            let named = message.header_bytes(HeaderName::To).filter(|_| status.get() == 486);
+            let callee = named.map(|to| call_key(to.split(|byte| *byte == b';').next().unwrap_or_default()));
+            let callee = callee.unwrap_or_default();
+            neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee);
             neighbours.decisions_mut().note_refused(client, server, asked.time);
         }
     }

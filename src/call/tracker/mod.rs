@@ -4,6 +4,7 @@
 
 mod cut;
 mod early;
+mod forget;
 mod leap;
 mod learn;
 mod retries;
@@ -21,6 +22,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
+use crate::call::tracker::forget::Forgets;
 pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
 pub use crate::call::tracker::retries::Retry;
@@ -98,6 +100,8 @@ pub struct Tracker {
     port_closed: Option<Timestamp>,
     /// Whether a word is wanted before a call has ended.
     early: Early,
+    /// Whether what is old is forgotten.
+    forgets: Forgets,
 }
 
 #[derive(Debug, Default)]
@@ -222,6 +226,7 @@ impl Tracker {
             now: Timestamp(i64::MIN),
             port_closed: None,
             early: Early::default(),
+            forgets: Forgets::default(),
         }
     }
 
@@ -231,14 +236,15 @@ impl Tracker {
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
         let call_id = self.hasher.hash_one(message.call_id());
+        let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
-            None => match self.call_by_clues(message, &keys, arrival) {
+            None => match self.call_by_clues(message, clues) {
                 Some(index) => self.add_call_id(call_id, index),
                 None => self.open_call(call_id, message, &keys, arrival),
             },
         };
-        self.note_clues(index, message, &keys, arrival);
+        self.note_clues(index, clues);
         self.note_spanned(index, arrival.place);
         self.note_hop(index, message, arrival);
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -292,10 +298,13 @@ impl Tracker {
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
         let (source, destination) = (event.path.source, event.path.destination);
-        let known = [self.ends(source, destination), self.ends(destination, source)];
-        let carries_sip = match known.iter().any(|ends| self.last_on_path.contains_key(ends)) {
-            true => CarriesSip::Yes,
-            false => CarriesSip::No,
+        let (hasher, last_on_path) = (&self.hasher, &self.last_on_path);
+        let carries_sip = || {
+            let known = [(source, destination), (destination, source)];
+            match known.iter().any(|ends| last_on_path.contains_key(&hasher.hash_one(ends))) {
+                true => CarriesSip::Yes,
+                false => CarriesSip::No,
+            }
         };
         self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
     }
@@ -323,6 +332,7 @@ impl Tracker {
             }
             self.deadlines.give_back(passed);
         }
+        self.forget_what_is_old();
     }
 
     /// Closes a call whose time has run out; one that has moved since is looked at again.

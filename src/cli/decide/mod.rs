@@ -8,10 +8,14 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
 use crate::capture::{Digest, Files, Progress, Source};
-use crate::catalogue::{Catalogue, Start, decisions, start_page, starts_page};
+use crate::catalogue::{
+    Catalogue, Decisions, Start, decisions, decisions_in, language_of_decisions, start_page, starts_page,
+};
 use crate::cli::analyse::refuse_watching;
 use crate::cli::analyse::wanted_of;
 use crate::cli::args::{Look, Options, PageFormat};
@@ -38,21 +42,26 @@ pub(crate) fn decide(options: &Options, look: &Look) -> Result<u8, Error> {
         return Err(Error::Usage("decide reads files and writes to standard output".into()));
     }
     let mut paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
-    let tree = decisions();
     // A file of that name goes before a symptom, as it does with codes.
+    let catalogue = catalogue_for(format, look)?;
+    let tree = decisions_in(catalogue.phrases());
     let named = options.files.first().filter(|path| !path.exists()).and_then(|path| tree.start(path.to_str()?));
     if named.is_some() {
         paths.remove(options.read.len());
     }
-    let catalogue = match format {
-        PageFormat::Json => terminal::catalogue_for_programs(look)?,
-        _ => terminal::catalogue(look)?,
-    };
     match (named, paths.as_slice()) {
         (None, []) => symptoms(&catalogue, format, look),
         (Some(start), []) => symptom(start, &catalogue, format, look),
         (None, [path]) if !path.exists() && path.to_str() != Some("-") => Err(no_such(path)),
         (start, _) => captures(&paths, start, options, look),
+    }
+}
+
+/// The catalogue in the language of the locale, or in that which was asked for alone where programs read.
+fn catalogue_for(format: PageFormat, look: &Look) -> Result<Catalogue, Error> {
+    match format {
+        PageFormat::Json => terminal::catalogue_for_programs(look),
+        _ => terminal::catalogue(look),
     }
 }
 
@@ -63,10 +72,10 @@ fn no_such(path: &std::path::Path) -> Error {
 
 /// The list of symptoms, among which a person at a terminal chooses.
 fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8, Error> {
-    let tree = decisions();
+    let tree = decisions_in(catalogue.phrases());
     if !is_asked(format) {
         let text = match format {
-            PageFormat::Json => pages::marked_json(SCHEMA, &shown::whole(tree, tree.starts())),
+            PageFormat::Json => json(&shown::whole(tree, tree.starts()), catalogue),
             _ => cli_pages::page_in(&starts_page(tree, catalogue.phrases()), format, look),
         };
         return cli_pages::print(&text);
@@ -78,10 +87,10 @@ fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8
 
 /// The questions beneath one symptom: asked, or printed.
 fn symptom(start: &Start, catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8, Error> {
-    let tree = decisions();
+    let tree = decisions_in(catalogue.phrases());
     if !is_asked(format) {
         let text = match format {
-            PageFormat::Json => pages::marked_json(SCHEMA, &shown::whole(tree, std::slice::from_ref(start))),
+            PageFormat::Json => json(&shown::whole(tree, std::slice::from_ref(start)), catalogue),
             _ => cli_pages::page_in(&start_page(tree, start, catalogue), format, look),
         };
         return cli_pages::print(&text);
@@ -91,6 +100,11 @@ fn symptom(start: &Start, catalogue: &Catalogue, format: PageFormat, look: &Look
     Ok(0)
 }
 
+/// As JSON, which names the language of its texts.
+fn json(value: &impl Serialize, catalogue: &Catalogue) -> String {
+    pages::marked_json(SCHEMA, language_of_decisions(catalogue.phrases()), value)
+}
+
 /// True if a person can answer.
 fn is_asked(format: PageFormat) -> bool {
     format == PageFormat::Text && io::stdin().is_terminal() && terminal::is_terminal()
@@ -98,6 +112,7 @@ fn is_asked(format: PageFormat) -> bool {
 
 /// Leads each call through the questions.
 struct Leading<'a> {
+    tree: &'static Decisions,
     walks: Walks,
     start: Option<&'a Start>,
     selection: Selection,
@@ -112,7 +127,7 @@ impl Follower for Leading<'_> {
             return Ok(());
         }
         self.calls += 1;
-        self.walks.add(decisions(), self.start, call, &scene.record(call, diagnosis));
+        self.walks.add(self.tree, self.start, call, &scene.record(call, diagnosis));
         Ok(())
     }
 
@@ -134,17 +149,14 @@ fn captures(paths: &[PathBuf], start: Option<&Start>, options: &Options, look: &
     let privacy = privacy::of(run, &inputs)?;
     let mut source = wanted_of(files, run)?;
     let selection = Selection::read(run, &style.zone)?;
-    let mut leading = Leading { walks: Walks::default(), start, selection, calls: 0 };
+    let catalogue = catalogue_for(format, look)?;
+    let tree = decisions_in(catalogue.phrases());
+    let mut leading = Leading { tree, walks: Walks::default(), start, selection, calls: 0 };
     let mut analysis = Analysis::new(limits.analysis, Wanted::EveryCall);
     *analysis.keys() = keylog::read(run)?;
     let mut engine = Engine::new(limits.held_back);
-    let catalogue = match format {
-        PageFormat::Json => terminal::catalogue_for_programs(look)?,
-        _ => terminal::catalogue(look)?,
-    };
     let mut scene = Scene::new(&source.inputs(), catalogue.clone()).with_privacy(privacy);
     let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut leading)?;
-    let tree = decisions();
     let gathered = Gatherer::new(Keep::Nothing).finish(&scene, &inputs, &analysis, &engine);
     leading.walks.add_capture(tree, start, &gathered.notes);
     let seen = shown::Seen { calls: leading.calls, without_symptom: leading.walks.without_symptom };
@@ -153,7 +165,7 @@ fn captures(paths: &[PathBuf], start: Option<&Start>, options: &Options, look: &
     let can_ask = is_asked(format) && paths.iter().all(|path| path.to_str() != Some("-"));
     let open = if can_ask { OpenQuestions::Asked } else { OpenQuestions::Printed };
     let text = match format {
-        PageFormat::Json => pages::marked_json(SCHEMA, &shown::walks(&seen, &walks)),
+        PageFormat::Json => json(&shown::walks(&seen, &walks), &catalogue),
         _ => cli_pages::page_in(&shown::page(tree, &seen, &walks, open, &catalogue), format, look),
     };
     cli_pages::print(&text)?;

@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
-use crate::catalogue::question_items;
 use crate::catalogue::{
     Block, Catalogue, Decisions, Fact, Ground, Item, Leaf, Node, Page, Phrases, Question, Sign, Start, Word,
 };
+use crate::catalogue::{in_words_of, question_items};
 use crate::cli::decide::walk::{Because, Walk};
 use crate::diagnosis::rules;
 use crate::report::Frame;
@@ -82,7 +82,7 @@ pub(crate) fn page(tree: &Decisions, seen: &Seen, walks: &[Walk], open: OpenQues
         let text = words.count(Word::DecideOthersText, others, &[("count", &others)]);
         page = page.section(words.word(Word::DecideOthers), vec![text.into()]);
     }
-    page
+    in_words_of(page, words)
 }
 
 /// `Calls 3, 5 and 2 others`.
@@ -107,7 +107,7 @@ fn blocks(walk: &Walk, open: OpenQuestions, catalogue: &Catalogue) -> Vec<Block>
     }
     for step in &walk.steps {
         items.push(
-            Item::new(step.ask.trim_end_matches('?'), &step.answer)
+            Item::new(step.ask.trim_end_matches(['?', '？']).trim_end(), &step.answer)
                 .with(vec![Fact::new(words.word(Word::DecideToldBy), told_by(&step.because, words))]),
         );
     }

@@ -2,6 +2,7 @@
 //! they are due.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,10 @@ use crate::report::text::live::{self, While};
 use crate::report::{
     Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
 };
+use crate::sip::StatusCode;
 
 /// Calls of which it is remembered that they were told before they ended.
-const MOST_TOLD: usize = 100_000;
+const MOST_TOLD: usize = 20_000;
 
 /// What is told while the run goes on.
 pub(crate) enum Telling {
@@ -45,13 +47,9 @@ pub(crate) enum Which {
     All,
 }
 
-/// What was told of a call before it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
-    outcome: Outcome,
-    rule: Option<String>,
-    status: Option<u16>,
-}
+/// What was told of a call before it ended: outcome, rule and code, as a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told(u64);
 
 /// Follows a run without end.
 pub(crate) struct LiveFollower<'a> {
@@ -134,18 +132,19 @@ impl<'a> LiveFollower<'a> {
     /// A line for people, if they follow.
     fn line(&mut self, line: impl FnOnce(&Style) -> String) {
         if let Telling::Text(style, _) = &self.telling {
-            let mut bytes = line(style).into_bytes();
-            bytes.push(b'\n');
-            self.lines.put(bytes);
+            let mut line = line(style);
+            line.push('\n');
+            self.lines.put(line.as_bytes());
         }
     }
 
     /// Hands on what events were written.
     fn hand_on(&mut self) {
         if let Telling::Events(events) = &mut self.telling {
-            let bytes = std::mem::take(events.out());
-            if !bytes.is_empty() {
-                self.lines.put(bytes);
+            let events = events.out();
+            if !events.is_empty() {
+                self.lines.put(events);
+                events.clear();
             }
         }
     }
@@ -271,7 +270,7 @@ impl Follower for LiveFollower<'_> {
             self.told.pop_first();
         }
         let told = Told::of(call, diagnosis);
-        if self.told.insert(call.number, told.clone()).as_ref() == Some(&told) {
+        if self.told.insert(call.number, told) == Some(told) {
             return Ok(());
         }
         self.tell_failure(scene, call, diagnosis)
@@ -329,6 +328,7 @@ impl Follower for LiveFollower<'_> {
         self.sum_up(standing)?;
         self.tell_dropped()?;
         self.write_reports(standing);
+        self.lines.hand_over();
         Ok(())
     }
 
@@ -365,11 +365,10 @@ impl LiveFollower<'_> {
 
 impl Told {
     fn of(call: &Call, diagnosis: &Diagnosis) -> Told {
-        Told {
-            outcome: diagnosis.outcome,
-            rule: diagnosis.cause().map(|cause| cause.rule.to_string()),
-            status: call.final_status.map(crate::sip::StatusCode::get),
-        }
+        let mut hasher = DefaultHasher::new();
+        let rule = diagnosis.cause().map(|cause| &*cause.rule);
+        (diagnosis.outcome, rule, call.final_status.map(StatusCode::get)).hash(&mut hasher);
+        Told(hasher.finish())
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Lines {
     shared: Arc<Shared>,
     /// Bytes that may wait.
     room: u64,
+    /// Lines that were not handed to the thread: waking it for each would cost more than writing them does.
+    gathered: Vec<u8>,
     sent: u64,
     /// Lines that were dropped, and how many of them were told.
     dropped: u64,
@@ -45,21 +47,46 @@ impl Lines {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let writer = thread::spawn(move || write_all(out, &receiver, &of_thread));
-        Lines { sender: Some(sender), writer: Some(writer), shared, room: room as u64, sent: 0, dropped: 0, told: 0 }
+        Lines {
+            sender: Some(sender),
+            writer: Some(writer),
+            shared,
+            room: room as u64,
+            gathered: Vec::new(),
+            sent: 0,
+            dropped: 0,
+            told: 0,
+        }
     }
 
-    /// Puts lines into the queue; they are dropped if there is no room.
-    pub(crate) fn put(&mut self, lines: Vec<u8>) {
-        let waiting = self.sent.saturating_sub(self.shared.written.load(Ordering::Relaxed));
-        if waiting + lines.len() as u64 > self.room {
-            self.dropped += memchr::memchr_iter(b'\n', &lines).count() as u64;
+    /// Puts lines into the queue; they are dropped if there is no room. They are written when [`Lines::hand_over`] says so,
+    /// or when there are many.
+    pub(crate) fn put(&mut self, lines: &[u8]) {
+        if self.waiting() + lines.len() as u64 > self.room {
+            self.dropped += memchr::memchr_iter(b'\n', lines).count() as u64;
             return;
         }
-        self.put_whole(lines);
+        self.gathered.extend_from_slice(lines);
+        if self.gathered.len() >= PIECE {
+            self.hand_over();
+        }
+    }
+
+    /// Lets what was put be written now.
+    pub(crate) fn hand_over(&mut self) {
+        if !self.gathered.is_empty() {
+            let gathered = std::mem::take(&mut self.gathered);
+            self.send(gathered);
+        }
     }
 
     /// Puts something into the queue that must not be dropped: the report at the end.
     pub(crate) fn put_whole(&mut self, bytes: Vec<u8>) {
+        self.hand_over();
+        self.send(bytes);
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) {
         self.sent += bytes.len() as u64;
         if let Some(sender) = &self.sender {
             // It can only fail when the reader is gone, which is asked for elsewhere.
@@ -67,11 +94,16 @@ impl Lines {
         }
     }
 
+    /// Bytes that are not written.
+    fn waiting(&self) -> u64 {
+        let written = self.shared.written.load(Ordering::Relaxed);
+        self.sent.saturating_sub(written) + self.gathered.len() as u64
+    }
+
     /// Lines that were dropped since this was last asked.
     pub(crate) fn newly_dropped(&mut self) -> u64 {
-        let waiting = self.sent.saturating_sub(self.shared.written.load(Ordering::Relaxed));
         // There is nothing to tell as long as it would be dropped too.
-        if waiting * 2 > self.room {
+        if self.waiting() * 2 > self.room {
             return 0;
         }
         let newly = self.dropped - self.told;
@@ -89,6 +121,7 @@ impl Lines {
     /// # Errors
     /// It cannot be written, or the reader takes nothing.
     pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.hand_over();
         self.sender = None;
         let Some(writer) = self.writer.take() else { return Ok(()) };
         let (mut taken, mut since) = (0, Instant::now());
@@ -156,15 +189,16 @@ mod tests {
         let stopped = slow.0.lock().unwrap();
         let mut lines = Lines::new(slow.clone(), 1000);
         for number in 0..300 {
-            lines.put(format!("{number:09}\n").into_bytes());
+            lines.put(format!("{number:09}\n").as_bytes());
         }
         assert_eq!(lines.newly_dropped(), 0, "there is no room to tell it");
         drop(stopped);
+        lines.hand_over();
         while lines.shared.written.load(Ordering::Relaxed) < lines.sent {
             thread::sleep(Duration::from_millis(1));
         }
         assert_eq!((lines.newly_dropped(), lines.newly_dropped()), (200, 0));
-        lines.put(b"again\n".to_vec());
+        lines.put(b"again\n");
         lines.finish().unwrap();
         let written = String::from_utf8(slow.0.lock().unwrap().clone()).unwrap();
         assert!(written.starts_with("000000000\n") && written.ends_with("000000099\nagain\n"), "{written}");
@@ -175,7 +209,7 @@ mod tests {
         let slow = Slow::default();
         let stopped = slow.0.lock().unwrap();
         let mut lines = Lines::new(slow.clone(), 1000);
-        lines.put(b"a line\n".to_vec());
+        lines.put(b"a line\n");
         let begun = Instant::now();
         assert_eq!(lines.finish().unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(begun.elapsed() < Duration::from_millis(1900));

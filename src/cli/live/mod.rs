@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Digest, Filtered, Following, Interfaces, Source, devices};
+use crate::capture::{Aside, Digest, Filtered, Following, Interfaces, Source, devices};
 use crate::cli::analyse::{self, Printer};
 use crate::cli::args::{Format, Live, Look, Run, Watching};
 use crate::cli::follower::First;
@@ -29,6 +29,9 @@ use crate::diagnosis::Engine;
 use crate::error::Error;
 use crate::report::text::Scope;
 use crate::report::{Events, Gatherer, Keep, Layout, Names, Scene, follow};
+
+/// How much more than the kernel's ring holds may wait in memory, when packets come faster than they are understood.
+const AHEAD: usize = 2;
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
@@ -62,8 +65,8 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
         (Some(_), _) => {
             return Err(Error::Usage("--hep-listen is an input of its own: no file and no -i beside it".into()));
         }
-        (None, Some(path)) => Opened::Source(open_files(path, &settings, &limits, run)?),
-        (None, None) => Opened::Source(open_interfaces(interfaces, &settings, run)?),
+        (None, Some(path)) => Opened::Files(open_files(path, &settings, &limits, run)?),
+        (None, None) => Opened::Interfaces(open_interfaces(interfaces, &settings, run)?),
     };
     let sockets = Sockets::open(&run.service)?;
     // Every interface and every socket is open here. Who follows files must be able to open the next ones.
@@ -73,7 +76,11 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
         None => privilege::give_up(&as_whom, run)?,
     }
     let source = match input {
-        Opened::Source(source) => source,
+        Opened::Files(source) => first_of(source, run),
+        Opened::Interfaces(source) => {
+            let room = settings.opening.buffer.saturating_mul(AHEAD);
+            first_of(Box::new(Aside::new(Box::new(source), room)), run)
+        }
         Opened::Agents(sockets) => listen(sockets, run),
     };
     go(source, sockets, signals, reports, &settings, &limits, asked)
@@ -93,7 +100,8 @@ fn as_whom(args: &ServiceArgs, settings: &Settings) -> Result<ServiceArgs, Error
 
 /// What is open before privileges are given up; threads begin only then.
 enum Opened {
-    Source(Box<dyn Source>),
+    Files(Box<dyn Source>),
+    Interfaces(Interfaces),
     Agents(HepSockets),
 }
 
@@ -122,7 +130,7 @@ fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSocke
     Ok(sockets)
 }
 
-fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<Box<dyn Source>, Error> {
+fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<Interfaces, Error> {
     let source = Interfaces::open(names, settings.opening.clone())?;
     if !run.quiet {
         let what = match &settings.opening.filter {
@@ -134,7 +142,7 @@ fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<B
             say(&format!("sipwhy: {hint}"));
         }
     }
-    Ok(first_of(Box::new(source), run))
+    Ok(source)
 }
 
 /// The interfaces in words; of `any` how many there are.
@@ -164,13 +172,14 @@ fn lost_by(filter: &str) -> Option<&'static str> {
 fn open_files(path: &Path, settings: &Settings, limits: &AllLimits, run: &Run) -> Result<Box<dyn Source>, Error> {
     let following = Following::open(path, limits.reading(Digest::Unasked))?;
     if !run.quiet {
-        say(&format!("sipwhy: following {}; Ctrl-C ends with the summary", path.display()));
+        let what = if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
+        say(&format!("sipwhy: following {what}; Ctrl-C ends with the summary"));
     }
     let source: Box<dyn Source> = match &settings.opening.filter {
         Some(filter) => Box::new(Filtered::new(following, filter)?),
         None => Box::new(following),
     };
-    Ok(first_of(source, run))
+    Ok(source)
 }
 
 fn first_of(source: Box<dyn Source>, run: &Run) -> Box<dyn Source> {
@@ -207,6 +216,7 @@ fn go(
     let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Drops)?;
     let wanted = if service.wants_every_call() { Wanted::EveryCall } else { wanted(keep, &selection, run) };
     let mut analysis = Analysis::new(limits.analysis, wanted);
+    analysis.run_for_ever();
     *analysis.keys() = keylog::read(run)?;
     if matches!(run.format, Format::Text | Format::Ndjson) {
         analysis.tell_early();

@@ -213,7 +213,11 @@ mod tests {
                 let section = rule.section(heading).unwrap_or_default();
                 assert!(section.len() > 2, "{}: nothing under {heading}", rule.name);
             }
-            assert!(rule.references().iter().all(|reference| !reference.doc.is_empty()), "{}", rule.name);
+            for cited in rule.references().iter() {
+                assert!(!cited.doc.is_empty(), "{}", rule.name);
+                let is_known = cited.section.is_empty() || !cited.doc.starts_with("RFC ") || cited.title().is_some();
+                assert!(is_known, "{} cites {cited}, which is not in data/rfc-sections.toml", rule.name);
+            }
         }
     }
 

@@ -114,7 +114,11 @@ fn the_list_of_codes_has_every_code_in_every_format() {
     assert!(catalogue.entries(Some(Class::Success)).iter().all(|entry| entry.class() == Class::Success));
     let value: serde_json::Value = serde_json::from_str(&codes_json(&entries)).expect("JSON");
     assert_eq!(value["codes"].as_array().map(Vec::len), Some(entries.len()));
-    for printed in [codes_text(&entries, &catalogue, 80), codes_markdown(&entries), codes_html(&entries)] {
+    for printed in [
+        codes_text(&entries, &catalogue, 80),
+        codes_markdown(&entries, catalogue.phrases()),
+        codes_html(&entries, catalogue.phrases()),
+    ] {
         for entry in &entries {
             assert!(printed.contains(&entry.code.to_string()), "{} is missing", entry.code);
         }

@@ -1,12 +1,15 @@
 //! The figures of a capture as text and as a picture.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use maud::html;
+use unicode_width::UnicodeWidthStr;
 
+use crate::catalogue::{Phrases, Word};
 use crate::report::drawing;
 use crate::report::stats::{Delay, Row, Stats};
-use crate::report::text::words::grouped;
+use crate::report::text::lines::{in_ascii, padded};
+use crate::report::text::words::{counted, grouped};
 use crate::report::text::{Glyphs, Style};
 use crate::report::view::for_xml;
 use crate::untrusted::Untrusted;
@@ -26,40 +29,45 @@ type Bars = Vec<(String, u64)>;
 impl Stats {
     /// The figures as text.
     pub fn text(&self, style: &Style) -> String {
-        let mark = if style.glyphs == Glyphs::Ascii { "#" } else { "█" };
-        let none = if style.glyphs == Glyphs::Ascii { "-" } else { "—" };
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "{} session attempts, {} registration attempts, {} sessions not seen to the end\n",
-            grouped(self.sessions.attempts),
-            grouped(self.registrations.attempts),
-            grouped(self.sessions.unfinished)
-        );
-        out.push_str("RFC 6076 ratios\n");
-        for (name, value) in self.ratios() {
+        let words = &style.words;
+        let mut out = self.seen(words);
+        out.push_str(words.word(Word::StatsRatios));
+        out.push('\n');
+        let is_ascii = style.glyphs == Glyphs::Ascii;
+        let none = if is_ascii { "-" } else { "—" };
+        // The columns have no room for what stands for the sign elsewhere.
+        let named = |name: &str, columns| padded(&if is_ascii { name.replace('§', "") } else { name.into() }, columns);
+        for (name, value) in self.ratios(words) {
             let value = value.map_or_else(|| none.to_owned(), |value| format!("{value:.1} %"));
-            let _ = writeln!(out, "  {name:<52} {value:>9}");
+            let _ = writeln!(out, "  {} {value:>9}", named(&name, 52));
         }
-        let heading = "RFC 6076 delays, in seconds";
-        let _ = writeln!(out, "\n{heading:<44} {:>7} {:>8} {:>8} {:>8}", "count", "median", "95 %", "longest");
+        let [count, median, longest] = [(Word::StatsCount, 7), (Word::StatsMedian, 8), (Word::StatsLongest, 8)]
+            .map(|(word, columns)| aligned(words.word(word), columns));
+        let heading = padded(words.word(Word::StatsDelays), 45);
+        let _ = writeln!(out, "\n{heading} {count} {median} {:>8} {longest}", "95 %");
         let seconds = |value: Option<f64>| value.map_or_else(|| none.to_owned(), |value| format!("{value:.3}"));
-        for (name, delay) in self.delays() {
+        for (name, delay) in self.delays(words) {
             let [median, high, longest] = [50, 95, 100].map(|percent| seconds(delay.percentile(percent)));
-            let _ = writeln!(out, "  {name:<42} {:>7} {median:>8} {high:>8} {longest:>8}", grouped(delay.count()));
+            let (name, count) = (named(&name, 43), grouped(delay.count()));
+            let _ = writeln!(out, "  {name} {count:>7} {median:>8} {high:>8} {longest:>8}");
         }
         for (heading, bars) in self.charts(style).into_iter().filter(|(_, bars)| !bars.is_empty()) {
-            let _ = writeln!(out, "\n{heading}");
-            let most = bars.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
-            for (name, count) in bars.iter().take(MOST_SHOWN) {
-                let width = usize::try_from(count * BAR / most).unwrap_or(0).max(1);
-                let _ = writeln!(out, "  {name:<44} {:>7} {}", grouped(*count), mark.repeat(width));
-            }
-            if bars.len() > MOST_SHOWN {
-                let _ = writeln!(out, "  and {} more (--format json has them all)", bars.len() - MOST_SHOWN);
-            }
+            chart(&mut out, heading, &bars, style);
         }
-        out
+        match style.glyphs {
+            Glyphs::Unicode => out,
+            Glyphs::Ascii => in_ascii(&out),
+        }
+    }
+
+    /// The line above everything else: how much was seen.
+    fn seen(&self, words: &Phrases) -> String {
+        let seen = [
+            counted(words, Word::StatsAttempts, self.sessions.attempts),
+            counted(words, Word::StatsRegistrations, self.registrations.attempts),
+            counted(words, Word::StatsUnfinished, self.sessions.unfinished),
+        ];
+        seen.join(words.word(Word::Comma)) + "\n\n"
     }
 
     /// The figures as one SVG picture: bars.
@@ -75,10 +83,10 @@ impl Stats {
         let height = 20 + ROW * rows.len().max(1);
         let picture = html! {
             svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 920 {height}")) width="920" height=(height) {
-                title { "sipwhy: calls by outcome, peer, code and cause" }
+                title { (style.words.word(Word::StatsTitle)) }
                 style { (maud::PreEscaped(drawing::STYLE)) }
                 rect class="paper" width="100%" height="100%" {}
-                @if rows.is_empty() { text x="16" y="24" { "No call to count." } }
+                @if rows.is_empty() { text x="16" y="24" { (style.words.word(Word::StatsNone)) } }
                 @for (row, (name, count, width)) in rows.iter().enumerate() {
                     @let y = 24 + ROW * row;
                     @match count {
@@ -95,51 +103,86 @@ impl Stats {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", for_xml(&picture.into_string()))
     }
 
-    fn ratios(&self) -> [(&'static str, Option<f64>); 5] {
+    /// Each ratio with its abbreviation and section.
+    fn ratios(&self, words: &Phrases) -> [(String, Option<f64>); 5] {
+        let sessions = &self.sessions;
         [
-            ("SER   session establishment ratio (§4.6)", self.sessions.establishment_ratio()),
-            ("SEER  session establishment effectiveness (§4.7)", self.sessions.establishment_effectiveness_ratio()),
-            ("ISA   ineffective session attempts (§4.8)", self.sessions.ineffective_attempts()),
-            ("SCR   session completion ratio (§4.9)", self.sessions.completion_ratio()),
-            ("IRA   ineffective registration attempts (§4.2)", self.registrations.ineffective_attempts()),
+            ("SER   ", Word::StatsSer, " (§4.6)", sessions.establishment_ratio()),
+            ("SEER  ", Word::StatsSeer, " (§4.7)", sessions.establishment_effectiveness_ratio()),
+            ("ISA   ", Word::StatsIsa, " (§4.8)", sessions.ineffective_attempts()),
+            ("SCR   ", Word::StatsScr, " (§4.9)", sessions.completion_ratio()),
+            ("IRA   ", Word::StatsIra, " (§4.2)", self.registrations.ineffective_attempts()),
         ]
+        .map(|(short, word, section, value)| (format!("{short}{}{section}", words.word(word)), value))
     }
 
-    fn delays(&self) -> [(&'static str, &Delay); 5] {
+    /// Each delay with its abbreviation and section.
+    fn delays(&self, words: &Phrases) -> [(String, &Delay); 5] {
         let delays = &self.delays;
         [
-            ("RRD  registration request delay (§4.1)", &delays.registration_request),
-            ("SRD  post-dial delay, successful (§4.3.1)", &delays.successful_session_request),
-            ("SRD  session request delay, failed (§4.3.2)", &delays.failed_session_request),
-            ("SDD  session disconnect delay (§4.4)", &delays.session_disconnect),
-            ("SDT  session duration time (§4.5)", &delays.session_duration),
+            ("RRD  ", Word::StatsRrd, " (§4.1)", &delays.registration_request),
+            ("SRD  ", Word::StatsSrd, " (§4.3.1)", &delays.successful_session_request),
+            ("SRD  ", Word::StatsSrdFailed, " (§4.3.2)", &delays.failed_session_request),
+            ("SDD  ", Word::StatsSdd, " (§4.4)", &delays.session_disconnect),
+            ("SDT  ", Word::StatsSdt, " (§4.5)", &delays.session_duration),
         ]
+        .map(|(short, word, section, delay)| (format!("{short}{}{section}", words.word(word)), delay))
     }
 
     fn charts(&self, style: &Style) -> [(&'static str, Bars); 4] {
+        let words = &style.words;
         let peer = |(host, row): (&String, &Row)| {
             let host = Untrusted::from(style.names.with(host));
-            (format!("{} ({} answered, {} failed)", host.for_terminal(), row.established, row.failed), row.attempts)
+            let values: [(&str, &dyn Display); 3] =
+                [("host", &host.for_terminal()), ("answered", &row.established), ("failed", &row.failed)];
+            (words.fill(Word::StatsPeer, &values), row.attempts)
         };
+        let by_code = self.codes.iter().map(|(code, count)| (code.to_string(), *count));
+        let by_cause = self.causes.iter().map(|(rule, count)| (rule.clone(), *count));
+        [
+            (words.word(Word::StatsByEnd), self.ends(words)),
+            (words.word(Word::StatsByHost), most_first(self.peers.iter().map(peer))),
+            (words.word(Word::StatsByCode), most_first(by_code)),
+            (words.word(Word::StatsByCause), most_first(by_cause)),
+        ]
+    }
+
+    /// How attempts ended, those that there were.
+    fn ends(&self, words: &Phrases) -> Bars {
         let sessions = &self.sessions;
         let rest = sessions
             .attempts
             .saturating_sub(sessions.established + sessions.redirected + sessions.refused + sessions.ineffective);
-        let outcomes = [
-            ("established", sessions.established),
-            ("refused by the user's state (480 486 600 603)", sessions.refused),
-            ("ineffective (408 500 503 504)", sessions.ineffective),
-            ("redirected (3xx)", sessions.redirected),
-            ("ended in another way", rest),
+        let ends = [
+            (Word::StatsEstablished, "", sessions.established),
+            (Word::StatsRefused, " (480 486 600 603)", sessions.refused),
+            (Word::StatsIneffective, " (408 500 503 504)", sessions.ineffective),
+            (Word::StatsRedirected, " (3xx)", sessions.redirected),
+            (Word::StatsOtherEnd, "", rest),
         ];
-        let outcomes = outcomes.into_iter().filter(|(_, count)| *count > 0);
-        [
-            ("Session attempts by end", outcomes.map(|(name, count)| (name.to_owned(), count)).collect()),
-            ("Session attempts by the host that was asked", most_first(self.peers.iter().map(peer))),
-            ("Sessions by final code", most_first(self.codes.iter().map(|(code, count)| (code.to_string(), *count)))),
-            ("Causes", most_first(self.causes.iter().map(|(rule, count)| (rule.clone(), *count)))),
-        ]
+        let ends = ends.into_iter().filter(|(_, _, count)| *count > 0);
+        ends.map(|(word, codes, count)| (format!("{}{codes}", words.word(word)), count)).collect()
     }
+}
+
+/// A heading, and a bar of text for each of what is counted.
+fn chart(out: &mut String, heading: &str, bars: &Bars, style: &Style) {
+    let mark = if style.glyphs == Glyphs::Ascii { "#" } else { "█" };
+    let _ = writeln!(out, "\n{heading}");
+    let most = bars.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+    for (name, count) in bars.iter().take(MOST_SHOWN) {
+        let width = usize::try_from(count * BAR / most).unwrap_or(0).max(1);
+        let _ = writeln!(out, "  {} {:>7} {}", padded(name, 44), grouped(*count), mark.repeat(width));
+    }
+    if bars.len() > MOST_SHOWN {
+        let more = counted(&style.words, Word::StatsMore, (bars.len() - MOST_SHOWN) as u64);
+        let _ = writeln!(out, "  {more}");
+    }
+}
+
+/// A word at the right of so many columns.
+fn aligned(word: &str, columns: usize) -> String {
+    format!("{}{word}", " ".repeat(columns.saturating_sub(word.width())))
 }
 
 fn most_first(bars: impl Iterator<Item = (String, u64)>) -> Bars {

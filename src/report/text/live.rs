@@ -3,6 +3,7 @@
 //! Is given records and incidents; gives lines without their end, safe for a terminal. Deliberately does not know when a
 //! line is due, nor where it goes.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::call::{Kind, Outcome};
@@ -10,7 +11,7 @@ use crate::capture::Notice;
 use crate::catalogue::{Phrases, Word};
 use crate::report::moment::Moment;
 use crate::report::record::CallRecord;
-use crate::report::text::lines::value;
+use crate::report::text::lines::{padded, value};
 use crate::report::text::style::{Glyphs, Ink, Style};
 use crate::report::text::words::{counted, grouped, kind_word, lasting, outcome, person};
 use crate::report::value::Summary;
@@ -22,18 +23,16 @@ const PARTIES: usize = 40;
 
 /// `08:14:02 ✔  #1  1001 → 1002   answered after 0.8 s`.
 pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style) -> String {
-    line(
-        style,
-        at,
-        (Ink::Good, '✔'),
-        &format!("{}answered after {}", parties(&Phrases::english(), record), lasting(after)),
-    )
+    let words = &style.words;
+    let answered = words.fill(Word::LiveAnswered, &[("duration", &lasting(after))]);
+    line(style, at, (Ink::Good, '✔'), &format!("{}{answered}", parties(words, record)))
 }
 
 /// `08:14:02 ✖  #3  +4930555010 → +49170555123  503  Carrier A has no free channel`. A call that fails as others just did
 /// is told in short.
 pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
-    let (ink, words) = outcome(&Phrases::english(), record);
+    let words = &style.words;
+    let (ink, ended) = outcome(words, record);
     let mark = match ink {
         Ink::Bad => '✖',
         Ink::Good => '✔',
@@ -42,55 +41,48 @@ pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &St
     let status = record.final_status.filter(|status| *status >= 300).map(|status| format!("{status}  "));
     let cause = match (repeat.filter(|repeat| repeat.count > 1), record.cause_finding()) {
         (Some(repeat), _) => {
-            let within = Duration::from_nanos(repeat.within.unsigned_abs());
-            format!("the same ({} in {})", grouped(repeat.count), roughly(within))
+            let within = roughly(Duration::from_nanos(repeat.within.unsigned_abs()));
+            words.fill(Word::LiveSame, &[("count", &grouped(repeat.count)), ("duration", &within)])
         }
         (None, Some(finding)) => value(&finding.title),
-        (None, None) if record.unexplained => format!("{words}, unexplained"),
-        (None, None) => words,
+        (None, None) if record.unexplained => [&ended, words.word(Word::Unexplained)].join(words.word(Word::Comma)),
+        (None, None) => ended,
     };
     let first_wrong = record.findings.iter().find(|finding| finding.severity != crate::diagnosis::Severity::Info);
     let beside = match (record.outcome, first_wrong) {
         // It was answered, and something was wrong all the same.
         (Outcome::Answered, Some(finding)) if record.cause_finding().is_none() => {
-            format!(": {}", value(&finding.title))
+            format!("{}{}", words.word(Word::Colon), value(&finding.title))
         }
         _ => String::new(),
     };
-    line(
-        style,
-        at,
-        (ink, mark),
-        &format!("{}{}{cause}{beside}", parties(&Phrases::english(), record), status.unwrap_or_default()),
-    )
+    let parties = parties(words, record);
+    line(style, at, (ink, mark), &format!("{parties}{}{cause}{beside}", status.unwrap_or_default()))
 }
 
 /// `08:14:31 ▲  INCIDENT 1  Carrier A has no free channel: 5 calls in 30 s`.
 pub fn incident(incident: &LiveIncident, at: Moment, style: &Style) -> String {
+    let words = &style.words;
     let span = Duration::from_nanos(incident.last.time.0.saturating_sub(incident.first.time.0).unsigned_abs());
     let what = match incident.kind {
         Kind::Call => Word::Calls,
         Kind::Registration => Word::RegistrationsCounted,
         _ => Word::RequestsCounted,
     };
-    let (count, span) = (counted(&Phrases::english(), what, incident.count), roughly(span));
-    let title = value(&incident.title);
-    let number = incident.number;
-    let words = match incident.state {
-        State::Opened => format!("INCIDENT {number}  {title}: {count} in {span}"),
-        State::Updated => {
-            format!(
-                "INCIDENT {number}  {title}: {count} in {span}, {} in the last minute",
-                grouped(incident.per_minute)
-            )
-        }
-        State::Closed => format!(
-            "INCIDENT {number} is over  {title}: {count} in {span}, at most {} a minute",
-            grouped(incident.worst_minute)
-        ),
+    let (word, ink) = match incident.state {
+        State::Opened => (Word::LiveOpened, Ink::Bad),
+        State::Updated => (Word::LiveUpdated, Ink::Bad),
+        State::Closed => (Word::LiveClosed, Ink::Doubtful),
     };
-    let ink = if incident.state == State::Closed { Ink::Doubtful } else { Ink::Bad };
-    line(style, at, (ink, '▲'), &words)
+    let values: [(&str, &dyn Display); 6] = [
+        ("incident", &words.fill(Word::IncidentHeading, &[("number", &incident.number)])),
+        ("title", &value(&incident.title)),
+        ("count", &counted(words, what, incident.count)),
+        ("duration", &roughly(span)),
+        ("recent", &grouped(incident.per_minute)),
+        ("most", &grouped(incident.worst_minute)),
+    ];
+    line(style, at, (ink, '▲'), &words.fill(word, &values))
 }
 
 /// What a while brought.
@@ -129,27 +121,21 @@ impl While {
 
 /// `08:16:00 ·  1 min: 12 calls, 7 answered, 5 failed, kernel drops 0`.
 pub fn summary(of: &While, at: Moment, style: &Style) -> String {
-    let mut words = format!(
-        "{}: {}, {} answered, {} failed, {}, kernel drops {}",
-        roughly(of.lasted),
-        counted(&Phrases::english(), Word::Calls, of.calls),
-        grouped(of.answered),
-        grouped(of.failed),
-        counted(&Phrases::english(), Word::Packets, of.packets),
-        grouped(of.kernel_drops)
-    );
-    if of.interface_drops > 0 {
-        words.push_str(&format!(", interface drops {}", grouped(of.interface_drops)));
-    }
-    if of.lines_dropped > 0 {
-        let lines = if of.lines_dropped == 1 { "line" } else { "lines" };
-        let count = grouped(of.lines_dropped);
-        words.push_str(&format!(", {count} {lines} left out here: their reader is slow"));
-    }
-    line(style, at, (Ink::Plain, '·'), &words)
+    let words = &style.words;
+    let mut counts = vec![
+        counted(words, Word::Calls, of.calls),
+        counted(words, Word::SumAnswered, of.answered),
+        counted(words, Word::LiveFailed, of.failed),
+        counted(words, Word::Packets, of.packets),
+        counted(words, Word::LiveKernelDrops, of.kernel_drops),
+    ];
+    let seldom = [(Word::LiveInterfaceDrops, of.interface_drops), (Word::LiveLinesDropped, of.lines_dropped)];
+    counts.extend(seldom.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| counted(words, word, count)));
+    let counts = counts.join(words.word(Word::Comma));
+    line(style, at, (Ink::Plain, '·'), &format!("{}{}{counts}", roughly(of.lasted), words.word(Word::Colon)))
 }
 
-/// What became of an interface, in a sentence.
+/// What became of an interface, in a sentence for standard error: in English, as every message there is.
 pub fn notice(notice: &Notice) -> String {
     match notice {
         Notice::Away { name, why } => format!("{name} is away ({why}); waiting for it"),
@@ -179,7 +165,7 @@ fn parties(words: &Phrases, record: &CallRecord) -> String {
             )
         }
     };
-    format!("{parties:<PARTIES$}  ")
+    format!("{}  ", padded(&parties, PARTIES))
 }
 
 /// A while in the largest unit that tells enough of it: `30 s`, `7 min`, `3 h`.
@@ -205,6 +191,7 @@ fn line(style: &Style, at: Moment, (ink, mark): (Ink, char), words: &str) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::{Digits, Timestamp};
 
     #[test]
     fn whiles_are_told_roughly() {
@@ -219,5 +206,70 @@ mod tests {
         assert_eq!(notice(&away), "eth0 is away (The interface disappeared); waiting for it");
         let set = Notice::ClockSet { nanoseconds: -3_600_000_000_000 };
         assert!(notice(&set).starts_with("the clock of this machine was set by -3600.000 s"));
+    }
+
+    const MOMENT: Moment = Moment { time: Timestamp(0), digits: Digits::Micro };
+
+    fn style(tag: &str) -> Style {
+        let mut style = Style::new(80, Glyphs::Unicode, crate::report::text::Zone::default());
+        style.words = Phrases::of(tag).unwrap_or_default();
+        style
+    }
+
+    #[test]
+    fn a_summing_up_speaks_the_language_of_the_report() {
+        let of = While {
+            lasted: Duration::from_secs(60),
+            calls: 12,
+            answered: 7,
+            failed: 5,
+            packets: 4812,
+            interface_drops: 3,
+            lines_dropped: 1,
+            ..While::default()
+        };
+        let told = |tag: &str| {
+            let line = summary(&of, MOMENT, &style(tag));
+            line.split_once("·\u{1b}[0m  ").or_else(|| line.split_once("·  ")).map(|(_, rest)| rest.to_owned())
+        };
+        let english = "1 min: 12 calls, 7 answered, 5 failed, 4 812 packets, kernel drops 0, interface drops 3, \
+                       1 line left out here: their reader is slow";
+        assert_eq!(told("en").as_deref(), Some(english));
+        let french = "1 min\u{a0}: 12 appels, 7 aboutis, 5 en échec, 4 812 paquets, pertes noyau 0, pertes interface 3, \
+                      1 ligne omise ici\u{a0}: son lecteur est lent";
+        assert_eq!(told("fr").as_deref(), Some(french));
+        let japanese = "1 min：呼 12 件、応答あり 7、失敗 5、パケット 4 812 個、カーネルの取りこぼし 0、\
+                        インターフェースの取りこぼし 3、ここで 1 行を省略（読み手が遅いため）";
+        assert_eq!(told("ja").as_deref(), Some(japanese));
+    }
+
+    #[test]
+    fn an_incident_speaks_the_language_of_the_report() {
+        let told = |tag: &str, state: State| {
+            let of = LiveIncident {
+                id: "incident-1".into(),
+                number: 1,
+                state,
+                rule: None,
+                title: "no channel {count}".into(),
+                peer: None,
+                status: Some(503),
+                kind: Kind::Call,
+                count: 5,
+                per_minute: 4,
+                worst_minute: 3,
+                first: MOMENT,
+                last: MOMENT,
+                fix: Vec::new(),
+            };
+            incident(&of, MOMENT, &style(tag))
+        };
+        // What was captured is never read as a place of the text.
+        assert!(told("en", State::Opened).ends_with("INCIDENT 1  no channel {count}: 5 calls in 0.0 ms"));
+        assert!(
+            told("fr", State::Updated)
+                .ends_with("INCIDENT 1  no channel {count}\u{a0}: 5 appels en 0.0 ms, 4 la dernière minute")
+        );
+        assert!(told("ja", State::Closed).ends_with("障害 1 終息  no channel {count}：0.0 ms で呼 5 件、最大 3 件/分"));
     }
 }

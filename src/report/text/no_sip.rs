@@ -20,6 +20,9 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     let packets: u64 = gathered.inputs.iter().map(|input| input.packets).sum();
     let words = lines.style.words;
     let heading = Line::new().ink(Ink::Doubtful, words.word(Word::NoSip));
+    if packets == 0 && noted(gathered, "capture-cut") > 0 {
+        return lines.line(heading.plain(words.word(Word::NoSipCut)));
+    }
     if packets == 0 {
         lines.line(heading.plain(words.word(Word::NoSipEmpty)))?;
         return said(lines, words.word(Word::WasFilterRight));
@@ -43,15 +46,11 @@ fn said(lines: &mut Lines<'_>, text: &str) -> io::Result<()> {
 /// Why there is none, as far as oddities and ports tell.
 fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     let mut reasons = Vec::new();
-    let noted = |kind: &str| -> u64 {
-        let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
-        oddities.filter(|oddity| oddity.kind == kind).map(|oddity| oddity.count).sum()
-    };
-    let cut = noted("capture-truncated");
+    let cut = noted(gathered, "capture-truncated");
     if cut > 0 {
         reasons.push(counted(words, Word::CutShort, cut));
     }
-    let encrypted = noted("payload-unreadable");
+    let encrypted = noted(gathered, "payload-unreadable");
     let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == 5061);
     if let Some(connections) = connections(words, &gathered.census) {
         reasons.push(connections);
@@ -59,13 +58,19 @@ fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     if encrypted > 0 || tls_port {
         reasons.push(words.word(Word::Encrypted).into());
     }
-    if noted("unsupported-link-type") > 0 {
+    if noted(gathered, "unsupported-link-type") > 0 {
         reasons.push(words.word(Word::LinkType).into());
     }
     if reasons.is_empty() {
         reasons.push(words.word(Word::CaptureElsewhere).into());
     }
     reasons
+}
+
+/// How often an oddity was noted.
+fn noted(gathered: &Gathered, kind: &str) -> u64 {
+    let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
+    oddities.filter(|oddity| oddity.kind == kind).map(|oddity| oddity.count).sum()
 }
 
 /// Which TLS connections there are: `2 TLS connections, with 45 records, to sip.example.com (192.0.2.20:5061).`

@@ -52,6 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (client, server) = (request.path.source, challenger.path.source);
     let method = &last.transaction.method;
     let then = match &rejection {
+        None if confidence == Confidence::Unseen => "had sent none when the capture ends",
         None => "never sent any",
         Some(_) => {
             "had shown some with another nonce, whose challenge is not in this capture, and did not try again with the new \

@@ -1,7 +1,7 @@
+use crate::call::{Guessing, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role, Severity};
-use crate::call::Heard;
 use crate::sip::StatusCode;
 use crate::sip::auth;
 use crate::sip::digest::DigestFit;
@@ -125,9 +125,18 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, confidence)
         .explains(rejection.refusal.message.status())
         .sender(Role::Uac, rejection.request)
-        .because(because)
-        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on \
-            {}.", server.path.source));
+        .because(because);
+    let guesser = guessing(case, rejection.request);
+    for step in guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request)) {
+        finding = finding.fix(step);
+    }
+    if guesser.is_some_and(|guesser| guesser.accepted.is_some()) {
+        return Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)));
+    }
+    finding = finding.fix(format!(
+        "Enter the secret of \"{user}\" anew on the client, and compare it with that on {}.",
+        server.path.source
+    ));
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!(
             "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect \
@@ -142,12 +151,42 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if let Some(step) = on_platform(case.platform(server), user, realm) {
         finding = finding.fix(step);
     }
+    Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)))
+}
+
+/// What is known of a source that had credentials refused many times.
+fn guessing<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Guessing> {
+    let known = case.surroundings.neighbours().guessing(request.path.source.ip());
+    known.filter(|known| known.rejected >= Guessing::MANY)
+}
+
+/// What is for whom runs the server, and not for a user: somebody may be guessing.
+fn for_operator(known: &Guessing, request: &Heard) -> Vec<String> {
+    let source = request.path.source.ip();
+    let guess = format!(
+        "Credentials of {source} were refused {} times: if it is no client of yours, somebody guesses passwords there. Block \
+         {source} at the edge, and limit how often a source may try.",
+        known.rejected
+    );
+    let let_in = known.accepted.map(|_| {
+        format!("In the end {source} was let in: reset the secret of that account, and look at the calls made with it since.")
+    });
+    [guess].into_iter().chain(let_in).collect()
+}
+
+/// With what proves it, and with the rivals that were checked.
+fn claimed(
+    finding: Finding,
+    asked: &Heard,
+    challenge: &auth::Challenge,
+    rejection: &Rejection<'_>,
+    of_uri: String,
+) -> Finding {
     let of = |challenge: &auth::Challenge| (challenge.header, challenge.nonce.clone());
     let (header, nonce) = of(challenge);
     let (again_header, again_nonce) = of(&rejection.again);
     let shown = (rejection.credentials.header, rejection.credentials.nonce.as_str());
-    Some(
-        finding
+    finding
             .claim_auth(asked, (header, &nonce), "realm", "the server asks for credentials of this realm")
             .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")
             .claim_auth(rejection.request, shown, "username", "as this user")
@@ -155,11 +194,10 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
             .claim_auth(rejection.refusal, (again_header, &again_nonce), "realm", "for the same realm, and does \
                 not call the nonce stale")
             .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
-            .refuted("realm-mismatch", format!("challenge and credentials both say \"{realm}\""))
+            .refuted("realm-mismatch", format!("challenge and credentials both say \"{}\"", rejection.credentials.realm))
             .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
-            .refuted("digest-uri-mismatch", of_uri(&rejection, is_other_uri))
-            .refuted("challenge-not-answered", "the request was sent again with credentials"),
-    )
+            .refuted("digest-uri-mismatch", of_uri)
+            .refuted("challenge-not-answered", "the request was sent again with credentials")
 }
 
 fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {

@@ -1,4 +1,5 @@
-use crate::call::{Heard, Kind, NormalStep, timer};
+use crate::call::{Heard, Kind, NormalStep};
+use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 
@@ -44,12 +45,14 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
     let times = case.call.failures.iter().filter(|failure| failure.status.get() == 423).count();
     let again = if times > 1 { format!(", {times} times without a change") } else { String::new() };
     let (client, server) = (request.path.source, response.path.source);
-    let confidence = match case.tail(response.place) >= timer::GIVE_UP || times > 1 {
-        true => Confidence::Proven,
-        // The client may still ask for more; that it asked for too little is proven all the same.
-        false => Confidence::Likely,
+    // Where the capture ends, the client may still ask for more: then it is a step and no failure.
+    let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || minimum.is_none();
+    let finding = match is_over {
+        true => Finding::of(&RULE, Confidence::Proven).explains(response.message.status()),
+        false => Finding::of(&RULE, Confidence::Unseen)
+            .severity(Severity::Info)
+            .titled("The interval is too brief; the capture ends before the client can raise it"),
     };
-    let finding = Finding::of(&RULE, confidence).explains(response.message.status());
     let asked_words = asked.as_ref().map_or("no interval".to_owned(), |(_, seconds)| format!("{seconds} s"));
     let number = |text: &str| text.parse::<u64>().ok();
     let is_enough = match (&minimum, &asked) {
@@ -70,9 +73,11 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         Some(minimum) => finding
             .sender(Role::Uac, request)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, \
-                    and the \
-                 client did not ask for that."
+                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, and {}.",
+                match is_over {
+                    true => "the client did not ask for that",
+                    false => "the capture ends before the client can ask for that",
+                }
             ))
             .fix(format!("Set the interval on the client to {minimum} s or more."))
             .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the \

@@ -24,7 +24,7 @@ rule! {
     /// If the other side's change made it needless.
     ///
     /// ## References
-    /// RFC 3261 §14.1, §14.2; RFC 5407 §3.2
+    /// RFC 3261 §14.1, §14.2; RFC 5407 §3.3.1
     "C9" "glare-unresolved", check
 }
 

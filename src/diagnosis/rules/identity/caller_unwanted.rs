@@ -22,7 +22,7 @@ rule! {
     /// `blocked-by-analytics`.
     ///
     /// ## References
-    /// RFC 8197 §4; RFC 8197 §7
+    /// RFC 8197 §4, §5.1
     "F3" "caller-unwanted", check
 }
 

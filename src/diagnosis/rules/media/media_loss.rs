@@ -27,7 +27,7 @@ rule! {
     /// A pause is not loss: the numbers go on. A capturing system that drops packets loses media too.
     ///
     /// ## References
-    /// RFC 3550 §6.4.1, §6.4.3; RFC 3611 §4.1
+    /// RFC 3550 §6.4.1, §6.4.4; RFC 3611 §4.1
     "H6" "media-loss", check
 }
 

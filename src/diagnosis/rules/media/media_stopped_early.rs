@@ -4,6 +4,7 @@ use crate::diagnosis::media::{ENOUGH, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::sip::sdp::Sdp;
 
 rule! {
     /// The media stopped before the call did.
@@ -15,13 +16,15 @@ rule! {
     /// A NAT or firewall forgot the way of the media, a device lost its network, or a media process died.
     ///
     /// ## Evidence
-    /// The last RTP packet of a direction more than five seconds before the BYE, not on hold.
+    /// The last RTP packet of a direction more than five seconds before the BYE, while the offer and answer in force let
+    /// audio through in both directions.
     ///
     /// ## How to fix
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
     ///
     /// ## When it would be wrong
-    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on.
+    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on. A call that changes to fax
+    /// (T.38) or is put on hold has no RTP after that, and that is right.
     ///
     /// ## References
     /// RFC 3550 §6.3.5; RFC 3389 §4
@@ -36,17 +39,13 @@ const NOISE: [u8; 2] = [13, 19];
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let bye = talk.bye?;
-    let last = talk.exchanges.last()?;
-    let has_changed = last.answer_sdp.media.iter().any(|media| media.kind == "image" && media.port != 0);
-    if !talk.is_open() || has_changed {
-        return None;
-    }
+    let open_since = talk.open_since().filter(|_| !is_fax(case))?;
     let stopped: Vec<_> = talk
         .ears()
         .into_iter()
         .filter_map(|(ear, _)| {
             let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
-            let silent = bye.place.time.since(stream.last.time);
+            let silent = bye.place.time.since(stream.last.time.max(open_since));
             let has_noise = stream.types().iter().any(|seen| NOISE.contains(&seen.kind));
             (silent > LONG && !has_noise && stream.last.time > talk.began).then_some((ear, stream, silent))
         })
@@ -67,4 +66,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Look at {} and at the NAT or firewall on its way at that time.", stream.path.source));
     Some(claim_packet(finding, stream.last, stream, "the last packet of RTP").claim_method(bye, "the end of the call"))
+}
+
+/// True if somebody wanted to change to T.38: a fax goes on without RTP, also by ways that the capture does not show.
+fn is_fax(case: &Case<'_>) -> bool {
+    let descriptions = case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message));
+    descriptions.flat_map(|sdp| &sdp.media).any(|media| media.kind == "image" && media.port != 0)
 }

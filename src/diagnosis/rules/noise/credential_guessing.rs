@@ -25,7 +25,7 @@ rule! {
     /// Many phones may stand behind one address, one of them with an old password.
     ///
     /// ## References
-    /// RFC 3261 §22.1, §26.1.1; RFC 7616 §5.9
+    /// RFC 3261 §22.1, §26.1.1; RFC 7616 §5.7
     "I2" "credential-guessing", check, capture of_capture
 }
 

@@ -22,7 +22,7 @@ rule! {
     /// Some gateways answer 415 where 488 is meant. Then Accept names the very type that was sent.
     ///
     /// ## References
-    /// RFC 3261 §21.4.13, §8.2.3; RFC 5621 §3
+    /// RFC 3261 §21.4.13, §8.2.3; RFC 5621 §8.4
     "D9" "body-type-unsupported", check
 }
 

@@ -21,7 +21,7 @@ rule! {
     /// Some servers answer 489 to a subscription that the user is not allowed to make.
     ///
     /// ## References
-    /// RFC 6665 §7.2.2; RFC 6086 §4.2.2; RFC 3903 §4.2
+    /// RFC 6665 §8.3.2; RFC 6086 §4.2.2; RFC 3903 §4.2, §5
     "D14" "event-unsupported", check
 }
 

@@ -26,7 +26,7 @@ rule! {
     /// The call may have ended for another reason soon after. If fax goes on over G.711 after the refusal, nothing failed.
     ///
     /// ## References
-    /// RFC 7345 §3; RFC 3264 §8; RFC 3261 §14.1
+    /// RFC 7345 §4.5; RFC 3264 §8; RFC 3261 §14.1
     "D12" "fax-switch-failed", check
 }
 

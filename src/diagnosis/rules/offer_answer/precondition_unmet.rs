@@ -25,7 +25,7 @@ rule! {
     /// If the UPDATE went another way than the capture shows.
     ///
     /// ## References
-    /// RFC 3312 §5, §8; RFC 4032 §2
+    /// RFC 3312 §5, §8; RFC 4032 §4.1
     "D16" "precondition-unmet", check
 }
 

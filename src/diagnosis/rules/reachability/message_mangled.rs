@@ -28,7 +28,7 @@ rule! {
     /// A client that uses STUN mixes private and public addresses itself; a B2BUA or SBC changes messages on purpose.
     ///
     /// ## References
-    /// RFC 3261 §18.3, §20.14; RFC 3235 §5
+    /// RFC 3261 §18.3, §20.14; RFC 3235
     "B12" "message-mangled", check
 }
 

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::call::{FailedConnection, Heard, HowFailed};
+use crate::call::{FailedConnection, Heard, HowFailed, Lookups};
 use crate::catalogue::tls_alert;
 use crate::diagnosis::certificates;
 use crate::diagnosis::certificates::CertificateFault;
@@ -25,7 +25,7 @@ rule! {
     /// ## Evidence
     /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
     /// the certificate; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
-    /// secrets; the name that the client asked for; the versions that it offered; plain SIP to the port of TLS.
+    /// secrets; the name that the client asked for, in its hello or by DNS before it; the versions that it offered; plain SIP to the port of TLS.
     ///
     /// ## How to fix
     /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content. Where
@@ -40,7 +40,7 @@ rule! {
     "B6" "tls-handshake-failed", check, each of capture check_capture
 }
 
-/// The ports of SIP (RFC 3261 §19.1.2).
+/// The ports of SIP (RFC 3261 §19.1.1).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
 /// The port of SIP over TLS.
 const TLS_PORT: u16 = 5061;
@@ -174,30 +174,35 @@ type Kind = (std::net::IpAddr, std::net::IpAddr, Option<(u8, Option<u8>)>, Optio
 fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
     let mut kinds: Vec<(Kind, &TlsConnection, u64)> = Vec::new();
     let of_sip = case.tls.iter().filter(|seen| is_for_sip(case, seen));
-    for (seen, kind) in of_sip.filter_map(|seen| Some((seen, kind(seen)?))) {
+    for (seen, kind) in of_sip.filter_map(|seen| Some((seen, kind(case, seen)?))) {
         match kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, _, count)) => *count += 1,
             None => kinds.push((kind, seen, 1)),
         }
     }
     let findings = kinds.into_iter().filter_map(|(_, seen, count)| match seen.failure() {
-        Some(HandshakeFailure::Alert(alert)) => Some(of_alert(seen, alert, count)),
+        Some(HandshakeFailure::Alert(alert)) => Some(of_alert(case, seen, alert, count)),
         Some(HandshakeFailure::NoAnswer(ended)) => Some(of_silence(case, seen, ended, count)),
-        Some(HandshakeFailure::Left(ended)) => Some(of_leaving(seen, ended, count)),
-        None => of_acceptance(seen, count),
+        Some(HandshakeFailure::Left(ended)) => Some(of_leaving(case, seen, ended, count)),
+        None => of_acceptance(case, seen, count),
     });
     findings.take(MOST).collect()
 }
 
-fn kind(seen: &TlsConnection) -> Option<Kind> {
+fn kind(case: &CaptureCase<'_>, seen: &TlsConnection) -> Option<Kind> {
     let (client, server) = ends(seen);
     let how = seen.failure().map(|failure| match failure {
         HandshakeFailure::Alert(alert) => (0, Some(alert.description)),
         HandshakeFailure::NoAnswer(_) => (1, None),
         HandshakeFailure::Left(_) => (2, None),
     });
-    let fault = certificates::fault(seen).map(|(_, fault)| fault);
+    let fault = certificates::fault(seen, lookups(case)).map(|(_, fault)| fault);
     (how.is_some() || fault.is_some()).then_some((client, server, how, fault))
+}
+
+/// What clients had looked up.
+fn lookups<'a>(case: &CaptureCase<'a>) -> &'a Lookups {
+    case.surroundings.neighbours().lookups()
 }
 
 fn ends(seen: &TlsConnection) -> (std::net::IpAddr, std::net::IpAddr) {
@@ -212,7 +217,7 @@ fn is_for_sip(case: &CaptureCase<'_>, seen: &TlsConnection) -> bool {
 }
 
 /// A fatal alert ended the handshake.
-fn of_alert(seen: &TlsConnection, alert: Alert, count: u64) -> Finding {
+fn of_alert(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert, count: u64) -> Finding {
     let (sender, other) = (alert.path.source, alert.path.destination);
     let number = alert.description;
     let known = tls_alert(number);
@@ -227,14 +232,14 @@ fn of_alert(seen: &TlsConnection, alert: Alert, count: u64) -> Finding {
         .titled(format!("The TLS handshake failed: {}", name(number)))
         .severity(Severity::Error)
         .party(role, Some(sender))
-        .because(format!("{did} the fatal alert {}.{meaning}{}", name(number), facts(seen, alert)))
+        .because(format!("{did} the fatal alert {}.{meaning}{}", name(number), facts(case, seen, alert)))
         .claim_at(alert.place, "tls.alert_message.level", alert.level.to_string(), "the alert is fatal")
         .claim_at(alert.place, "tls.alert_message.desc", number.to_string(), "what the sender was not content with")
         .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
-    if let Some((_, fault)) = certificates::fault(seen).filter(|_| is_about_certificate(alert)) {
-        finding = certificates::claim(finding, seen, fault);
+    if let Some((_, fault)) = certificates::fault(seen, lookups(case)).filter(|_| is_about_certificate(alert)) {
+        finding = certificates::claim(finding, seen, lookups(case), fault);
     }
-    for step in steps(seen, alert) {
+    for step in steps(case, seen, alert) {
         finding = finding.fix(step);
     }
     if let Some(known) = known {
@@ -286,12 +291,12 @@ fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u
 }
 
 /// The client saw the certificate, and left without an alert.
-fn of_leaving(seen: &TlsConnection, end: Ended, count: u64) -> Finding {
+fn of_leaving(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u64) -> Finding {
     let (client, server) = (seen.path.source, seen.path.destination);
     let handshakes = counted(count, "TLS handshake", "TLS handshakes");
-    let fault = certificates::fault(seen);
+    let fault = certificates::fault(seen, lookups(case));
     let (why, confidence) = match (fault, &seen.certificate) {
-        (Some((certificate, fault)), _) => (certificates::sentence(seen, certificate, fault), Confidence::Likely),
+        (Some((certificate, fault)), _) => (certificates::sentence(seen, lookups(case), certificate, fault), Confidence::Likely),
         (None, Some(certificate)) => (certificates::issued(certificate), Confidence::Possible),
         (None, None) => (String::new(), Confidence::Possible),
     };
@@ -304,14 +309,14 @@ fn of_leaving(seen: &TlsConnection, end: Ended, count: u64) -> Finding {
         .claim_at(end.place, field, "1", "the client ends the connection")
         .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
     if let Some((_, fault)) = fault {
-        finding = certificates::claim(finding, seen, fault).fix(certificates::cure(seen, fault));
+        finding = certificates::claim(finding, seen, lookups(case), fault).fix(certificates::cure(seen, lookups(case), fault));
     }
     finding.fix(format!("Look at the certificate: openssl s_client -connect {server} -showcerts"))
 }
 
 /// The handshake went well, and the certificate is not as it should be.
-fn of_acceptance(seen: &TlsConnection, count: u64) -> Option<Finding> {
-    let (certificate, fault) = certificates::fault(seen)?;
+fn of_acceptance(case: &CaptureCase<'_>, seen: &TlsConnection, count: u64) -> Option<Finding> {
+    let (certificate, fault) = certificates::fault(seen, lookups(case))?;
     // Of a connection that carried nothing it is not known how it went on.
     if seen.records == 0 {
         return None;
@@ -324,25 +329,27 @@ fn of_acceptance(seen: &TlsConnection, count: u64) -> Option<Finding> {
     };
     let (client, server) = (seen.path.source, seen.path.destination);
     let connections = counted(count, "TLS connection", "TLS connections");
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    // Where the client named no host, the name is the one that it had looked up.
+    let is_told = fault != CertificateFault::OtherName || seen.server_name.is_some();
+    let finding = Finding::of(&RULE, if is_told { Confidence::Proven } else { Confidence::Likely })
         .titled("The certificate is not valid, and was accepted")
         .severity(severity)
         .party(Role::Uas, Some(server))
         .because(format!(
             "{} {} accepted it all the same, on {connections} with {server}; a client that looks closer will not.",
-            certificates::sentence(seen, certificate, fault),
+            certificates::sentence(seen, lookups(case), certificate, fault),
             client.ip()
         ))
-        .fix(certificates::cure(seen, fault));
-    Some(certificates::claim(finding, seen, fault))
+        .fix(certificates::cure(seen, lookups(case), fault));
+    Some(certificates::claim(finding, seen, lookups(case), fault))
 }
 
 /// What else the handshake shows that fits the alert.
-fn facts(seen: &TlsConnection, alert: Alert) -> String {
+fn facts(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert) -> String {
     let mut facts = String::new();
-    match (&seen.certificate, certificates::fault(seen)) {
+    match (&seen.certificate, certificates::fault(seen, lookups(case))) {
         (Some(certificate), Some((_, fault))) => {
-            facts.push_str(&format!(" {}", certificates::sentence(seen, certificate, fault)));
+            facts.push_str(&format!(" {}", certificates::sentence(seen, lookups(case), certificate, fault)));
         }
         (Some(certificate), None) => facts.push_str(&format!(" {}", certificates::issued(certificate))),
         (None, _) if is_about_certificate(alert) => {
@@ -372,7 +379,7 @@ fn is_about_certificate(alert: Alert) -> bool {
     matches!(alert.description, 42..=46 | 48 | 116)
 }
 
-fn steps(seen: &TlsConnection, alert: Alert) -> Vec<String> {
+fn steps(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert) -> Vec<String> {
     let server = seen.path.destination;
     let from_server = alert.path.source == server;
     if from_server && seen.wants_client_certificate && matches!(alert.description, 40 | 42 | 116) {
@@ -382,7 +389,7 @@ fn steps(seen: &TlsConnection, alert: Alert) -> Vec<String> {
         )];
     }
     if is_about_certificate(alert) && !from_server {
-        let cure = certificates::fault(seen).map(|(_, fault)| certificates::cure(seen, fault));
+        let cure = certificates::fault(seen, lookups(case)).map(|(_, fault)| certificates::cure(seen, lookups(case), fault));
         let look = format!("Look at the certificate: openssl s_client -connect {server} -showcerts");
         return cure.into_iter().chain([look]).collect();
     }

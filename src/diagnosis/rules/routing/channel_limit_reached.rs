@@ -16,14 +16,15 @@ rule! {
     /// The trunk, the account or the licence allows that many calls at once.
     ///
     /// ## Evidence
-    /// At least three calls refused with one code, each while at least N calls were up on this hop; and no call accepted
-    /// while N were up.
+    /// At least three calls refused with one code (486 too, if they were for different callees), each while at least N
+    /// calls were up on this hop; and no call accepted while N were up.
     ///
     /// ## How to fix
     /// Order more channels or licences, or send the calls beyond N to another trunk.
     ///
     /// ## When it would be wrong
-    /// With few samples it may be chance. Calls that are not in the capture count at the peer all the same.
+    /// With few samples it may be chance. Calls that are not in the capture count at the peer all the same. A 486 is that
+    /// of a busy callee, unless several callees are refused so at two calls or more.
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §21.4.4
@@ -33,7 +34,11 @@ rule! {
 /// Refusals that show a limit.
 const ENOUGH: u64 = 3;
 /// Codes with which peers refuse calls beyond a limit.
-const OF_LIMIT: [u16; 8] = [403, 480, 488, 500, 503, 504, 603, 606];
+const OF_LIMIT: [u16; 9] = [403, 480, 486, 488, 500, 503, 504, 603, 606];
+/// The code that says first of all that one callee is busy.
+const BUSY: u16 = 486;
+/// The least limit that refusals with it can show: two busy callees are no limit of the peer.
+const LEAST_OF_BUSY: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&OF_LIMIT)?;
@@ -75,7 +80,8 @@ fn limit(known: &Occupancy, status: StatusCode) -> Option<&RefusedAt> {
         && refused.fewest > 0
         && known.accepted >= u64::from(refused.fewest)
         && known.most_when_accepted < refused.fewest;
-    is_limit.then_some(refused)
+    let may_be_callee = status.get() == BUSY && (refused.fewest < LEAST_OF_BUSY || !refused.is_of_several());
+    (is_limit && !may_be_callee).then_some(refused)
 }
 
 fn found(client: IpAddr, server: IpAddr, known: &Occupancy, refused: &RefusedAt, status: StatusCode) -> Finding {

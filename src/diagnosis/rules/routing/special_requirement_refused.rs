@@ -20,7 +20,7 @@ rule! {
     /// Old systems use some of these numbers for other things; then the phrase tells.
     ///
     /// ## References
-    /// RFC 6442 §4.2; RFC 4412 §4.7; RFC 5393 §5; RFC 5360 §5.9; RFC 8599 §8; RFC 8876 §6
+    /// RFC 6442 §4.2; RFC 4412 §4.7; RFC 5393 §5; RFC 5360 §5.9; RFC 8599 §8.1; RFC 8876 §5.1
     "E19" "special-requirement-refused", check
 }
 

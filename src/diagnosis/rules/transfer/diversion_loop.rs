@@ -24,7 +24,7 @@ rule! {
     /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step.
     ///
     /// ## References
-    /// RFC 5806 §6; RFC 7044 §4.1, §6.4
+    /// RFC 5806 §5; RFC 7044 §5, §10.3
     "G6" "diversion-loop", check
 }
 

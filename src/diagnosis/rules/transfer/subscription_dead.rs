@@ -26,7 +26,7 @@ rule! {
     /// that crosses the end of the subscription.
     ///
     /// ## References
-    /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 5057 §5.3
+    /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 5057 §5.1
     "G4" "subscription-dead", check
 }
 

@@ -24,7 +24,7 @@ rule! {
     /// Some systems report 603 or 487 although the transferor itself took the call back.
     ///
     /// ## References
-    /// RFC 3515 §2.4.5; RFC 3420; RFC 7647 §3
+    /// RFC 3515 §2.4.5; RFC 3420; RFC 7647
     "G1" "transfer-failed", check
 }
 

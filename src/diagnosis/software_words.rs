@@ -1,0 +1,121 @@
+//! What the software that refused a call is known to mean by its answer, in the words of its settings.
+//!
+//! Is given the findings of a call; adds to the one that explains the outcome. Only software that the trace shows is
+//! spoken of: by its name, or by words that nobody else writes.
+
+use crate::call::Heard;
+use crate::catalogue::{FreeSwitchCause, Said, Signature, ToldBy, freeswitch_cause, says_words};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::{Claim, Finding};
+use crate::diagnosis::platform::own_name;
+
+/// Headers in whose words software shows itself.
+const TELLING: [&str; 6] =
+    ["Reason", "Warning", "X-Twilio-Error", "P-Registrar-Error", "ms-diagnostics", "ms-diagnostics-public"];
+/// Causes of FreeSWITCH from here on are no status codes.
+const FIRST_PRIVATE: u32 = 700;
+
+/// Adds to the cause what the software that sent the response is known to mean by it, and what its client makes of it.
+pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
+    let Some(cause) = findings.first_mut().filter(|finding| finding.explains) else { return };
+    let Some(failure) = case.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
+    let response = case.response(failure);
+    if let Some(private) = private_cause(case, response) {
+        let FreeSwitchCause { cause: number, name, meaning, fix, .. } = private;
+        cause.fix.push(format!("FreeSWITCH: its cause {number} ({name}) is no status code. {meaning} {fix}").into());
+    }
+    let says = said(response);
+    let request = case.request(failure);
+    let (server, client) = (name_of(response), request.map(name_of).unwrap_or_default());
+    let method = case.call.transaction(failure.transaction).method.name();
+    let answer = Said { code: failure.status.get(), method, says: &says, server: &server, client: &client };
+    if let Some(signature) = Signature::of_server(answer) {
+        let Signature { condition, check, .. } = signature;
+        let software = signature.software_in(&server);
+        // The rule may have given the same advice, and with more of the call in it.
+        let is_told = cause.fix.iter().any(|step| step.raw().starts_with(&format!("{software}: ")));
+        let told = match (signature.told_by, server.is_empty()) {
+            (ToldBy::Phrase, true) => {
+                format!("The phrase is one of {software}. If that is what answered, {condition}. {check}")
+            }
+            (ToldBy::Header, _) => format!("A header has words of {software}: {condition}. {check}"),
+            _ => format!("{software}: {condition}. {check}"),
+        };
+        if !is_told {
+            cause.fix.push(told.into());
+        }
+        cite(cause, response, signature, &software);
+    }
+    if let Some((signature, heard)) = Signature::of_client(answer).zip(request) {
+        let Signature { condition, check, .. } = signature;
+        let software = signature.software_in(&client);
+        cause.fix.push(format!("The client is {software}: {condition}. {check}").into());
+        claim_name(cause, heard, "the software that asks");
+    }
+}
+
+/// The private cause that FreeSWITCH gives for a SIP code in its Reason.
+fn private_cause(case: &Case<'_>, response: &Heard) -> Option<&'static FreeSwitchCause> {
+    let is_freeswitch = name_of(response).contains("freeswitch");
+    let mut reasons = case.reasons(response).iter().filter(|reason| reason.protocol.eq_ignore_ascii_case("SIP"));
+    let cause = reasons.find_map(|reason| reason.cause.filter(|cause| *cause >= FIRST_PRIVATE))?;
+    freeswitch_cause(u16::try_from(cause).ok()?).filter(|_| is_freeswitch)
+}
+
+/// The name of the software that made a message, in lower case; empty if the message bears none.
+fn name_of(heard: &Heard) -> String {
+    own_name(heard).unwrap_or_default().to_lowercase()
+}
+
+/// What a response says: the status line, and each header with its name, in lower case.
+fn said(response: &Heard) -> String {
+    let mut says = response.message.first_line().to_lowercase();
+    for header in TELLING {
+        for line in response.message.header_lines(header) {
+            says.push_str(&format!("\n{}: {}", header.to_lowercase(), line.to_lowercase()));
+        }
+    }
+    says
+}
+
+/// Claims what shows the software: its words where they stand, else its name.
+fn cite(cause: &mut Finding, response: &Heard, signature: &Signature, software: &str) {
+    if signature.told_by == ToldBy::Name {
+        claim_name(cause, response, "the software that answers");
+    }
+    let line = response.message.first_line();
+    let lower = line.to_lowercase();
+    let says = format!("words of {software}");
+    if signature.says.iter().any(|words| says_words(&lower, words)) {
+        claim(cause, response, "sip.Status-Line", &line, &says);
+    }
+    for header in ["Reason", "Warning"] {
+        let mut lines = response.message.header_lines(header);
+        let is_telling = |line: &str| {
+            let line = format!("{}: {}", header.to_lowercase(), line.to_lowercase());
+            signature.says.iter().any(|words| says_words(&line, words))
+        };
+        if let Some(line) = lines.find(|line| is_telling(line)) {
+            claim(cause, response, &format!("sip.{header}"), &line, &says);
+        }
+    }
+}
+
+/// Claims the name of the software, if the message itself bears it.
+fn claim_name(cause: &mut Finding, heard: &Heard, says: &str) {
+    let of_response = heard.message.status().is_some();
+    let names = if of_response { &["Server", "User-Agent"][..] } else { &["User-Agent"] };
+    if let Some((name, value)) = names.iter().find_map(|name| Some((name, heard.message.header(name)?))) {
+        claim(cause, heard, &format!("sip.{name}"), &value, says);
+    }
+}
+
+/// A claim that is not made yet. Of a message that the capture cut off nothing but its start line is claimed.
+fn claim(cause: &mut Finding, heard: &Heard, field: &str, value: &str, says: &str) {
+    let place = heard.place;
+    let is_new = !cause.claims.iter().any(|claim| claim.place == place && claim.field == field);
+    let is_whole = field == "sip.Status-Line" || !heard.message.lacks_its_end();
+    if is_new && is_whole {
+        cause.claims.push(Claim { place, field: field.to_owned(), value: value.into(), says: says.into() });
+    }
+}

@@ -1,0 +1,120 @@
+//! A run that lasts for months: what is known of the surroundings stops growing, and goes on learning.
+
+use sipwhy::analysis::Analysis;
+use sipwhy::call::Wanted;
+use sipwhy::capture::{Place, SourceId, Timestamp};
+use sipwhy::net::{Path, Transport};
+
+/// Phones that register again each minute.
+const PHONES: u64 = 30;
+/// Phones that register once, each minute others.
+const PASSERS_BY: u64 = 20;
+
+/// Feeds messages, as an interface gives them.
+struct Feed {
+    analysis: Analysis,
+    frame: u64,
+    /// Nanoseconds.
+    now: i64,
+}
+
+impl Feed {
+    fn new() -> Feed {
+        let analysis = Analysis::new(sipwhy::analysis::Limits::default(), Wanted::Troubled);
+        Feed { analysis, frame: 0, now: 1_800_000_000_000_000_000 }
+    }
+
+    fn say(&mut self, from: &str, to: &str, text: &str) {
+        self.frame += 1;
+        self.now += 1_000_000;
+        let path = Path { source: from.parse().unwrap(), destination: to.parse().unwrap(), transport: Transport::Udp };
+        let place = Place { time: Timestamp(self.now), source: SourceId::default(), frame: self.frame, index: 0 };
+        self.analysis.message(text.as_bytes(), path, place);
+        while self.analysis.next_event().is_some() {}
+    }
+
+    /// A request and its response.
+    fn ask(&mut self, client: &str, start: &str, answer: &str, cseq: &str, user: &str, more: &str) {
+        let call_id = self.frame;
+        let said = |line: &str, tag: &str| {
+            format!(
+                "{line}\r\nVia: SIP/2.0/UDP {client};branch=z9hG4bK{call_id}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:{user}@example.com>;tag=a{call_id}\r\nTo: <sip:{user}@example.com>{tag}\r\n\
+                 Call-ID: {call_id}@{client}\r\nCSeq: {cseq}\r\n{more}Content-Length: 0\r\n\r\n"
+            )
+        };
+        self.say(client, "192.0.2.1:5060", &said(start, ""));
+        self.say("192.0.2.1:5060", client, &said(answer, ";tag=b"));
+    }
+
+    fn register(&mut self, user: &str, client: &str) {
+        let nonce = self.frame;
+        let more = format!(
+            "Contact: <sip:{user}@{client}>;expires=3600\r\nAuthorization: Digest username=\"{user}\", realm=\"r\", \
+             nonce=\"{nonce}\", uri=\"sip:example.com\", response=\"0123456789abcdef0123456789abcdef\", nc=00000001\r\n"
+        );
+        self.ask(client, "REGISTER sip:example.com SIP/2.0", "SIP/2.0 200 OK", "1 REGISTER", user, &more);
+    }
+
+    /// One minute: phones register, from other ports than before, and a server asks to be left alone.
+    fn minute(&mut self, minute: u64) {
+        let begun = self.now;
+        for phone in 0..PHONES {
+            self.register(&format!("phone{phone}"), &format!("198.51.100.{phone}:{}", 1024 + minute % 60_000));
+        }
+        for one in 0..PASSERS_BY {
+            self.register(&passer_by(minute, one), &format!("203.0.113.{one}:{}", 1024 + minute % 60_000));
+        }
+        let more = "Retry-After: 30\r\n";
+        let refused = "SIP/2.0 503 Service Unavailable";
+        self.ask("198.51.100.1:5060", "INVITE sip:bob@example.com SIP/2.0", refused, "1 INVITE", "bob", more);
+        self.now = begun + 60_000_000_000;
+        self.analysis.advance(Timestamp(self.now));
+    }
+
+    /// Bytes of all that is known of the surroundings, written down.
+    fn known(&self) -> usize {
+        serde_json::to_vec(self.analysis.surroundings()).unwrap().len()
+    }
+
+    fn knows(&self, user: &str) -> bool {
+        self.analysis.surroundings().registrations().of(user, "example.com").is_some()
+    }
+}
+
+fn passer_by(minute: u64, one: u64) -> String {
+    format!("guest{minute}x{one}")
+}
+
+#[test]
+fn what_is_known_of_the_surroundings_stops_growing_and_stays_new() {
+    let mut feed = Feed::new();
+    feed.analysis.run_for_ever();
+    let hours = [4, 8, 16];
+    let mut sizes = Vec::new();
+    for minute in 0..=16 * 60 {
+        feed.minute(minute);
+        if hours.iter().any(|hour| minute == hour * 60) {
+            sizes.push(feed.known());
+        }
+    }
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(most - least <= least / 50, "it grows: {sizes:?} bytes after {hours:?} hours");
+    assert!(feed.knows(&passer_by(16 * 60, 0)), "who registers now is known");
+    assert!(!feed.knows(&passer_by(0, 0)), "who was last seen half a day ago is not");
+    assert!(feed.knows("phone0"));
+}
+
+#[test]
+fn a_run_with_an_end_forgets_nothing() {
+    let mut feed = Feed::new();
+    let mut sizes = Vec::new();
+    for minute in 0..=8 * 60 {
+        feed.minute(minute);
+        if minute == 4 * 60 || minute == 8 * 60 {
+            sizes.push(feed.known());
+        }
+    }
+    assert!(sizes[1] > sizes[0] * 3 / 2, "{sizes:?}");
+    assert!(feed.knows(&passer_by(0, 0)));
+}
