@@ -133,7 +133,6 @@ fn named_by_dns(case: &Case<'_>, request: &Heard, host: &str) -> Vec<(IpAddr, Pl
             }
         }
     }
-    eprintln!("DBG {client} {server} {hosts:?} {addresses:?}");
     let is_asked = addresses.iter().any(|(address, _)| *address == server);
     if is_asked { addresses } else { Vec::new() }
 }
