@@ -305,7 +305,7 @@ impl Waiting {
     /// The batch to which something of so many bytes is added.
     fn last(&mut self, cost: usize) -> Option<&mut Batch> {
         if self.batches.back().is_none_or(|batch| batch.cost() >= BATCH) {
-            let batch = self.spare.pop().unwrap_or_else(Batch::new);
+            let batch = self.spare.pop().unwrap_or_else(Batch::with_room);
             self.batches.push_back(batch);
         }
         self.bytes = self.bytes.saturating_add(cost);
@@ -348,7 +348,7 @@ impl Waiting {
 }
 
 impl Batch {
-    fn new() -> Batch {
+    fn with_room() -> Batch {
         Batch { bytes: Vec::with_capacity(BATCH), items: Vec::new() }
     }
 
