@@ -6,9 +6,9 @@
 
 use serde::Serialize;
 
-use super::cause_words;
 use super::citation::citations;
 use super::entry::{Class, Entry};
+use super::entry_words;
 use super::language::{Phrase, Phrases};
 use super::page::{Block, Fact, Item, Page, Section};
 use super::tables::{self, FreeSwitchCause, Q850Cause, ReasonProtocol, TlsAlert, WarningCode};
@@ -109,28 +109,24 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::Description), vec![entry.description.as_str().into()])
         .section(phrases.say(Phrase::When), vec![entry.when.as_str().into()])
         .section(phrases.say(Phrase::Fix), vec![entry.fix.as_str().into()])
-        .section(phrases.say(Phrase::Causes), causes_in_words(entry, phrases))
-        .section(phrases.say(Phrase::LookAt), in_english(Block::Bullets(look_at(entry)), entry, phrases))
+        .section(phrases.say(Phrase::Causes), in_words(Block::Numbered(causes(entry, phrases)), entry, phrases))
+        .section(phrases.say(Phrase::LookAt), in_words(Block::Bullets(look_at(entry)), entry, phrases))
         .section(
             phrases.say(Phrase::ConfusedWith),
-            in_english(Block::Bullets(confused_with(entry, catalogue)), entry, phrases),
+            in_words(Block::Bullets(confused_with(entry, catalogue)), entry, phrases),
         )
         .section(phrases.say(Phrase::Rules), vec![Block::Bullets(rules(entry))])
         .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
 }
 
-/// What is in English beside texts that are translated, and a note that says so.
-fn in_english(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
-    match phrases.translation(entry.code) {
-        Some(_) if !block.is_empty() => vec![phrases.word(Word::EnglishHere).into(), block],
-        _ => vec![block],
+/// Causes, headers and codes it is taken for, which some languages have. Where one has only the rest of the entry, a note
+/// says that these are in English.
+fn in_words(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
+    let is_foreign = phrases.translation(entry.code).is_some() && !entry_words::has(phrases, entry.code);
+    match is_foreign && !block.is_empty() {
+        true => vec![phrases.word(Word::EnglishHere).into(), block],
+        false => vec![block],
     }
-}
-
-/// The causes, which some languages have.
-fn causes_in_words(entry: &Entry, phrases: &Phrases) -> Vec<Block> {
-    let block = Block::Numbered(causes(entry, phrases));
-    if cause_words::has(phrases, entry.code) { vec![block] } else { in_english(block, entry, phrases) }
 }
 
 /// Whether it is a fault, and whose, before anything else.

@@ -398,7 +398,7 @@ impl Phrases {
             for (note, own) in notes.into_iter().filter(|(_, own)| !own.is_empty()) {
                 note.clone_from(own);
             }
-            super::cause_words::translate(self, &mut entry);
+            super::entry_words::translate(self, &mut entry);
         }
         entry
     }
@@ -424,7 +424,7 @@ impl Phrases {
             senders: senders.iter().filter(|noun| !translated && self.sender(noun).is_none()).count(),
             entries: lacks(&|code| language.status.contains_key(code)),
             decisions: super::decision_words::missing(self),
-            causes: codes.iter().filter(|code| !super::cause_words::has(self, **code)).count(),
+            causes: codes.iter().filter(|code| !super::entry_words::has(self, **code)).count(),
             gists: lacks(&|code| language.gist.contains_key(code)),
         }
     }

@@ -7,7 +7,6 @@
 //!
 //! Nothing is read before it is asked for, so that `sipwhy 503` reads the entry of 503 and no other.
 
-mod cause_words;
 mod citation;
 mod comparison;
 mod compose;
@@ -15,6 +14,7 @@ mod decision;
 mod decision_page;
 mod decision_words;
 mod entry;
+mod entry_words;
 mod explain;
 mod language;
 mod overlay;

@@ -29,7 +29,7 @@ const MOST_SOURCES: usize = 4096;
 
 /// How the header is written; Supported has the word in nearly every INVITE.
 static REPLACES: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| ["\nReplaces", "\nreplaces", "\nREPLACES"].map(|text| Finder::new(text)));
+    LazyLock::new(|| ["\nReplaces", "\nreplaces", "\nREPLACES"].map(Finder::new));
 /// What all credentials have, whatever the header's case and blanks.
 static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("nonce"));
 
