@@ -101,9 +101,9 @@ fn what_each_language_has_is_counted() {
         "\n## In English in every language\n\n\
          - What a rule says: titles and explanations of findings and incidents, what proves them, what to do, the pages of the\n  \
            rules. The reports say so.\n\
-         - Of an entry: settings as the software names them. Beside the entries: Q.850 causes, Warning codes, Reason protocols,\n  \
-           TLS alerts, terms, and comparisons written by hand. The pages say so. Headers to look at, codes it is taken for, and\n  \
-           notes on when a code is normal and on sending the request again are in English where its causes are.\n\
+         - Beside the entries: Q.850 causes, Warning codes, Reason protocols, TLS alerts, terms, and comparisons written by hand.\n  \
+           The pages say so. Of an entry, headers to look at, codes it is taken for, settings, and notes on when a code is normal\n  \
+           and on sending the request again are in English where its causes are.\n\
          - Codes, names of headers, rules and fields, and reason phrases. What a capture holds is shown as it was captured.\n\
          - What programs read: CSV, JUnit XML, names and tokens of JSON and NDJSON, comments of a capture, metrics, alerts.\n  \
            With `--lang` the texts of the catalogue in JSON are translated, and the field `language` says so.\n\

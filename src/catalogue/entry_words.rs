@@ -1,7 +1,7 @@
 //! The causes of an entry, the headers to look at and the codes that it is taken for, in other languages than English.
 //!
 //! Knows `data/entries/`: a file for each language that has them, with what stands in the entry of a code in its order.
-//! What is set in some software is not translated, and neither are names of headers and rules.
+//! Names of headers, rules and settings stay as they are.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -27,6 +27,9 @@ struct CauseText {
     cause: String,
     evidence: String,
     check: String,
+    /// What is set in some software, whose own words stay.
+    #[serde(default)]
+    platform: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +50,7 @@ pub(super) fn translate(phrases: &Phrases, entry: &mut Entry) {
         cause.cause.clone_from(&own.cause);
         cause.evidence.clone_from(&own.evidence);
         cause.check.clone_from(&own.check);
+        cause.platform.clone_from(&own.platform);
     }
     for (look_at, own) in pairs(&mut entry.look_at, file.look_at.get(&code)) {
         look_at.why.clone_from(own);
@@ -101,6 +105,11 @@ mod tests {
                 let mut own = english.clone();
                 translate(&phrases, &mut own);
                 assert!(has(&phrases, english.code), "{tag}: {}", english.code);
+                for (own, english) in own.causes.iter().zip(&english.causes) {
+                    assert_eq!(own.platform.is_empty(), english.platform.is_empty(), "{tag}: {}", own.cause);
+                    let count = |text: &str| text.matches("; ").count();
+                    assert_eq!(count(&own.platform), count(&english.platform), "{tag}: {}", own.platform);
+                }
                 for (own, english) in texts(&own).into_iter().zip(texts(&english)) {
                     assert!(own.ends_with(['.', '。', '?']), "{tag}: {own}");
                     assert!(own != english || SAME.contains(&own), "{tag}: {own}");

@@ -241,6 +241,6 @@ fn telling_headers(response: &Heard, secrets: &Secrets) -> Vec<HeaderRecord> {
 fn shortened(value: &str) -> Untrusted {
     match value.char_indices().nth(LONGEST_VALUE) {
         None => value.into(),
-        Some((end, _)) => format!("{}… ({} bytes)", value.get(..end).unwrap_or_default(), value.len()).into(),
+        Some((end, _)) => format!("{}… ({} B)", value.get(..end).unwrap_or_default(), value.len()).into(),
     }
 }

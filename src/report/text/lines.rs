@@ -189,7 +189,7 @@ pub(crate) fn value(text: &Untrusted) -> String {
     match shown.char_indices().nth(LONGEST_VALUE) {
         None => shown.into_owned(),
         Some((end, _)) => {
-            format!("{}… ({} bytes)", shown.get(..end).unwrap_or_default(), text.raw().len())
+            format!("{}… ({} B)", shown.get(..end).unwrap_or_default(), text.raw().len())
         }
     }
 }

@@ -69,7 +69,7 @@ impl Zone {
         }
         if name.eq_ignore_ascii_case("local") {
             let zone = jiff::tz::TimeZone::system();
-            let name = zone.iana_name().unwrap_or("local time").to_owned();
+            let name = zone.iana_name().unwrap_or("local").to_owned();
             return Some(Zone(zone, name));
         }
         let zone = jiff::tz::TimeZone::get(name).ok()?;
