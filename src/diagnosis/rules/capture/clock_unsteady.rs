@@ -49,11 +49,10 @@ fn forward(case: &CaptureCase<'_>) -> Option<Finding> {
             .titled("The clock of the capture leaps forward")
             .party(Role::Capture, None)
             .because(format!(
-                "The time leaps forward by {} before frame {}, which goes on with what had begun before: the clock of the \
-                 capturing system was set. What was waiting at that moment is judged as if the capture had ended there, and \
-                 lengths across the leap are wrong.",
-                counted(days, "day", "days"),
-                goes_on.frame
+                "The time leaps forward by {} before a message that goes on with what had begun: the clock of the capturing \
+                 system was set. What was waiting at that moment is judged as if the capture had ended there, and lengths \
+                 across the leap are wrong.",
+                counted(days, "day", "days")
             ))
             .fix("Set the clock of the capturing system (NTP or PTP) before the capture begins.")
             .claim_at(goes_on, "frame.number", goes_on.frame.to_string(), "it goes on with what had begun before the leap"),
