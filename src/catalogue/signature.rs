@@ -1,5 +1,6 @@
 //! What the words of a response tell where the software that sent it is known.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use memchr::memmem;
@@ -78,12 +79,12 @@ struct Table {
 impl Signature {
     /// The first row that tells what the server means by its answer.
     pub fn of_server(answer: Said<'_>) -> Option<&'static Signature> {
-        signatures().iter().find(|row| row.told_by != ToldBy::Client && row.fits(answer))
+        rows_for(answer.code).iter().copied().find(|row| row.told_by != ToldBy::Client && row.fits(answer))
     }
 
     /// The first row that tells what the client makes of the answer.
     pub fn of_client(answer: Said<'_>) -> Option<&'static Signature> {
-        signatures().iter().find(|row| row.told_by == ToldBy::Client && row.fits(answer))
+        rows_for(answer.code).iter().copied().find(|row| row.told_by == ToldBy::Client && row.fits(answer))
     }
 
     /// The software as it is named in a sentence: the one that `name` names, else all of the row.
@@ -92,11 +93,15 @@ impl Signature {
         named.cloned().unwrap_or_else(|| self.software.join(" or "))
     }
 
+    fn holds_for(&self, code: u16) -> bool {
+        self.codes.is_empty() || self.codes.contains(&code)
+    }
+
+    /// If a row that holds for the code fits the rest of the answer.
     fn fits(&self, answer: Said<'_>) -> bool {
-        let of_request = (self.codes.is_empty() || self.codes.contains(&answer.code))
-            && (self.methods.is_empty() || self.methods.iter().any(|method| method == answer.method));
-        // Asked of every failure for every row: texts are searched last.
-        of_request && self.is_told_by_name(answer) && self.is_told_by_words(answer.says)
+        let of_method = self.methods.is_empty() || self.methods.iter().any(|method| method == answer.method);
+        // Texts are searched last, for that takes longest.
+        of_method && self.is_told_by_name(answer) && self.is_told_by_words(answer.says)
     }
 
     fn is_told_by_name(&self, answer: Said<'_>) -> bool {
@@ -140,6 +145,18 @@ pub fn says_words(text: &str, words: &str) -> bool {
     // Nearly always nothing is found: the search that is quickest to begin.
     memmem::find(text.as_bytes(), words.as_bytes())
         .is_some_and(|first| is_whole(first) || text[first..].match_indices(words).any(|(at, _)| is_whole(first + at)))
+}
+
+/// The rows that hold for a code, in the order in which they are tried. Asked at every failure, and most rows are for few
+/// codes.
+fn rows_for(code: u16) -> &'static [&'static Signature] {
+    static ROWS: OnceLock<BTreeMap<u16, Vec<&'static Signature>>> = OnceLock::new();
+    const ANY: u16 = 0;
+    let rows = ROWS.get_or_init(|| {
+        let codes = signatures().iter().flat_map(|row| &row.codes).copied().chain([ANY]);
+        codes.map(|code| (code, signatures().iter().filter(|row| row.holds_for(code)).collect())).collect()
+    });
+    rows.get(&code).or_else(|| rows.get(&ANY)).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Every row, in the order in which they are tried.
