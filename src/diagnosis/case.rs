@@ -149,6 +149,11 @@ impl<'a> Case<'a> {
         self.call.request_of(self.call.transaction(failure.transaction))
     }
 
+    /// True if 180 came on any hop: a device rang, and not only an announcement was played (RFC 3261 §21.1.2, §21.1.5).
+    pub fn was_alerting(&self) -> bool {
+        self.call.messages.iter().any(|heard| heard.message.status().is_some_and(|status| status.get() == 180))
+    }
+
     /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: it rang.
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
         let mut related = vec![transaction];

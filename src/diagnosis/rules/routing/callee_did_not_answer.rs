@@ -34,6 +34,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
     }
+    // Who is absent was not rung: what came before was an announcement.
+    if cause == Some(20) && !case.was_alerting() {
+        return None;
+    }
     if case.telling_cause(response).is_some_and(|cause| !matches!(cause, 19 | 20)) || is_cut_by_a_server(case) {
         return None;
     }

@@ -1,8 +1,7 @@
-use crate::call::{Failure, Heard, Kind};
+use crate::call::{Failure, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
-use crate::sip::StatusCode;
 
 rule! {
     /// The callee cannot be reached now: nothing rang.
@@ -40,7 +39,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     // Before it says that the subscriber is absent, a network may play an announcement (183).
-    let rang = case.ringing(failure.transaction).is_some() && (cause != Some(20) || case.call.messages.iter().any(is_alerting));
+    let rang = case.ringing(failure.transaction).is_some() && (cause != Some(20) || case.was_alerting());
     if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
         return None;
     }
@@ -94,11 +93,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("callee-did-not-answer", format!("no {before} came before the {code} on any hop"))
             .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
     )
-}
-
-/// True if a provisional response says that a device rings, and not only that something goes on.
-fn is_alerting(provisional: &Heard) -> bool {
-    provisional.message.status().map(StatusCode::get) == Some(180)
 }
 
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server
