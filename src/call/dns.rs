@@ -72,11 +72,6 @@ impl Lookups {
         self.all.iter()
     }
 
-    /// True if no look-up was seen.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Those that a client made between two moments.
     pub fn of_client(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
         self.all.iter().filter(move |one| one.client == client && from <= one.asked.time && one.asked.time <= to)

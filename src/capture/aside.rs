@@ -89,7 +89,7 @@ enum Item {
     Secrets(SourceId, Range<usize>),
     Known(Box<Known>),
     Notice(Box<Notice>),
-    Failed(Box<Error>),
+    Failed(Option<Box<Error>>),
     Ended(Option<Box<Error>>),
 }
 
@@ -213,10 +213,10 @@ impl Source for Aside {
             Some(Item::Secrets(source, text)) => Some(Input::Secrets(*source, bytes_at(text))),
             Some(Item::Quiet(now)) => Some(Input::Quiet(*now)),
             Some(Item::ClockSet(by)) => Some(Input::ClockSet(*by)),
-            Some(Item::Failed(error)) => {
-                let why = std::mem::replace(&mut **error, Error::NoLibpcap { wanted: "" });
-                return Err(why);
-            }
+            Some(Item::Failed(error)) => match error.take() {
+                Some(error) => return Err(*error),
+                None => None,
+            },
             Some(Item::Known(_) | Item::Notice(_) | Item::Ended(_)) | None => None,
         })
     }
@@ -276,7 +276,7 @@ fn read_all(mut source: Box<dyn Source + Send>, shared: &Shared) {
                 waiting.put(Item::Known(Box::new(known)));
                 return waiting.put(Item::Ended(source.take_failure().map(Box::new)));
             }
-            Err(error) => return shared.lock().put(Item::Failed(Box::new(error))),
+            Err(error) => return shared.lock().put(Item::Failed(Some(Box::new(error)))),
         }
         until_known = SAY_EVERY;
         put_notices(source.as_mut(), shared);

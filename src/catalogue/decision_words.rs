@@ -5,13 +5,12 @@
 //! is said in English, text by text.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 use super::decision::{Decisions, decisions};
 use super::language::Phrases;
-use super::tables;
+use super::tables::{self, ByLanguage};
 
 /// Texts of one language.
 #[derive(Debug, Deserialize)]
@@ -40,30 +39,25 @@ struct CauseWords {
 
 const FILES: [(&str, &str); 2] =
     [("fr", include_str!("../../data/decisions/fr.toml")), ("ja", include_str!("../../data/decisions/ja.toml"))];
+static TREES: ByLanguage<Decisions, 2> = ByLanguage::new(FILES);
 
 /// The tree in the words of a language; in English if that has none of them.
 pub fn decisions_in(phrases: &Phrases) -> &'static Decisions {
-    static TREES: [OnceLock<Decisions>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
-    let Some(place) = place_of(phrases) else { return decisions() };
-    TREES[place].get_or_init(|| translated(&tables::read(FILES[place].1)))
+    TREES.of(phrases.tag(), |words| translated(&tables::read(words))).unwrap_or_else(|| decisions())
 }
 
 /// The tag of the language in which [`decisions_in`] gives the tree, if that is not English.
 pub fn language_of_decisions(phrases: &Phrases) -> Option<&'static str> {
-    place_of(phrases).map(|place| FILES[place].0)
+    TREES.file(phrases.tag()).map(|(tag, _)| tag)
 }
 
 /// How many symptoms, questions and causes are not in this language.
 pub(super) fn missing(phrases: &Phrases) -> usize {
     let tree = decisions();
     let all = tree.starts().len() + tree.questions().len() + tree.causes().len();
-    let Some(place) = place_of(phrases) else { return if phrases.is_english() { 0 } else { all } };
-    let words: DecisionWords = tables::read(FILES[place].1);
+    let Some((_, words)) = TREES.file(phrases.tag()) else { return if phrases.is_english() { 0 } else { all } };
+    let words: DecisionWords = tables::read(words);
     all - words.start.len() - words.question.len() - words.cause.len()
-}
-
-fn place_of(phrases: &Phrases) -> Option<usize> {
-    FILES.iter().position(|(tag, _)| *tag == phrases.tag())
 }
 
 fn translated(words: &DecisionWords) -> Decisions {

@@ -4,13 +4,12 @@
 //! Names of headers, rules and settings stay as they are.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 use super::entry::Entry;
 use super::language::Phrases;
-use super::tables;
+use super::tables::{self, ByLanguage};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +40,7 @@ struct ConfusedText {
 
 const FILES: [(&str, &str); 2] =
     [("fr", include_str!("../../data/entries/fr.toml")), ("ja", include_str!("../../data/entries/ja.toml"))];
+static TABLES: ByLanguage<File, 2> = ByLanguage::new(FILES);
 
 /// Puts these parts of an entry that is compiled in into a language, each that it has all of.
 pub(super) fn translate(phrases: &Phrases, entry: &mut Entry) {
@@ -73,9 +73,7 @@ pub(super) fn has(phrases: &Phrases, code: u16) -> bool {
 }
 
 fn file(phrases: &Phrases) -> Option<&'static File> {
-    static TABLES: [OnceLock<File>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
-    let place = FILES.iter().position(|(tag, _)| *tag == phrases.tag())?;
-    Some(TABLES[place].get_or_init(|| tables::read(FILES[place].1)))
+    TABLES.of(phrases.tag(), tables::read)
 }
 
 #[cfg(test)]

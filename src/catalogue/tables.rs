@@ -249,6 +249,30 @@ fn reasons() -> &'static ReasonFile {
     TABLE.get_or_init(|| read(include_str!("../../data/reason-protocols.toml")))
 }
 
+/// Something for each of some languages, made of the table of the language when it is first asked for.
+pub(super) struct ByLanguage<T, const N: usize> {
+    files: [(&'static str, &'static str); N],
+    made: [OnceLock<T>; N],
+}
+
+impl<T, const N: usize> ByLanguage<T, N> {
+    /// Of these languages: the tag of each, and its table.
+    pub(super) const fn new(files: [(&'static str, &'static str); N]) -> ByLanguage<T, N> {
+        ByLanguage { files, made: [const { OnceLock::new() }; N] }
+    }
+
+    /// The tag and the table of a language; `None` if there is none.
+    pub(super) fn file(&self, tag: &str) -> Option<(&'static str, &'static str)> {
+        self.files.iter().find(|(known, _)| *known == tag).copied()
+    }
+
+    /// What is made of the table of a language; `None` if it has none.
+    pub(super) fn of(&self, tag: &str, make: impl FnOnce(&'static str) -> T) -> Option<&T> {
+        let place = self.files.iter().position(|(known, _)| *known == tag)?;
+        Some(self.made[place].get_or_init(|| make(self.files[place].1)))
+    }
+}
+
 /// Reads a table that is compiled in. That it can be read is tested, so a failure is a fault of the build.
 pub(super) fn read<T: DeserializeOwned>(text: &'static str) -> T {
     match toml::from_str(text) {

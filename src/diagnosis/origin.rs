@@ -74,8 +74,8 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
     let (outer, arose) = (case.outer_failure()?, case.failure()?);
     let response = case.response(arose);
     let (made_by, confidence, mut grounds) = weighed(case, arose, response, cause);
-    let signed = |grounds: &[String]| grounds.iter().any(|ground| ground.starts_with("its Warning"));
-    if let Some(warning) = case.warnings(response).first().filter(|_| !signed(&grounds)) {
+    let is_told = warning(case, response).is_some_and(|(.., ground)| grounds.contains(&ground));
+    if let Some(warning) = case.warnings(response).first().filter(|_| !is_told) {
         grounds.push(format!("its Warning {} is signed by {}", warning.code, warning.agent));
     }
     if let Some(location) = case.reasons(response).iter().find_map(|reason| reason.location.clone()) {

@@ -14,7 +14,7 @@ use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
-use crate::sip::swift::{first_of, first_of_three};
+use crate::sip::swift::{first_of, first_of_three, first_of_two};
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -41,7 +41,7 @@ pub(super) struct Place {
 }
 
 /// The headers that are needed of every message: for matching, framing, and telling a broken sender.
-const KEY_HEADERS: [HeaderName; 14] = [
+const KEY_HEADERS: [HeaderName; 15] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -56,6 +56,7 @@ const KEY_HEADERS: [HeaderName; 14] = [
     HeaderName::ProxyAuthorization,
     HeaderName::RetryAfter,
     HeaderName::SessionExpires,
+    HeaderName::Replaces,
 ];
 
 /// Headers that may refer to a call that are remembered of one message.
@@ -98,6 +99,7 @@ fn slot(name: HeaderName) -> Option<usize> {
         HeaderName::ProxyAuthorization => 11,
         HeaderName::RetryAfter => 12,
         HeaderName::SessionExpires => 13,
+        HeaderName::Replaces => 14,
         _ => return None,
     })
 }
@@ -257,7 +259,8 @@ impl Walk<'_> {
                 | HeaderName::Contact
                 | HeaderName::Date
                 | HeaderName::Authorization
-                | HeaderName::ProxyAuthorization,
+                | HeaderName::ProxyAuthorization
+                | HeaderName::Replaces,
             )
             | None => {}
             Some(name) => {
@@ -407,6 +410,7 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
         (19, b'p') => slot_if(name, b"Proxy-Authorization", 11),
         (11, b'r') => slot_if(name, b"Retry-After", 12),
         (15, b's') => slot_if(name, b"Session-Expires", 13),
+        (8, b'r') => slot_if(name, b"Replaces", 14),
         _ => None,
     }
 }
@@ -445,7 +449,7 @@ fn is_plain_address(value: &[u8]) -> bool {
     let inside = match value {
         [b'<', inside @ ..] => inside,
         [b'"', name @ ..] => {
-            let end = first_of_three::<b'"', b'"', b'\\'>(name).unwrap_or(name.len());
+            let end = first_of_two::<b'"', b'\\'>(name).unwrap_or(name.len());
             match name.get(end..) {
                 Some([b'"', b' ', b'<', inside @ ..] | [b'"', b'<', inside @ ..]) => inside,
                 _ => return false,

@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::oddity::Oddity;
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_three};
+use crate::sip::swift::{first_of, first_of_three, first_of_two};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine
         && !text.get(uri_end..).is_some_and(|version| version.trim_ascii().eq_ignore_ascii_case(b"SIP/2.0"));
     let uri_is_odd = sent_uri.is_empty()
         || first_of_three::<b' ', b'\t', b'"'>(sent_uri).is_some()
-        || first_of_three::<b'<', b'<', b'>'>(sent_uri).is_some()
+        || first_of_two::<b'<', b'>'>(sent_uri).is_some()
         || (sent_uri.starts_with(b"sip") && (first_of::<b'?'>(sent_uri).is_some() || has_bare_ipv6_host(sent_uri)));
     if version_is_odd || uri_is_odd || !has_single_spaces {
         oddities.push(Oddity::BadStartLine);

@@ -15,6 +15,13 @@ pub(super) fn first_of<const WANTED: u8>(bytes: &[u8]) -> Option<usize> {
     first_where(bytes, |block| block.simd_eq(u8x16::splat(WANTED)), |byte| byte == WANTED)
 }
 
+/// Where the first of two bytes stands.
+#[inline]
+pub(super) fn first_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8]) -> Option<usize> {
+    let in_block = |block: u8x16| block.simd_eq(u8x16::splat(ONE)) | block.simd_eq(u8x16::splat(TWO));
+    first_where(bytes, in_block, |byte| byte == ONE || byte == TWO)
+}
+
 /// Where the first of three bytes stands.
 #[inline]
 pub(super) fn first_of_three<const ONE: u8, const TWO: u8, const THREE: u8>(bytes: &[u8]) -> Option<usize> {
@@ -60,6 +67,8 @@ mod tests {
         #[test]
         fn it_is_what_a_plain_search_finds(bytes in proptest::collection::vec(8u8..40, 0..80)) {
             prop_assert_eq!(first_of::<b'\n'>(&bytes), bytes.iter().position(|byte| *byte == b'\n'));
+            let near = first_of_two::<b'\t', b' '>(&bytes);
+            prop_assert_eq!(near, bytes.iter().position(|byte| matches!(byte, b'\t' | b' ')));
             let near = first_of_three::<b'\t', b'\r', b' '>(&bytes);
             prop_assert_eq!(near, bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b' ')));
             let end = bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' ' | b';' | b',' | b'?'));

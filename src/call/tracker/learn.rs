@@ -27,9 +27,6 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Sources whose requests are counted at once.
 const MOST_SOURCES: usize = 4096;
 
-/// How the header is written; Supported has the word in nearly every INVITE.
-static REPLACES: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| ["\nReplaces", "\nreplaces", "\nREPLACES"].map(Finder::new));
 /// What all credentials have, whatever the header's case and blanks.
 static CREDENTIALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("nonce"));
 
@@ -199,9 +196,6 @@ impl Tracker {
 
     /// An INVITE that wants to replace a call: the tags of that call, as far as it is open.
     fn note_replaced(&mut self, message: &Message<'_>) {
-        if REPLACES.iter().all(|spelling| spelling.find(message.bytes()).is_none()) {
-            return;
-        }
         let Some(replaces) = message.header("Replaces") else { return };
         let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
         let index = self.by_call_id.get(&self.hasher.hash_one(call_id));

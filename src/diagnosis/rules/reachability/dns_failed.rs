@@ -55,9 +55,6 @@ enum Fault {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if case.surroundings.neighbours().lookups().is_empty() {
-        return None;
-    }
     not_found(case).or_else(|| out_of_order(case))
 }
 
