@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §9.2, §15.1.2, §21.4.25
-    "C10f" "termination-not-captured", check
+    "C10f" "termination-not-captured" needs [FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.43, §21.6.4
-    "D5" "bandwidth-insufficient", check
+    "D5" "bandwidth-insufficient" needs [REFUSED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §21.4.4
-    "E21" "channel-limit-reached", check, capture of_capture
+    "E21" "channel-limit-reached" needs [REFUSED], check, capture of_capture
 }
 
 /// Refusals that show a limit.
