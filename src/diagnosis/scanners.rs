@@ -33,14 +33,24 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
 
 /// Looks for every name at once, by their first four letters: this is asked of every call.
 fn names_a_tool(value: &[u8]) -> bool {
-    value.windows(4).zip(0usize..).any(|(window, at)| {
-        let lower = [window[0] | 0x20, window[1] | 0x20, window[2] | 0x20, window[3] | 0x20];
-        matches!(
-            &lower,
-            b"frie" | b"sipv" | b"sipc" | b"vaxs" | b"vaxi" | b"sund" | b"ppls" | b"sip-" | b"sips" | b"sipa" | b"iwar"
-        ) && TOOLS
-            .iter()
-            .any(|tool| value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
+    const LOWER: u32 = 0x2020_2020;
+    const BEGINNINGS: [u32; TOOLS.len()] = {
+        let mut beginnings = [0; TOOLS.len()];
+        let mut at = 0;
+        while at < TOOLS.len() {
+            let [first, second, third, fourth, ..] = TOOLS[at].as_bytes() else { panic!("a short name") };
+            beginnings[at] = u32::from_be_bytes([*first, *second, *third, *fourth]) | LOWER;
+            at += 1;
+        }
+        beginnings
+    };
+    let is_at = |at: usize, tool: &str| {
+        value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
+    };
+    let mut last = 0;
+    value.iter().zip(0usize..).any(|(byte, at)| {
+        last = last << 8 | u32::from(*byte);
+        BEGINNINGS.contains(&(last | LOWER)) && at >= 3 && TOOLS.iter().any(|tool| is_at(at - 3, tool))
     })
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Place {
 }
 
 /// The headers that are needed of every message: for matching, framing, and telling a broken sender.
-const KEY_HEADERS: [HeaderName; 17] = [
+const KEY_HEADERS: [HeaderName; 19] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -61,6 +61,8 @@ const KEY_HEADERS: [HeaderName; 17] = [
     HeaderName::Replaces,
     HeaderName::UserAgent,
     HeaderName::Server,
+    HeaderName::Reason,
+    HeaderName::Warning,
 ];
 
 /// Headers that may refer to a call that are remembered of one message.
@@ -106,6 +108,8 @@ fn slot(name: HeaderName) -> Option<usize> {
         HeaderName::Replaces => 14,
         HeaderName::UserAgent => 15,
         HeaderName::Server => 16,
+        HeaderName::Reason => 17,
+        HeaderName::Warning => 18,
         _ => return None,
     })
 }
@@ -274,7 +278,9 @@ impl Walk<'_> {
                 | HeaderName::ProxyAuthorization
                 | HeaderName::Replaces
                 | HeaderName::UserAgent
-                | HeaderName::Server,
+                | HeaderName::Server
+                | HeaderName::Reason
+                | HeaderName::Warning,
             )
             | None => {}
             Some(name) => {
@@ -393,7 +399,7 @@ impl Walk<'_> {
 
 /// How many blanks stand before a value and behind it. Of most, one before it.
 #[inline]
-fn blanks_around(value: &[u8]) -> (usize, usize) {
+pub(super) fn blanks_around(value: &[u8]) -> (usize, usize) {
     match value {
         [b' ', first, .., last] if *first > b' ' && *last > b' ' => (1, 0),
         _ => {
@@ -442,6 +448,8 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
         (8, b'r') => slot_if(name, b"Replaces", 14),
         (10, b'u') => slot_if(name, b"User-Agent", 15),
         (6, b's') => slot_if(name, b"Server", 16),
+        (6, b'r') => slot_if(name, b"Reason", 17),
+        (7, b'w') => slot_if(name, b"Warning", 18),
         _ => None,
     }
 }

@@ -41,10 +41,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let cause = case.q850(response);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
-    let target = case.target(failure)?;
     let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
-    let holds = target.is_number() && (of_number || (meaning.is_some() && code >= 400));
-    if !holds || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
+    if !of_number && (meaning.is_none() || code < 400) {
+        return None;
+    }
+    let target = case.target(failure)?;
+    if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
     }
     if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
