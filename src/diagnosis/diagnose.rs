@@ -67,7 +67,13 @@ impl Verdict {
     /// The verdict on one call.
     pub fn of(case: &Case<'_>) -> Verdict {
         let case = case.for_verdict();
-        let (rules, found) = asked_of(&case).filter_map(|rule| Some((rule, rule.check.of_call()?(&case)?))).unzip();
+        let (mut rules, mut found) = (Vec::new(), Vec::new());
+        for rule in asked_of(&case) {
+            if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
+                rules.push(rule);
+                found.push(finding);
+            }
+        }
         let (findings, _) = in_order(found);
         let outcome = outcome(&case, &findings);
         Verdict { rules, diagnosis: Diagnosis { outcome, findings, good_call: None, origin: None } }
@@ -152,6 +158,9 @@ type Name = Cow<'static, str>;
 /// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in. Gives what
 /// is left, and each winner with the one that it outranks.
 fn in_order(found: Vec<Finding>) -> (Vec<Finding>, Vec<(Name, Name)>) {
+    if found.len() < 2 {
+        return (found, Vec::new());
+    }
     let explaining: Vec<Name> =
         found.iter().filter(|finding| finding.explains).map(|finding| finding.rule.clone()).collect();
     let mut kept: Vec<Finding> = Vec::with_capacity(found.len());

@@ -67,7 +67,8 @@ impl Rule {
 
     /// The first line of its page, without the full stop.
     pub fn title(&self) -> &'static str {
-        self.page.trim_start().lines().next().unwrap_or_default().trim().trim_end_matches('.')
+        let line = self.page.trim_ascii_start().split_once('\n').map_or(self.page, |(line, _)| line).trim_ascii_end();
+        line.strip_suffix('.').unwrap_or(line)
     }
 
     /// A section of its page by its heading, unwrapped into one paragraph per blank line.

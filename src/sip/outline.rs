@@ -24,6 +24,8 @@ pub(super) struct Outline {
     values: [Place; KEY_HEADERS.len()],
     /// A bit for each of these names that stands there more than once.
     repeated: u32,
+    /// The names of all other headers, a bit for each by a hash: most that are asked for are not there.
+    others: u64,
     /// The value of the second Via line.
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
@@ -117,6 +119,19 @@ fn slot(name: HeaderName) -> Option<usize> {
 impl Outline {
     /// Walks over a message whose start line begins at `start_at`.
     pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
+        let (mut walk, start) = Outline::walk(bytes, start_at, cut);
+        walk.remarks(&start, start_at);
+        (walk.outline, start, walk.oddities)
+    }
+
+    /// The same for a message that was walked over before, and in which nothing was odd.
+    pub(super) fn read_again(bytes: &[u8], start_at: usize) -> (Outline, StartLine) {
+        let (mut walk, start) = Outline::walk(bytes, start_at, Cut::Whole);
+        walk.outline.cseq = walk.value_of(HeaderName::CSeq).and_then(CSeq::read);
+        (walk.outline, start)
+    }
+
+    fn walk(bytes: &[u8], start_at: usize, cut: Cut) -> (Walk<'_>, StartLine) {
         let line_feeds = Every::new(bytes, start_at);
         let (outline, oddities) = (Outline::default(), Vec::new());
         let mut walk = Walk { bytes, at: start_at, line_feeds, outline, oddities, last: None };
@@ -124,8 +139,7 @@ impl Outline {
         let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
         walk.headers(cut);
         walk.body(cut);
-        walk.remarks(&start, start_at);
-        (walk.outline, start, walk.oddities)
+        (walk, start)
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
@@ -139,6 +153,13 @@ impl Outline {
     pub(super) fn only<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<Option<&'a [u8]>> {
         let is_repeated = self.repeated >> slot(name)? & 1 == 1;
         (!is_repeated).then(|| self.value(name, bytes))
+    }
+
+    /// False if no header of this name stands there, which is of no key header.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        let name = name.as_bytes();
+        // A name may stand there in its compact form, and may be asked for in it.
+        name.len() < 2 || self.others & (bit_of_name(name) | COMPACT) != 0
     }
 
     /// True if the outline knows of every header of this name, so that there is none if it has no place.
@@ -238,6 +259,9 @@ impl Walk<'_> {
         let name = text.get(..colon).unwrap_or_default();
         let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
+        if slot.is_none() {
+            self.outline.others |= bit_of_name(name);
+        }
         if slot.is_none() && !may_refer(name, first) {
             return;
         }
@@ -394,6 +418,19 @@ impl Walk<'_> {
                 self.note_once(Oddity::BadHeader { header: name.long() });
             }
         }
+    }
+}
+
+/// The bit of every compact form.
+const COMPACT: u64 = 1 << 63;
+
+/// The bit of a name that is of no key header, in whatever letters.
+#[inline]
+fn bit_of_name(name: &[u8]) -> u64 {
+    match name {
+        [] => 0,
+        [_] => COMPACT,
+        [first, ..] => 1u64.wrapping_shl((name.len() as u32).wrapping_mul(5) ^ u32::from(first | 0x20)),
     }
 }
 
