@@ -9,9 +9,15 @@ use crate::call::{Call, Heard, Kind, MessageId, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::{HeaderName, Method, StatusCode};
 
-/// A set of things that a call shows.
+/// What a call shows; or what it needs to show for a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facts(u32);
+pub struct Facts {
+    /// A bit for each thing.
+    shown: u32,
+    /// A bit for the code of the response that decided the failure, by a hash; of what is needed, one for each of several,
+    /// and none for any.
+    codes: u64,
+}
 
 /// Names the bits of the set, in the order of the list.
 macro_rules! facts {
@@ -21,7 +27,7 @@ macro_rules! facts {
     (@ $bit:expr; $(#[doc = $says:literal])+ $fact:ident $($rest:tt)*) => {
         impl Facts {
             $(#[doc = $says])+
-            pub const $fact: Facts = Facts(1 << ($bit));
+            pub const $fact: Facts = Facts { shown: 1 << ($bit), codes: 0 };
         }
         facts!(@ $bit + 1; $($rest)*);
     };
@@ -45,6 +51,10 @@ facts! {
     CANCEL
     /// There is a request inside a dialog, or an ACK without its INVITE.
     IN_DIALOG
+    /// There was a dialog: an INVITE got a 2xx, or there is a request inside one.
+    DIALOG
+    /// An INVITE got a provisional response, or a 2xx.
+    PROGRESS
     /// There is a final response of 300 or more, on whatever hop ([`Call::failures`]).
     FAILURE
     /// There is a 401 or 407.
@@ -71,16 +81,22 @@ facts! {
 
 impl Facts {
     /// Nothing.
-    pub const NONE: Facts = Facts(0);
+    pub const NONE: Facts = Facts { shown: 0, codes: 0 };
 
-    /// Both sets together.
-    pub const fn and(self, other: Facts) -> Facts {
-        Facts(self.0 | other.0)
+    /// A response with this code decided that the call failed; where several are needed, one of them is enough.
+    pub const fn code(code: u16) -> Facts {
+        Facts { shown: Facts::REFUSED.shown, codes: 1 << (code % 64) }
     }
 
-    /// True if all of another set is in this one.
+    /// Both together.
+    pub const fn and(self, other: Facts) -> Facts {
+        Facts { shown: self.shown | other.shown, codes: self.codes | other.codes }
+    }
+
+    /// False if anything that is needed is not shown.
     pub const fn has(self, needed: Facts) -> bool {
-        self.0 & needed.0 == needed.0
+        let has_code = needed.codes == 0 || self.codes & needed.codes != 0;
+        self.shown & needed.shown == needed.shown && has_code
     }
 
     /// What a case shows.
@@ -98,6 +114,7 @@ impl Facts {
             (Facts::ICMP, !call.icmp.is_empty()),
             (Facts::MEDIA, !case.surroundings.media().is_empty()),
         ]);
+        let of_call = case.failure().map_or(of_call, |failure| of_call.and(Facts::code(failure.status.get())));
         let of_transactions = call.transactions.iter().map(|transaction| Facts::of_transaction(call, transaction));
         let of_messages = call.messages.iter().map(Facts::of_message);
         of_transactions.chain(of_messages).fold(of_call, Facts::and)
@@ -106,9 +123,13 @@ impl Facts {
     fn of_transaction(call: &Call, transaction: &Transaction) -> Facts {
         let is_invite = transaction.method == Method::Invite;
         let is_success = |id: &MessageId| call.message(*id).message.status().is_some_and(StatusCode::is_success);
+        let is_answered = is_invite && transaction.finals.iter().any(is_success);
+        let has_provisional = !transaction.provisionals.is_empty();
         Facts::that_hold([
-            (Facts::ANSWERED, is_invite && transaction.finals.iter().any(is_success)),
-            (Facts::PROVISIONAL, !transaction.provisionals.is_empty()),
+            (Facts::ANSWERED, is_answered),
+            (Facts::PROVISIONAL, has_provisional),
+            (Facts::PROGRESS, is_answered || is_invite && has_provisional),
+            (Facts::DIALOG, is_answered || transaction.in_dialog),
             (Facts::BYE, transaction.method == Method::Bye),
             (Facts::CANCEL, transaction.method == Method::Cancel || transaction.cancelled_by.is_some()),
             (Facts::IN_DIALOG, transaction.in_dialog),

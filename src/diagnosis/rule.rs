@@ -110,13 +110,13 @@ impl Rule {
 ///
 /// The comment is at once the rustdoc, what `explain` prints, and a chapter of the manual.
 macro_rules! rule {
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:ident)+])?, $check:ident) => {
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Call $check);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:ident)+])?, $check:ident, capture $of_capture:ident) => {
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, capture $of_capture:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Both $check, $of_capture);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:ident)+])?, $check:ident, each of capture $of_capture:ident) => {
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, each of capture $of_capture:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] BothEach $check, $of_capture);
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, each of capture $check:ident) => {
@@ -125,16 +125,27 @@ macro_rules! rule {
     ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [] Capture $check);
     };
-    (@ [$($line:literal)+] $id:literal $name:literal [$($fact:ident)*] $kind:ident $($check:ident),+) => {
+    (@ [$($line:literal)+] $id:literal $name:literal [$($fact:tt)*] $kind:ident $($check:ident),+) => {
         $(#[doc = $line])+
         pub static RULE: crate::diagnosis::rule::Rule = crate::diagnosis::rule::Rule {
             id: $id,
             name: $name,
             page: concat!($($line, "\n"),+),
-            needs: crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::Facts::$fact))*,
+            needs: crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::rule::fact!($fact)))*,
             check: crate::diagnosis::rule::Check::$kind($($check),+),
             read_references: std::sync::OnceLock::new(),
         };
     };
 }
 pub(crate) use rule;
+
+/// What a rule needs: a fact by its name, or the code of a response.
+macro_rules! fact {
+    ($code:literal) => {
+        crate::diagnosis::Facts::code($code)
+    };
+    ($fact:ident) => {
+        crate::diagnosis::Facts::$fact
+    };
+}
+pub(crate) use fact;

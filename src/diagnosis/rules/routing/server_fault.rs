@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5, §16.7
-    "E14" "server-fault" needs [REFUSED], check
+    "E14" "server-fault" needs [473 475 476 477 478 479 500 502 503 504 505], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

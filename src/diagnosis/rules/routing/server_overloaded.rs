@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3
-    "E10" "server-overloaded" needs [REFUSED], check
+    "E10" "server-overloaded" needs [503], check
 }
 
 /// Words of a phrase or Warning that speak of a limit that was reached.

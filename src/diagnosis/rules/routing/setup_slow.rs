@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// ITU-T E.721 §2.4; RFC 6076 §4.3
-    "E20" "setup-slow", check
+    "E20" "setup-slow" needs [CALL PROGRESS], check
 }
 
 /// The longest delay that E.721 table 2 allows.

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.6.3
-    "E22" "user-unknown" needs [REFUSED], check
+    "E22" "user-unknown" needs [404 604], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
