@@ -105,15 +105,11 @@ fn asked_of<'a>(case: &Case<'a>) -> impl Iterator<Item = &'static Rule> + use<'a
     let facts = Facts::of(case);
     let is_measured = !case.spans_a_leap();
     let case = *case;
-    rules::ALL
-        .iter()
-        .copied()
-        .filter(move |rule| {
-            let is_asked = facts.has(rule.needs);
-            debug_assert!(is_asked || !rule.holds(&case), "{} holds without what it says that it needs", rule.name);
-            is_asked
-        })
-        .filter(move |rule| is_measured || !OF_LENGTHS.contains(&rule.name))
+    rules::ALL.iter().copied().filter(move |rule| {
+        let is_asked = facts.has(rule.needs);
+        debug_assert!(is_asked || !rule.holds(&case), "{} holds without what it says that it needs", rule.name);
+        is_asked && (is_measured || !OF_LENGTHS.contains(&rule.name))
+    })
 }
 
 fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {

@@ -71,7 +71,10 @@ impl<'a> Message<'a> {
 
     /// Reads a whole message that was read before, and in which nothing was odd: nothing odd is looked for again.
     pub(crate) fn read_again(bytes: &'a [u8]) -> Option<Message<'a>> {
-        let (outline, start) = Outline::read_again(bytes, frame::start_of_message(bytes)?);
+        // Blank lines may stand before it, and nothing else.
+        let is_at_front = bytes.first().is_some_and(u8::is_ascii_alphabetic);
+        let start_at = if is_at_front { 0 } else { frame::start_of_message(bytes)? };
+        let (outline, start) = Outline::read_again(bytes, start_at);
         Some(Message {
             bytes: Cow::Borrowed(bytes),
             start,

@@ -119,27 +119,18 @@ fn slot(name: HeaderName) -> Option<usize> {
 impl Outline {
     /// Walks over a message whose start line begins at `start_at`.
     pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
-        let (mut walk, start) = Outline::walk(bytes, start_at, cut);
+        let mut walk = Walk::new(bytes, start_at);
+        let start = walk.over(cut);
         walk.remarks(&start, start_at);
         (walk.outline, start, walk.oddities)
     }
 
     /// The same for a message that was walked over before, and in which nothing was odd.
     pub(super) fn read_again(bytes: &[u8], start_at: usize) -> (Outline, StartLine) {
-        let (mut walk, start) = Outline::walk(bytes, start_at, Cut::Whole);
+        let mut walk = Walk::new(bytes, start_at);
+        let start = walk.over(Cut::Whole);
         walk.outline.cseq = walk.value_of(HeaderName::CSeq).and_then(CSeq::read);
         (walk.outline, start)
-    }
-
-    fn walk(bytes: &[u8], start_at: usize, cut: Cut) -> (Walk<'_>, StartLine) {
-        let line_feeds = Every::new(bytes, start_at);
-        let (outline, oddities) = (Outline::default(), Vec::new());
-        let mut walk = Walk { bytes, at: start_at, line_feeds, outline, oddities, last: None };
-        let line = walk.line();
-        let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
-        walk.headers(cut);
-        walk.body(cut);
-        (walk, start)
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
@@ -186,7 +177,22 @@ enum Kept {
     SecondVia,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    #[inline]
+    fn new(bytes: &'a [u8], at: usize) -> Walk<'a> {
+        let line_feeds = Every::new(bytes, at);
+        Walk { bytes, at, line_feeds, outline: Outline::default(), oddities: Vec::new(), last: None }
+    }
+
+    fn over(&mut self, cut: Cut) -> StartLine {
+        let line = self.line();
+        let text = self.bytes.get(line.clone()).unwrap_or_default();
+        let start = start_line::read(text, line.start, &mut self.oddities);
+        self.headers(cut);
+        self.body(cut);
+        start
+    }
+
     /// The next line without its end; `at` stands behind it afterwards.
     #[inline]
     fn line(&mut self) -> Range<usize> {
