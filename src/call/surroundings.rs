@@ -137,13 +137,7 @@ impl Hops {
         self.seen.get(self.places.get(&hop)?.0 as usize)
     }
 
-    fn of_sender(&self, address: IpAddr) -> u64 {
-        let sent = self.places.iter().filter(|((from, _), _)| *from == address);
-        sent.filter_map(|(_, id)| self.seen.get(id.0 as usize)).map(|seen| seen.count).sum()
-    }
-
-    /// Each hop, in order of addresses.
-    fn iter(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
+    fn in_order(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
         let mut places: Vec<_> = self.places.iter().collect();
         places.sort_unstable();
         places.into_iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
@@ -152,7 +146,7 @@ impl Hops {
 
 impl PartialEq for Hops {
     fn eq(&self, other: &Hops) -> bool {
-        self.iter().eq(other.iter())
+        self.in_order().eq(other.in_order())
     }
 }
 
@@ -160,7 +154,7 @@ impl Eq for Hops {}
 
 impl From<Hops> for Vec<((IpAddr, IpAddr), Seen)> {
     fn from(hops: Hops) -> Self {
-        hops.iter().map(|(hop, seen)| (*hop, seen.clone())).collect()
+        hops.in_order().map(|(hop, seen)| (*hop, seen.clone())).collect()
     }
 }
 
@@ -337,19 +331,19 @@ impl Surroundings {
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         const MINUTE: i64 = 60_000_000_000;
-        let start = Timestamp(start.0.saturating_sub(MINUTE));
-        let end = Timestamp(end.0.saturating_add(MINUTE));
+        let (start, end) = (Timestamp(start.0.saturating_sub(MINUTE)), Timestamp(end.0.saturating_add(MINUTE)));
         self.hops.get((from, to)).is_some_and(|seen| seen.within(start, end))
     }
 
     /// Each hop in one direction, in order of addresses.
     pub fn hops(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Seen)> {
-        self.hops.iter().map(|((from, to), seen)| (*from, *to, seen))
+        self.hops.in_order().map(|((from, to), seen)| (*from, *to, seen))
     }
 
     /// How many messages an address sent.
     pub fn sent_by(&self, address: IpAddr) -> u64 {
-        self.hops.of_sender(address)
+        let sent = self.hops.places.iter().filter(|((from, _), _)| *from == address);
+        sent.filter_map(|(_, id)| self.hops.seen.get(id.0 as usize)).map(|seen| seen.count).sum()
     }
 
     /// What is known of one hop in one direction.
@@ -423,7 +417,7 @@ impl Surroundings {
 
     /// Puts together what two readers have seen. Commutative and associative as long as no table is full.
     pub fn merge(&mut self, other: &Surroundings) {
-        for (hop, seen) in other.hops.iter() {
+        for (hop, seen) in other.hops.in_order() {
             let id = self.hops.id(*hop);
             match self.hops.seen.get_mut(id.0 as usize) {
                 Some(known) => known.merge(seen),

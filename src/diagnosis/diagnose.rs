@@ -97,19 +97,24 @@ impl Verdict {
 
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
-    told(case, asked_of(case))
+    told(case, asked_of(case).into_iter())
 }
 
 /// The rules that a call shows anything for.
-fn asked_of<'a>(case: &Case<'a>) -> impl Iterator<Item = &'static Rule> + use<'a> {
+fn asked_of(case: &Case<'_>) -> Vec<&'static Rule> {
     let facts = Facts::of(case);
-    let is_measured = !case.spans_a_leap();
-    let case = *case;
-    rules::ALL.iter().copied().filter(move |rule| {
+    let mut asked: Vec<&Rule> = Vec::with_capacity(rules::ALL.len());
+    for rule in rules::ALL {
         let is_asked = facts.has(rule.needs);
-        debug_assert!(is_asked || !rule.holds(&case), "{} holds without what it says that it needs", rule.name);
-        is_asked && (is_measured || !OF_LENGTHS.contains(&rule.name))
-    })
+        debug_assert!(is_asked || !rule.holds(case), "{} holds without what it says that it needs", rule.name);
+        if is_asked {
+            asked.push(rule);
+        }
+    }
+    if case.spans_a_leap() {
+        asked.retain(|rule| !OF_LENGTHS.contains(&rule.name));
+    }
+    asked
 }
 
 fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {

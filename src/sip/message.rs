@@ -25,7 +25,7 @@ pub struct Message<'a> {
     start: StartLine,
     outline: Outline,
     /// Where every header stands: found when it is asked for.
-    places: OnceCell<Places>,
+    places: OnceCell<Box<Places>>,
     answers: OnceCell<Box<Answers>>,
     oddities: Vec<Oddity>,
 }
@@ -349,7 +349,7 @@ impl Message<'_> {
     }
 
     fn places(&self) -> &Places {
-        self.places.get_or_init(|| places::find(&self.bytes, &self.outline))
+        self.places.get_or_init(|| Box::new(places::find(&self.bytes, &self.outline)))
     }
 
     fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = &HeaderPlace> + use<'_, 'n> {
