@@ -6,6 +6,7 @@
 mod forget;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -266,11 +267,11 @@ impl Surroundings {
 
     /// Notes the software that an address names; the first name stays.
     pub fn note_software(&mut self, address: IpAddr, place: Place, name: &str) {
-        if self.software.contains_key(&address) || self.software.len() >= Surroundings::MOST_HOPS {
-            return;
+        let has_room = self.software.len() < Surroundings::MOST_HOPS;
+        if let (Entry::Vacant(entry), true) = (self.software.entry(address), has_room) {
+            let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
+            entry.insert((place, name[..end].to_owned()));
         }
-        let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
-        self.software.insert(address, (place, name[..end].to_owned()));
     }
 
     /// Notes a REGISTER; of each Call-ID the first stays.
