@@ -138,6 +138,11 @@ impl Hops {
         self.seen.get(self.places.get(&hop)?.0 as usize)
     }
 
+    fn of_sender(&self, address: IpAddr) -> u64 {
+        let sent = self.places.iter().filter(|((from, _), _)| *from == address);
+        sent.filter_map(|(_, id)| self.seen.get(id.0 as usize)).map(|seen| seen.count).sum()
+    }
+
     /// Each hop, in order of addresses.
     fn iter(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
         let mut places: Vec<_> = self.places.iter().collect();
@@ -341,6 +346,11 @@ impl Surroundings {
     /// Each hop in one direction, in order of addresses.
     pub fn hops(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Seen)> {
         self.hops.iter().map(|((from, to), seen)| (*from, *to, seen))
+    }
+
+    /// How many messages an address sent.
+    pub fn sent_by(&self, address: IpAddr) -> u64 {
+        self.hops.of_sender(address)
     }
 
     /// What is known of one hop in one direction.

@@ -76,7 +76,17 @@ struct Entry {
     place: Place,
     way: u16,
     ip_id: Option<u16>,
+    reading: Reading,
     what: What,
+}
+
+/// What the first reading of a message found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is whole, and nothing in it is odd.
+    Sound,
+    /// Something is odd, or it was not whole.
+    Odd,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -377,7 +387,8 @@ impl Log {
         let last = last.or_else(|| self.entries.get(original.0 as usize));
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
         self.is_special |= !is_duplicate;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what: What::Copy(original) });
+        let what = What::Copy(original);
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading: Reading::Odd, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -420,8 +431,10 @@ impl Log {
         let Hearing { message, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
         let what = What::Message { spot, length: message.bytes().len() as u32, cut };
+        let is_sound = cut == Cut::Whole && message.oddities().is_empty();
+        let reading = if is_sound { Reading::Sound } else { Reading::Odd };
         self.distinct += 1;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what });
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.

@@ -119,6 +119,11 @@ impl Service {
         self.metrics.is_some() || self.hep.is_some()
     }
 
+    /// True if anybody is told findings in words.
+    pub(crate) fn reads_words(&self) -> bool {
+        self.hep.is_some()
+    }
+
     /// True if anybody is told anything.
     pub(crate) fn tells_anything(&self) -> bool {
         self.metrics.is_some() || self.hep.is_some() || self.alerts.is_some()
