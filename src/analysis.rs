@@ -465,6 +465,7 @@ impl Stairs {
         self.tracker.stream_carries(segment.stream);
         let known = self.streams.get_mut(&segment.stream);
         let taken = known.map(|stream| std::mem::take(&mut stream.framer));
+        let is_new = taken.is_none();
         let mut framer = taken.unwrap_or_else(|| Framer::new(self.framing));
         self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
@@ -481,9 +482,10 @@ impl Stairs {
         }
         self.unframed += framer.held();
         let stream = Stream { framer, path, last: place };
-        match self.streams.get_mut(&segment.stream) {
-            Some(known) => *known = stream,
-            None => self.streams.insert(segment.stream, stream),
+        if is_new {
+            self.streams.insert(segment.stream, stream);
+        } else if let Some(known) = self.streams.get_mut(&segment.stream) {
+            *known = stream;
         }
         while self.unframed > self.most_unframed
             && let Some((_, idlest)) = self.streams.pop_oldest()

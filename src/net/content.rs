@@ -5,8 +5,10 @@
 //! Deliberately does not cut SIP messages.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use memchr::memmem;
+use memchr::memmem::Finder;
 
 use crate::capture::Place;
 use crate::net::Connection;
@@ -338,9 +340,10 @@ fn beginning(bytes: &[u8]) -> Beginning {
 /// The version alone does not do: a Via has it too, and logs that travel over TCP.
 fn has_start_line(bytes: &[u8]) -> bool {
     const VERSION: &[u8] = b"SIP/2.0";
-    memmem::find_iter(bytes, VERSION).any(|at| {
+    static VERSIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(VERSION));
+    VERSIONS.find_iter(bytes).any(|at| {
         let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
-        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = memchr::memrchr(b'\n', before).and_then(|end| before.get(end.saturating_add(1)..)).unwrap_or(before);
         match behind.get(VERSION.len()) {
             Some(b' ') => line.is_empty(),
             None | Some(b'\r' | b'\n') => {

@@ -365,13 +365,14 @@ impl Tails {
             tail.extend_from_slice(kept);
             return;
         }
-        let mut tail = match self.tails.len() < TAILS {
-            true => Vec::new(),
-            false => self.tails.pop_oldest().map(|(_, tail)| tail).unwrap_or_default(),
-        };
-        tail.clear();
-        tail.extend_from_slice(kept);
-        self.tails.insert(stream, tail);
+        if self.tails.len() < TAILS {
+            self.tails.insert(stream, kept.to_vec());
+            return;
+        }
+        self.tails.replace_oldest(stream, |tail| {
+            tail.clear();
+            tail.extend_from_slice(kept);
+        });
     }
 
     fn forget(&mut self, stream: StreamId) {

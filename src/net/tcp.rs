@@ -142,23 +142,28 @@ impl ConnectionTable {
     }
 
     fn forget_oldest(&mut self, place: Place, sink: &mut Sink<'_>) {
-        let Some((&pair, both)) = self.connections.oldest() else { return };
-        let events = match both.is_closed() {
-            true => Vec::new(),
-            false => [Sender::Low, Sender::High].map(|sender| (pair.path(sender), both.stream(sender).id)).to_vec(),
-        };
-        self.close(pair, place, sink);
-        if !events.is_empty() {
-            sink.note(Oddity::LimitHit { limit: "streams", value: self.limits.streams as u64 }, place);
+        let Some((pair, both)) = self.connections.pop_oldest() else { return };
+        let is_closed = both.is_closed();
+        let streams = [Sender::Low, Sender::High].map(|sender| (pair.path(sender), both.stream(sender).id));
+        self.end(pair, both, place, sink);
+        if is_closed {
+            return;
         }
-        for (path, stream) in events {
+        sink.note(Oddity::LimitHit { limit: "streams", value: self.limits.streams as u64 }, place);
+        for (path, stream) in streams {
             sink.deliver(Delivery::Connection(Connection { place, path, stream, what: ConnectionEvent::Forgotten }));
         }
     }
 
     /// Takes a connection out, and hands on what waits in it.
     fn close(&mut self, pair: Pair, place: Place, sink: &mut Sink<'_>) {
-        let Some(mut both) = self.connections.remove(&pair) else { return };
+        if let Some(both) = self.connections.remove(&pair) {
+            self.end(pair, both, place, sink);
+        }
+    }
+
+    /// Hands on what waits in a connection that was taken out.
+    fn end(&mut self, pair: Pair, mut both: Both, place: Place, sink: &mut Sink<'_>) {
         self.bytes = self.bytes.saturating_sub(both.weight());
         self.holding.remove(&both.number);
         both.each(pair, place, &mut self.kept, sink, Stream::flush);
