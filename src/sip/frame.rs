@@ -328,9 +328,7 @@ impl Framer {
                 Start::None => return self.skip(rest, place, oddities),
             }
         }
-        let Some(head) = self.end_of_head(rest) else { return 0 };
-        let body = self.announced_body(place, oddities);
-        let whole = head.saturating_add(body);
+        let Some(whole) = self.wanted.or_else(|| self.end_of_message(rest, place, oddities)) else { return 0 };
         if rest.len() < whole {
             self.wanted = Some(whole);
             return 0;
@@ -372,6 +370,12 @@ impl Framer {
             _ if is_start_of(rest, end) => Start::Here,
             _ => Start::None,
         }
+    }
+
+    /// Where the message ends, once its headers are there.
+    fn end_of_message(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog) -> Option<usize> {
+        let head = self.end_of_head(rest)?;
+        Some(head.saturating_add(self.announced_body(place, oddities)))
     }
 
     /// Where the headers end, the empty line included: behind an empty line that ends as the one before it does, or is
