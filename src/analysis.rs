@@ -487,11 +487,19 @@ impl Stairs {
         } else if let Some(known) = self.streams.get_mut(&segment.stream) {
             *known = stream;
         }
-        while self.unframed > self.most_unframed
+        if self.unframed > self.most_unframed {
+            self.make_room_for_unframed(place.source);
+        }
+    }
+
+    /// Takes what waits on the idlest streams as it is, some of it at once: each takes the whole way of a message.
+    fn make_room_for_unframed(&mut self, source: SourceId) {
+        let enough = self.most_unframed - self.most_unframed / 64;
+        while self.unframed > enough
             && let Some((_, idlest)) = self.streams.pop_oldest()
         {
             let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
-            self.counts.entry(place.source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.counts.entry(source).or_default().oddities.note(limit, Some(idlest.last.frame));
             self.end_of_stream(idlest);
         }
     }

@@ -33,6 +33,8 @@ use crate::recent::Recent;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Where there is no room, one part in so many of the connections is given up at once.
+const GIVEN_UP_AT_ONCE: usize = 512;
 /// How many of them at once. Times may jump to and fro, and then every frame is an occasion to look.
 const LOOK_AT: usize = 256;
 
@@ -134,8 +136,13 @@ impl ConnectionTable {
     }
 
     fn open(&mut self, pair: Pair, place: Place, sink: &mut Sink<'_>) {
-        while self.connections.len() >= (self.limits.streams / 2).max(1) {
-            self.forget_oldest(place, sink);
+        let most = (self.limits.streams / 2).max(1);
+        if self.connections.len() >= most {
+            // Some at once: what waits in each takes the way of a message, and the processor keeps it in mind.
+            let few = most.saturating_sub(most / GIVEN_UP_AT_ONCE);
+            while self.connections.len() >= few.max(1) {
+                self.forget_oldest(place, sink);
+            }
         }
         self.opened = self.opened.saturating_add(1);
         self.connections.insert(pair, Both::new(self.opened));
