@@ -465,7 +465,6 @@ impl Stairs {
         self.tracker.stream_carries(segment.stream);
         let known = self.streams.get_mut(&segment.stream);
         let taken = known.map(|stream| std::mem::take(&mut stream.framer));
-        let is_new = taken.is_none();
         let mut framer = taken.unwrap_or_else(|| Framer::new(self.framing));
         self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
@@ -481,12 +480,7 @@ impl Stairs {
             self.not_sip(path);
         }
         self.unframed += framer.held();
-        let stream = Stream { framer, path, last: place };
-        if is_new {
-            self.streams.insert(segment.stream, stream);
-        } else if let Some(known) = self.streams.get_mut(&segment.stream) {
-            *known = stream;
-        }
+        self.streams.insert(segment.stream, Stream { framer, path, last: place });
         if self.unframed > self.most_unframed {
             self.make_room_for_unframed(place.source);
         }

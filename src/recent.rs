@@ -66,7 +66,8 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
     /// Adds an entry as the most recent, in place of the one that its key may have had.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let hash = self.hasher.hash_one(key);
-        if let Some(slot) = self.slot_of_hash(hash, &key) {
+        let known = if self.is_at(self.newest, &key) { Some(self.newest) } else { self.slot_of_hash(hash, &key) };
+        if let Some(slot) = known {
             self.touch(slot);
             if let Some(known) = self.value_mut(slot) {
                 *known = value;

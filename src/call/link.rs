@@ -233,6 +233,10 @@ pub(crate) fn called(message: &Message<'_>) -> String {
         None => return String::new(),
     };
     let user = memchr::memchr2(b';', b':', user.as_bytes()).and_then(|end| user.get(..end)).unwrap_or(user);
+    let digits = user.strip_prefix('+').unwrap_or(user);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return digits.to_owned();
+    }
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
     if is_number { user.chars().filter(char::is_ascii_digit).collect() } else { user.to_ascii_lowercase() }
 }

@@ -206,8 +206,8 @@ impl Surroundings {
         if self.software.contains_key(&address) || self.software.len() >= Surroundings::MOST_HOPS {
             return;
         }
-        let name = name.chars().take(Surroundings::LONGEST_NAME).collect();
-        self.software.insert(address, (place, name));
+        let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
+        self.software.insert(address, (place, name[..end].to_owned()));
     }
 
     /// Notes a REGISTER; of each Call-ID the first stays.

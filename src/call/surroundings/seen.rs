@@ -31,9 +31,12 @@ impl Seen {
     /// Notes one message.
     pub fn note(&mut self, time: Timestamp) {
         self.count = self.count.saturating_add(1);
+        let has_room = self.spans.len() < Seen::MOST;
         match self.spans.last_mut() {
             Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
             Some((first, last)) if *first <= time && time <= *last => {}
+            Some((_, last)) if *last < time && has_room => self.spans.push((time, time)),
+            None => self.spans.push((time, time)),
             _ => self.join((time, time)),
         }
     }
