@@ -3,8 +3,8 @@
 //! Counts stand in equal spans of a power of two of seconds: of one second at first, wider when there are too many. What
 //! is counted does not matter here. Beside it: what became of the calls of each address, over time.
 //!
-//! There may be thousands of timelines, one for each address, and each fills in its own time. So that a run of hours takes
-//! no more memory than one of minutes, they are short, and full soon.
+//! There may be thousands of timelines, one for each address, and each fills in its own time. So that a run without end
+//! takes no more memory after hours than after minutes, they are kept short there, and are full soon.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,7 +24,9 @@ pub struct Timeline {
 
 impl Timeline {
     /// Spans that are kept.
-    const MOST: usize = 64;
+    const MOST: usize = 256;
+    /// Spans that are kept in a run without end.
+    const FEW: usize = 64;
     const SECOND: i64 = 1_000_000_000;
 
     /// Counts one more.
@@ -57,6 +59,16 @@ impl Timeline {
         while self.counts.len() > Timeline::MOST {
             self.widen();
         }
+    }
+
+    fn shorten(&mut self) {
+        if self.counts.len() <= Timeline::FEW {
+            return;
+        }
+        while self.counts.len() > Timeline::FEW {
+            self.widen();
+        }
+        self.counts.shrink_to(Timeline::FEW);
     }
 
     fn widen(&mut self) {
@@ -157,6 +169,14 @@ impl Decisions {
         }
     }
 
+    /// Keeps timelines as short as a run without end can afford.
+    pub(crate) fn shorten(&mut self) {
+        for decided in self.of_servers.values_mut().chain(self.of_clients.values_mut()) {
+            decided.accepted.shorten();
+            decided.refused.shorten();
+        }
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Decisions) {
         let tables = [(&mut self.of_clients, &other.of_clients), (&mut self.of_servers, &other.of_servers)];
@@ -186,8 +206,13 @@ mod tests {
         assert_eq!(timeline.total(), 1000);
         assert!(!timeline.is_exact() && timeline.counts.len() <= Timeline::MOST);
         let before = timeline.before(Timestamp(500 * Timeline::SECOND));
+        assert!((490..=500).contains(&before), "{before}");
+        let mut short = timeline.clone();
+        short.shorten();
+        assert_eq!(short.total(), 1000);
+        assert!(short.counts.capacity() <= Timeline::FEW, "it takes no more room than it may");
+        let before = short.before(Timestamp(500 * Timeline::SECOND));
         assert!((484..=500).contains(&before), "{before}");
-        assert!(timeline.counts.capacity() <= 2 * Timeline::MOST, "it takes no more room than it may");
         assert_eq!(of([10, 20, 30].into_iter()).before(Timestamp(20 * Timeline::SECOND)), 1);
     }
 
