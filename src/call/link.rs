@@ -223,13 +223,13 @@ fn tail(number: &str) -> &str {
 /// The called number or name of a Request-URI, digits alone where it is a number.
 pub(crate) fn called(message: &Message<'_>) -> String {
     let uri = message.request_uri().unwrap_or_default();
-    let after_scheme = uri.split_once(':').map_or(&*uri, |(_, rest)| rest);
-    let user = match after_scheme.rsplit_once('@') {
-        Some((user, _)) => user,
-        None if uri.starts_with("tel:") => after_scheme,
+    let rest = memchr::memchr(b':', uri.as_bytes()).and_then(|colon| uri.get(colon + 1..)).unwrap_or(&uri);
+    let user = match memchr::memrchr(b'@', rest.as_bytes()).and_then(|at| rest.get(..at)) {
+        Some(user) => user,
+        None if uri.starts_with("tel:") => rest,
         None => return String::new(),
     };
-    let user = &user[..user.bytes().position(|byte| matches!(byte, b';' | b':')).unwrap_or(user.len())];
+    let user = memchr::memchr2(b';', b':', user.as_bytes()).and_then(|end| user.get(..end)).unwrap_or(user);
     let digits = user.strip_prefix('+').unwrap_or(user);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return digits.to_owned();
