@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::capture::Place;
 use crate::capture::Timestamp;
 use crate::keyed::Counted;
+use crate::net::Connection;
+use crate::net::ConnectionEvent;
+use crate::net::Delivery;
 use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
@@ -61,6 +64,8 @@ pub(super) struct Stream {
     content: Content,
     /// Where the last segment with new bytes began and ended, and when it came.
     newest: Option<(u64, u64, Timestamp)>,
+    /// Where bytes begin that were repeated and are not acknowledged.
+    repeated: Option<u64>,
 }
 
 /// Whether something was told already.
@@ -109,6 +114,7 @@ impl Stream {
             begun: Begun::InOrder,
             content: Content::default(),
             newest: None,
+            repeated: None,
         }
     }
 
@@ -193,14 +199,28 @@ impl Stream {
         self.release(line);
     }
 
-    /// The newest segment once more, sooner than a sender repeats it: the capture has it twice.
+    /// Bytes once more. The newest segment, sooner than a sender repeats it: the capture has it twice. Anything else that the
+    /// receiver has not acknowledged: its sender repeats it.
     fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
+        if !self.content.matters() {
+            return;
+        }
         let is_newest = |(from, to, time): (u64, u64, Timestamp)| {
             (from, to) == (at, end) && line.place.time.since(time) <= COPY && time <= line.place.time
         };
-        if self.newest.is_some_and(is_newest) && self.content.matters() {
-            line.sink.note(Oddity::DuplicatePacket, line.place);
+        if self.newest.is_some_and(is_newest) {
+            return line.sink.note(Oddity::DuplicatePacket, line.place);
         }
+        // One byte may be the probe of an idle connection.
+        if self.acknowledged <= Some(at) && end > at.saturating_add(1) {
+            self.repeated = Some(at);
+            self.tell(ConnectionEvent::Repeated, line);
+        }
+    }
+
+    fn tell(&self, what: ConnectionEvent, line: &mut Line<'_, '_>) {
+        let (place, path) = (line.place, line.path);
+        line.sink.deliver(Delivery::Connection(Connection { place, path, stream: self.id, what }));
     }
 
     /// The receiver has everything before this sequence number. A hole before it was lost by the capture alone.
@@ -208,6 +228,10 @@ impl Stream {
         let Some(position) = self.position(sequence) else { return };
         if self.next.is_some_and(|next| next.abs_diff(position) < WINDOW) {
             self.acknowledged = self.acknowledged.max(Some(position));
+        }
+        if self.repeated.is_some_and(|at| at < position) {
+            self.repeated = None;
+            self.tell(ConnectionEvent::Acknowledged, line);
         }
         self.release(line);
     }
