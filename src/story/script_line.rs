@@ -126,7 +126,7 @@ pub(super) fn continue_message(message: &mut MessageLine, number: usize, line: &
             message.segment = Some(bytes.clamp(1, 1460));
             words.end()?;
         }
-        "unacknowledged" => message.unacknowledged = Some(copies(number, &words.rest())?),
+        "unacknowledged" => message.unacknowledged = Some(copies(number, words.rest())?),
         _ => message.changes.push(header(number, line)?),
     }
     Ok(())
