@@ -108,19 +108,11 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         server.path.source
     );
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let fit = case.surroundings.neighbours().digest_fit(rejection.request.place);
-    let (confidence, because) = match fit {
-        Some(DigestFit::Differs) => (
-            Confidence::Proven,
-            format!("{because} The digest of the client is not the one that the secret given for \"{user}\" makes."),
-        ),
-        Some(DigestFit::Fits) => (
-            Confidence::Likely,
-            format!(
-                "{because} The digest of the client is the one that the secret given for \"{user}\" makes: it is the \
-                 server that knows another one."
-            ),
-        ),
+    let (confidence, because) = match case.digest_fit(rejection.request, user) {
+        Some((DigestFit::Differs, says)) => (Confidence::Proven, format!("{because} {says}.")),
+        Some((DigestFit::Fits, says)) => {
+            (Confidence::Likely, format!("{because} {says}: it is the server that knows another one."))
+        }
         None => (Confidence::Likely, because),
     };
     let mut finding = Finding::of(&RULE, confidence)

@@ -110,18 +110,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
     );
-    let fit = case.surroundings.neighbours().digest_fit(refused.request.place);
-    let (confidence, because) = match fit {
-        Some(DigestFit::Differs) => (
-            Confidence::Likely,
-            format!("{because} The digest is not the one that the secret given for \"{user}\" makes: the client has another."),
-        ),
-        Some(DigestFit::Fits) => (
+    let (confidence, because) = match case.digest_fit(refused.request, user) {
+        Some((DigestFit::Differs, says)) => (Confidence::Likely, format!("{because} {says}: the client has another.")),
+        Some((DigestFit::Fits, says)) => (
             Confidence::Possible,
-            format!(
-                "{because} The digest is the one that the secret given for \"{user}\" makes: if the server has that secret too, \
-                 it refuses the account and not the secret."
-            ),
+            format!("{because} {says}: if the server has that secret too, it refuses the account and not the secret."),
         ),
         None => (Confidence::Possible, because),
     };
