@@ -177,9 +177,7 @@ fn no_step_says_what_another_one_says() {
         let Ok(story) = Story::parse(&fs::read_to_string(story).expect("a text")) else { continue };
         for finding in diagnosed(&story).iter().flat_map(|(_, diagnosis)| &diagnosis.findings) {
             let fix: Vec<String> = finding.fix.iter().map(|step| step.raw().to_owned()).collect();
-            wrong.extend(
-                doubled(&fix).into_iter().map(|(one, other)| format!("{}: {one}\n    {other}", finding.rule)),
-            );
+            wrong.extend(doubled(&fix).into_iter().map(|(one, other)| format!("{}: {one}\n    {other}", finding.rule)));
             findings += 1;
         }
     }
