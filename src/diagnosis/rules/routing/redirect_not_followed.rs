@@ -36,6 +36,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let contacts = response.message.headers("Contact");
     let target = contacts.first().map(|contact| NameAddr::read(contact).uri);
+    if target.is_none() && response.message.is_cut() {
+        return None; // It may stand behind the cut, and have been followed.
+    }
     let is_seen = case.tail(response.place) >= std::time::Duration::from_secs(5);
     let confidence = match (is_seen, case.tail(response.place) >= timer::GIVE_UP) {
         (false, _) => Confidence::Unseen,
