@@ -3,9 +3,16 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::LazyLock;
 
 /// The hash, with keys of its own.
 pub(crate) type Keyed = ahash::RandomState;
+
+/// The hash of bytes in this run.
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
+    static KEYED: LazyLock<Keyed> = LazyLock::new(Keyed::default);
+    KEYED.hash_one(bytes)
+}
 
 /// A table by keys that are hashed.
 pub(crate) type Table<K, V> = HashMap<K, V, Keyed>;

@@ -116,7 +116,7 @@ impl Sample {
     /// The digest of an INVITE.
     pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
         let traits = traits(message, path);
-        let call_id = crate::sip::text(message.call_id()).chars().take(LONGEST).collect();
+        let call_id = shortened(&crate::sip::text(message.call_id()));
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
         Sample { place, call_id, software, traits }
     }
@@ -197,7 +197,7 @@ fn form(user: &str) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
+    text[..text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end)].to_owned()
 }
 
 #[cfg(test)]

@@ -232,7 +232,11 @@ pub(crate) fn called(message: &Message<'_>) -> String {
         None if uri.starts_with("tel:") => after_scheme,
         None => return String::new(),
     };
-    let user = user.split([';', ':']).next().unwrap_or_default();
+    let user = &user[..user.bytes().position(|byte| matches!(byte, b';' | b':')).unwrap_or(user.len())];
+    let digits = user.strip_prefix('+').unwrap_or(user);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return digits.to_owned();
+    }
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
     if is_number { user.chars().filter(char::is_ascii_digit).collect() } else { user.to_ascii_lowercase() }
 }

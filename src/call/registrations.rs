@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
-use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, Uri, uri_of};
+use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, uri_of};
 
 /// A REGISTER as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,15 +97,15 @@ impl Registrations {
             return;
         }
         let Some(to) = message.header_bytes(HeaderName::To) else { return };
-        let address = Uri::read(&crate::sip::text(uri_of(to)));
-        let key = key(address.bare_user(), &address.host);
-        if !self.of.contains_key(&key) {
-            if self.of.len() >= Registrations::MOST {
-                return;
-            }
-            self.of.insert(key.clone(), Registered::default());
-        }
-        let Some(known) = self.of.get_mut(&key) else { return };
+        let address = crate::sip::text(uri_of(to));
+        let address = UriParts::read(&address);
+        let key = key(address.bare_user(), address.host);
+        let has_room = self.of.len() < Registrations::MOST;
+        let known = match self.of.get_mut(&key) {
+            Some(known) => known,
+            None if has_room => self.of.entry(key).or_default(),
+            None => return,
+        };
         // A phone that registers every minute fills its row within the hour: later ones are not even read.
         match message.is_request() {
             true if known.asked.len() < Registrations::MOST_ENTRIES => {
@@ -183,7 +183,10 @@ fn keep_last<T>(row: &mut Vec<T>) {
 }
 
 fn key(user: &str, host: &str) -> String {
-    format!("{user}@{}", host.to_ascii_lowercase())
+    let mut key = String::with_capacity(user.len() + 1 + host.len());
+    key.extend([user, "@", host]);
+    key[user.len()..].make_ascii_lowercase();
+    key
 }
 
 fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {

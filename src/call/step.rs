@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Heard, MessageId, Transaction};
 use crate::sip::auth::{challenges, credentials};
-use crate::sip::{Message, Method, NameAddr, StatusCode, Uri};
+use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, Uri};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -133,7 +133,8 @@ impl Call {
     }
 
     fn is_interval_raised(&self, transaction: &Transaction, response: &Heard) -> bool {
-        let wanted = seconds(&response.message, "Min-Expires").or_else(|| seconds(&response.message, "Min-SE"));
+        let wanted = seconds(&response.message, HeaderName::MinExpires)
+            .or_else(|| seconds(&response.message, HeaderName::MinSe));
         self.later(transaction, response.id).any(|request| {
             let asked = asked_interval(&request.message);
             wanted.is_none_or(|wanted| asked.is_some_and(|asked| asked >= wanted || asked == 0))
@@ -190,16 +191,16 @@ impl Call {
 
 /// The interval that a request asks for: Session-Expires, or `expires` of Contact, or Expires, in seconds.
 pub(crate) fn asked_interval(message: &Message<'_>) -> Option<u32> {
-    seconds(message, "Session-Expires")
+    seconds(message, HeaderName::SessionExpires)
         .or_else(|| message.contact()?.parameters.get("expires")?.trim().parse().ok())
-        .or_else(|| seconds(message, "Expires"))
+        .or_else(|| seconds(message, HeaderName::Expires))
 }
 
 /// The seconds at the start of a header's value.
-pub(crate) fn seconds(message: &Message<'_>, header: &str) -> Option<u32> {
-    let value = message.header(header)?;
-    let digits: &str = value.trim().split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
+pub(crate) fn seconds(message: &Message<'_>, header: HeaderName) -> Option<u32> {
+    let value = message.header_bytes(header)?.trim_ascii_start();
+    let digits = value.get(..value.iter().take_while(|byte| byte.is_ascii_digit()).count())?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.

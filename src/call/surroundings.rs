@@ -36,9 +36,12 @@ impl Seen {
     /// Notes one message.
     pub fn note(&mut self, time: Timestamp) {
         self.count = self.count.saturating_add(1);
+        let has_room = self.spans.len() < Seen::MOST;
         match self.spans.last_mut() {
             Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
             Some((first, last)) if *first <= time && time <= *last => {}
+            Some((_, last)) if *last < time && has_room => self.spans.push((time, time)),
+            None => self.spans.push((time, time)),
             _ => self.join((time, time)),
         }
     }
@@ -266,8 +269,8 @@ impl Surroundings {
         if self.software.contains_key(&address) || self.software.len() >= Surroundings::MOST_HOPS {
             return;
         }
-        let name = name.chars().take(Surroundings::LONGEST_NAME).collect();
-        self.software.insert(address, (place, name));
+        let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
+        self.software.insert(address, (place, name[..end].to_owned()));
     }
 
     /// Notes a REGISTER; of each Call-ID the first stays.

@@ -128,8 +128,11 @@ impl Decisions {
 
     fn each(&mut self, client: IpAddr, server: IpAddr, note: impl Fn(&mut Decided)) {
         for (table, address) in [(&mut self.of_clients, client), (&mut self.of_servers, server)] {
-            if table.len() < Decisions::MOST || table.contains_key(&address) {
-                note(table.entry(address).or_default());
+            let has_room = table.len() < Decisions::MOST;
+            match table.get_mut(&address) {
+                Some(decided) => note(decided),
+                None if has_room => note(table.entry(address).or_default()),
+                None => {}
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::call::key::call_key;
 use crate::call::link::LinkedBy;
 use crate::call::log::is_same_packet;
 use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Transaction, TransactionId};
 use crate::capture::Timestamp;
+use crate::keyed::hash_of;
 use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
 
@@ -37,7 +37,7 @@ impl<'a> Keys<'a> {
         Keys {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
             branch,
-            branch_hash: call_key(branch),
+            branch_hash: hash_of(branch),
             from_tag: crate::sip::tag(bytes(HeaderName::From)),
             to_tag: crate::sip::tag(bytes(HeaderName::To)),
             status: message.status(),
@@ -266,7 +266,7 @@ impl Call {
         if second.is_empty() {
             return None;
         }
-        let hash = call_key(second);
+        let hash = hash_of(second);
         let same = |known: &&Transaction| {
             known.branch_hash == hash
                 && known.cseq == keys.cseq.number

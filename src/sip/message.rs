@@ -179,7 +179,9 @@ impl Message<'_> {
 
     /// Each header line of this name, whole and unfolded.
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'_, str>> + use<'_, 'n> {
-        self.named(name).map(|place| unfold(place.value(&self.bytes)))
+        let only = self.outline.only(HeaderName::read(name.as_bytes()), &self.bytes);
+        let all = only.is_none().then(|| self.named(name).map(|place| place.value(&self.bytes)));
+        only.flatten().into_iter().chain(all.into_iter().flatten()).map(unfold)
     }
 
     /// Each value of the headers of this name in order, comma lists split (RFC 3261 §7.3.1).

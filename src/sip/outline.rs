@@ -14,7 +14,7 @@ use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
-use crate::sip::swift::{first_of, first_of_three, first_of_two};
+use crate::sip::swift::{Every, first_of, first_of_three, first_of_two};
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -22,6 +22,8 @@ use crate::sip::value::CSeq;
 pub(super) struct Outline {
     /// The value of the first header of each name of [`KEY_HEADERS`]; empty at 0 if there is none.
     values: [Place; KEY_HEADERS.len()],
+    /// A bit for each of these names that stands there more than once.
+    repeated: u32,
     /// The value of the second Via line.
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
@@ -41,7 +43,7 @@ pub(super) struct Place {
 }
 
 /// The headers that are needed of every message: for matching, framing, and telling a broken sender.
-const KEY_HEADERS: [HeaderName; 15] = [
+const KEY_HEADERS: [HeaderName; 17] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -57,6 +59,8 @@ const KEY_HEADERS: [HeaderName; 15] = [
     HeaderName::RetryAfter,
     HeaderName::SessionExpires,
     HeaderName::Replaces,
+    HeaderName::UserAgent,
+    HeaderName::Server,
 ];
 
 /// Headers that may refer to a call that are remembered of one message.
@@ -100,6 +104,8 @@ fn slot(name: HeaderName) -> Option<usize> {
         HeaderName::RetryAfter => 12,
         HeaderName::SessionExpires => 13,
         HeaderName::Replaces => 14,
+        HeaderName::UserAgent => 15,
+        HeaderName::Server => 16,
         _ => return None,
     })
 }
@@ -107,7 +113,9 @@ fn slot(name: HeaderName) -> Option<usize> {
 impl Outline {
     /// Walks over a message whose start line begins at `start_at`.
     pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
-        let mut walk = Walk { bytes, at: start_at, outline: Outline::default(), oddities: Vec::new(), last: None };
+        let line_feeds = Every::new(bytes, start_at);
+        let (outline, oddities) = (Outline::default(), Vec::new());
+        let mut walk = Walk { bytes, at: start_at, line_feeds, outline, oddities, last: None };
         let line = walk.line();
         let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
         walk.headers(cut);
@@ -122,6 +130,13 @@ impl Outline {
         place.is_set().then(|| place.of(bytes))
     }
 
+    /// The value of the one line with the name of a key header, or that there is none; `None` if there are several, or
+    /// the name is of no key header.
+    pub(super) fn only<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<Option<&'a [u8]>> {
+        let is_repeated = self.repeated >> slot(name)? & 1 == 1;
+        (!is_repeated).then(|| self.value(name, bytes))
+    }
+
     /// True if the outline knows of every header of this name, so that there is none if it has no place.
     pub(super) fn covers(name: HeaderName) -> bool {
         slot(name).is_some()
@@ -131,6 +146,8 @@ impl Outline {
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The line feeds from `at` on.
+    line_feeds: Every<'a, b'\n'>,
     outline: Outline,
     oddities: Vec<Oddity>,
     /// The header that a folded line would belong to, if it is a key header.
@@ -149,15 +166,13 @@ impl Walk<'_> {
     #[inline]
     fn line(&mut self) -> Range<usize> {
         let start = self.at;
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let Some(found) = first_of::<b'\n'>(rest) else {
+        let Some(end) = self.line_feeds.next() else {
             self.at = self.bytes.len();
             return start..self.bytes.len();
         };
         // Nothing here can wrap: every place is one in `bytes`.
-        let end = start.wrapping_add(found);
         self.at = end.wrapping_add(1);
-        let has_return = found > 0 && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
+        let has_return = end > start && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
         start..end.wrapping_sub(usize::from(has_return))
     }
 
@@ -222,15 +237,11 @@ impl Walk<'_> {
         if slot.is_none() && !may_refer(name, first) {
             return;
         }
-        let value = text.get(colon.saturating_add(1)..).unwrap_or_default();
-        let trimmed = value.trim_ascii_start();
-        let start = line
-            .start
-            .saturating_add(colon)
-            .saturating_add(1)
-            .saturating_add(value.len().saturating_sub(trimmed.len()));
-        let end = start.saturating_add(trimmed.trim_ascii_end().len());
-        let place = Place::new(start..end);
+        // Nothing here can wrap: every place is one in `bytes`.
+        let value = text.get(colon.wrapping_add(1)..).unwrap_or_default();
+        let (before, behind) = blanks_around(value);
+        let start = line.start.wrapping_add(colon).wrapping_add(1).wrapping_add(before);
+        let place = Place::new(start..line.end.wrapping_sub(behind));
         match slot {
             Some(slot) => self.keep(slot, place),
             None => {
@@ -249,6 +260,7 @@ impl Walk<'_> {
             self.last = Some(Kept::Slot(slot));
             return;
         }
+        self.outline.repeated |= 1 << slot;
         match KEY_HEADERS.get(slot) {
             Some(HeaderName::Via) if !self.outline.second_via.is_set() => {
                 self.outline.second_via = place;
@@ -260,7 +272,9 @@ impl Walk<'_> {
                 | HeaderName::Date
                 | HeaderName::Authorization
                 | HeaderName::ProxyAuthorization
-                | HeaderName::Replaces,
+                | HeaderName::Replaces
+                | HeaderName::UserAgent
+                | HeaderName::Server,
             )
             | None => {}
             Some(name) => {
@@ -320,11 +334,13 @@ impl Walk<'_> {
         if start_at > 0 && !frame::is_only_blank(self.bytes.get(..start_at).unwrap_or_default()) {
             self.oddities.push(Oddity::BytesBeforeMessage { bytes: u32::try_from(start_at).unwrap_or(u32::MAX) });
         }
-        if !head.is_ascii() && std::str::from_utf8(head).is_err() {
-            self.oddities.push(Oddity::NotUtf8);
-        }
-        if memchr(0, head).is_some() {
-            self.oddities.push(Oddity::NulByte);
+        if !self.line_feeds.saw_plain_text_only() {
+            if std::str::from_utf8(head).is_err() {
+                self.oddities.push(Oddity::NotUtf8);
+            }
+            if memchr(0, head).is_some() {
+                self.oddities.push(Oddity::NulByte);
+            }
         }
         if first_of::<b'\n'>(head).is_some_and(|at| at == 0 || head.get(at.wrapping_sub(1)) != Some(&b'\r')) {
             self.oddities.push(Oddity::BareLineFeed);
@@ -375,6 +391,19 @@ impl Walk<'_> {
     }
 }
 
+/// How many blanks stand before a value and behind it. Of most, one before it.
+#[inline]
+fn blanks_around(value: &[u8]) -> (usize, usize) {
+    match value {
+        [b' ', first, .., last] if *first > b' ' && *last > b' ' => (1, 0),
+        _ => {
+            let trimmed = value.trim_ascii_start();
+            let behind = trimmed.len().saturating_sub(trimmed.trim_ascii_end().len());
+            (value.len().saturating_sub(trimmed.len()), behind)
+        }
+    }
+}
+
 /// True for names of headers that may tell which call a message belongs to.
 #[inline]
 fn may_refer(name: &[u8], first: u8) -> bool {
@@ -411,6 +440,8 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
         (11, b'r') => slot_if(name, b"Retry-After", 12),
         (15, b's') => slot_if(name, b"Session-Expires", 13),
         (8, b'r') => slot_if(name, b"Replaces", 14),
+        (10, b'u') => slot_if(name, b"User-Agent", 15),
+        (6, b's') => slot_if(name, b"Server", 16),
         _ => None,
     }
 }

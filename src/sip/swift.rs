@@ -41,15 +41,86 @@ pub(super) fn end_of_parameter(bytes: &[u8]) -> Option<usize> {
     first_where(bytes, in_block, |byte| ends.contains(&byte))
 }
 
+/// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place near
+/// the one before costs next to nothing.
+pub(super) struct Every<'a, const WANTED: u8> {
+    /// What was not looked at yet.
+    rest: &'a [u8],
+    /// Where the block that is looked at begins, and where the one behind it does.
+    block: usize,
+    next_block: usize,
+    /// A bit for each place in the block that is still to be given.
+    hits: u64,
+    /// Every byte so far, one over the other.
+    union: u8x16,
+    /// Where bytes so far are zero.
+    zeros: u8x16,
+}
+
+impl<'a, const WANTED: u8> Every<'a, WANTED> {
+    /// Bytes that are looked at together.
+    const BLOCK: usize = 4 * LANES;
+
+    /// Those from `start` on.
+    pub(super) fn new(bytes: &'a [u8], start: usize) -> Every<'a, WANTED> {
+        let none = u8x16::splat(0);
+        let rest = bytes.get(start..).unwrap_or_default();
+        Every { rest, block: start, next_block: start, hits: 0, union: none, zeros: none }
+    }
+
+    /// True if no byte that was looked at is zero or beyond ASCII. Some bytes behind the last place were looked at, too.
+    pub(super) fn saw_plain_text_only(&self) -> bool {
+        (self.union.to_bitmask() | self.zeros.to_bitmask()) == 0
+    }
+
+    /// The next place.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<usize> {
+        while self.hits == 0 {
+            self.look_at_next_block()?;
+        }
+        let place = self.block.wrapping_add(self.hits.trailing_zeros() as usize);
+        self.hits &= self.hits.wrapping_sub(1);
+        Some(place)
+    }
+
+    #[inline]
+    fn look_at_next_block(&mut self) -> Option<()> {
+        let mut padded = [WANTED ^ 1; 4 * LANES];
+        let block = match self.rest.split_first_chunk() {
+            Some((block, rest)) => {
+                self.rest = rest;
+                block
+            }
+            None if self.rest.is_empty() => return None,
+            None => {
+                padded.get_mut(..self.rest.len())?.copy_from_slice(self.rest);
+                self.rest = &[];
+                &padded
+            }
+        };
+        (self.block, self.next_block) = (self.next_block, self.next_block.wrapping_add(Self::BLOCK));
+        let (lanes, _) = block.as_chunks::<LANES>();
+        for lane in lanes.iter().rev() {
+            let lane = u8x16::from(*lane);
+            self.hits = self.hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask());
+            self.union |= lane;
+            self.zeros |= lane.simd_eq(u8x16::splat(0));
+        }
+        Some(())
+    }
+}
+
 #[inline]
 fn first_where(bytes: &[u8], in_block: impl Fn(u8x16) -> u8x16, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<LANES>();
+    let mut rest = bytes;
     // Nothing here can wrap: every place is one in `bytes`.
-    for (index, block) in blocks.iter().enumerate() {
+    while let Some((block, behind)) = rest.split_first_chunk::<LANES>() {
         let hits = in_block(u8x16::from(*block)).to_bitmask();
         if hits != 0 {
-            return Some(index.wrapping_mul(LANES).wrapping_add(hits.trailing_zeros() as usize));
+            return Some(bytes.len().wrapping_sub(rest.len()).wrapping_add(hits.trailing_zeros() as usize));
         }
+        rest = behind;
     }
     // What is left, together with bytes before it in which nothing was found.
     let Some(last) = bytes.last_chunk::<LANES>() else { return bytes.iter().position(|byte| is_wanted(*byte)) };
@@ -73,6 +144,16 @@ mod tests {
             prop_assert_eq!(near, bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b' ')));
             let end = bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' ' | b';' | b',' | b'?'));
             prop_assert_eq!(end_of_parameter(&bytes), end);
+        }
+
+        #[test]
+        fn every_place_is_given_once(bytes in proptest::collection::vec(0u8..140, 0..300), start in 0usize..80) {
+            let mut every = Every::<b'\n'>::new(&bytes, start);
+            let found: Vec<usize> = std::iter::from_fn(|| every.next()).collect();
+            let places = (start..bytes.len()).filter(|at| bytes[*at] == b'\n');
+            prop_assert_eq!(found, places.collect::<Vec<usize>>());
+            let rest = bytes.get(start..).unwrap_or_default();
+            prop_assert_eq!(every.saw_plain_text_only(), rest.iter().all(|byte| (1..128).contains(byte)));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::sip::method::Method;
-use crate::sip::swift::{end_of_parameter, first_of};
+use crate::sip::swift::{end_of_parameter, first_of, first_of_two};
 
 /// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left out.
 pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
@@ -275,25 +275,13 @@ pub struct Uri {
 impl Uri {
     /// Reads a URI; what is missing stays empty. A password is left out (RFC 3261 §19.1.1 advises against it).
     pub fn read(text: &str) -> Uri {
-        let text = text.trim().trim_start_matches('<').trim_end_matches('>');
-        let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
-        let scheme = scheme.to_ascii_lowercase();
-        if scheme != "sip" && scheme != "sips" {
-            let (user, parameters) = rest.split_once(';').unwrap_or((rest, ""));
-            let parameters = Parameters::read(parameters, b';');
-            return Uri { scheme, user: user.to_owned(), parameters, ..Uri::default() };
-        }
-        let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
-        let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let user = user.split_once(':').map_or(user, |(user, _)| user);
-        let (host, parameters) = host.split_once(';').unwrap_or((host, ""));
-        let (host, port) = host_and_port(host);
+        let parts = UriParts::read(text);
         Uri {
-            scheme,
-            user: user.to_owned(),
-            host: host.to_owned(),
-            port,
-            parameters: Parameters::read(parameters, b';'),
+            scheme: parts.scheme.to_ascii_lowercase(),
+            user: parts.user.to_owned(),
+            host: parts.host.to_owned(),
+            port: parts.port,
+            parameters: Parameters::read(parts.parameters, b';'),
         }
     }
 
@@ -314,6 +302,46 @@ impl Uri {
         digits.bytes().any(|byte| byte.is_ascii_digit())
             && digits.bytes().all(|byte| byte.is_ascii_digit() || b"-.()*#".contains(&byte))
     }
+}
+
+/// The parts of a [`Uri`], where they stand. For look-ups that most messages need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UriParts<'a> {
+    scheme: &'a str,
+    user: &'a str,
+    /// The host without brackets.
+    pub(crate) host: &'a str,
+    port: Option<u16>,
+    parameters: &'a str,
+}
+
+impl<'a> UriParts<'a> {
+    /// Reads a URI; what is missing stays empty.
+    pub(crate) fn read(text: &'a str) -> UriParts<'a> {
+        let text = text.trim().trim_start_matches('<').trim_end_matches('>');
+        let (scheme, rest) = split_at::<b':'>(text).unwrap_or(("", text));
+        if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
+            let (user, parameters) = split_at::<b';'>(rest).unwrap_or((rest, ""));
+            return UriParts { scheme, user, parameters, ..UriParts::default() };
+        }
+        let rest = split_at::<b'?'>(rest).map_or(rest, |(before, _)| before);
+        let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let user = split_at::<b':'>(user).map_or(user, |(user, _)| user);
+        let (host, parameters) = split_at::<b';'>(host).unwrap_or((host, ""));
+        let (host, port) = host_and_port(host);
+        UriParts { scheme, user, host, port, parameters }
+    }
+
+    /// The user part without its own parameters, as [`Uri::bare_user`] gives it.
+    pub(crate) fn bare_user(self) -> &'a str {
+        split_at::<b';'>(self.user).map_or(self.user, |(user, _)| user)
+    }
+}
+
+/// What stands before the first of a separator that is near, and behind it.
+fn split_at<const SEPARATOR: u8>(text: &str) -> Option<(&str, &str)> {
+    let at = first_of::<SEPARATOR>(text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
 }
 
 /// A value of the Reason header (RFC 3326).
@@ -382,15 +410,15 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
 pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
-    let first = via.get(..first_of::<b','>(via).unwrap_or(via.len())).unwrap_or_default();
-    let parameters = first.get(first_of::<b';'>(first).unwrap_or(first.len())..).unwrap_or_default();
-    parameter(parameters, b"branch")
+    parameter::<b',', 6>(via, b"branch")
 }
 
 /// The tag of a From or To as bytes; empty if there is none.
 pub(crate) fn tag(value: &[u8]) -> &[u8] {
-    let after = memchr::memrchr(b'>', value).map_or(0, |at| at.saturating_add(1));
-    parameter(value.get(after..).unwrap_or_default(), b"tag")
+    // A quoted name may hold brackets, too.
+    let bracket = if value.starts_with(b"<") { first_of::<b'>'>(value) } else { memchr::memrchr(b'>', value) };
+    let after = bracket.map_or(0, |at| at.saturating_add(1));
+    parameter::<b';', 3>(value.get(after..).unwrap_or_default(), b"tag")
 }
 
 /// The URI of a From, To or Contact as bytes, as [`NameAddr::read`] finds it. For look-ups that most messages need.
@@ -410,12 +438,19 @@ pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
     uri.unwrap_or_default().trim_ascii()
 }
 
-/// The value of `;name=value` in bytes. Asked of every message: most parameters are passed by at their first letter.
-fn parameter<'a, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
+/// The value of `;name=value` in bytes, looked for up to the separator `END` of values, or in all of it if that is `;`.
+/// Asked of every message: most parameters are passed by at their first letter.
+fn parameter<'a, const END: u8, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
     let first = name.first().copied().unwrap_or_default();
     let mut rest = value;
-    while let Some(found) = first_of::<b';'>(rest) {
-        rest = rest.get(found.saturating_add(1)..).unwrap_or_default();
+    while let Some([b';', after @ ..]) = first_of_two::<b';', END>(rest).and_then(|at| rest.get(at..)) {
+        rest = after;
+        // What nearly all send: no blanks, and the name in the letters of the RFC.
+        if let Some([b'=', found @ ..]) = rest.strip_prefix(name)
+            && found.first().is_some_and(u8::is_ascii_graphic)
+        {
+            return found.get(..end_of_parameter(found).unwrap_or(found.len())).unwrap_or_default();
+        }
         while let [b' ' | b'\t' | b'\r' | b'\n', after @ ..] = rest {
             rest = after;
         }

@@ -25,7 +25,7 @@ use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
 use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
-use crate::keyed::ByHash;
+use crate::keyed::{ByHash, hash_of};
 use crate::net::{IcmpError, Path};
 use crate::sip::{Cut, HeaderName, Message, Method};
 
@@ -365,7 +365,7 @@ impl Log {
 
     fn open_step(&mut self, message: &Message<'_>, keys: &Keys<'_>, verb: Verb, way: u16) -> usize {
         let second = message.second_branch();
-        let upstream_hash = if second.is_empty() { 0 } else { crate::call::key::call_key(second) };
+        let upstream_hash = if second.is_empty() { 0 } else { hash_of(second) };
         if upstream_hash != 0 {
             let forwarded: Vec<usize> = self.steps_of_branch(upstream_hash).map(|(index, _)| index).collect();
             for index in forwarded {
@@ -445,7 +445,7 @@ impl Log {
             self.answered.get_or_insert(arrival.place.time);
             self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
             self.note_media(message);
-            let seconds = crate::call::step::seconds(message, "Session-Expires");
+            let seconds = crate::call::step::seconds(message, HeaderName::SessionExpires);
             self.session_expires = match (self.session_expires, seconds) {
                 (Some(known), Some(new)) => Some(known.min(new)),
                 (known, new) => known.or(new),

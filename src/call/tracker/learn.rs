@@ -18,7 +18,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::{DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth};
+use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of};
 
 /// Requests of one source within a second that make a flood.
 const FLOOD: u32 = 50;
@@ -39,7 +39,8 @@ pub(crate) struct Rush {
 impl Tracker {
     /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
     pub(super) fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let address_of_record = message.to().map(|to| to.uri).unwrap_or_default();
+        let to = message.header_bytes(HeaderName::To).map(|to| text(uri_of(to)).into_owned());
+        let address_of_record = to.unwrap_or_default();
         let call_key = call_key(message.call_id());
         let row = Registering { address_of_record, call_key, place: arrival.place };
         self.surroundings.note_registering(arrival.path.source.ip(), row);
@@ -49,7 +50,8 @@ impl Tracker {
         if message.status().is_none_or(|status| status.get() != 503) {
             return;
         }
-        let Some(seconds) = crate::call::step::seconds(message, "Retry-After").filter(|seconds| *seconds > 0) else {
+        let Some(seconds) = crate::call::step::seconds(message, HeaderName::RetryAfter).filter(|seconds| *seconds > 0)
+        else {
             return;
         };
         let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));

@@ -33,7 +33,7 @@ use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method, unfold};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -439,8 +439,9 @@ impl Tracker {
         if !message.second_branch().is_empty() {
             return;
         }
-        let name = if message.is_request() { "User-Agent" } else { "Server" };
-        if let Some(name) = message.header(name).or_else(|| message.header("User-Agent")) {
+        let named = |name| message.header_bytes(name).map(unfold);
+        let server = if message.is_request() { None } else { named(HeaderName::Server) };
+        if let Some(name) = server.or_else(|| named(HeaderName::UserAgent)) {
             *tries = SOFTWARE_TRIES;
             self.surroundings.note_software(address, arrival.place, &name);
         }
@@ -570,7 +571,11 @@ impl Tracker {
     /// again when that has come.
     fn queue(&mut self, index: u32) {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let Some(next) = open.deadline.into_iter().chain(open.word.due()).min() else { return };
+        let next = match (open.deadline, open.word.due()) {
+            (Some(deadline), Some(word)) => deadline.min(word),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => return,
+        };
         if open.queued.is_none_or(|queued| next < queued) {
             open.queued = Some(next);
             self.deadlines.put((next, open.log.number, index), self.now);

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::call::timer;
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
-use crate::keyed::{ByHash, Keyed};
+use crate::keyed::{ByHash, Keyed, hash_of};
 use crate::sip::{HeaderName, Message};
 
 /// A try of a call that failed, and the next one at another server.
@@ -37,7 +36,8 @@ pub struct Retry {
 /// An INVITE, and what became of it so far.
 #[derive(Debug, Clone, Copy)]
 struct Tried {
-    call_key: u64,
+    /// Its Call-ID, as a hash.
+    call_id: u64,
     place: Place,
     server: SocketAddr,
     /// A provisional response came, or a final one that says nothing of the server.
@@ -61,7 +61,7 @@ impl Tracker {
     pub(super) fn note_try(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let Some(who) = who(&self.hasher, message, arrival.path.source.ip()) else { return };
         let tried = Tried {
-            call_key: call_key(message.call_id()),
+            call_id: hash_of(message.call_id()),
             place: arrival.place,
             server: arrival.path.destination,
             is_taken: false,
@@ -71,7 +71,7 @@ impl Tracker {
             self.tries.of.clear();
         }
         let Some(before) = self.tries.of.insert(who, tried) else { return };
-        if before.call_key == tried.call_key {
+        if before.call_id == tried.call_id {
             // The same try again, with credentials or another branch: the first one counts.
             let first = if before.server == tried.server { Tried { is_taken: false, ..before } } else { tried };
             self.tries.of.insert(who, first);
@@ -91,14 +91,13 @@ impl Tracker {
 
     /// A response to an INVITE that opens a call.
     pub(super) fn note_try_answered(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
-        let Some(status) = keys.status else { return };
+        let Some(status) = keys.status.filter(|status| status.get() != 100) else { return };
         let Some(who) = who(&self.hasher, message, arrival.path.destination.ip()) else { return };
         let Some(tried) = self.tries.of.get_mut(&who) else { return };
-        if tried.server != arrival.path.source || tried.call_key != call_key(message.call_id()) {
+        if tried.server != arrival.path.source || tried.call_id != hash_of(message.call_id()) {
             return;
         }
         match status.get() {
-            100 => {}
             408 | 430 | 500 | 502 | 503 | 504 => tried.refusal = Some((arrival.place, status.get())),
             _ => tried.is_taken = !status.is_challenge(),
         }
