@@ -9,6 +9,9 @@ use std::time::Duration;
 use crate::capture::Place;
 use crate::capture::Timestamp;
 use crate::keyed::Counted;
+use crate::net::Connection;
+use crate::net::ConnectionEvent;
+use crate::net::Delivery;
 use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
@@ -62,6 +65,8 @@ pub(super) struct Stream {
     begun: Begun,
     content: Content,
     newest: Option<Newest>,
+    /// Where bytes begin that were repeated and are not acknowledged.
+    repeated: Option<NonZeroU64>,
 }
 
 /// The last segment with new bytes.
@@ -118,6 +123,7 @@ impl Stream {
             begun: Begun::InOrder,
             content: Content::default(),
             newest: None,
+            repeated: None,
         }
     }
 
@@ -203,17 +209,30 @@ impl Stream {
         self.release(line);
     }
 
-    /// The newest segment once more, sooner than a sender repeats it: the capture has it twice.
+    /// Bytes once more. The newest segment, sooner than a sender repeats it: the capture has it twice. Anything else that the
+    /// receiver has not acknowledged: its sender repeats it.
     fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
-        let is_copy = self.newest.is_some_and(|newest| {
-            newest.at.get() == at
-                && u64::from(newest.length) == end.saturating_sub(at)
+        if !self.content.matters() {
+            return;
+        }
+        let is_newest = |newest: Newest| {
+            (newest.at.get(), u64::from(newest.length)) == (at, end.saturating_sub(at))
                 && line.place.time.since(newest.time) <= COPY
                 && newest.time <= line.place.time
-        });
-        if is_copy && self.content.matters() {
-            line.sink.note(Oddity::DuplicatePacket, line.place);
+        };
+        if self.newest.is_some_and(is_newest) {
+            return line.sink.note(Oddity::DuplicatePacket, line.place);
         }
+        // One byte may be the probe of an idle connection.
+        if self.acknowledged.is_none_or(|known| known.get() <= at) && end > at.saturating_add(1) {
+            self.repeated = NonZeroU64::new(at);
+            self.tell(ConnectionEvent::Repeated, line);
+        }
+    }
+
+    fn tell(&self, what: ConnectionEvent, line: &mut Line<'_, '_>) {
+        let (place, path) = (line.place, line.path);
+        line.sink.deliver(Delivery::Connection(Connection { place, path, stream: self.id, what }));
     }
 
     /// The receiver has everything before this sequence number. A hole before it was lost by the capture alone.
@@ -221,6 +240,10 @@ impl Stream {
         let Some(position) = self.position(sequence) else { return };
         if self.next().is_some_and(|next| next.abs_diff(position) < WINDOW) {
             self.acknowledged = self.acknowledged.max(NonZeroU64::new(position));
+        }
+        if self.repeated.is_some_and(|at| at.get() < position) {
+            self.repeated = None;
+            self.tell(ConnectionEvent::Acknowledged, line);
         }
         self.release(line);
     }

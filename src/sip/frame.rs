@@ -38,14 +38,25 @@ pub(crate) fn start_of_message(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A datagram whose first line is not SIP and whose second one is: something stands before the message.
+/// A datagram whose first line is not SIP and whose second one is, with a header beneath: something stands before the
+/// message. A start line alone may be what any text quotes.
 fn start_behind_junk(bytes: &[u8]) -> Option<usize> {
     let window = bytes.get(..bytes.len().min(MOST_BEFORE))?;
     let next = memchr(b'\n', window)?.checked_add(1)?;
     let rest = bytes.get(next..)?;
     let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
     let start = next.checked_add(blank)?;
-    is_start_line(bytes.get(start..)?).then_some(start)
+    let message = bytes.get(start..)?;
+    (is_start_line(message) && has_header(message)).then_some(start)
+}
+
+/// True if the second line begins as a header does (RFC 3261 §25.1: token HCOLON).
+fn has_header(message: &[u8]) -> bool {
+    let window = message.get(..message.len().min(LONGEST_START_LINE)).unwrap_or_default();
+    let second = memchr(b'\n', window).and_then(|end| message.get(end.checked_add(1)?..)).unwrap_or_default();
+    let name = second.iter().take_while(|byte| is_token(**byte)).count();
+    let behind = second.iter().skip(name).find(|byte| !matches!(byte, b' ' | b'\t'));
+    name > 0 && behind == Some(&b':')
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -478,6 +489,17 @@ mod tests {
         for size in 1..stream.len() {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
             assert_eq!(cut_up(&pieces), [OPTIONS, OPTIONS], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_a_message_is_passed_over_and_a_quoted_line_is_no_message() {
+        assert_eq!(start_of_message(&[b"junk\r\n", OPTIONS].concat()), Some(6));
+        assert_eq!(start_of_message(b"junk\nOPTIONS sip:a@b SIP/2.0\nVia \t: x"), Some(5));
+        for quoted in
+            ["HTTP/1.1 200 OK\r\n\r\nINVITE sip:x SIP/2.0\r\n", "a\nSIP/2.0 200 OK\n\nbye: x", "a\nBYE sip:a@b SIP/2.0"]
+        {
+            assert_eq!(start_of_message(quoted.as_bytes()), None, "{quoted}");
         }
     }
 
