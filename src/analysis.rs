@@ -391,6 +391,10 @@ impl Analysis {
     }
 }
 
+fn is_dns(path: Path) -> bool {
+    path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT
+}
+
 impl Stairs {
     fn deliver(&mut self, delivery: &Delivery<'_>) {
         match delivery {
@@ -428,9 +432,10 @@ impl Stairs {
         if datagram.mirrored == Mirror::Hep && self.tracker.holds(datagram.bytes) {
             return;
         }
-        if let Some(packet) = MediaPacket::read(datagram.bytes) {
-            self.media(&packet, datagram.path, datagram.place);
-            return;
+        // A fourth of all identifiers make a look-up begin as RTP does.
+        let media = if is_dns(datagram.path) { None } else { MediaPacket::read(datagram.bytes) };
+        if let Some(packet) = media {
+            return self.media(&packet, datagram.path, datagram.place);
         }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
         let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
@@ -480,16 +485,20 @@ impl Stairs {
             self.not_sip(path);
         }
         self.unframed += framer.held();
-        let stream = Stream { framer, path, last: place };
-        match self.streams.get_mut(&segment.stream) {
-            Some(known) => *known = stream,
-            None => self.streams.insert(segment.stream, stream),
+        self.streams.insert(segment.stream, Stream { framer, path, last: place });
+        if self.unframed > self.most_unframed {
+            self.make_room_for_unframed(place.source);
         }
-        while self.unframed > self.most_unframed
+    }
+
+    /// Takes what waits on the idlest streams as it is, some of it at once: each takes the whole way of a message.
+    fn make_room_for_unframed(&mut self, source: SourceId) {
+        let enough = self.most_unframed - self.most_unframed / 64;
+        while self.unframed > enough
             && let Some((_, idlest)) = self.streams.pop_oldest()
         {
             let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
-            self.counts.entry(place.source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.counts.entry(source).or_default().oddities.note(limit, Some(idlest.last.frame));
             self.end_of_stream(idlest);
         }
     }
@@ -549,13 +558,12 @@ impl Stairs {
     /// A datagram that is no SIP: a packet of media, or a look-up of a name, may belong to a call.
     fn other(&mut self, bytes: &[u8], arrival: &Arrival) {
         let path = arrival.path;
-        if let Some(packet) = MediaPacket::read(bytes) {
-            return self.media(&packet, path, arrival.place);
-        }
-        if (path.source.port() == DNS_PORT || path.destination.port() == DNS_PORT)
+        if is_dns(path)
             && let Some(message) = DnsMessage::read(bytes)
         {
             self.tracker.lookup(&message, path, arrival.place);
+        } else if let Some(packet) = MediaPacket::read(bytes) {
+            return self.media(&packet, path, arrival.place);
         }
         self.not_sip(path);
     }

@@ -131,6 +131,18 @@ fn a_carriers_meanings_are_added_by_option_and_by_configuration() {
 }
 
 #[test]
+fn pages_and_lists_in_html_stand_for_themselves() {
+    for arguments in [&["explain", "503"][..], &["explain", "trunk-congested"], &["compare", "202", "503"], &["codes"]]
+    {
+        let (page, complaint, status) = sipwhy(&[arguments, &["--format", "html"]].concat(), "");
+        assert!(status == 0 && complaint.is_empty(), "{complaint}");
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\"") && page.ends_with("</html>\n"), "{page}");
+        assert!(page.contains("<style>:root") && page.contains("default-src 'none'"), "{page}");
+        assert!(!page.contains("<script") && page.matches("<title>").count() == 1, "{page}");
+    }
+}
+
+#[test]
 fn an_error_in_a_carriers_file_is_told_with_line_and_field() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("carrier.toml");

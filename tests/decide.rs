@@ -102,7 +102,10 @@ fn symptoms_are_printed_in_every_format() {
     let (markdown, _) = sipwhy(&["decide", "one-way-audio", "--format", "md"]);
     assert!(markdown.starts_with("# A call stands") && markdown.contains("private-media-address"), "{markdown}");
     let (html, _) = sipwhy(&["decide", "one-way-audio", "--format", "html"]);
-    assert!(html.starts_with("<article") && html.contains("private-media-address"), "{html}");
+    assert!(
+        html.starts_with("<!DOCTYPE html>") && html.contains("<article") && html.contains("private-media-address"),
+        "{html}"
+    );
     let whole: Value = serde_json::from_str(&sipwhy(&["decide", "--format", "json"]).0).unwrap();
     assert_eq!(whole["schema"], "sipwhy.decide/1");
     assert_eq!(whole["starts"].as_array().unwrap().len(), decisions().starts().len());

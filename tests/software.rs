@@ -2,7 +2,12 @@
 
 mod followed;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use followed::diagnosed;
+use serde_json::Value;
 use sipwhy::diagnosis::{Claim, Diagnosis, Finding};
 use sipwhy::story::Story;
 
@@ -107,6 +112,90 @@ fn a_private_cause_of_freeswitch_is_named() {
 fn a_code_of_a_carrier_is_not_found_in_a_longer_one() {
     let of = |code: &str| steps(&refused("INVITE", &format!("403 Forbidden {code}"), &["Server: Telnyx SIP Proxy"]));
     assert!(of("D1").contains("(D1)") && !of("D10").contains("(D1)") && of("D10").contains("(D10)"));
+}
+
+#[test]
+fn a_setting_is_named_once() {
+    let of_403 = |server: &str| {
+        steps(&diagnosis(&format!(
+            "0.000 alice -> pbx REGISTER sip:example.com\n\
+             0.010 pbx -> alice 401 Unauthorized\n      Server: {server}\n\
+             0.020 alice -> pbx REGISTER\n      auth password wrong\n\
+             0.030 pbx -> alice 403 Forbidden\n      Server: {server}\n"
+        )))
+    };
+    for (server, setting) in [("Asterisk PBX 20.5.0", "max_contacts"), ("FreeSWITCH-mod_sofia/1.10.9", "`password`")] {
+        let told = of_403(server);
+        assert_eq!(told.lines().filter(|step| step.contains(setting)).count(), 1, "{told}");
+    }
+    let limited = ["Server: FreeSWITCH-mod_sofia/1.10.9", "Retry-After: 30"];
+    let told = steps(&refused("INVITE", "503 Maximum Calls In Progress", &limited));
+    assert!(told.contains("`fsctl max_sessions`") && !told.contains("`max-sessions`"), "{told}");
+}
+
+/// The words of a step that say something: those of four letters and more.
+fn words(step: &str) -> BTreeSet<String> {
+    let words = step.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic)).map(str::to_lowercase).collect()
+}
+
+/// The pairs of steps of which the shorter one shares more than half of its words with the other one.
+fn doubled(steps: &[String]) -> Vec<(&str, &str)> {
+    let pairs = steps.iter().enumerate().flat_map(|(at, one)| steps[at + 1..].iter().map(move |other| (one, other)));
+    let share_most = |one: &str, other: &str| {
+        let (one, other) = (words(one), words(other));
+        let fewer = one.len().min(other.len());
+        fewer >= 4 && one.intersection(&other).count() * 2 > fewer
+    };
+    pairs.filter(|(one, other)| share_most(one, other)).map(|(one, other)| (&**one, &**other)).collect()
+}
+
+#[test]
+fn no_step_says_what_another_one_says() {
+    assert_eq!(
+        doubled(&["Look at the state of the lines.".into(), "See the state of those lines again.".into()]).len(),
+        0
+    );
+    assert_eq!(
+        doubled(&["Look whether those lines stand.".into(), "Look again whether those lines are up.".into()]).len(),
+        1
+    );
+    let (mut findings, mut wrong) = (0, Vec::new());
+    for report in files_of_fixtures("report.json") {
+        let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+        let calls = report["calls"].as_array().into_iter().flatten().map(|call| &call["findings"]);
+        for finding in calls.chain([&report["notes"]]).filter_map(Value::as_array).flatten() {
+            let fix = finding["fix"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let fix: Vec<String> = fix.map(str::to_owned).collect();
+            wrong.extend(
+                doubled(&fix).into_iter().map(|(one, other)| format!("{}: {one}\n    {other}", finding["rule"])),
+            );
+            findings += 1;
+        }
+    }
+    for story in files_of_fixtures(".txt") {
+        let Ok(story) = Story::parse(&fs::read_to_string(story).expect("a text")) else { continue };
+        for finding in diagnosed(&story).iter().flat_map(|(_, diagnosis)| &diagnosis.findings) {
+            let fix: Vec<String> = finding.fix.iter().map(|step| step.raw().to_owned()).collect();
+            wrong.extend(doubled(&fix).into_iter().map(|(one, other)| format!("{}: {one}\n    {other}", finding.rule)));
+            findings += 1;
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(findings > 1000, "{findings}");
+    assert!(wrong.is_empty(), "{} pairs:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The files of `fixtures/` whose name ends so.
+fn files_of_fixtures(end: &str) -> Vec<PathBuf> {
+    let of = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let folders = of(Path::new("fixtures")).into_iter().filter(|path| path.is_dir());
+    let files = folders.flat_map(|folder| of(&folder));
+    files.filter(|file| file.to_string_lossy().ends_with(end)).collect()
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum HowFailed {
     Reset,
     /// The server closed a connection that carried SIP.
     Closed,
+    /// What the client sent was repeated by its TCP again and again, and never acknowledged.
+    Unacknowledged,
     /// The connection stood, and the handshake of TLS failed on it: by this fatal alert, or without one.
     Handshake(Option<u8>),
 }
@@ -37,11 +39,12 @@ pub struct FailedConnection {
     pub server: SocketAddr,
     /// How.
     pub how: HowFailed,
-    /// The first SYN; where SIP broke off, the same as `place`; of TLS, its first record.
+    /// The first SYN; where SIP broke off, the same as `place`; where nothing was acknowledged, the first repetition; of TLS,
+    /// its first record.
     pub asked: Place,
-    /// The RST, FIN or alert; where nothing answered, the last SYN.
+    /// The RST, FIN or alert; where nothing answered, the last SYN or repetition.
     pub place: Place,
-    /// Copies of the SYN that were sent.
+    /// Copies of the SYN that were sent, or repetitions of what was not acknowledged.
     pub copies: u32,
     /// Until when an answer was waited for in the capture: the time of `place`, or of the end of the wait.
     pub until: Timestamp,
@@ -80,6 +83,16 @@ impl FailedConnections {
         })
     }
 
+    /// What came to nothing of the bytes sent on a path, from this place on or a little before: one that was sent before it on
+    /// the same connection may be what TCP repeats.
+    pub fn unacknowledged(&self, path: Path, sent: Place) -> Option<&FailedConnection> {
+        self.of_client(path.source.ip()).iter().find(|failed| {
+            (failed.client, failed.server, failed.how) == (path.source, path.destination, HowFailed::Unacknowledged)
+                && sent < failed.place
+                && failed.asked.time <= sent.time.plus(timer::GIVE_UP)
+        })
+    }
+
     /// Notes a handshake of TLS, if it failed.
     pub(crate) fn note_tls(&mut self, seen: &TlsConnection) {
         let Some(failure) = seen.failure() else { return };
@@ -108,6 +121,20 @@ impl FailedConnections {
         }
     }
 
+    /// Notes one that goes on: what was known of it so far is replaced.
+    fn note_again(&mut self, failed: FailedConnection) {
+        self.take_back(&failed);
+        self.note(failed);
+    }
+
+    /// Takes back that a connection failed, as it goes on.
+    fn take_back(&mut self, failed: &FailedConnection) {
+        if let Some(known) = self.of.get_mut(&failed.client.ip()) {
+            let which = |one: &FailedConnection| (one.client, one.server, one.how, one.asked);
+            known.retain(|one| which(one) != which(failed));
+        }
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &FailedConnections) {
         for failed in other.iter() {
@@ -121,6 +148,8 @@ impl FailedConnections {
 pub(crate) struct Openings {
     /// By the number of the connection: in order of opening.
     of: BTreeMap<u64, Opening>,
+    /// What is repeated and not acknowledged, by the stream.
+    repeated: BTreeMap<StreamId, Opening>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +162,8 @@ struct Opening {
 
 /// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.1).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
+/// Repetitions that show that nobody takes what is sent: TCP waits twice as long before each (RFC 6298 §5.5).
+const REPEATED_IN_VAIN: u32 = 5;
 /// Copies of a SYN that show that the client waits in vain.
 const COPIES_IN_VAIN: u32 = 3;
 /// A copy sooner than this is one of the tap: the first interval of TCP is a second (RFC 6298 §2).
@@ -153,6 +184,8 @@ impl Openings {
         match event.what {
             ConnectionEvent::Syn => self.ask(event, failed),
             ConnectionEvent::SynAck | ConnectionEvent::Forgotten => self.came_about(event.stream),
+            ConnectionEvent::Repeated => self.repeat(event, failed),
+            ConnectionEvent::Acknowledged => self.acknowledge(event.stream, failed),
             ConnectionEvent::Refused | ConnectionEvent::Reset | ConnectionEvent::Fin => {
                 self.end(event, carries_sip, failed);
             }
@@ -195,7 +228,30 @@ impl Openings {
         }
     }
 
+    /// What was sent is sent once more.
+    fn repeat(&mut self, event: &Connection, failed: &mut FailedConnections) {
+        let (path, asked, last) = (event.path, event.place, event.place);
+        let known = self.repeated.entry(event.stream).or_insert(Opening { path, asked, last, copies: 1 });
+        if last.time.since(known.last.time) >= NO_REPEAT {
+            known.last = last;
+            known.copies = known.copies.saturating_add(1);
+        }
+        if known.copies >= REPEATED_IN_VAIN {
+            failed.note_again(known.unacknowledged());
+        }
+        if self.repeated.len() > Openings::MOST {
+            self.repeated.pop_first();
+        }
+    }
+
+    fn acknowledge(&mut self, stream: StreamId, failed: &mut FailedConnections) {
+        if let Some(known) = self.repeated.remove(&stream) {
+            failed.take_back(&known.unacknowledged());
+        }
+    }
+
     fn end(&mut self, event: &Connection, carries_sip: impl FnOnce() -> CarriesSip, failed: &mut FailedConnections) {
+        self.repeated.remove(&event.stream);
         let opening = self.of.remove(&number(event.stream));
         let (client, server) = (event.path.destination, event.path.source);
         let of_peer = opening.filter(|opening| opening.path.destination == server);
@@ -231,6 +287,18 @@ impl Openings {
 }
 
 impl Opening {
+    fn unacknowledged(self) -> FailedConnection {
+        FailedConnection {
+            client: self.path.source,
+            server: self.path.destination,
+            how: HowFailed::Unacknowledged,
+            asked: self.asked,
+            place: self.last,
+            copies: self.copies,
+            until: self.last.time,
+        }
+    }
+
     fn settle(self, now: Timestamp, failed: &mut FailedConnections) {
         if self.copies < COPIES_IN_VAIN {
             return;

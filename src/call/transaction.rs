@@ -131,9 +131,11 @@ impl Call {
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
         let fits = |known: &&Transaction| {
-            // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely.
-            let has_method =
-                known.method == keys.cseq.method || keys.is_without_method() && known.method != Method::Cancel;
+            // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely, unless it waits
+            // for its 2xx, which comes at once.
+            let awaits = || known.finals.is_empty() && keys.status.is_some_and(StatusCode::is_success);
+            let has_method = known.method == keys.cseq.method
+                || keys.is_without_method() && (known.method != Method::Cancel || awaits());
             has_method && keys.has_cseq(known.cseq) && keys.has_branch_of(known)
         };
         let candidates = || self.transactions.iter().rev().filter(fits);

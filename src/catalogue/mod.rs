@@ -19,6 +19,7 @@ mod explain;
 mod language;
 mod overlay;
 mod page;
+mod setting;
 mod signature;
 mod slices;
 mod tables;
@@ -42,6 +43,7 @@ pub use explain::Subject;
 pub use language::{Direction, Missing, Phrase, Phrases, Translation};
 pub use overlay::OverlayError;
 pub use page::{Block, Fact, Item, Page, Section};
+pub use setting::{Setting, Topic};
 pub use signature::{Said, Signature, ToldBy, says_words, signatures};
 pub use tables::{
     FreeSwitchCause, Q850Cause, ReasonLocation, ReasonProtocol, RfcSection, TlsAlert, WarningCode, freeswitch_cause,

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use memchr::memmem;
 use serde::Deserialize;
 
+use super::setting::Setting;
+
 /// A row of the table of signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +76,7 @@ struct Software {
 struct Table {
     software: Vec<Software>,
     signature: Vec<Signature>,
+    setting: Vec<Setting>,
 }
 
 impl Signature {
@@ -155,7 +158,7 @@ fn words_of(software: &str) -> Option<&'static [String]> {
     table().software.iter().find(|row| row.name == software).map(|row| &*row.words)
 }
 
-fn is_named(software: &str, name: &str) -> bool {
+pub(super) fn is_named(software: &str, name: &str) -> bool {
     if name.is_empty() {
         return false;
     }
@@ -192,6 +195,11 @@ fn rows_for(code: u16) -> &'static [&'static Signature] {
 /// Every row, in the order in which they are tried.
 pub fn signatures() -> &'static [Signature] {
     &table().signature
+}
+
+/// Every row of the settings.
+pub(super) fn settings() -> &'static [Setting] {
+    &table().setting
 }
 
 fn table() -> &'static Table {

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Item, Page, Phrases, Word, linked_with_rule};
+use crate::catalogue::{Block, Class, Entry, Item, Page, Phrase, Phrases, Word, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
 use crate::error::Error;
 use crate::report::pages;
 use crate::report::schema as report_schema;
+use crate::report::site;
 use crate::untrusted::Untrusted;
 
 /// `sipwhy explain SUBJECT`.
@@ -110,7 +111,11 @@ pub(crate) fn codes(class: Option<&str>, format: PageFormat, look: &Look) -> Res
         PageFormat::Text => pages::codes_text(&entries, &catalogue, terminal::width(look)),
         PageFormat::Json => pages::codes_json(&entries),
         PageFormat::Md => pages::codes_markdown(&entries, catalogue.phrases()),
-        PageFormat::Html => pages::codes_html(&entries, catalogue.phrases()),
+        PageFormat::Html => {
+            let words = catalogue.phrases();
+            let list = pages::codes_html(&entries, words);
+            site::alone(words.say(Phrase::StatusCodes), words.tag(), words.direction(), &list)
+        }
     };
     print(&text)
 }
@@ -168,7 +173,7 @@ pub(crate) fn page_in(page: &Page, format: PageFormat, look: &Look) -> String {
         PageFormat::Text => pages::text(page, terminal::width(look)),
         PageFormat::Json => pages::page_json(page),
         PageFormat::Md => pages::markdown(page),
-        PageFormat::Html => pages::html(page),
+        PageFormat::Html => site::alone(&page.title, &page.language, page.direction, &pages::html(page)),
     }
 }
 

@@ -4,10 +4,11 @@
 //! spoken of: by its name, or by words that nobody else writes.
 
 use crate::call::Heard;
-use crate::catalogue::{FreeSwitchCause, Said, Signature, ToldBy, freeswitch_cause, says_words};
+use crate::catalogue::{FreeSwitchCause, Said, Setting, Signature, ToldBy, Topic, freeswitch_cause, says_words};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Claim, Finding};
 use crate::diagnosis::platform::own_name;
+use crate::diagnosis::words::says_the_same;
 
 /// Headers in whose words software shows itself.
 const TELLING: [&str; 6] =
@@ -33,7 +34,8 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
         let Signature { condition, check, .. } = signature;
         let software = signature.software_in(&server);
         // The rule may have given the same advice, and with more of the call in it.
-        let is_told = cause.fix.iter().any(|step| step.raw().starts_with(&format!("{software}: ")));
+        let (told_as, says) = (format!("{software}: "), format!("{condition}. {check}"));
+        let is_told = cause.fix.iter().any(|step| step.raw().starts_with(&told_as) || says_the_same(step.raw(), &says));
         let told = match (signature.told_by, server.is_empty()) {
             (ToldBy::Phrase, true) => {
                 format!("The phrase is one of {software}. If that is what answered, {condition}. {check}")
@@ -51,6 +53,33 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
         let software = signature.software_in(&client);
         cause.fix.push(format!("The client is {software}: {condition}. {check}").into());
         claim_name(cause, heard, "the software that asks");
+    }
+}
+
+impl<'a> Case<'a> {
+    /// The words that the software which made a message has for a setting, in brackets behind a step; empty if it shows no
+    /// name, or the step about its answer says the same.
+    pub(crate) fn settings(&self, about: Topic, heard: &'a Heard) -> String {
+        self.unsaid_setting(about, heard).map(|words| format!(" ({words})")).unwrap_or_default()
+    }
+
+    /// The same as they stand in the table, whatever else is said.
+    pub(crate) fn setting(&self, about: Topic, heard: &'a Heard) -> Option<&'static str> {
+        Some(&*Setting::of(about, &name_of(heard))?.words)
+    }
+
+    /// The same, if the step about the answer does not name the setting.
+    pub(crate) fn unsaid_setting(&self, about: Topic, heard: &'a Heard) -> Option<&'static str> {
+        let server = name_of(heard);
+        let setting = Setting::of(about, &server)?;
+        let answer = heard.message.status().zip(heard.message.cseq());
+        let is_told = answer.and_then(|(status, cseq)| {
+            let (says, method) = (said(heard), cseq.method.name());
+            let signature =
+                Signature::of_server(Said { code: status.get(), method, says: &says, server: &server, client: "" })?;
+            Some(setting.is_named_in(&signature.condition) || setting.is_named_in(&signature.check))
+        });
+        (is_told != Some(true)).then_some(&*setting.words)
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::call::Heard;
 use crate::call::timer::{OVERDUE, T1};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Finding;
+use crate::diagnosis::finding::{Confidence, Finding};
+use crate::diagnosis::rule::Rule;
 use crate::sip::{Method, NameAddr, Reason, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
@@ -78,6 +79,15 @@ impl<'a> Case<'a> {
                 !answered && self.tail(bye.request.place) >= OVERDUE
             }
             None => self.tail(success.place) >= OVERDUE,
+        }
+    }
+
+    /// A finding of this surety about an ACK that did not arrive: it explains the end of the call if that came of it.
+    pub(crate) fn of_unheard_ack(&self, rule: &'static Rule, sure: Confidence, success: &Heard) -> Finding {
+        let finding = Finding::of(rule, sure);
+        match self.was_given_up(success) {
+            true => finding.explains(success.message.status()).drops_the_call(),
+            false => finding,
         }
     }
 

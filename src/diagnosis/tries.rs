@@ -4,6 +4,7 @@
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::auth::{self, Challenge, Credentials};
+use crate::sip::digest::DigestFit;
 use crate::sip::{StatusCode, Uri};
 
 /// One try of a request, as its client sent it.
@@ -165,6 +166,15 @@ impl<'a> Case<'a> {
     pub fn accepts_other_digest_uri(&self, rejection: &Rejection<'_>) -> bool {
         let (client, server) = (rejection.request.path.source.ip(), rejection.request.path.destination.ip());
         self.surroundings.accepted().has_other_digest_uri(server, client)
+    }
+}
+
+impl Case<'_> {
+    /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its end.
+    pub(crate) fn digest_fit(&self, request: &Heard, user: &str) -> Option<(DigestFit, String)> {
+        let fit = self.surroundings.neighbours().digest_fit(request.place)?;
+        let is = if fit == DigestFit::Fits { "is" } else { "is not" };
+        Some((fit, format!("The digest of the client {is} the one that the secret given for \"{user}\" makes")))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Small pieces of sentences that many rules share.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -53,6 +54,19 @@ pub(crate) fn sentence(text: &str) -> String {
 /// `1 copy`, `3 copies`.
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// True if two steps share more than half of the words of the shorter one.
+pub(crate) fn says_the_same(one: &str, other: &str) -> bool {
+    let (one, other) = (words_of(one), words_of(other));
+    let fewer = one.len().min(other.len());
+    fewer >= 4 && one.intersection(&other).count() * 2 > fewer
+}
+
+/// The words of a text that say something, without addresses and small words.
+fn words_of(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic)).map(str::to_lowercase).collect()
 }
 
 /// The command that captures what passes a host, fragments included, on the port that it was asked on.

@@ -47,6 +47,7 @@ use crate::oddity::OddityLog;
 pub struct Decoder {
     limits: Limits,
     fragments: FragmentTable,
+    parts: sctp::PartTable,
     connections: ConnectionTable,
     /// The latest packet that went the long way.
     last: Place,
@@ -64,6 +65,7 @@ impl Decoder {
         Decoder {
             limits,
             fragments: FragmentTable::new(limits.fragment_bytes),
+            parts: sctp::PartTable::new(limits.fragment_bytes),
             connections: ConnectionTable::new(limits),
             last: Place::default(),
         }
@@ -95,6 +97,7 @@ impl Decoder {
         F: FnMut(Delivery<'_>),
     {
         self.fragments.expire(now, oddities);
+        self.parts.expire(now, oddities);
         let place = Place { time: now, ..self.last };
         self.connections.look(place, &mut Sink { oddities, deliver: &mut deliver });
     }
@@ -105,6 +108,7 @@ impl Decoder {
         F: FnMut(Delivery<'_>),
     {
         self.fragments.finish(oddities);
+        self.parts.finish(oddities);
         self.connections.finish(self.last, &mut Sink { oddities, deliver: &mut deliver });
     }
 
@@ -205,7 +209,7 @@ impl Decoder {
         match number {
             protocol::UDP => return udp(place, packet, rest, sink),
             protocol::TCP => self.connections.take(place, packet.source, packet.destination, rest, sink),
-            protocol::SCTP => sctp_messages(place, packet, rest, sink),
+            protocol::SCTP => self.sctp_messages(place, packet, rest, sink),
             protocol::ICMP => {
                 if let Some(error) = icmp::read_v4(place, packet, rest) {
                     sink.deliver(Delivery::Icmp(error));
@@ -224,6 +228,23 @@ impl Decoder {
             _ => {}
         }
         None
+    }
+
+    fn sctp_messages(&mut self, place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {
+        let Some((source, destination, tag, chunks)) = sctp::read(rest) else { return };
+        let (source, destination) =
+            (SocketAddr::new(packet.source, source), SocketAddr::new(packet.destination, destination));
+        let path = Path { source, destination, transport: Transport::Sctp };
+        for chunk in chunks {
+            if chunk.part == sctp::Part::Whole {
+                sink.deliver(Delivery::Datagram(datagram(place, path, chunk.payload, packet.id)));
+            } else if let Some((bytes, missing)) =
+                self.parts.add((source, destination, tag), chunk, place, sink.oddities)
+            {
+                let whole = Rest { bytes: &bytes, missing };
+                sink.deliver(Delivery::Datagram(datagram(place, path, whole, packet.id)));
+            }
+        }
     }
 }
 
@@ -269,18 +290,6 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
 fn datagram(place: Place, path: Path, rest: Rest<'_>, ip_id: Option<u16>) -> Datagram<'_> {
     let (bytes, cut, mirrored) = (rest.bytes, rest.missing, Mirror::Wire);
     Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }
-}
-
-fn sctp_messages(place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {
-    let Some((source, destination, messages)) = sctp::read(rest) else { return };
-    let path = Path {
-        source: SocketAddr::new(packet.source, source),
-        destination: SocketAddr::new(packet.destination, destination),
-        transport: Transport::Sctp,
-    };
-    for message in messages {
-        sink.deliver(Delivery::Datagram(datagram(place, path, message, packet.id)));
-    }
 }
 
 #[cfg(test)]
@@ -340,6 +349,21 @@ mod tests {
             bench.feed(1, &frames::ethernet(&frames::ipv4(17, &frames::udp_to(port, TEXT))));
         }
         assert_eq!(bench.payloads(), [TEXT; 5]);
+    }
+
+    #[test]
+    fn parts_of_an_sctp_message_over_the_whole_way() {
+        let part = |flags: u8, number: u8, payload: &[u8]| {
+            let head = [0x13, 0xC4, 0x13, 0xCE, 0, 0, 0, 1, 0, 0, 0, 0];
+            let length = u8::try_from(payload.len() + 16).unwrap();
+            frames::ipv4(132, &[&head[..], &[0, flags, 0, length, 0, 0, 0, number], &[0; 8], payload].concat())
+        };
+        let mut bench = Bench::default();
+        for packet in [part(1, 3, &TEXT[16..]), part(2, 1, &TEXT[..8]), part(0, 2, &TEXT[8..16]), part(3, 4, TEXT)] {
+            bench.feed(101, &packet);
+        }
+        assert_eq!(bench.payloads(), [TEXT; 2]);
+        assert_eq!(bench.datagrams[0].0.path.transport, Transport::Sctp);
     }
 
     #[test]

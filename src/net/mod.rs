@@ -252,6 +252,10 @@ pub enum ConnectionEvent {
     Refused,
     /// RST of a connection that stood.
     Reset,
+    /// Bytes of SIP once more, which the receiver has not acknowledged. Told each time.
+    Repeated,
+    /// The receiver acknowledges what was repeated.
+    Acknowledged,
     /// The tables were full, and this stream was forgotten.
     Forgotten,
     /// TLS records began. Told once for each connection.

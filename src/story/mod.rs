@@ -91,6 +91,7 @@
 //! | `challenge` | beneath a 401 or 407: the challenge with `realm`, `nonce`, `algorithm`, `qop auth`, `stale` otherwise |
 //! | `again +0.5 +1.5` | the same bytes again, so long after; or `again timer-a`, `timer-e`, `timer-g`, `2xx` with `x3` for only three copies and `T1 0.1` for another T1; or `again each 2.0 x5` |
 //! | `split 200` | over TCP, segments of so many bytes |
+//! | `unacknowledged +0.3 +0.9` | over TCP, the other end does not acknowledge it, and TCP sends the same segments again so long after |
 //!
 //! In values, `{b.call-id}`, `{b.from-tag}` and `{b.to-tag}` are those of call `b`; the first call is `call`.
 //!

@@ -473,7 +473,7 @@ fn raw_bytes(number: usize, text: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Offsets as `+0.5 +1.5`, or a timer of RFC 3261 with an optional count, `timer-a x3`, and an optional T1.
-fn copies(number: usize, list: &str) -> Result<Vec<i64>, Error> {
+pub(super) fn copies(number: usize, list: &str) -> Result<Vec<i64>, Error> {
     let mut words = Words::new(number, list);
     let mut copies = Vec::new();
     while let Some(word) = words.maybe() {

@@ -2,6 +2,7 @@
 
 use crate::story::Error;
 use crate::story::digest::{AuthLine, ChallengeLine};
+use crate::story::script::copies;
 use crate::story::sdp::SdpLine;
 use crate::story::words::Words;
 
@@ -29,6 +30,8 @@ pub(super) struct MessageLine {
     pub body: Vec<String>,
     /// Bytes in each TCP segment at most.
     pub segment: Option<usize>,
+    /// How long after the same TCP segments come again, none of which is acknowledged; `None` if they are.
+    pub unacknowledged: Option<Vec<i64>>,
 }
 
 /// Whether the capture holds it.
@@ -123,6 +126,7 @@ pub(super) fn continue_message(message: &mut MessageLine, number: usize, line: &
             message.segment = Some(bytes.clamp(1, 1460));
             words.end()?;
         }
+        "unacknowledged" => message.unacknowledged = Some(copies(number, words.rest())?),
         _ => message.changes.push(header(number, line)?),
     }
     Ok(())

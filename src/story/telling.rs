@@ -29,6 +29,8 @@ pub(super) enum Deed {
         path: Path,
         messages: Vec<Vec<u8>>,
         segment: usize,
+        /// Over TCP, how long after the same segments come again, none of which is acknowledged.
+        unacknowledged: Option<Vec<i64>>,
     },
     /// A datagram that is not SIP.
     Other {
@@ -80,12 +82,15 @@ pub(super) fn frames(events: &[Event], actors: &[Actor]) -> Result<Vec<Frame>, E
     let mut wire = Wire::new(actors.iter().map(|actor| (actor.address, actor.checksum)));
     for event in events {
         match &event.deed {
-            Deed::Messages { path, messages, segment } => {
+            Deed::Messages { path, messages, segment, unacknowledged } => {
                 let payload = messages.concat();
                 match (path.transport, event.seen) {
                     (Transport::Udp, Seen::Captured) => wire.datagram(event.time, *path, &payload),
                     (Transport::Udp, Seen::Missed) => {}
-                    (_, Seen::Captured) => wire.stream(event.time, *path, &payload, *segment),
+                    (_, Seen::Captured) => match unacknowledged {
+                        None => wire.stream(event.time, *path, &payload, *segment),
+                        Some(again) => wire.unacknowledged_stream(event.time, *path, &payload, *segment, again),
+                    },
                     (_, Seen::Missed) => wire.missed_stream(*path, &payload),
                 }
             }
@@ -131,13 +136,13 @@ impl Teller<'_> {
             What::Again { from, to, seen, start } => {
                 let bytes = self.sent_before(step.line, *from, *to, start)?;
                 let path = self.path(step.line, *from, *to)?;
-                let deed = Deed::Messages { path, messages: vec![bytes], segment: 1460 };
+                let deed = Deed::Messages { path, messages: vec![bytes], segment: 1460, unacknowledged: None };
                 self.push(step, *seen, deed);
             }
             What::Raw { from, to, seen, bytes } => {
                 check_size(step.line, bytes)?;
                 let path = self.path(step.line, *from, *to)?;
-                let deed = Deed::Messages { path, messages: vec![bytes.clone()], segment: 1460 };
+                let deed = Deed::Messages { path, messages: vec![bytes.clone()], segment: 1460, unacknowledged: None };
                 self.push(step, *seen, deed);
             }
             What::Icmp { reporter, kind, told, about, mtu } => {
@@ -181,7 +186,8 @@ impl Teller<'_> {
         self.sent.push((line.from, line.to, bytes.clone()));
         if !line.glued {
             let segment = line.segment.unwrap_or(1460);
-            self.push(step, line.seen, Deed::Messages { path, messages: vec![bytes], segment });
+            let unacknowledged = line.unacknowledged.clone();
+            self.push(step, line.seen, Deed::Messages { path, messages: vec![bytes], segment, unacknowledged });
             return Ok(());
         }
         match self.events.last_mut() {

@@ -88,6 +88,19 @@ impl Wire {
         }
     }
 
+    /// The same without an acknowledgement: after these times the segments come again.
+    pub fn unacknowledged_stream(&mut self, time: i64, path: Path, payload: &[u8], segment: usize, again: &[i64]) {
+        self.open(time, path, Shown::Yes);
+        let way = (path.source, path.destination);
+        let first = self.sequences.get(&way).copied().unwrap_or(0);
+        for later in std::iter::once(&0).chain(again) {
+            self.sequences.insert(way, first);
+            for (part, index) in payload.chunks(segment.max(1)).zip(0_i64..) {
+                self.segment(time + later + 12 * index, path, PSH | ACK, part);
+            }
+        }
+    }
+
     /// Bytes of a stream that the capture does not hold: only the numbers go on.
     pub fn missed_stream(&mut self, path: Path, payload: &[u8]) {
         self.open(0, path, Shown::No);

@@ -4,12 +4,12 @@
 //! out from the log when a call has ended and something in it needs explaining ([`Log::assemble`]), not before.
 
 mod assembly;
+mod entry;
 mod linking;
 mod occupancy;
 mod phase;
 mod pool;
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,14 +17,15 @@ use std::time::Duration;
 use memchr::memmem;
 
 use crate::call::link::LinkedBy;
+use crate::call::log::entry::{Entry, Reading, What};
 use crate::call::log::occupancy::private_block;
 pub(crate) use crate::call::log::phase::{EarlyWord, Phase};
+use crate::call::log::pool::Chain;
 pub(crate) use crate::call::log::pool::Pool;
-use crate::call::log::pool::{Chain, Spot};
 use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
 use crate::call::surroundings::HopId;
 use crate::call::transaction::Keys;
-use crate::capture::{Place, Timestamp};
+use crate::capture::Timestamp;
 use crate::keyed::{ByHash, hash_of};
 use crate::net::{IcmpError, Path};
 use crate::sip::{Cut, HeaderName, Message, Method};
@@ -70,38 +71,13 @@ pub(crate) struct EntryId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StepId(pub(crate) u32);
 
-/// One captured message.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    place: Place,
-    way: u16,
-    ip_id: Option<u16>,
-    reading: Reading,
-    what: What,
-}
-
-/// What the first reading of a message found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// It is whole, and nothing in it is odd.
-    Sound,
-    /// Something is odd, or it was not whole.
-    Odd,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum What {
-    /// A message: where its bytes are.
-    Message { spot: Spot, length: u32, cut: Cut },
-    /// The same bytes again.
-    Copy(EntryId),
-}
-
 /// A direction of a hop.
 #[derive(Debug, Clone, Copy)]
 struct Way {
     path: Path,
     hop: HopId,
+    /// Messages that were looked at for the name of the sender's software, at most [`LOOKED_AT`].
+    looked_at: u8,
     stand: occupancy::Stand,
 }
 
@@ -127,6 +103,10 @@ struct Step {
     before: Option<u32>,
 }
 
+/// Where a way stands in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WayId(u16);
+
 /// Methods as far as the phase needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -151,6 +131,8 @@ pub(crate) struct Hearing<'a, 'm> {
     pub(crate) keys: &'a Keys<'a>,
     pub(crate) cut: Cut,
     pub(crate) arrival: &'a Arrival,
+    /// The way that it came.
+    pub(crate) way: WayId,
 }
 
 /// What became of a message that was given to the log.
@@ -176,6 +158,8 @@ const ICMP_WINDOW: Duration = Duration::from_secs(5);
 const FEW_STEPS: usize = 32;
 /// ICMP errors kept of one call.
 const MOST_ICMP: usize = 64;
+/// Messages of one way that are looked at for the name of the sender's software: a 100 may come from the transport alone.
+const LOOKED_AT: u8 = 2;
 /// Ways kept of one call.
 const MOST_WAYS: usize = 256;
 
@@ -223,7 +207,7 @@ impl Log {
             return Told::NotKept;
         }
         let Hearing { message, keys, arrival, .. } = *heard;
-        let way = self.way(arrival.path);
+        let WayId(way) = heard.way;
         let verb = Verb::of(&keys.cseq.method);
         let entry = EntryId(self.entries.len() as u32);
         let step = self.step_of(keys, verb, way);
@@ -249,22 +233,30 @@ impl Log {
             Some(known) => known as u16,
             None if self.ways.len() >= MOST_WAYS => 0,
             None => {
-                self.ways.push(Way { path, hop: HopId::UNKNOWN, stand: occupancy::Stand::Free });
+                self.ways.push(Way { path, hop: HopId::UNKNOWN, looked_at: 0, stand: occupancy::Stand::Free });
                 (self.ways.len() - 1) as u16
             }
         }
     }
 
-    /// The hop of a path in the surroundings; `None` if the path is new to this call, so that it must be looked up.
-    pub(crate) fn hop(&self, path: Path) -> Option<HopId> {
-        self.ways.iter().find(|way| way.path == path).map(|way| way.hop).filter(|hop| *hop != HopId::UNKNOWN)
+    /// The way with this path, and its hop in the surroundings; `None` if that must be looked up.
+    pub(crate) fn way_and_hop(&mut self, path: Path) -> (WayId, Option<HopId>) {
+        let id = self.way(path);
+        let hop = self.ways.get(id as usize).filter(|way| way.path == path).map(|way| way.hop);
+        (WayId(id), hop.filter(|hop| *hop != HopId::UNKNOWN))
     }
 
-    /// Remembers where a path is counted.
-    pub(crate) fn set_hop(&mut self, path: Path, hop: HopId) {
-        if let Some(way) = self.ways.iter_mut().find(|way| way.path == path) {
+    /// Remembers where a way is counted. One that stands for those without room keeps its own.
+    pub(crate) fn set_hop(&mut self, WayId(id): WayId, hop: HopId) {
+        if let Some(way) = self.ways.get_mut(id as usize).filter(|way| way.hop == HopId::UNKNOWN) {
             way.hop = hop;
         }
+    }
+
+    /// True for the first messages of a way: they are looked at for the name of the sender's software.
+    pub(crate) fn looks_at_sender(&mut self, WayId(id): WayId) -> bool {
+        let young = self.ways.get_mut(id as usize).filter(|way| way.looked_at < LOOKED_AT);
+        young.map(|way| way.looked_at += 1).is_some()
     }
 
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
@@ -421,7 +413,7 @@ impl Log {
 
     /// Follows what the message does to its step, and whether the call stays a plain one.
     fn follow(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
-        let Hearing { message, keys, cut, arrival } = *heard;
+        let Hearing { message, keys, cut, arrival, .. } = *heard;
         self.is_special |= cut != Cut::Whole;
         let Some(step) = self.steps.get_mut(step) else { return };
         if keys.is_request {
@@ -534,24 +526,6 @@ pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &
     let age = arrival.place.time.0.saturating_sub(time.0);
     let same_id = ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age);
     !arrival.path.transport.is_reliable() && ((0..=TAP_WINDOW_NS).contains(&age) || same_id)
-}
-
-impl Entry {
-    /// Its bytes; none for a copy.
-    fn bytes<'p>(&self, pool: &'p Pool) -> Cow<'p, [u8]> {
-        match self.what {
-            What::Message { spot, length, .. } => pool.get(spot, length as usize),
-            What::Copy(_) => Cow::Borrowed(&[]),
-        }
-    }
-
-    /// True if it is a message of these bytes.
-    fn holds(&self, bytes: &[u8], pool: &Pool) -> bool {
-        match self.what {
-            What::Message { spot, length, .. } => length as usize == bytes.len() && pool.equals(spot, bytes),
-            What::Copy(_) => false,
-        }
-    }
 }
 
 impl Step {

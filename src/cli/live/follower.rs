@@ -53,18 +53,8 @@ struct Told(u64);
 
 /// Follows a run without end.
 pub(crate) struct LiveFollower<'a> {
+    pub(crate) parts: Parts<'a>,
     pub(crate) gatherer: Gatherer,
-    pub(crate) lines: Lines,
-    pub(crate) telling: Telling,
-    pub(crate) reports: Reports,
-    pub(crate) printer: Printer<'a>,
-    pub(crate) selection: Selection,
-    pub(crate) signals: Signals,
-    /// Makes a gatherer for the next period.
-    pub(crate) anew: Box<dyn Fn() -> Gatherer + 'a>,
-    pub(crate) quiet: bool,
-    /// What others are told.
-    pub(crate) service: Service,
     watch: Watch,
     told: BTreeMap<u32, Told>,
     minutes: Minutes,
@@ -73,7 +63,6 @@ pub(crate) struct LiveFollower<'a> {
 
 /// When the last summing up was, and what had been counted then.
 struct Minutes {
-    every: Option<Duration>,
     since: Instant,
     before: Summary,
     /// Of reports that were ended since.
@@ -92,17 +81,18 @@ pub(crate) struct Parts<'a> {
     pub(crate) printer: Printer<'a>,
     pub(crate) selection: Selection,
     pub(crate) signals: Signals,
+    /// Makes a gatherer for the next period.
     pub(crate) anew: Box<dyn Fn() -> Gatherer + 'a>,
+    /// How often it is summed up.
     pub(crate) stats_every: Option<Duration>,
     pub(crate) quiet: bool,
+    /// What others are told.
     pub(crate) service: Service,
 }
 
 impl<'a> LiveFollower<'a> {
     pub(crate) fn new(parts: Parts<'a>) -> LiveFollower<'a> {
-        let Parts { lines, telling, reports, printer, selection, signals, anew, stats_every, quiet, service } = parts;
         let minutes = Minutes {
-            every: stats_every,
             since: Instant::now(),
             before: Summary::default(),
             carried: Summary::default(),
@@ -112,16 +102,8 @@ impl<'a> LiveFollower<'a> {
             lines_dropped: 0,
         };
         LiveFollower {
-            gatherer: anew(),
-            lines,
-            telling,
-            reports,
-            printer,
-            selection,
-            signals,
-            anew,
-            quiet,
-            service,
+            gatherer: (parts.anew)(),
+            parts,
             watch: Watch::default(),
             told: BTreeMap::new(),
             minutes,
@@ -131,19 +113,19 @@ impl<'a> LiveFollower<'a> {
 
     /// A line for people, if they follow.
     fn line(&mut self, line: impl FnOnce(&Style) -> String) {
-        if let Telling::Text(style, _) = &self.telling {
+        if let Telling::Text(style, _) = &self.parts.telling {
             let mut line = line(style);
             line.push('\n');
-            self.lines.put(line.as_bytes());
+            self.parts.lines.put(line.as_bytes());
         }
     }
 
     /// Hands on what events were written.
     fn hand_on(&mut self) {
-        if let Telling::Events(events) = &mut self.telling {
+        if let Telling::Events(events) = &mut self.parts.telling {
             let events = events.out();
             if !events.is_empty() {
-                self.lines.put(events);
+                self.parts.lines.put(events);
                 events.clear();
             }
         }
@@ -151,10 +133,10 @@ impl<'a> LiveFollower<'a> {
 
     /// Tells what became of an incident.
     fn tell_incident(&mut self, incident: &LiveIncident) -> Result<(), Error> {
-        self.service.incident(incident);
+        self.parts.service.incident(incident);
         let at = incident.last;
         self.line(|style| live::incident(incident, at, style));
-        if let Telling::Events(events) = &mut self.telling {
+        if let Telling::Events(events) = &mut self.parts.telling {
             events.incident(incident)?;
         }
         self.hand_on();
@@ -163,7 +145,7 @@ impl<'a> LiveFollower<'a> {
 
     /// Sums up what the time since the last summing up brought.
     fn sum_up(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
-        let Some(every) = self.minutes.every else { return Ok(()) };
+        let Some(every) = self.parts.stats_every else { return Ok(()) };
         let lasted = self.minutes.since.elapsed();
         if lasted < every {
             return Ok(());
@@ -186,7 +168,7 @@ impl<'a> LiveFollower<'a> {
         (minutes.packets, minutes.kernel_drops, minutes.interface_drops) = (packets, kernel_drops, interface_drops);
         let at = moment(standing.scene, standing.analysis.now());
         self.line(|style| live::summary(&of, at, style));
-        if let Telling::Events(events) = &mut self.telling {
+        if let Telling::Events(events) = &mut self.parts.telling {
             let inputs = Gatherer::inputs(standing);
             events.stats(&inputs, &now)?;
         }
@@ -196,37 +178,37 @@ impl<'a> LiveFollower<'a> {
 
     /// Writes reports that are due, and begins the next period.
     fn write_reports(&mut self, standing: &Standing<'_>) {
-        let was_asked = self.signals.take_hangup();
-        if was_asked && self.reports.are_none() {
+        let was_asked = self.parts.signals.take_hangup();
+        if was_asked && self.parts.reports.are_none() {
             // Who hung up will not come back: the terminal is gone.
-            self.signals.end();
+            self.parts.signals.end();
             return;
         }
-        let is_over = self.reports.is_over(self.gatherer.bytes());
+        let is_over = self.parts.reports.is_over(self.gatherer.bytes());
         if !was_asked && !is_over {
             return;
         }
         let Standing { scene, inputs, analysis, engine } = *standing;
         let mut gathered = self.gatherer.so_far(scene, inputs, analysis, engine);
-        self.reports.write(&mut gathered, &self.printer);
+        self.parts.reports.write(&mut gathered, &self.parts.printer);
         self.gatherer.take_back(gathered);
-        if self.reports.are_rotated() {
-            self.reports.begin();
+        if self.parts.reports.are_rotated() {
+            self.parts.reports.begin();
             self.minutes.carry(self.gatherer.summary());
-            self.gatherer = (self.anew)();
+            self.gatherer = (self.parts.anew)();
         }
     }
 
     /// Tells how many lines were left out, where there is room to tell it.
     fn tell_dropped(&mut self) -> Result<(), Error> {
-        let dropped = self.lines.newly_dropped();
+        let dropped = self.parts.lines.newly_dropped();
         if dropped == 0 {
             return Ok(());
         }
         self.minutes.lines_dropped += dropped;
-        match &mut self.telling {
+        match &mut self.parts.telling {
             Telling::Events(events) => events.lines_dropped(dropped)?,
-            _ if !self.quiet => {
+            _ if !self.parts.quiet => {
                 say(&format!("sipwhy: {dropped} lines were left out: the reader of standard output is slow"));
             }
             _ => {}
@@ -245,10 +227,10 @@ impl Follower for LiveFollower<'_> {
     type Error = Error;
 
     fn message(&mut self, scene: &Scene, message: &MessageRead) -> Result<(), Error> {
-        self.service.message(message);
+        self.parts.service.message(message);
         // Which call a message belongs to is not known when it is read: it cannot be selected.
-        if let Telling::Events(events) = &mut self.telling
-            && self.selection.is_everything()
+        if let Telling::Events(events) = &mut self.parts.telling
+            && self.parts.selection.is_everything()
         {
             events.message(scene, message)?;
         }
@@ -257,7 +239,7 @@ impl Follower for LiveFollower<'_> {
     }
 
     fn so_far(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
-        if self.selection.takes(call, diagnosis.outcome) == Selected::No {
+        if self.parts.selection.takes(call, diagnosis.outcome) == Selected::No {
             return Ok(());
         }
         if diagnosis.outcome == Outcome::Answered {
@@ -277,14 +259,14 @@ impl Follower for LiveFollower<'_> {
     }
 
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
-        let selected = self.selection.takes(call, diagnosis.outcome);
+        let selected = self.parts.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;
-        self.service.call(scene, call, diagnosis, selected);
+        self.parts.service.call(scene, call, diagnosis, selected);
         let was_told = self.was_told(call, diagnosis);
         if selected == Selected::No {
             return Ok(());
         }
-        match &mut self.telling {
+        match &mut self.parts.telling {
             // Incidents are told all the same.
             Telling::Nothing if !was_told && !self.is_over => return self.tell_failure(scene, call, diagnosis),
             Telling::Nothing => {}
@@ -292,7 +274,7 @@ impl Follower for LiveFollower<'_> {
                 if !was_told {
                     self.tell_failure(scene, call, diagnosis)?;
                 }
-                if let Telling::Events(events) = &mut self.telling {
+                if let Telling::Events(events) = &mut self.parts.telling {
                     events.call_alone(scene, call, diagnosis)?;
                 }
                 self.hand_on();
@@ -309,31 +291,31 @@ impl Follower for LiveFollower<'_> {
     }
 
     fn good(&mut self, good: GoodCall) {
-        self.service.good(good);
+        self.parts.service.good(good);
         self.gatherer.add_good(good);
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
-        if !self.quiet {
+        if !self.parts.quiet {
             say(&format!("sipwhy: {}", live::notice(notice)));
         }
         Ok(())
     }
 
     fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
-        self.service.so_far(standing.inputs, standing.analysis);
+        self.parts.service.so_far(standing.inputs, standing.analysis);
         for incident in self.watch.tick(standing.analysis.now()) {
             self.tell_incident(&incident)?;
         }
         self.sum_up(standing)?;
         self.tell_dropped()?;
         self.write_reports(standing);
-        self.lines.hand_over();
+        self.parts.lines.hand_over();
         Ok(())
     }
 
     fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
-        if self.signals.is_end() || self.lines.is_gone() {
+        if self.parts.signals.is_end() || self.parts.lines.is_gone() {
             self.is_over = true;
             return Ok(ControlFlow::Break(()));
         }
@@ -346,7 +328,7 @@ impl LiveFollower<'_> {
     fn tell_failure(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let watched = self.watch.failed(scene, call, diagnosis);
         let repeat = watched.as_ref().map(|(repeat, _)| *repeat);
-        match &mut self.telling {
+        match &mut self.parts.telling {
             Telling::Nothing => {}
             Telling::Events(events) => events.failures(scene, call, diagnosis)?,
             Telling::Text(..) => {

@@ -262,7 +262,7 @@ fn go(
         crate::report::Follower::notice(&mut follower, &notice)?;
     }
     drop(source);
-    let LiveFollower { gatherer, mut lines, telling, mut reports, service, .. } = follower;
+    let LiveFollower { gatherer, parts: Parts { mut lines, telling, mut reports, service, .. }, .. } = follower;
     // What is dropped on its way out is told, and does not end a run without end as a failure.
     service.so_far(&inputs, &analysis);
     service.finish();

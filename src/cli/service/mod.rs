@@ -5,6 +5,7 @@
 //! room is counted and told. Deliberately does not know how anything was found.
 
 mod address;
+mod agents_clock;
 mod args;
 mod hep_listen;
 mod hep_send;

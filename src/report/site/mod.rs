@@ -190,6 +190,11 @@ fn name_of(tag: &str) -> &'static str {
     Phrases::of(tag).map_or("English", |phrases| phrases.name())
 }
 
+/// A page that stands for itself, around a fragment of HTML from [`pages`]: in the same style, without a script.
+pub fn alone(title: &str, tag: &str, direction: Direction, fragment: &str) -> String {
+    document(title, tag, direction, Markup::default(), PreEscaped(fragment.to_owned()), None)
+}
+
 fn document(title: &str, tag: &str, direction: Direction, above: Markup, body: Markup, script: Option<&str>) -> String {
     let page = html! {
         (DOCTYPE)
@@ -204,7 +209,7 @@ fn document(title: &str, tag: &str, direction: Direction, above: Markup, body: M
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header { (above) }
+                @if !above.0.is_empty() { header { (above) } }
                 main { (body) }
                 @if let Some(script) = script { script { (PreEscaped(script)) } }
             }

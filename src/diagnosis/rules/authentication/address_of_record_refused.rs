@@ -1,7 +1,8 @@
 use crate::call::Kind;
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
     /// The registrar does not accept this address-of-record.
@@ -77,7 +78,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             be its own.")),
         _ => finding
             .fix(format!("Compare user and domain on the client with the account: \"{user}\" at \"{domain}\"."))
-            .fix(format!("If they are right, create the user on {registrar}{}.", words(case.platform(response)))),
+            .fix(format!("If they are right, create the user on {registrar}{}.", case.settings(Topic::AccountUnknown, response))),
     };
     finding = finding
         .claim_method(request, "a registration is asked for")
@@ -96,16 +97,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// What Wireshark shows in `sip.to.addr`: the URI without its parameters.
 fn to_address(uri: &str) -> String {
     uri.split(';').next().unwrap_or_default().to_owned()
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: the endpoint's `aors` must name a section `type=aor` that is \
-            called like the user in To)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: the directory of the domain; `force-register-domain` of \
-            the profile)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (table `subscriber`, and `alias` or `domain` for the \
-            domain)",
-        None => "",
-    }
 }

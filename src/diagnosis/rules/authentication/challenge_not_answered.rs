@@ -1,6 +1,7 @@
 use crate::call::{Heard, timer};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role, Try};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
 use crate::sip::auth::Challenge;
 
 rule! {
@@ -43,6 +44,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let request = last.request;
     let confidence = match (case.tail(response.place) >= timer::GIVE_UP, &rejection) {
+        // Where messages are cut, credentials may stand behind the cut.
+        (true, None) if request.message.is_cut() => Confidence::Possible,
         (true, None) => Confidence::Proven,
         // The secret in credentials that came unasked may be wrong too.
         (true, Some(_)) => Confidence::Possible,
@@ -75,12 +78,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!(
             "If {client} is to authenticate, give it an authentication user and secret for realm \"{}\"{}.",
             challenge.realm,
-            client_words(case.platform(request))
+            case.settings(Topic::OutboundCredentials, request)
         ))
         .fix(format!(
             "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
             client.ip(),
-            server_words(case.platform(challenger))
+            case.settings(Topic::AddressNotKnown, challenger)
         ));
     Some(
         of_first_credentials(finding, last, challenge)
@@ -122,25 +125,4 @@ fn tried_elsewhere(case: &Case<'_>, last: &Try<'_>, response: &Heard) -> bool {
     let (start, end) = (response.place.time, response.place.time.plus(SOON));
     last.credentials.is_empty()
         && case.surroundings.accepted().showed_credentials(last.request.path.source.ip(), &from.uri, start, end)
-}
-
-fn client_words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `outbound_auth` of the endpoint or of the registration)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `username`, `auth-username` and `password` of the gateway)",
-        Some(Platform::Kamailio) => " (Kamailio: `uac_auth()` in a failure route)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `uac_auth()` in a failure route)",
-        None => "",
-    }
-}
-
-fn server_words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `type=identify` with `match`; the log says \"No matching \
-            endpoint found\")",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `apply-inbound-acl` of the profile)",
-        Some(Platform::Kamailio) => " (Kamailio: the table `address` of the module `permissions`)",
-        Some(Platform::OpenSips) => " (OpenSIPS: the table `address` of the module `permissions`)",
-        None => "",
-    }
 }

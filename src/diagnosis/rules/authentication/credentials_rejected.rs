@@ -1,7 +1,8 @@
 use crate::call::{Guessing, Heard};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Rejection, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity};
 use crate::sip::StatusCode;
 use crate::sip::auth;
 use crate::sip::digest::DigestFit;
@@ -107,19 +108,11 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         server.path.source
     );
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let fit = case.surroundings.neighbours().digest_fit(rejection.request.place);
-    let (confidence, because) = match fit {
-        Some(DigestFit::Differs) => (
-            Confidence::Proven,
-            format!("{because} The digest of the client is not the one that the secret given for \"{user}\" makes."),
-        ),
-        Some(DigestFit::Fits) => (
-            Confidence::Likely,
-            format!(
-                "{because} The digest of the client is the one that the secret given for \"{user}\" makes: it is the \
-                 server that knows another one."
-            ),
-        ),
+    let (confidence, because) = match case.digest_fit(rejection.request, user) {
+        Some((DigestFit::Differs, says)) => (Confidence::Proven, format!("{because} {says}.")),
+        Some((DigestFit::Fits, says)) => {
+            (Confidence::Likely, format!("{because} {says}: it is the server that knows another one."))
+        }
         None => (Confidence::Likely, because),
     };
     let mut finding = Finding::of(&RULE, confidence)
@@ -148,8 +141,8 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
                 extension."
         ));
     }
-    if let Some(step) = on_platform(case.platform(server), user, realm) {
-        finding = finding.fix(step);
+    if let Some(step) = case.setting(Topic::Password, server) {
+        finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
     Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)))
 }
@@ -217,27 +210,4 @@ fn is_offered(rejection: &Rejection<'_>) -> bool {
     auth::challenges(&asked.message)
         .iter()
         .any(|challenge| challenge.algorithm.eq_ignore_ascii_case(&rejection.credentials.algorithm))
-}
-
-fn on_platform(platform: Option<Platform>, user: &str, realm: &str) -> Option<String> {
-    Some(match platform? {
-        Platform::Asterisk => "Asterisk: compare `username`, `password` and `realm` of the section `type=auth` that \
-                               the endpoint's `auth` names (`pjsip show auths`); the log says \
-                               \"Failed to authenticate\"."
-            .to_owned(),
-        Platform::FreeSwitch => format!(
-            "FreeSWITCH: compare `password` of user \"{user}\" in the directory of domain \"{realm}\", then \
-                `reloadxml`."
-        ),
-        Platform::Kamailio => format!(
-            "Kamailio: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
-                have been \
-             made with the realm \"{realm}\"."
-        ),
-        Platform::OpenSips => format!(
-            "OpenSIPS: compare the row of \"{user}\" in the table `subscriber`; where `ha1` is stored it must \
-                have been \
-             made with the realm \"{realm}\"."
-        ),
-    })
 }

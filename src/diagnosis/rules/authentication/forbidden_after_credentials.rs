@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
+use crate::diagnosis::{Case, Confidence, Finding, Try};
 use crate::sip::digest::DigestFit;
 
 rule! {
@@ -109,18 +110,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
     );
-    let fit = case.surroundings.neighbours().digest_fit(refused.request.place);
-    let (confidence, because) = match fit {
-        Some(DigestFit::Differs) => (
-            Confidence::Likely,
-            format!("{because} The digest is not the one that the secret given for \"{user}\" makes: the client has another."),
-        ),
-        Some(DigestFit::Fits) => (
+    let (confidence, because) = match case.digest_fit(refused.request, user) {
+        Some((DigestFit::Differs, says)) => (Confidence::Likely, format!("{because} {says}: the client has another.")),
+        Some((DigestFit::Fits, says)) => (
             Confidence::Possible,
-            format!(
-                "{because} The digest is the one that the secret given for \"{user}\" makes: if the server has that secret too, \
-                 it refuses the account and not the secret."
-            ),
+            format!("{because} {says}: if the server has that secret too, it refuses the account and not the secret."),
         ),
         None => (Confidence::Possible, because),
     };
@@ -134,7 +128,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = finding
         .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
-            sides{}.", shown.realm, words(case.platform(response))))
+            sides{}.", shown.realm, case.settings(Topic::PasswordOrAccount, response)))
         .fix(format!("Look on {server} whether {} may use this account.", refused.request.path.source.ip()));
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
@@ -158,16 +152,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 that asked for credentials refused itself")
             .refuted("challenge-not-answered", "the request was sent again with credentials"),
     )
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk with chan_sip answers a wrong secret with 403: `secret` of the \
-            peer; with PJSIP look at `max_contacts` and `aors`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH answers a wrong secret with 403: `password` of the user in \
-            its directory)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (the script decides what is answered: look where it \
-            sends 403 after `auth_check`)",
-        None => "",
-    }
 }

@@ -1,3 +1,4 @@
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Rejection};
 
@@ -53,10 +54,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(last.refusal.message.status())
         .sender(case.role_of_responder(last.refusal), last.refusal)
         .because(because)
-        .fix("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
-            at one node (Kamailio `auth`: the same `secret` on all nodes).")
-        .fix("Raise the lifetime of nonces above the time that a request needs (Kamailio `auth`: \
-            `nonce_expire`; Asterisk `type=auth`: `nonce_lifetime`).")
+        .fix(format!("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
+            at one node{}.", case.settings(Topic::NonceSecret, last.refusal)))
+        .fix(format!("Raise the lifetime of nonces above the time that a request needs{}.", case.settings(Topic::NonceLifetime, last.refusal)))
         .fix("Compare the clocks of the nodes: a clock that jumps makes a fresh nonce look old.");
     for one in stale.iter().rev().take(4) {
         let again = (one.again.header, one.again.nonce.as_str());

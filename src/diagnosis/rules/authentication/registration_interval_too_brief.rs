@@ -45,8 +45,9 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
     let times = case.call.failures.iter().filter(|failure| failure.status.get() == 423).count();
     let again = if times > 1 { format!(", {times} times without a change") } else { String::new() };
     let (client, server) = (request.path.source, response.path.source);
+    let lacks_minimum = minimum.is_none() && !response.message.is_cut();
     // Where the capture ends, the client may still ask for more: then it is a step and no failure.
-    let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || minimum.is_none();
+    let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || lacks_minimum;
     let finding = match is_over {
         true => Finding::of(&RULE, Confidence::Proven).explains(response.message.status()),
         false => Finding::of(&RULE, Confidence::Unseen)
@@ -83,6 +84,13 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
             .fix(format!("If the short interval is there for NAT, send keep-alives instead, or lower the \
                 minimum of {server}."))
             .claim_header(response, "Min-Expires", "the shortest interval that the server accepts"),
+        None if !lacks_minimum => finding
+            .sender(Role::Uac, request)
+            .because(format!(
+                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short. What it accepts is not in \
+                 the capture, which holds only the beginning of its 423."
+            ))
+            .fix("Set the interval on the client to what Min-Expires in the 423 says, or more."),
         None => finding
             .sender(Role::Registrar, response)
             .because(format!(

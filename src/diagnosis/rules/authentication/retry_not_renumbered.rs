@@ -90,5 +90,12 @@ fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<(&'static str, &'static st
         return Some(("does not raise CSeq", "sip.CSeq"));
     }
     let tag = |one: &Try<'_>| one.request.message.from().and_then(|from| from.tag().map(str::to_owned));
-    (tag(first) != tag(second)).then_some(("has a new From tag", "sip.from.tag"))
+    let is_cut = first.request.message.is_cut() || second.request.message.is_cut();
+    match (tag(first), tag(second)) {
+        (one, other) if one == other => None,
+        // Of a message that ends in its tag only the beginning is known.
+        (Some(one), Some(other)) if is_cut && (one.starts_with(&other) || other.starts_with(&one)) => None,
+        (None, _) | (_, None) if is_cut => None,
+        _ => Some(("has a new From tag", "sip.from.tag")),
+    }
 }

@@ -68,8 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(because)
             .fix(format!("Remove the binding {} from the registrar, or wait until it runs \
                 out.", request.message.request_uri()?))
-            .fix("Grant shorter registrations, and let a new one of a device replace its old one (Asterisk: \
-                `remove_existing=yes`, Kamailio: `+sip.instance` or `max_contacts`).")
+            .fix("Grant shorter registrations, and let a new one of a device replace its old one.")
             .claim_at(listed.place, "sip.CSeq.method", "REGISTER", "the registrar lists several bindings")
             .claim_request_uri(request, "the INVITE to one of them")
             .claim_absent(request.last_place(), format!("response of {}", silent.path.destination), "it is silent")

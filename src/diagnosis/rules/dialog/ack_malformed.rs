@@ -98,11 +98,7 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
     } else {
         ("sip.from.tag", differs("From", from_tag))
     };
-    let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match case.was_given_up(success) {
-        true => finding.explains(success.message.status()).drops_the_call(),
-        false => finding,
-    };
+    let finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);
     Some(
         finding
             .sender(Role::Uac, ack)

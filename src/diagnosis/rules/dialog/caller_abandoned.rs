@@ -68,7 +68,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 Some(_) => "Nothing is wrong with that",
                 None => "No final response to the INVITE follows",
             },
-            if reasons.is_empty() { "no reason" } else { "normal clearing as the reason" }
+            match reasons.is_empty() {
+                true if cancel.message.is_cut() => "no reason before the cut",
+                true => "no reason",
+                false => "normal clearing as the reason",
+            }
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")
         .claim_method(cancel, "the caller's side cancels")

@@ -109,6 +109,8 @@ fn crossed<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
     case.call.attempts().find_map(|attempt| {
         let cancel = case.cancel_of(attempt)?;
         let success = case.finals(attempt).find(|heard| heard.message.status().is_some_and(StatusCode::is_success))?;
+        // Without its CSeq it may be the answer to the CANCEL.
+        success.message.cseq()?;
         let absent = case.asked(&Method::Bye).next().is_none();
         // Without a BYE the capture must have gone on for a while to say that there is none.
         let waited = case.tail(success.place) >= crate::call::timer::OVERDUE;

@@ -122,10 +122,8 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let strict = target.route.iter().any(|hop| !Uri::read(hop).parameters.has("lr"));
     let fault = if strict { None } else { fault(&target, &unheard) }?;
     let (expected, sent) = (&fault.expected, &fault.sent);
-    let given_up = case.was_given_up(success);
-    let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = if given_up { finding.explains(success.message.status()).drops_the_call() } else { finding };
-    let mut finding = finding
+    let mut finding = case
+        .of_unheard_ack(&RULE, Confidence::Proven, success)
         .sender(Role::Uac, ack)
         .because(format!(
             "{} sent its ACK wrongly: {} {sent:?} where the 2xx asks for {expected:?}. {} went on repeating its 2xx ({} times) \

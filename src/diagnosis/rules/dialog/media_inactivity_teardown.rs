@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::catalogue::Topic;
 use crate::diagnosis::media::claim_packet;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -89,7 +90,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye)
         .because(format!("The call was ended by {source}{silent}. {why}"))
         .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
-        .fix(format!("Or raise the RTP timeout of {source} (Asterisk `rtp_timeout`, FreeSWITCH `media_timeout`)."))
+        .fix(format!("Or raise the RTP timeout of {source}{}.", case.settings(Topic::MediaTimeout, bye)))
         .claim_method(bye, "the end of the call")
         .claim_header(bye, "Reason", "the reason that it gives");
     if let Some((_, Some((place, stream)))) = silence {

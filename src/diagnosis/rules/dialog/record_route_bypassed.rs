@@ -75,11 +75,7 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     if target.route.is_empty() || ack.message.is_cut() || ack.message.header("Route").is_some() {
         return None;
     }
-    let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match case.was_given_up(success) {
-        true => finding.explains(success.message.status()).drops_the_call(),
-        false => finding,
-    };
+    let finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);
     Some(
         finding
             .sender(Role::Uac, ack)

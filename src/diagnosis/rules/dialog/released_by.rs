@@ -43,6 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let reason = bye.message.header("Reason").or_else(|| bye.message.header(PRIVATE_REASONS[0]));
     let why = match &reason {
         Some(reason) => format!("with the reason {reason}"),
+        None if bye.message.is_cut() => "and its reason, if any, is behind the cut".to_owned(),
         None => "and gives no reason".to_owned(),
     };
     let mut finding = Finding::of(&RULE, Confidence::Proven)

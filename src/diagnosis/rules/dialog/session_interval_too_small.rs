@@ -35,14 +35,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let words = match (&asked, &minimum) {
         (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", asked.split(';').next().unwrap_or(asked).trim()),
         (None, Some(minimum)) => format!("names no session timer, and the minimum is {minimum} s"),
+        (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
     };
     let step = match &minimum {
         Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
+        None if response.message.is_cut() => {
+            format!("Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.", request.path.source)
+        }
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
     };
     // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.
     let (confidence, then) = match case.tail(response.place) < timer::T2 {
+        // The try with more may have been one of those whose beginning alone is there.
+        _ if response.message.is_cut() => (Confidence::Possible, "no try with more is known"),
         true => (Confidence::Likely, "the capture ends before a try with more could follow"),
         false => (Confidence::Proven, "no try with more followed"),
     };

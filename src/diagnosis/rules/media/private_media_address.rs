@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::{Call, Heard, MessageId, Stream};
+use crate::catalogue::Topic;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::is_private;
@@ -85,10 +86,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!(
                 "Set the external media address of {source}: it should not name {address} outside its own network{}.",
-                match case.platform(owner) {
-                    Some(platform) => setting(platform),
-                    None => "",
-                }
+                case.settings(Topic::ExternalAddress, owner)
             ))
             .fix("Or let the server in between relay the media (symmetric RTP, rtpengine, `rtp_symmetric=yes`).")
             .claim(owner, "sdp.connection_info.address", address.to_string(), "the address that is asked for")
@@ -125,15 +123,6 @@ fn is_latched(case: &Case<'_>, end: SocketAddr) -> bool {
     let Some((ear, _)) = talk.ears().into_iter().find(|(ear, _)| ear.ends.contains(&end)) else { return false };
     let back = ear.streams.iter().filter(|stream| stream.path.destination != end);
     back.map(|stream| stream.different()).sum::<u64>() >= ENOUGH
-}
-
-fn setting(platform: crate::diagnosis::Platform) -> &'static str {
-    use crate::diagnosis::Platform;
-    match platform {
-        Platform::Asterisk => " (`external_media_address` and `local_net`)",
-        Platform::FreeSwitch => " (`ext-rtp-ip`)",
-        Platform::Kamailio | Platform::OpenSips => " (`rtpengine_manage()`)",
-    }
 }
 
 /// A medium that is asked for at a private address.

@@ -30,7 +30,8 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    if !is_probe(case, failure) || failure.status.is_challenge() || failure.normal.is_some() {
+    // What makes it more than a probe may stand behind the cut.
+    if request.message.is_cut() || !is_probe(case, failure) || failure.status.is_challenge() || failure.normal.is_some() {
         return None;
     }
     let method = request.message.method()?.name().to_owned();

@@ -101,7 +101,10 @@ fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard
 }
 
 fn what_was_wanted(request: &Heard) -> String {
-    let Some(sdp) = Sdp::of(&request.message) else { return "without an offer".into() };
+    let Some(sdp) = Sdp::of(&request.message) else {
+        let is_cut = request.message.is_cut();
+        return if is_cut { "whose offer is behind the cut" } else { "without an offer" }.into();
+    };
     let Some(media) = sdp.media.first() else { return "with an empty offer".into() };
     match (media.kind.as_str(), sdp.direction_of(media)) {
         ("image", _) => "to T.38 fax".into(),

@@ -11,16 +11,17 @@ rule! {
     /// The connection failed.
     ///
     /// ## What it says
-    /// A TCP connection for SIP was refused or not answered, or it ended while a request waited on it.
+    /// A TCP connection for SIP was refused or not answered, or it ended or went dead while a request waited on it.
     ///
     /// ## Why it happens
     /// Refused: nothing listens on that port over TCP, or a filter rejects the connection. Not answered: the address is
     /// wrong, the host is down, or a filter drops the packets. Reset: the other end was restarted, or something between
-    /// the two had forgotten the idle connection.
+    /// the two had forgotten the idle connection. Not acknowledged: the other end is gone without a word.
     ///
     /// ## Evidence
     /// A RST in answer to a SYN; at least three copies of a SYN and no answer to any; a RST or FIN of the one who was
-    /// asked, and a request on that connection without a final response.
+    /// asked, and a request on that connection without a final response; a request that TCP itself repeated at least five
+    /// times, and that was never acknowledged.
     ///
     /// ## How to fix
     /// Let the server listen on TCP, or name the transport that it speaks (`;transport=`, SRV). For connections that
@@ -35,7 +36,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    broke_off(case).or_else(|| half_open(case)).or_else(|| did_not_come_about(case))
+    broke_off(case).or_else(|| half_open(case)).or_else(|| unacknowledged(case)).or_else(|| did_not_come_about(case))
 }
 
 /// A request went into a connection that the other end no longer knew: nothing came back, and a new one did not come
@@ -119,6 +120,47 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
             .claim_at(failed.place, field, "1", "the other end ends the connection")
             .claim_absent(request.place, format!("final response to {method}"), "none was captured")
             .refuted("next-hop-silent", "the end of the connection is an answer of its kind")
+            .next_capture(capture_of(server)),
+    )
+}
+
+/// A request went into a connection whose other end acknowledged nothing any more.
+fn unacknowledged(case: &Case<'_>) -> Option<Finding> {
+    let call = case.call;
+    let mut waiting = call.transactions.iter().filter_map(|transaction| {
+        let request = call.request_of(transaction)?;
+        let is_alone = transaction.provisionals.is_empty() && transaction.finals.is_empty();
+        if !request.path.transport.is_reliable() || !is_alone {
+            return None;
+        }
+        let failed = case.surroundings.failed_connections().unacknowledged(request.path, request.place)?;
+        Some((transaction, request, failed))
+    });
+    let deciding = waiting.clone().find(|(transaction, ..)| decides(case, transaction));
+    let (transaction, request, failed) = deciding.or_else(|| waiting.next())?;
+    let finding = Finding::of(&RULE, Confidence::Likely);
+    let finding = match deciding {
+        Some(_) => finding.explains(None),
+        None => finding.severity(Severity::Warning),
+    };
+    let (method, server) = (&transaction.method, failed.server);
+    Some(
+        finding
+            .titled(format!("The {method} was never acknowledged by TCP"))
+            .party(Role::Uas, Some(server))
+            .because(format!(
+                "{} sent the {method} over TCP, and TCP repeated it {} times within {}: {server} acknowledged none of them. \
+                 {server} is down, or what lies between the two has forgotten the connection.",
+                failed.client,
+                failed.copies,
+                length(failed.place.time.since(request.place.time))
+            ))
+            .fix(format!("See at {} whether the segments arrive, and look for a firewall or NAT that forgets idle connections.", server.ip()))
+            .fix("Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call needs it.")
+            .claim_method(request, "the request that waits")
+            .claim_at(failed.place, "tcp.dstport", server.port().to_string(), "TCP sends it for the last time")
+            .claim_absent(failed.place, format!("acknowledgement of {server}"), "none was captured")
+            .refuted("next-hop-silent", "it is the connection that is dead, and not this message alone")
             .next_capture(capture_of(server)),
     )
 }

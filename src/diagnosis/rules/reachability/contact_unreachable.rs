@@ -40,11 +40,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let icmp = case.call.icmp.iter().find(|icmp| icmp.message == ack.id);
-    let finding = Finding::of(&RULE, if icmp.is_some() { Confidence::Proven } else { Confidence::Likely });
-    let finding = match case.was_given_up(success) {
-        true => finding.explains(success.message.status()).drops_the_call(),
-        false => finding,
-    };
+    let finding = case.of_unheard_ack(&RULE, if icmp.is_some() { Confidence::Proven } else { Confidence::Likely }, success);
     let kind = if is_private(contact) { "the private address" } else { "the address" };
     let proof = match icmp {
         Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),

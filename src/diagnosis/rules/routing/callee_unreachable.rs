@@ -1,7 +1,8 @@
 use crate::call::{Failure, Kind};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
     /// The callee cannot be reached now: nothing rang.
@@ -75,7 +76,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding = finding
             .fix(format!("Look whether \"{callee}\" is registered on \
-                {responder}{}.", where_to_look(case.platform(response))))
+                {responder}{}.", case.settings(Topic::RegisteredDevices, response)))
             .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its \
                 REGISTER get?"))
             .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.");
@@ -100,14 +101,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// that looks the callee up.
 fn is_device(case: &Case<'_>, failure: &Failure) -> bool {
     case.arose_here(failure) && case.call.transaction(failure.transaction).upstream.is_some()
-}
-
-fn where_to_look(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `pjsip show contacts`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`)",
-        Some(Platform::Kamailio) => " (Kamailio: `kamcmd ul.dump`)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `opensips-cli -x mi ul_dump`)",
-        None => "",
-    }
 }

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Kind};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
     /// The request is for a domain that this server does not serve.
@@ -72,12 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, words) => format!("{server} answered 404 to a request for the host {host}; {}: it does not serve \
             that domain.", words.unwrap_or_default()),
     };
-    let words = match case.platform(response) {
-        Some(Platform::Kamailio) => " (Kamailio: `alias=`, or the table `domain`)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `alias=`, or the table `domain`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `alias` of the domain, `force-register-domain`)",
-        _ => "",
-    };
+    let words = case.settings(Topic::Domains, response);
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .explains(Some(failure.status))

@@ -2,11 +2,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Kind};
+use crate::catalogue::Topic;
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::failover::asks_for_next_server;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::next_hop_silent::unanswered;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::net::DnsRecord;
 
 rule! {
@@ -73,7 +74,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .party(Role::Uac, Some(client))
         .because(format!("{server} {failed}, and {client} did not try {other}, {why}."))
-        .fix(format!("Let {client} go on to {other} after {instead_of}{}.", words(case.platform(request))))
+        .fix(format!("Let {client} go on to {other} after {instead_of}{}.", case.settings(Topic::NextServer, request)))
         .claim_request_uri(request, "the request");
     finding = match response {
         Some(response) => finding.claim_status(response, "the server fails"),
@@ -135,15 +136,4 @@ fn named_by_dns(case: &Case<'_>, request: &Heard, host: &str) -> Vec<(IpAddr, Pl
     }
     let is_asked = addresses.iter().any(|(address, _)| *address == server);
     if is_asked { addresses } else { Vec::new() }
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: further `contact` entries or a second `Dial()`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: the next gateway behind `|` in the dial string, \
-            `failure_causes`)",
-        Some(Platform::Kamailio) => " (Kamailio: `ds_next_dst()` in a failure route)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `ds_next_dst()` or `use_next_gw()` in a failure route)",
-        None => "",
-    }
 }

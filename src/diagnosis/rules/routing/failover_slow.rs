@@ -1,3 +1,4 @@
+use crate::catalogue::Topic;
 use crate::diagnosis::failover::Failover;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::failover_worked::SLOW;
@@ -42,8 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(because)
             .fix(format!("Let {client} probe its servers with OPTIONS, and leave {first} out while it does not \
                 answer."))
-            .fix(format!("Shorten the time after which {client} gives a server up (Kamailio `tm`: `fr_timer`; \
-                Asterisk: `timer_b`).")),
+            .fix(format!("Shorten the time after which {client} gives a server up{}.", case.settings(Topic::GiveUpTimer, failover.first))),
     )
 }
 

@@ -1,7 +1,8 @@
 use crate::call::Kind;
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
-use crate::diagnosis::{Case, Confidence, Finding, Platform};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The number cannot be routed.
@@ -74,7 +75,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))
         .fix(format!("If number and format are right, look for a route or subscriber for it on \
-            {responder}{}.", words(case.platform(response))))
+            {responder}{}.", case.settings(Topic::Routes, response)))
         .claim_request_uri(request, "the number that was dialled")
         .claim_status(response, "it is refused");
     finding = finding.claim_own_words(case, response);
@@ -96,15 +97,5 @@ fn formats(number: &str) -> String {
             country code (E.164)".to_owned(),
         _ if number.len() <= 6 => "it is short, as an extension is; a trunk wants whole numbers".to_owned(),
         _ => "it has no \"+\" and no prefix; many want \"+\" and the country code (E.164)".to_owned(),
-    }
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: the dialplan of the profile's context)",
-        Some(Platform::Kamailio) => " (Kamailio: the script, and the tables of `drouting`, `lcr` or `usrloc`)",
-        Some(Platform::OpenSips) => " (OpenSIPS: the script, and the tables of `drouting` or `usrloc`)",
-        None => "",
     }
 }

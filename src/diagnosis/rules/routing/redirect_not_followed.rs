@@ -1,6 +1,7 @@
 use crate::call::timer;
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{NameAddr, Uri};
 
 rule! {
@@ -35,6 +36,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let contacts = response.message.headers("Contact");
     let target = contacts.first().map(|contact| NameAddr::read(contact).uri);
+    if target.is_none() && response.message.is_cut() {
+        return None; // It may stand behind the cut, and have been followed.
+    }
     let is_seen = case.tail(response.place) >= std::time::Duration::from_secs(5);
     let confidence = match (is_seen, case.tail(response.place) >= timer::GIVE_UP) {
         (false, _) => Confidence::Unseen,
@@ -62,7 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(response, "Contact", "namely where the call was before"),
         Some(target) => finding
             .sender(Role::Uac, request)
-            .fix(format!("Let {client} follow redirects{}.", words(case.platform(request))))
+            .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
             .fix(format!("Or let {server} forward the call to {target} itself instead of redirecting it."))
             .claim_status(response, "the callee is elsewhere")
             .claim_header(response, "Contact", "namely here")
@@ -81,14 +85,4 @@ fn was_tried(case: &Case<'_>, target: &str) -> bool {
     case.tries().iter().any(|one| {
         one.request.message.request_uri().is_some_and(|uri| Uri::read(&uri).is_same_target(&target))
     })
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `redirect_method` of the endpoint)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: without `outbound_redirect_fatal`)",
-        Some(Platform::Kamailio) => " (Kamailio: `get_redirects()` of `uac_redirect` in a failure route)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `get_redirects()` of `uac_redirect` in a failure route)",
-        None => "",
-    }
 }

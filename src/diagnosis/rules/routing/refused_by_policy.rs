@@ -1,4 +1,5 @@
 use crate::call::{Failure, Heard, Kind};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, is_behind, refused_try};
 use crate::diagnosis::rules::routing::caller_identity_refused;
@@ -77,11 +78,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding.because(because);
     finding = match code {
         402 => finding.fix(format!("Look at the balance and the state of the account on {server}.")),
-        603 => finding.fix(platform_of_603(case.platform(response), server.to_string())),
+        603 => finding.fix(of_server_that_declines(case, response)),
         _ if ground.is_named => finding.fix(format!("Allow this on {server} for the account, or have its \
             operator do so: it names the ground itself.")),
         _ => finding.fix(format!("Look on {server} whether the address {} is known there as this \
-            peer{}.", request.path.source.ip(), words(case.platform(response)))),
+            peer{}.", request.path.source.ip(), case.settings(Topic::AddressRefused, response))),
     };
     finding = finding
         .fix(format!("Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), \
@@ -179,20 +180,8 @@ fn of_603(case: &Case<'_>, failure: &Failure, response: &Heard, names_policy: bo
     names_policy || is_end_of_dialplan
 }
 
-fn platform_of_603(platform: Option<Platform>, server: String) -> String {
-    match platform {
-        Some(Platform::Asterisk) => format!("Look at the dialplan of the Asterisk {server}: it ended the call \
-            before anything rang, by `Hangup()` or because it had nothing more to do."),
-        _ => format!("Look on {server} for the rule that it names."),
-    }
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `type=identify`, and the `acl` of the endpoint)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `apply-inbound-acl` of the profile)",
-        Some(Platform::Kamailio | Platform::OpenSips) => " (module `permissions`, table `address`; or a domain \
-            that is not local: \"Not relaying\")",
-        None => "",
-    }
+fn of_server_that_declines(case: &Case<'_>, response: &Heard) -> String {
+    let server = response.path.source.to_string();
+    let own = case.setting(Topic::DeclinedByServer, response);
+    own.map_or_else(|| format!("Look on {server} for the rule that it names."), |step| step.replace("{server}", &server))
 }

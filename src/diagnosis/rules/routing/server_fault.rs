@@ -1,4 +1,5 @@
 use crate::call::{Heard, Kind};
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
@@ -59,8 +60,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!("{server} answered {code}{after}: {what}{said}.");
     let mut finding = finding.because(because);
     if hidden_503 {
-        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more (Kamailio \
-            `tm`: `remap_503_500=0`)."));
+        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more{}.", case.settings(Topic::HiddenCode, response)));
     }
     finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
         moment{}.", log(case, response)));
@@ -89,13 +89,11 @@ fn is_wait(response: &Heard) -> bool {
     response.message.header("Retry-After").is_some_and(|value| !value.trim().trim_start_matches('0').is_empty())
 }
 
-fn log(case: &Case<'_>, response: &Heard) -> &'static str {
-    match case.platform(response) {
-        Some(Platform::Asterisk) => " (Asterisk: `pjsip set logger on`, `core set verbose 5`)",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia global siptrace on`, `console loglevel debug`)",
-        Some(Platform::Kamailio | Platform::OpenSips) if response.message.reason_phrase().contains('(') => {
-            " (the number in brackets in the phrase is the error, the letters behind it name the module)"
-        }
-        _ => "",
+/// Where to read what happened. Kamailio and OpenSIPS say it in the phrase, where they made it themselves.
+fn log(case: &Case<'_>, response: &Heard) -> String {
+    let is_of_proxy = matches!(case.platform(response), Some(Platform::Kamailio | Platform::OpenSips));
+    if is_of_proxy && !response.message.reason_phrase().contains('(') {
+        return String::new();
     }
+    case.settings(Topic::Log, response)
 }

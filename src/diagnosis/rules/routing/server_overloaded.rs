@@ -1,6 +1,8 @@
+use crate::call::Heard;
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::server_in_maintenance;
-use crate::diagnosis::{Case, Confidence, Finding, Platform};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The server refuses new work for now.
@@ -65,7 +67,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");
     }
     if !is_named {
-        finding = finding.fix(limits(case.platform(response), server.to_string()));
+        finding = finding.fix(limits(case, response));
     }
     finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);
     Some(
@@ -84,16 +86,10 @@ pub(super) fn with_unit(value: &str) -> String {
     }
 }
 
-fn limits(platform: Option<Platform>, server: String) -> String {
-    match platform {
-        Some(Platform::Asterisk) => format!("If it recurs, look at the load of {server}: Asterisk's `core show \
-            taskprocessors` and `core show channels count`."),
-        Some(Platform::FreeSwitch) => format!("If it recurs, compare FreeSWITCH's `max-sessions` and \
-            `sessions-per-second` on {server} with the traffic (`status`)."),
-        Some(Platform::Kamailio) => format!("If it recurs, compare the limits in Kamailio's script on {server} \
-            (`pike`, `ratelimit`, `pipelimit`) with the traffic."),
-        Some(Platform::OpenSips) => format!("If it recurs, compare the limits in OpenSIPS's script on {server} \
-            (`pike`, `ratelimit`, `load_balancer`) with the traffic."),
+fn limits(case: &Case<'_>, response: &Heard) -> String {
+    let server = response.path.source.to_string();
+    match case.unsaid_setting(Topic::TrafficLimits, response) {
+        Some(step) => step.replace("{server}", &server),
         None => format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the \
             traffic."),
     }

@@ -1,7 +1,8 @@
 use crate::call::Kind;
+use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
-use crate::diagnosis::{Case, Confidence, Finding, Platform};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The server does not know the user that was called.
@@ -60,7 +61,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(because)
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
             .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
-                answer 404 when none is{}.", words(case.platform(response))))
+                answer 404 when none is{}.", case.settings(Topic::Users, response)))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
             .claim_request_uri(request, "the user that was called")
             .claim_status(response, "the server finds nobody of that name")
@@ -70,16 +71,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("number-not-routable", format!("\"{user}\" is a name, not a number"))
             .refuted("callee-unreachable", "a user that is known and not reachable gets 480"),
     )
-}
-
-fn words(platform: Option<Platform>) -> &'static str {
-    match platform {
-        Some(Platform::Asterisk) => " (Asterisk: `dialplan show` for the endpoint's context; the log says \
-            \"extension not found in context\")",
-        Some(Platform::FreeSwitch) => " (FreeSWITCH: `sofia status profile internal reg`, and the dialplan of \
-            the context)",
-        Some(Platform::Kamailio) => " (Kamailio: `kamcmd ul.dump`)",
-        Some(Platform::OpenSips) => " (OpenSIPS: `opensips-cli -x mi ul_dump`)",
-        None => "",
-    }
 }
