@@ -584,10 +584,8 @@ impl Stairs {
 /// Faults for tests: the program has none of this.
 #[cfg(test)]
 pub(crate) mod faults {
-    use std::cell::RefCell;
-
     thread_local! {
-        static FRAMES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+        static FRAMES: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
     }
 
     /// Makes the analysis fail, in this thread, at the messages of these frames.
