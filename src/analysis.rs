@@ -485,16 +485,20 @@ impl Stairs {
             self.not_sip(path);
         }
         self.unframed += framer.held();
-        let stream = Stream { framer, path, last: place };
-        match self.streams.get_mut(&segment.stream) {
-            Some(known) => *known = stream,
-            None => self.streams.insert(segment.stream, stream),
+        self.streams.insert(segment.stream, Stream { framer, path, last: place });
+        if self.unframed > self.most_unframed {
+            self.make_room_for_unframed(place.source);
         }
-        while self.unframed > self.most_unframed
+    }
+
+    /// Takes what waits on the idlest streams as it is, some of it at once: each takes the whole way of a message.
+    fn make_room_for_unframed(&mut self, source: SourceId) {
+        let enough = self.most_unframed - self.most_unframed / 64;
+        while self.unframed > enough
             && let Some((_, idlest)) = self.streams.pop_oldest()
         {
             let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
-            self.counts.entry(place.source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.counts.entry(source).or_default().oddities.note(limit, Some(idlest.last.frame));
             self.end_of_stream(idlest);
         }
     }

@@ -53,10 +53,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
             true => self.newest,
             false => self.slot(key)?,
         };
-        if self.newest != slot {
-            self.unlink(slot);
-            self.link_newest(slot);
-        }
+        self.touch(slot);
         self.value_mut(slot)
     }
 
@@ -68,11 +65,38 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
 
     /// Adds an entry as the most recent, in place of the one that its key may have had.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if let Some(known) = self.get_mut(&key) {
-            *known = value;
+        let hash = self.hasher.hash_one(key);
+        let known = if self.is_at(self.newest, &key) { Some(self.newest) } else { self.slot_of_hash(hash, &key) };
+        if let Some(slot) = known {
+            self.touch(slot);
+            if let Some(known) = self.value_mut(slot) {
+                *known = value;
+            }
             return;
         }
-        let hash = self.hasher.hash_one(key);
+        self.insert_new(hash, key, value);
+    }
+
+    /// Puts an entry into the place of the one that was not used for longest, and makes it the most recent: what that
+    /// one held is given to `reuse`, which makes the value of the new one of it. Without any entry nothing is done. The
+    /// key must not be there yet.
+    pub(crate) fn replace_oldest(&mut self, key: K, reuse: impl FnOnce(&mut V)) {
+        let (slot, hash) = (self.oldest, self.hasher.hash_one(key));
+        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        let before = std::mem::replace(&mut place.hash, hash);
+        if let Some((known, value)) = &mut place.entry {
+            *known = key;
+            reuse(value);
+        }
+        if let Ok(known) = self.slot_of.find_entry(before, |known| *known == slot) {
+            known.remove();
+        }
+        let slots = &self.slots;
+        self.slot_of.insert_unique(hash, slot, |slot| slots.get(*slot as usize).map_or(0, |slot| slot.hash));
+        self.touch(slot);
+    }
+
+    fn insert_new(&mut self, hash: u64, key: K, value: V) {
         let filled = Slot { entry: Some((key, value)), hash, older: NONE, newer: NONE };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -111,7 +135,19 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
 
     /// Where the entry of a key stands.
     fn slot(&self, key: &K) -> Option<u32> {
-        self.slot_of.find(self.hasher.hash_one(key), |slot| self.is_at(*slot, key)).copied()
+        self.slot_of_hash(self.hasher.hash_one(key), key)
+    }
+
+    fn slot_of_hash(&self, hash: u64, key: &K) -> Option<u32> {
+        self.slot_of.find(hash, |slot| self.is_at(*slot, key)).copied()
+    }
+
+    /// Makes an entry the most recent.
+    fn touch(&mut self, slot: u32) {
+        if self.newest != slot {
+            self.unlink(slot);
+            self.link_newest(slot);
+        }
     }
 
     fn is_at(&self, slot: u32, key: &K) -> bool {
@@ -186,6 +222,11 @@ mod tests {
             for (count, (what, key)) in steps.into_iter().enumerate() {
                 let found = list.iter().position(|(k, _)| *k == key);
                 match what {
+                    0 if found.is_none() && !list.is_empty() && count % 2 == 0 => {
+                        list.remove(0);
+                        list.push((key, count));
+                        table.replace_oldest(key, |value| *value = count);
+                    }
                     0 => {
                         if let Some(at) = found { list.remove(at); }
                         list.push((key, count));

@@ -10,6 +10,9 @@ const PHONES: u64 = 30;
 /// Phones that register once, each minute others.
 const PASSERS_BY: u64 = 20;
 
+/// Calls in each second of a flood.
+const CALLS_A_SECOND: u64 = 12;
+
 /// Feeds messages, as an interface gives them.
 struct Feed {
     analysis: Analysis,
@@ -72,9 +75,58 @@ impl Feed {
         self.analysis.advance(Timestamp(self.now));
     }
 
+    /// One second of a flood: calls from many addresses to some, each taken or refused, and ended.
+    fn second_of_flood(&mut self, second: u64) {
+        let begun = self.now;
+        for call in 0..CALLS_A_SECOND {
+            // A row that comes back only after very long.
+            let turn = second * CALLS_A_SECOND + call;
+            let caller = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            let client = format!("198.51.100.{}:{}", caller % 50, 1024 + turn % 60_000);
+            let server = format!("203.0.113.{}:5060", (caller >> 8) % 10);
+            let number = (caller >> 16) % 10_000;
+            let said = |line: &str, branch: &str, tag: &str, cseq: &str| {
+                format!(
+                    "{line}\r\nVia: SIP/2.0/UDP {client};branch=z9hG4bK{branch}{turn}\r\nMax-Forwards: 70\r\n\
+                     From: <sip:{caller}@example.com>;tag=a{turn}\r\nTo: <sip:{number}@example.com>{tag}\r\n\
+                     Call-ID: {turn}@{client}\r\nCSeq: {cseq}\r\nContact: <sip:{caller}@{client}>\r\nContent-Length: 0\r\n\r\n"
+                )
+            };
+            let to = |method: &str| format!("{method} sip:{number}@{server} SIP/2.0");
+            self.say(&client, &server, &said(&to("INVITE"), "i", "", "1 INVITE"));
+            if turn % 3 == 0 {
+                self.say(&server, &client, &said("SIP/2.0 486 Busy Here", "i", ";tag=b", "1 INVITE"));
+                self.say(&client, &server, &said(&to("ACK"), "i", ";tag=b", "1 ACK"));
+            } else {
+                self.say(&server, &client, &said("SIP/2.0 200 OK", "i", ";tag=b", "1 INVITE"));
+                self.say(&client, &server, &said(&to("ACK"), "k", ";tag=b", "1 ACK"));
+                self.say(&client, &server, &said(&to("BYE"), "e", ";tag=b", "2 BYE"));
+                self.say(&server, &client, &said("SIP/2.0 200 OK", "e", ";tag=b", "2 BYE"));
+            }
+        }
+        self.now = begun + 1_000_000_000;
+        self.analysis.advance(Timestamp(self.now));
+    }
+
     /// Bytes of all that is known of the surroundings, written down.
     fn known(&self) -> usize {
         serde_json::to_vec(self.analysis.surroundings()).unwrap().len()
+    }
+
+    /// The same of each table.
+    fn parts(&self) -> Vec<(String, usize)> {
+        let known = serde_json::to_value(self.analysis.surroundings()).unwrap();
+        let mut parts = Vec::new();
+        for (name, part) in known.as_object().unwrap() {
+            match part.as_object() {
+                Some(inner) => {
+                    parts.extend(inner.iter().map(|(of, part)| (format!("{name}.{of}"), part.to_string().len())))
+                }
+                None => parts.push((name.clone(), part.to_string().len())),
+            }
+        }
+        parts.retain(|(_, bytes)| *bytes > 10_000);
+        parts
     }
 
     fn knows(&self, user: &str) -> bool {
@@ -103,6 +155,24 @@ fn what_is_known_of_the_surroundings_stops_growing_and_stays_new() {
     assert!(feed.knows(&passer_by(16 * 60, 0)), "who registers now is known");
     assert!(!feed.knows(&passer_by(0, 0)), "who was last seen half a day ago is not");
     assert!(feed.knows("phone0"));
+}
+
+#[test]
+fn an_hour_of_flood_takes_no_more_than_ten_minutes_of_it() {
+    let mut feed = Feed::new();
+    feed.analysis.run_for_ever();
+    let minutes = [10, 20, 40, 60];
+    let mut sizes = Vec::new();
+    let mut parts = Vec::new();
+    for second in 0..=60 * 60 {
+        feed.second_of_flood(second);
+        if minutes.iter().any(|minute| second == minute * 60) {
+            sizes.push(feed.known());
+            parts.push(feed.parts());
+        }
+    }
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(most - least <= least / 20, "it grows: {sizes:?} bytes after {minutes:?} minutes: {parts:#?}");
 }
 
 #[test]

@@ -16,9 +16,10 @@ use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 /// What clients showed and servers accepted in the whole capture. Mergeable, like the surroundings it is a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Accepted {
-    /// When a client showed credentials, by its address and the [`call_key`](crate::call::call_key) of its From URI.
+    /// When a client showed credentials, by the [`call_key`](crate::call::call_key) of its From URI and its address: numbers
+    /// are compared sooner than addresses.
     #[serde(with = "as_pairs")]
-    credentials: BTreeMap<(IpAddr, u64), Seen>,
+    credentials: BTreeMap<(u64, IpAddr), Seen>,
     /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// Servers that accepted a retry with credentials and another From tag, and the client's address.
@@ -28,10 +29,10 @@ pub struct Accepted {
     /// The servers that accepted requests of a client to one host: by the client's address and the host.
     #[serde(with = "as_pairs")]
     servers: BTreeMap<(IpAddr, String), BTreeSet<SocketAddr>>,
-    /// The highest count with which a server accepted a nonce, and where: by its address and the
-    /// [`call_key`](crate::call::call_key) of the nonce.
+    /// The highest count with which a server accepted a nonce, and where: by the [`call_key`](crate::call::call_key) of the
+    /// nonce and its address.
     #[serde(with = "as_pairs")]
-    nonce_counts: BTreeMap<(IpAddr, u64), (u32, Place)>,
+    nonce_counts: BTreeMap<(u64, IpAddr), (u32, Place)>,
 }
 
 impl Accepted {
@@ -44,7 +45,7 @@ impl Accepted {
 
     /// True if a client showed credentials for this From URI in this span, or closer to it than [`Seen::CLOSE`].
     pub fn showed_credentials(&self, client: IpAddr, from: &str, start: Timestamp, end: Timestamp) -> bool {
-        let key = (client, call_key(from.as_bytes()));
+        let key = (call_key(from.as_bytes()), client);
         self.credentials.get(&key).is_some_and(|seen| seen.within(start, end))
     }
 
@@ -86,12 +87,12 @@ impl Accepted {
 
     /// The highest count with which a server accepted a nonce before, and the request with it.
     pub fn nonce_count(&self, server: IpAddr, nonce: &str) -> Option<(u32, Place)> {
-        self.nonce_counts.get(&(server, call_key(nonce.as_bytes()))).copied()
+        self.nonce_counts.get(&(call_key(nonce.as_bytes()), server)).copied()
     }
 
     /// Notes that a server accepted a nonce with this count.
     pub fn note_nonce_count(&mut self, server: IpAddr, nonce: &str, count: u32, place: Place) {
-        let key = (server, call_key(nonce.as_bytes()));
+        let key = (call_key(nonce.as_bytes()), server);
         let has_room = self.nonce_counts.len() < Accepted::MOST;
         match self.nonce_counts.get_mut(&key) {
             Some(known) => *known = higher(*known, (count, place)),
@@ -104,7 +105,7 @@ impl Accepted {
 
     /// Notes that a client showed credentials for this From URI.
     pub fn note_credentials(&mut self, client: IpAddr, from: &[u8], time: Timestamp) {
-        let key = (client, call_key(from));
+        let key = (call_key(from), client);
         if let Some(seen) = self.credentials.get_mut(&key) {
             return seen.note(time);
         }

@@ -60,6 +60,8 @@ pub struct Sample {
 pub struct GoodCalls {
     /// By server and client.
     samples: BTreeMap<IpAddr, BTreeMap<IpAddr, Vec<Sample>>>,
+    /// How many there are of all hops.
+    count: usize,
 }
 
 impl GoodCalls {
@@ -68,6 +70,8 @@ impl GoodCalls {
     const MOST_CLIENTS: usize = 64;
     /// Samples of one hop.
     const MOST: usize = 4;
+    /// Samples of all hops, each of some kilobytes; from half of them on one hop has no more than one.
+    const MOST_OF_ALL: usize = 2048;
     /// Nearer in time no further one is taken, once there are two.
     const APART: Duration = Duration::from_secs(20);
 
@@ -78,28 +82,40 @@ impl GoodCalls {
 
     /// True if one more sample of a hop would tell something new.
     pub(crate) fn wants(&self, client: IpAddr, server: IpAddr, now: Timestamp) -> bool {
+        let has_room = self.count < GoodCalls::MOST_OF_ALL;
         match self.samples.get(&server) {
-            None => self.samples.len() < GoodCalls::MOST_SERVERS,
+            None => has_room && self.samples.len() < GoodCalls::MOST_SERVERS,
             Some(clients) => match clients.get(&client) {
-                None => clients.len() < GoodCalls::MOST_CLIENTS,
+                None => has_room && clients.len() < GoodCalls::MOST_CLIENTS,
                 Some(known) => {
                     let is_far = known.last().is_none_or(|last| now.since(last.place.time) >= GoodCalls::APART);
-                    known.len() < 2 || is_far
+                    known.len() < 2 && self.is_roomy() || known.len() >= 2 && is_far
                 }
             },
         }
     }
 
+    fn is_roomy(&self) -> bool {
+        self.count < GoodCalls::MOST_OF_ALL / 2
+    }
+
     /// Notes an INVITE that was accepted.
     pub fn note(&mut self, client: IpAddr, server: IpAddr, sample: Sample) {
+        if self.count >= GoodCalls::MOST_OF_ALL && self.on(client, server).is_empty() {
+            return;
+        }
+        let is_roomy = self.is_roomy();
         let known = self.samples.entry(server).or_default().entry(client).or_default();
+        let before = known.len();
         if let Err(at) = known.binary_search(&sample) {
             known.insert(at, sample);
         }
         // The first stays, and the latest do.
-        while known.len() > GoodCalls::MOST {
+        let most = if is_roomy { GoodCalls::MOST } else { before.max(1) };
+        while known.len() > most {
             known.remove(1);
         }
+        self.count = self.count + known.len() - before;
     }
 
     /// Puts together what two readers have seen.
@@ -217,6 +233,25 @@ mod tests {
     fn sample(seconds: i64) -> Sample {
         let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
         Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Vec::new() }
+    }
+
+    #[test]
+    fn of_thousands_of_hops_each_has_fewer() {
+        let mut calls = GoodCalls::default();
+        let hop = |number: u32| {
+            (IpAddr::from([192, 0, 2, (number % 50) as u8]), IpAddr::from([198, 51, (number / 50 % 100) as u8, 1]))
+        };
+        for turn in 0..6 {
+            for number in 0..5000 {
+                let (client, server) = hop(number);
+                if calls.wants(client, server, sample(turn * 60).place.time) {
+                    calls.note(client, server, sample(turn * 60));
+                }
+            }
+        }
+        let count: usize = (0..5000).map(|number| calls.on(hop(number).0, hop(number).1).len()).sum();
+        assert_eq!((count, calls.count), (GoodCalls::MOST_OF_ALL, GoodCalls::MOST_OF_ALL));
+        assert_eq!(calls.on(hop(0).0, hop(0).1).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
 use std::collections::VecDeque;
-use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -128,6 +127,9 @@ struct Waiting {
     path: Path,
     number: Box<str>,
     since: Timestamp,
+    /// Its key in [`Guesses::latest`], and what that told before: the one before it of the same key.
+    key: u64,
+    before: Option<u64>,
 }
 
 /// An INVITE of an open call.
@@ -144,9 +146,13 @@ pub(crate) struct Attempt {
 /// The INVITEs of the last seconds, by where they went and the end of the called number.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
-    /// By the hash of the host to which they went and of the end of the number.
-    waiting: ByHash<VecDeque<Waiting>>,
-    in_order: VecDeque<(Timestamp, u64)>,
+    /// In order of time.
+    row: VecDeque<Waiting>,
+    /// How many have left the row.
+    left: u64,
+    /// The latest by the hash of the host to which it went and of the end of the number: its place in the row, counted
+    /// from the first that ever stood there.
+    latest: ByHash<u64>,
     hasher: Keyed,
 }
 
@@ -163,44 +169,35 @@ impl Guesses {
     /// Notes an INVITE that waits for its answer.
     pub(crate) fn note(&mut self, attempt: Attempt, path: Path, number: &str, now: Timestamp) {
         self.forget(now);
-        if number.is_empty() || self.in_order.len() >= MOST_WAITING {
+        if number.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
         let key = self.hasher.hash_one((path.destination.ip(), tail(number)));
-        self.in_order.push_back((now, key));
-        let waiting = Waiting { attempt, path, number: number.into(), since: now };
-        let alike = self.waiting.entry(key).or_default();
-        if alike.len() >= MOST_ALIKE {
-            alike.pop_front();
-        }
-        alike.push_back(waiting);
+        let before = self.latest.insert(key, self.left + self.row.len() as u64);
+        self.row.push_back(Waiting { attempt, path, number: number.into(), since: now, key, before });
     }
 
     /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
     pub(crate) fn fitting(&self, path: Path, number: &str, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
         let key = self.hasher.hash_one((path.source.ip(), tail(number)));
-        self.waiting
-            .get(&key)
-            .into_iter()
-            .flatten()
-            .rev()
-            .filter(move |waiting| waiting.continues_as(path, number, now))
-            .map(|waiting| (waiting.attempt, waiting.path))
+        let mut next = self.latest.get(&key).copied();
+        std::iter::from_fn(move || {
+            let waiting = self.row.get(next?.checked_sub(self.left)? as usize)?;
+            next = waiting.before;
+            Some(waiting)
+        })
+        .take(MOST_ALIKE)
+        .filter(move |waiting| waiting.continues_as(path, number, now))
+        .map(|waiting| (waiting.attempt, waiting.path))
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((since, key)) = self.in_order.front().copied()
-            && now.since(since) > GUESS_WINDOW
-        {
-            self.in_order.pop_front();
-            if let Entry::Occupied(mut entry) = self.waiting.entry(key) {
-                while entry.get().front().is_some_and(|waiting| waiting.since <= since) {
-                    entry.get_mut().pop_front();
-                }
-                if entry.get().is_empty() {
-                    entry.remove();
-                }
+        while let Some(first) = self.row.front().filter(|first| now.since(first.since) > GUESS_WINDOW) {
+            if self.latest.get(&first.key) == Some(&self.left) {
+                self.latest.remove(&first.key);
             }
+            self.row.pop_front();
+            self.left += 1;
         }
     }
 }
@@ -226,13 +223,13 @@ fn tail(number: &str) -> &str {
 /// The called number or name of a Request-URI, digits alone where it is a number.
 pub(crate) fn called(message: &Message<'_>) -> String {
     let uri = message.request_uri().unwrap_or_default();
-    let after_scheme = uri.split_once(':').map_or(&*uri, |(_, rest)| rest);
-    let user = match after_scheme.rsplit_once('@') {
-        Some((user, _)) => user,
-        None if uri.starts_with("tel:") => after_scheme,
+    let rest = memchr::memchr(b':', uri.as_bytes()).and_then(|colon| uri.get(colon + 1..)).unwrap_or(&uri);
+    let user = match memchr::memrchr(b'@', rest.as_bytes()).and_then(|at| rest.get(..at)) {
+        Some(user) => user,
+        None if uri.starts_with("tel:") => rest,
         None => return String::new(),
     };
-    let user = &user[..user.bytes().position(|byte| matches!(byte, b';' | b':')).unwrap_or(user.len())];
+    let user = memchr::memchr2(b';', b':', user.as_bytes()).and_then(|end| user.get(..end)).unwrap_or(user);
     let digits = user.strip_prefix('+').unwrap_or(user);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return digits.to_owned();

@@ -371,6 +371,7 @@ impl Neighbours {
         self.retries.retain(|retry| retry.next.time >= before);
         self.lookups.forget(before);
         self.rings.forget(before);
+        self.decisions.shorten();
     }
 
     /// Puts together what two readers have seen.

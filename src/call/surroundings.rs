@@ -4,10 +4,11 @@
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
 mod forget;
+mod seen;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,70 +20,7 @@ use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 
-/// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Seen {
-    spans: Vec<(Timestamp, Timestamp)>,
-    /// How many messages.
-    pub count: u64,
-}
-
-impl Seen {
-    /// Moments no further apart than this are one span: visibility looks 60 s around.
-    pub const CLOSE: Duration = Duration::from_secs(30);
-    /// Spans that are kept. Mergeable in any order as long as there are no more.
-    const MOST: usize = 64;
-
-    /// Notes one message.
-    pub fn note(&mut self, time: Timestamp) {
-        self.count = self.count.saturating_add(1);
-        let has_room = self.spans.len() < Seen::MOST;
-        match self.spans.last_mut() {
-            Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
-            Some((first, last)) if *first <= time && time <= *last => {}
-            Some((_, last)) if *last < time && has_room => self.spans.push((time, time)),
-            None => self.spans.push((time, time)),
-            _ => self.join((time, time)),
-        }
-    }
-
-    /// True if anything was seen in this span.
-    pub fn within(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.spans.iter().any(|(first, last)| *first <= to && from <= *last)
-    }
-
-    /// When something was seen first and last.
-    pub fn first_and_last(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.spans.first()?.0, self.spans.last()?.1))
-    }
-
-    fn join(&mut self, span: (Timestamp, Timestamp)) {
-        self.spans.push(span);
-        self.spans.sort_unstable();
-        let mut joined: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(self.spans.len());
-        for (first, last) in self.spans.drain(..) {
-            match joined.last_mut() {
-                Some((_, end)) if first <= *end || first.since(*end) <= Seen::CLOSE => *end = (*end).max(last),
-                _ => joined.push((first, last)),
-            }
-        }
-        self.spans = joined;
-        // Where there are too many, the two that are closest to each other become one.
-        while self.spans.len() > Seen::MOST
-            && let Some(at) = (1..self.spans.len()).min_by_key(|at| self.spans[*at].0.since(self.spans[*at - 1].1))
-        {
-            self.spans[at - 1].1 = self.spans[at].1;
-            self.spans.remove(at);
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: &Seen) {
-        self.count = self.count.saturating_add(other.count);
-        for span in &other.spans {
-            self.join(*span);
-        }
-    }
-}
+pub use crate::call::surroundings::seen::Seen;
 
 /// A server asked to be left alone for a while: a 503 with Retry-After (RFC 3261 §21.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -135,6 +73,11 @@ impl Hops {
 
     fn get(&self, hop: (IpAddr, IpAddr)) -> Option<&Seen> {
         self.seen.get(self.places.get(&hop)?.0 as usize)
+    }
+
+    fn of_sender(&self, address: IpAddr) -> u64 {
+        let sent = self.places.iter().filter(|((from, _), _)| *from == address);
+        sent.filter_map(|(_, id)| self.seen.get(id.0 as usize)).map(|seen| seen.count).sum()
     }
 
     /// Each hop, in order of addresses.
@@ -266,11 +209,11 @@ impl Surroundings {
 
     /// Notes the software that an address names; the first name stays.
     pub fn note_software(&mut self, address: IpAddr, place: Place, name: &str) {
-        if self.software.contains_key(&address) || self.software.len() >= Surroundings::MOST_HOPS {
-            return;
+        let has_room = self.software.len() < Surroundings::MOST_HOPS;
+        if let (Entry::Vacant(entry), true) = (self.software.entry(address), has_room) {
+            let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
+            entry.insert((place, name[..end].to_owned()));
         }
-        let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
-        self.software.insert(address, (place, name[..end].to_owned()));
     }
 
     /// Notes a REGISTER; of each Call-ID the first stays.
@@ -334,12 +277,17 @@ impl Surroundings {
         const MINUTE: i64 = 60_000_000_000;
         let start = Timestamp(start.0.saturating_sub(MINUTE));
         let end = Timestamp(end.0.saturating_add(MINUTE));
-        self.hops.get((from, to)).is_some_and(|seen| seen.within(start, end))
+        self.hops.get((from, to)).is_some_and(|seen| seen.surely_within(start, end))
     }
 
     /// Each hop in one direction, in order of addresses.
     pub fn hops(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Seen)> {
         self.hops.iter().map(|((from, to), seen)| (*from, *to, seen))
+    }
+
+    /// How many messages an address sent.
+    pub fn sent_by(&self, address: IpAddr) -> u64 {
+        self.hops.of_sender(address)
     }
 
     /// What is known of one hop in one direction.
@@ -559,20 +507,6 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::ClosedPort(a, r, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
         ]
-    }
-
-    #[test]
-    fn months_of_moments_take_no_more_room_than_hours() {
-        let mut seen = Seen::default();
-        let minute = |number: i64| Timestamp(number * 60_000_000_000);
-        for number in 0..50_000 {
-            // A gap of a day in the middle.
-            seen.note(minute(number + if number < 25_000 { 0 } else { 1440 }));
-        }
-        assert_eq!((seen.count, seen.spans.len()), (50_000, Seen::MOST));
-        assert_eq!(seen.first_and_last(), Some((minute(0), minute(51_439))));
-        assert!(seen.within(minute(51_439), minute(51_440)) && seen.within(minute(0), minute(0)));
-        assert!(!seen.within(minute(25_010), minute(26_000)), "nothing was seen in the gap");
     }
 
     proptest! {

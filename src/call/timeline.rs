@@ -2,6 +2,9 @@
 //!
 //! Counts stand in equal spans of a power of two of seconds: of one second at first, wider when there are too many. What
 //! is counted does not matter here. Beside it: what became of the calls of each address, over time.
+//!
+//! There may be thousands of timelines, one for each address, and each fills in its own time. So that a run without end
+//! takes no more memory after hours than after minutes, they are kept short there, and are full soon.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,28 +18,32 @@ use crate::capture::Timestamp;
 pub struct Timeline {
     /// A span lasts two to the power of this, in seconds.
     doublings: u32,
-    counts: BTreeMap<i64, u64>,
+    /// Number and count of each span in which there was one, in order of time.
+    counts: Vec<(i64, u64)>,
 }
 
 impl Timeline {
     /// Spans that are kept.
     const MOST: usize = 256;
+    /// Spans that are kept in a run without end.
+    const FEW: usize = 64;
     const SECOND: i64 = 1_000_000_000;
 
     /// Counts one more.
     pub fn note(&mut self, time: Timestamp) {
-        *self.counts.entry(self.span_of(time)).or_default() += 1;
+        self.add(self.span_of(time), 1);
         self.make_room();
     }
 
     /// How many there were.
     pub fn total(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.iter().map(|(_, count)| count).sum()
     }
 
     /// How many there were before the second, or the wider span, of a moment.
     pub fn before(&self, time: Timestamp) -> u64 {
-        self.counts.range(..self.span_of(time)).map(|(_, count)| count).sum()
+        let until = self.span_of(time);
+        self.counts.iter().take_while(|(span, _)| *span < until).map(|(_, count)| count).sum()
     }
 
     /// True if it is known to the second.
@@ -54,13 +61,38 @@ impl Timeline {
         }
     }
 
+    fn shorten(&mut self) {
+        if self.counts.len() <= Timeline::FEW {
+            return;
+        }
+        while self.counts.len() > Timeline::FEW {
+            self.widen();
+        }
+        self.counts.shrink_to(Timeline::FEW);
+    }
+
     fn widen(&mut self) {
         self.doublings += 1;
-        let mut wider = BTreeMap::new();
-        for (span, count) in std::mem::take(&mut self.counts) {
-            *wider.entry(span >> 1).or_default() += count;
+        self.counts.iter_mut().for_each(|(span, _)| *span >>= 1);
+        self.counts.dedup_by(|(later, more), (span, count)| {
+            let is_one = later == span;
+            if is_one {
+                *count += *more;
+            }
+            is_one
+        });
+    }
+
+    fn add(&mut self, span: i64, count: u64) {
+        // Most come in order.
+        let at = match self.counts.last() {
+            Some((last, _)) if *last < span => self.counts.len(),
+            _ => self.counts.partition_point(|(known, _)| *known < span),
+        };
+        match self.counts.get_mut(at).filter(|(known, _)| *known == span) {
+            Some((_, known)) => *known += count,
+            None => self.counts.insert(at, (span, count)),
         }
-        self.counts = wider;
     }
 
     /// Puts together what two readers have seen.
@@ -73,7 +105,7 @@ impl Timeline {
             other.widen();
         }
         for (span, count) in other.counts {
-            *self.counts.entry(span).or_default() += count;
+            self.add(span, count);
         }
         self.make_room();
     }
@@ -137,6 +169,14 @@ impl Decisions {
         }
     }
 
+    /// Keeps timelines as short as a run without end can afford.
+    pub(crate) fn shorten(&mut self) {
+        for decided in self.of_servers.values_mut().chain(self.of_clients.values_mut()) {
+            decided.accepted.shorten();
+            decided.refused.shorten();
+        }
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Decisions) {
         let tables = [(&mut self.of_clients, &other.of_clients), (&mut self.of_servers, &other.of_servers)];
@@ -167,6 +207,12 @@ mod tests {
         assert!(!timeline.is_exact() && timeline.counts.len() <= Timeline::MOST);
         let before = timeline.before(Timestamp(500 * Timeline::SECOND));
         assert!((490..=500).contains(&before), "{before}");
+        let mut short = timeline.clone();
+        short.shorten();
+        assert_eq!(short.total(), 1000);
+        assert!(short.counts.capacity() <= Timeline::FEW, "it takes no more room than it may");
+        let before = short.before(Timestamp(500 * Timeline::SECOND));
+        assert!((484..=500).contains(&before), "{before}");
         assert_eq!(of([10, 20, 30].into_iter()).before(Timestamp(20 * Timeline::SECOND)), 1);
     }
 

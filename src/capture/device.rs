@@ -84,4 +84,9 @@ pub enum Notice {
         /// By how many nanoseconds: negative if it was put back.
         nanoseconds: i64,
     },
+    /// The clock was set of an agent that sends copies, or what comes now is a replay of another time.
+    AgentsClockSet {
+        /// By how many nanoseconds: negative if it was put back.
+        nanoseconds: i64,
+    },
 }

@@ -82,12 +82,14 @@ struct Table {
 impl Signature {
     /// The first row that tells what the server means by its answer.
     pub fn of_server(answer: Said<'_>) -> Option<&'static Signature> {
-        rows_for(answer.code).iter().copied().find(|row| row.told_by != ToldBy::Client && row.fits(answer))
+        let pairs = Pairs::of(answer.says);
+        rows_for(answer.code).iter().copied().find(|row| row.told_by != ToldBy::Client && row.fits(answer, &pairs))
     }
 
     /// The first row that tells what the client makes of the answer.
     pub fn of_client(answer: Said<'_>) -> Option<&'static Signature> {
-        rows_for(answer.code).iter().copied().find(|row| row.told_by == ToldBy::Client && row.fits(answer))
+        let pairs = Pairs::of(answer.says);
+        rows_for(answer.code).iter().copied().find(|row| row.told_by == ToldBy::Client && row.fits(answer, &pairs))
     }
 
     /// The software as it is named in a sentence: the one that `name` names, else all of the row.
@@ -101,10 +103,10 @@ impl Signature {
     }
 
     /// If a row that holds for the code fits the rest of the answer.
-    fn fits(&self, answer: Said<'_>) -> bool {
+    fn fits(&self, answer: Said<'_>, pairs: &Pairs) -> bool {
         let of_method = self.methods.is_empty() || self.methods.iter().any(|method| method == answer.method);
         // Texts are searched last, for that takes longest.
-        of_method && self.is_told_by_name(answer) && self.is_told_by_words(answer.says)
+        of_method && self.is_told_by_name(answer) && self.is_told_by_words(answer.says, pairs)
     }
 
     fn is_told_by_name(&self, answer: Said<'_>) -> bool {
@@ -118,9 +120,37 @@ impl Signature {
         }
     }
 
-    fn is_told_by_words(&self, said: &str) -> bool {
-        let is_said = self.says.is_empty() || self.says.iter().any(|words| says_words(said, words));
-        is_said && !self.lacks.iter().any(|words| memmem::find(said.as_bytes(), words.as_bytes()).is_some())
+    fn is_told_by_words(&self, said: &str, pairs: &Pairs) -> bool {
+        let says = |words: &String| pairs.may_hold(words) && says_words(said, words);
+        let holds = |words: &String| pairs.may_hold(words) && memmem::find(said.as_bytes(), words.as_bytes()).is_some();
+        (self.says.is_empty() || self.says.iter().any(says)) && !self.lacks.iter().any(holds)
+    }
+}
+
+/// The pairs of neighbouring bytes in a text, by a hash: nearly all of the words that a text does not hold are ruled out by
+/// their first pair, without a search.
+struct Pairs([u64; 16]);
+
+impl Pairs {
+    fn of(text: &str) -> Pairs {
+        let mut pairs = Pairs([0; 16]);
+        for pair in text.as_bytes().windows(2) {
+            let (row, bit) = Pairs::place(pair);
+            pairs.0[row] |= bit;
+        }
+        pairs
+    }
+
+    /// False if the text does not hold these words.
+    fn may_hold(&self, words: &str) -> bool {
+        words.as_bytes().windows(2).all(|pair| {
+            let (row, bit) = Pairs::place(pair);
+            self.0[row] & bit != 0
+        })
+    }
+
+    fn place(pair: &[u8]) -> (usize, u64) {
+        (usize::from(pair[0] & 15), 1 << (pair[1] & 63))
     }
 }
 

@@ -69,6 +69,12 @@ impl Follower for Follow {
         Ok(())
     }
 
+    fn reads_words(&self, call: &Call, verdict: &Diagnosis) -> bool {
+        let selected = self.selection.takes(call, verdict.outcome);
+        let prints = selected == Selected::Yes && matches!(self.running, Running::Events(_));
+        prints || self.service.reads_words() || self.gatherer.reads_words(call, verdict, selected)
+    }
+
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.gatherer.add(scene, call, diagnosis, selected)?;

@@ -26,6 +26,10 @@ struct Counting {
 impl Follower for Counting {
     type Error = Error;
 
+    fn reads_words(&self, _: &Call, _: &Diagnosis) -> bool {
+        false
+    }
+
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         let selected = self.selection.takes(call, diagnosis.outcome);
         self.stats.add(scene, call, diagnosis, selected);

@@ -10,7 +10,7 @@ use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::{Path, TlsConnection};
 use crate::oddity::{Noted, OddityLog};
-use crate::sip::{Method, StatusCode};
+use crate::sip::{HeaderName, Method, StatusCode, tag};
 
 /// One input, as far as rules need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Tally {
         self.calls += 1;
         let Some(first) = call.messages.first() else { return };
         let opens = match first.message.method() {
-            Some(_) => first.message.to().and_then(|to| to.tag().map(str::to_owned)).is_none(),
+            Some(_) => tag(first.message.header_bytes(HeaderName::To).unwrap_or_default()).is_empty(),
             None => false,
         };
         // A dialog that is silent for long is told of in parts, and the later ones begin in it.

@@ -35,12 +35,22 @@ pub struct Case<'a> {
     failure: Option<(&'a Failure, &'a Failure)>,
     /// Who asks for many users, as far as the calls before and beside this one tell.
     probing: Option<&'a ProbingBySource>,
+    wanted: Wanted,
+}
+
+/// What is wanted of the rules that hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// All that they can say.
+    Words,
+    /// What they explain, how surely, and who is responsible.
+    Verdict,
 }
 
 impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
-        let case = Case { call, surroundings, capture, failure: None, probing: None };
+        let case = Case { call, surroundings, capture, failure: None, probing: None, wanted: Wanted::Words };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
         Case { failure, ..case }
     }
@@ -48,6 +58,16 @@ impl<'a> Case<'a> {
     /// The same case, with what is known of who asks for many users.
     pub(crate) fn beside(self, probing: &'a ProbingBySource) -> Case<'a> {
         Case { probing: Some(probing), ..self }
+    }
+
+    /// The same case, for those who do not read words.
+    pub(crate) fn for_verdict(self) -> Case<'a> {
+        Case { wanted: Wanted::Verdict, ..self }
+    }
+
+    /// True if the words of a rule will be read: else it may stop at what it explains, how surely and who is responsible.
+    pub(crate) fn wants_words(&self) -> bool {
+        self.wanted == Wanted::Words
     }
 
     /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
@@ -156,6 +176,10 @@ impl<'a> Case<'a> {
 
     /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: it rang.
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
+        let rings = |heard: &Heard| heard.message.status().is_some_and(|status| (180..190).contains(&status.get()));
+        if !self.call.messages.iter().any(rings) {
+            return None; // On no hop at all: so it is where a call is refused at once.
+        }
         let mut related = vec![transaction];
         let mut next = self.call.transaction(transaction).upstream;
         // What rang on another branch of a fork did not ring here.
@@ -174,14 +198,14 @@ impl<'a> Case<'a> {
                     .collect::<Vec<_>>(),
             );
         }
-        let mut rings: Vec<&Heard> = related
+        let mut rung: Vec<&Heard> = related
             .iter()
             .flat_map(|id| &self.call.transaction(*id).provisionals)
             .map(|id| self.call.message(*id))
-            .filter(|heard| heard.message.status().is_some_and(|status| (180..190).contains(&status.get())))
+            .filter(|heard| rings(heard))
             .collect();
-        rings.sort_by_key(|heard| heard.place);
-        rings.first().copied()
+        rung.sort_by_key(|heard| heard.place);
+        rung.first().copied()
     }
 
     /// The Request-URI of a failed request, read.

@@ -7,10 +7,12 @@ use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
+use crate::diagnosis::facts::Facts;
 use crate::diagnosis::finding::{Finding, Refuted};
 use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
 use crate::diagnosis::rivals;
+use crate::diagnosis::rule::Rule;
 use crate::diagnosis::rules;
 use crate::diagnosis::software_words;
 
@@ -51,22 +53,84 @@ const OF_LENGTHS: [&str; 9] = [
 /// A client that needs to ask nobody tries again within this time.
 pub(crate) const NEXT_TRY: Duration = Duration::from_secs(5);
 
+/// What holds of a call, as far as it can be said without words: most calls of a flood of failures are only counted, and
+/// nobody reads of them more than which rule held, what it explains and who is responsible.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The rules that held, those that others outrank too.
+    rules: Vec<&'static Rule>,
+    /// Its findings have no words, and no claims where their rules leave those out too.
+    diagnosis: Diagnosis,
+}
+
+impl Verdict {
+    /// The verdict on one call.
+    pub fn of(case: &Case<'_>) -> Verdict {
+        let case = case.for_verdict();
+        let (mut rules, mut found) = (Vec::new(), Vec::new());
+        for rule in asked_of(&case) {
+            if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
+                rules.push(rule);
+                found.push(finding);
+            }
+        }
+        let (findings, _) = in_order(found);
+        let outcome = outcome(&case, &findings);
+        Verdict { rules, diagnosis: Diagnosis { outcome, findings, good_call: None, origin: None } }
+    }
+
+    /// The diagnosis in so far as it needs no words.
+    pub fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+
+    /// The diagnosis if nobody reads its words.
+    pub fn untold(self) -> Diagnosis {
+        self.diagnosis
+    }
+
+    /// The same in words: only the rules that held are asked again.
+    pub fn told(self, case: &Case<'_>) -> Diagnosis {
+        told(case, self.rules.into_iter())
+    }
+}
+
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+    told(case, asked_of(case))
+}
+
+/// The rules that a call shows anything for.
+fn asked_of<'a>(case: &Case<'a>) -> impl Iterator<Item = &'static Rule> + use<'a> {
+    let facts = Facts::of(case);
     let is_measured = !case.spans_a_leap();
-    let rules = rules::ALL.iter().filter(|rule| is_measured || !OF_LENGTHS.contains(&rule.name));
-    let found = rules.filter_map(|rule| rule.check.of_call()?(case));
-    let mut findings = in_order(found.collect());
+    let case = *case;
+    rules::ALL.iter().copied().filter(move |rule| {
+        let is_asked = facts.has(rule.needs);
+        debug_assert!(is_asked || !rule.holds(&case), "{} holds without what it says that it needs", rule.name);
+        is_asked && (is_measured || !OF_LENGTHS.contains(&rule.name))
+    })
+}
+
+fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {
+    let (mut findings, outranked) = in_order(rules.filter_map(|rule| rule.check.of_call()?(case)).collect());
+    for (winner, loser) in outranked {
+        refute(&mut findings, &winner, loser);
+    }
     rivals::add(case, &mut findings);
     software_words::add(case, &mut findings);
-    let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
-    let outcome = match case.call.outcome {
-        Outcome::Answered if dropped => Outcome::Dropped,
-        Outcome::Failed if waits_for_next_try(case, &findings) => Outcome::Unfinished,
-        outcome => outcome,
-    };
+    let outcome = outcome(case, &findings);
     let origin = origin(case, findings.first().filter(|first| first.explains));
     Diagnosis { outcome, findings, good_call: compare(case, outcome), origin }
+}
+
+fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {
+    let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
+    match case.call.outcome {
+        Outcome::Answered if dropped => Outcome::Dropped,
+        Outcome::Failed if waits_for_next_try(case, findings) => Outcome::Unfinished,
+        outcome => outcome,
+    }
 }
 
 /// True if the last thing to be seen is a question to the client (RFC 3261 §22.1, §10.2.8; RFC 4028 §6), and the capture
@@ -84,29 +148,35 @@ pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
     rules::ALL.iter().flat_map(|rule| rule.check.of_capture(case)).collect()
 }
 
-/// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in.
-fn in_order(found: Vec<Finding>) -> Vec<Finding> {
-    let explaining: Vec<Cow<'static, str>> =
+/// The name of a rule.
+type Name = Cow<'static, str>;
+
+/// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in. Gives what
+/// is left, and each winner with the one that it outranks.
+fn in_order(found: Vec<Finding>) -> (Vec<Finding>, Vec<(Name, Name)>) {
+    if found.len() < 2 {
+        return (found, Vec::new());
+    }
+    let explaining: Vec<Name> =
         found.iter().filter(|finding| finding.explains).map(|finding| finding.rule.clone()).collect();
     let mut kept: Vec<Finding> = Vec::with_capacity(found.len());
-    let mut outranked: Vec<(Cow<'static, str>, Refuted)> = Vec::new();
+    let mut outranked: Vec<(Name, Name)> = Vec::new();
     for finding in found {
-        let winner = explaining.iter().find(|winner| finding.explains && outranks(winner, &finding.rule));
-        match winner {
-            Some(winner) => {
-                let why = format!("it would fit too, and {winner} says more exactly what happened");
-                outranked.push((winner.clone(), Refuted { rule: finding.rule.into_owned(), why: why.into() }));
-            }
+        let outranks_it = |winner: &&Name| **winner != finding.rule && outranks(winner, &finding.rule);
+        match explaining.iter().find(|winner| finding.explains && outranks_it(winner)) {
+            Some(winner) => outranked.push((winner.clone(), finding.rule)),
             None => kept.push(finding),
         }
     }
-    for (winner, refuted) in outranked {
-        if let Some(finding) = kept.iter_mut().find(|finding| finding.rule == winner)
-            && !finding.refuted.iter().any(|known| known.rule == refuted.rule)
-        {
-            finding.refuted.push(refuted);
-        }
-    }
     kept.sort_by_key(|finding| (!finding.explains, finding.confidence));
-    kept
+    (kept, outranked)
+}
+
+/// Names, at the finding that won, the one that it outranks.
+fn refute(findings: &mut [Finding], winner: &str, loser: Name) {
+    let Some(finding) = findings.iter_mut().find(|finding| finding.rule == winner) else { return };
+    if !finding.refuted.iter().any(|known| known.rule == loser) {
+        let why = format!("it would fit too, and {winner} says more exactly what happened");
+        finding.refuted.push(Refuted { rule: loser.into_owned(), why: why.into() });
+    }
 }

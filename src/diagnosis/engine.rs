@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::call::{Call, Surroundings};
 use crate::diagnosis::capture_case::Tally;
 use crate::diagnosis::case::{CaptureSeen, Case};
-use crate::diagnosis::diagnose::{Diagnosis, diagnose};
+use crate::diagnosis::diagnose::{Diagnosis, Verdict, diagnose};
 
 /// Diagnoses calls in the order in which they ended.
 ///
@@ -43,18 +43,39 @@ impl Engine {
 
     /// The next call whose turn it is while the input goes on; `None` while all fit into the bound.
     pub fn next(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
-        if self.bytes <= self.bound && self.bound > 0 {
-            return None;
-        }
-        self.next_at_end(surroundings, capture)
+        self.is_over_bound().then(|| self.next_at_end(surroundings, capture))?
     }
 
     /// The next call when the input has ended.
     pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
-        let (call, bytes) = self.held.pop_front()?;
-        self.bytes -= bytes;
+        let call = self.release()?;
         let diagnosis = diagnose(&Case::new(&call, surroundings, capture).beside(&self.tally.probing));
         Some((call, diagnosis))
+    }
+
+    /// True if not all calls that wait fit into the bound.
+    pub(crate) fn is_over_bound(&self) -> bool {
+        self.bytes > self.bound || self.bound == 0
+    }
+
+    /// The next call when the input has ended, put into words only if somebody reads them.
+    pub(crate) fn next_for(
+        &mut self,
+        reads_words: impl FnOnce(&Call, &Diagnosis) -> bool,
+        surroundings: &Surroundings,
+        capture: CaptureSeen,
+    ) -> Option<(Call, Diagnosis)> {
+        let call = self.release()?;
+        let case = Case::new(&call, surroundings, capture).beside(&self.tally.probing);
+        let verdict = Verdict::of(&case);
+        let diagnosis = if reads_words(&call, verdict.diagnosis()) { verdict.told(&case) } else { verdict.untold() };
+        Some((call, diagnosis))
+    }
+
+    fn release(&mut self) -> Option<Call> {
+        let (call, bytes) = self.held.pop_front()?;
+        self.bytes -= bytes;
+        Some(call)
     }
 
     /// What was counted over all calls.

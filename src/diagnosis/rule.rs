@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::Facts;
 use crate::diagnosis::finding::{Finding, Reference};
 
 /// A rule of the diagnosis. Made by the macro `rule!`.
@@ -15,6 +16,8 @@ pub struct Rule {
     pub name: &'static str,
     /// Its page, in Markdown: the title and the six headings.
     pub page: &'static str,
+    /// What a call has to show for the rule to be asked about it.
+    pub needs: Facts,
     /// What it looks at.
     pub check: Check,
     /// What stands under *References*, read when it is first asked for.
@@ -57,9 +60,15 @@ impl Check {
 }
 
 impl Rule {
+    /// True if it finds anything in a case, whatever the case shows.
+    pub fn holds(&self, case: &Case<'_>) -> bool {
+        self.check.of_call().is_some_and(|check| check(case).is_some())
+    }
+
     /// The first line of its page, without the full stop.
     pub fn title(&self) -> &'static str {
-        self.page.trim_start().lines().next().unwrap_or_default().trim().trim_end_matches('.')
+        let line = self.page.trim_ascii_start().split_once('\n').map_or(self.page, |(line, _)| line).trim_ascii_end();
+        line.strip_suffix('.').unwrap_or(line)
     }
 
     /// A section of its page by its heading, unwrapped into one paragraph per blank line.
@@ -97,34 +106,46 @@ impl Rule {
     }
 }
 
-/// Makes a rule of its page, its place in the specification, its name and its check.
+/// Makes a rule of its page, its place in the specification, its name, what a call needs to show for it, and its check.
 ///
 /// The comment is at once the rustdoc, what `explain` prints, and a chapter of the manual.
 macro_rules! rule {
-    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Call $check);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Call $check);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident, capture $of_capture:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Both $check, $of_capture);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Both $check, $of_capture);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal, $check:ident, each of capture $of_capture:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name BothEach $check, $of_capture);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, each of capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] BothEach $check, $of_capture);
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, each of capture $check:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name CaptureEach $check);
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [] CaptureEach $check);
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name Capture $check);
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [] Capture $check);
     };
-    (@ [$($line:literal)+] $id:literal $name:literal $kind:ident $($check:ident),+) => {
+    (@ [$($line:literal)+] $id:literal $name:literal [$($fact:tt)*] $kind:ident $($check:ident),+) => {
         $(#[doc = $line])+
         pub static RULE: crate::diagnosis::rule::Rule = crate::diagnosis::rule::Rule {
             id: $id,
             name: $name,
             page: concat!($($line, "\n"),+),
+            needs: crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::rule::fact!($fact)))*,
             check: crate::diagnosis::rule::Check::$kind($($check),+),
             read_references: std::sync::OnceLock::new(),
         };
     };
 }
 pub(crate) use rule;
+
+/// What a rule needs: a fact by its name, or the code of a response.
+macro_rules! fact {
+    ($code:literal) => {
+        crate::diagnosis::Facts::code($code)
+    };
+    ($fact:ident) => {
+        crate::diagnosis::Facts::$fact
+    };
+}
+pub(crate) use fact;

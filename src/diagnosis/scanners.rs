@@ -1,11 +1,12 @@
 //! Who asks for many users: what tells a scanner from a busy peer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{Call, Heard, Kind, Transaction};
 use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
 use crate::sip::{HeaderName, Message, Method, Uri};
 
 /// Names that known scanning tools give themselves, lower case.
@@ -33,15 +34,33 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
 
 /// Looks for every name at once, by their first four letters: this is asked of every call.
 fn names_a_tool(value: &[u8]) -> bool {
-    value.windows(4).zip(0usize..).any(|(window, at)| {
-        let lower = [window[0] | 0x20, window[1] | 0x20, window[2] | 0x20, window[3] | 0x20];
-        matches!(
-            &lower,
-            b"frie" | b"sipv" | b"sipc" | b"vaxs" | b"vaxi" | b"sund" | b"ppls" | b"sip-" | b"sips" | b"sipa" | b"iwar"
-        ) && TOOLS
-            .iter()
-            .any(|tool| value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes())))
+    let is_at = |at: usize, tool: &str| {
+        value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
+    };
+    let mut last = 0;
+    value.iter().zip(0usize..).any(|(byte, at)| {
+        last = last << 8 | u32::from(*byte);
+        MAY_BEGIN[place_of(last)] && at >= 3 && TOOLS.iter().any(|tool| is_at(at - 3, tool))
     })
+}
+
+/// Where the first four letters of the tools fall: next to no other letters fall there.
+const MAY_BEGIN: [bool; 256] = {
+    let mut may_begin = [false; 256];
+    let mut at = 0;
+    while at < TOOLS.len() {
+        let [first, second, third, fourth, ..] = TOOLS[at].as_bytes() else {
+            panic!("the name of a tool is too short")
+        };
+        may_begin[place_of(u32::from_be_bytes([*first, *second, *third, *fourth]))] = true;
+        at += 1;
+    }
+    may_begin
+};
+
+/// A hash of four letters, large or small.
+const fn place_of(letters: u32) -> usize {
+    ((letters | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 24) as usize
 }
 
 /// What one source asked for.
@@ -67,7 +86,7 @@ pub struct Probing {
 /// What each source asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbingBySource {
-    sources: BTreeMap<IpAddr, Probing>,
+    sources: Table<IpAddr, Probing>,
 }
 
 /// Different users within [`WINDOW`] that make a scanner.
@@ -153,9 +172,12 @@ impl ProbingBySource {
 
     /// The sources that are scanners, in order of their addresses.
     pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
-        self.sources.iter().filter(|(_, probing)| {
+        let is_scanner = |probing: &Probing| {
             probing.tool.is_some() || (probing.is_scanner && probing.innocent * 2 < probing.requests)
-        })
+        };
+        let mut scanners: Vec<_> = self.sources.iter().filter(|(_, probing)| is_scanner(probing)).collect();
+        scanners.sort_unstable_by_key(|(source, _)| **source);
+        scanners.into_iter()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use etherparse::TcpHeaderSlice;
@@ -28,8 +29,15 @@ use crate::net::stream::Told;
 /// Two ends, the lower first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pair {
-    low: SocketAddr,
-    high: SocketAddr,
+    low: End,
+    high: End,
+}
+
+/// An address and a port: of what a [`SocketAddr`] has beside them nothing stands in a packet's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    ip: IpAddr,
+    port: u16,
 }
 
 /// Which end sends.
@@ -71,14 +79,24 @@ impl Hash for Pair {
     /// Two words for IPv4, where the derived one makes a dozen small writes for every packet.
     fn hash<H: Hasher>(&self, state: &mut H) {
         for end in [self.low, self.high] {
-            match end {
-                SocketAddr::V4(end) => state.write_u64(u64::from(end.ip().to_bits()) << 16 | u64::from(end.port())),
-                SocketAddr::V6(end) => {
-                    state.write_u128(end.ip().to_bits());
-                    state.write_u16(end.port());
+            match end.ip {
+                IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits()) << 16 | u64::from(end.port)),
+                IpAddr::V6(ip) => {
+                    state.write_u128(ip.to_bits());
+                    state.write_u16(end.port);
                 }
             }
         }
+    }
+}
+
+impl End {
+    fn of(address: SocketAddr) -> End {
+        End { ip: address.ip(), port: address.port() }
+    }
+
+    fn address(self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
     }
 }
 
@@ -86,15 +104,16 @@ impl Pair {
     /// The ends of a path, and which of them sends.
     pub(super) fn of(path: Path) -> (Pair, Sender) {
         if path.source <= path.destination {
-            (Pair { low: path.source, high: path.destination }, Sender::Low)
+            (Pair { low: End::of(path.source), high: End::of(path.destination) }, Sender::Low)
         } else {
-            (Pair { low: path.destination, high: path.source }, Sender::High)
+            (Pair { low: End::of(path.destination), high: End::of(path.source) }, Sender::High)
         }
     }
 
     /// The path from an end to the other.
     pub(super) fn path(self, sender: Sender) -> Path {
-        let path = Path { source: self.low, destination: self.high, transport: Transport::Tcp };
+        let (source, destination) = (self.low.address(), self.high.address());
+        let path = Path { source, destination, transport: Transport::Tcp };
         match sender {
             Sender::Low => path,
             Sender::High => path.reversed(),

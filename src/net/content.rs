@@ -5,8 +5,10 @@
 //! Deliberately does not cut SIP messages.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use memchr::memmem;
+use memchr::memmem::Finder;
 
 use crate::capture::Place;
 use crate::net::Connection;
@@ -44,10 +46,8 @@ pub(super) enum Content {
     Unknown {
         /// Bytes seen in which SIP would have shown itself.
         looked: u32,
-        /// Bytes missing so far; worth a note only if it turns out to be SIP.
-        missing: u32,
-        /// Where the first of them were missing.
-        since: Place,
+        /// What is missing so far, worth a note only if it turns out to be SIP.
+        missing: Option<Box<Missing>>,
     },
     /// SIP.
     Sip,
@@ -63,6 +63,14 @@ pub(super) enum Content {
     Start(Vec<u8>),
     /// TLS records; the connection has the rest.
     Tls,
+}
+
+/// Bytes that are missing.
+#[derive(Debug)]
+pub(super) struct Missing {
+    bytes: u32,
+    /// Where the first of them were missing.
+    since: Place,
 }
 
 /// What is known of a connection as a whole.
@@ -113,7 +121,7 @@ enum Beginning {
 
 impl Default for Content {
     fn default() -> Content {
-        Content::Unknown { looked: 0, missing: 0, since: Place::default() }
+        Content::Unknown { looked: 0, missing: None }
     }
 }
 
@@ -192,7 +200,9 @@ impl Content {
     /// Finds out what this is. What is left for the content that was found is given back.
     fn recognise<'a>(&mut self, segment: Segment<'a>, marks: &mut Marks, sink: &mut Sink<'_>) -> Option<Segment<'a>> {
         let (gap, since) = match self {
-            Content::Unknown { missing, since, .. } if *missing > 0 => (missing.saturating_add(segment.gap), *since),
+            Content::Unknown { missing: Some(missing), .. } => {
+                (missing.bytes.saturating_add(segment.gap), missing.since)
+            }
             _ => (segment.gap, segment.place),
         };
         match beginning(segment.bytes) {
@@ -224,7 +234,7 @@ impl Content {
                 return None;
             }
             Beginning::Unknown => {
-                let is_first = matches!(self, Content::Unknown { looked: 0, missing: 0, .. }) && !segment.midstream;
+                let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream;
                 if is_first && gap == 0 && tls::may_become(segment.bytes) {
                     *self = Content::Start(segment.bytes.to_vec());
                 } else {
@@ -237,11 +247,11 @@ impl Content {
     }
 
     fn unknown(&mut self, segment: Segment<'_>, sink: &mut Sink<'_>) {
-        let Content::Unknown { looked, missing, since } = self else { return };
-        if *missing == 0 {
-            *since = segment.place;
+        let Content::Unknown { looked, missing } = self else { return };
+        if segment.gap > 0 {
+            let missing = missing.get_or_insert_with(|| Box::new(Missing { bytes: 0, since: segment.place }));
+            missing.bytes = missing.bytes.saturating_add(segment.gap);
         }
-        *missing = missing.saturating_add(segment.gap);
         if segment.bytes.len() >= TOO_SHORT_TO_TELL {
             *looked = looked.saturating_add(to_u32(segment.bytes.len()));
         }
@@ -338,9 +348,10 @@ fn beginning(bytes: &[u8]) -> Beginning {
 /// The version alone does not do: a Via has it too, and logs that travel over TCP.
 fn has_start_line(bytes: &[u8]) -> bool {
     const VERSION: &[u8] = b"SIP/2.0";
-    memmem::find_iter(bytes, VERSION).any(|at| {
+    static VERSIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(VERSION));
+    VERSIONS.find_iter(bytes).any(|at| {
         let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
-        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = memchr::memrchr(b'\n', before).and_then(|end| before.get(end.saturating_add(1)..)).unwrap_or(before);
         match behind.get(VERSION.len()) {
             Some(b' ') => line.is_empty(),
             None | Some(b'\r' | b'\n') => {

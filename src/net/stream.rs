@@ -3,6 +3,7 @@
 //! Knows sequence numbers (RFC 9293 §3.4). Is given segments as they were captured; gives their bytes in order, each
 //! byte once and the first copy of it, and says where bytes are missing. Deliberately does not know what they mean.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::capture::Place;
@@ -43,9 +44,10 @@ const COPY: Duration = Duration::from_millis(10);
 /// Bytes already delivered that are kept of a stream, to compare repetitions with.
 const TAIL_BYTES: usize = 4096;
 /// Streams of which delivered bytes are kept.
-const TAILS: usize = 512;
+const TAILS: usize = 256;
 
-/// One direction of a connection.
+/// One direction of a connection. There may be tens of thousands, most of them with little to remember: what is seldom
+/// there stands elsewhere.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Its number.
@@ -55,17 +57,24 @@ pub(super) struct Stream {
     /// The sequence number of its SYN, if that was seen.
     first: Option<u32>,
     /// Position of the next byte to deliver.
-    next: Option<u64>,
+    next: Option<NonZeroU64>,
     /// Position up to which the receiver has everything.
-    acknowledged: Option<u64>,
-    held: Pieces,
+    acknowledged: Option<NonZeroU64>,
+    held: Option<Box<Pieces>>,
     gap: u32,
     begun: Begun,
     content: Content,
-    /// Where the last segment with new bytes began and ended, and when it came.
-    newest: Option<(u64, u64, Timestamp)>,
+    newest: Option<Newest>,
     /// Where bytes begin that were repeated and are not acknowledged.
-    repeated: Option<u64>,
+    repeated: Option<NonZeroU64>,
+}
+
+/// The last segment with new bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Newest {
+    at: NonZeroU64,
+    length: u32,
+    time: Timestamp,
 }
 
 /// Whether something was told already.
@@ -109,7 +118,7 @@ impl Stream {
             first: None,
             next: None,
             acknowledged: None,
-            held: Pieces::default(),
+            held: None,
             gap: 0,
             begun: Begun::InOrder,
             content: Content::default(),
@@ -120,7 +129,7 @@ impl Stream {
 
     /// Whether a SYN with this sequence number belongs to this stream.
     pub(super) fn may_begin(&self, sequence: u32) -> bool {
-        match (self.first, self.next) {
+        match (self.first, self.next()) {
             (Some(first), _) => first == sequence,
             (None, Some(next)) => sequence_of(next) == sequence.wrapping_add(1),
             (None, None) => true,
@@ -129,7 +138,7 @@ impl Stream {
 
     /// Whether bytes with this sequence number can belong to this stream.
     pub(super) fn may_continue(&self, sequence: u32) -> bool {
-        match (self.next, self.position(sequence)) {
+        match (self.next(), self.position(sequence)) {
             (Some(next), Some(position)) => next.abs_diff(position) < WINDOW,
             _ => true,
         }
@@ -144,7 +153,7 @@ impl Stream {
     /// The other side waits for this sequence number, so it is the first byte if none was seen before.
     pub(super) fn expect(&mut self, sequence: u32) {
         if self.next.is_none() {
-            self.next = Some(BASE.saturating_add(u64::from(sequence)));
+            self.next = NonZeroU64::new(BASE.saturating_add(u64::from(sequence)));
         }
     }
 
@@ -155,12 +164,12 @@ impl Stream {
 
     /// Whether bytes are held.
     pub(super) fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        self.held.as_ref().is_some_and(|held| !held.is_empty())
     }
 
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
-        self.held.weight().saturating_add(self.content.weight())
+        self.held.as_ref().map_or(0, |held| held.weight()).saturating_add(self.content.weight())
     }
 
     /// Bytes arrive.
@@ -173,7 +182,7 @@ impl Stream {
             self.begun = Begun::Midstream;
             self.expect(sequence);
         }
-        let (Some(next), Some(at)) = (self.next, self.position(sequence)) else { return };
+        let (Some(next), Some(at)) = (self.next(), self.position(sequence)) else { return };
         let end = at.saturating_add(rest.on_wire() as u64);
         if self.content.is_passed() {
             return self.pass(at, end, rest, line);
@@ -185,13 +194,14 @@ impl Stream {
             self.note_copy(at, end, line);
             return;
         }
-        self.newest = Some((at, end, line.place.time));
+        let length = to_u32(rest.on_wire());
+        self.newest = NonZeroU64::new(at).map(|at| Newest { at, length, time: line.place.time });
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX);
         let new = behind(rest, known);
-        if self.held.is_empty() && at <= next {
+        if !self.is_holding() && at <= next {
             return self.emit(new, line.place, line);
         }
-        let overlap = self.held.insert(at.max(next), new, line.place);
+        let overlap = self.held.get_or_insert_default().insert(at.max(next), new, line.place);
         if overlap.different > 0 && self.content.matters() {
             line.sink.note(Oddity::StreamConflict { bytes: overlap.different }, line.place);
         }
@@ -205,15 +215,17 @@ impl Stream {
         if !self.content.matters() {
             return;
         }
-        let is_newest = |(from, to, time): (u64, u64, Timestamp)| {
-            (from, to) == (at, end) && line.place.time.since(time) <= COPY && time <= line.place.time
+        let is_newest = |newest: Newest| {
+            (newest.at.get(), u64::from(newest.length)) == (at, end.saturating_sub(at))
+                && line.place.time.since(newest.time) <= COPY
+                && newest.time <= line.place.time
         };
         if self.newest.is_some_and(is_newest) {
             return line.sink.note(Oddity::DuplicatePacket, line.place);
         }
         // One byte may be the probe of an idle connection.
-        if self.acknowledged <= Some(at) && end > at.saturating_add(1) {
-            self.repeated = Some(at);
+        if self.acknowledged.is_none_or(|known| known.get() <= at) && end > at.saturating_add(1) {
+            self.repeated = NonZeroU64::new(at);
             self.tell(ConnectionEvent::Repeated, line);
         }
     }
@@ -226,10 +238,10 @@ impl Stream {
     /// The receiver has everything before this sequence number. A hole before it was lost by the capture alone.
     pub(super) fn acknowledge(&mut self, sequence: u32, line: &mut Line<'_, '_>) {
         let Some(position) = self.position(sequence) else { return };
-        if self.next.is_some_and(|next| next.abs_diff(position) < WINDOW) {
-            self.acknowledged = self.acknowledged.max(Some(position));
+        if self.next().is_some_and(|next| next.abs_diff(position) < WINDOW) {
+            self.acknowledged = self.acknowledged.max(NonZeroU64::new(position));
         }
-        if self.repeated.is_some_and(|at| at < position) {
+        if self.repeated.is_some_and(|at| at.get() < position) {
             self.repeated = None;
             self.tell(ConnectionEvent::Acknowledged, line);
         }
@@ -253,18 +265,21 @@ impl Stream {
     }
 
     fn gives_up(&self, now: Timestamp) -> bool {
-        let Some(first) = self.held.first() else { return false };
-        if self.acknowledged >= Some(first.at) || self.held.weight() > HOLD_BYTES || self.held.len() > HOLD_PIECES {
+        let Some(held) = &self.held else { return false };
+        let Some(first) = held.first() else { return false };
+        let acknowledged = self.acknowledged.map(NonZeroU64::get);
+        if acknowledged >= Some(first.at) || held.weight() > HOLD_BYTES || held.len() > HOLD_PIECES {
             return true;
         }
-        let receiver_waits = self.acknowledged.is_some() && self.acknowledged >= self.next;
+        let receiver_waits = acknowledged.is_some() && acknowledged >= self.next();
         now.since(first.place.time) > if receiver_waits { PATIENCE_WITH_RECEIVER } else { PATIENCE }
     }
 
     fn skip_hole(&mut self, line: &mut Line<'_, '_>) {
-        let (Some(next), Some(first)) = (self.next, self.held.first()) else { return };
+        let first = self.held.as_ref().and_then(|held| held.first());
+        let (Some(next), Some(first)) = (self.next(), first) else { return };
         self.gap = self.gap.saturating_add(u32::try_from(first.at.saturating_sub(next)).unwrap_or(u32::MAX));
-        self.next = Some(first.at);
+        self.next = NonZeroU64::new(first.at);
         line.kept.tails.forget(self.id);
         self.drain(None, line);
     }
@@ -272,9 +287,12 @@ impl Stream {
     /// Hands on what is held up to the next hole. Its place is the frame that filled the hole before it, if one did.
     fn drain(&mut self, filled: Option<Place>, line: &mut Line<'_, '_>) {
         let mut place = filled.unwrap_or_default();
-        while let Some(piece) = self.next.and_then(|next| self.held.take_first_until(next)) {
+        while let Some(piece) = self.next().and_then(|next| self.held.as_mut()?.take_first_until(next)) {
             place = place.max(piece.place);
             self.emit(Rest { bytes: &piece.bytes, missing: piece.missing }, place, line);
+        }
+        if !self.is_holding() {
+            self.held = None;
         }
     }
 
@@ -308,10 +326,10 @@ impl Stream {
 
     /// A stream that carried nothing of ours for long: each segment is looked at for itself, nothing is held.
     fn pass(&mut self, at: u64, end: u64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
-        if self.next.is_some_and(|next| at < next) {
+        if self.next().is_some_and(|next| at < next) {
             return;
         }
-        self.next = Some(end);
+        self.next = NonZeroU64::new(end);
         let segment =
             Segment { place: line.place, path: line.path, stream: self.id, gap: 0, midstream: true, bytes: rest.bytes };
         self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
@@ -331,8 +349,12 @@ impl Stream {
         }
     }
 
+    fn next(&self) -> Option<u64> {
+        self.next.map(NonZeroU64::get)
+    }
+
     fn position(&self, sequence: u32) -> Option<u64> {
-        let next = self.next?;
+        let next = self.next()?;
         let distance = sequence.wrapping_sub(sequence_of(next)).cast_signed();
         next.checked_add_signed(i64::from(distance))
     }
@@ -389,13 +411,14 @@ impl Tails {
             tail.extend_from_slice(kept);
             return;
         }
-        let mut tail = match self.tails.len() < TAILS {
-            true => Vec::new(),
-            false => self.tails.pop_oldest().map(|(_, tail)| tail).unwrap_or_default(),
-        };
-        tail.clear();
-        tail.extend_from_slice(kept);
-        self.tails.insert(stream, tail);
+        if self.tails.len() < TAILS {
+            self.tails.insert(stream, kept.to_vec());
+            return;
+        }
+        self.tails.replace_oldest(stream, |tail| {
+            tail.clear();
+            tail.extend_from_slice(kept);
+        });
     }
 
     fn forget(&mut self, stream: StreamId) {

@@ -33,6 +33,8 @@ use crate::recent::Recent;
 
 /// How often holes are looked at that nothing new arrives behind.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Where there is no room, one part in so many of the connections is given up at once.
+const GIVEN_UP_AT_ONCE: usize = 512;
 /// How many of them at once. Times may jump to and fro, and then every frame is an occasion to look.
 const LOOK_AT: usize = 256;
 
@@ -134,31 +136,41 @@ impl ConnectionTable {
     }
 
     fn open(&mut self, pair: Pair, place: Place, sink: &mut Sink<'_>) {
-        while self.connections.len() >= (self.limits.streams / 2).max(1) {
-            self.forget_oldest(place, sink);
+        let most = (self.limits.streams / 2).max(1);
+        if self.connections.len() >= most {
+            // Some at once: what waits in each takes the way of a message, and the processor keeps it in mind.
+            let few = most.saturating_sub(most / GIVEN_UP_AT_ONCE);
+            while self.connections.len() >= few.max(1) {
+                self.forget_oldest(place, sink);
+            }
         }
         self.opened = self.opened.saturating_add(1);
         self.connections.insert(pair, Both::new(self.opened));
     }
 
     fn forget_oldest(&mut self, place: Place, sink: &mut Sink<'_>) {
-        let Some((&pair, both)) = self.connections.oldest() else { return };
-        let events = match both.is_closed() {
-            true => Vec::new(),
-            false => [Sender::Low, Sender::High].map(|sender| (pair.path(sender), both.stream(sender).id)).to_vec(),
-        };
-        self.close(pair, place, sink);
-        if !events.is_empty() {
-            sink.note(Oddity::LimitHit { limit: "streams", value: self.limits.streams as u64 }, place);
+        let Some((pair, both)) = self.connections.pop_oldest() else { return };
+        let is_closed = both.is_closed();
+        let streams = [Sender::Low, Sender::High].map(|sender| (pair.path(sender), both.stream(sender).id));
+        self.end(pair, both, place, sink);
+        if is_closed {
+            return;
         }
-        for (path, stream) in events {
+        sink.note(Oddity::LimitHit { limit: "streams", value: self.limits.streams as u64 }, place);
+        for (path, stream) in streams {
             sink.deliver(Delivery::Connection(Connection { place, path, stream, what: ConnectionEvent::Forgotten }));
         }
     }
 
     /// Takes a connection out, and hands on what waits in it.
     fn close(&mut self, pair: Pair, place: Place, sink: &mut Sink<'_>) {
-        let Some(mut both) = self.connections.remove(&pair) else { return };
+        if let Some(both) = self.connections.remove(&pair) {
+            self.end(pair, both, place, sink);
+        }
+    }
+
+    /// Hands on what waits in a connection that was taken out.
+    fn end(&mut self, pair: Pair, mut both: Both, place: Place, sink: &mut Sink<'_>) {
         self.bytes = self.bytes.saturating_sub(both.weight());
         self.holding.remove(&both.number);
         both.each(pair, place, &mut self.kept, sink, Stream::flush);

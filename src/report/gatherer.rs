@@ -146,7 +146,13 @@ impl Gatherer {
         self
     }
 
-    /// Counts a call, and keeps its record if it is wanted.
+    /// True if the words of a diagnosis are needed: its record is kept, or an incident begins with it.
+    pub fn reads_words(&self, call: &Call, verdict: &Diagnosis, selected: Selected) -> bool {
+        self.keep == Keep::All && selected == Selected::Yes || self.groups.is_first(call, verdict)
+    }
+
+    /// Counts a call, and keeps its record if it is wanted. The words of its diagnosis may be missing where
+    /// [`Gatherer::reads_words`] says so.
     ///
     /// # Errors
     /// The temporary file of the records cannot be written.
@@ -275,6 +281,10 @@ impl Gatherer {
 /// Every call is wanted, and nothing stops it: for those who want a report and no more.
 impl Follower for Gatherer {
     type Error = Error;
+
+    fn reads_words(&self, call: &Call, verdict: &Diagnosis) -> bool {
+        Gatherer::reads_words(self, call, verdict, Selected::Yes)
+    }
 
     fn call(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Result<(), Error> {
         Ok(self.add(scene, call, diagnosis, Selected::Yes)?)

@@ -1,5 +1,6 @@
 //! Puts together what went wrong in the same way: one cause, one peer, one code.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -22,7 +23,7 @@ pub(crate) struct Key {
     age: usize,
     kind: Kind,
     outcome: Outcome,
-    rule: Option<String>,
+    rule: Option<Cow<'static, str>>,
     peer: Option<IpAddr>,
     status: Option<u16>,
 }
@@ -39,7 +40,7 @@ impl Key {
             age: 0,
             kind: call.kind,
             outcome: diagnosis.outcome,
-            rule: finding.map(|finding| finding.rule.to_string()),
+            rule: finding.map(|finding| finding.rule.clone()),
             peer: peer(call, finding).map(|address| address.ip()),
             status: status(call, finding).map(StatusCode::get),
         })
@@ -129,12 +130,23 @@ impl Groups {
         Groups { most_numbers, ..self }
     }
 
-    /// The stretch of time that a call belongs to, by its number.
-    fn age(&mut self, started: Timestamp) -> usize {
+    /// True if a call begins a group.
+    pub(crate) fn is_first(&self, call: &Call, diagnosis: &Diagnosis) -> bool {
+        let Some(key) = Key::of(call, diagnosis) else { return false };
+        let Some(age) = self.known_age(call.started()) else { return true };
+        self.groups.len() < MOST_GROUPS && !self.groups.contains_key(&Key { age, ..key })
+    }
+
+    fn known_age(&self, started: Timestamp) -> Option<usize> {
         let near = |(first, last): &(Timestamp, Timestamp)| {
             first.0.saturating_sub(AGE) <= started.0 && started.0 <= last.0.saturating_add(AGE)
         };
-        match self.ages.iter().position(near) {
+        self.ages.iter().position(near)
+    }
+
+    /// The stretch of time that a call belongs to, by its number.
+    fn age(&mut self, started: Timestamp) -> usize {
+        match self.known_age(started) {
             Some(at) => {
                 let (first, last) = self.ages[at];
                 self.ages[at] = (first.min(started), last.max(started));

@@ -27,7 +27,12 @@ pub trait Follower {
         Ok(())
     }
 
-    /// A call has been diagnosed.
+    /// Whether the words of a diagnosis will be read: asked before [`Follower::call`], with all of it that needs no words.
+    fn reads_words(&self, _call: &Call, _verdict: &Diagnosis) -> bool {
+        true
+    }
+
+    /// A call has been diagnosed; without words, if they are not read.
     ///
     /// # Errors
     /// What makes it useless to go on.
@@ -171,9 +176,7 @@ fn feed_all<F: Follower>(
         }
         let capture = CaptureSeen { drops, until: analysis.now() };
         take_events(analysis, engine, scene, capture, follower)?;
-        while let Some((call, diagnosis)) = engine.next(analysis.surroundings(), capture) {
-            follower.call(scene, &call, &diagnosis)?;
-        }
+        while engine.is_over_bound() && tell_next(analysis, engine, scene, capture, follower)? {}
         if until_look == 0 {
             until_look = LOOK_EVERY;
             let inputs = look(source, scene);
@@ -201,10 +204,24 @@ fn end<F: Follower>(
     let capture = CaptureSeen { drops: dropped(inputs), until: analysis.now() };
     take_events(analysis, engine, scene, capture, follower)?;
     scene.update(inputs);
-    while let Some((call, diagnosis)) = engine.next_at_end(analysis.surroundings(), capture) {
-        follower.call(scene, &call, &diagnosis)?;
-    }
+    while tell_next(analysis, engine, scene, capture, follower)? {}
     Ok(())
+}
+
+/// Tells the follower of the next call that has ended; false if there is none.
+fn tell_next<F: Follower>(
+    analysis: &Analysis,
+    engine: &mut Engine,
+    scene: &Scene,
+    capture: CaptureSeen,
+    follower: &mut F,
+) -> Result<bool, F::Error> {
+    let reads_words = |call: &Call, verdict: &Diagnosis| follower.reads_words(call, verdict);
+    let Some((call, diagnosis)) = engine.next_for(reads_words, analysis.surroundings(), capture) else {
+        return Ok(false);
+    };
+    follower.call(scene, &call, &diagnosis)?;
+    Ok(true)
 }
 
 /// Gives calls that have ended to the engine, and tells the follower of messages and of calls that nobody wants whole.

@@ -1,6 +1,6 @@
 //! Where messages begin and end: in a datagram by content, on a stream by Content-Length (RFC 3261 §18.3).
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use crate::capture::Place;
 use crate::oddity::{Oddity, OddityLog};
@@ -86,6 +86,16 @@ const TOKEN: [bool; 256] = {
 };
 
 fn is_start_line(bytes: &[u8]) -> bool {
+    let window = bytes.get(..bytes.len().min(LONGEST_START_LINE)).unwrap_or_default();
+    is_start_of_line(bytes, || first_of::<b'\n'>(window))
+}
+
+/// The same where the end of the line was looked for already.
+fn is_start_of(bytes: &[u8], end: Option<usize>) -> bool {
+    is_start_of_line(bytes, || end)
+}
+
+fn is_start_of_line(bytes: &[u8], end: impl Fn() -> Option<usize>) -> bool {
     if let Some(after) = bytes.strip_prefix(b"SIP/") {
         return after.first().is_some_and(u8::is_ascii_digit);
     }
@@ -93,8 +103,8 @@ fn is_start_line(bytes: &[u8]) -> bool {
     if method == 0 || bytes.get(method) != Some(&b' ') {
         return false;
     }
-    let window = bytes.get(..bytes.len().min(LONGEST_START_LINE)).unwrap_or_default();
-    let line = window.get(..first_of::<b'\n'>(window).unwrap_or(window.len())).unwrap_or_default();
+    let end = end().unwrap_or(bytes.len().min(LONGEST_START_LINE));
+    let line = bytes.get(..end).unwrap_or_default();
     has_version(line) || is_cut_request_line(line, bytes.len())
 }
 
@@ -149,11 +159,42 @@ pub struct Framer {
     limits: Limits,
     /// What has arrived of the message that is not whole yet.
     kept: Vec<u8>,
-    /// Bytes of `kept` that were searched for the end of the headers, so that each is searched once.
-    searched: usize,
+    /// How far the message in `kept` was read.
+    read: Progress,
     /// Bytes that the message in `kept` needs, once its headers are whole.
     wanted: Option<usize>,
     state: State,
+}
+
+/// How far the lines of one message were read, so that each byte is searched once however it comes.
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// Where the line at hand begins. All before it are whole lines, of which the first is a start line.
+    line: usize,
+    /// Up to where the end of that line was searched for.
+    searched: usize,
+    /// How the line before it ends.
+    before: LineEnd,
+    announced: Announced,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    #[default]
+    Lf,
+    CrLf,
+}
+
+/// What the first Content-Length says.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// There is none yet.
+    #[default]
+    Nothing,
+    /// No number.
+    Unreadable,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +206,13 @@ enum State {
     Searching,
     /// The same, in the midst of a line: where a segment begins says nothing.
     SearchingInLine,
+}
+
+/// Whether a message starts where one could.
+enum Start {
+    Here,
+    MoreIsNeeded,
+    None,
 }
 
 /// A message cut out of a stream.
@@ -261,7 +309,7 @@ impl Framer {
                 return used;
             }
             used = used.saturating_add(step);
-            self.searched = 0;
+            self.read = Progress::default();
             self.wanted = None;
         }
     }
@@ -284,16 +332,14 @@ impl Framer {
         if rest.is_empty() {
             return 0;
         }
-        let line_is_whole = memchr(b'\n', rest.get(..rest.len().min(LONGEST_START_LINE)).unwrap_or_default()).is_some();
-        if !line_is_whole && could_start(rest) {
-            return 0;
+        if self.read.line == 0 {
+            match self.start_line(rest) {
+                Start::Here => {}
+                Start::MoreIsNeeded => return 0,
+                Start::None => return self.skip(rest, place, oddities),
+            }
         }
-        if !is_start_line(rest) {
-            return self.skip(rest, place, oddities);
-        }
-        let Some(head) = self.end_of_head(rest) else { return 0 };
-        let body = self.body_after(rest.get(..head).unwrap_or_default(), place, oddities);
-        let whole = head.saturating_add(body);
+        let Some(whole) = self.wanted.or_else(|| self.end_of_message(rest, place, oddities)) else { return 0 };
         if rest.len() < whole {
             self.wanted = Some(whole);
             return 0;
@@ -324,32 +370,58 @@ impl Framer {
         self.state == State::AtStart
     }
 
-    /// Where the headers end, the empty line included.
+    /// Whether a message starts here.
+    fn start_line(&mut self, rest: &[u8]) -> Start {
+        let window = rest.get(..rest.len().min(LONGEST_START_LINE)).unwrap_or_default();
+        let behind = window.get(self.read.searched..).unwrap_or_default();
+        let end = first_of::<b'\n'>(behind).map(|at| at.saturating_add(self.read.searched));
+        self.read.searched = end.unwrap_or(window.len());
+        match end {
+            None if could_start(rest) => Start::MoreIsNeeded,
+            _ if is_start_of(rest, end) => Start::Here,
+            _ => Start::None,
+        }
+    }
+
+    /// Where the message ends, once its headers are there.
+    fn end_of_message(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog) -> Option<usize> {
+        let head = self.end_of_head(rest)?;
+        Some(head.saturating_add(self.announced_body(place, oddities)))
+    }
+
+    /// Where the headers end, the empty line included: behind an empty line that ends as the one before it does, or is
+    /// nothing but a line feed.
     fn end_of_head(&mut self, rest: &[u8]) -> Option<usize> {
-        let from = self.searched.saturating_sub(3).min(rest.len());
-        let tail = rest.get(from..)?;
-        let crlf = memmem::find(tail, b"\r\n\r\n").map(|at| at.saturating_add(4));
-        let lf = memmem::find(tail.get(..crlf.unwrap_or(tail.len()))?, b"\n\n").map(|at| at.saturating_add(2));
-        match lf.or(crlf) {
-            Some(end) => Some(from.saturating_add(end)),
-            None => {
-                self.searched = rest.len();
-                None
+        loop {
+            let read = &mut self.read;
+            let Some(length) = first_of::<b'\n'>(rest.get(read.searched..)?) else {
+                read.searched = rest.len();
+                return None;
+            };
+            let end = read.searched.saturating_add(length);
+            let line = rest.get(read.line..end)?;
+            read.line = end.saturating_add(1);
+            read.searched = read.line;
+            if line.is_empty() || line == b"\r" && read.before == LineEnd::CrLf {
+                return Some(read.line);
+            }
+            read.before = if line.ends_with(b"\r") { LineEnd::CrLf } else { LineEnd::Lf };
+            if read.announced == Announced::Nothing {
+                read.announced = announced_by(line);
             }
         }
     }
 
     /// Bytes of body that the headers announce; none where they say nothing (RFC 3261 §18.3).
-    fn body_after(&self, head: &[u8], place: Place, oddities: &mut OddityLog) -> usize {
-        let Some(value) = content_length_line(head) else { return 0 };
-        match content_length(value) {
-            Some(length) if length <= self.limits.body_bytes => usize::try_from(length).unwrap_or(0),
-            Some(_) => {
+    fn announced_body(&self, place: Place, oddities: &mut OddityLog) -> usize {
+        match self.read.announced {
+            Announced::Bytes(length) if length <= self.limits.body_bytes => usize::try_from(length).unwrap_or(0),
+            Announced::Bytes(_) => {
                 let limit = Oddity::LimitHit { limit: "body-bytes", value: self.limits.body_bytes };
                 oddities.note(limit, Some(place.frame));
                 0
             }
-            None => 0,
+            Announced::Nothing | Announced::Unreadable => 0,
         }
     }
 
@@ -357,8 +429,8 @@ impl Framer {
     fn flush(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
         let kept = std::mem::take(&mut self.kept);
         let wanted = self.wanted.take();
-        self.searched = 0;
-        if kept.is_empty() || !is_start_line(&kept) {
+        let read = std::mem::take(&mut self.read);
+        if kept.is_empty() || read.line == 0 && !is_start_line(&kept) {
             return;
         }
         let missing = wanted.map_or(0, |wanted| wanted.saturating_sub(kept.len()));
@@ -376,21 +448,22 @@ fn could_start(rest: &[u8]) -> bool {
         })
 }
 
-/// The value of the first Content-Length line of these headers.
-fn content_length_line(head: &[u8]) -> Option<&[u8]> {
-    let mut at = 0usize;
-    while let Some(end) = memchr(b'\n', head.get(at..)?) {
-        let line = head.get(at..at.saturating_add(end))?;
-        if matches!(line.first(), Some(b'c' | b'C' | b'l' | b'L')) {
-            let colon = memchr(b':', line).unwrap_or(0);
-            let name = line.get(..colon)?.trim_ascii_end();
-            if name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"l") {
-                return Some(line.get(colon.saturating_add(1)..)?.trim_ascii());
-            }
-        }
-        at = at.saturating_add(end).saturating_add(1);
+/// What a line announces, if it is a Content-Length.
+fn announced_by(line: &[u8]) -> Announced {
+    if !matches!(line.first(), Some(b'c' | b'C' | b'l' | b'L')) {
+        return Announced::Nothing;
     }
-    None
+    let Some((name, value)) = first_of::<b':'>(line).and_then(|colon| line.split_at_checked(colon)) else {
+        return Announced::Nothing;
+    };
+    let name = name.trim_ascii_end();
+    if !name.eq_ignore_ascii_case(b"content-length") && !name.eq_ignore_ascii_case(b"l") {
+        return Announced::Nothing;
+    }
+    match value.get(1..).and_then(content_length) {
+        Some(length) => Announced::Bytes(length),
+        None => Announced::Unreadable,
+    }
 }
 
 #[cfg(test)]

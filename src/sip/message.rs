@@ -69,6 +69,22 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Reads a whole message that was read before, and in which nothing was odd: nothing odd is looked for again.
+    pub(crate) fn read_again(bytes: &'a [u8]) -> Option<Message<'a>> {
+        // Blank lines may stand before it, and nothing else.
+        let is_at_front = bytes.first().is_some_and(u8::is_ascii_alphabetic);
+        let start_at = if is_at_front { 0 } else { frame::start_of_message(bytes)? };
+        let (outline, start) = Outline::read_again(bytes, start_at);
+        Some(Message {
+            bytes: Cow::Borrowed(bytes),
+            start,
+            outline,
+            places: OnceCell::new(),
+            answers: OnceCell::new(),
+            oddities: Vec::new(),
+        })
+    }
+
     /// The same message, with bytes of its own: the form in which calls keep it.
     pub fn to_stored(&self) -> Message<'static> {
         Message {
@@ -146,6 +162,9 @@ impl Message<'_> {
 
     /// Every value of Reason (RFC 3326), read once, however often they are asked for.
     pub fn reasons(&self) -> &[Reason] {
+        if self.header_bytes(HeaderName::Reason).is_none() {
+            return &[];
+        }
         let read = || self.headers("Reason").iter().map(|value| Reason::read(value)).collect();
         self.answers().reasons.get_or_init(read)
     }
@@ -174,7 +193,7 @@ impl Message<'_> {
         if Outline::covers(name) {
             return self.outline.value(name, &self.bytes);
         }
-        self.places().with(name).iter().find(|place| place.name == name).map(|place| place.value(&self.bytes))
+        self.named(name.long()).next().map(|place| place.value(&self.bytes))
     }
 
     /// Each header line of this name, whole and unfolded.
@@ -335,7 +354,9 @@ impl Message<'_> {
 
     fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = &HeaderPlace> + use<'_, 'n> {
         let known = HeaderName::read(name.as_bytes());
-        self.places().with(known).iter().filter(move |place| {
+        let may_stand = Outline::covers(known) || self.outline.may_hold(name);
+        let places = if may_stand { self.places().with(known) } else { &[] };
+        places.iter().filter(move |place| {
             place.name == known
                 && (known != HeaderName::Other || place.sent_name(&self.bytes).eq_ignore_ascii_case(name.as_bytes()))
         })

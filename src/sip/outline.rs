@@ -24,6 +24,8 @@ pub(super) struct Outline {
     values: [Place; KEY_HEADERS.len()],
     /// A bit for each of these names that stands there more than once.
     repeated: u32,
+    /// The names of all other headers, a bit for each by a hash: most that are asked for are not there.
+    others: u64,
     /// The value of the second Via line.
     pub(super) second_via: Place,
     pub(super) cseq: Option<CSeq>,
@@ -43,7 +45,7 @@ pub(super) struct Place {
 }
 
 /// The headers that are needed of every message: for matching, framing, and telling a broken sender.
-const KEY_HEADERS: [HeaderName; 17] = [
+const KEY_HEADERS: [HeaderName; 19] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -61,6 +63,8 @@ const KEY_HEADERS: [HeaderName; 17] = [
     HeaderName::Replaces,
     HeaderName::UserAgent,
     HeaderName::Server,
+    HeaderName::Reason,
+    HeaderName::Warning,
 ];
 
 /// Headers that may refer to a call that are remembered of one message.
@@ -106,6 +110,8 @@ fn slot(name: HeaderName) -> Option<usize> {
         HeaderName::Replaces => 14,
         HeaderName::UserAgent => 15,
         HeaderName::Server => 16,
+        HeaderName::Reason => 17,
+        HeaderName::Warning => 18,
         _ => return None,
     })
 }
@@ -113,15 +119,18 @@ fn slot(name: HeaderName) -> Option<usize> {
 impl Outline {
     /// Walks over a message whose start line begins at `start_at`.
     pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
-        let line_feeds = Every::new(bytes, start_at);
-        let (outline, oddities) = (Outline::default(), Vec::new());
-        let mut walk = Walk { bytes, at: start_at, line_feeds, outline, oddities, last: None };
-        let line = walk.line();
-        let start = start_line::read(bytes.get(line.clone()).unwrap_or_default(), line.start, &mut walk.oddities);
-        walk.headers(cut);
-        walk.body(cut);
+        let mut walk = Walk::new(bytes, start_at);
+        let start = walk.over(cut);
         walk.remarks(&start, start_at);
         (walk.outline, start, walk.oddities)
+    }
+
+    /// The same for a message that was walked over before, and in which nothing was odd.
+    pub(super) fn read_again(bytes: &[u8], start_at: usize) -> (Outline, StartLine) {
+        let mut walk = Walk::new(bytes, start_at);
+        let start = walk.over(Cut::Whole);
+        walk.outline.cseq = walk.value_of(HeaderName::CSeq).and_then(CSeq::read);
+        (walk.outline, start)
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
@@ -135,6 +144,13 @@ impl Outline {
     pub(super) fn only<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<Option<&'a [u8]>> {
         let is_repeated = self.repeated >> slot(name)? & 1 == 1;
         (!is_repeated).then(|| self.value(name, bytes))
+    }
+
+    /// False if no header of this name stands there, which is of no key header.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        let name = name.as_bytes();
+        // A name may stand there in its compact form, and may be asked for in it.
+        name.len() < 2 || self.others & (bit_of_name(name) | COMPACT) != 0
     }
 
     /// True if the outline knows of every header of this name, so that there is none if it has no place.
@@ -161,7 +177,22 @@ enum Kept {
     SecondVia,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    #[inline]
+    fn new(bytes: &'a [u8], at: usize) -> Walk<'a> {
+        let line_feeds = Every::new(bytes, at);
+        Walk { bytes, at, line_feeds, outline: Outline::default(), oddities: Vec::new(), last: None }
+    }
+
+    fn over(&mut self, cut: Cut) -> StartLine {
+        let line = self.line();
+        let text = self.bytes.get(line.clone()).unwrap_or_default();
+        let start = start_line::read(text, line.start, &mut self.oddities);
+        self.headers(cut);
+        self.body(cut);
+        start
+    }
+
     /// The next line without its end; `at` stands behind it afterwards.
     #[inline]
     fn line(&mut self) -> Range<usize> {
@@ -234,6 +265,9 @@ impl Walk<'_> {
         let name = text.get(..colon).unwrap_or_default();
         let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
+        if slot.is_none() {
+            self.outline.others |= bit_of_name(name);
+        }
         if slot.is_none() && !may_refer(name, first) {
             return;
         }
@@ -274,7 +308,9 @@ impl Walk<'_> {
                 | HeaderName::ProxyAuthorization
                 | HeaderName::Replaces
                 | HeaderName::UserAgent
-                | HeaderName::Server,
+                | HeaderName::Server
+                | HeaderName::Reason
+                | HeaderName::Warning,
             )
             | None => {}
             Some(name) => {
@@ -391,9 +427,22 @@ impl Walk<'_> {
     }
 }
 
+/// The bit of every compact form.
+const COMPACT: u64 = 1 << 63;
+
+/// The bit of a name that is of no key header, in whatever letters.
+#[inline]
+fn bit_of_name(name: &[u8]) -> u64 {
+    match name {
+        [] => 0,
+        [_] => COMPACT,
+        [first, ..] => 1u64.wrapping_shl((name.len() as u32).wrapping_mul(5) ^ u32::from(first | 0x20)),
+    }
+}
+
 /// How many blanks stand before a value and behind it. Of most, one before it.
 #[inline]
-fn blanks_around(value: &[u8]) -> (usize, usize) {
+pub(super) fn blanks_around(value: &[u8]) -> (usize, usize) {
     match value {
         [b' ', first, .., last] if *first > b' ' && *last > b' ' => (1, 0),
         _ => {
@@ -442,6 +491,8 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
         (8, b'r') => slot_if(name, b"Replaces", 14),
         (10, b'u') => slot_if(name, b"User-Agent", 15),
         (6, b's') => slot_if(name, b"Server", 16),
+        (6, b'r') => slot_if(name, b"Reason", 17),
+        (7, b'w') => slot_if(name, b"Warning", 18),
         _ => None,
     }
 }

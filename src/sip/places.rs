@@ -1,13 +1,11 @@
 //! Where every header of a message stands. Found when a header is asked for that the outline does not know.
 
-use std::ops::Range;
-
 use memchr::memrchr;
 
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
-use crate::sip::outline::Outline;
-use crate::sip::swift::first_of;
+use crate::sip::outline::{Outline, blanks_around};
+use crate::sip::swift::{Every, first_of};
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -98,22 +96,29 @@ pub(super) fn whole_part(line: &[u8]) -> usize {
 fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
     let mut places: Vec<HeaderPlace> = Vec::with_capacity(20);
     let mut at = frame::start_of_message(bytes).unwrap_or(0);
+    let mut line_feeds = Every::<b'\n'>::new(bytes, at);
+    let mut next_line = || {
+        let (start, end) = (at, line_feeds.next().unwrap_or(bytes.len()));
+        at = end.saturating_add(1).min(bytes.len());
+        let text = bytes.get(start..end).unwrap_or_default();
+        (start, text.strip_suffix(b"\r").unwrap_or(text))
+    };
     // The start line is no header.
-    next_line(bytes, &mut at);
+    next_line();
     let mut kept = false;
-    while at < bytes.len() {
-        let line = next_line(bytes, &mut at);
-        let text = bytes.get(line.clone()).unwrap_or_default();
+    loop {
+        let (start, text) = next_line();
         match text.first() {
+            // An empty line, or the end of the bytes.
             None => break,
             Some(b' ' | b'\t') => {
-                let end = line.start.saturating_add(text.trim_ascii_end().len());
-                if let Some(last) = places.last_mut().filter(|_| kept && end > line.start) {
+                let end = start.saturating_add(text.trim_ascii_end().len());
+                if let Some(last) = places.last_mut().filter(|_| kept && end > start) {
                     last.value_end = narrow(end);
                 }
             }
             Some(_) => {
-                let place = header(text, line.start);
+                let place = header(text, start);
                 kept = place.is_some();
                 places.extend(place);
             }
@@ -122,26 +127,13 @@ fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
     places
 }
 
-fn next_line(bytes: &[u8], at: &mut usize) -> Range<usize> {
-    let start = *at;
-    let rest = bytes.get(start..).unwrap_or_default();
-    let length = first_of::<b'\n'>(rest).unwrap_or(rest.len());
-    let end = start.saturating_add(length);
-    *at = end.saturating_add(1).min(bytes.len());
-    match bytes.get(start..end) {
-        Some([.., b'\r']) => start..end.saturating_sub(1),
-        _ => start..end,
-    }
-}
-
 /// The header on a line that begins at `start`; `None` without a colon.
 fn header(text: &[u8], start: usize) -> Option<HeaderPlace> {
     let colon = first_of::<b':'>(text)?;
     let name = text.get(..colon)?.trim_ascii_end();
-    let value = text.get(colon.saturating_add(1)..)?;
-    let leading = value.len().saturating_sub(value.trim_ascii_start().len());
-    let value_start = start.saturating_add(colon).saturating_add(1).saturating_add(leading);
-    let value_end = value_start.saturating_add(value.trim_ascii().len());
+    let (before, behind) = blanks_around(text.get(colon.saturating_add(1)..)?);
+    let value_end = start.saturating_add(text.len().saturating_sub(behind));
+    let value_start = start.saturating_add(colon).saturating_add(1).saturating_add(before).min(value_end);
     Some(HeaderPlace {
         name: HeaderName::read(name),
         name_start: narrow(start),

@@ -415,10 +415,17 @@ pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
 
 /// The tag of a From or To as bytes; empty if there is none.
 pub(crate) fn tag(value: &[u8]) -> &[u8] {
-    // A quoted name may hold brackets, too.
-    let bracket = if value.starts_with(b"<") { first_of::<b'>'>(value) } else { memchr::memrchr(b'>', value) };
-    let after = bracket.map_or(0, |at| at.saturating_add(1));
-    parameter::<b';', 3>(value.get(after..).unwrap_or_default(), b"tag")
+    let bracketed = match value {
+        [b'<', ..] => value,
+        // A quoted name may hold brackets, too.
+        [b'"', name @ ..] => match first_of_two::<b'"', b'\\'>(name).and_then(|at| name.get(at..)) {
+            Some(behind @ [b'"', ..]) => behind,
+            _ => value.get(memchr::memrchr(b'>', value).unwrap_or(0)..).unwrap_or_default(),
+        },
+        _ => value,
+    };
+    let after = first_of::<b'>'>(bracketed).map_or(0, |at| at.saturating_add(1));
+    parameter::<b';', 3>(bracketed.get(after..).unwrap_or_default(), b"tag")
 }
 
 /// The URI of a From, To or Contact as bytes, as [`NameAddr::read`] finds it. For look-ups that most messages need.

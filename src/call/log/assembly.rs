@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use crate::call::judge::Outcome;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
-use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
+use crate::call::log::{Entry, EntryId, Link, Log, Phase, Reading, Step, StepId, Verb, Way, What};
 use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
@@ -69,7 +69,8 @@ impl Log {
             let (length, body) = (head as u32, (text.len() - head) as u32);
             let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
             let spot = pool.append(&mut bytes, &text[..head]);
-            entries.push(Entry { what: What::Message { spot, length, cut }, ..*entry });
+            let reading = if cut == Cut::Whole { entry.reading } else { Reading::Odd };
+            entries.push(Entry { what: What::Message { spot, length, cut }, reading, ..*entry });
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
@@ -172,7 +173,10 @@ impl Log {
             }
             What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
         };
-        let message = Message::read(&bytes, cut)?;
+        let message = match entry.reading {
+            Reading::Sound => Message::read_again(&bytes)?,
+            Reading::Odd => Message::read(&bytes, cut)?,
+        };
         let mut keys = Keys::read(&message);
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {
             keys.call_id = whole;

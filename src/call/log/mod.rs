@@ -76,7 +76,17 @@ struct Entry {
     place: Place,
     way: u16,
     ip_id: Option<u16>,
+    reading: Reading,
     what: What,
+}
+
+/// What the first reading of a message found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is whole, and nothing in it is odd.
+    Sound,
+    /// Something is odd, or it was not whole.
+    Odd,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +102,8 @@ enum What {
 struct Way {
     path: Path,
     hop: HopId,
+    /// Messages that were looked at for the name of the sender's software, at most [`LOOKED_AT`].
+    looked_at: u8,
     stand: occupancy::Stand,
 }
 
@@ -117,6 +129,10 @@ struct Step {
     before: Option<u32>,
 }
 
+/// Where a way stands in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WayId(u16);
+
 /// Methods as far as the phase needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -141,6 +157,8 @@ pub(crate) struct Hearing<'a, 'm> {
     pub(crate) keys: &'a Keys<'a>,
     pub(crate) cut: Cut,
     pub(crate) arrival: &'a Arrival,
+    /// The way that it came.
+    pub(crate) way: WayId,
 }
 
 /// What became of a message that was given to the log.
@@ -166,6 +184,8 @@ const ICMP_WINDOW: Duration = Duration::from_secs(5);
 const FEW_STEPS: usize = 32;
 /// ICMP errors kept of one call.
 const MOST_ICMP: usize = 64;
+/// Messages of one way that are looked at for the name of the sender's software: a 100 may come from the transport alone.
+const LOOKED_AT: u8 = 2;
 /// Ways kept of one call.
 const MOST_WAYS: usize = 256;
 
@@ -213,7 +233,7 @@ impl Log {
             return Told::NotKept;
         }
         let Hearing { message, keys, arrival, .. } = *heard;
-        let way = self.way(arrival.path);
+        let WayId(way) = heard.way;
         let verb = Verb::of(&keys.cseq.method);
         let entry = EntryId(self.entries.len() as u32);
         let step = self.step_of(keys, verb, way);
@@ -239,22 +259,30 @@ impl Log {
             Some(known) => known as u16,
             None if self.ways.len() >= MOST_WAYS => 0,
             None => {
-                self.ways.push(Way { path, hop: HopId::UNKNOWN, stand: occupancy::Stand::Free });
+                self.ways.push(Way { path, hop: HopId::UNKNOWN, looked_at: 0, stand: occupancy::Stand::Free });
                 (self.ways.len() - 1) as u16
             }
         }
     }
 
-    /// The hop of a path in the surroundings; `None` if the path is new to this call, so that it must be looked up.
-    pub(crate) fn hop(&self, path: Path) -> Option<HopId> {
-        self.ways.iter().find(|way| way.path == path).map(|way| way.hop).filter(|hop| *hop != HopId::UNKNOWN)
+    /// The way with this path, and its hop in the surroundings; `None` if that must be looked up.
+    pub(crate) fn way_and_hop(&mut self, path: Path) -> (WayId, Option<HopId>) {
+        let id = self.way(path);
+        let hop = self.ways.get(id as usize).filter(|way| way.path == path).map(|way| way.hop);
+        (WayId(id), hop.filter(|hop| *hop != HopId::UNKNOWN))
     }
 
-    /// Remembers where a path is counted.
-    pub(crate) fn set_hop(&mut self, path: Path, hop: HopId) {
-        if let Some(way) = self.ways.iter_mut().find(|way| way.path == path) {
+    /// Remembers where a way is counted. One that stands for those without room keeps its own.
+    pub(crate) fn set_hop(&mut self, WayId(id): WayId, hop: HopId) {
+        if let Some(way) = self.ways.get_mut(id as usize).filter(|way| way.hop == HopId::UNKNOWN) {
             way.hop = hop;
         }
+    }
+
+    /// True for the first messages of a way: they are looked at for the name of the sender's software.
+    pub(crate) fn looks_at_sender(&mut self, WayId(id): WayId) -> bool {
+        let young = self.ways.get_mut(id as usize).filter(|way| way.looked_at < LOOKED_AT);
+        young.map(|way| way.looked_at += 1).is_some()
     }
 
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
@@ -359,7 +387,8 @@ impl Log {
         let last = last.or_else(|| self.entries.get(original.0 as usize));
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
         self.is_special |= !is_duplicate;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what: What::Copy(original) });
+        let what = What::Copy(original);
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading: Reading::Odd, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -402,13 +431,15 @@ impl Log {
         let Hearing { message, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
         let what = What::Message { spot, length: message.bytes().len() as u32, cut };
+        let is_sound = cut == Cut::Whole && message.oddities().is_empty();
+        let reading = if is_sound { Reading::Sound } else { Reading::Odd };
         self.distinct += 1;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, what });
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.
     fn follow(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
-        let Hearing { message, keys, cut, arrival } = *heard;
+        let Hearing { message, keys, cut, arrival, .. } = *heard;
         self.is_special |= cut != Cut::Whole;
         let Some(step) = self.steps.get_mut(step) else { return };
         if keys.is_request {

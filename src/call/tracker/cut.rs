@@ -9,29 +9,36 @@ use crate::call::transaction::Keys;
 use crate::keyed::{ByHash, Keyed};
 use crate::sip::{Message, Via};
 
-/// What tells the call of a message without its Call-ID. Kept only once a message was cut off.
+/// What tells the call of a message without its Call-ID. Kept only once a message was cut off within its headers.
 #[derive(Debug, Default)]
 pub(super) struct Clues {
     /// The call, by its index and number, of a branch or a pair of tags.
     of: ByHash<(u32, u32)>,
     is_needed: bool,
+    /// Whether any message was cut inside of its Call-ID or before it: else each is known by that.
+    are_asked: bool,
 }
 
 /// The clues of one message, as hashes.
 pub(super) type Marks = [Option<u64>; 3];
 
 /// Clues that are kept.
-const MOST: usize = 200_000;
+const MOST: usize = 50_000;
 
 impl Tracker {
-    /// By what the call of a message can be told; nothing as long as no message was cut off.
+    /// By what the call of a message can be told; nothing as long as no message was cut off within its headers.
     pub(super) fn clues_of(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
-        self.clues.is_needed |= message.is_cut();
+        // Where bytes of a body are lacking, no other message need be cut before its Call-ID.
+        self.clues.is_needed |= message.is_cut() && message.body().is_empty();
+        self.clues.are_asked |= message.has_cut_call_id();
         if self.clues.is_needed { clues(&self.hasher, message, keys, arrival) } else { Marks::default() }
     }
 
     /// The call of a message that is cut inside of its Call-ID or before it, or that belongs to a call of such messages.
     pub(super) fn call_by_clues(&self, message: &Message<'_>, clues: Marks) -> Option<u32> {
+        if !self.clues.are_asked {
+            return None;
+        }
         let is_cut = message.has_cut_call_id();
         let found = clues.into_iter().flatten();
         found.filter_map(|clue| self.clues.of.get(&clue)).find_map(|(index, number)| {
@@ -64,9 +71,9 @@ impl Tracker {
 fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
     let has_cookie = keys.branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(keys.branch);
     let branch = has_cookie.then(|| hasher.hash_one(keys.branch));
-    let (low, high) = (keys.from_tag.min(keys.to_tag), keys.from_tag.max(keys.to_tag));
-    let is_whole = !message.ends_with(keys.from_tag) && !message.ends_with(keys.to_tag);
-    let tags = (is_whole && !low.is_empty()).then(|| hasher.hash_one((low, high)));
+    let are_both_there = !keys.from_tag.is_empty() && !keys.to_tag.is_empty();
+    let are_whole = are_both_there && !message.ends_with(keys.from_tag) && !message.ends_with(keys.to_tag);
+    let tags = are_whole.then(|| hasher.hash_one((keys.from_tag.min(keys.to_tag), keys.from_tag.max(keys.to_tag))));
     let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
     let hosts = (from.min(to), from.max(to));
     let is_told = !keys.from_tag.is_empty() && !message.ends_with(keys.from_tag);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::call::log::EarlyWord;
+use crate::call::log::{EarlyWord, Phase};
 use crate::call::tracker::{Ended, Tracker};
 use crate::capture::Timestamp;
 
@@ -64,7 +64,10 @@ impl Tracker {
         let mut indexes = Vec::new();
         for (index, open) in (0u32..).zip(&mut self.open) {
             let Some(open) = open.as_deref_mut() else { continue };
-            open.log.clock_set(nanoseconds);
+            // What has its end keeps the times at which it was seen.
+            if open.phase != Phase::Settled {
+                open.log.clock_set(nanoseconds);
+            }
             open.moved = shifted(open.moved);
             open.deadline = open.deadline.map(shifted);
             open.queued = None;

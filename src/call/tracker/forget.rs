@@ -10,6 +10,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Nothing of the surroundings explains a call that begins so much later.
 const OLD: Duration = Duration::from_secs(2 * 3600);
 
+/// Calls that are judged now ended within this time: when a hop was seen before it is kept coarsely.
+const CLEAR: Duration = Duration::from_secs(600);
+
 /// Whether what is old is forgotten.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Forgets {
@@ -35,7 +38,7 @@ impl Tracker {
             return;
         }
         self.forgets = Forgets::Next(now.plus(EVERY));
-        let nanoseconds = i64::try_from(OLD.as_nanos()).unwrap_or(i64::MAX);
-        self.surroundings.forget(Timestamp(now.0.saturating_sub(nanoseconds)));
+        let before = |age: Duration| Timestamp(now.0.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)));
+        self.surroundings.forget(before(OLD), before(CLEAR));
     }
 }

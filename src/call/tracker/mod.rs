@@ -17,7 +17,7 @@ use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{self, Attempt, Guesses, LinkedBy};
-use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told};
+use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 use crate::call::tracker::cut::Clues;
@@ -246,9 +246,9 @@ impl Tracker {
         };
         self.note_clues(index, clues);
         self.note_spanned(index, arrival.place);
-        self.note_hop(index, message, arrival);
+        let Some(way) = self.note_hop(index, message, arrival) else { return };
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let heard = Hearing { message, keys: &keys, cut, arrival };
+        let heard = Hearing { message, keys: &keys, cut, arrival, way };
         let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
         if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
             self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
@@ -407,21 +407,29 @@ impl Tracker {
         self.hasher.hash_one((source, destination))
     }
 
-    /// Counts the message on its hop. What needs a look-up is done when a call first uses a path.
-    fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        if let Some(hop) = open.log.hop(arrival.path) {
-            return self.surroundings.note_on(hop, arrival.place.time);
-        }
-        let (from, to) = (arrival.path.source, arrival.path.destination);
-        let hop = self.surroundings.hop_id(from.ip(), to.ip());
+    /// Counts the message on its hop, and gives its way. What needs a look-up is done when a call first uses a path.
+    fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) -> Option<WayId> {
+        let open = self.open.get_mut(index as usize).and_then(Option::as_deref_mut)?;
+        let (way, hop) = open.log.way_and_hop(arrival.path);
+        let looks_at_sender = open.log.looks_at_sender(way);
+        let hop = match hop {
+            Some(hop) => hop,
+            None => {
+                let (from, to) = (arrival.path.source, arrival.path.destination);
+                let hop = self.surroundings.hop_id(from.ip(), to.ip());
+                open.log.set_hop(way, hop);
+                let key = self.ends(from, to);
+                if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
+                    self.last_on_path.insert(key, index);
+                }
+                hop
+            }
+        };
         self.surroundings.note_on(hop, arrival.place.time);
-        open.log.set_hop(arrival.path, hop);
-        let key = self.ends(from, to);
-        if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
-            self.last_on_path.insert(key, index);
+        if looks_at_sender {
+            self.note_software(message, arrival);
         }
-        self.note_software(message, arrival);
+        Some(way)
     }
 
     /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:

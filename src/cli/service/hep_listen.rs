@@ -1,21 +1,22 @@
 //! Messages from capture agents: HEP, over UDP and TCP.
 //!
 //! Threads read the sockets into one queue; as a [`Source`] it hands on each packet as it came, with the time that its
-//! agent gives. So the clock of the run is that of the agents: what is replayed from a file is judged by the times of that
-//! file. An agent whose clock runs far ahead of ours is not believed. UDP that finds no room is dropped and counted; TCP
-//! waits.
+//! agent gives where that is credible ([`AgentsClock`]). So the clock of the run is that of the agents: what is replayed
+//! from a file is judged by the times of that file. UDP that finds no room is dropped and counted; TCP waits.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use crate::capture::{
-    Error as CaptureError, Input, InputFacts, LinkType, Packet, Progress, Source, SourceId, Timestamp,
+    Error as CaptureError, Input, InputFacts, LinkType, Notice, Packet, Progress, Source, SourceId, Timestamp,
 };
 use crate::cli::service::address::{Target, resolved, tcp_listener, udp_socket};
+use crate::cli::service::agents_clock::{AgentsClock, Heard, Own};
 use crate::cli::service::queue::{Queue, Taken};
 use crate::error::Error;
 use crate::net::HepHead;
@@ -32,10 +33,6 @@ const MOST_CONNECTIONS: usize = 256;
 const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
 /// How long to wait for a packet before it is said to be quiet.
 const PAUSE: Duration = Duration::from_millis(20);
-/// What is still on its way may be so old.
-const LAG: Duration = Duration::from_millis(250);
-/// How far an agent's clock may run ahead of ours.
-const AHEAD: Duration = Duration::from_secs(60);
 /// Packets that are passed over before we look up.
 const PATIENCE: u32 = 1000;
 
@@ -87,8 +84,11 @@ pub(crate) struct HepListener {
     queue: Arc<Queue<Vec<u8>>>,
     counts: Arc<Counts>,
     key: Option<Vec<u8>>,
-    clock: Clock,
+    clock: AgentsClock,
     packet: Vec<u8>,
+    /// The time of the packet at hand, if it was not handed on yet.
+    waiting: Option<Timestamp>,
+    notices: VecDeque<Notice>,
     packets: u64,
     first_and_last: Option<(Timestamp, Timestamp)>,
     oddities: OddityLog,
@@ -119,8 +119,10 @@ impl HepListener {
             queue,
             counts,
             key,
-            clock: Clock::default(),
+            clock: AgentsClock::default(),
             packet: Vec::new(),
+            waiting: None,
+            notices: VecDeque::new(),
             packets: 0,
             first_and_last: None,
             oddities: OddityLog::default(),
@@ -128,8 +130,8 @@ impl HepListener {
         }
     }
 
-    /// Takes a packet in if it is one of ours and holds SIP; gives its time.
-    fn admit(&mut self, bytes: Vec<u8>) -> Option<Timestamp> {
+    /// Takes a packet in if it is one of ours and holds SIP; gives what counts as its time.
+    fn admit(&mut self, bytes: Vec<u8>) -> Option<Heard> {
         let Some(head) = HepHead::read(&bytes) else {
             self.oddities.note(Oddity::RefusedCopy { why: "it is no HEP" }, None);
             return None;
@@ -146,30 +148,45 @@ impl HepListener {
             return None;
         }
         self.packets += 1;
-        let time = self.clock.time_of(head.time).unwrap_or_else(|now| {
+        let heard = self.clock.time_of(head.time, Own::now());
+        if matches!(heard, Heard::Doubted(_)) {
             self.oddities.note(Oddity::TimestampOutOfRange, Some(self.packets));
-            now
-        });
+        }
+        let (Heard::At(time) | Heard::Doubted(time) | Heard::Set(time, _)) = heard;
         let (first, last) = self.first_and_last.unwrap_or((time, time));
         self.first_and_last = Some((first.min(time), last.max(time)));
         self.packet = bytes;
-        Some(time)
+        Some(heard)
+    }
+
+    /// The packet at hand.
+    fn packet(&self, time: Timestamp) -> Input<'_> {
+        Input::Packet(Packet {
+            time,
+            source: SourceId(0),
+            number: self.packets,
+            link: LinkType::HEP,
+            bytes: &self.packet,
+            original_len: u32::try_from(self.packet.len()).unwrap_or(u32::MAX),
+        })
     }
 }
 
 impl Source for HepListener {
     fn next(&mut self) -> Result<Option<Input<'_>>, CaptureError> {
+        if let Some(time) = self.waiting.take() {
+            return Ok(Some(self.packet(time)));
+        }
         for _ in 0..PATIENCE {
             let Taken::Entry(bytes) = self.queue.take(PAUSE) else { break };
-            if let Some(time) = self.admit(bytes) {
-                return Ok(Some(Input::Packet(Packet {
-                    time,
-                    source: SourceId(0),
-                    number: self.packets,
-                    link: LinkType::HEP,
-                    bytes: &self.packet,
-                    original_len: u32::try_from(self.packet.len()).unwrap_or(u32::MAX),
-                })));
+            match self.admit(bytes) {
+                Some(Heard::At(time) | Heard::Doubted(time)) => return Ok(Some(self.packet(time))),
+                Some(Heard::Set(time, nanoseconds)) => {
+                    self.waiting = Some(time);
+                    self.notices.push_back(Notice::AgentsClockSet { nanoseconds });
+                    return Ok(Some(Input::ClockSet(nanoseconds)));
+                }
+                None => {}
             }
         }
         Ok(Some(Input::Quiet(self.clock.quiet_until())))
@@ -201,39 +218,10 @@ impl Source for HepListener {
     fn progress(&self) -> Progress {
         Progress::default()
     }
-}
 
-/// The time of the agents: the latest that one of them gave, and what has passed since.
-#[derive(Debug, Default)]
-struct Clock {
-    latest: Option<(Timestamp, Instant)>,
-}
-
-impl Clock {
-    /// When a packet was captured, by what its agent says. An error with our own time where that cannot be.
-    fn time_of(&mut self, said: Option<Timestamp>) -> Result<Timestamp, Timestamp> {
-        let own = wall();
-        let time = match said {
-            None => Ok(own),
-            Some(said) if said > own.plus(AHEAD) => Err(own),
-            Some(said) => Ok(said),
-        };
-        let (Ok(known) | Err(known)) = time;
-        if self.latest.is_none_or(|(latest, _)| known > latest) {
-            self.latest = Some((known, Instant::now()));
-        }
-        time
+    fn notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
     }
-
-    /// Up to when it is known that nothing happened. Before the first packet nothing is known.
-    fn quiet_until(&self) -> Timestamp {
-        let Some((latest, when)) = self.latest else { return Timestamp::default() };
-        latest.plus(when.elapsed().saturating_sub(LAG))
-    }
-}
-
-fn wall() -> Timestamp {
-    Timestamp::default().plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Compares keys in a time that does not tell how much of them is right.
@@ -310,19 +298,6 @@ fn read_stream(mut stream: TcpStream, queue: &Queue<Vec<u8>>) -> Result<(), NoHe
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_clock_is_that_of_the_agents() {
-        let mut clock = Clock::default();
-        assert_eq!(clock.quiet_until(), Timestamp::default());
-        let past = Timestamp(1_400_000_000_000_000_000);
-        assert_eq!(clock.time_of(Some(past)), Ok(past));
-        assert!(clock.quiet_until().since(past) < Duration::from_secs(60), "years have not passed");
-        assert_eq!(clock.time_of(Some(Timestamp(past.0 - 1))), Ok(Timestamp(past.0 - 1)));
-        let (Ok(own) | Err(own)) = clock.time_of(Some(wall().plus(Duration::from_secs(3600))));
-        assert!(own <= wall(), "an hour ahead is not believed");
-        assert!(clock.time_of(None).is_ok_and(|time| time >= own));
-    }
 
     #[test]
     fn keys_are_the_same_or_not() {

@@ -5,6 +5,7 @@
 //! room is counted and told. Deliberately does not know how anything was found.
 
 mod address;
+mod agents_clock;
 mod args;
 mod hep_listen;
 mod hep_send;
@@ -117,6 +118,11 @@ impl Service {
     /// True if every call is wanted whole: a good one that is only counted tells neither its peer nor its delays.
     pub(crate) fn wants_every_call(&self) -> bool {
         self.metrics.is_some() || self.hep.is_some()
+    }
+
+    /// True if anybody is told findings in words.
+    pub(crate) fn reads_words(&self) -> bool {
+        self.hep.is_some()
     }
 
     /// True if anybody is told anything.

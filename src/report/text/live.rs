@@ -147,6 +147,10 @@ pub fn notice(notice: &Notice) -> String {
                 *nanoseconds as f64 / 1e9
             )
         }
+        Notice::AgentsClockSet { nanoseconds } => format!(
+            "the clock of a capture agent was set by {:+.3} s, or another time is replayed; calls go on waiting as before",
+            *nanoseconds as f64 / 1e9
+        ),
     }
 }
 

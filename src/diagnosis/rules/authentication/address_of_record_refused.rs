@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.3, §21.4.4, §21.4.5
-    "A15" "address-of-record-refused", check
+    "A15" "address-of-record-refused" needs [403 404 483 604 REGISTRATION], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

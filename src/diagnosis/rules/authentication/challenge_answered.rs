@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.1, §22.2, §22.3; RFC 7616 §3.3
-    "A2" "challenge-answered", check
+    "A2" "challenge-answered" needs [CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

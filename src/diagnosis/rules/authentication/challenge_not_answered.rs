@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.2, §22.3, §8.1.3.5
-    "A5" "challenge-not-answered", check
+    "A5" "challenge-not-answered" needs [REFUSED CHALLENGE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -51,6 +51,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, Some(_)) => Confidence::Possible,
         (false, _) => Confidence::Unseen,
     };
+    let finding =
+        Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uac, request);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let challenger = case.challenger(response, challenge);
     let (client, server) = (request.path.source, challenger.path.source);
     let method = &last.transaction.method;
@@ -68,9 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         failure.status,
         challenge.realm
     );
-    let finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+    let finding = finding
         .because(because)
         .fix(format!(
             "If {client} is to authenticate, give it an authentication user and secret for realm \"{}\"{}.",

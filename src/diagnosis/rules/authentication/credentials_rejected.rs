@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.2, §22.3, §22.4, §8.1.3.5; RFC 7616 §3.4
-    "A1" "credentials-rejected", check
+    "A1" "credentials-rejected" needs [CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

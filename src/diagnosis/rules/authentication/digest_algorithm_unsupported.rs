@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8760 §2; RFC 7616 §3.3, §3.7
-    "A6" "digest-algorithm-unsupported", check
+    "A6" "digest-algorithm-unsupported" needs [REFUSED CHALLENGE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7616 §3.4.2; RFC 3261 §22.4
-    "A8" "digest-uri-mismatch", check
+    "A8" "digest-uri-mismatch" needs [REFUSED CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §22.1
-    "A7" "forbidden-after-credentials", check
+    "A7" "forbidden-after-credentials" needs [403 CREDENTIALS], check
 }
 
 /// Words that name a policy and not the credentials.

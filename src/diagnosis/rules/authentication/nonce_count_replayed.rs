@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7616 §3.4
-    "A9" "nonce-count-replayed", check
+    "A9" "nonce-count-replayed" needs [CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

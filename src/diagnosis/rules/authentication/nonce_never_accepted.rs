@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7616 §3.3, §5.4
-    "A3" "nonce-never-accepted", check
+    "A3" "nonce-never-accepted" needs [REFUSED CHALLENGE CREDENTIALS], check
 }
 
 /// Refusals in a row from which on it is a loop.

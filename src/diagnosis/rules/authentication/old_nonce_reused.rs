@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7616 §3.3, §3.4
-    "A17" "old-nonce-reused", check
+    "A17" "old-nonce-reused" needs [REFUSED CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

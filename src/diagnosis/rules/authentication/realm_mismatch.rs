@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.1; RFC 7616 §3.4
-    "A4" "realm-mismatch", check
+    "A4" "realm-mismatch" needs [REFUSED CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.2; RFC 5626 §4
-    "A13" "registration-flapping", check, capture of_capture
+    "A13" "registration-flapping" needs [REGISTRATION], check, capture of_capture
 }
 
 /// Changes from which on it is flapping.

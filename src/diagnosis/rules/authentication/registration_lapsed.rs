@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.2.4, §10.3
-    "A12" "registration-lapsed", check
+    "A12" "registration-lapsed" needs [404 408 480], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.2, §8.1.3.5
-    "A10" "retry-not-renumbered", check
+    "A10" "retry-not-renumbered" needs [SEVERAL CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

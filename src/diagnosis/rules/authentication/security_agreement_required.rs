@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3329 §2
-    "A16" "security-agreement-required", check
+    "A16" "security-agreement-required" needs [421 494], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.3, §16.6; RFC 5626 §6
-    "A14" "stale-binding", check
+    "A14" "stale-binding" needs [CALL SEVERAL SENT_ON UNANSWERED REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

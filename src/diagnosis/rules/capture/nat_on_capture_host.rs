@@ -52,8 +52,7 @@ fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
 
 /// Most of what the sender sent is like that.
 fn is_no_chance(case: &CaptureCase<'_>, sender: IpAddr, seen: &ChecksumsOf) -> bool {
-    let sent: u64 = case.surroundings.hops().filter(|(from, ..)| *from == sender).map(|(.., seen)| seen.count).sum();
-    seen.count >= NO_CHANCE && seen.count.saturating_mul(2) >= sent
+    seen.count >= NO_CHANCE && seen.count.saturating_mul(2) >= case.surroundings.sent_by(sender)
 }
 
 fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {

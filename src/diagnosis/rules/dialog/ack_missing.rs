@@ -32,7 +32,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
-    "C1" "ack-missing", check
+    "C1" "ack-missing" needs [ANSWERED REPEATED], check
 }
 
 /// Repeats of a 2xx that are wanted.

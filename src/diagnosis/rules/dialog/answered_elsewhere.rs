@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.7; RFC 3326 §3.1
-    "C10b" "answered-elsewhere", check
+    "C10b" "answered-elsewhere" needs [CANCEL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15.1.2
-    "C8a" "bye-crossed", check
+    "C8a" "bye-crossed" needs [CALL IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15.1, §17.1.2.2
-    "C13" "bye-unanswered", check
+    "C13" "bye-unanswered" needs [BYE UNANSWERED REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §9.1; RFC 3326 §2
-    "C10a" "caller-abandoned", check
+    "C10a" "caller-abandoned" needs [CANCEL], check
 }
 
 /// After so long without ringing it is the silence that needs explaining: `silent-downstream`.
@@ -43,20 +43,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let waited = cancel.place.time.since(invite.place.time);
     let ring = case.ringing(deciding.id);
     let progress = case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
-    let state = match ring {
-        Some(ring) => format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time))),
-        None if progress => "before it was answered".to_owned(),
-        None => "before it rang".to_owned(),
-    };
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Uac, Some(cancel.path.source));
     let silent = ring.is_none() && !progress && waited >= SILENCE;
     let finding = if silent {
         finding.about_end(case)
     } else {
         finding.explains_calmly(case.call.final_status)
     };
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let state = match ring {
+        Some(ring) => format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time))),
+        None if progress => "before it was answered".to_owned(),
+        None => "before it rang".to_owned(),
+    };
     let mut finding = finding
-        .party(Role::Uac, Some(cancel.path.source))
         .because(format!(
             "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.",
             cancel.path.source,

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §9.1, §15, §13.2.2.4
-    "C11" "cancel-crossed-answer", check
+    "C11" "cancel-crossed-answer" needs [ANSWERED CANCEL], check
 }
 
 /// Within this time after the answer a side that cancelled ends the call; a BYE of the other side may come first.

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §9.1, §9.2
-    "C12" "cancel-unanswered", check
+    "C12" "cancel-unanswered" needs [CANCEL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

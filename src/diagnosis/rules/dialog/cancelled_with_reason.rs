@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3326 §2; RFC 3261 §9.1
-    "C10c" "cancelled-with-reason", check
+    "C10c" "cancelled-with-reason" needs [CANCEL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

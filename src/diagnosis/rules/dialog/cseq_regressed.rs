@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §12.2.1.1
-    "C15" "cseq-regressed", check
+    "C15" "cseq-regressed" needs [IN_DIALOG], check
 }
 
 /// A BYE this soon after the refusal is its consequence.

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.1.1, §12.2.2
-    "C8c" "dialog-identifiers-wrong", check
+    "C8c" "dialog-identifiers-wrong" needs [CALL IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2; RFC 4028 §1
-    "C8b" "dialog-state-lost", check
+    "C8b" "dialog-state-lost" needs [CALL IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

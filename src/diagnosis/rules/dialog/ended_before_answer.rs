@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15, §9.1
-    "C10e" "ended-before-answer", check
+    "C10e" "ended-before-answer" needs [BYE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

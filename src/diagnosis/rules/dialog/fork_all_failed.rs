@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.7
-    "C20" "fork-all-failed", check
+    "C20" "fork-all-failed" needs [REFUSED SENT_ON], check
 }
 
 /// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what became

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.7, §21.6
-    "C17" "fork-ended-by-global-failure", check
+    "C17" "fork-ended-by-global-failure" needs [CANCEL FAILURE SENT_ON], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

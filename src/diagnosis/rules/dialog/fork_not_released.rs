@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4
-    "C16" "fork-not-released", check
+    "C16" "fork-not-released" needs [ANSWERED], check
 }
 
 /// Repeats of an answer that show that its ACK did not come.

@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §14.1
-    "C9" "glare-resolved", check
+    "C9" "glare-resolved" needs [IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

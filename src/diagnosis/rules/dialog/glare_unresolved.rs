@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §14.1, §14.2; RFC 5407 §3.3.1
-    "C9" "glare-unresolved", check
+    "C9" "glare-unresolved" needs [IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.1.1, §13.2.2.4, §16.12.1.1
-    "C2" "in-dialog-request-misrouted", check
+    "C2" "in-dialog-request-misrouted" needs [DIALOG], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

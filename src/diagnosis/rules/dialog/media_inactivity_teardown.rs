@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3326 §2; RFC 3550 §6.3.5
-    "C4" "media-inactivity-teardown", check
+    "C4" "media-inactivity-teardown" needs [ANSWERED BYE], check
 }
 
 /// Timeouts that systems come with.

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.1.2, §12.2.1.1, §16.6
-    "C14" "record-route-bypassed", check
+    "C14" "record-route-bypassed" needs [ANSWERED REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15; RFC 3326 §2
-    "C19" "released-by", check
+    "C19" "released-by" needs [BYE], check
 }
 
 /// Private headers that say why a call was ended.

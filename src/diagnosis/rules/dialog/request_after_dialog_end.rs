@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2
-    "C8d" "request-after-dialog-end", check
+    "C8d" "request-after-dialog-end" needs [CALL IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

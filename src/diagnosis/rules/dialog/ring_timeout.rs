@@ -31,7 +31,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.6, §16.8, §13.3.1.1
-    "C18" "ring-timeout", check
+    "C18" "ring-timeout" needs [PROVISIONAL], check
 }
 
 /// Calls that one system cancelled after the same time.

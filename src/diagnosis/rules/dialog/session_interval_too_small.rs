@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4028 §6, §5, §8.1
-    "C7" "session-interval-too-small", check
+    "C7" "session-interval-too-small" needs [422], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4028 §7.2, §7.3, §10
-    "C6" "session-refresh-failed", check
+    "C6" "session-refresh-failed" needs [ANSWERED BYE], check
 }
 
 /// Refusals that are tried again, or that another rule explains better.

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4028 §7.2, §10
-    "C5" "session-timer-expired", check
+    "C5" "session-timer-expired" needs [BYE], check
 }
 
 /// How exactly a BYE must hit the moment.

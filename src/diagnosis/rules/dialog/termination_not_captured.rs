@@ -1,3 +1,4 @@
+use crate::call::Outcome;
 use crate::diagnosis::early_end::EarlyEnd;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::capture_at;
@@ -24,10 +25,13 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §9.2, §15.1.2, §21.4.25
-    "C10f" "termination-not-captured", check
+    "C10f" "termination-not-captured" needs [FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    if case.call.outcome != Outcome::Cancelled {
+        return None;
+    }
     let Some(EarlyEnd::Unknown(response)) = case.early_end() else { return None };
     let from = response.path.source;
     let cancel = case.deciding().and_then(|invite| invite.cancelled_by);

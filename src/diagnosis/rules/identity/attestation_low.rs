@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8588 §4, §5; RFC 8688 §3
-    "F5" "attestation-low", check
+    "F5" "attestation-low" needs [603 608], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

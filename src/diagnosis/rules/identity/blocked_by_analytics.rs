@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8688 §3; RFC 3326 §2; RFC 3261 §21.6.2
-    "F1" "blocked-by-analytics", check
+    "F1" "blocked-by-analytics" needs [603 608], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

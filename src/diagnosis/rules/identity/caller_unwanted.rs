@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8197 §4, §5.1
-    "F3" "caller-unwanted", check
+    "F3" "caller-unwanted" needs [607], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

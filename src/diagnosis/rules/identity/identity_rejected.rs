@@ -32,7 +32,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8224 §6.2.2, §4; RFC 8225 §5; RFC 8588 §4
-    "F4" "identity-rejected", check
+    "F4" "identity-rejected" needs [403 428 436 437 438], check
 }
 
 /// How old a signature may be (RFC 8224 §4.1).

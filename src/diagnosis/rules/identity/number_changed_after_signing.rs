@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8225 §5.2; RFC 8946 §4; RFC 8224 §8.3
-    "F6" "number-changed-after-signing", check
+    "F6" "number-changed-after-signing" needs [REFUSED], check
 }
 
 /// The code of a signature that does not hold (RFC 8224 §6.2.2).
@@ -38,11 +38,10 @@ const SHORTEST_NATIONAL: usize = 7;
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let called = request.message.target()?;
-    let called = digits(called.bare_user());
     let tokens: Vec<Passport> =
         request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();
     let first = tokens.iter().find(|token| token.extension != "div" && !token.destinations.is_empty())?;
+    let called = digits(request.message.target()?.bare_user());
     let covers = |token: &Passport| token.destinations.iter().any(|number| is_same(&digits(number), &called));
     if called.is_empty() || tokens.iter().any(covers) {
         return None;

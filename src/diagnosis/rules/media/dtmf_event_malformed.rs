@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4733 §2.3, §2.5.1.2, §2.5.1.4
-    "H9" "dtmf-event-malformed", check
+    "H9" "dtmf-event-malformed" needs [ANSWERED BODY MEDIA], check
 }
 
 /// The same key again within this after its end is one press told twice.

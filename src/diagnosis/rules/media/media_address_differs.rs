@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4961 §3; RFC 3264 §5.1
-    "H3" "media-address-differs", check
+    "H3" "media-address-differs" needs [ANSWERED BODY MEDIA], check
 }
 
 /// Packets that are wanted before it is said.

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 3264 §5.1
-    "H8" "media-late", check
+    "H8" "media-late" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A beginning later than this cuts words off.

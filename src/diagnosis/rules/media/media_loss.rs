@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3550 §6.4.1, §6.4.4; RFC 3611 §4.1
-    "H6" "media-loss", check
+    "H6" "media-loss" needs [ANSWERED BODY MEDIA], check
 }
 
 /// Packets and the share of them that are too many.

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 3264 §5.1
-    "H4" "media-missing", check
+    "H4" "media-missing" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A conversation that lasts longer than this would have sound.

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1
-    "H11" "media-port-closed", check
+    "H11" "media-port-closed" needs [ANSWERED BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3550 §6.3.5; RFC 3389 §4
-    "H5" "media-stopped-early", check
+    "H5" "media-stopped-early" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A silence before the BYE that is too long.

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1
-    "H2" "one-way-media", check
+    "H2" "one-way-media" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A conversation that lasts longer than this would have sound.

@@ -32,7 +32,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3551 §6
-    "H7" "payload-type-unexpected", check
+    "H7" "payload-type-unexpected" needs [ANSWERED BODY MEDIA], check
 }
 
 /// Packets that are wanted before it is said.

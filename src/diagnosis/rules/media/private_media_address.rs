@@ -35,7 +35,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §5.1; RFC 1918; RFC 6598; RFC 8445
-    "H1" "private-media-address", check
+    "H1" "private-media-address" needs [ANSWERED BODY], check
 }
 
 /// A conversation that lasts longer than this would have sound.

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.43; RFC 6157 §3
-    "D4" "address-family-mismatch", check
+    "D4" "address-family-mismatch" needs [400 488 606 BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

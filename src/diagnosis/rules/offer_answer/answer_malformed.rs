@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §6, §6.1; RFC 3261 §13.2.2.4
-    "D7" "answer-malformed", check
+    "D7" "answer-malformed" needs [ANSWERED BYE BODY], check
 }
 
 /// A BYE so soon after the answer is because of it.

@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.43, §21.6.4
-    "D5" "bandwidth-insufficient", check
+    "D5" "bandwidth-insufficient" needs [400 403 480 488 500 503 580 606], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

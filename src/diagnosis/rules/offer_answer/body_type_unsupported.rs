@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.13, §8.2.3; RFC 5621 §8.4
-    "D9" "body-type-unsupported", check
+    "D9" "body-type-unsupported" needs [406 415], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 6665 §8.3.2; RFC 6086 §4.2.2; RFC 3903 §4.2, §5
-    "D14" "event-unsupported", check
+    "D14" "event-unsupported" needs [412 469 489], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.16, §20.32, §20.37
-    "D14" "extension-required", check
+    "D14" "extension-required" needs [421], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

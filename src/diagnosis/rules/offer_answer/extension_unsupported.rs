@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.15, §8.2.2.3, §20.32
-    "D13" "extension-unsupported", check
+    "D13" "extension-unsupported" needs [420], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

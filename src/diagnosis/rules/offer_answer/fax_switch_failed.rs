@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7345 §4.5; RFC 3264 §8; RFC 3261 §14.1
-    "D12" "fax-switch-failed", check
+    "D12" "fax-switch-failed" needs [IN_DIALOG FAILURE BODY], check
 }
 
 /// A BYE so soon after the refusal is because of it.

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4568 §5.1, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5
-    "D3" "media-keying-mismatch", check
+    "D3" "media-keying-mismatch" needs [BODY], check
 }
 
 /// A BYE so soon after the answer is because of it.

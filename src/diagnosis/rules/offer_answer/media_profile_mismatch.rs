@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §6; RFC 4568 §7; RFC 5763 §5; RFC 3261 §20.43
-    "D2" "media-profile-mismatch", check
+    "D2" "media-profile-mismatch" needs [488 606 BODY], check
 }
 
 /// Codecs that nearly all can do.

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.26, §20.43; RFC 3264 §6
-    "D1" "no-common-codec", check
+    "D1" "no-common-codec" needs [488 606 BODY], check
 }
 
 /// Warnings that name the media type or its format.

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3262 §3, §4
-    "D15" "prack-missing", check
+    "D15" "prack-missing" needs [PROVISIONAL], check
 }
 
 /// Repeats that are wanted.

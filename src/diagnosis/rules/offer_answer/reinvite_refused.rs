@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §14.1, §14.2
-    "D11" "reinvite-refused", check
+    "D11" "reinvite-refused" needs [IN_DIALOG FAILURE], check
 }
 
 /// A BYE so soon after the refusal may be because of it.

@@ -33,7 +33,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3960 §3.1, §3.2; RFC 3261 §21.1.5
-    "D17" "ringback-missing", check
+    "D17" "ringback-missing" needs [PROVISIONAL], check
 }
 
 /// Shorter than this nobody misses a tone.

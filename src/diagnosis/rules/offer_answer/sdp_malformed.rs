@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8866 §5, §9; RFC 3261 §21.4.26, §21.4.1
-    "D10" "sdp-malformed", check
+    "D10" "sdp-malformed" needs [400 488 606 BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §6, §8.2
-    "D6" "stream-refused", check
+    "D6" "stream-refused" needs [ANSWERED BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -31,7 +31,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.1.1, §20.10, §8.1.1.8
-    "B14" "contact-transport-wrong", check
+    "B14" "contact-transport-wrong" needs [DIALOG], check
 }
 
 /// Copies that show that a request is not answered.

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.1.1, §20.10, §13.2.2.4
-    "B16" "contact-unreachable", check
+    "B16" "contact-unreachable" needs [ANSWERED REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

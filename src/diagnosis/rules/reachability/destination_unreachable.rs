@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3261 §18.4
-    "B2" "destination-unreachable", check
+    "B2" "destination-unreachable" needs [ICMP], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §17.2.1, §8.2.6.1
-    "B8" "first-response-slow", check
+    "B8" "first-response-slow" needs [REPEATED], check
 }
 
 /// A server has to confirm an INVITE within this (RFC 3261 §17.2.1).

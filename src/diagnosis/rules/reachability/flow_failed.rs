@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 5626 §5.3, §11.5, §11.6, §4.4
-    "B15" "flow-failed", check
+    "B15" "flow-failed" needs [430 439], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §18.1.1; RFC 1191; RFC 4443 §3.2
-    "B4" "large-request-lost", check
+    "B4" "large-request-lost" needs [UNANSWERED], check
 }
 
 /// Bytes of a request from which on RFC 3261 §18.1.1 wants TCP.

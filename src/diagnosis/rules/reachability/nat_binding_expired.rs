@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4787 §4.3; RFC 5626 §4.4
-    "B13" "nat-binding-expired", check
+    "B13" "nat-binding-expired" needs [UNANSWERED REPEATED], check
 }
 
 /// A NAT keeps a binding of UDP for longer than this (RFC 5626 §4.4.2 sends keep-alives as often).

@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2
-    "B1" "next-hop-silent", check
+    "B1" "next-hop-silent" needs [UNANSWERED REPEATED], check
 }
 
 /// Copies that are wanted before a silence counts.
@@ -60,7 +60,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence)
         .explains(case.outer_failure().map(|failure| failure.status))
-        .party(Role::Network, Some(request.path.destination))
+        .party(Role::Network, Some(request.path.destination));
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let finding = finding
         .because(explanation(case, request, &silent.method, confidence))
         .fix(format!(
             "Check that {} is the right address and port, and that its SIP service runs.",

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2
-    "B17" "request-lost-on-path", check
+    "B17" "request-lost-on-path" needs [REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §17.1.3, §18.1.2, §8.2.6.2
-    "B9" "response-ignored", check
+    "B9" "response-ignored" needs [REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

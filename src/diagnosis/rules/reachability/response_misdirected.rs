@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3581 §4; RFC 3261 §18.2.1, §18.2.2
-    "B3" "response-misdirected", check
+    "B3" "response-misdirected" needs [REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §18.2.2
-    "B9" "return-path-lost", check
+    "B9" "return-path-lost" needs [REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.2, §16.8, §8.2.6.1
-    "B7" "silent-downstream", check
+    "B7" "silent-downstream" needs [PROVISIONAL], check
 }
 
 /// A silence this long after a 100 is one.

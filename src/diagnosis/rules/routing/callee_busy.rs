@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
-    "E5" "callee-busy", check
+    "E5" "callee-busy" needs [REFUSED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -41,6 +41,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !is_busy || case.call.kind == Kind::Registration {
         return None;
     }
+    let confidence = match cause {
+        Some(17) => Confidence::Proven,
+        None | Some(0 | 16 | 31) => Confidence::Likely,
+        // A cause without a rule of its own that does not speak of a busy user.
+        Some(_) => Confidence::Possible,
+    };
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let responder = response.path.source;
     let device = case.device_behind(response);
     let callee = case.callee(failure);
@@ -52,15 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because =
         format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
-    let confidence = match cause {
-        Some(17) => Confidence::Proven,
-        None | Some(0 | 16 | 31) => Confidence::Likely,
-        // A cause without a rule of its own that does not speak of a busy user.
-        Some(_) => Confidence::Possible,
-    };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response)
+    let mut finding = finding
         .because(because)
         .fix(format!("Call \"{callee}\" again later: the signalling is sound."))
         .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \

@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
-    "E4" "callee-did-not-answer", check
+    "E4" "callee-did-not-answer" needs [REFUSED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -41,6 +41,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.telling_cause(response).is_some_and(|cause| !matches!(cause, 19 | 20)) || is_cut_by_a_server(case) {
         return None;
     }
+    let finding = Finding::of(&RULE, if says_no_answer { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let responder = response.path.source;
     let because = match ringing {
         Some(ringing) => format!(
@@ -51,9 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => format!("{responder} says with Q.850 cause 19 that the callee's device rang and nobody answered."),
     };
-    let mut finding = Finding::of(&RULE, if says_no_answer { Confidence::Proven } else { Confidence::Likely })
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response)
+    let mut finding = finding
         .because(because)
         .fix("Ask the callee: the signalling is sound, the call was only not taken.")
         .fix(format!("If it should ring longer, raise the time without an answer on {responder}, or on the \

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
-    "E4" "callee-unreachable", check
+    "E4" "callee-unreachable" needs [REFUSED], check
 }
 
 /// Words that say that no device of the callee is registered.
@@ -47,11 +47,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.telling_cause(response).is_some_and(|cause| cause != 20) {
         return None;
     }
+    let absent = cause == Some(20) || case.says_any(response, ABSENT);
+    let is_device = is_device(case, failure);
+    let role = if is_device && !absent { Role::Uas } else { case.role_of_responder(response) };
+    let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
+    let confidence = if is_plain { Confidence::Likely } else { Confidence::Possible };
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(role, response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let callee = case.callee(failure);
     let (responder, code) = (response.path.source, failure.status);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let absent = cause == Some(20) || case.says_any(response, ABSENT);
-    let is_device = is_device(case, failure);
     let what = match (absent, is_device) {
         (true, _) => "no device of the callee is registered",
         (false, true) => "the device refuses calls for now, as with do not disturb",
@@ -60,15 +67,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
     let because = format!("{responder} answered the call to \"{callee}\" with {code}{after}, and nothing had rung: \
         {what}{quotation}.");
-    let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
-    let confidence = if is_plain { Confidence::Likely } else { Confidence::Possible };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because);
+    let mut finding = finding.because(because);
     if is_device && !absent {
         finding = finding
-            .sender(Role::Uas, response)
             .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines \
                 in use."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");

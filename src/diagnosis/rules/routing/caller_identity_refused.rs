@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 5079 §5; RFC 3325 §9.1; RFC 3323
-    "E18" "caller-identity-refused", check
+    "E18" "caller-identity-refused" needs [403 433], check
 }
 
 /// Words that speak of the caller's number.

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use crate::call::{Occupancy, RefusedAt};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
-use crate::sip::StatusCode;
+use crate::sip::{HeaderName, StatusCode};
 
 rule! {
     /// The peer takes no more than so many calls at once.
@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §21.4.4
-    "E21" "channel-limit-reached", check, capture of_capture
+    "E21" "channel-limit-reached" needs [REFUSED], check, capture of_capture
 }
 
 /// Refusals that show a limit.
@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&OF_LIMIT)?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let names_other = case.q850(response).is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
-        || response.message.header("Retry-After").is_some();
+        || response.message.header_bytes(HeaderName::RetryAfter).is_some();
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let known = case.surroundings.neighbours().occupancy(client, server)?;
     let refused = limit(known, failure.status)?;

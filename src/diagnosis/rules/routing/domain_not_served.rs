@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §16.5
-    "E3" "domain-not-served", check
+    "E3" "domain-not-served" needs [404], check
 }
 
 /// The host of a request that was answered 404, and a host that its server accepts, if it accepts others only.

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3263 §4.3; RFC 3261 §16.7, §17.1.1.2
-    "E11" "failover-slow", check
+    "E11" "failover-slow" needs [SEVERAL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §8.1.1.6, §16.6, §21.4.21
-    "E9" "hop-limit-too-low", check
+    "E9" "hop-limit-too-low" needs [483], check
 }
 
 /// Fewer hops than this do not suffice for common ways.

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §18.3, §8.2, §8.1.1, §25.1
-    "E25" "malformed-request-ignored", check
+    "E25" "malformed-request-ignored" needs [UNANSWERED REPEATED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

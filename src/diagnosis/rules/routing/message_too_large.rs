@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.11, §21.4.12, §21.5.7
-    "E16" "message-too-large", check
+    "E16" "message-too-large" needs [413 414 513], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

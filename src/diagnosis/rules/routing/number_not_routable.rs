@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
-    "E2" "number-not-routable", check
+    "E2" "number-not-routable" needs [REFUSED], check
 }
 
 /// Q.850 causes that speak of the number, and what they say.
@@ -42,16 +42,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let cause = case.q850(response);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
-    let target = case.target(failure)?;
     let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
-    let holds = target.is_number() && (of_number || (meaning.is_some() && code >= 400));
-    if !holds || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
+    if !of_number && (meaning.is_none() || code < 400) {
+        return None;
+    }
+    let target = case.target(failure)?;
+    if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
     }
     if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
         return None;
     }
     let request = case.request(failure)?;
+    let confidence = if meaning.is_some() || code == 484 { Confidence::Proven } else { Confidence::Likely };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let (number, responder) = (target.bare_user(), response.path.source);
     let said = match (meaning, code) {
         (Some(meaning), _) => format!("with {code} and Q.850 cause {}: {meaning}", cause.unwrap_or_default()),
@@ -61,10 +70,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
     let because = format!("{responder} refused the number {number} {said}{quotation}.");
-    let confidence = if meaning.is_some() || code == 484 { Confidence::Proven } else { Confidence::Likely };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
+    let mut finding = finding
         .because(because)
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))

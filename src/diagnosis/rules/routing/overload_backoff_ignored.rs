@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4, §16.7
-    "E10" "overload-backoff-ignored", check
+    "E10" "overload-backoff-ignored" needs [503], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
-    "E15" "redirect-not-followed", check
+    "E15" "redirect-not-followed" needs [REFUSED REDIRECT], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

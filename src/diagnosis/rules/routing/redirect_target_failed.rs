@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
-    "E15" "redirect-target-failed", check
+    "E15" "redirect-target-failed" needs [REFUSED REDIRECT SEVERAL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §21.4.3
-    "E1" "refused-by-policy", check
+    "E1" "refused-by-policy" needs [REFUSED], check
 }
 
 /// Q.850 causes that speak of what is allowed.
@@ -63,15 +63,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if caller_identity_refused::speaks_of_caller(case, response) {
         return None;
     }
-    let (request, code, server) = (case.request(failure)?, failure.status.get(), response.path.source);
+    let request = case.request(failure)?;
+    let finding = Finding::of(&RULE, ground.confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let (code, server) = (failure.status.get(), response.path.source);
     let callee = case.callee(failure);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!("{server} does not allow the {} to \"{callee}\": \
         {code}{}{quotation}.", request.message.method()?.name(), ground.words);
-    let mut finding = Finding::of(&RULE, ground.confidence)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because);
+    let mut finding = finding.because(because);
     finding = match code {
         402 => finding.fix(format!("Look at the balance and the state of the account on {server}.")),
         603 => finding.fix(of_server_that_declines(case, response)),

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.24, §21.6.2; RFC 3398 §7.2.4.1
-    "E5" "rejected-by-callee", check
+    "E5" "rejected-by-callee" needs [REFUSED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -37,9 +37,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let ringing = case.ringing(failure.transaction);
-    let is_network = case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY);
     let confidence = match (code, cause, ringing) {
-        _ if is_network => return None,
         (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
         (_, Some(21), None) => Confidence::Possible,
         _ if case.telling_cause(response).is_some() => return None,
@@ -51,6 +49,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         },
         _ => return None,
     };
+    if case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY) {
+        return None; // It is the network that rejects.
+    }
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let responder = response.path.source;
     let device = case.device_behind(response);
     let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
@@ -65,9 +70,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the \
             device is set to refuse it, or a server does so for the callee."),
     };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response)
+    let mut finding = finding
         .because(because)
         .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
         .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \

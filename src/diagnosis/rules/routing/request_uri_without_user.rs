@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §19.1.1, §21.4.22
-    "E24" "request-uri-without-user", check
+    "E24" "request-uri-without-user" needs [400 404 416 484 485 604], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

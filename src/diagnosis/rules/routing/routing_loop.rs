@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.3, §21.4.20, §21.4.21; RFC 5393
-    "E7" "routing-loop", check
+    "E7" "routing-loop" needs [482 483], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5, §16.7
-    "E14" "server-fault", check
+    "E14" "server-fault" needs [473 475 476 477 478 479 500 502 503 504 505], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -37,11 +37,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if has_cause || is_overload || case.call.kind == Kind::Options {
         return None;
     }
-    let server = response.path.source;
     let quotation = case.quotation(response);
+    let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
+    let is_told = (quotation.is_some() || hidden_503 || code == 504) && !response.message.is_cut();
+    let finding = Finding::of(&RULE, if is_told { Confidence::Likely } else { Confidence::Possible })
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let server = response.path.source;
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
     let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
-    let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
     let what = match code {
         504 => "it waited in vain for a server that it needs",
         502 => "it got no usable answer from the server behind it",
@@ -51,12 +58,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "the fault lies with it or behind it, and it does not say what it is",
     };
     let because = format!("{server} answered {code}{after}: {what}{said}.");
-    let is_told = (quotation.is_some() || hidden_503 || code == 504) && !response.message.is_cut();
-    let confidence = if is_told { Confidence::Likely } else { Confidence::Possible };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because);
+    let mut finding = finding.because(because);
     if hidden_503 {
         finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more{}.", case.settings(Topic::HiddenCode, response)));
     }

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §20.33, §20.43; RFC 3263 §4.3
-    "E10" "server-in-maintenance", check
+    "E10" "server-in-maintenance" needs [503], check
 }
 
 /// Words of a phrase or Warning that speak of maintenance.

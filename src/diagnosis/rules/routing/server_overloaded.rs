@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3
-    "E10" "server-overloaded", check
+    "E10" "server-overloaded" needs [503], check
 }
 
 /// Words of a phrase or Warning that speak of a limit that was reached.
@@ -47,6 +47,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if is_named && !server_in_maintenance::is_aside(case, response) {
         return None;
     }
+    let finding = Finding::of(&RULE, if retry_after.is_some() { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let server = response.path.source;
     let wait = retry_after.as_deref().map(with_unit);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
@@ -54,10 +60,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
         None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
     };
-    let mut finding = Finding::of(&RULE, if wait.is_some() { Confidence::Proven } else { Confidence::Likely })
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because);
+    let mut finding = finding.because(because);
     if let Some(wait) = &wait {
         finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
     } else {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// ITU-T E.721 §2.4; RFC 6076 §4.3
-    "E20" "setup-slow", check
+    "E20" "setup-slow" needs [CALL PROGRESS], check
 }
 
 /// The longest delay that E.721 table 2 allows.
@@ -69,9 +69,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The first response from 180 to 299 of an INVITE.
 fn alerted<'a>(case: &Case<'a>, invite: &Transaction) -> Option<&'a Heard> {
     let responses = invite.provisionals.iter().chain(&invite.finals);
-    let mut responses: Vec<&Heard> = responses.map(|id| case.call.message(*id)).collect();
-    responses.sort_by_key(|heard| heard.place);
-    responses.into_iter().find(|heard| heard.message.status().is_some_and(|status| (180..300).contains(&status.get())))
+    let alerts = |heard: &&Heard| heard.message.status().is_some_and(|status| (180..300).contains(&status.get()));
+    responses.map(|id| case.call.message(*id)).filter(alerts).min_by_key(|heard| heard.place)
 }
 
 /// The hops from the caller to the callee, each with the time that passed in its server before it went on.

@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## References
     /// RFC 6442 §4.2; RFC 4412 §4.7; RFC 5393 §5; RFC 5360 §5.9; RFC 8599 §8.1; RFC 8876 §5.1
-    "E19" "special-requirement-refused", check
+    "E19" "special-requirement-refused" needs [417 424 425 440 470 555], check
 }
 
 /// A code, the header of the request that it speaks of, the header of the response that says more, and what is wrong.

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.1, §21.4.14, §25.1
-    "E17" "syntax-rejected", check
+    "E17" "syntax-rejected" needs [400 416], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.9, §16.7; RFC 4320
-    "E6" "timeout-at-responder", check
+    "E6" "timeout-at-responder" needs [408], check
 }
 
 /// From this wait after a 100 on, the silence is what counts.

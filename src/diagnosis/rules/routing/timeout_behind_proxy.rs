@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
-    "E6" "timeout-behind-proxy", check
+    "E6" "timeout-behind-proxy" needs [408 SENT_ON UNANSWERED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.6.3
-    "E22" "user-unknown", check
+    "E22" "user-unknown" needs [404 604], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -42,6 +42,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = case.request(failure)?;
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!(
@@ -51,9 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         failure.status
     );
     Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .explains(Some(failure.status))
-            .sender(case.role_of_responder(response), response)
+        finding
             .because(because)
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
             .fix(format!("If the user exists there, look whether a device is registered for it: some servers \

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 5806 §5; RFC 7044 §5, §10.3
-    "G6" "diversion-loop", check
+    "G6" "diversion-loop" needs [REFUSED], check
 }
 
 /// Codes of a call that ran in circles until something stopped it.
@@ -108,6 +108,7 @@ fn circle<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'static str, Vec<String>, 
     let invites = case.call.messages.iter().rev().filter(|heard| heard.message.method() == Some(&Method::Invite));
     invites.into_iter().find_map(|request| {
         ["Diversion", "History-Info"].into_iter().find_map(|header| {
+            request.message.header(header)?;
             let chain = Some(chain(request, header)).filter(|chain| !chain.is_empty())?;
             let again = repeated(&chain, header, request)?;
             Some((request, header, chain, again))

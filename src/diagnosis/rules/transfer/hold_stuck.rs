@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3264 §8.4, §6.1; RFC 6337 §5.3
-    "G5" "hold-stuck", check
+    "G5" "hold-stuck" needs [BYE], check
 }
 
 /// A hold that lasts this long until the end of the call.

@@ -1,0 +1,188 @@
+//! When something was seen, in little room.
+//!
+//! Knows moments. Is given them one by one; gives whether there was one in a span of time: surely, or perhaps where it
+//! was kept coarsely. Deliberately does not know what was seen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::Timestamp;
+
+/// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seen {
+    spans: Vec<(Timestamp, Timestamp)>,
+    /// Up to here spans may have been joined over silence: of what lies within one of them nothing is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blurred_until: Option<Timestamp>,
+    /// How many messages.
+    pub count: u64,
+}
+
+impl Seen {
+    /// Moments no further apart than this are one span: visibility looks 60 s around.
+    pub const CLOSE: Duration = Duration::from_secs(30);
+    /// Spans that are kept. Mergeable in any order as long as there are no more.
+    const MOST: usize = 64;
+    /// A silence that no span that is asked for fits into: visibility looks 60 s around.
+    const BRIDGED: Duration = Duration::from_secs(120);
+
+    /// Notes one message.
+    pub fn note(&mut self, time: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        let has_room = self.spans.len() < Seen::MOST;
+        match self.spans.last_mut() {
+            Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
+            Some((first, last)) if *first <= time && time <= *last => {}
+            Some((_, last)) if *last < time && has_room => self.spans.push((time, time)),
+            None => self.spans.push((time, time)),
+            _ => self.join((time, time)),
+        }
+    }
+
+    /// True if anything may have been seen in this span. False only where nothing was.
+    pub fn within(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.spans.iter().any(|(first, last)| *first <= to && from <= *last)
+    }
+
+    /// True if something was seen in this span. What was kept coarsely proves nothing but at its ends.
+    pub fn surely_within(&self, from: Timestamp, to: Timestamp) -> bool {
+        let sure = self.blurred_until.map_or(from, |until| from.max(until));
+        self.spans.iter().any(|(first, last)| {
+            let has_end = [first, last].into_iter().any(|end| from <= *end && *end <= to);
+            has_end || *first <= to && sure <= to && sure <= *last
+        })
+    }
+
+    /// When something was seen first and last.
+    pub fn first_and_last(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.spans.first()?.0, self.spans.last()?.1))
+    }
+
+    fn join(&mut self, span: (Timestamp, Timestamp)) {
+        self.spans.push(span);
+        self.spans.sort_unstable();
+        let mut joined: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(self.spans.len());
+        for (first, last) in self.spans.drain(..) {
+            match joined.last_mut() {
+                Some((_, end)) if first <= *end || first.since(*end) <= Seen::CLOSE => *end = (*end).max(last),
+                _ => joined.push((first, last)),
+            }
+        }
+        self.spans = joined;
+        // Where there are too many, the two that are closest to each other become one.
+        while self.spans.len() > Seen::MOST
+            && let Some(at) = (1..self.spans.len()).min_by_key(|at| self.spans[*at].0.since(self.spans[*at - 1].1))
+        {
+            let (silence, end) = (self.spans[at].0.since(self.spans[at - 1].1), self.spans[at].1);
+            self.spans[at - 1].1 = end;
+            self.spans.remove(at);
+            if silence > Seen::BRIDGED {
+                self.blurred_until = self.blurred_until.max(Some(end));
+            }
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Seen) {
+        self.count = self.count.saturating_add(other.count);
+        self.blurred_until = self.blurred_until.max(other.blurred_until);
+        for span in &other.spans {
+            self.join(*span);
+        }
+    }
+
+    /// Forgets spans that ended before this moment; the last one stays.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        let old = self.spans.partition_point(|(_, last)| *last < before).min(self.spans.len().saturating_sub(1));
+        if old > 0 {
+            self.spans.drain(..old);
+            self.spans.shrink_to_fit();
+        }
+    }
+
+    /// Joins the spans that ended before this moment, over the silence between them.
+    pub(super) fn blur(&mut self, before: Timestamp) {
+        let old = self.spans.partition_point(|(_, last)| *last < before);
+        let (Some((first, _)), Some(at)) = (self.spans.first().copied(), old.checked_sub(1)) else { return };
+        if at == 0 {
+            return;
+        }
+        if let Some((begin, end)) = self.spans.get_mut(at) {
+            *begin = first;
+            self.blurred_until = self.blurred_until.max(Some(*end));
+        }
+        self.spans.drain(..at);
+        self.spans.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_of_moments_take_no_more_room_than_hours() {
+        let mut seen = Seen::default();
+        let minute = |number: i64| Timestamp(number * 60_000_000_000);
+        for number in 0..50_000 {
+            // A gap of a day in the middle.
+            seen.note(minute(number + if number < 25_000 { 0 } else { 1440 }));
+        }
+        assert_eq!((seen.count, seen.spans.len()), (50_000, Seen::MOST));
+        assert_eq!(seen.first_and_last(), Some((minute(0), minute(51_439))));
+        assert!(seen.within(minute(51_439), minute(51_440)) && seen.within(minute(0), minute(0)));
+        assert!(!seen.within(minute(25_010), minute(26_000)), "nothing was seen in the gap");
+    }
+
+    #[test]
+    fn what_was_joined_over_silence_is_certain_at_its_ends_alone() {
+        let mut seen = Seen::default();
+        let minute = |number: i64| Timestamp(number * 60_000_000_000);
+        // An hour apart, one pair of them nearer, and later without a pause.
+        let hours = (0..=Seen::MOST as i64).map(|hour| hour * 60);
+        hours.chain([30 * 60 + 20]).for_each(|number| seen.note(minute(number)));
+        let last = Seen::MOST as i64 * 60;
+        (0..20).for_each(|turn| seen.note(Timestamp(minute(last).0 + turn * 20_000_000_000)));
+        assert_eq!(seen.spans.len(), Seen::MOST);
+        let within =
+            |from: i64, to: i64| (seen.within(minute(from), minute(to)), seen.surely_within(minute(from), minute(to)));
+        let joined = 30 * 60;
+        assert_eq!(
+            within(joined + 5, joined + 15),
+            (true, false),
+            "what lies between was not seen to be silent, nor not"
+        );
+        assert_eq!(within(joined + 5, joined + 25), (true, true));
+        assert_eq!(within(joined - 5, joined + 5), (true, true));
+        assert_eq!(within(joined - 50, joined - 10), (false, false));
+        assert_eq!(within(last + 2, last + 3), (true, true), "what came later is as clear as ever");
+    }
+
+    #[test]
+    fn old_spans_are_forgotten_and_the_last_one_stays() {
+        let minutes = |count: i64| Timestamp(count * 60_000_000_000);
+        let mut seen = Seen::default();
+        (0..10).for_each(|minute| seen.note(minutes(minute)));
+        seen.forget(minutes(4));
+        assert_eq!((seen.first_and_last(), seen.count), (Some((minutes(4), minutes(9))), 10));
+        seen.forget(minutes(100));
+        assert_eq!(seen.first_and_last(), Some((minutes(9), minutes(9))));
+    }
+
+    #[test]
+    fn what_is_long_ago_is_one_span_of_which_the_ends_are_certain() {
+        let minutes = |count: i64| Timestamp(count * 60_000_000_000);
+        let mut seen = Seen::default();
+        (0..10).for_each(|turn| seen.note(minutes(10 * turn)));
+        seen.blur(minutes(65));
+        assert_eq!((seen.spans.len(), seen.count), (4, 10));
+        let within = |from: i64, to: i64| {
+            (seen.within(minutes(from), minutes(to)), seen.surely_within(minutes(from), minutes(to)))
+        };
+        assert_eq!(within(22, 28), (true, false), "it is not known any more");
+        assert_eq!(within(58, 62), (true, true));
+        assert_eq!(within(62, 68), (false, false), "of this it is");
+        assert_eq!(within(69, 71), (true, true));
+    }
+}

@@ -1,0 +1,155 @@
+//! What a call shows at a glance, and what it has to show for a rule to be asked.
+//!
+//! Is given a case; gives a small set of bits. Most calls show few of the things that rules speak of, and a rule that
+//! speaks of a BYE finds nothing where there is none: it says so in its own file (`needs [BYE]`), and is asked only of
+//! calls that show it. A rule that says nothing is asked of every call. Deliberately does not know what any rule makes
+//! of what is there.
+
+use crate::call::{Call, Heard, Kind, MessageId, Transaction};
+use crate::diagnosis::case::Case;
+use crate::sip::{HeaderName, Method, StatusCode};
+
+/// What a call shows; or what it needs to show for a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// A bit for each thing.
+    shown: u32,
+    /// A bit for the code of the response that decided the failure, by a hash; of what is needed, one for each of several,
+    /// and none for any.
+    codes: u64,
+}
+
+/// Names the bits of the set, in the order of the list.
+macro_rules! facts {
+    ($($(#[doc = $says:literal])+ $fact:ident)+) => {
+        facts!(@ 0; $($(#[doc = $says])+ $fact)+);
+    };
+    (@ $bit:expr; $(#[doc = $says:literal])+ $fact:ident $($rest:tt)*) => {
+        impl Facts {
+            $(#[doc = $says])+
+            pub const $fact: Facts = Facts { shown: 1 << ($bit), codes: 0 };
+        }
+        facts!(@ $bit + 1; $($rest)*);
+    };
+    (@ $bit:expr;) => {};
+}
+
+facts! {
+    /// A response decided that the call failed ([`Case::failure`]).
+    REFUSED
+    /// It was opened by INVITE, or goes on in its dialog ([`Kind::Call`]).
+    CALL
+    /// It is a registration ([`Kind::Registration`]).
+    REGISTRATION
+    /// An INVITE got a 2xx on some hop.
+    ANSWERED
+    /// There is a provisional response on some hop.
+    PROVISIONAL
+    /// There is a BYE on some hop.
+    BYE
+    /// An INVITE was cancelled on some hop.
+    CANCEL
+    /// There is a request inside a dialog, or an ACK without its INVITE.
+    IN_DIALOG
+    /// There was a dialog: an INVITE got a 2xx, or there is a request inside one.
+    DIALOG
+    /// An INVITE got a provisional response, or a 2xx.
+    PROGRESS
+    /// There is a final response of 300 or more, on whatever hop ([`Call::failures`]).
+    FAILURE
+    /// There is a 401 or 407.
+    CHALLENGE
+    /// There is a 3xx.
+    REDIRECT
+    /// A request carries credentials.
+    CREDENTIALS
+    /// There are several transactions.
+    SEVERAL
+    /// A request was sent on, to another hop or leg.
+    SENT_ON
+    /// A request has no final response.
+    UNANSWERED
+    /// A message was sent again.
+    REPEATED
+    /// An ICMP error quotes a message.
+    ICMP
+    /// A message has a body.
+    BODY
+    /// There is media somewhere in the capture.
+    MEDIA
+}
+
+impl Facts {
+    /// Nothing.
+    pub const NONE: Facts = Facts { shown: 0, codes: 0 };
+
+    /// A response with this code decided that the call failed; where several are needed, one of them is enough.
+    pub const fn code(code: u16) -> Facts {
+        Facts { shown: Facts::REFUSED.shown, codes: 1 << (code % 64) }
+    }
+
+    /// Both together.
+    pub const fn and(self, other: Facts) -> Facts {
+        Facts { shown: self.shown | other.shown, codes: self.codes | other.codes }
+    }
+
+    /// False if anything that is needed is not shown.
+    pub const fn has(self, needed: Facts) -> bool {
+        let has_code = needed.codes == 0 || self.codes & needed.codes != 0;
+        self.shown & needed.shown == needed.shown && has_code
+    }
+
+    /// What a case shows.
+    pub fn of(case: &Case<'_>) -> Facts {
+        let call = case.call;
+        let has_failure = |holds: fn(StatusCode) -> bool| call.failures.iter().any(|failure| holds(failure.status));
+        let of_call = Facts::that_hold([
+            (Facts::REFUSED, case.failure().is_some()),
+            (Facts::CALL, call.kind == Kind::Call),
+            (Facts::REGISTRATION, call.kind == Kind::Registration),
+            (Facts::FAILURE, !call.failures.is_empty()),
+            (Facts::CHALLENGE, has_failure(StatusCode::is_challenge)),
+            (Facts::REDIRECT, has_failure(|status| (300..400).contains(&status.get()))),
+            (Facts::SEVERAL, call.transactions.len() > 1),
+            (Facts::ICMP, !call.icmp.is_empty()),
+            (Facts::MEDIA, !case.surroundings.media().is_empty()),
+        ]);
+        let of_call = case.failure().map_or(of_call, |failure| of_call.and(Facts::code(failure.status.get())));
+        let of_transactions = call.transactions.iter().map(|transaction| Facts::of_transaction(call, transaction));
+        let of_messages = call.messages.iter().map(Facts::of_message);
+        of_transactions.chain(of_messages).fold(of_call, Facts::and)
+    }
+
+    fn of_transaction(call: &Call, transaction: &Transaction) -> Facts {
+        let is_invite = transaction.method == Method::Invite;
+        let is_success = |id: &MessageId| call.message(*id).message.status().is_some_and(StatusCode::is_success);
+        let is_answered = is_invite && transaction.finals.iter().any(is_success);
+        let has_provisional = !transaction.provisionals.is_empty();
+        Facts::that_hold([
+            (Facts::ANSWERED, is_answered),
+            (Facts::PROVISIONAL, has_provisional),
+            (Facts::PROGRESS, is_answered || is_invite && has_provisional),
+            (Facts::DIALOG, is_answered || transaction.in_dialog),
+            (Facts::BYE, transaction.method == Method::Bye),
+            (Facts::CANCEL, transaction.method == Method::Cancel || transaction.cancelled_by.is_some()),
+            (Facts::IN_DIALOG, transaction.in_dialog),
+            (Facts::SENT_ON, transaction.upstream.is_some()),
+            (Facts::UNANSWERED, transaction.finals.is_empty()),
+        ])
+    }
+
+    fn of_message(heard: &Heard) -> Facts {
+        let shows = |name| heard.message.header_bytes(name).is_some();
+        let has_credentials = shows(HeaderName::Authorization) || shows(HeaderName::ProxyAuthorization);
+        Facts::that_hold([
+            (Facts::CREDENTIALS, has_credentials),
+            (Facts::REPEATED, heard.repeated > 0),
+            (Facts::BODY, !heard.message.body().is_empty()),
+        ])
+    }
+
+    fn that_hold<const N: usize>(facts: [(Facts, bool); N]) -> Facts {
+        let held = facts.into_iter().filter(|(_, holds)| *holds);
+        held.fold(Facts::NONE, |all, (fact, _)| all.and(fact))
+    }
+}
