@@ -1,12 +1,12 @@
 //! What may not matter to a report, over every fixture: how TCP cut a stream, what else was captured at the same time,
-//! when it was captured, and that a tap shows each packet twice.
+//! when it was captured, and that a tap shows each packet twice. And that a snap length proves nothing.
 //!
 //! That a capture may come in pieces, and may be cut off anywhere, is in `tests/order.rs`.
 
 mod analysed;
 mod packets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use packets::{Capture, Packet, first_difference};
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sipwhy::analysis::{Analysis, Event, MessageRead};
 use sipwhy::capture::{LinkType, SourceId, Timestamp};
-use sipwhy::diagnosis::Confidence;
+use sipwhy::diagnosis::{Confidence, Severity};
 use sipwhy::net::{Decoder, Delivery};
 use sipwhy::oddity::OddityLog;
 use sipwhy::report::{CallRecord, FindingRecord};
@@ -326,6 +326,40 @@ fn a_tap_that_shows_everything_twice_changes_no_finding_but_one() {
         };
         assert_eq!(notes(&once), notes(&twice), "{}", capture.name);
     }
+}
+
+/// Faults of which the start lines, or an ICMP error, alone are the proof: a more special cause may stand behind a cut.
+const BY_START_LINES: [&str; 6] = [
+    "destination-unreachable",
+    "identity-rejected",
+    "method-unsupported",
+    "reinvite-refused",
+    "server-in-maintenance",
+    "user-unknown",
+];
+
+#[test]
+fn a_snap_length_proves_no_fault_that_was_not_there() {
+    let proven = |report: &sipwhy::report::Report| -> BTreeSet<String> {
+        let findings = report.calls.iter().flat_map(|call| &call.findings);
+        let proven =
+            findings.filter(|finding| finding.confidence == Confidence::Proven && finding.severity != Severity::Info);
+        proven.map(|finding| finding.rule.clone()).collect()
+    };
+    let (mut faults, mut wrong) = (0, Vec::new());
+    for capture in packets::captures() {
+        let whole = proven(&packets::parsed(capture.link, &capture.packets));
+        for snap in [150, 250, 400, 600] {
+            let mut packets = capture.packets.clone();
+            packets.iter_mut().for_each(|packet| packet.bytes.truncate(snap));
+            let cut = proven(&packets::parsed(capture.link, &packets));
+            faults += cut.len();
+            let new = cut.difference(&whole).filter(|rule| !BY_START_LINES.contains(&rule.as_str()));
+            wrong.extend(new.map(|rule| format!("{} at {snap}: {rule}", capture.name)));
+        }
+    }
+    assert!(faults > 100, "{faults}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

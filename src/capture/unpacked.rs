@@ -24,6 +24,9 @@ use crate::capture::stored::Stored;
 /// for each stored one; bombs to 1000 (gzip) up to 30 000 (zstd).
 const RATIO_FROM: u64 = 256 << 20;
 
+/// A last block of zstd that holds nothing, and room for a checksum behind it (RFC 8878 §3.1.1).
+const LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
+
 /// Stored bytes that are read at a time.
 const PIECE: usize = 1 << 16;
 
@@ -91,6 +94,8 @@ struct Zstd {
     decoder: ZstdDecoder,
     source: BufReader<Stored>,
     frames: u64,
+    /// The stream ended within a frame.
+    was_cut: bool,
 }
 
 impl Unpacked {
@@ -104,6 +109,7 @@ impl Unpacked {
                 decoder: ZstdDecoder::new(),
                 source: BufReader::with_capacity(PIECE, stored),
                 frames: 0,
+                was_cut: false,
             })),
             Packing::Lz4 => Stream::Lz4(Box::new(Lz4Decoder::new(BufReader::with_capacity(PIECE, stored)))),
         };
@@ -206,10 +212,11 @@ impl Read for Zstd {
             if self.decoder.can_collect() > 0 {
                 return self.decoder.read(buffer);
             }
+            if self.was_cut {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             if !self.decoder.is_finished() {
-                self.decoder
-                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
-                    .map_err(zstd_error)?;
+                self.unpack_block()?;
                 continue;
             }
             self.check_frame()?;
@@ -222,6 +229,18 @@ impl Read for Zstd {
 }
 
 impl Zstd {
+    fn unpack_block(&mut self) -> io::Result<()> {
+        let unpacked = self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
+        let Err(error) = unpacked.map_err(zstd_error) else { return Ok(()) };
+        if error.kind() != io::ErrorKind::UnexpectedEof {
+            return Err(error);
+        }
+        // What was unpacked last is held back for blocks that do not come any more: an empty last one lets go of it.
+        self.was_cut = true;
+        let end = self.decoder.decode_blocks(LAST_BLOCK, BlockDecodingStrategy::UptoBlocks(1));
+        end.map(|_| ()).map_err(zstd_error)
+    }
+
     fn start_frame(&mut self) -> io::Result<()> {
         match self.decoder.reset(&mut self.source) {
             Ok(()) => {
@@ -296,8 +315,12 @@ mod tests {
     }
 
     fn capture() -> Vec<u8> {
+        capture_of(200)
+    }
+
+    fn capture_of(packets: u32) -> Vec<u8> {
         let packet = |number: u32| number.wrapping_mul(2_654_435_761).to_le_bytes().repeat(25);
-        (0..200).fold(Pcap::new(), |pcap, number| pcap.packet(T0, number, &packet(number))).bytes
+        (0..packets).fold(Pcap::new(), |pcap, number| pcap.packet(T0, number, &packet(number))).bytes
     }
 
     fn read(stored: &[u8], reading: Reading) -> (Vec<Seen>, InputFacts) {
@@ -324,6 +347,15 @@ mod tests {
             assert!(seen == wanted, "{format}");
             assert!(facts.oddities.is_empty(), "{format}: {:?}", facts.oddities);
         }
+    }
+
+    #[test]
+    fn of_a_frame_that_is_cut_all_blocks_before_the_cut_are_read() {
+        // Nothing of a window that is larger than the file is let go before the last block.
+        let stored = zstd(&capture_of(8000));
+        let (seen, facts) = read(&stored[..stored.len() * 9 / 10], Reading::default());
+        assert!(seen.len() > 6000, "{}", seen.len());
+        assert!(facts.oddities.of("capture-cut").is_some());
     }
 
     #[test]

@@ -65,7 +65,7 @@ const TABLE: &[Limit] = &[
     limit!("messages", "messages kept of one call", analysis.call.messages),
     limit!("held-back-bytes", "bytes of messages of ended calls that wait for what the capture tells later", held_back),
     limit!("layers", "layers of encapsulation", analysis.net.layers),
-    limit!("fragment-bytes", "bytes of IP fragments", analysis.net.fragment_bytes),
+    limit!("fragment-bytes", "bytes of IP fragments, and of parts of SCTP messages", analysis.net.fragment_bytes),
     limit!("streams", "TCP streams", analysis.net.streams),
     limit!("unframed-bytes", "bytes of messages on TCP streams that are not whole yet", analysis.unframed_bytes),
     limit!("stream-bytes", "bytes of TCP segments out of order", analysis.net.stream_bytes),

@@ -274,7 +274,7 @@ pub enum ConnectionEvent {
 pub struct Limits {
     /// Layers of encapsulation.
     pub layers: u8,
-    /// Bytes of IP fragments held.
+    /// Bytes of IP fragments held, and of parts of SCTP messages.
     pub fragment_bytes: usize,
     /// Bytes of TCP segments held out of order, over all streams.
     pub stream_bytes: usize,

@@ -49,6 +49,8 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
     // Where the capture ends, the client may still ask for more: then it is a step and no failure.
     let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || lacks_minimum;
     let finding = match is_over {
+        // Of messages whose beginning alone is there, a later try may not have been told for one.
+        true if response.message.is_cut() => Finding::of(&RULE, Confidence::Possible).explains(response.message.status()),
         true => Finding::of(&RULE, Confidence::Proven).explains(response.message.status()),
         false => Finding::of(&RULE, Confidence::Unseen)
             .severity(Severity::Info)
