@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::capture::{Place, Timestamp};
 use crate::net::{DnsMessage, DnsRecord, Path};
 
+/// The type of SRV records.
+const SRV: u16 = 33;
+
 /// A question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lookup {
@@ -41,7 +44,7 @@ impl Lookup {
         match self.kind {
             1 => "A".into(),
             28 => "AAAA".into(),
-            33 => "SRV".into(),
+            SRV => "SRV".into(),
             35 => "NAPTR".into(),
             other => format!("TYPE{other}"),
         }
@@ -50,7 +53,7 @@ impl Lookup {
     /// True if it is a question that SIP asks: NAPTR or SRV of SIP, or an address of a host.
     pub fn is_for_sip(&self) -> bool {
         match self.kind {
-            33 => self.name.starts_with("_sip"),
+            SRV => self.name.starts_with("_sip"),
             1 | 28 | 35 => true,
             _ => false,
         }
@@ -74,7 +77,14 @@ impl Lookups {
 
     /// Those that a client made between two moments.
     pub fn of_client(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
-        self.all.iter().filter(move |one| one.client == client && from <= one.asked.time && one.asked.time <= to)
+        // Times are compared sooner than addresses.
+        self.all.iter().filter(move |one| from <= one.asked.time && one.asked.time <= to && one.client == client)
+    }
+
+    /// Those for the servers of a domain that a client made up to a moment.
+    pub fn servers_of_client(&self, client: IpAddr, until: Timestamp) -> impl Iterator<Item = &Lookup> {
+        // Few look-ups are of this type: it is asked for first.
+        self.all.iter().filter(move |one| one.kind == SRV && one.client == client && one.asked.time <= until)
     }
 
     /// The addresses of a host, as far as a client had learned them at a moment.

@@ -44,6 +44,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (status, asked, retry, answer) = answered.next()?;
     let more = answered.count();
     let first_challenge = auth::challenges(&asked.message).iter().next()?;
+    let shown = auth::credentials(&retry.message).iter().find(|one| one.nonce == first_challenge.nonce)?;
+    let finding = Finding::of(&RULE, Confidence::Proven).about(status);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let kind = if first_challenge.stale { "only renewed the nonce (stale=true)" } else { "is the normal challenge" };
     let more = match more {
         0 => String::new(),
@@ -55,10 +60,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         asked.path.source,
         answer.message.status()?
     );
-    let shown = auth::credentials(&retry.message).iter().find(|one| one.nonce == first_challenge.nonce)?;
     Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .about(status)
+        finding
             .because(because)
             .claim_status(asked, "the server asks for credentials")
             .claim_auth(retry, (shown.header, &shown.nonce), "username", "the client shows them")

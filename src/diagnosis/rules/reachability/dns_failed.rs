@@ -41,8 +41,6 @@ rule! {
 const BEFORE: Duration = Duration::from_secs(40);
 /// A look-up that takes longer than this makes a call late.
 const SLOW: Duration = Duration::from_secs(1);
-/// The type of SRV records.
-const SRV: u16 = 33;
 /// A query without an answer for this long is lost (RFC 1035 §4.2.1).
 const LOST: Duration = Duration::from_secs(5);
 
@@ -116,8 +114,7 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
     let (client, to) = (request.path.source.ip(), request.path.destination);
     let now = request.place.time;
     let lookups = case.surroundings.neighbours().lookups();
-    let known = lookups.of_client(client, Timestamp(i64::MIN), now).filter(|one| one.kind == SRV);
-    let of_transport = for_names(known, request).into_iter().filter(|one| one.name.starts_with(prefix(request.path.transport)));
+    let of_transport = for_names(lookups.servers_of_client(client, now), request).into_iter().filter(|one| one.name.starts_with(prefix(request.path.transport)));
     let lookup = of_transport.filter(|one| one.answer.is_some_and(|(place, ..)| place.time <= now)).last()?;
     let servers: Vec<Server<'_>> = lookup.records.iter().filter_map(server).collect();
     let addresses = |server: &Server<'_>| lookups.addresses_of(server.target, client, now);

@@ -1,5 +1,5 @@
 use crate::call::{Heard, Kind, Outcome};
-use crate::capture::{Place, Timestamp};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -40,11 +40,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.call.request_of(case.deciding()?)?;
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let probes = case.surroundings.neighbours().probes(client, server)?;
-    let answer_of = |key: u64| probes.answered.iter().find(|(_, answered)| *answered == key).map(|(time, _)| *time);
-    let row: Vec<(Place, Option<Timestamp>)> = probes.sent.iter().map(|(place, key)| (*place, answer_of(*key))).collect();
+    let row = &probes.sent;
+    let is_answered = |(_, key): &(Place, u64)| probes.answered.iter().any(|(_, answered)| answered == key);
     let here = row.iter().position(|(place, _)| *place == request.place)?;
-    let first = row[..here].iter().rposition(|(_, answer)| answer.is_some()).map_or(0, |at| at + 1);
-    let end = row[here..].iter().position(|(_, answer)| answer.is_some()).map_or(row.len(), |at| here + at);
+    let first = row[..here].iter().rposition(is_answered).map_or(0, |at| at + 1);
+    let end = row[here..].iter().position(is_answered).map_or(row.len(), |at| here + at);
     let silent = &row[first..end];
     if silent.len() < ENOUGH {
         return None;
