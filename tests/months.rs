@@ -94,7 +94,7 @@ impl Feed {
             };
             let to = |method: &str| format!("{method} sip:{number}@{server} SIP/2.0");
             self.say(&client, &server, &said(&to("INVITE"), "i", "", "1 INVITE"));
-            if turn % 3 == 0 {
+            if turn.is_multiple_of(3) {
                 self.say(&server, &client, &said("SIP/2.0 486 Busy Here", "i", ";tag=b", "1 INVITE"));
                 self.say(&client, &server, &said(&to("ACK"), "i", ";tag=b", "1 ACK"));
             } else {
