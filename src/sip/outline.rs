@@ -579,20 +579,12 @@ fn fault_of_seconds(value: &[u8]) -> bool {
 
 /// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
 fn fault_of_list(value: &[u8]) -> bool {
-    let is_separator = |byte: u8| (byte == b';') | (byte == b',');
-    // Without a branch for each byte: a separator that stands before another, a blank, or the end.
-    let next = value.get(1..).unwrap_or_default();
-    let pairs = value.iter().zip(next);
-    let is_odd =
-        pairs.fold(false, |odd, (one, other)| odd | is_separator(*one) & (is_separator(*other) | (*other <= b' ')));
-    let ends_so = value.last().is_some_and(|last| is_separator(*last) | (*last <= b' '));
-    (is_odd || ends_so) && has_empty_value(value)
-}
-
-fn has_empty_value(value: &[u8]) -> bool {
-    memchr::memchr2_iter(b';', b',', value).any(|at| {
-        let after = value.get(at.saturating_add(1)..).unwrap_or_default();
-        let next = after.iter().find(|byte| !byte.is_ascii_whitespace());
-        matches!(next, None | Some(b';' | b','))
-    })
+    let mut rest = value;
+    while let Some([_, behind @ ..]) = first_of_two::<b';', b','>(rest).and_then(|at| rest.get(at..)) {
+        if matches!(behind.trim_ascii_start().first(), None | Some(b';' | b',')) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
 }
