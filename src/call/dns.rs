@@ -60,10 +60,29 @@ impl Lookup {
     }
 }
 
-/// The look-ups of a capture, in order. Mergeable.
+/// The look-ups of a capture, in order. Mergeable. As a value it is the list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Lookup>", into = "Vec<Lookup>")]
 pub struct Lookups {
     all: Vec<Lookup>,
+    /// Where those for the servers of a domain stand: few are, and each call that fails asks for them.
+    of_servers: Vec<usize>,
+}
+
+impl From<Vec<Lookup>> for Lookups {
+    fn from(mut all: Vec<Lookup>) -> Lookups {
+        all.sort_unstable();
+        all.dedup();
+        all.truncate(Lookups::MOST);
+        let of_servers = all.iter().enumerate().filter(|(_, one)| one.kind == SRV).map(|(at, _)| at).collect();
+        Lookups { all, of_servers }
+    }
+}
+
+impl From<Lookups> for Vec<Lookup> {
+    fn from(lookups: Lookups) -> Vec<Lookup> {
+        lookups.all
+    }
 }
 
 impl Lookups {
@@ -77,14 +96,15 @@ impl Lookups {
 
     /// Those that a client made between two moments.
     pub fn of_client(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
-        // Times are compared sooner than addresses.
-        self.all.iter().filter(move |one| from <= one.asked.time && one.asked.time <= to && one.client == client)
+        let first = self.all.partition_point(|one| one.asked.time < from);
+        let asked = self.all.iter().skip(first).take_while(move |one| one.asked.time <= to);
+        asked.filter(move |one| one.client == client)
     }
 
     /// Those for the servers of a domain that a client made up to a moment.
     pub fn servers_of_client(&self, client: IpAddr, until: Timestamp) -> impl Iterator<Item = &Lookup> {
-        // Few look-ups are of this type: it is asked for first.
-        self.all.iter().filter(move |one| one.kind == SRV && one.client == client && one.asked.time <= until)
+        let asked = self.of_servers.iter().filter_map(|at| self.all.get(*at));
+        asked.take_while(move |one| one.asked.time <= until).filter(move |one| one.client == client)
     }
 
     /// The addresses of a host, as far as a client had learned them at a moment.
@@ -126,7 +146,7 @@ impl Lookups {
             (None, false) if has_room => {
                 let (name, spelled) = (message.name.clone(), message.spelled.clone());
                 let (kind, id) = (message.kind, message.id);
-                self.all.push(Lookup {
+                self.add(Lookup {
                     asked: place,
                     client,
                     server,
@@ -143,16 +163,27 @@ impl Lookups {
         }
     }
 
+    /// Puts one in its order. Nearly always it is the last one: not where the clock was set back.
+    fn add(&mut self, lookup: Lookup) {
+        if self.all.last().is_none_or(|last| last.asked <= lookup.asked) {
+            if lookup.kind == SRV {
+                self.of_servers.push(self.all.len());
+            }
+            return self.all.push(lookup);
+        }
+        self.all.push(lookup);
+        *self = std::mem::take(&mut self.all).into();
+    }
+
     /// Forgets questions that were asked before this moment.
     pub(crate) fn forget(&mut self, before: Timestamp) {
         self.all.retain(|one| one.asked.time >= before);
+        *self = std::mem::take(&mut self.all).into();
     }
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Lookups) {
         self.all.extend(other.all.iter().cloned());
-        self.all.sort_unstable();
-        self.all.dedup();
-        self.all.truncate(Lookups::MOST);
+        *self = std::mem::take(&mut self.all).into();
     }
 }
