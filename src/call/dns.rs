@@ -187,3 +187,61 @@ impl Lookups {
         *self = std::mem::take(&mut self.all).into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::SourceId;
+    use crate::net::Transport;
+
+    /// A client asks in each of these seconds, for a server at even ones and for an address at odd ones.
+    fn asked_at(seconds: &[i64]) -> Lookups {
+        let path = Path {
+            source: "192.0.2.1:40000".parse().unwrap(),
+            destination: "192.0.2.53:53".parse().unwrap(),
+            transport: Transport::Udp,
+        };
+        let mut lookups = Lookups::default();
+        for (frame, second) in (1u64..).zip(seconds) {
+            let place = Place { time: Timestamp(second * 1_000_000_000), source: SourceId::default(), frame, index: 0 };
+            let kind = if second % 2 == 0 { SRV } else { 1 };
+            let (name, spelled) = (format!("{second}.example.com"), String::new());
+            let message = DnsMessage {
+                id: *second as u16,
+                is_response: false,
+                code: 0,
+                name,
+                spelled,
+                kind,
+                answers: 0,
+                records: Vec::new(),
+            };
+            lookups.hear(&message, path, place);
+        }
+        lookups
+    }
+
+    fn seconds<'a>(found: impl Iterator<Item = &'a Lookup>) -> Vec<i64> {
+        found.map(|one| one.asked.time.0 / 1_000_000_000).collect()
+    }
+
+    #[test]
+    fn what_was_asked_is_found_by_time_and_type_also_after_the_clock_was_set_back() {
+        let client = "192.0.2.1".parse().unwrap();
+        let until = |second: i64| Timestamp(second * 1_000_000_000);
+        for order in [[1, 2, 3, 4, 5, 6, 7, 8], [5, 6, 7, 8, 1, 2, 3, 4]] {
+            let lookups = asked_at(&order);
+            assert_eq!(seconds(lookups.of_client(client, until(3), until(6))), [3, 4, 5, 6]);
+            assert_eq!(seconds(lookups.servers_of_client(client, until(7))), [2, 4, 6]);
+            assert_eq!(seconds(lookups.servers_of_client("192.0.2.2".parse().unwrap(), until(7))), [0i64; 0]);
+            let mut late = lookups.clone();
+            late.forget(until(5));
+            assert_eq!(seconds(late.servers_of_client(client, until(9))), [6, 8]);
+            late.merge(&lookups);
+            assert_eq!(
+                (seconds(late.iter()), seconds(late.servers_of_client(client, until(9)))),
+                (seconds(lookups.iter()), vec![2, 4, 6, 8])
+            );
+        }
+    }
+}
