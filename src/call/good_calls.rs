@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::capture::{Place, Timestamp};
 use crate::net::Path;
 use crate::sip::sdp::{Media, Sdp};
-use crate::sip::{Message, Uri};
+use crate::sip::{Message, Uri, first_letters};
 
 /// Bytes of a request beyond which UDP may lose it (RFC 3261 §18.1.1).
 const LARGE: usize = 1300;
@@ -213,7 +213,7 @@ fn form(user: &str) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    text[..text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end)].to_owned()
+    first_letters(text, LONGEST).to_owned()
 }
 
 #[cfg(test)]

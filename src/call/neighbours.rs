@@ -18,6 +18,7 @@ use crate::call::timeline::Decisions;
 use crate::call::tracker::{Leap, Retry};
 use crate::capture::{Place, Timestamp};
 use crate::sip::digest::DigestFit;
+use crate::sip::first_letters;
 
 /// The tags of a dialog: those of the caller and of the callee.
 pub type Tags = (String, String);
@@ -223,7 +224,7 @@ impl Neighbours {
     /// Notes a call of a source; it counts only if it has guessed a password.
     pub fn note_called(&mut self, source: IpAddr, place: Place, number: &str) {
         if let Some(known) = self.guessing.get_mut(&source).filter(|known| known.accepted.is_some()) {
-            add(&mut known.called, (place, number.chars().take(64).collect()), Neighbours::MOST_OF_ONE);
+            add(&mut known.called, (place, first_letters(number, 64).to_owned()), Neighbours::MOST_OF_ONE);
         }
     }
 

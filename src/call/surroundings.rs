@@ -19,6 +19,7 @@ use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
+use crate::sip::first_letters;
 
 pub use crate::call::surroundings::seen::Seen;
 
@@ -205,8 +206,7 @@ impl Surroundings {
     pub fn note_software(&mut self, address: IpAddr, place: Place, name: &str) {
         let has_room = self.software.len() < Surroundings::MOST_HOPS;
         if let (Entry::Vacant(entry), true) = (self.software.entry(address), has_room) {
-            let end = name.char_indices().nth(Surroundings::LONGEST_NAME).map_or(name.len(), |(end, _)| end);
-            entry.insert((place, name[..end].to_owned()));
+            entry.insert((place, first_letters(name, Surroundings::LONGEST_NAME).to_owned()));
         }
     }
 

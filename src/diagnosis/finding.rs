@@ -11,8 +11,8 @@ use crate::call::Heard;
 use crate::capture::Place;
 use crate::catalogue::rfc_title;
 use crate::diagnosis::rule::Rule;
+use crate::sip::StatusCode;
 use crate::sip::auth;
-use crate::sip::{HeaderName, StatusCode};
 use crate::untrusted::Untrusted;
 
 /// Headers whose field is an integer in Wireshark: it shows 0, or another spelling, where more than digits stands.
@@ -264,10 +264,7 @@ impl Finding {
 
     /// The sender of a message is responsible; its Server or User-Agent header names it.
     pub fn sender(mut self, role: Role, heard: &Heard) -> Finding {
-        let named = [HeaderName::Server, HeaderName::UserAgent].into_iter();
-        let agent = named
-            .filter(|name| heard.message.header_bytes(*name).is_some())
-            .find_map(|name| heard.message.header(name.long()));
+        let agent = heard.message.header("Server").or_else(|| heard.message.header("User-Agent"));
         self.party = Party { role, address: Some(heard.path.source), agent: agent.map(|name| (&*name).into()) };
         self
     }

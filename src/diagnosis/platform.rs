@@ -1,5 +1,7 @@
 //! Which software a party runs, as far as its own words tell: so that advice can use the names of its settings.
 
+use std::borrow::Cow;
+
 use crate::call::Heard;
 use crate::diagnosis::case::Case;
 
@@ -54,8 +56,7 @@ impl<'a> Case<'a> {
 
 /// What the software that made a message calls itself in it: Server or User-Agent.
 pub(crate) fn own_name(heard: &Heard) -> Option<String> {
-    let own = if heard.message.is_request() { "User-Agent" } else { "Server" };
-    heard.message.header(own).or_else(|| heard.message.header("User-Agent")).map(|name| name.into_owned())
+    heard.message.software().map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -1,29 +1,23 @@
 //! Fragments of IP datagrams, put together.
 //!
-//! Knows positions and how long to wait. Is given fragments; gives whole datagrams, and notes those that stay
+//! Knows positions. Is given fragments; gives whole datagrams, and notes those that stay
 //! incomplete. Deliberately does not know what a datagram carries. A datagram with a hole is never handed on.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::capture::Place;
-use crate::capture::Timestamp;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
+use crate::net::incomplete::Incomplete;
+use crate::net::incomplete::IncompleteTable;
 use crate::net::ip::Fragment;
 use crate::net::ip::More;
 use crate::net::pieces::Pieces;
 use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
-use crate::recent::Recent;
 
-/// How long a receiver keeps the pieces of a datagram (RFC 1122 §3.3.2 and RFC 8200 §4.5 say 60 s, Linux waits 30 s).
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The most that an IP datagram can carry.
 const LONGEST: u64 = 65_535;
-/// What an unfinished datagram costs beside its pieces.
-const OVERHEAD: usize = 256;
-
 /// Which datagram a fragment belongs to (RFC 791 §3.2, RFC 8200 §4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct DatagramKey {
@@ -49,15 +43,11 @@ pub(super) struct Whole {
 }
 
 /// The datagrams of which pieces are there, bounded in bytes.
-#[derive(Debug)]
-pub(super) struct FragmentTable {
-    unfinished: Recent<DatagramKey, Unfinished>,
-    bytes: usize,
-    limit: usize,
-}
+pub(super) type FragmentTable = IncompleteTable<DatagramKey, Unfinished>;
 
-#[derive(Debug)]
-struct Unfinished {
+/// A datagram of which pieces are there.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished {
     pieces: Pieces,
     /// Length of the whole, once its last piece was there.
     length: Option<u64>,
@@ -71,11 +61,6 @@ struct Unfinished {
 }
 
 impl FragmentTable {
-    /// A table that holds `limit` bytes.
-    pub(super) fn new(limit: usize) -> FragmentTable {
-        FragmentTable { unfinished: Recent::new(), bytes: 0, limit }
-    }
-
     /// Adds a fragment, and gives the datagram if it is whole now.
     pub(super) fn add(
         &mut self,
@@ -86,70 +71,39 @@ impl FragmentTable {
         place: Place,
         oddities: &mut OddityLog,
     ) -> Option<Whole> {
-        self.expire(place.time, oddities);
-        let at = u64::from(fragment.offset);
-        let end = at.saturating_add(rest.on_wire() as u64);
+        let end = u64::from(fragment.offset).saturating_add(rest.on_wire() as u64);
         if end > LONGEST {
             oddities.note(Oddity::FragmentsOverlap, Some(place.frame));
             return None;
         }
-        if self.unfinished.get_mut(&key).is_none() {
-            self.bytes = self.bytes.saturating_add(OVERHEAD);
-            self.unfinished.insert(key, Unfinished::new(place));
-        }
-        let unfinished = self.unfinished.get_mut(&key)?;
-        let before = unfinished.pieces.weight();
-        unfinished.add(protocol, fragment, rest, place, oddities);
-        let whole = unfinished.whole();
-        let after = unfinished.pieces.weight();
-        self.bytes = self.bytes.saturating_add(after).saturating_sub(before);
-        self.make_room(place, oddities);
-        whole
+        self.take_in(key, place, oddities, |unfinished, oddities| {
+            unfinished.add(protocol, fragment, rest, place, oddities);
+            unfinished.whole()
+        })
+    }
+}
+
+impl Incomplete for Unfinished {
+    const OVERHEAD: usize = 256;
+
+    fn weight(&self) -> usize {
+        self.pieces.weight()
     }
 
-    /// Forgets what has waited too long, and notes what was missing.
-    pub(super) fn expire(&mut self, now: Timestamp, oddities: &mut OddityLog) {
-        while let Some((_, unfinished)) = self.unfinished.oldest() {
-            if now.since(unfinished.last.time) <= PATIENCE {
-                return;
-            }
-            self.forget_oldest(oddities);
-        }
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
-    /// Forgets everything, and notes what was missing.
-    pub(super) fn finish(&mut self, oddities: &mut OddityLog) {
-        while self.forget_oldest(oddities).is_some() {}
+    fn left_over(&self) -> u32 {
+        if self.is_empty() || self.was_whole { 0 } else { self.fragments }
     }
 
-    fn make_room(&mut self, place: Place, oddities: &mut OddityLog) {
-        while self.bytes > self.limit {
-            let value = self.limit as u64;
-            if self.unfinished.oldest().is_some_and(|(_, oldest)| !oldest.pieces.is_empty()) {
-                oddities.note(Oddity::LimitHit { limit: "fragment-bytes", value }, Some(place.frame));
-            }
-            if self.forget_oldest(oddities).is_none() {
-                return;
-            }
-        }
-    }
-
-    fn forget_oldest(&mut self, oddities: &mut OddityLog) -> Option<()> {
-        let (_, unfinished) = self.unfinished.pop_oldest()?;
-        let weight = unfinished.pieces.weight().saturating_add(OVERHEAD);
-        self.bytes = self.bytes.saturating_sub(weight);
-        if !unfinished.pieces.is_empty() && !unfinished.was_whole {
-            oddities.note(Oddity::FragmentsMissing { had: unfinished.fragments }, Some(unfinished.last.frame));
-        }
-        Some(())
+    fn last(&self) -> Place {
+        self.last
     }
 }
 
 impl Unfinished {
-    fn new(place: Place) -> Unfinished {
-        Unfinished { pieces: Pieces::default(), length: None, protocol: 0, fragments: 0, was_whole: false, last: place }
-    }
-
     fn add(&mut self, protocol: u8, fragment: Fragment, rest: Rest<'_>, place: Place, oddities: &mut OddityLog) {
         let at = u64::from(fragment.offset);
         let length = rest.on_wire() as u64;
@@ -195,6 +149,7 @@ impl Unfinished {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::Timestamp;
     use proptest::prelude::*;
 
     const KEY: DatagramKey = DatagramKey {

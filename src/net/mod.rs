@@ -32,6 +32,7 @@ mod frames;
 mod hep;
 mod hep_record;
 mod icmp;
+mod incomplete;
 mod inflate;
 mod ip;
 mod link;

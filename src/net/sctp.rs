@@ -6,23 +6,19 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::capture::Place;
-use crate::capture::Timestamp;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
 use crate::net::bytes::u32_at;
-use crate::oddity::Oddity;
+use crate::net::incomplete::Incomplete;
+use crate::net::incomplete::IncompleteTable;
 use crate::oddity::OddityLog;
-use crate::recent::Recent;
 
-/// How long parts of a message wait for the others: as long as those of an IP datagram.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What a part costs beside its bytes.
-const OVERHEAD: usize = 64;
+const PART_OVERHEAD: usize = 64;
 /// The longest message that is put together.
 const LONGEST: usize = 1 << 20;
 /// Messages that were put together last, of which further copies of parts are passed over.
@@ -94,19 +90,15 @@ impl<'a> Iterator for Chunks<'a> {
 /// One direction of an association: from whom, to whom, and its verification tag.
 pub(super) type Direction = (SocketAddr, SocketAddr, u32);
 
-/// Messages of which parts are there, bounded in bytes.
-#[derive(Debug)]
-pub(super) struct PartTable {
-    waiting: Recent<Direction, Waiting>,
-    bytes: usize,
-    limit: usize,
-}
+/// The directions in which parts of messages are there, bounded in bytes.
+pub(super) type PartTable = IncompleteTable<Direction, Waiting>;
 
 /// A message that was put together: its bytes up to the first one that the capture cut off, and how many are behind these.
 pub(super) type Joined = (Vec<u8>, u32);
 
+/// The parts of messages that came in one direction.
 #[derive(Debug, Default)]
-struct Waiting {
+pub(super) struct Waiting {
     /// By their numbers.
     parts: BTreeMap<u32, Kept>,
     /// The first and the last number of messages that are done.
@@ -122,11 +114,6 @@ struct Kept {
 }
 
 impl PartTable {
-    /// A table that holds `limit` bytes.
-    pub(super) fn new(limit: usize) -> PartTable {
-        PartTable { waiting: Recent::new(), bytes: 0, limit }
-    }
-
     /// Adds a part, and gives the message if it is whole now.
     pub(super) fn add(
         &mut self,
@@ -135,61 +122,35 @@ impl PartTable {
         place: Place,
         oddities: &mut OddityLog,
     ) -> Option<Joined> {
-        self.expire(place.time, oddities);
-        if self.waiting.get_mut(&direction).is_none() {
-            self.bytes = self.bytes.saturating_add(OVERHEAD);
-            self.waiting.insert(direction, Waiting::default());
-        }
-        let waiting = self.waiting.get_mut(&direction)?;
-        let before = waiting.weight();
-        waiting.add(chunk, place);
-        let whole = waiting.take(chunk.number);
-        let after = waiting.weight();
-        self.bytes = self.bytes.saturating_add(after).saturating_sub(before);
-        self.make_room(place, oddities);
-        whole
+        self.take_in(direction, place, oddities, |waiting, _| {
+            waiting.add(chunk, place);
+            waiting.take(chunk.number)
+        })
+    }
+}
+
+impl Incomplete for Waiting {
+    const OVERHEAD: usize = PART_OVERHEAD;
+
+    fn weight(&self) -> usize {
+        let parts = self.parts.values().map(|kept| kept.bytes.len().saturating_add(PART_OVERHEAD));
+        parts.fold(0, usize::saturating_add)
     }
 
-    /// Forgets what has waited too long, and notes what was missing.
-    pub(super) fn expire(&mut self, now: Timestamp, oddities: &mut OddityLog) {
-        while self.waiting.oldest().is_some_and(|(_, oldest)| now.since(oldest.last.time) > PATIENCE) {
-            self.forget_oldest(oddities);
-        }
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 
-    /// Forgets everything, and notes what was missing.
-    pub(super) fn finish(&mut self, oddities: &mut OddityLog) {
-        while self.forget_oldest(oddities).is_some() {}
+    fn left_over(&self) -> u32 {
+        to_u32(self.parts.len())
     }
 
-    fn make_room(&mut self, place: Place, oddities: &mut OddityLog) {
-        while self.bytes > self.limit {
-            let value = self.limit as u64;
-            if self.waiting.oldest().is_some_and(|(_, oldest)| !oldest.parts.is_empty()) {
-                oddities.note(Oddity::LimitHit { limit: "fragment-bytes", value }, Some(place.frame));
-            }
-            if self.forget_oldest(oddities).is_none() {
-                return;
-            }
-        }
-    }
-
-    fn forget_oldest(&mut self, oddities: &mut OddityLog) -> Option<()> {
-        let (_, waiting) = self.waiting.pop_oldest()?;
-        self.bytes = self.bytes.saturating_sub(waiting.weight().saturating_add(OVERHEAD));
-        if !waiting.parts.is_empty() {
-            oddities.note(Oddity::FragmentsMissing { had: to_u32(waiting.parts.len()) }, Some(waiting.last.frame));
-        }
-        Some(())
+    fn last(&self) -> Place {
+        self.last
     }
 }
 
 impl Waiting {
-    fn weight(&self) -> usize {
-        let parts = self.parts.values().map(|kept| kept.bytes.len().saturating_add(OVERHEAD));
-        parts.fold(0, usize::saturating_add)
-    }
-
     fn add(&mut self, chunk: Chunk<'_>, place: Place) {
         self.last = place;
         let number = chunk.number;

@@ -87,15 +87,11 @@ const TOKEN: [bool; 256] = {
 
 fn is_start_line(bytes: &[u8]) -> bool {
     let window = bytes.get(..bytes.len().min(LONGEST_START_LINE)).unwrap_or_default();
-    is_start_of_line(bytes, || first_of::<b'\n'>(window))
+    is_start_line_up_to(bytes, || first_of::<b'\n'>(window))
 }
 
-/// The same where the end of the line was looked for already.
-fn is_start_of(bytes: &[u8], end: Option<usize>) -> bool {
-    is_start_of_line(bytes, || end)
-}
-
-fn is_start_of_line(bytes: &[u8], end: impl Fn() -> Option<usize>) -> bool {
+/// The same; where the line ends is asked for only if its beginning may be one.
+fn is_start_line_up_to(bytes: &[u8], end: impl FnOnce() -> Option<usize>) -> bool {
     if let Some(after) = bytes.strip_prefix(b"SIP/") {
         return after.first().is_some_and(u8::is_ascii_digit);
     }
@@ -378,7 +374,7 @@ impl Framer {
         self.read.searched = end.unwrap_or(window.len());
         match end {
             None if could_start(rest) => Start::MoreIsNeeded,
-            _ if is_start_of(rest, end) => Start::Here,
+            _ if is_start_line_up_to(rest, || end) => Start::Here,
             _ => Start::None,
         }
     }

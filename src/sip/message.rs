@@ -59,14 +59,7 @@ impl<'a> Message<'a> {
         let bytes = bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default();
         let start_at = frame::start_of_message(bytes)?;
         let (outline, start, oddities) = Outline::read(bytes, start_at, cut);
-        Some(Message {
-            bytes: Cow::Borrowed(bytes),
-            start,
-            outline,
-            places: OnceCell::new(),
-            answers: OnceCell::new(),
-            oddities,
-        })
+        Some(Message::of(Cow::Borrowed(bytes), start, outline, oddities))
     }
 
     /// Reads a whole message that was read before, and in which nothing was odd: nothing odd is looked for again.
@@ -75,26 +68,17 @@ impl<'a> Message<'a> {
         let is_at_front = bytes.first().is_some_and(u8::is_ascii_alphabetic);
         let start_at = if is_at_front { 0 } else { frame::start_of_message(bytes)? };
         let (outline, start) = Outline::read_again(bytes, start_at);
-        Some(Message {
-            bytes: Cow::Borrowed(bytes),
-            start,
-            outline,
-            places: OnceCell::new(),
-            answers: OnceCell::new(),
-            oddities: Vec::new(),
-        })
+        Some(Message::of(Cow::Borrowed(bytes), start, outline, Vec::new()))
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
     pub fn to_stored(&self) -> Message<'static> {
-        Message {
-            bytes: Cow::Owned(self.bytes.to_vec()),
-            start: self.start.clone(),
-            outline: self.outline.clone(),
-            places: OnceCell::new(),
-            answers: OnceCell::new(),
-            oddities: self.oddities.clone(),
-        }
+        let bytes = Cow::Owned(self.bytes.to_vec());
+        Message::of(bytes, self.start.clone(), self.outline.clone(), self.oddities.clone())
+    }
+
+    fn of(bytes: Cow<'a, [u8]>, start: StartLine, outline: Outline, oddities: Vec<Oddity>) -> Message<'a> {
+        Message { bytes, start, outline, places: OnceCell::new(), answers: OnceCell::new(), oddities }
     }
 }
 
@@ -273,6 +257,14 @@ impl Message<'_> {
     /// True if these bytes, which stand in a header, are the last of a message that ends there.
     pub(crate) fn ends_with(&self, part: &[u8]) -> bool {
         !part.is_empty() && self.bytes().ends_with(part)
+    }
+
+    /// What the software that made it calls itself: User-Agent, and in a response Server before it (RFC 3261 §20.35,
+    /// §20.41).
+    pub(crate) fn software(&self) -> Option<Cow<'_, str>> {
+        let named = |name| self.header_bytes(name).map(unfold);
+        let server = if self.is_request() { None } else { named(HeaderName::Server) };
+        server.or_else(|| named(HeaderName::UserAgent))
     }
 
     /// The CSeq (RFC 3261 §20.16); `None` if it is missing or broken.

@@ -408,6 +408,12 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
+/// The first letters of a text, at most so many.
+pub(crate) fn first_letters(text: &str, most: usize) -> &str {
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default()
+}
+
 /// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
 pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
     parameter::<b',', 6>(via, b"branch")

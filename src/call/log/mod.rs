@@ -242,6 +242,7 @@ impl Log {
     /// The way with this path, and its hop in the surroundings; `None` if that must be looked up.
     pub(crate) fn way_and_hop(&mut self, path: Path) -> (WayId, Option<HopId>) {
         let id = self.way(path);
+        // A way without room stands for others: its hop is not theirs.
         let hop = self.ways.get(id as usize).filter(|way| way.path == path).map(|way| way.hop);
         (WayId(id), hop.filter(|hop| *hop != HopId::UNKNOWN))
     }
@@ -253,8 +254,8 @@ impl Log {
         }
     }
 
-    /// True for the first messages of a way: they are looked at for the name of the sender's software.
-    pub(crate) fn looks_at_sender(&mut self, WayId(id): WayId) -> bool {
+    /// Counts that the sender of a message is looked at for the name of its software. False once enough were on this way.
+    pub(crate) fn count_look_at_sender(&mut self, WayId(id): WayId) -> bool {
         let young = self.ways.get_mut(id as usize).filter(|way| way.looked_at < LOOKED_AT);
         young.map(|way| way.looked_at += 1).is_some()
     }

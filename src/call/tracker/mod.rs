@@ -33,7 +33,7 @@ use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, HeaderName, Message, Method, unfold};
+use crate::sip::{Cut, Message, Method};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -411,7 +411,7 @@ impl Tracker {
     fn note_hop(&mut self, index: u32, message: &Message<'_>, arrival: &Arrival) -> Option<WayId> {
         let open = self.open.get_mut(index as usize).and_then(Option::as_deref_mut)?;
         let (way, hop) = open.log.way_and_hop(arrival.path);
-        let looks_at_sender = open.log.looks_at_sender(way);
+        let looks_at_sender = open.log.count_look_at_sender(way);
         let hop = match hop {
             Some(hop) => hop,
             None => {
@@ -447,9 +447,7 @@ impl Tracker {
         if !message.second_branch().is_empty() {
             return;
         }
-        let named = |name| message.header_bytes(name).map(unfold);
-        let server = if message.is_request() { None } else { named(HeaderName::Server) };
-        if let Some(name) = server.or_else(|| named(HeaderName::UserAgent)) {
+        if let Some(name) = message.software() {
             *tries = SOFTWARE_TRIES;
             self.surroundings.note_software(address, arrival.place, &name);
         }
