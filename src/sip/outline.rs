@@ -14,7 +14,7 @@ use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
-use crate::sip::swift::{Every, first_of, first_of_three, first_of_two};
+use crate::sip::swift::{Every, first_of, first_of_any, first_of_two};
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -22,7 +22,8 @@ use crate::sip::value::CSeq;
 pub(super) struct Outline {
     /// The value of the first header of each name of [`KEY_HEADERS`]; empty at 0 if there is none.
     values: [Place; KEY_HEADERS.len()],
-    /// A bit for each of these names that stands there more than once.
+    /// A bit for each of these names that stands there, and for each that does more than once.
+    present: u32,
     repeated: u32,
     /// The names of all other headers, a bit for each by a hash: most that are asked for are not there.
     others: u64,
@@ -70,9 +71,10 @@ const KEY_HEADERS: [HeaderName; 19] = [
 /// Headers that may refer to a call that are remembered of one message.
 const REFERENCES: usize = 4;
 
-/// Headers without which a message cannot be matched (RFC 3261 §8.1.1).
+/// Headers without which a message cannot be matched (RFC 3261 §8.1.1), and the bits of all of them.
 const REQUIRED: [HeaderName; 5] =
     [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::To, HeaderName::Via];
+const ALL_REQUIRED: u32 = 0b1_1111;
 
 impl Place {
     pub(super) fn new(range: Range<usize>) -> Place {
@@ -117,23 +119,24 @@ fn slot(name: HeaderName) -> Option<usize> {
 }
 
 impl Outline {
-    /// Walks over a message whose start line begins at `start_at`.
-    pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
-        let mut walk = Walk::new(bytes, start_at);
+    /// Walks over a message whose start line begins at `start_at`. What is odd about it is added.
+    pub(super) fn read(&mut self, bytes: &[u8], start_at: usize, cut: Cut, oddities: &mut Vec<Oddity>) -> StartLine {
+        let mut walk = Walk::new(bytes, start_at, self, oddities);
         let start = walk.over(cut);
         walk.remarks(&start, start_at);
-        (walk.outline, start, walk.oddities)
+        start
     }
 
     /// The same for a message that was walked over before, and in which nothing was odd.
-    pub(super) fn read_again(bytes: &[u8], start_at: usize) -> (Outline, StartLine) {
-        let mut walk = Walk::new(bytes, start_at);
-        let start = walk.over(Cut::Whole);
-        walk.outline.cseq = walk.value_of(HeaderName::CSeq).and_then(CSeq::read);
-        (walk.outline, start)
+    pub(super) fn read_again(&mut self, bytes: &[u8], start_at: usize) -> StartLine {
+        let mut nothing_odd = Vec::new();
+        let start = Walk::new(bytes, start_at, self, &mut nothing_odd).over(Cut::Whole);
+        self.cseq = self.value(HeaderName::CSeq, bytes).and_then(CSeq::read);
+        start
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
+    #[inline]
     pub(super) fn value<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let place = self.values.get(slot(name)?).copied()?;
         place.is_set().then(|| place.of(bytes))
@@ -154,6 +157,7 @@ impl Outline {
     }
 
     /// True if the outline knows of every header of this name, so that there is none if it has no place.
+    #[inline]
     pub(super) fn covers(name: HeaderName) -> bool {
         slot(name).is_some()
     }
@@ -164,8 +168,8 @@ struct Walk<'a> {
     at: usize,
     /// The line feeds from `at` on.
     line_feeds: Every<'a, b'\n'>,
-    outline: Outline,
-    oddities: Vec<Oddity>,
+    outline: &'a mut Outline,
+    oddities: &'a mut Vec<Oddity>,
     /// The header that a folded line would belong to, if it is a key header.
     last: Option<Kept>,
 }
@@ -179,15 +183,14 @@ enum Kept {
 
 impl<'a> Walk<'a> {
     #[inline]
-    fn new(bytes: &'a [u8], at: usize) -> Walk<'a> {
-        let line_feeds = Every::new(bytes, at);
-        Walk { bytes, at, line_feeds, outline: Outline::default(), oddities: Vec::new(), last: None }
+    fn new(bytes: &'a [u8], at: usize, outline: &'a mut Outline, oddities: &'a mut Vec<Oddity>) -> Walk<'a> {
+        Walk { bytes, at, line_feeds: Every::new(bytes, at), outline, oddities, last: None }
     }
 
     fn over(&mut self, cut: Cut) -> StartLine {
         let line = self.line();
         let text = self.bytes.get(line.clone()).unwrap_or_default();
-        let start = start_line::read(text, line.start, &mut self.oddities);
+        let start = start_line::read(text, line.start, self.oddities);
         self.headers(cut);
         self.body(cut);
         start
@@ -221,10 +224,11 @@ impl<'a> Walk<'a> {
             if is_half && line.is_empty() {
                 continue;
             }
-            match self.bytes.get(line.clone()).and_then(<[u8]>::first) {
+            let text = self.bytes.get(line.clone()).unwrap_or_default();
+            match text.first() {
                 None => return,
                 Some(b' ' | b'\t') => self.fold(line),
-                Some(first) => self.header_line(line, *first),
+                Some(first) => self.header_line(text, line.start, *first),
             }
         }
     }
@@ -254,32 +258,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Takes in the line `text`, which begins at `at` with the byte `first`.
     #[inline]
-    fn header_line(&mut self, line: Range<usize>, first: u8) {
-        let text = self.bytes.get(line.clone()).unwrap_or_default();
+    fn header_line(&mut self, text: &[u8], at: usize, first: u8) {
         self.last = None;
-        let Some(colon) = first_of::<b':'>(text) else {
+        let Some((name, [_, value @ ..])) = first_of::<b':'>(text).and_then(|colon| text.split_at_checked(colon))
+        else {
             self.note_once(Oddity::NoColon);
             return;
         };
-        let name = text.get(..colon).unwrap_or_default();
+        // Nothing here can wrap: every place is one in `bytes`.
+        let value_at = at.wrapping_add(name.len()).wrapping_add(1);
         let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
         if slot.is_none() {
             self.outline.others |= bit_of_name(name);
+            if !may_refer(name, first) {
+                return;
+            }
         }
-        if slot.is_none() && !may_refer(name, first) {
-            return;
-        }
-        // Nothing here can wrap: every place is one in `bytes`.
-        let value = text.get(colon.wrapping_add(1)..).unwrap_or_default();
         let (before, behind) = blanks_around(value);
-        let start = line.start.wrapping_add(colon).wrapping_add(1).wrapping_add(before);
-        let place = Place::new(start..line.end.wrapping_sub(behind));
+        let place = Place::new(value_at.wrapping_add(before)..value_at.wrapping_add(value.len()).wrapping_sub(behind));
         match slot {
             Some(slot) => self.keep(slot, place),
             None => {
-                let name = Place::new(line.start..line.start.saturating_add(name.len()));
+                let name = Place::new(at..at.wrapping_add(name.len()));
                 if let Some(free) = self.outline.references.iter_mut().find(|(_, value)| !value.is_set()) {
                     *free = (name, place);
                 }
@@ -291,6 +294,7 @@ impl<'a> Walk<'a> {
         let Some(known) = self.outline.values.get_mut(slot) else { return };
         if !known.is_set() {
             *known = place;
+            self.outline.present |= 1 << slot;
             self.last = Some(Kept::Slot(slot));
             return;
         }
@@ -322,6 +326,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    #[inline]
     fn value_of(&self, name: HeaderName) -> Option<&[u8]> {
         self.outline.value(name, self.bytes)
     }
@@ -387,6 +392,9 @@ impl<'a> Walk<'a> {
     }
 
     fn remarks_on_presence(&mut self) {
+        if self.outline.present & ALL_REQUIRED == ALL_REQUIRED {
+            return;
+        }
         let missing = REQUIRED.into_iter().find(|name| self.value_of(*name).is_none());
         let Some(missing) = missing else { return };
         if !self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. })) {
@@ -539,10 +547,8 @@ fn is_plain_address(value: &[u8]) -> bool {
         }
         _ => return false,
     };
-    let Some((uri, parameters)) = first_of::<b'>'>(inside).and_then(|end| inside.split_at_checked(end)) else {
-        return false;
-    };
-    first_of_three::<b' ', b'\t', b'"'>(uri).is_none() && first_of::<b'"'>(parameters).is_none()
+    let end_or_oddity = first_of_any(inside, b"> \t\"").and_then(|at| inside.get(at..));
+    matches!(end_or_oddity, Some([b'>', parameters @ ..]) if first_of::<b'"'>(parameters).is_none())
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {
