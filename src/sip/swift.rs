@@ -65,9 +65,8 @@ pub(super) fn next_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8], from: usiz
 /// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place near
 /// the one before costs next to nothing.
 pub(super) struct Every<'a, const WANTED: u8> {
-    /// What was not looked at yet.
-    rest: &'a [u8],
-    /// Where the block that is looked at begins, and where the one behind it does.
+    bytes: &'a [u8],
+    /// Where the block that is looked at begins, and what was not looked at yet.
     block: usize,
     next_block: usize,
     /// A bit for each place in the block that is still to be given.
@@ -78,18 +77,18 @@ pub(super) struct Every<'a, const WANTED: u8> {
     zeros: u8x16,
 }
 
-impl<'a, const WANTED: u8> Every<'a, WANTED> {
-    /// Bytes that are looked at together.
-    const BLOCK: usize = 4 * LANES;
+/// Bytes that are looked at together for the places of every one of them.
+const BLOCK: usize = 4 * LANES;
 
+impl<'a, const WANTED: u8> Every<'a, WANTED> {
     /// Those from `start` on.
+    #[inline]
     pub(super) fn new(bytes: &'a [u8], start: usize) -> Every<'a, WANTED> {
         let none = u8x16::splat(0);
-        let rest = bytes.get(start..).unwrap_or_default();
-        Every { rest, block: start, next_block: start, hits: 0, union: none, zeros: none }
+        Every { bytes, block: start, next_block: start, hits: 0, union: none, zeros: none }
     }
 
-    /// True if no byte that was looked at is zero or beyond ASCII. Some bytes behind the last place were looked at, too.
+    /// True only if no byte up to the last place is zero or beyond ASCII. Some bytes around are looked at, too.
     pub(super) fn saw_plain_text_only(&self) -> bool {
         (self.union.to_bitmask() | self.zeros.to_bitmask()) == 0
     }
@@ -107,28 +106,44 @@ impl<'a, const WANTED: u8> Every<'a, WANTED> {
 
     #[inline]
     fn look_at_next_block(&mut self) -> Option<()> {
-        let mut padded = [WANTED ^ 1; 4 * LANES];
-        let block = match self.rest.split_first_chunk() {
-            Some((block, rest)) => {
-                self.rest = rest;
-                block
-            }
-            None if self.rest.is_empty() => return None,
+        let rest = self.bytes.get(self.next_block..)?;
+        let Some(block) = rest.first_chunk::<BLOCK>() else { return self.look_at_the_rest(rest) };
+        self.hits = self.look_at(block);
+        self.block = self.next_block;
+        self.next_block = self.next_block.wrapping_add(BLOCK);
+        Some(())
+    }
+
+    /// Looks at what is less than a block, together with bytes before it whose places were given.
+    #[inline]
+    fn look_at_the_rest(&mut self, rest: &[u8]) -> Option<()> {
+        if rest.is_empty() {
+            return None;
+        }
+        let missing = BLOCK.wrapping_sub(rest.len());
+        self.hits = match self.bytes.last_chunk::<BLOCK>() {
+            Some(block) => self.look_at(block) >> missing,
             None => {
-                padded.get_mut(..self.rest.len())?.copy_from_slice(self.rest);
-                self.rest = &[];
-                &padded
+                let mut padded = [WANTED ^ 1; BLOCK];
+                padded.get_mut(..rest.len())?.copy_from_slice(rest);
+                self.look_at(&padded)
             }
         };
-        (self.block, self.next_block) = (self.next_block, self.next_block.wrapping_add(Self::BLOCK));
+        self.block = self.next_block;
+        self.next_block = self.bytes.len();
+        Some(())
+    }
+
+    /// A bit for each place in a block.
+    #[inline]
+    fn look_at(&mut self, block: &[u8; BLOCK]) -> u64 {
         let (lanes, _) = block.as_chunks::<LANES>();
-        for lane in lanes.iter().rev() {
+        lanes.iter().rev().fold(0, |hits, lane| {
             let lane = u8x16::from(*lane);
-            self.hits = self.hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask());
             self.union |= lane;
             self.zeros |= lane.simd_eq(u8x16::splat(0));
-        }
-        Some(())
+            hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask())
+        })
     }
 }
 
@@ -199,8 +214,10 @@ mod tests {
             let found: Vec<usize> = std::iter::from_fn(|| every.next()).collect();
             let places = (start..bytes.len()).filter(|at| bytes[*at] == b'\n');
             prop_assert_eq!(found, places.collect::<Vec<usize>>());
+            let is_plain = |bytes: &[u8]| bytes.iter().all(|byte| (1..128).contains(byte));
             let rest = bytes.get(start..).unwrap_or_default();
-            prop_assert_eq!(every.saw_plain_text_only(), rest.iter().all(|byte| (1..128).contains(byte)));
+            prop_assert!(every.saw_plain_text_only() <= is_plain(rest));
+            prop_assert!(every.saw_plain_text_only() >= is_plain(&bytes));
         }
     }
 }
