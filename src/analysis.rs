@@ -515,9 +515,8 @@ impl Stairs {
         Place { index, ..place }
     }
 
-    /// Takes in what may be a message; true if it is one.
+    /// Takes in what may be a message, which is too large to be moved for nothing; true if it is one.
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) -> bool {
-        // By reference: a message is too large to be moved for nothing.
         let Some(message) = &Message::read(bytes, cut) else {
             self.other(bytes, arrival);
             return false;
