@@ -206,17 +206,16 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
 fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
     let seconds = |text: &str| text.trim().parse::<u32>().ok();
     let of_message = message.header("Expires").and_then(|value| seconds(&value));
-    let bindings: Vec<NameAddr> = message.headers("Contact").iter().map(|value| NameAddr::read(value)).collect();
-    let longest = bindings
+    let contacts: Vec<NameAddr> = message.headers("Contact").iter().map(|value| NameAddr::read(value)).collect();
+    let longest = contacts
         .iter()
         .filter_map(|binding| binding.parameters.get("expires").and_then(seconds).or(of_message))
         .max()
-        .unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
-    Granted {
-        place: arrival.place,
-        until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))),
-        bindings: bindings.into_iter().map(|binding| binding.uri).take(Registrations::MOST_BINDINGS).collect(),
-    }
+        .unwrap_or(if contacts.is_empty() { 0 } else { UNTOLD });
+    // Not collected: that would keep the room of the whole contacts.
+    let mut bindings = Vec::with_capacity(contacts.len().min(Registrations::MOST_BINDINGS));
+    bindings.extend(contacts.into_iter().map(|contact| contact.uri).take(Registrations::MOST_BINDINGS));
+    Granted { place: arrival.place, until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))), bindings }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).
