@@ -182,10 +182,12 @@ impl Accepted {
         }
     }
 
-    /// Forgets credentials and nonces that were last seen before this moment.
-    pub(crate) fn forget(&mut self, before: Timestamp) {
+    /// Forgets credentials and nonces that were last seen before this moment. When credentials were seen before `clear` is
+    /// kept coarsely.
+    pub(crate) fn forget(&mut self, before: Timestamp, clear: Timestamp) {
         self.credentials.retain(|_, seen| {
             seen.forget(before);
+            seen.blur(clear);
             seen.first_and_last().is_some_and(|(_, last)| last >= before)
         });
         self.nonce_counts.retain(|_, (_, place)| place.time >= before);
