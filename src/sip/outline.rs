@@ -134,6 +134,7 @@ impl Outline {
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
+    #[inline]
     pub(super) fn value<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let place = self.values.get(slot(name)?).copied()?;
         place.is_set().then(|| place.of(bytes))
@@ -147,6 +148,7 @@ impl Outline {
     }
 
     /// False if no header of this name stands there, which is of no key header.
+    #[inline]
     pub(super) fn may_hold(&self, name: &str) -> bool {
         let name = name.as_bytes();
         // A name may stand there in its compact form, and may be asked for in it.
