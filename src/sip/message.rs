@@ -174,6 +174,19 @@ impl Message<'_> {
         self.named(name).next().map(|place| unfold(place.value(&self.bytes)))
     }
 
+    /// False if no header of this name stands there, which is none of those that every message is matched by: known
+    /// without a look at the headers.
+    #[inline]
+    pub(crate) fn may_hold(&self, name: &str) -> bool {
+        self.outline.may_hold(name)
+    }
+
+    /// True if a header of this name stands there, which is one of those that every message is matched by.
+    #[inline]
+    pub(crate) fn has_key(&self, name: HeaderName) -> bool {
+        self.outline.value(name, &self.bytes).is_some()
+    }
+
     /// The value of the first header of this name as bytes, folded as it came. The cheap way for correlation.
     #[inline]
     pub fn header_bytes(&self, name: HeaderName) -> Option<&[u8]> {
@@ -302,6 +315,11 @@ impl Message<'_> {
             vias.extend(split_list(&line).map(Via::read));
         }
         vias
+    }
+
+    /// How many Via there are: the same as of [`Message::vias`], of which none is read.
+    pub(crate) fn via_count(&self) -> usize {
+        self.header_lines("Via").map(|line| split_list(&line).count()).sum()
     }
 
     /// The branch of the second Via as bytes: the transaction of the one who passed this request on (RFC 3261 §16.6).

@@ -152,6 +152,7 @@ impl Outline {
     }
 
     /// False if no header of this name stands there, which is of no key header.
+    #[inline]
     pub(super) fn may_hold(&self, name: &str) -> bool {
         let name = name.as_bytes();
         // A name may stand there in its compact form, and may be asked for in it.
