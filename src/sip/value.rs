@@ -17,27 +17,31 @@ fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        let mut quoted = false;
-        let mut bracketed = false;
-        let mut escaped = false;
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                // Outside of quotes it has no meaning; some software writes \" there all the same.
-                b'\\' => escaped = true,
-                b'"' => quoted = !quoted,
-                b'<' if !quoted => bracketed = true,
-                b'>' if !quoted => bracketed = false,
-                byte if byte == separator && !quoted && !bracketed => {
-                    rest = text.get(at.saturating_add(1)..);
-                    return text.get(..at);
-                }
-                _ => {}
-            }
-        }
-        rest = None;
-        Some(text)
+        let end = place_outside(text, separator);
+        rest = end.and_then(|end| text.get(end.saturating_add(1)..));
+        text.get(..end.unwrap_or(text.len()))
     })
+}
+
+/// Where a separator stands first outside of quotes and angle brackets.
+fn place_outside(text: &str, separator: u8) -> Option<usize> {
+    // Most parts hold neither, and need no closer look than for the first of all these.
+    let is_telling = |byte: u8| byte == separator || matches!(byte, b'"' | b'<' | b'\\');
+    let first = text.bytes().position(is_telling)?;
+    let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
+    let at = text.bytes().skip(first).position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            // Outside of quotes it has no meaning; some software writes \" there all the same.
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => bracketed = true,
+            b'>' if !quoted => bracketed = false,
+            byte => return byte == separator && !quoted && !bracketed,
+        }
+        false
+    })?;
+    Some(first.saturating_add(at))
 }
 
 /// Parameters in order: `;name=value` (RFC 3261 §7.3.1). Names keep their spelling; quotes around values are taken off.
