@@ -291,7 +291,7 @@ impl Call {
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.
     fn upstream_by_host(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<&Transaction> {
-        let host: IpAddr = message.vias().get(1)?.host.parse().ok()?;
+        let host: IpAddr = message.second_via()?.host.parse().ok()?;
         self.transactions.iter().rev().find(|known| {
             known.cseq == keys.cseq.number
                 && known.method == *method
