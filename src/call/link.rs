@@ -1,5 +1,6 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -221,21 +222,34 @@ fn tail(number: &str) -> &str {
 }
 
 /// The called number or name of a Request-URI, digits alone where it is a number.
-pub(crate) fn called(message: &Message<'_>) -> String {
-    let uri = message.request_uri().unwrap_or_default();
-    let rest = memchr::memchr(b':', uri.as_bytes()).and_then(|colon| uri.get(colon + 1..)).unwrap_or(&uri);
-    let user = match memchr::memrchr(b'@', rest.as_bytes()).and_then(|at| rest.get(..at)) {
+pub(crate) fn called<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
+    match message.request_uri() {
+        Some(Cow::Borrowed(uri)) => number_or_name(uri),
+        Some(Cow::Owned(uri)) => Cow::Owned(number_or_name(&uri).into_owned()),
+        None => Cow::Borrowed(""),
+    }
+}
+
+/// The number or name in a URI. Of most numbers all is taken as it stands.
+fn number_or_name(uri: &str) -> Cow<'_, str> {
+    // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
+    let rest = uri.bytes().position(|byte| byte == b':').and_then(|colon| uri.get(colon + 1..)).unwrap_or(uri);
+    let user = match rest.bytes().rposition(|byte| byte == b'@').and_then(|at| rest.get(..at)) {
         Some(user) => user,
         None if uri.starts_with("tel:") => rest,
-        None => return String::new(),
+        None => return Cow::Borrowed(""),
     };
-    let user = memchr::memchr2(b';', b':', user.as_bytes()).and_then(|end| user.get(..end)).unwrap_or(user);
     let digits = user.strip_prefix('+').unwrap_or(user);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits.to_owned();
+        return Cow::Borrowed(digits);
     }
+    let user =
+        user.bytes().position(|byte| matches!(byte, b';' | b':')).and_then(|end| user.get(..end)).unwrap_or(user);
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
-    if is_number { user.chars().filter(char::is_ascii_digit).collect() } else { user.to_ascii_lowercase() }
+    Cow::Owned(match is_number {
+        true => user.chars().filter(char::is_ascii_digit).collect(),
+        false => user.to_ascii_lowercase(),
+    })
 }
 
 fn same_number(one: &str, other: &str) -> bool {

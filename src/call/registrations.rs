@@ -109,7 +109,10 @@ impl Registrations {
         // A phone that registers every minute fills its row within the hour: later ones are not even read.
         match message.is_request() {
             true if known.asked.len() < Registrations::MOST_ENTRIES => {
-                self.sources.insert(arrival.path.source);
+                // A phone keeps its port as long as it can: its last REGISTER tells that this one's source is known.
+                if known.asked.last().is_none_or(|last| last.source != arrival.path.source) {
+                    self.sources.insert(arrival.path.source);
+                }
                 known.note_asked(asked(message, arrival));
             }
             false if known.granted.len() < Registrations::MOST_ENTRIES => known.note_granted(granted(message, arrival)),

@@ -10,6 +10,7 @@ mod learn;
 mod retries;
 mod room;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -235,13 +236,14 @@ impl Tracker {
         self.advance(arrival.place.time);
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
-        let call_id = self.hasher.hash_one(message.call_id());
+        let called = if keys.is_attempt() { link::called(message) } else { Cow::Borrowed("") };
+        let call_id = self.hasher.hash_one(keys.call_id);
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
             None => match self.call_by_clues(message, clues) {
                 Some(index) => self.add_call_id(call_id, index),
-                None => self.open_call(call_id, message, &keys, arrival),
+                None => self.open_call(call_id, (message, &called), &keys, arrival),
             },
         };
         self.note_clues(index, clues);
@@ -250,17 +252,11 @@ impl Tracker {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let heard = Hearing { message, keys: &keys, cut, arrival, way };
         let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
-        if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
-            self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
-        }
-        if matches!(told, Told::New(_)) && keys.cseq.method == Method::Register {
-            self.surroundings.registrations_mut().learn(message, arrival);
-        }
         if matches!(told, Told::New(_)) {
             self.learn(index, message, &keys, arrival);
         }
         match told {
-            Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
+            Told::New(Some(step)) => self.note_attempt(index, step, (message, &called), arrival.path),
             Told::New(None) | Told::Again => {}
             Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
             Told::NotKept => {
@@ -454,8 +450,14 @@ impl Tracker {
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
-    fn open_call(&mut self, call_id: u64, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
-        let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
+    fn open_call(
+        &mut self,
+        call_id: u64,
+        (message, called): (&Message<'_>, &str),
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) -> u32 {
+        let linked = if keys.is_attempt() { self.linked_call(message, called, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
                 if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
@@ -503,7 +505,7 @@ impl Tracker {
     }
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
+    fn linked_call(&self, message: &Message<'_>, called: &str, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
         for key in link::keys(message) {
             let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
@@ -515,10 +517,9 @@ impl Tracker {
                 return Some((*index, key.links_by(), upstream));
             }
         }
-        let number = link::called(message);
         let mut fitting = self
             .guesses
-            .fitting(arrival.path, &number, arrival.place.time)
+            .fitting(arrival.path, called, arrival.place.time)
             .filter(|(attempt, path)| self.still_waits(*attempt, *path));
         let (attempt, _) = fitting.next()?;
         // A guess that fits two calls is none.
@@ -551,10 +552,10 @@ impl Tracker {
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
-    fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
+    fn note_attempt(&mut self, index: u32, step: StepId, (message, called): (&Message<'_>, &str), path: Path) {
         let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, &link::called(message), self.now);
+        self.guesses.note(attempt, path, called, self.now);
         for key in link::keys(message) {
             self.note_link(self.hasher.hash_one(key), index);
         }
