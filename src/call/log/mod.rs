@@ -363,7 +363,8 @@ impl Log {
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
         self.is_special |= !is_duplicate;
         let what = What::Copy(original);
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading: Reading::Odd, what });
+        let reading = Reading::Odd;
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head: 0, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -409,7 +410,8 @@ impl Log {
         let is_sound = cut == Cut::Whole && message.oddities().is_empty();
         let reading = if is_sound { Reading::Sound } else { Reading::Odd };
         self.distinct += 1;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, what });
+        let head = message.head_length() as u32;
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.
