@@ -25,7 +25,8 @@ fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
 
 /// Where a separator stands first outside of quotes and angle brackets.
 fn place_outside(text: &str, separator: u8) -> Option<usize> {
-    // Most parts hold neither, and need no closer look than for the first of all these.
+    // Most texts hold one value alone, and most parts no quotes.
+    memchr(separator, text.as_bytes())?;
     let is_telling = |byte: u8| byte == separator || matches!(byte, b'"' | b'<' | b'\\');
     let first = text.bytes().position(is_telling)?;
     let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
@@ -63,7 +64,7 @@ struct Ends {
 impl Parameters {
     /// Reads what follows the first `;`, or a comma-separated list for `,` (RFC 3261 §25.1 auth-param).
     pub(crate) fn read(text: &str, separator: u8) -> Parameters {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters { text: String::with_capacity(text.len()), ends: Vec::new() };
         for part in split_outside(text, separator) {
             let part = part.trim();
             if part.is_empty() {
@@ -414,6 +415,10 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The first letters of a text, at most so many.
 pub(crate) fn first_letters(text: &str, most: usize) -> &str {
+    // No letter takes less than a byte.
+    if text.len() <= most {
+        return text;
+    }
     let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
     text.get(..end).unwrap_or_default()
 }
