@@ -262,6 +262,9 @@ impl Log {
 
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
     fn asks_for_foreign_media(&self) -> bool {
+        if self.media_blocks == 0 {
+            return false;
+        }
         let hosts = self.ways.iter().flat_map(|way| [way.path.source.ip(), way.path.destination.ip()]);
         let seen = hosts.filter_map(|host| match host {
             IpAddr::V4(host) => private_block(host),
