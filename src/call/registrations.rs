@@ -228,20 +228,19 @@ fn is_one_without_instance(line: &[u8]) -> bool {
 fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
     let seconds = |text: &str| text.trim().parse::<u32>().ok();
     let of_message = message.header("Expires").and_then(|value| seconds(&value));
-    let mut bindings = Vec::new();
+    // Most phones have one binding: what lasts as long as the capture takes no more room than that.
+    let mut bindings = Vec::with_capacity(1);
+    let mut longest = None;
     for line in message.header_lines("Contact") {
-        bindings.extend(split_list(&line).map(NameAddr::read));
+        for binding in split_list(&line).map(NameAddr::read) {
+            longest = longest.max(binding.parameters.get("expires").and_then(seconds).or(of_message));
+            if bindings.len() < Registrations::MOST_BINDINGS {
+                bindings.push(binding.uri);
+            }
+        }
     }
-    let longest = bindings
-        .iter()
-        .filter_map(|binding| binding.parameters.get("expires").and_then(seconds).or(of_message))
-        .max()
-        .unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
-    Granted {
-        place: arrival.place,
-        until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))),
-        bindings: bindings.into_iter().map(|binding| binding.uri).take(Registrations::MOST_BINDINGS).collect(),
-    }
+    let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
+    Granted { place: arrival.place, until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))), bindings }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).
