@@ -515,9 +515,9 @@ impl Stairs {
         Place { index, ..place }
     }
 
-    /// Takes in what may be a message; true if it is one.
+    /// Takes in what may be a message, which is too large to be moved for nothing; true if it is one.
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) -> bool {
-        let Some(message) = Message::read(bytes, cut) else {
+        let Some(message) = &Message::read(bytes, cut) else {
             self.other(bytes, arrival);
             return false;
         };
@@ -530,12 +530,12 @@ impl Stairs {
         counts.sip_messages += 1;
         if let Some(read) = &mut self.read {
             let bytes = if self.handed_on == HandedOn::FactsAndBytes { bytes } else { &[] };
-            read.push_back(MessageRead::new(&message, arrival, self.mirrored, bytes));
+            read.push_back(MessageRead::new(message, arrival, self.mirrored, bytes));
         }
         for oddity in message.oddities() {
             counts.oddities.note(oddity.clone(), Some(place.frame));
         }
-        self.tracker.message(&message, cut, arrival, &mut counts.oddities);
+        self.tracker.message(message, cut, arrival, &mut counts.oddities);
         true
     }
 

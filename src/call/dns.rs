@@ -3,6 +3,7 @@
 //! Is given DNS messages; gives the look-ups with how each ended, as a value that can be merged. Deliberately does not
 //! know which call needed them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -65,8 +66,8 @@ impl Lookup {
 #[serde(from = "Vec<Lookup>", into = "Vec<Lookup>")]
 pub struct Lookups {
     all: Vec<Lookup>,
-    /// Where those for the servers of a domain stand: few are, and each call that fails asks for them.
-    of_servers: Vec<usize>,
+    /// Where those for the servers of a domain stand, by who asked: few are, and each call that fails asks for them.
+    of_servers: BTreeMap<IpAddr, Vec<usize>>,
 }
 
 impl From<Vec<Lookup>> for Lookups {
@@ -74,8 +75,11 @@ impl From<Vec<Lookup>> for Lookups {
         all.sort_unstable();
         all.dedup();
         all.truncate(Lookups::MOST);
-        let of_servers = all.iter().enumerate().filter(|(_, one)| one.kind == SRV).map(|(at, _)| at).collect();
-        Lookups { all, of_servers }
+        let mut lookups = Lookups { all, of_servers: BTreeMap::new() };
+        for (at, lookup) in lookups.all.iter().enumerate().filter(|(_, one)| one.kind == SRV) {
+            lookups.of_servers.entry(lookup.client).or_default().push(at);
+        }
+        lookups
     }
 }
 
@@ -103,8 +107,8 @@ impl Lookups {
 
     /// Those for the servers of a domain that a client made up to a moment.
     pub fn servers_of_client(&self, client: IpAddr, until: Timestamp) -> impl Iterator<Item = &Lookup> {
-        let asked = self.of_servers.iter().filter_map(|at| self.all.get(*at));
-        asked.take_while(move |one| one.asked.time <= until).filter(move |one| one.client == client)
+        let of_client = self.of_servers.get(&client).into_iter().flatten();
+        of_client.filter_map(|at| self.all.get(*at)).take_while(move |one| one.asked.time <= until)
     }
 
     /// The addresses of a host, as far as a client had learned them at a moment.
@@ -167,7 +171,7 @@ impl Lookups {
     fn add(&mut self, lookup: Lookup) {
         if self.all.last().is_none_or(|last| last.asked <= lookup.asked) {
             if lookup.kind == SRV {
-                self.of_servers.push(self.all.len());
+                self.of_servers.entry(lookup.client).or_default().push(self.all.len());
             }
             return self.all.push(lookup);
         }

@@ -5,7 +5,7 @@ use memchr::memchr;
 use crate::capture::Place;
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::message::Cut;
-use crate::sip::swift::first_of;
+use crate::sip::swift::{first_of, last_of};
 
 /// True if the bytes start like a SIP message, on whatever port they came: a status line, or a request line with a
 /// method token and `SIP/` before its end. A few nanoseconds for what is not SIP.
@@ -69,7 +69,7 @@ pub(crate) fn is_only_blank(bytes: &[u8]) -> bool {
 }
 
 /// The characters of a token (RFC 3261 §25.1), asked for of each first byte of each packet.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).is_some_and(|is_token| *is_token)
 }
 
@@ -107,7 +107,7 @@ fn is_start_line_up_to(bytes: &[u8], end: impl FnOnce() -> Option<usize>) -> boo
 /// `SIP/` and a digit in the last word of the line.
 fn has_version(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
-    let word = memchr::memrchr(b' ', line).and_then(|at| line.get(at.wrapping_add(1)..)).unwrap_or_default();
+    let word = last_of::<b' '>(line).and_then(|at| line.get(at.wrapping_add(1)..)).unwrap_or_default();
     word.strip_prefix(b"SIP/").is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
 }
 

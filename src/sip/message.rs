@@ -58,7 +58,8 @@ impl<'a> Message<'a> {
     pub fn read(bytes: &'a [u8], cut: Cut) -> Option<Message<'a>> {
         let bytes = bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default();
         let start_at = frame::start_of_message(bytes)?;
-        let (outline, start, oddities) = Outline::read(bytes, start_at, cut);
+        let (mut outline, mut oddities) = (Outline::default(), Vec::new());
+        let start = outline.read(bytes, start_at, cut, &mut oddities);
         Some(Message::of(Cow::Borrowed(bytes), start, outline, oddities))
     }
 
@@ -67,7 +68,8 @@ impl<'a> Message<'a> {
         // Blank lines may stand before it, and nothing else.
         let is_at_front = bytes.first().is_some_and(u8::is_ascii_alphabetic);
         let start_at = if is_at_front { 0 } else { frame::start_of_message(bytes)? };
-        let (outline, start) = Outline::read_again(bytes, start_at);
+        let mut outline = Outline::default();
+        let start = outline.read_again(bytes, start_at);
         Some(Message::of(Cow::Borrowed(bytes), start, outline, Vec::new()))
     }
 
@@ -173,10 +175,13 @@ impl Message<'_> {
     }
 
     /// The value of the first header of this name as bytes, folded as it came. The cheap way for correlation.
+    #[inline]
     pub fn header_bytes(&self, name: HeaderName) -> Option<&[u8]> {
-        if Outline::covers(name) {
-            return self.outline.value(name, &self.bytes);
-        }
+        if Outline::covers(name) { self.outline.value(name, &self.bytes) } else { self.header_elsewhere(name) }
+    }
+
+    /// The same for a header of which the outline does not know.
+    fn header_elsewhere(&self, name: HeaderName) -> Option<&[u8]> {
         self.named(name.long()).next().map(|place| place.value(&self.bytes))
     }
 

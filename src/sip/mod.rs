@@ -21,6 +21,7 @@
 
 pub mod auth;
 pub mod digest;
+mod fault;
 pub mod frame;
 mod header;
 pub mod identity;

@@ -9,12 +9,13 @@ use std::ops::Range;
 use memchr::memchr;
 
 use crate::oddity::Oddity;
+use crate::sip::fault;
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
-use crate::sip::swift::{Every, first_of, first_of_three, first_of_two};
+use crate::sip::swift::{Every, first_of};
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -22,7 +23,8 @@ use crate::sip::value::CSeq;
 pub(super) struct Outline {
     /// The value of the first header of each name of [`KEY_HEADERS`]; empty at 0 if there is none.
     values: [Place; KEY_HEADERS.len()],
-    /// A bit for each of these names that stands there more than once.
+    /// A bit for each of these names that stands there, and for each that does more than once.
+    present: u32,
     repeated: u32,
     /// The names of all other headers, a bit for each by a hash: most that are asked for are not there.
     others: u64,
@@ -70,9 +72,10 @@ const KEY_HEADERS: [HeaderName; 19] = [
 /// Headers that may refer to a call that are remembered of one message.
 const REFERENCES: usize = 4;
 
-/// Headers without which a message cannot be matched (RFC 3261 §8.1.1).
+/// Headers without which a message cannot be matched (RFC 3261 §8.1.1), and the bits of all of them.
 const REQUIRED: [HeaderName; 5] =
     [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::To, HeaderName::Via];
+const ALL_REQUIRED: u32 = 0b1_1111;
 
 impl Place {
     pub(super) fn new(range: Range<usize>) -> Place {
@@ -121,23 +124,24 @@ fn slot(name: HeaderName) -> Option<usize> {
 }
 
 impl Outline {
-    /// Walks over a message whose start line begins at `start_at`.
-    pub(super) fn read(bytes: &[u8], start_at: usize, cut: Cut) -> (Outline, StartLine, Vec<Oddity>) {
-        let mut walk = Walk::new(bytes, start_at);
-        let start = walk.over(cut);
-        walk.remarks(&start, start_at);
-        (walk.outline, start, walk.oddities)
+    /// Walks over a message whose start line begins at `start_at`. What is odd about it is added.
+    pub(super) fn read(&mut self, bytes: &[u8], start_at: usize, cut: Cut, oddities: &mut Vec<Oddity>) -> StartLine {
+        let mut walk = Walk::new(bytes, self, oddities);
+        let head = walk.over(start_at, cut);
+        walk.remarks(&head, start_at);
+        head.start
     }
 
     /// The same for a message that was walked over before, and in which nothing was odd.
-    pub(super) fn read_again(bytes: &[u8], start_at: usize) -> (Outline, StartLine) {
-        let mut walk = Walk::new(bytes, start_at);
-        let start = walk.over(Cut::Whole);
-        walk.outline.cseq = walk.value_of(HeaderName::CSeq).and_then(CSeq::read);
-        (walk.outline, start)
+    pub(super) fn read_again(&mut self, bytes: &[u8], start_at: usize) -> StartLine {
+        let mut nothing_odd = Vec::new();
+        let head = Walk::new(bytes, self, &mut nothing_odd).over(start_at, Cut::Whole);
+        self.cseq = self.value(HeaderName::CSeq, bytes).and_then(CSeq::read);
+        head.start
     }
 
     /// The value of a key header; `None` if the message has none of that name, or it is no key header.
+    #[inline]
     pub(super) fn value<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let place = self.values.get(slot(name)?).copied()?;
         place.is_set().then(|| place.of(bytes))
@@ -158,6 +162,7 @@ impl Outline {
     }
 
     /// True if the outline knows of every header of this name, so that there is none if it has no place.
+    #[inline]
     pub(super) fn covers(name: HeaderName) -> bool {
         slot(name).is_some()
     }
@@ -165,11 +170,8 @@ impl Outline {
 
 struct Walk<'a> {
     bytes: &'a [u8],
-    at: usize,
-    /// The line feeds from `at` on.
-    line_feeds: Every<'a, b'\n'>,
-    outline: Outline,
-    oddities: Vec<Oddity>,
+    outline: &'a mut Outline,
+    oddities: &'a mut Vec<Oddity>,
     /// The header that a folded line would belong to, if it is a key header.
     last: Option<Kept>,
 }
@@ -181,25 +183,24 @@ enum Kept {
     SecondVia,
 }
 
-impl<'a> Walk<'a> {
-    #[inline]
-    fn new(bytes: &'a [u8], at: usize) -> Walk<'a> {
-        let line_feeds = Every::new(bytes, at);
-        Walk { bytes, at, line_feeds, outline: Outline::default(), oddities: Vec::new(), last: None }
-    }
+/// The lines of a message. Apart from the walk over them, so that the compiler keeps it in registers.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    /// Behind the last line.
+    at: usize,
+    /// The line feeds from `at` on.
+    line_feeds: Every<'a, b'\n'>,
+}
 
-    fn over(&mut self, cut: Cut) -> StartLine {
-        let line = self.line();
-        let text = self.bytes.get(line.clone()).unwrap_or_default();
-        let start = start_line::read(text, line.start, &mut self.oddities);
-        self.headers(cut);
-        self.body(cut);
-        start
+impl<'a> Lines<'a> {
+    #[inline]
+    fn new(bytes: &'a [u8], at: usize) -> Lines<'a> {
+        Lines { bytes, at, line_feeds: Every::new(bytes, at) }
     }
 
     /// The next line without its end; `at` stands behind it afterwards.
     #[inline]
-    fn line(&mut self) -> Range<usize> {
+    fn next(&mut self) -> Range<usize> {
         let start = self.at;
         let Some(end) = self.line_feeds.next() else {
             self.at = self.bytes.len();
@@ -210,25 +211,54 @@ impl<'a> Walk<'a> {
         let has_return = end > start && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
         start..end.wrapping_sub(usize::from(has_return))
     }
+}
+
+/// What stands above the body.
+struct Head {
+    start: StartLine,
+    /// Where the body begins.
+    end: usize,
+    /// True only if no byte of it is zero or beyond ASCII.
+    is_plain_text: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8], outline: &'a mut Outline, oddities: &'a mut Vec<Oddity>) -> Walk<'a> {
+        Walk { bytes, outline, oddities, last: None }
+    }
+
+    /// Walks over the message whose start line begins at `start_at`.
+    fn over(&mut self, start_at: usize, cut: Cut) -> Head {
+        let mut lines = Lines::new(self.bytes, start_at);
+        let line = lines.next();
+        let text = self.bytes.get(line.clone()).unwrap_or_default();
+        let start = start_line::read(text, line.start, self.oddities);
+        self.headers(&mut lines, cut);
+        let end = lines.at.min(self.bytes.len());
+        self.outline.body = Place::new(end..self.end_of_body(end, cut));
+        Head { start, end, is_plain_text: lines.line_feeds.saw_plain_text_only() }
+    }
 
     /// Walks over header lines up to the empty line or the end. Of a line that the capture cut off only the whole
     /// parameters are taken: half a value would be taken for another one.
-    fn headers(&mut self, cut: Cut) {
+    #[inline]
+    fn headers(&mut self, lines: &mut Lines<'_>, cut: Cut) {
         loop {
-            if self.at >= self.bytes.len() {
+            if lines.at >= self.bytes.len() {
                 self.oddities.push(Oddity::MessageCut { bytes: 0 });
                 return;
             }
-            let line = self.line();
+            let line = lines.next();
             let is_half = matches!(cut, Cut::Missing(_)) && self.bytes.get(line.end).is_none();
             let line = if is_half { self.whole_part(line) } else { line };
             if is_half && line.is_empty() {
                 continue;
             }
-            match self.bytes.get(line.clone()).and_then(<[u8]>::first) {
+            let text = self.bytes.get(line.clone()).unwrap_or_default();
+            match text.first() {
                 None => return,
                 Some(b' ' | b'\t') => self.fold(line),
-                Some(first) => self.header_line(line, *first),
+                Some(first) => self.header_line(text, line.start, *first),
             }
         }
     }
@@ -258,32 +288,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Takes in the line `text`, which begins at `at` with the byte `first`.
     #[inline]
-    fn header_line(&mut self, line: Range<usize>, first: u8) {
-        let text = self.bytes.get(line.clone()).unwrap_or_default();
+    fn header_line(&mut self, text: &[u8], at: usize, first: u8) {
         self.last = None;
-        let Some(colon) = first_of::<b':'>(text) else {
+        let Some((name, [_, value @ ..])) = first_of::<b':'>(text).and_then(|colon| text.split_at_checked(colon))
+        else {
             self.note_once(Oddity::NoColon);
             return;
         };
-        let name = text.get(..colon).unwrap_or_default();
+        // Nothing here can wrap: every place is one in `bytes`.
+        let value_at = at.wrapping_add(name.len()).wrapping_add(1);
         let name = if name.last().is_some_and(u8::is_ascii_whitespace) { name.trim_ascii_end() } else { name };
         let slot = key_slot(name, first);
         if slot.is_none() {
             self.outline.others |= bit_of_name(name);
+            if !may_refer(name, first) {
+                return;
+            }
         }
-        if slot.is_none() && !may_refer(name, first) {
-            return;
-        }
-        // Nothing here can wrap: every place is one in `bytes`.
-        let value = text.get(colon.wrapping_add(1)..).unwrap_or_default();
         let (before, behind) = blanks_around(value);
-        let start = line.start.wrapping_add(colon).wrapping_add(1).wrapping_add(before);
-        let place = Place::new(start..line.end.wrapping_sub(behind));
+        let place = Place::new(value_at.wrapping_add(before)..value_at.wrapping_add(value.len()).wrapping_sub(behind));
         match slot {
             Some(slot) => self.keep(slot, place),
             None => {
-                let name = Place::new(line.start..line.start.saturating_add(name.len()));
+                let name = Place::new(at..at.wrapping_add(name.len()));
                 if let Some(free) = self.outline.references.iter_mut().find(|(_, value)| !value.is_set()) {
                     *free = (name, place);
                 }
@@ -295,6 +324,7 @@ impl<'a> Walk<'a> {
         let Some(known) = self.outline.values.get_mut(slot) else { return };
         if !known.is_set() {
             *known = place;
+            self.outline.present |= 1 << slot;
             self.last = Some(Kept::Slot(slot));
             return;
         }
@@ -326,6 +356,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    #[inline]
     fn value_of(&self, name: HeaderName) -> Option<&[u8]> {
         self.outline.value(name, self.bytes)
     }
@@ -336,13 +367,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Finds the body by Content-Length where there is one (RFC 3261 §18.3), else by the end of the datagram.
-    fn body(&mut self, cut: Cut) {
-        let start = self.at.min(self.bytes.len());
-        let end = self.end_of_body(start, cut);
-        self.outline.body = Place::new(start..end);
-    }
-
+    /// Where the body ends: by Content-Length where there is one (RFC 3261 §18.3), else with the datagram.
     fn end_of_body(&mut self, start: usize, cut: Cut) -> usize {
         let all = self.bytes.len();
         let had = all.saturating_sub(start);
@@ -369,12 +394,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks that cost little and tell a broken sender.
-    fn remarks(&mut self, start: &StartLine, start_at: usize) {
-        let head = self.bytes.get(start_at..self.at).unwrap_or_default();
+    fn remarks(&mut self, head: &Head, start_at: usize) {
+        let Head { start, end, is_plain_text } = head;
+        let head = self.bytes.get(start_at..*end).unwrap_or_default();
         if start_at > 0 && !frame::is_only_blank(self.bytes.get(..start_at).unwrap_or_default()) {
             self.oddities.push(Oddity::BytesBeforeMessage { bytes: u32::try_from(start_at).unwrap_or(u32::MAX) });
         }
-        if !self.line_feeds.saw_plain_text_only() {
+        if !is_plain_text {
             if std::str::from_utf8(head).is_err() {
                 self.oddities.push(Oddity::NotUtf8);
             }
@@ -391,6 +417,9 @@ impl<'a> Walk<'a> {
     }
 
     fn remarks_on_presence(&mut self) {
+        if self.outline.present & ALL_REQUIRED == ALL_REQUIRED {
+            return;
+        }
         let missing = REQUIRED.into_iter().find(|name| self.value_of(*name).is_none());
         let Some(missing) = missing else { return };
         if !self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. })) {
@@ -414,15 +443,15 @@ impl<'a> Walk<'a> {
     fn remarks_on_values(&mut self) {
         for name in [HeaderName::From, HeaderName::To, HeaderName::Contact] {
             let Some(value) = self.value_of(name) else { continue };
-            if let Some(fault) = fault_of_address(name, value) {
+            if let Some(fault) = fault::of_address(name, value) {
                 self.note_once(fault);
             }
         }
         for (name, fault) in [
-            (HeaderName::Date, fault_of_date as fn(&[u8]) -> bool),
-            (HeaderName::MaxForwards, fault_of_max_forwards),
-            (HeaderName::Expires, fault_of_seconds),
-            (HeaderName::Via, fault_of_list),
+            (HeaderName::Date, fault::of_date as fn(&[u8]) -> bool),
+            (HeaderName::MaxForwards, fault::of_max_forwards),
+            (HeaderName::Expires, fault::of_seconds),
+            (HeaderName::Via, fault::of_list),
         ] {
             if self.value_of(name).is_some_and(fault) {
                 self.note_once(Oddity::BadHeader { header: name.long() });
@@ -505,90 +534,4 @@ fn key_slot(name: &[u8], first: u8) -> Option<usize> {
 #[inline]
 fn slot_if<const N: usize>(name: &[u8], known: &[u8; N], slot: usize) -> Option<usize> {
     (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
-}
-
-/// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
-fn fault_of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
-    if is_plain_address(value) {
-        return None;
-    }
-    if memchr(b'"', value).is_some() && has_unclosed_quote(value) {
-        return Some(Oddity::UnclosedQuote);
-    }
-    let bad = Some(Oddity::BadHeader { header: name.long() });
-    let Some(opening) = memchr(b'<', value) else {
-        // Without <> a URI must not hold '?' of its own (RFC 3261 §20).
-        return bad.filter(|_| memchr(b'?', value).is_some());
-    };
-    let after = value.get(opening.saturating_add(1)..).unwrap_or_default();
-    let Some(closing) = memchr(b'>', after) else { return bad };
-    let inside = after.get(..closing).unwrap_or_default();
-    let display = value.get(..opening).unwrap_or_default().trim_ascii();
-    let is_display = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~ \t\r\n".contains(byte) || *byte >= 0x80;
-    let display_is_odd = !display.starts_with(b"\"") && !display.iter().all(is_display);
-    let is_odd = display_is_odd || memchr::memchr2(b' ', b'\t', inside).is_some() || inside.starts_with(b"\"");
-    bad.filter(|_| is_odd)
-}
-
-/// The form that most have: a URI in brackets, perhaps a quoted name without escapes before it.
-fn is_plain_address(value: &[u8]) -> bool {
-    let inside = match value {
-        [b'<', inside @ ..] => inside,
-        [b'"', name @ ..] => {
-            let end = first_of_two::<b'"', b'\\'>(name).unwrap_or(name.len());
-            match name.get(end..) {
-                Some([b'"', b' ', b'<', inside @ ..] | [b'"', b'<', inside @ ..]) => inside,
-                _ => return false,
-            }
-        }
-        _ => return false,
-    };
-    let Some((uri, parameters)) = first_of::<b'>'>(inside).and_then(|end| inside.split_at_checked(end)) else {
-        return false;
-    };
-    first_of_three::<b' ', b'\t', b'"'>(uri).is_none() && first_of::<b'"'>(parameters).is_none()
-}
-
-fn has_unclosed_quote(value: &[u8]) -> bool {
-    if memchr(b'\\', value).is_none() {
-        return memchr::memchr_iter(b'"', value).count() % 2 == 1;
-    }
-    let mut open = false;
-    let mut escaped = false;
-    for byte in value {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if open => escaped = true,
-            b'"' => open = !open,
-            _ => {}
-        }
-    }
-    open
-}
-
-fn fault_of_date(value: &[u8]) -> bool {
-    !value.trim_ascii_end().ends_with(b"GMT")
-}
-
-fn fault_of_max_forwards(value: &[u8]) -> bool {
-    match value {
-        [first, rest @ ..] if first.is_ascii_digit() && rest.len() < 2 => !rest.iter().all(u8::is_ascii_digit),
-        _ => !matches!(std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()), Some(0..=255)),
-    }
-}
-
-fn fault_of_seconds(value: &[u8]) -> bool {
-    std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok()).is_none()
-}
-
-/// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
-fn fault_of_list(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let Some([_, behind @ ..]) = first_of_two::<b';', b','>(rest).and_then(|at| rest.get(at..)) {
-        if matches!(behind.trim_ascii_start().first(), None | Some(b';' | b',')) {
-            return true;
-        }
-        rest = behind;
-    }
-    false
 }

@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::oddity::Oddity;
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_three, first_of_two};
+use crate::sip::swift::{first_of, first_of_any, last_of, next_of};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine
     let method = Method::read(text.get(..method_end).unwrap_or_default());
     // The version is what follows the last space; the URI is all between, spaces included (RFC 4475 §3.1.2.8).
     let trimmed = text.trim_ascii_end();
-    let version_start = memchr::memrchr(b' ', trimmed).filter(|at| *at > method_end);
+    let version_start = last_of::<b' '>(trimmed).filter(|at| *at > method_end);
     let uri_end = version_start.unwrap_or(trimmed.len());
     let mut uri = method_end.min(uri_end)..uri_end;
     while text.get(uri.start) == Some(&b' ') && uri.start < uri.end {
@@ -84,19 +84,24 @@ fn request_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine
     let version_is_odd = text.get(uri_end..) != Some(b" SIP/2.0")
         && !text.get(uri_end..).is_some_and(|version| version.trim_ascii().eq_ignore_ascii_case(b"SIP/2.0"));
     let uri_is_odd = sent_uri.is_empty()
-        || first_of_three::<b' ', b'\t', b'"'>(sent_uri).is_some()
-        || first_of_two::<b'<', b'>'>(sent_uri).is_some()
-        || (sent_uri.starts_with(b"sip") && (first_of::<b'?'>(sent_uri).is_some() || has_bare_ipv6_host(sent_uri)));
+        || first_of_any(sent_uri, b" \t\"<>?").is_some_and(|_| has_odd_letters(sent_uri))
+        || sent_uri.starts_with(b"sip") && has_bare_ipv6_host(sent_uri);
     if version_is_odd || uri_is_odd || !has_single_spaces {
         oddities.push(Oddity::BadStartLine);
     }
     StartLine::Request { method, uri: shifted(uri, at) }
 }
 
+/// Blanks, quotes or brackets, which no URI holds, or headers, which a Request-URI must not have (RFC 3261 §19.1.1).
+fn has_odd_letters(uri: &[u8]) -> bool {
+    first_of_any(uri, b" \t\"<>").is_some() || uri.starts_with(b"sip") && first_of::<b'?'>(uri).is_some()
+}
+
 /// An IPv6 address without its brackets (RFC 5118 §4.2): more than one colon behind the user part.
 fn has_bare_ipv6_host(uri: &[u8]) -> bool {
     // The one of the scheme and the one of the port: nearly every URI has no more.
-    if memchr::memchr_iter(b':', uri).count() < 3 {
+    let colon_from = |at| next_of::<b':'>(uri, at).map(|colon| colon.saturating_add(1));
+    if colon_from(0).and_then(colon_from).and_then(colon_from).is_none() {
         return false;
     }
     let after_scheme = memchr(b':', uri).map_or(uri, |at| uri.get(at.saturating_add(1)..).unwrap_or_default());

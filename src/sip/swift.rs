@@ -12,41 +12,61 @@ const LANES: usize = 16;
 /// Where the first byte `WANTED` stands.
 #[inline]
 pub(super) fn first_of<const WANTED: u8>(bytes: &[u8]) -> Option<usize> {
-    first_where(bytes, |block| block.simd_eq(u8x16::splat(WANTED)), |byte| byte == WANTED)
+    next_of::<WANTED>(bytes, 0)
+}
+
+/// Where the first byte `WANTED` stands from `from` on.
+#[inline]
+pub(super) fn next_of<const WANTED: u8>(bytes: &[u8], from: usize) -> Option<usize> {
+    first_where(bytes, from, |block| block.simd_eq(u8x16::splat(WANTED)), |byte| byte == WANTED)
 }
 
 /// Where the first of two bytes stands.
 #[inline]
 pub(super) fn first_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8]) -> Option<usize> {
+    next_of_two::<ONE, TWO>(bytes, 0)
+}
+
+/// Where the first byte of a set stands. The fewer there are in it, the better.
+#[inline]
+pub(super) fn first_of_any<const N: usize>(bytes: &[u8], set: &[u8; N]) -> Option<usize> {
+    next_of_any(bytes, 0, set)
+}
+
+/// Where the last byte `WANTED` stands.
+#[inline]
+pub(super) fn last_of<const WANTED: u8>(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    // Nothing here can wrap: every place is one in `bytes`.
+    while let Some((before, block)) = rest.split_last_chunk::<LANES>() {
+        let hits = u8x16::from(*block).simd_eq(u8x16::splat(WANTED)).to_bitmask();
+        if let Some(highest) = hits.checked_ilog2() {
+            return Some(before.len().wrapping_add(highest as usize));
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte == WANTED)
+}
+
+/// Where the value of a parameter that begins at `from` ends: before the next one, the next in a list, a blank, or the
+/// headers of a URI (RFC 3261 §25.1); at the end of the bytes if there is none of them.
+#[inline]
+pub(super) fn end_of_parameter(bytes: &[u8], from: usize) -> usize {
+    next_of_any(bytes, from, b";, \t\r\n?").unwrap_or(bytes.len())
+}
+
+/// Where the first of two bytes stands from `from` on.
+#[inline]
+pub(super) fn next_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8], from: usize) -> Option<usize> {
     let in_block = |block: u8x16| block.simd_eq(u8x16::splat(ONE)) | block.simd_eq(u8x16::splat(TWO));
-    first_where(bytes, in_block, |byte| byte == ONE || byte == TWO)
-}
-
-/// Where the first of three bytes stands.
-#[inline]
-pub(super) fn first_of_three<const ONE: u8, const TWO: u8, const THREE: u8>(bytes: &[u8]) -> Option<usize> {
-    let in_block = |block: u8x16| {
-        block.simd_eq(u8x16::splat(ONE)) | block.simd_eq(u8x16::splat(TWO)) | block.simd_eq(u8x16::splat(THREE))
-    };
-    first_where(bytes, in_block, |byte| byte == ONE || byte == TWO || byte == THREE)
-}
-
-/// Where the value of a parameter ends: before the next one, the next in a list, a blank, or the headers of a URI
-/// (RFC 3261 §25.1).
-#[inline]
-pub(super) fn end_of_parameter(bytes: &[u8]) -> Option<usize> {
-    let ends = [b';', b',', b' ', b'\t', b'\r', b'\n', b'?'];
-    let in_block =
-        |block: u8x16| ends.iter().fold(u8x16::splat(0), |hits, end| hits | block.simd_eq(u8x16::splat(*end)));
-    first_where(bytes, in_block, |byte| matches!(byte, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'?'))
+    first_where(bytes, from, in_block, |byte| byte == ONE || byte == TWO)
 }
 
 /// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place near
 /// the one before costs next to nothing.
 pub(super) struct Every<'a, const WANTED: u8> {
-    /// What was not looked at yet.
-    rest: &'a [u8],
-    /// Where the block that is looked at begins, and where the one behind it does.
+    bytes: &'a [u8],
+    /// Where the block that is looked at begins, and what was not looked at yet.
     block: usize,
     next_block: usize,
     /// A bit for each place in the block that is still to be given.
@@ -57,18 +77,18 @@ pub(super) struct Every<'a, const WANTED: u8> {
     zeros: u8x16,
 }
 
-impl<'a, const WANTED: u8> Every<'a, WANTED> {
-    /// Bytes that are looked at together.
-    const BLOCK: usize = 4 * LANES;
+/// Bytes that are looked at together for the places of every one of them.
+const BLOCK: usize = 4 * LANES;
 
+impl<'a, const WANTED: u8> Every<'a, WANTED> {
     /// Those from `start` on.
+    #[inline]
     pub(super) fn new(bytes: &'a [u8], start: usize) -> Every<'a, WANTED> {
         let none = u8x16::splat(0);
-        let rest = bytes.get(start..).unwrap_or_default();
-        Every { rest, block: start, next_block: start, hits: 0, union: none, zeros: none }
+        Every { bytes, block: start, next_block: start, hits: 0, union: none, zeros: none }
     }
 
-    /// True if no byte that was looked at is zero or beyond ASCII. Some bytes behind the last place were looked at, too.
+    /// True only if no byte up to the last place is zero or beyond ASCII. Some bytes around are looked at, too.
     pub(super) fn saw_plain_text_only(&self) -> bool {
         (self.union.to_bitmask() | self.zeros.to_bitmask()) == 0
     }
@@ -86,34 +106,62 @@ impl<'a, const WANTED: u8> Every<'a, WANTED> {
 
     #[inline]
     fn look_at_next_block(&mut self) -> Option<()> {
-        let mut padded = [WANTED ^ 1; 4 * LANES];
-        let block = match self.rest.split_first_chunk() {
-            Some((block, rest)) => {
-                self.rest = rest;
-                block
-            }
-            None if self.rest.is_empty() => return None,
+        let rest = self.bytes.get(self.next_block..)?;
+        let Some(block) = rest.first_chunk::<BLOCK>() else { return self.look_at_the_rest(rest) };
+        self.hits = self.look_at(block);
+        self.block = self.next_block;
+        self.next_block = self.next_block.wrapping_add(BLOCK);
+        Some(())
+    }
+
+    /// Looks at what is less than a block, together with bytes before it whose places were given.
+    #[inline]
+    fn look_at_the_rest(&mut self, rest: &[u8]) -> Option<()> {
+        if rest.is_empty() {
+            return None;
+        }
+        let missing = BLOCK.wrapping_sub(rest.len());
+        self.hits = match self.bytes.last_chunk::<BLOCK>() {
+            Some(block) => self.look_at(block) >> missing,
             None => {
-                padded.get_mut(..self.rest.len())?.copy_from_slice(self.rest);
-                self.rest = &[];
-                &padded
+                let mut padded = [WANTED ^ 1; BLOCK];
+                padded.get_mut(..rest.len())?.copy_from_slice(rest);
+                self.look_at(&padded)
             }
         };
-        (self.block, self.next_block) = (self.next_block, self.next_block.wrapping_add(Self::BLOCK));
+        self.block = self.next_block;
+        self.next_block = self.bytes.len();
+        Some(())
+    }
+
+    /// A bit for each place in a block.
+    #[inline]
+    fn look_at(&mut self, block: &[u8; BLOCK]) -> u64 {
         let (lanes, _) = block.as_chunks::<LANES>();
-        for lane in lanes.iter().rev() {
+        lanes.iter().rev().fold(0, |hits, lane| {
             let lane = u8x16::from(*lane);
-            self.hits = self.hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask());
             self.union |= lane;
             self.zeros |= lane.simd_eq(u8x16::splat(0));
-        }
-        Some(())
+            hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask())
+        })
     }
 }
 
 #[inline]
-fn first_where(bytes: &[u8], in_block: impl Fn(u8x16) -> u8x16, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let mut rest = bytes;
+fn next_of_any<const N: usize>(bytes: &[u8], from: usize, set: &[u8; N]) -> Option<usize> {
+    let in_block =
+        |block: u8x16| set.iter().fold(u8x16::splat(0), |hits, wanted| hits | block.simd_eq(u8x16::splat(*wanted)));
+    first_where(bytes, from, in_block, |byte| set.contains(&byte))
+}
+
+#[inline]
+fn first_where(
+    bytes: &[u8],
+    from: usize,
+    in_block: impl Fn(u8x16) -> u8x16,
+    is_wanted: impl Fn(u8) -> bool,
+) -> Option<usize> {
+    let mut rest = bytes.get(from..)?;
     // Nothing here can wrap: every place is one in `bytes`.
     while let Some((block, behind)) = rest.split_first_chunk::<LANES>() {
         let hits = in_block(u8x16::from(*block)).to_bitmask();
@@ -122,9 +170,13 @@ fn first_where(bytes: &[u8], in_block: impl Fn(u8x16) -> u8x16, is_wanted: impl 
         }
         rest = behind;
     }
-    // What is left, together with bytes before it in which nothing was found.
-    let Some(last) = bytes.last_chunk::<LANES>() else { return bytes.iter().position(|byte| is_wanted(*byte)) };
-    let hits = in_block(u8x16::from(*last)).to_bitmask();
+    // What is left, together with bytes before it that are passed by.
+    let Some(last) = bytes.last_chunk::<LANES>() else {
+        let at = rest.iter().position(|byte| is_wanted(*byte))?;
+        return Some(bytes.len().wrapping_sub(rest.len()).wrapping_add(at));
+    };
+    let passed_by = LANES.wrapping_sub(rest.len());
+    let hits = in_block(u8x16::from(*last)).to_bitmask() & u32::MAX.wrapping_shl(passed_by as u32);
     (hits != 0).then(|| bytes.len().wrapping_sub(LANES).wrapping_add(hits.trailing_zeros() as usize))
 }
 
@@ -140,10 +192,20 @@ mod tests {
             prop_assert_eq!(first_of::<b'\n'>(&bytes), bytes.iter().position(|byte| *byte == b'\n'));
             let near = first_of_two::<b'\t', b' '>(&bytes);
             prop_assert_eq!(near, bytes.iter().position(|byte| matches!(byte, b'\t' | b' ')));
-            let near = first_of_three::<b'\t', b'\r', b' '>(&bytes);
+            let near = first_of_any(&bytes, b"\t\r ");
             prop_assert_eq!(near, bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b' ')));
-            let end = bytes.iter().position(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' ' | b';' | b',' | b'?'));
-            prop_assert_eq!(end_of_parameter(&bytes), end);
+            prop_assert_eq!(last_of::<b'\n'>(&bytes), bytes.iter().rposition(|byte| *byte == b'\n'));
+        }
+
+        #[test]
+        fn it_is_found_from_a_place_on(bytes in proptest::collection::vec(8u8..64, 0..80), from in 0usize..90) {
+            let first_from = |is_wanted: fn(&u8) -> bool| {
+                bytes.iter().enumerate().skip(from).find(|(_, byte)| is_wanted(byte)).map(|(at, _)| at)
+            };
+            let near = first_from(|byte| matches!(byte, b';' | b','));
+            prop_assert_eq!(next_of_two::<b';', b','>(&bytes, from), near);
+            let end = first_from(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' ' | b';' | b',' | b'?'));
+            prop_assert_eq!(end_of_parameter(&bytes, from), end.unwrap_or(bytes.len()));
         }
 
         #[test]
@@ -152,8 +214,10 @@ mod tests {
             let found: Vec<usize> = std::iter::from_fn(|| every.next()).collect();
             let places = (start..bytes.len()).filter(|at| bytes[*at] == b'\n');
             prop_assert_eq!(found, places.collect::<Vec<usize>>());
+            let is_plain = |bytes: &[u8]| bytes.iter().all(|byte| (1..128).contains(byte));
             let rest = bytes.get(start..).unwrap_or_default();
-            prop_assert_eq!(every.saw_plain_text_only(), rest.iter().all(|byte| (1..128).contains(byte)));
+            prop_assert!(every.saw_plain_text_only() <= is_plain(rest));
+            prop_assert!(every.saw_plain_text_only() >= is_plain(&bytes));
         }
     }
 }

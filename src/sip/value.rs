@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::sip::frame::is_token;
 use crate::sip::method::Method;
-use crate::sip::swift::{end_of_parameter, first_of, first_of_two};
+use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_two};
 
 /// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left out.
 pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
@@ -143,19 +144,18 @@ pub struct CSeq {
 impl CSeq {
     /// Reads a value; `None` if the number or the method is missing, or the number is 2³¹ or more.
     pub fn read(value: &[u8]) -> Option<CSeq> {
-        let digits = value.iter().position(|byte| !byte.is_ascii_digit())?;
-        let (number, rest) = value.split_at_checked(digits)?;
-        // Ten digits hold every number below 2³¹; leading zeros may make it longer.
-        let number = number
-            .iter()
-            .try_fold(0u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0'))))?;
-        let method = rest.trim_ascii();
-        let method = method.get(..method.iter().position(u8::is_ascii_whitespace).unwrap_or(method.len()))?;
-        let is_apart = rest.first().is_some_and(u8::is_ascii_whitespace);
-        if digits == 0 || !is_apart || method.is_empty() || number >= 1 << 31 {
-            return None;
+        let mut rest = value;
+        let mut number = 0u32;
+        while let [digit @ b'0'..=b'9', after @ ..] = rest {
+            number = number.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0')))?;
+            rest = after;
         }
-        Some(CSeq { number, method: Method::read(method) })
+        let has_digits = rest.len() < value.len();
+        let [blank, method @ ..] = rest else { return None };
+        let method = method.trim_ascii();
+        let method = method.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        let is_whole = has_digits && blank.is_ascii_whitespace() && !method.is_empty() && number < 1 << 31;
+        is_whole.then(|| CSeq { number, method: Method::read(method) })
     }
 }
 
@@ -425,22 +425,32 @@ pub(crate) fn first_letters(text: &str, most: usize) -> &str {
 
 /// The branch of the topmost Via as bytes: the cheap way for correlation. Empty if there is none.
 pub(crate) fn top_branch(via: &[u8]) -> &[u8] {
-    parameter::<b',', 6>(via, b"branch")
+    parameter::<b',', 6>(via, 0, b"branch")
 }
 
 /// The tag of a From or To as bytes; empty if there is none.
 pub(crate) fn tag(value: &[u8]) -> &[u8] {
+    only_parameter_as_tag(value).unwrap_or_else(|| tag_among_parameters(value))
+}
+
+/// The tag of what nearly all send: `<…>;tag=…` and nothing behind it.
+fn only_parameter_as_tag(value: &[u8]) -> Option<&[u8]> {
+    let (address, parameter) = value.split_at_checked(last_of::<b';'>(value)?)?;
+    let tag = parameter.strip_prefix(b";tag=").filter(|tag| !tag.is_empty())?;
+    (address.ends_with(b">") && tag.iter().all(|byte| is_token(*byte))).then_some(tag)
+}
+
+fn tag_among_parameters(value: &[u8]) -> &[u8] {
     let bracketed = match value {
-        [b'<', ..] => value,
         // A quoted name may hold brackets, too.
-        [b'"', name @ ..] => match first_of_two::<b'"', b'\\'>(name).and_then(|at| name.get(at..)) {
-            Some(behind @ [b'"', ..]) => behind,
-            _ => value.get(memchr::memrchr(b'>', value).unwrap_or(0)..).unwrap_or_default(),
+        [b'"', ..] => match next_of_two::<b'"', b'\\'>(value, 1) {
+            Some(at) if value.get(at) == Some(&b'"') => at,
+            _ => memchr::memrchr(b'>', value).unwrap_or(0),
         },
-        _ => value,
+        _ => 0,
     };
-    let after = first_of::<b'>'>(bracketed).map_or(0, |at| at.saturating_add(1));
-    parameter::<b';', 3>(bracketed.get(after..).unwrap_or_default(), b"tag")
+    let after = next_of::<b'>'>(value, bracketed).map_or(bracketed, |at| at.saturating_add(1));
+    parameter::<b';', 3>(value, after, b"tag")
 }
 
 /// The URI of a From, To or Contact as bytes, as [`NameAddr::read`] finds it. For look-ups that most messages need.
@@ -460,29 +470,29 @@ pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
     uri.unwrap_or_default().trim_ascii()
 }
 
-/// The value of `;name=value` in bytes, looked for up to the separator `END` of values, or in all of it if that is `;`.
-/// Asked of every message: most parameters are passed by at their first letter.
-fn parameter<'a, const END: u8, const N: usize>(value: &'a [u8], name: &[u8; N]) -> &'a [u8] {
+/// The value of `;name=value` in bytes, looked for from `from` on up to the separator `END` of values, or to the end if
+/// that is `;`. Asked of every message: most parameters are passed by at their first letter.
+fn parameter<'a, const END: u8, const N: usize>(value: &'a [u8], from: usize, name: &[u8; N]) -> &'a [u8] {
     let first = name.first().copied().unwrap_or_default();
-    let mut rest = value;
-    while let Some([b';', after @ ..]) = first_of_two::<b';', END>(rest).and_then(|at| rest.get(at..)) {
-        rest = after;
+    let up_to_its_end = |start: usize| value.get(start..end_of_parameter(value, start)).unwrap_or_default();
+    let behind = |rest: &[u8]| value.len().saturating_sub(rest.len());
+    let mut at = from;
+    while let Some(separator) = next_of_two::<b';', END>(value, at) {
+        let Some([b';', rest @ ..]) = value.get(separator..) else { break };
+        at = behind(rest);
         // What nearly all send: no blanks, and the name in the letters of the RFC.
         if let Some([b'=', found @ ..]) = rest.strip_prefix(name)
             && found.first().is_some_and(u8::is_ascii_graphic)
         {
-            return found.get(..end_of_parameter(found).unwrap_or(found.len())).unwrap_or_default();
+            return up_to_its_end(behind(found));
         }
-        while let [b' ' | b'\t' | b'\r' | b'\n', after @ ..] = rest {
-            rest = after;
-        }
+        let rest = rest.trim_ascii_start();
         if rest.first().is_none_or(|byte| byte | 0x20 != first) {
             continue;
         }
         let Some((sent, after)) = rest.split_first_chunk::<N>() else { continue };
         if let (true, Some(found)) = (sent.eq_ignore_ascii_case(name), after.trim_ascii_start().strip_prefix(b"=")) {
-            let found = found.trim_ascii_start();
-            return found.get(..end_of_parameter(found).unwrap_or(found.len())).unwrap_or_default();
+            return up_to_its_end(behind(found.trim_ascii_start()));
         }
     }
     &[]
