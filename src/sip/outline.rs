@@ -88,6 +88,10 @@ impl Place {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
     fn is_set(self) -> bool {
         self.start != 0
     }
