@@ -1,9 +1,11 @@
 //! Hash tables for what comes from the network: their hash is keyed anew in each run, so that nobody can send what
 //! falls into one place. Faster than the standard library's, and made for the same end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
+
+use serde::{Serialize, Serializer};
 
 /// The hash, with keys of its own.
 pub(crate) type Keyed = ahash::RandomState;
@@ -16,6 +18,16 @@ pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
 
 /// A table by keys that are hashed.
 pub(crate) type Table<K, V> = HashMap<K, V, Keyed>;
+
+/// Writes a table in the order of its keys: for `serialize_with`.
+pub(crate) fn in_order<K, V, S>(table: &Table<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+where
+    K: Serialize + Ord,
+    V: Serialize,
+    S: Serializer,
+{
+    table.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
+}
 
 /// A table by what [`Keyed`] has hashed already.
 pub(crate) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// must not leave raw (`report::json`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Untrusted(String);
+pub struct Untrusted(Cow<'static, str>);
 
 impl schemars::JsonSchema for Untrusted {
     fn schema_name() -> Cow<'static, str> {
@@ -31,7 +31,12 @@ impl schemars::JsonSchema for Untrusted {
 impl Untrusted {
     /// Reads bytes as UTF-8; what is not becomes U+FFFD.
     pub fn from_bytes(bytes: &[u8]) -> Untrusted {
-        Untrusted(String::from_utf8_lossy(bytes).into_owned())
+        Untrusted(String::from_utf8_lossy(bytes).into_owned().into())
+    }
+
+    /// Words of our own, which quote nothing: they need no room.
+    pub(crate) const fn fixed(text: &'static str) -> Untrusted {
+        Untrusted(Cow::Borrowed(text))
     }
 
     /// True if there is no text.
@@ -53,13 +58,19 @@ impl Untrusted {
 
 impl From<&str> for Untrusted {
     fn from(text: &str) -> Untrusted {
-        Untrusted(text.to_owned())
+        Untrusted(text.to_owned().into())
+    }
+}
+
+impl From<Cow<'_, str>> for Untrusted {
+    fn from(text: Cow<'_, str>) -> Untrusted {
+        Untrusted(text.into_owned().into())
     }
 }
 
 impl From<String> for Untrusted {
     fn from(text: String) -> Untrusted {
-        Untrusted(text)
+        Untrusted(text.into())
     }
 }
 

@@ -140,7 +140,7 @@ impl Accepted {
 
     /// Learns from a request that carries credentials.
     pub(crate) fn learn_request(&mut self, message: &Message<'_>, client: IpAddr, time: Timestamp) {
-        if !message.is_request() || !has_credentials(message) {
+        if !has_credentials(message) {
             return;
         }
         let from = message.header_bytes(HeaderName::From).map(uri_of).unwrap_or_default();

@@ -63,6 +63,11 @@ impl FailedConnections {
     /// Failed connections that are kept of one client.
     const MOST_OF_CLIENT: usize = 64;
 
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// Those of a client, in order.
     pub fn of_client(&self, client: IpAddr) -> &[FailedConnection] {
         self.of.get(&client).map_or(&[], Vec::as_slice)

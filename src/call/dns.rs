@@ -93,6 +93,11 @@ impl Lookups {
     /// Look-ups that are kept.
     const MOST: usize = 2048;
 
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Lookup> {
         self.all.iter()

@@ -1,5 +1,6 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -58,8 +59,25 @@ enum KeyKind {
     Reference,
 }
 
+/// What tells of an INVITE which open call it may continue, and of a later one whether it continues this: read once.
+#[derive(Debug, Default)]
+pub(crate) struct Ties<'a> {
+    /// The called number or name.
+    pub(crate) called: Cow<'a, str>,
+    /// Its keys with their hashes, the surest first.
+    pub(crate) keys: Vec<(u64, LinkKey<'a>)>,
+}
+
+impl<'a> Ties<'a> {
+    /// Those of an INVITE.
+    pub(crate) fn of(message: &'a Message<'_>, hasher: &Keyed) -> Ties<'a> {
+        let keys = keys(message).map(|key| (hasher.hash_one(key), key));
+        Ties { called: called(message), keys: keys.collect() }
+    }
+}
+
 /// The keys that an INVITE carries, the surest first.
-pub(crate) fn keys<'a>(message: &'a Message<'_>) -> impl Iterator<Item = LinkKey<'a>> {
+fn keys<'a>(message: &'a Message<'_>) -> impl Iterator<Item = LinkKey<'a>> {
     let references = message.references().filter_map(|(name, value)| match HeaderName::read(name) {
         HeaderName::SessionId => session_id(value),
         HeaderName::PChargingVector => charging_vector(value),
@@ -115,9 +133,11 @@ fn is_call_reference(name: &[u8]) -> bool {
     // Words are told apart by hyphens in some spellings and not in others: X-Call-ID, X-CallID.
     const ENDS: [&[u8]; 6] = [b"callid", b"callref", b"calluuid", b"callsid", b"correlationid", b"sessionid"];
     let letters = || rest.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
-    let count = letters().count();
-    letters().eq(b"cid".iter().copied())
-        || ENDS.iter().any(|end| count >= end.len() && letters().skip(count - end.len()).eq(end.iter().copied()))
+    let ends_with = |end: &&[u8]| {
+        let mut last = letters().rev();
+        end.iter().rev().all(|letter| last.next() == Some(*letter))
+    };
+    letters().eq(b"cid".iter().copied()) || ENDS.iter().any(ends_with)
 }
 
 /// What a guess by number and time needs of an INVITE that is waiting for its answer.
@@ -221,21 +241,34 @@ fn tail(number: &str) -> &str {
 }
 
 /// The called number or name of a Request-URI, digits alone where it is a number.
-pub(crate) fn called(message: &Message<'_>) -> String {
-    let uri = message.request_uri().unwrap_or_default();
-    let rest = memchr::memchr(b':', uri.as_bytes()).and_then(|colon| uri.get(colon + 1..)).unwrap_or(&uri);
-    let user = match memchr::memrchr(b'@', rest.as_bytes()).and_then(|at| rest.get(..at)) {
+fn called<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
+    match message.request_uri() {
+        Some(Cow::Borrowed(uri)) => number_or_name(uri),
+        Some(Cow::Owned(uri)) => Cow::Owned(number_or_name(&uri).into_owned()),
+        None => Cow::Borrowed(""),
+    }
+}
+
+/// The number or name in a URI. Of most numbers all is taken as it stands.
+fn number_or_name(uri: &str) -> Cow<'_, str> {
+    // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
+    let rest = uri.bytes().position(|byte| byte == b':').and_then(|colon| uri.get(colon + 1..)).unwrap_or(uri);
+    let user = match rest.bytes().rposition(|byte| byte == b'@').and_then(|at| rest.get(..at)) {
         Some(user) => user,
         None if uri.starts_with("tel:") => rest,
-        None => return String::new(),
+        None => return Cow::Borrowed(""),
     };
-    let user = memchr::memchr2(b';', b':', user.as_bytes()).and_then(|end| user.get(..end)).unwrap_or(user);
     let digits = user.strip_prefix('+').unwrap_or(user);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits.to_owned();
+        return Cow::Borrowed(digits);
     }
+    let user =
+        user.bytes().position(|byte| matches!(byte, b';' | b':')).and_then(|end| user.get(..end)).unwrap_or(user);
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
-    if is_number { user.chars().filter(char::is_ascii_digit).collect() } else { user.to_ascii_lowercase() }
+    Cow::Owned(match is_number {
+        true => user.chars().filter(char::is_ascii_digit).collect(),
+        false => user.to_ascii_lowercase(),
+    })
 }
 
 fn same_number(one: &str, other: &str) -> bool {

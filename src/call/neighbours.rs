@@ -144,6 +144,11 @@ impl Neighbours {
         self.occupancy.get(&server)?.get(&client)
     }
 
+    /// Each client of a server, with how busy the way between them was.
+    pub fn occupancies_at(&self, server: IpAddr) -> impl Iterator<Item = (IpAddr, &Occupancy)> {
+        self.occupancy.get(&server).into_iter().flatten().map(|(client, known)| (*client, known))
+    }
+
     /// Each way with how busy it was: client, server.
     pub fn occupancies(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Occupancy)> {
         let of_server = |(server, clients)| {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use memchr::memchr2;
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
-use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, uri_of};
+use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
 
 /// A REGISTER as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,7 +98,7 @@ impl Registrations {
             return;
         }
         let Some(to) = message.header_bytes(HeaderName::To) else { return };
-        let address = crate::sip::text(uri_of(to));
+        let address = text(uri_of(to));
         let address = UriParts::read(&address);
         let key = key(address.bare_user(), address.host);
         let has_room = self.of.len() < Registrations::MOST;
@@ -109,7 +110,10 @@ impl Registrations {
         // A phone that registers every minute fills its row within the hour: later ones are not even read.
         match message.is_request() {
             true if known.asked.len() < Registrations::MOST_ENTRIES => {
-                self.sources.insert(arrival.path.source);
+                // A phone keeps its port as long as it can: its last REGISTER tells that this one's source is known.
+                if known.asked.last().is_none_or(|last| last.source != arrival.path.source) {
+                    self.sources.insert(arrival.path.source);
+                }
                 known.note_asked(asked(message, arrival));
             }
             false if known.granted.len() < Registrations::MOST_ENTRIES => known.note_granted(granted(message, arrival)),
@@ -190,12 +194,11 @@ fn key(user: &str, host: &str) -> String {
 }
 
 fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
-    let contact = message.header_bytes(HeaderName::Contact).map(|_| message.contact().unwrap_or_default());
-    let instance = contact.as_ref().and_then(|contact| contact.parameters.get("+sip.instance").map(str::to_owned));
+    let (contact, instance) = contact_and_instance(message);
     Asked {
         place: arrival.place,
         source: arrival.path.source,
-        contact: contact.map(|contact| contact.uri).unwrap_or_default(),
+        contact,
         has_instance: instance.is_some(),
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
@@ -203,20 +206,73 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
     }
 }
 
+/// The URI of the first Contact, and the device that it names (`+sip.instance`, RFC 5626 §4.1).
+fn contact_and_instance(message: &Message<'_>) -> (String, Option<String>) {
+    let Some(line) = message.header_bytes(HeaderName::Contact) else { return (String::new(), None) };
+    if is_one_without_instance(line) {
+        return (text(uri_of(line)).into_owned(), None);
+    }
+    let contact = message.contact().unwrap_or_default();
+    let instance = contact.parameters.get("+sip.instance").map(str::to_owned);
+    (contact.uri, instance)
+}
+
+/// True for the plainest form, which most phones send: of that the URI is all that is needed.
+fn is_one_without_instance(line: &[u8]) -> bool {
+    let Some(end) = line.iter().position(|byte| *byte == b'>') else { return false };
+    let (uri, parameters) = line.split_at(end);
+    let is_listed_or_quoted = memchr2(b',', b'"', line).is_some() || memchr2(b'\r', b'\n', line).is_some();
+    uri.starts_with(b"<") && !parameters.contains(&b'+') && !is_listed_or_quoted && line.is_ascii()
+}
+
 fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
     let seconds = |text: &str| text.trim().parse::<u32>().ok();
     let of_message = message.header("Expires").and_then(|value| seconds(&value));
-    let contacts: Vec<NameAddr> = message.headers("Contact").iter().map(|value| NameAddr::read(value)).collect();
-    let longest = contacts
-        .iter()
-        .filter_map(|binding| binding.parameters.get("expires").and_then(seconds).or(of_message))
-        .max()
-        .unwrap_or(if contacts.is_empty() { 0 } else { UNTOLD });
-    // Not collected: that would keep the room of the whole contacts.
-    let mut bindings = Vec::with_capacity(contacts.len().min(Registrations::MOST_BINDINGS));
-    bindings.extend(contacts.into_iter().map(|contact| contact.uri).take(Registrations::MOST_BINDINGS));
+    // Most phones have one binding: what lasts as long as the capture takes no more room than that.
+    let mut bindings = Vec::with_capacity(1);
+    let mut longest = None;
+    for line in message.header_lines("Contact") {
+        for binding in split_list(&line).map(NameAddr::read) {
+            longest = longest.max(binding.parameters.get("expires").and_then(seconds).or(of_message));
+            if bindings.len() < Registrations::MOST_BINDINGS {
+                bindings.push(binding.uri);
+            }
+        }
+    }
+    let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
     Granted { place: arrival.place, until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))), bindings }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).
 const UNTOLD: u32 = 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Cut;
+
+    #[test]
+    fn a_contact_is_read_alike_in_its_plain_form_and_in_others() {
+        let of = |contact: &str| {
+            let text = format!("REGISTER sip:example.com SIP/2.0\r\nContact: {contact}\r\nContent-Length: 0\r\n\r\n");
+            let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
+            let contact = message.contact().unwrap();
+            let instance = contact.parameters.get("+sip.instance").map(str::to_owned);
+            assert_eq!(contact_and_instance(&message), (contact.uri, instance), "{text}");
+            is_one_without_instance(message.header_bytes(HeaderName::Contact).unwrap())
+        };
+        assert!(of("<sip:+15550100@192.0.2.1:5060;ob>;expires=60") && of("<sip:a@[2001:db8::1]>;q=0.5"));
+        for other in [
+            "sip:a@192.0.2.1;expires=60",
+            "*",
+            "\"A <x>, B\" <sip:a@192.0.2.1>",
+            "<sip:a@192.0.2.1>, <sip:b@192.0.2.1>",
+            "<sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\"",
+            "<sip:a@192.0.2.1>;+SIP.Instance=<urn:uuid:1>;reg-id=1",
+            "<sip:a@192.0.2.1>;\r\n expires=60",
+            "<sip:a@192.0.2.1",
+        ] {
+            assert!(!of(other), "{other}");
+        }
+    }
+}

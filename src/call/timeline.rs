@@ -6,12 +6,12 @@
 //! There may be thousands of timelines, one for each address, and each fills in its own time. So that a run without end
 //! takes no more memory after hours than after minutes, they are kept short there, and are full soon.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Timestamp;
+use crate::keyed::{Table, in_order};
 
 /// Counts over time. Mergeable: commutative and associative.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -132,8 +132,10 @@ pub enum End {
 /// What became of calls, by address. Mergeable: commutative, and associative as long as no table is full.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Decisions {
-    of_servers: BTreeMap<IpAddr, Decided>,
-    of_clients: BTreeMap<IpAddr, Decided>,
+    #[serde(serialize_with = "in_order")]
+    of_servers: Table<IpAddr, Decided>,
+    #[serde(serialize_with = "in_order")]
+    of_clients: Table<IpAddr, Decided>,
 }
 
 impl Decisions {

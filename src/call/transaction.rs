@@ -8,7 +8,7 @@ use crate::call::model::{Arrival, Call, Dialog, Heard, Leg, LegId, MessageId, Tr
 use crate::capture::Timestamp;
 use crate::keyed::hash_of;
 use crate::net::Path;
-use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via};
+use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via, text};
 
 /// Stands for the number of a CSeq that was cut off, or is missing.
 const NO_CSEQ: u32 = u32::MAX;
@@ -291,7 +291,7 @@ impl Call {
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.
     fn upstream_by_host(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<&Transaction> {
-        let host: IpAddr = message.vias().get(1)?.host.parse().ok()?;
+        let host: IpAddr = message.second_via()?.host.parse().ok()?;
         self.transactions.iter().rev().find(|known| {
             known.cseq == keys.cseq.number
                 && known.method == *method
@@ -347,7 +347,6 @@ impl Call {
         let opens = keys.cseq.method == Method::Invite && !keys.is_request && !keys.to_tag.is_empty();
         let success = keys.status.is_some_and(StatusCode::is_success);
         let provisional = keys.status.is_some_and(|status| status.is_provisional() && status.get() > 100);
-        let text = |tag: &[u8]| crate::sip::text(tag).into_owned();
         if opens && (success || provisional) {
             let call_id = keys.call_id;
             let (caller_tag, callee_tag) = (text(keys.from_tag), text(keys.to_tag));
@@ -359,9 +358,13 @@ impl Call {
             let confirmed = success.then_some(id);
             match known {
                 Some(dialog) => dialog.confirmed = dialog.confirmed.or(confirmed),
-                None => {
-                    self.dialogs.push(Dialog { call_id: call_id.into(), caller_tag, callee_tag, confirmed, bye: None })
-                }
+                None => self.dialogs.push(Dialog {
+                    call_id: call_id.into(),
+                    caller_tag: caller_tag.into_owned(),
+                    callee_tag: callee_tag.into_owned(),
+                    confirmed,
+                    bye: None,
+                }),
             }
             return;
         }
@@ -369,7 +372,8 @@ impl Call {
             let tags = [text(keys.from_tag), text(keys.to_tag)];
             let call_id = keys.call_id;
             let ended = self.dialogs.iter_mut().find(|dialog| {
-                *dialog.call_id == *call_id && tags.contains(&dialog.caller_tag) && tags.contains(&dialog.callee_tag)
+                let has = |tag: &str| tags.iter().any(|known| *known == tag);
+                *dialog.call_id == *call_id && has(&dialog.caller_tag) && has(&dialog.callee_tag)
             });
             if let Some(dialog) = ended {
                 dialog.bye.get_or_insert(id);

@@ -114,7 +114,7 @@ impl Tally {
             });
             let pair = other.and_then(|other| Some((call.request_of(one)?, call.request_of(other)?)));
             let Some((inside, outside)) = pair else { continue };
-            let is_same_size = inside.message.vias().len() == outside.message.vias().len();
+            let is_same_size = inside.message.via_count() == outside.message.via_count();
             // What is repeated to another server (RFC 3263 §4.3) comes later, and has a branch of its own.
             if !is_same_size || outside.place.time.since(inside.place.time).as_millis() > 100 {
                 continue;

@@ -7,7 +7,7 @@ use crate::call::timer;
 use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
-use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe};
+use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
 use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// Copies of a request after its response that show that the response did not count.
@@ -68,6 +68,15 @@ impl<'a> Case<'a> {
     /// True if the words of a rule will be read: else it may stop at what it explains, how surely and who is responsible.
     pub(crate) fn wants_words(&self) -> bool {
         self.wanted == Wanted::Words
+    }
+
+    /// The field and the value in which the first request of the call names a scanning tool.
+    pub(crate) fn scanning_tool(&self) -> Option<(&'static str, String)> {
+        if self.probing.is_some_and(|probing| !probing.may_name_a_tool(self.call)) {
+            return None;
+        }
+        let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
+        tool_of(&first.message)
     }
 
     /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
@@ -286,8 +295,8 @@ impl<'a> Case<'a> {
 
     /// True if the clock of the capture leapt while the call went on.
     pub fn spans_a_leap(&self) -> bool {
-        let (started, ended) = (self.call.started(), self.call.ended());
-        self.surroundings.neighbours().leap_after(started).is_some_and(|leap| leap.after <= ended)
+        let leap = self.surroundings.neighbours().leap_after(self.call.started());
+        leap.is_some_and(|leap| leap.after <= self.call.ended())
     }
 
     /// True if SIP from one address to another was seen within a minute of the call.

@@ -7,10 +7,10 @@ use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
-use crate::diagnosis::facts::Facts;
 use crate::diagnosis::finding::{Finding, Refuted};
 use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
+use crate::diagnosis::questions::questions;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rule::Rule;
 use crate::diagnosis::rules;
@@ -66,9 +66,14 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict on one call.
     pub fn of(case: &Case<'_>) -> Verdict {
+        Verdict::asking(&questions(case), case)
+    }
+
+    /// The verdict on one call by these rules.
+    pub(crate) fn asking(asked: &[&'static Rule], case: &Case<'_>) -> Verdict {
         let case = case.for_verdict();
         let (mut rules, mut found) = (Vec::new(), Vec::new());
-        for rule in asked_of(&case) {
+        for rule in with_a_say(asked, &case) {
             if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
                 rules.push(rule);
                 found.push(finding);
@@ -97,24 +102,13 @@ impl Verdict {
 
 /// Diagnoses one call.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
-    told(case, asked_of(case).into_iter())
+    told(case, with_a_say(&questions(case), case))
 }
 
-/// The rules that a call shows anything for.
-fn asked_of(case: &Case<'_>) -> Vec<&'static Rule> {
-    let facts = Facts::of(case);
-    let mut asked: Vec<&Rule> = Vec::with_capacity(rules::ALL.len());
-    for rule in rules::ALL {
-        let is_asked = facts.has(rule.needs);
-        debug_assert!(is_asked || !rule.holds(case), "{} holds without what it says that it needs", rule.name);
-        if is_asked {
-            asked.push(rule);
-        }
-    }
-    if case.spans_a_leap() {
-        asked.retain(|rule| !OF_LENGTHS.contains(&rule.name));
-    }
-    asked
+/// Those of the rules that may have a say in a call.
+fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = &'static Rule> {
+    let measures_wrongly = case.spans_a_leap();
+    asked.iter().copied().filter(move |rule| !(measures_wrongly && OF_LENGTHS.contains(&rule.name)))
 }
 
 fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {

@@ -1,5 +1,7 @@
 //! What a rule asks of the dialogs of a call: its answers, their ACKs, its BYEs, what was said inside.
 
+use std::borrow::Cow;
+
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Role;
@@ -147,16 +149,16 @@ impl<'a> Case<'a> {
 }
 
 /// The tag of To.
-pub(crate) fn to_tag(heard: &Heard) -> Option<String> {
+pub(crate) fn to_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     tag_of(heard, HeaderName::To)
 }
 
 /// The tag of From.
-pub(crate) fn from_tag(heard: &Heard) -> Option<String> {
+pub(crate) fn from_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     tag_of(heard, HeaderName::From)
 }
 
-fn tag_of(heard: &Heard, name: HeaderName) -> Option<String> {
+fn tag_of(heard: &Heard, name: HeaderName) -> Option<Cow<'_, str>> {
     let tag = tag(heard.message.header_bytes(name)?);
-    (!tag.is_empty()).then(|| crate::sip::text(tag).into_owned())
+    (!tag.is_empty()).then(|| crate::sip::text(tag))
 }

@@ -6,6 +6,7 @@ use crate::call::{Call, Surroundings};
 use crate::diagnosis::capture_case::Tally;
 use crate::diagnosis::case::{CaptureSeen, Case};
 use crate::diagnosis::diagnose::{Diagnosis, Verdict, diagnose};
+use crate::diagnosis::questions::Questions;
 
 /// Diagnoses calls in the order in which they ended.
 ///
@@ -13,10 +14,11 @@ use crate::diagnosis::diagnose::{Diagnosis, Verdict, diagnose};
 /// fit into the bound; live, the bound is 0 and every call is diagnosed at once.
 #[derive(Debug)]
 pub struct Engine {
-    held: VecDeque<(Call, usize)>,
+    held: VecDeque<(Box<Call>, usize)>,
     bytes: usize,
     bound: usize,
     tally: Tally,
+    questions: Questions,
 }
 
 impl Engine {
@@ -25,11 +27,12 @@ impl Engine {
 
     /// An engine that holds back this many bytes.
     pub fn new(bound: usize) -> Engine {
-        Engine { held: VecDeque::new(), bytes: 0, bound, tally: Tally::default() }
+        Engine { held: VecDeque::new(), bytes: 0, bound, tally: Tally::default(), questions: Questions::default() }
     }
 
     /// Takes in a call that has ended.
-    pub fn add(&mut self, call: Call) {
+    pub fn add(&mut self, call: impl Into<Box<Call>>) {
+        let call = call.into();
         self.tally.add(&call);
         let bytes = call.footprint();
         self.bytes += bytes;
@@ -42,12 +45,12 @@ impl Engine {
     }
 
     /// The next call whose turn it is while the input goes on; `None` while all fit into the bound.
-    pub fn next(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
+    pub fn next(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Box<Call>, Diagnosis)> {
         self.is_over_bound().then(|| self.next_at_end(surroundings, capture))?
     }
 
     /// The next call when the input has ended.
-    pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Call, Diagnosis)> {
+    pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Box<Call>, Diagnosis)> {
         let call = self.release()?;
         let diagnosis = diagnose(&Case::new(&call, surroundings, capture).beside(&self.tally.probing));
         Some((call, diagnosis))
@@ -64,15 +67,15 @@ impl Engine {
         reads_words: impl FnOnce(&Call, &Diagnosis) -> bool,
         surroundings: &Surroundings,
         capture: CaptureSeen,
-    ) -> Option<(Call, Diagnosis)> {
+    ) -> Option<(Box<Call>, Diagnosis)> {
         let call = self.release()?;
         let case = Case::new(&call, surroundings, capture).beside(&self.tally.probing);
-        let verdict = Verdict::of(&case);
+        let verdict = Verdict::asking(self.questions.of(&case), &case);
         let diagnosis = if reads_words(&call, verdict.diagnosis()) { verdict.told(&case) } else { verdict.untold() };
         Some((call, diagnosis))
     }
 
-    fn release(&mut self) -> Option<Call> {
+    fn release(&mut self) -> Option<Box<Call>> {
         let (call, bytes) = self.held.pop_front()?;
         self.bytes -= bytes;
         Some(call)

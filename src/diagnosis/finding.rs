@@ -11,8 +11,8 @@ use crate::call::Heard;
 use crate::capture::Place;
 use crate::catalogue::rfc_title;
 use crate::diagnosis::rule::Rule;
-use crate::sip::StatusCode;
 use crate::sip::auth;
+use crate::sip::{HeaderName, StatusCode, unfold};
 use crate::untrusted::Untrusted;
 
 /// Headers whose field is an integer in Wireshark: it shows 0, or another spelling, where more than digits stands.
@@ -178,7 +178,7 @@ impl Finding {
         Finding {
             rule: Cow::Borrowed(rule.name),
             id: Cow::Borrowed(rule.id),
-            title: rule.title().into(),
+            title: Untrusted::fixed(rule.title()),
             confidence,
             severity: Severity::Info,
             party: Party { role: Role::Nobody, address: None, agent: None },
@@ -264,8 +264,9 @@ impl Finding {
 
     /// The sender of a message is responsible; its Server or User-Agent header names it.
     pub fn sender(mut self, role: Role, heard: &Heard) -> Finding {
-        let agent = heard.message.header("Server").or_else(|| heard.message.header("User-Agent"));
-        self.party = Party { role, address: Some(heard.path.source), agent: agent.map(|name| (&*name).into()) };
+        let named = |name| heard.message.header_bytes(name).map(unfold);
+        let agent = named(HeaderName::Server).or_else(|| named(HeaderName::UserAgent));
+        self.party = Party { role, address: Some(heard.path.source), agent: agent.map(Untrusted::from) };
         self
     }
 

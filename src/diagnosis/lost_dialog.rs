@@ -119,7 +119,8 @@ impl<'a> Case<'a> {
         let tags = [from_tag(request)?, to_tag(request)?];
         let mut dialogs = self.call.dialogs.iter().filter(|dialog| *dialog.call_id == *request.message.call_id());
         let confirmed = dialogs.clone().find(|dialog| dialog.confirmed.is_some())?;
-        let fits = dialogs.any(|dialog| tags.contains(&dialog.caller_tag) && tags.contains(&dialog.callee_tag));
+        let fits = dialogs
+            .any(|dialog| [&dialog.caller_tag, &dialog.callee_tag].into_iter().all(|tag| tags.contains(&tag.into())));
         (!fits).then_some(confirmed)
     }
 

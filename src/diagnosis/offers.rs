@@ -3,7 +3,7 @@
 use crate::call::{Failure, Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::sdp::{Codec, Media, Sdp};
-use crate::sip::{Method, StatusCode, Warning};
+use crate::sip::{Message, Method, StatusCode, Warning};
 
 /// An offer and its answer (RFC 3264), as the one who offered sent and got them.
 #[derive(Debug, Clone)]
@@ -18,6 +18,16 @@ pub(crate) struct Exchange<'a> {
     pub answer_sdp: &'a Sdp,
 }
 
+/// True if the body of a message holds a word of a description, in whatever letters. Most descriptions that are asked for
+/// something rare need not be read for that.
+pub(crate) fn body_names(message: &Message<'_>, word: &str) -> bool {
+    let word = word.as_bytes();
+    let Some(first) = word.first() else { return true };
+    let body = message.body();
+    let mut places = memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), body);
+    places.any(|at| body.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
+}
+
 impl<'a> Case<'a> {
     /// The failure that decided the outcome, if it refused the INVITE that opens the call with one of these codes.
     pub fn refused_opening(&self, codes: &[u16]) -> Option<&'a Failure> {
@@ -27,13 +37,17 @@ impl<'a> Case<'a> {
 
     /// Every offer of this call that was answered, in order of the answers (RFC 3261 §13.2.1, RFC 3311, RFC 3262 §5).
     pub(crate) fn exchanges(&self) -> Vec<Exchange<'a>> {
-        let may_offer = |known: &&Transaction| {
-            known.upstream.is_none() && matches!(known.method, Method::Invite | Method::Update | Method::Prack)
-        };
         let mut exchanges: Vec<Exchange<'a>> =
-            self.call.transactions.iter().filter(may_offer).filter_map(|known| self.exchange_of(known)).collect();
+            self.that_may_offer().filter_map(|known| self.exchange_of(known)).collect();
         exchanges.sort_by_key(|one| one.answer.place);
         exchanges
+    }
+
+    /// The transactions whose requests may carry an offer, or the answer to one: each stands for one exchange at most.
+    pub(crate) fn that_may_offer(&self) -> impl Iterator<Item = &'a Transaction> {
+        self.call.transactions.iter().filter(|known| {
+            known.upstream.is_none() && matches!(known.method, Method::Invite | Method::Update | Method::Prack)
+        })
     }
 
     fn exchange_of(&self, known: &'a Transaction) -> Option<Exchange<'a>> {
@@ -67,7 +81,7 @@ impl<'a> Case<'a> {
             self.call
                 .messages
                 .iter()
-                .filter(|heard| heard.path.source == address && heard.message.vias().len() <= 1)
+                .filter(|heard| heard.path.source == address && heard.message.via_count() <= 1)
                 .find_map(|heard| Sdp::of(&heard.message).map(|sdp| (heard, sdp)))
         })
     }

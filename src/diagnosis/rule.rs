@@ -16,8 +16,8 @@ pub struct Rule {
     pub name: &'static str,
     /// Its page, in Markdown: the title and the six headings.
     pub page: &'static str,
-    /// What a call has to show for the rule to be asked about it.
-    pub needs: Facts,
+    /// What a call has to show for the rule to be asked about it: all of one of these; nothing if there is none.
+    pub needs: &'static [Facts],
     /// What it looks at.
     pub check: Check,
     /// What stands under *References*, read when it is first asked for.
@@ -110,14 +110,14 @@ impl Rule {
 ///
 /// The comment is at once the rustdoc, what `explain` prints, and a chapter of the manual.
 macro_rules! rule {
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Call $check);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs $([$($fact:tt)+])+)?, $check:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($([$($fact)+])+)?] Call $check);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, capture $of_capture:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] Both $check, $of_capture);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs $([$($fact:tt)+])+)?, $check:ident, capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($([$($fact)+])+)?] Both $check, $of_capture);
     };
-    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs [$($fact:tt)+])?, $check:ident, each of capture $of_capture:ident) => {
-        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($($fact)+)?] BothEach $check, $of_capture);
+    ($(#[doc = $line:literal])+ $id:literal $name:literal $(needs $([$($fact:tt)+])+)?, $check:ident, each of capture $of_capture:ident) => {
+        crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [$($([$($fact)+])+)?] BothEach $check, $of_capture);
     };
     ($(#[doc = $line:literal])+ $id:literal $name:literal, each of capture $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [] CaptureEach $check);
@@ -125,13 +125,13 @@ macro_rules! rule {
     ($(#[doc = $line:literal])+ $id:literal $name:literal, capture $check:ident) => {
         crate::diagnosis::rule::rule!(@ [$($line)+] $id $name [] Capture $check);
     };
-    (@ [$($line:literal)+] $id:literal $name:literal [$($fact:tt)*] $kind:ident $($check:ident),+) => {
+    (@ [$($line:literal)+] $id:literal $name:literal [$([$($fact:tt)+])*] $kind:ident $($check:ident),+) => {
         $(#[doc = $line])+
         pub static RULE: crate::diagnosis::rule::Rule = crate::diagnosis::rule::Rule {
             id: $id,
             name: $name,
             page: concat!($($line, "\n"),+),
-            needs: crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::rule::fact!($fact)))*,
+            needs: &[$(crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::rule::fact!($fact)))+),*],
             check: crate::diagnosis::rule::Check::$kind($($check),+),
             read_references: std::sync::OnceLock::new(),
         };

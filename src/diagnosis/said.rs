@@ -145,6 +145,6 @@ impl Case<'_> {
     /// True if a response says one of these words, given in lower case.
     pub fn says_any(&self, heard: &Heard, words: &[&str]) -> bool {
         let said = self.words(heard);
-        words.iter().any(|word| said.contains(word))
+        !said.is_empty() && words.iter().any(|word| said.contains(word))
     }
 }

@@ -37,10 +37,10 @@ fn names_a_tool(value: &[u8]) -> bool {
     let is_at = |at: usize, tool: &str| {
         value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
     };
-    let mut last = 0;
-    value.iter().zip(0usize..).any(|(byte, at)| {
-        last = last << 8 | u32::from(*byte);
-        MAY_BEGIN[place_of(last)] && at >= 3 && TOOLS.iter().any(|tool| is_at(at - 3, tool))
+    value.windows(4).enumerate().any(|(at, letters)| {
+        let [first, second, third, fourth] = *letters else { return false };
+        let may_begin = MAY_BEGIN[place_of(u32::from_be_bytes([first, second, third, fourth]))];
+        may_begin && TOOLS.iter().any(|tool| is_at(at, tool))
     })
 }
 
@@ -163,6 +163,13 @@ impl ProbingBySource {
         for request in opening {
             probing.note_user(user_of(call, &request.message), request.place.time);
         }
+    }
+
+    /// False if the request with which a call begins names no tool: it was looked at when the call was counted.
+    pub(crate) fn may_name_a_tool(&self, call: &Call) -> bool {
+        let first = call.messages.first().filter(|heard| heard.message.is_request());
+        let source = first.and_then(|first| self.of(first.path.source.ip()));
+        source.is_none_or(|source| source.tool.is_some())
     }
 
     /// What one source asked for.

@@ -62,7 +62,8 @@ impl<'a> Case<'a> {
 
     /// The 2xx that the caller got, if its sender went on repeating it after the ACK to it: the ACK did not arrive.
     pub(crate) fn unheard_ack(&self) -> Option<Unheard<'a>> {
-        self.answers().find_map(|(_, success)| {
+        let repeated = self.answers().filter(|(_, success)| success.repeats.len() >= ENOUGH_REPEATS);
+        repeated.into_iter().find_map(|(_, success)| {
             let ack = self.acks_to(success).find(|ack| ack.path.source.ip() == success.path.destination.ip())?;
             let after = success.repeats.iter().filter(|repeat| **repeat > ack.place).count();
             (after >= ENOUGH_REPEATS).then_some(Unheard { success, ack })

@@ -38,9 +38,13 @@ const LONGEST_VALUE: usize = 2000;
 impl Scene {
     /// The record of a call.
     pub fn record(&self, call: &Call, diagnosis: &Diagnosis) -> CallRecord {
-        let secrets = self.privacy().of(call);
+        self.record_without(call, diagnosis, &self.privacy().of(call))
+    }
+
+    /// The record of a call, of which this is to be hidden.
+    pub(crate) fn record_without(&self, call: &Call, diagnosis: &Diagnosis, secrets: &Secrets) -> CallRecord {
         let findings: Vec<FindingRecord> =
-            diagnosis.findings.iter().map(|finding| self.finding(finding, &secrets)).collect();
+            diagnosis.findings.iter().map(|finding| self.finding(finding, secrets)).collect();
         let first = call.messages.first();
         let request = call.messages.iter().find(|heard| heard.message.is_request());
         let uri = |uri: Option<String>| uri.map(|uri| secrets.hide(&uri).into());
@@ -60,13 +64,13 @@ impl Scene {
             final_status: call.final_status.map(StatusCode::get),
             unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
             cause,
-            legs: call.legs.iter().map(|one| leg(one, &secrets)).collect(),
-            failures: call.failures.iter().map(|failure| self.failure(call, failure, &secrets)).collect(),
+            legs: call.legs.iter().map(|one| leg(one, secrets)).collect(),
+            failures: call.failures.iter().map(|failure| self.failure(call, failure, secrets)).collect(),
             findings,
-            ladder: ladder::rungs(self, call, diagnosis, &secrets),
+            ladder: ladder::rungs(self, call, diagnosis, secrets),
             messages_not_kept: call.not_kept,
-            generated_by: diagnosis.origin.as_ref().map(|origin| self.origin(origin, &secrets)),
-            good_call: diagnosis.good_call.as_ref().map(|good| self.good_call(good, &secrets)),
+            generated_by: diagnosis.origin.as_ref().map(|origin| self.origin(origin, secrets)),
+            good_call: diagnosis.good_call.as_ref().map(|good| self.good_call(good, secrets)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Gathers what a report needs while calls are diagnosed, within bounds.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;
@@ -164,7 +165,8 @@ impl Gatherer {
         let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
         let worst = if failed { Some(Severity::Error) } else { worst };
         self.note_worst(worst);
-        let standing = self.groups.add(scene, call, diagnosis, selected);
+        let secrets = LazyCell::new(|| scene.privacy().of(call));
+        let standing = self.groups.add(scene, call, diagnosis, selected, &secrets);
         self.selected += u64::from(selected == Selected::Yes);
         self.left_out += u64::from(selected == Selected::No);
         if let Some(call_ids) = self.call_ids.as_mut().filter(|known| known.len() < MOST_CALL_IDS)
@@ -185,13 +187,12 @@ impl Gatherer {
             return Ok(());
         }
         if let Some(transcripts) = &mut self.transcripts {
-            let secrets = scene.privacy().of(call);
             transcripts.put_example(call, diagnosis.outcome, &secrets);
             if standing == incidents::Standing::First || self.left_out > 0 || transcripts.len() < MOST_LATER {
                 transcripts.put(call, &secrets);
             }
         }
-        self.spool.put(&scene.record(call, diagnosis))
+        self.spool.put(scene.record_without(call, diagnosis, &secrets))
     }
 
     /// Counts a plain good call that nobody wants whole.

@@ -1,17 +1,18 @@
 //! Puts together what went wrong in the same way: one cause, one peer, one code.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::call::{Call, End, Kind, Outcome, Surroundings};
-use crate::capture::{SourceId, Timestamp};
+use crate::capture::Timestamp;
 use crate::diagnosis::{Diagnosis, Finding, Role, Severity};
 use crate::report::gatherer::Selected;
 use crate::report::over_calls::{self, Over};
 use crate::report::record::Frame;
 use crate::report::scene::Scene;
-use crate::report::secrets::Privacy;
+use crate::report::secrets::{Privacy, Secrets};
 use crate::report::value::{Incident, is_failed};
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
@@ -161,21 +162,28 @@ impl Groups {
     }
 
     /// Takes in a call.
-    pub(crate) fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> Standing {
+    pub(crate) fn add(
+        &mut self,
+        scene: &Scene,
+        call: &Call,
+        diagnosis: &Diagnosis,
+        selected: Selected,
+        secrets: &LazyCell<Secrets, impl FnOnce() -> Secrets>,
+    ) -> Standing {
         let Some(key) = Key::of(call, diagnosis) else { return Standing::Well };
         let key = Key { age: self.age(call.started()), ..key };
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.ungrouped += 1;
             return Standing::Later;
         }
-        let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
-        let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, source));
+        let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, secrets));
         group.count += 1;
         group.weight = group.weight.min(weight(diagnosis));
         let (began, ended) = (call.started(), call.ended());
         group.over.first = group.over.first.min(began);
         group.over.ended = (group.over.ended.0.min(ended), group.over.ended.1.max(ended));
         group.selected += u64::from(selected == Selected::Yes);
+        let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
         let started = scene.moment_in(source, call.started());
         if started.time < group.incident.first.time {
             group.incident.first = started;
@@ -248,10 +256,11 @@ pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
     diagnosis.cause().or_else(|| diagnosis.findings.iter().find(|finding| finding.severity != Severity::Info))
 }
 
-pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, source: SourceId) -> Group {
+/// The group that a call begins, of which this is to be hidden.
+pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: &Secrets) -> Group {
     let finding = telling_finding(diagnosis);
-    let secrets = scene.privacy().of(call);
-    let record = finding.map(|finding| scene.finding(finding, &secrets));
+    let record = finding.map(|finding| scene.finding(finding, secrets));
+    let source = call.messages.first().map(|heard| heard.place.source).unwrap_or_default();
     let started = scene.moment_in(source, call.started());
     let mut frames: Vec<Frame> = finding
         .map(|finding| finding.claims.iter().map(|claim| scene.frame(claim.place)).collect())

@@ -104,8 +104,7 @@ fn how_many(group: &Group, share: Share) -> Option<String> {
 /// A ceiling of concurrent calls.
 fn ceiling(group: &Group, surroundings: &Surroundings) -> Option<String> {
     let (server, status) = (group.over.peer?, group.incident.status?);
-    let mut ways = surroundings.neighbours().occupancies().filter(|(_, to, _)| *to == server);
-    ways.find_map(|(client, _, known)| {
+    surroundings.neighbours().occupancies_at(server).find_map(|(client, known)| {
         let refused = known.refused.get(&status)?;
         let (count, fewest) = (refused.count, refused.fewest);
         let is_ceiling = count >= ENOUGH_REFUSED && known.accepted > 0 && fewest > known.most_when_accepted;

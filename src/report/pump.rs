@@ -234,7 +234,7 @@ fn take_events<F: Follower>(
 ) -> Result<(), F::Error> {
     while let Some(event) = analysis.next_event() {
         match event {
-            Event::Call(call) => engine.add(*call),
+            Event::Call(call) => engine.add(call),
             Event::Good(good) => {
                 engine.add_good();
                 follower.good(good);

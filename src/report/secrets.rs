@@ -85,7 +85,9 @@ impl Secrets {
                     shown = shown.replace(secret.as_str(), HIDDEN);
                 }
             }
-            shown = hide_passwords(&shown);
+            if may_hold_a_password(shown.as_bytes()) {
+                shown = hide_passwords(&shown);
+            }
         }
         match &self.persons {
             Some(persons) => persons.replace(&shown),
@@ -196,7 +198,7 @@ impl Secrets {
             match Holds::of(header, name) {
                 Holds::Credentials => self.collect_credentials(&unfold(value)),
                 Holds::Secret => self.add(unfold(value).trim()),
-                Holds::Address if value.contains(&b'@') => self.collect_password(&unfold(value)),
+                Holds::Address if may_hold_a_password(value) => self.collect_password(&unfold(value)),
                 Holds::Address => {}
             }
         }
@@ -226,6 +228,9 @@ impl Secrets {
     }
 
     fn collect_password(&mut self, value: &str) {
+        if !may_hold_a_password(value.as_bytes()) {
+            return;
+        }
         for (at, _) in value.match_indices("sip").chain(value.match_indices("SIP")) {
             if let Some(password) = password_from(value, at).and_then(|place| value.get(place)) {
                 self.add(password);
@@ -276,6 +281,13 @@ impl Holds {
         let tells = ["key", "token", "password", "secret", "cookie"];
         if tells.iter().any(|word| name.contains(word)) { Holds::Secret } else { Holds::Address }
     }
+}
+
+/// False if no URI in a text has a password, as next to none has: two colons would stand before an `@`, that of the scheme
+/// and that of the password.
+fn may_hold_a_password(text: &[u8]) -> bool {
+    let Some(before) = memchr::memrchr(b'@', text).and_then(|at| text.get(..at)) else { return false };
+    memchr::memchr_iter(b':', before).nth(1).is_some()
 }
 
 /// Where the password stands of the URI that begins at a place of a text: `sip:user:password@host`.

@@ -1,4 +1,5 @@
-//! Records that may not fit into memory: in memory while they are few, then in a temporary file without a name.
+//! Records that may not fit into memory: as they are while they are few, then serialised, first in memory and then in a
+//! temporary file without a name.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,9 +11,16 @@ const IN_MEMORY: usize = 4 << 20;
 /// Bytes read back at a time.
 const WINDOW: usize = 1 << 20;
 
-/// Serialised records, in the order in which they came, read back in order of their numbers.
+/// Records that are kept as they are, and what may stand in them: messages, failures and findings.
+const MOST_WHOLE: usize = 256;
+const MOST_IN_WHOLE: usize = 1 << 14;
+
+/// Records in the order in which they came, read back in order of their numbers.
 #[derive(Debug, Default)]
 pub struct Spool {
+    /// While they are few, and nobody wants their bytes. Then none is serialised yet.
+    whole: Vec<CallRecord>,
+    in_whole: usize,
     memory: Vec<u8>,
     file: Option<File>,
     in_file: u64,
@@ -66,7 +74,26 @@ impl Spool {
     ///
     /// # Errors
     /// The temporary file cannot be made or written.
-    pub fn put(&mut self, record: &CallRecord) -> io::Result<()> {
+    pub fn put(&mut self, record: CallRecord) -> io::Result<()> {
+        self.in_whole += record.ladder.len() + record.failures.len() + record.findings.len();
+        let are_few = self.whole.len() < MOST_WHOLE && self.in_whole <= MOST_IN_WHOLE;
+        if self.most.is_none() && self.index.is_empty() && are_few {
+            self.whole.push(record);
+            return Ok(());
+        }
+        self.serialise_all()?;
+        self.serialise(&record)
+    }
+
+    /// Serialises the records that are kept as they are.
+    fn serialise_all(&mut self) -> io::Result<()> {
+        for record in std::mem::take(&mut self.whole) {
+            self.serialise(&record)?;
+        }
+        Ok(())
+    }
+
+    fn serialise(&mut self, record: &CallRecord) -> io::Result<()> {
         let start = self.memory.len();
         crate::report::json::to_bytes(record, &mut self.memory)?;
         let length = u32::try_from(self.memory.len() - start).map_err(|_| io::ErrorKind::FileTooLarge)?;
@@ -84,17 +111,18 @@ impl Spool {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.whole.len() + self.index.len()
     }
 
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// The numbers of the records, in order.
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        let mut numbers: Vec<u32> = self.index.iter().map(|slot| slot.number).collect();
+        let whole = self.whole.iter().map(|record| record.id);
+        let mut numbers: Vec<u32> = whole.chain(self.index.iter().map(|slot| slot.number)).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -104,6 +132,7 @@ impl Spool {
     /// # Errors
     /// The temporary file cannot be read, or what `each` says.
     pub fn each(&mut self, each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.serialise_all()?;
         self.each_where(|_| true, each)
     }
 
@@ -143,6 +172,10 @@ impl Spool {
         wanted: impl Fn(u32) -> bool,
         mut each: impl FnMut(CallRecord) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.whole.sort_by_key(|record| record.id);
+        for record in self.whole.iter().filter(|record| wanted(record.id)) {
+            each(record.clone())?;
+        }
         self.each_where(wanted, |bytes| each(serde_json::from_slice(bytes)?))
     }
 
@@ -199,7 +232,7 @@ mod tests {
     fn of_the_last_records_those_are_kept_for_which_there_is_room() {
         let mut spool = Spool::of_the_last(20_000);
         for number in 1..=500 {
-            spool.put(&record(number, 600)).unwrap();
+            spool.put(record(number, 600)).unwrap();
             assert!(spool.bytes() <= 20_000 && spool.file.is_none());
         }
         assert!(spool.len() >= 10 && spool.len() as u64 + spool.dropped() == 500);
@@ -214,14 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn records_come_back_in_order_of_their_numbers_from_memory_and_from_the_file() {
-        for (size, is_in_file) in [(10, false), (IN_MEMORY / 3, true)] {
+    fn records_come_back_in_order_of_their_numbers_as_they_are_from_memory_and_from_the_file() {
+        for (size, is_whole, is_in_file) in [(10, true, false), (10, false, false), (IN_MEMORY / 3, false, true)] {
             let mut spool = Spool::default();
             let numbers = [5, 1, 9, 4, 7, 2, 8];
             for number in numbers {
-                spool.put(&record(number, size + number as usize)).unwrap();
+                spool.put(record(number, size + number as usize)).unwrap();
+                if !is_whole {
+                    spool.serialise_all().unwrap();
+                }
             }
-            assert_eq!(spool.file.is_some(), is_in_file);
+            assert_eq!((!spool.whole.is_empty(), spool.file.is_some()), (is_whole, is_in_file));
+            assert_eq!(spool.numbers(), [1, 2, 4, 5, 7, 8, 9]);
             let mut read = Vec::new();
             let each = |one: CallRecord| {
                 assert_eq!(one, record(one.id, size + one.id as usize));
@@ -232,5 +269,22 @@ mod tests {
             assert_eq!(read, [1, 2, 5, 7, 8, 9]);
             assert_eq!(spool.len(), numbers.len());
         }
+    }
+
+    #[test]
+    fn of_many_records_none_is_kept_as_it_is() {
+        let mut spool = Spool::default();
+        for number in 0..2 * MOST_WHOLE as u32 {
+            spool.put(record(number, 10)).unwrap();
+            assert!(spool.whole.len() <= MOST_WHOLE && spool.len() == number as usize + 1);
+        }
+        assert!(spool.whole.is_empty());
+        let mut read = Vec::new();
+        let each = |one: CallRecord| {
+            read.push(one.id);
+            Ok(())
+        };
+        spool.each_record(|_| true, each).unwrap();
+        assert_eq!(read, spool.numbers());
     }
 }

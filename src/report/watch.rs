@@ -163,7 +163,7 @@ impl Watch {
 impl Watched {
     fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis) -> Watched {
         let source = call.messages.first().map_or(SourceId::default(), |heard| heard.place.source);
-        let of = incidents::begin(scene, call, diagnosis, source).incident;
+        let of = incidents::begin(scene, call, diagnosis, &scene.privacy().of(call)).incident;
         let moment = scene.moment_in(source, call.ended());
         let incident = LiveIncident {
             id: String::new(),

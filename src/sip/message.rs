@@ -174,6 +174,19 @@ impl Message<'_> {
         self.named(name).next().map(|place| unfold(place.value(&self.bytes)))
     }
 
+    /// False if no header of this name stands there, which is none of those that every message is matched by: known
+    /// without a look at the headers.
+    #[inline]
+    pub(crate) fn may_hold(&self, name: &str) -> bool {
+        self.outline.may_hold(name)
+    }
+
+    /// True if a header of this name stands there, which is one of those that every message is matched by.
+    #[inline]
+    pub(crate) fn has_key(&self, name: HeaderName) -> bool {
+        self.outline.value(name, &self.bytes).is_some()
+    }
+
     /// The value of the first header of this name as bytes, folded as it came. The cheap way for correlation.
     #[inline]
     pub fn header_bytes(&self, name: HeaderName) -> Option<&[u8]> {
@@ -250,8 +263,8 @@ impl Message<'_> {
 
     /// True if the message ends inside of its Call-ID, or before it.
     pub(crate) fn has_cut_call_id(&self) -> bool {
-        let call_id = self.call_id();
-        self.is_cut() && (call_id.is_empty() || self.ends_with(call_id))
+        // Few messages are cut, and each is asked.
+        self.is_cut() && (self.call_id().is_empty() || self.ends_with(self.call_id()))
     }
 
     /// True if the message ends inside of its CSeq.
@@ -304,6 +317,18 @@ impl Message<'_> {
         vias
     }
 
+    /// How many Via there are: the same as of [`Message::vias`], of which none is read.
+    pub(crate) fn via_count(&self) -> usize {
+        self.header_lines("Via").map(|line| split_list(&line).count()).sum()
+    }
+
+    /// The second Via, of the one who passed this request on.
+    pub(crate) fn second_via(&self) -> Option<Via> {
+        let first = self.outline.value(HeaderName::Via, &self.bytes).map(unfold)?;
+        let next = unfold(self.outline.second_via.of(&self.bytes));
+        split_list(&first).chain(split_list(&next)).nth(1).map(Via::read)
+    }
+
     /// The branch of the second Via as bytes: the transaction of the one who passed this request on (RFC 3261 §16.6).
     /// Empty if there is none.
     pub(crate) fn second_branch(&self) -> &[u8] {
@@ -324,6 +349,11 @@ impl Message<'_> {
     /// The body, as far as it was captured.
     pub fn body(&self) -> &[u8] {
         self.outline.body.of(&self.bytes)
+    }
+
+    /// Bytes that stand before the body: the start line, the headers, and the empty line behind them.
+    pub(crate) fn head_length(&self) -> usize {
+        self.outline.body.start()
     }
 
     /// What was odd about this message.

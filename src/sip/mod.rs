@@ -25,6 +25,7 @@ mod fault;
 pub mod frame;
 mod header;
 pub mod identity;
+mod lines;
 mod message;
 mod method;
 mod outline;

@@ -12,10 +12,11 @@ use crate::oddity::Oddity;
 use crate::sip::fault;
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
+use crate::sip::lines::Lines;
 use crate::sip::message::Cut;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
-use crate::sip::swift::{Every, first_of};
+use crate::sip::swift::first_of;
 use crate::sip::value::CSeq;
 
 /// Where the headers stand that are needed of every message.
@@ -87,6 +88,10 @@ impl Place {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
     fn is_set(self) -> bool {
         self.start != 0
     }
@@ -151,6 +156,7 @@ impl Outline {
     }
 
     /// False if no header of this name stands there, which is of no key header.
+    #[inline]
     pub(super) fn may_hold(&self, name: &str) -> bool {
         let name = name.as_bytes();
         // A name may stand there in its compact form, and may be asked for in it.
@@ -179,36 +185,6 @@ enum Kept {
     SecondVia,
 }
 
-/// The lines of a message. Apart from the walk over them, so that the compiler keeps it in registers.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    /// Behind the last line.
-    at: usize,
-    /// The line feeds from `at` on.
-    line_feeds: Every<'a, b'\n'>,
-}
-
-impl<'a> Lines<'a> {
-    #[inline]
-    fn new(bytes: &'a [u8], at: usize) -> Lines<'a> {
-        Lines { bytes, at, line_feeds: Every::new(bytes, at) }
-    }
-
-    /// The next line without its end; `at` stands behind it afterwards.
-    #[inline]
-    fn next(&mut self) -> Range<usize> {
-        let start = self.at;
-        let Some(end) = self.line_feeds.next() else {
-            self.at = self.bytes.len();
-            return start..self.bytes.len();
-        };
-        // Nothing here can wrap: every place is one in `bytes`.
-        self.at = end.wrapping_add(1);
-        let has_return = end > start && self.bytes.get(end.wrapping_sub(1)) == Some(&b'\r');
-        start..end.wrapping_sub(usize::from(has_return))
-    }
-}
-
 /// What stands above the body.
 struct Head {
     start: StartLine,
@@ -226,13 +202,12 @@ impl<'a> Walk<'a> {
     /// Walks over the message whose start line begins at `start_at`.
     fn over(&mut self, start_at: usize, cut: Cut) -> Head {
         let mut lines = Lines::new(self.bytes, start_at);
-        let line = lines.next();
-        let text = self.bytes.get(line.clone()).unwrap_or_default();
-        let start = start_line::read(text, line.start, self.oddities);
+        let (at, line) = lines.next();
+        let start = start_line::read(line, at, self.oddities);
         self.headers(&mut lines, cut);
-        let end = lines.at.min(self.bytes.len());
+        let end = lines.at();
         self.outline.body = Place::new(end..self.end_of_body(end, cut));
-        Head { start, end, is_plain_text: lines.line_feeds.saw_plain_text_only() }
+        Head { start, end, is_plain_text: lines.saw_plain_text_only() }
     }
 
     /// Walks over header lines up to the empty line or the end. Of a line that the capture cut off only the whole
@@ -240,36 +215,34 @@ impl<'a> Walk<'a> {
     #[inline]
     fn headers(&mut self, lines: &mut Lines<'_>, cut: Cut) {
         loop {
-            if lines.at >= self.bytes.len() {
+            if lines.at() == self.bytes.len() {
                 self.oddities.push(Oddity::MessageCut { bytes: 0 });
                 return;
             }
-            let line = lines.next();
-            let is_half = matches!(cut, Cut::Missing(_)) && self.bytes.get(line.end).is_none();
+            let (at, line) = lines.next();
+            let is_half = matches!(cut, Cut::Missing(_)) && at.saturating_add(line.len()) == self.bytes.len();
             let line = if is_half { self.whole_part(line) } else { line };
             if is_half && line.is_empty() {
                 continue;
             }
-            let text = self.bytes.get(line.clone()).unwrap_or_default();
-            match text.first() {
+            match line.first() {
                 None => return,
-                Some(b' ' | b'\t') => self.fold(line),
-                Some(first) => self.header_line(text, line.start, *first),
+                Some(b' ' | b'\t') => self.fold(line, at),
+                Some(first) => self.header_line(line, at, *first),
             }
         }
     }
 
     /// What is whole of a line that the capture cut off.
-    fn whole_part(&mut self, line: Range<usize>) -> Range<usize> {
+    fn whole_part<'l>(&mut self, line: &'l [u8]) -> &'l [u8] {
         self.outline.ends_in_half_a_line = true;
-        let whole = places::whole_part(self.bytes.get(line.clone()).unwrap_or_default());
-        line.start..line.start.saturating_add(whole).min(line.end)
+        line.get(..places::whole_part(line)).unwrap_or_default()
     }
 
     /// A fold belongs to the header before it (RFC 3261 §7.3.1).
-    fn fold(&mut self, line: Range<usize>) {
-        let text = self.bytes.get(line.clone()).unwrap_or_default().trim_ascii_end();
-        let end = u32::try_from(line.start.saturating_add(text.len())).unwrap_or(u32::MAX);
+    fn fold(&mut self, line: &[u8], at: usize) {
+        let text = line.trim_ascii_end();
+        let end = Place::new(at..at.saturating_add(text.len())).end;
         if text.is_empty() {
             return;
         }
@@ -284,11 +257,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes in the line `text`, which begins at `at` with the byte `first`.
+    /// Takes in a line, which begins at `at` with the byte `first`.
     #[inline]
-    fn header_line(&mut self, text: &[u8], at: usize, first: u8) {
+    fn header_line(&mut self, line: &[u8], at: usize, first: u8) {
         self.last = None;
-        let Some((name, [_, value @ ..])) = first_of::<b':'>(text).and_then(|colon| text.split_at_checked(colon))
+        let Some((name, [_, value @ ..])) = first_of::<b':'>(line).and_then(|colon| line.split_at_checked(colon))
         else {
             self.note_once(Oddity::NoColon);
             return;

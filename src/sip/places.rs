@@ -4,8 +4,9 @@ use memchr::memrchr;
 
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
+use crate::sip::lines::Lines;
 use crate::sip::outline::{Outline, blanks_around};
-use crate::sip::swift::{Every, first_of};
+use crate::sip::swift::first_of;
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -95,19 +96,12 @@ pub(super) fn whole_part(line: &[u8]) -> usize {
 
 fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
     let mut places: Vec<HeaderPlace> = Vec::with_capacity(20);
-    let mut at = frame::start_of_message(bytes).unwrap_or(0);
-    let mut line_feeds = Every::<b'\n'>::new(bytes, at);
-    let mut next_line = || {
-        let (start, end) = (at, line_feeds.next().unwrap_or(bytes.len()));
-        at = end.saturating_add(1).min(bytes.len());
-        let text = bytes.get(start..end).unwrap_or_default();
-        (start, text.strip_suffix(b"\r").unwrap_or(text))
-    };
+    let mut lines = Lines::new(bytes, frame::start_of_message(bytes).unwrap_or(0));
     // The start line is no header.
-    next_line();
+    lines.next();
     let mut kept = false;
     loop {
-        let (start, text) = next_line();
+        let (start, text) = lines.next();
         match text.first() {
             // An empty line, or the end of the bytes.
             None => break,

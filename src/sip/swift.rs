@@ -71,10 +71,9 @@ pub(super) struct Every<'a, const WANTED: u8> {
     next_block: usize,
     /// A bit for each place in the block that is still to be given.
     hits: u64,
-    /// Every byte so far, one over the other.
+    /// Every byte so far, one over the other, and the lowest ones.
     union: u8x16,
-    /// Where bytes so far are zero.
-    zeros: u8x16,
+    lowest: u8x16,
 }
 
 /// Bytes that are looked at together for the places of every one of them.
@@ -84,13 +83,13 @@ impl<'a, const WANTED: u8> Every<'a, WANTED> {
     /// Those from `start` on.
     #[inline]
     pub(super) fn new(bytes: &'a [u8], start: usize) -> Every<'a, WANTED> {
-        let none = u8x16::splat(0);
-        Every { bytes, block: start, next_block: start, hits: 0, union: none, zeros: none }
+        let (union, lowest) = (u8x16::splat(0), u8x16::splat(u8::MAX));
+        Every { bytes, block: start, next_block: start, hits: 0, union, lowest }
     }
 
     /// True only if no byte up to the last place is zero or beyond ASCII. Some bytes around are looked at, too.
     pub(super) fn saw_plain_text_only(&self) -> bool {
-        (self.union.to_bitmask() | self.zeros.to_bitmask()) == 0
+        (self.union | self.lowest.simd_eq(u8x16::splat(0))).to_bitmask() == 0
     }
 
     /// The next place.
@@ -141,7 +140,7 @@ impl<'a, const WANTED: u8> Every<'a, WANTED> {
         lanes.iter().rev().fold(0, |hits, lane| {
             let lane = u8x16::from(*lane);
             self.union |= lane;
-            self.zeros |= lane.simd_eq(u8x16::splat(0));
+            self.lowest = self.lowest.min(lane);
             hits << LANES | u64::from(lane.simd_eq(u8x16::splat(WANTED)).to_bitmask())
         })
     }

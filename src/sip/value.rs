@@ -18,27 +18,32 @@ fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        let mut quoted = false;
-        let mut bracketed = false;
-        let mut escaped = false;
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                // Outside of quotes it has no meaning; some software writes \" there all the same.
-                b'\\' => escaped = true,
-                b'"' => quoted = !quoted,
-                b'<' if !quoted => bracketed = true,
-                b'>' if !quoted => bracketed = false,
-                byte if byte == separator && !quoted && !bracketed => {
-                    rest = text.get(at.saturating_add(1)..);
-                    return text.get(..at);
-                }
-                _ => {}
-            }
-        }
-        rest = None;
-        Some(text)
+        let end = place_outside(text, separator);
+        rest = end.and_then(|end| text.get(end.saturating_add(1)..));
+        text.get(..end.unwrap_or(text.len()))
     })
+}
+
+/// Where a separator stands first outside of quotes and angle brackets.
+fn place_outside(text: &str, separator: u8) -> Option<usize> {
+    // Most texts hold one value alone, and most parts no quotes.
+    memchr(separator, text.as_bytes())?;
+    let is_telling = |byte: u8| byte == separator || matches!(byte, b'"' | b'<' | b'\\');
+    let first = text.bytes().position(is_telling)?;
+    let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
+    let at = text.bytes().skip(first).position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            // Outside of quotes it has no meaning; some software writes \" there all the same.
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => bracketed = true,
+            b'>' if !quoted => bracketed = false,
+            byte => return byte == separator && !quoted && !bracketed,
+        }
+        false
+    })?;
+    Some(first.saturating_add(at))
 }
 
 /// Parameters in order: `;name=value` (RFC 3261 §7.3.1). Names keep their spelling; quotes around values are taken off.
@@ -60,7 +65,7 @@ struct Ends {
 impl Parameters {
     /// Reads what follows the first `;`, or a comma-separated list for `,` (RFC 3261 §25.1 auth-param).
     pub(crate) fn read(text: &str, separator: u8) -> Parameters {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters { text: String::with_capacity(text.len()), ends: Vec::new() };
         for part in split_outside(text, separator) {
             let part = part.trim();
             if part.is_empty() {
@@ -410,6 +415,10 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The first letters of a text, at most so many.
 pub(crate) fn first_letters(text: &str, most: usize) -> &str {
+    // No letter takes less than a byte.
+    if text.len() <= most {
+        return text;
+    }
     let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
     text.get(..end).unwrap_or_default()
 }

@@ -1,9 +1,5 @@
 //! From the log of a call to the call itself, when it has ended; and the shorter log of a call that goes well.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
 use crate::call::judge::Outcome;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
@@ -14,8 +10,6 @@ use crate::capture::Timestamp;
 use crate::keyed::ByHash;
 use crate::net::Path;
 use crate::sip::{Cut, Message};
-
-static END_OF_HEADERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\r\n\r\n"));
 
 impl Log {
     /// True if it holds more than a conversation needs that has gone well so far.
@@ -64,11 +58,10 @@ impl Log {
         let mut entries = Vec::with_capacity(kept.len());
         for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
             let What::Message { spot, length, .. } = entry.what else { continue };
-            let text = pool.get(spot, length as usize).into_owned();
-            let head = END_OF_HEADERS.find(&text).map_or(text.len(), |at| at + 4);
-            let (length, body) = (head as u32, (text.len() - head) as u32);
+            let head = pool.get(spot, entry.head as usize).into_owned();
+            let body = length.saturating_sub(entry.head);
             let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
-            let spot = pool.append(&mut bytes, &text[..head]);
+            let (spot, length) = (pool.append(&mut bytes, &head), entry.head);
             let reading = if cut == Cut::Whole { entry.reading } else { Reading::Odd };
             entries.push(Entry { what: What::Message { spot, length, cut }, reading, ..*entry });
         }

@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) way: u16,
     pub(super) ip_id: Option<u16>,
     pub(super) reading: Reading,
+    /// Bytes before the body; 0 for a copy.
+    pub(super) head: u32,
     pub(super) what: What,
 }
 

@@ -262,6 +262,9 @@ impl Log {
 
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
     fn asks_for_foreign_media(&self) -> bool {
+        if self.media_blocks == 0 {
+            return false;
+        }
         let hosts = self.ways.iter().flat_map(|way| [way.path.source.ip(), way.path.destination.ip()]);
         let seen = hosts.filter_map(|host| match host {
             IpAddr::V4(host) => private_block(host),
@@ -363,7 +366,8 @@ impl Log {
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
         self.is_special |= !is_duplicate;
         let what = What::Copy(original);
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading: Reading::Odd, what });
+        let reading = Reading::Odd;
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head: 0, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -409,7 +413,8 @@ impl Log {
         let is_sound = cut == Cut::Whole && message.oddities().is_empty();
         let reading = if is_sound { Reading::Sound } else { Reading::Odd };
         self.distinct += 1;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, what });
+        let head = message.head_length() as u32;
+        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.

@@ -57,14 +57,13 @@ impl Log {
         Some(others)
     }
 
-    /// It has ended: the ways that it occupied.
-    pub(crate) fn vacate_all(&mut self) -> Vec<Path> {
-        let mut paths = Vec::new();
-        for way in self.ways.iter_mut().filter(|way| way.stand != Stand::Free) {
+    /// It has ended: the ways that it occupied, each freed when it is given.
+    pub(crate) fn vacate_all(&mut self) -> impl Iterator<Item = Path> {
+        let occupied = self.ways.iter_mut().filter(|way| way.stand != Stand::Free);
+        occupied.map(|way| {
             way.stand = Stand::Free;
-            paths.push(way.path);
-        }
-        paths
+            way.path
+        })
     }
 
     /// The request that a response on this path answers: where it stands, and its bytes.

@@ -169,9 +169,10 @@ impl Log {
     /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
     /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
-        let is_settled = self.phase() == Phase::Settled;
-        let is_telling = self.is_near_session_timer() || self.ended_at_once() || self.asks_for_foreign_media();
-        if self.is_special || !is_settled || !self.icmp.is_empty() || is_telling {
+        if self.is_special || !self.icmp.is_empty() || self.phase() != Phase::Settled {
+            return None;
+        }
+        if self.is_near_session_timer() || self.ended_at_once() || self.asks_for_foreign_media() {
             return None;
         }
         let last_is_good = |verb: Verb| self.steps.iter().rfind(|step| step.method == verb).is_some_and(Step::is_good);

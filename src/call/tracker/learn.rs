@@ -68,6 +68,12 @@ impl Tracker {
         if opens {
             self.count_request(from, arrival.place);
         }
+        if keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register) {
+            self.surroundings.accepted_mut().learn_request(message, from, arrival.place.time);
+        }
+        if keys.cseq.method == Method::Register {
+            self.surroundings.registrations_mut().learn(message, arrival);
+        }
         match (&keys.cseq.method, keys.is_request) {
             (Method::Options, true) if keys.to_tag.is_empty() => {
                 let key = probe_key(message, keys);

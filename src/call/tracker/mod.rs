@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
-use crate::call::link::{self, Attempt, Guesses, LinkedBy};
+use crate::call::link::{Attempt, Guesses, LinkedBy, Ties};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
@@ -235,13 +235,14 @@ impl Tracker {
         self.advance(arrival.place.time);
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
-        let call_id = self.hasher.hash_one(message.call_id());
+        let ties = if keys.is_attempt() { Ties::of(message, &self.hasher) } else { Ties::default() };
+        let call_id = self.hasher.hash_one(keys.call_id);
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
             None => match self.call_by_clues(message, clues) {
                 Some(index) => self.add_call_id(call_id, index),
-                None => self.open_call(call_id, message, &keys, arrival),
+                None => self.open_call(call_id, (message, &ties), &keys, arrival),
             },
         };
         self.note_clues(index, clues);
@@ -250,17 +251,11 @@ impl Tracker {
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let heard = Hearing { message, keys: &keys, cut, arrival, way };
         let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
-        if matches!(told, Told::New(_)) && matches!(keys.cseq.method, Method::Invite | Method::Register) {
-            self.surroundings.accepted_mut().learn_request(message, arrival.path.source.ip(), arrival.place.time);
-        }
-        if matches!(told, Told::New(_)) && keys.cseq.method == Method::Register {
-            self.surroundings.registrations_mut().learn(message, arrival);
-        }
         if matches!(told, Told::New(_)) {
             self.learn(index, message, &keys, arrival);
         }
         match told {
-            Told::New(Some(step)) => self.note_attempt(index, step, message, arrival.path),
+            Told::New(Some(step)) => self.note_attempt(index, step, &ties, arrival.path),
             Told::New(None) | Told::Again => {}
             Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
             Told::NotKept => {
@@ -454,8 +449,14 @@ impl Tracker {
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.
-    fn open_call(&mut self, call_id: u64, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> u32 {
-        let linked = if keys.is_attempt() { self.linked_call(message, arrival) } else { None };
+    fn open_call(
+        &mut self,
+        call_id: u64,
+        (message, ties): (&Message<'_>, &Ties<'_>),
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) -> u32 {
+        let linked = if keys.is_attempt() { self.linked_call(ties, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
                 if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
@@ -503,9 +504,9 @@ impl Tracker {
     }
 
     /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    fn linked_call(&self, message: &Message<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
-        for key in link::keys(message) {
-            let Some(Link::Call(index)) = self.links.get(&self.hasher.hash_one(key)) else { continue };
+    fn linked_call(&self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
+        for (hash, key) in &ties.keys {
+            let Some(Link::Call(index)) = self.links.get(hash) else { continue };
             let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
             // Nothing goes on as another leg after days.
             if self.watched_until(open.moved) < self.now {
@@ -515,10 +516,9 @@ impl Tracker {
                 return Some((*index, key.links_by(), upstream));
             }
         }
-        let number = link::called(message);
         let mut fitting = self
             .guesses
-            .fitting(arrival.path, &number, arrival.place.time)
+            .fitting(arrival.path, &ties.called, arrival.place.time)
             .filter(|(attempt, path)| self.still_waits(*attempt, *path));
         let (attempt, _) = fitting.next()?;
         // A guess that fits two calls is none.
@@ -551,12 +551,12 @@ impl Tracker {
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
-    fn note_attempt(&mut self, index: u32, step: StepId, message: &Message<'_>, path: Path) {
+    fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
         let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, &link::called(message), self.now);
-        for key in link::keys(message) {
-            self.note_link(self.hasher.hash_one(key), index);
+        self.guesses.note(attempt, path, &ties.called, self.now);
+        for (hash, _) in &ties.keys {
+            self.note_link(*hash, index);
         }
     }
 

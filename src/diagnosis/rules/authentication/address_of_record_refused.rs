@@ -39,6 +39,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let address = request.message.to()?;
+    let finding = Finding::of(&RULE, if code == 403 { Confidence::Likely } else { Confidence::Proven })
+        .explains(Some(failure.status))
+        .sender(Role::Registrar, response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let uri = address.parsed();
     let (user, domain, registrar) = (uri.bare_user(), uri.host.as_str(), response.path.source);
     let others: Vec<&str> = case
@@ -58,10 +64,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because = format!("{registrar} refused to register {} with {code} {unasked}: \
         {what}{quotation}.", address.uri);
-    let mut finding = Finding::of(&RULE, if code == 403 { Confidence::Likely } else { Confidence::Proven })
-        .explains(Some(failure.status))
-        .sender(Role::Registrar, response)
-        .because(because);
+    let mut finding = finding.because(because);
     if !others.is_empty() {
         finding = finding.fix(format!(
             "Compare the domain: requests to {} are accepted by {registrar}, this one is for \"{domain}\".",

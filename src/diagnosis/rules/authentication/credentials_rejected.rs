@@ -97,8 +97,20 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if is_other_uri && !case.accepts_other_digest_uri(&rejection) {
         return None;
     }
+    let user = &rejection.credentials.username;
+    let fit = case.digest_fit(rejection.request, user);
+    let confidence = match fit {
+        Some((DigestFit::Differs, _)) => Confidence::Proven,
+        Some((DigestFit::Fits, _)) | None => Confidence::Likely,
+    };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(rejection.refusal.message.status())
+        .sender(Role::Uac, rejection.request);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let refusals = case.rejections().iter().filter(|one| one.again.realm == rejection.again.realm).count();
-    let (user, realm) = (&rejection.credentials.username, &rejection.credentials.realm);
+    let realm = &rejection.credentials.realm;
     let server = case.challenger(rejection.refusal, &rejection.again);
     let times = times(refusals as u32);
     let because = format!(
@@ -108,17 +120,12 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         server.path.source
     );
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let (confidence, because) = match case.digest_fit(rejection.request, user) {
-        Some((DigestFit::Differs, says)) => (Confidence::Proven, format!("{because} {says}.")),
-        Some((DigestFit::Fits, says)) => {
-            (Confidence::Likely, format!("{because} {says}: it is the server that knows another one."))
-        }
-        None => (Confidence::Likely, because),
+    let because = match fit {
+        Some((DigestFit::Differs, says)) => format!("{because} {says}."),
+        Some((DigestFit::Fits, says)) => format!("{because} {says}: it is the server that knows another one."),
+        None => because,
     };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(rejection.refusal.message.status())
-        .sender(Role::Uac, rejection.request)
-        .because(because);
+    let mut finding = finding.because(because);
     let guesser = guessing(case, rejection.request);
     for step in guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request)) {
         finding = finding.fix(step);

@@ -97,10 +97,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let shown = refused.credentials.first()?;
+    let user = &shown.username;
+    let fit = case.digest_fit(refused.request, user);
+    let confidence = match fit {
+        Some((DigestFit::Differs, _)) => Confidence::Likely,
+        Some((DigestFit::Fits, _)) | None => Confidence::Possible,
+    };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
     let server = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let user = &shown.username;
     let meaning = match (names_credentials, names_account) {
         (true, _) => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
         (_, true) => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
@@ -110,18 +121,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
     );
-    let (confidence, because) = match case.digest_fit(refused.request, user) {
-        Some((DigestFit::Differs, says)) => (Confidence::Likely, format!("{because} {says}: the client has another.")),
-        Some((DigestFit::Fits, says)) => (
-            Confidence::Possible,
-            format!("{because} {says}: if the server has that secret too, it refuses the account and not the secret."),
-        ),
-        None => (Confidence::Possible, because),
+    let because = match fit {
+        Some((DigestFit::Differs, says)) => format!("{because} {says}: the client has another."),
+        Some((DigestFit::Fits, says)) => {
+            format!("{because} {says}: if the server has that secret too, it refuses the account and not the secret.")
+        }
+        None => because,
     };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response)
-        .because(because);
+    let mut finding = finding.because(because);
     if names_account {
         finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, \
             in the domain \"{}\".", shown.realm));

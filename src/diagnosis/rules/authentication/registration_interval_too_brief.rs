@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.2.8, §10.3, §20.23, §21.4.17
-    "A11" "registration-interval-too-brief" needs [FAILURE], check
+    "A11" "registration-interval-too-brief" needs [423] [FAILURE SEVERAL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

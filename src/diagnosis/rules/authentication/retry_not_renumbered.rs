@@ -2,6 +2,7 @@ use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::CREDENTIALS;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
+use crate::sip::HeaderName;
 
 rule! {
     /// The request came again with credentials, but not as a new request.
@@ -88,6 +89,10 @@ fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
 fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<(&'static str, &'static str)> {
     if second.transaction.cseq <= first.transaction.cseq {
         return Some(("does not raise CSeq", "sip.CSeq"));
+    }
+    let [one, other] = [first, second].map(|one| one.request.message.header_bytes(HeaderName::From));
+    if one == other {
+        return None;
     }
     let tag = |one: &Try<'_>| one.request.message.from().and_then(|from| from.tag().map(str::to_owned));
     let is_cut = first.request.message.is_cut() || second.request.message.is_cut();

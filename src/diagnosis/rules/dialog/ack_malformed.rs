@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
@@ -26,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §17.1.1.3
-    "C3" "ack-malformed", check
+    "C3" "ack-malformed" needs [REPEATED], check
 }
 
 /// Repeats of the answer that are wanted.
@@ -86,13 +88,13 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
     let ack = odd_ack(case, success)?;
     let wanted = success.message.cseq()?.number;
     let sent = ack.message.cseq()?.number;
-    let differs = |name: &str, of: fn(&Heard) -> Option<String>| {
+    let differs = |name: &str, of: fn(&Heard) -> Option<Cow<'_, str>>| {
         let (sent, wanted) = (of(ack).unwrap_or_default(), of(success).unwrap_or_default());
         (format!("the {name} tag {sent:?}, and the answer has {wanted:?}"), sent, wanted)
     };
     let (field, (words, value, expected)) = if sent != wanted {
         let words = format!("the CSeq number {sent}, and the INVITE has {wanted}");
-        ("sip.CSeq.seq", (words, sent.to_string(), wanted.to_string()))
+        ("sip.CSeq.seq", (words, sent.to_string().into(), wanted.to_string().into()))
     } else if to_tag(ack) != to_tag(success) {
         ("sip.to.tag", differs("To", to_tag))
     } else {

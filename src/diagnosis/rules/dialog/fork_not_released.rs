@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
@@ -38,6 +40,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .finals(attempt)
             .filter(|heard| heard.message.status().is_some_and(|status| status.is_success()))
             .collect();
+        if answers.len() < 2 {
+            return None;
+        }
         answers.dedup_by_key(|heard| to_tag(heard));
         let left = answers.iter().copied().find(|heard| !is_released(case, heard))?;
         let kept = answers.iter().copied().find(|heard| to_tag(heard) != to_tag(left))?;
@@ -46,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.tail(left.place) < crate::call::timer::OVERDUE {
         return None;
     }
-    let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).collect();
+    let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).map(Cow::into_owned).collect();
     // One that is not repeated may have got its ACK past the capture, unless those of the other are in it.
     let waits = left.repeated >= ENOUGH_REPEATS || case.acks_to(kept).next().is_some();
     let finding = Finding::of(&RULE, if waits { Confidence::Likely } else { Confidence::Possible });

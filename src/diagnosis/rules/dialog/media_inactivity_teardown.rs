@@ -52,8 +52,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
     let said = case.reasons(bye).iter().find_map(|reason| {
-        let text = reason.text.clone()?;
-        SAID.iter().any(|word| text.to_lowercase().contains(word)).then_some(text)
+        let text = reason.text.as_ref()?;
+        let said = text.to_lowercase();
+        SAID.iter().any(|word| said.contains(word)).then(|| text.clone())
     });
     let talk = case.talk();
     let by = case.side(bye);

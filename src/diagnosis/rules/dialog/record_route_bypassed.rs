@@ -34,9 +34,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The BYE of the caller's side passes by the proxies, and is never answered.
 fn of_bye(case: &Case<'_>) -> Option<Finding> {
     let (_, success) = case.answer()?;
+    let request = case.asked(&Method::Bye).last().map(|bye| bye.request).filter(|request| request.repeated > 0)?;
     let target = case.remote_target(success).filter(|target| !target.route.is_empty())?;
-    let bye = case.asked(&Method::Bye).last()?;
-    let request = bye.request;
     let astray = case.side(request) == Side::Caller
         && request.message.call_id() == success.message.call_id()
         && request.path.source.ip() == success.path.destination.ip()
@@ -44,7 +43,7 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
         && !request.message.is_cut()
         && request.message.header("Route").is_none();
     let answered = case.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty());
-    if !astray || answered || request.repeated == 0 || case.absence_of_answer(request) == Confidence::Unseen {
+    if !astray || answered || case.absence_of_answer(request) == Confidence::Unseen {
         return None;
     }
     Some(

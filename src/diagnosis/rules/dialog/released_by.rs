@@ -35,6 +35,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.outcome != Outcome::Answered {
         return None; // A BYE before the answer is another matter: ended-before-answer.
     }
+    let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(bye.path.source));
+    if !case.wants_words() {
+        return Some(finding);
+    }
     let side = case.side(bye);
     let when = match answer {
         Some((_, success)) => format!(" {} after the answer", length(bye.place.time.since(success.place.time))),
@@ -46,8 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if bye.message.is_cut() => "and its reason, if any, is behind the cut".to_owned(),
         None => "and gives no reason".to_owned(),
     };
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .party(Role::Nobody, Some(bye.path.source))
+    let mut finding = finding
         .because(sentence(&format!("{} sent the first BYE{when}, {why}.", side.named(bye))))
         .claim_method(bye, "the first BYE of the call");
     if reason.is_some() {

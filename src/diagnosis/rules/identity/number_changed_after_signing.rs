@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8225 §5.2; RFC 8946 §4; RFC 8224 §8.3
-    "F6" "number-changed-after-signing" needs [REFUSED], check
+    "F6" "number-changed-after-signing" needs [REFUSED IDENTITY], check
 }
 
 /// The code of a signature that does not hold (RFC 8224 §6.2.2).

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8445 §7.3.1.1; RFC 8489 §14.8; RFC 8656 §5
-    "H10" "ice-failed", check
+    "H10" "ice-failed" needs [BODY CHECKS], check
 }
 
 /// Checks without an answer that show that a pair does not work.

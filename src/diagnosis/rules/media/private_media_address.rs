@@ -134,7 +134,7 @@ struct Asked<'a> {
 
 /// The request as the caller sent it, if it was captured on its first hop.
 fn outermost(call: &Call, request: Option<MessageId>) -> Option<&Heard> {
-    request.map(|id| call.message(id)).filter(|heard| heard.message.vias().len() <= 1)
+    request.map(|id| call.message(id)).filter(|heard| heard.message.via_count() <= 1)
 }
 
 /// The 2xx as the callee sent it: on the last hop of the INVITE.

@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.1, §26.1.1; RFC 7616 §5.7
-    "I2" "credential-guessing", check, capture of_capture
+    "I2" "credential-guessing" needs [GUESSED], check, capture of_capture
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §11.2; RFC 6665 §4.2.2
-    "I5" "probe-noise" needs [REFUSED], check
+    "I5" "probe-noise" needs [REFUSED PROBE] [REFUSED SUBSCRIPTION], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

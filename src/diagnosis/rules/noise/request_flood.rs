@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §26.1.5; RFC 6357 §4
-    "I4" "request-flood", check, capture of_capture
+    "I4" "request-flood" needs [FLOODED], check, capture of_capture
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

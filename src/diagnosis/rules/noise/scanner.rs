@@ -1,6 +1,5 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::scanners::tool_of;
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{Case, CaptureCase, Confidence, Finding, Role};
 
@@ -32,7 +31,7 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let first = case.call.messages.iter().find(|heard| heard.message.is_request())?;
     let source = first.path.source;
-    let Some((field, value)) = tool_of(&first.message) else { return of_many(case, first) };
+    let Some((field, value)) = case.scanning_tool() else { return of_many(case, first) };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains_calmly(case.call.final_status)

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §26.1.1; RFC 3966 §5.1.4
-    "I3" "toll-fraud-pattern", check, capture of_capture
+    "I3" "toll-fraud-pattern" needs [GUESSED], check, capture of_capture
 }
 
 /// Calls within [`SOON`] that make a burst.

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 4733 §2.4, §2.5.1; RFC 3264 §6.1; RFC 6086 §4
-    "D18" "dtmf-mismatch", check
+    "D18" "dtmf-mismatch" needs [INFO] [ANSWERED BODY MEDIA], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.1, §14.2; RFC 6337 §2.2
-    "D8" "late-offer-unsupported", check
+    "D8" "late-offer-unsupported" needs [ANSWERED] [400 415 488 500 606], check
 }
 
 /// A BYE this soon after the answer shows that a side could do nothing with the call.
@@ -45,7 +45,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The call was answered, and the offer in the 2xx or the answer in its ACK is missing: nobody can hear anything.
 fn answered_without(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
-    let request = case.call.request_of(invite)?;
+    let request = case.call.request_of(invite).filter(|request| request.message.body().is_empty())?;
     let ack = case.acks_to(success).find(|ack| ack.path.source.ip() == request.path.source.ip())?;
     let has_offer = Sdp::of(&success.message).is_some();
     let silent = [request, success, ack].into_iter().filter(|heard| heard.id != success.id || !has_offer);

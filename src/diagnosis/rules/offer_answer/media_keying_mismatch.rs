@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -76,7 +77,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
 fn answered(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let request = case.call.request_of(invite)?;
-    if request.message.is_cut() || success.message.is_cut() {
+    let is_secure = body_names(&request.message, "SAVP");
+    if !is_secure || request.message.is_cut() || success.message.is_cut() {
         return None;
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);

@@ -1,4 +1,5 @@
 use crate::call::{Heard, Outcome};
+use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
@@ -26,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3312 §5, §8; RFC 4032 §4.1
-    "D16" "precondition-unmet", check
+    "D16" "precondition-unmet" needs [580] [PROVISIONAL BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -92,6 +93,9 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
 
 /// The line in which a description asks for a precondition (RFC 3312 §5).
 fn wanted(heard: &Heard) -> Option<String> {
+    if !body_names(&heard.message, "des:qos") {
+        return None;
+    }
     let sdp = Sdp::of(&heard.message)?;
     let lines = sdp.attributes.iter().chain(sdp.media.iter().flat_map(|media| &media.attributes));
     let mut wanted: Vec<&String> = lines.filter(|line| line.starts_with("des:qos")).collect();

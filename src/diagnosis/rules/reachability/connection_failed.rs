@@ -32,7 +32,7 @@ rule! {
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
-    "B5" "connection-failed", check, capture check_capture
+    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 480 500 502 503 504 BROKEN], check, capture check_capture
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

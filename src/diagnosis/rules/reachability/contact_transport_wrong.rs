@@ -106,7 +106,7 @@ fn layer(heard: &Heard) -> &'static str {
 
 /// The address that a Contact names, if its host is that of the packet and its port or transport is not.
 fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
-    if owner.message.is_cut() || owner.message.vias().len() > 1 || !owner.message.headers("Record-Route").is_empty() {
+    if owner.message.is_cut() || owner.message.via_count() > 1 || !owner.message.headers("Record-Route").is_empty() {
         return None;
     }
     let uri = owner.message.contact()?.parsed();

@@ -34,7 +34,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3263 §4.1, §4.2; RFC 1035 §4.1.1; RFC 2782
-    "B10" "dns-failed", check, capture of_capture
+    "B10" "dns-failed" needs [LOOKUPS], check, capture of_capture
 }
 
 /// Before a request its names are looked up within this time.

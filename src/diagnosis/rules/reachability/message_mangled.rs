@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §18.3, §20.14; RFC 3235
-    "B12" "message-mangled", check
+    "B12" "message-mangled" needs [ODD] [SEVERAL] [400 488 500 606] [UNDECIDED], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -134,12 +134,15 @@ fn mixed_addresses(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = case.call.request_of(case.deciding()?)?;
+    let source = request.path.source.ip();
+    if is_private(source) {
+        return None;
+    }
     let vias = request.message.vias();
     let [via] = vias.as_slice() else { return None };
     let sent_by: IpAddr = via.host.parse().ok()?;
     let contact: IpAddr = request.message.contact()?.parsed().host.parse().ok()?;
-    let source = request.path.source.ip();
-    let is_mixed = is_private(sent_by) && !is_private(contact) && contact == source && sent_by != source;
+    let is_mixed = is_private(sent_by) && contact == source && sent_by != source;
     if !is_mixed {
         return None;
     }

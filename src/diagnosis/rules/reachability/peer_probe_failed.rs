@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §11, §17.1.2.2
-    "B11" "peer-probe-failed", check
+    "B11" "peer-probe-failed" needs [PROBE], check
 }
 
 /// Probes in a row without an answer.

@@ -37,7 +37,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8446 §6; RFC 5246 §7.2; RFC 5922 §7; RFC 3261 §26.2.1
-    "B6" "tls-handshake-failed", check, each of capture check_capture
+    "B6" "tls-handshake-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN], check, each of capture check_capture
 }
 
 /// The ports of SIP (RFC 3261 §19.1.1).

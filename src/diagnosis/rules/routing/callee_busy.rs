@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
-    "E5" "callee-busy" needs [REFUSED], check
+    "E5" "callee-busy" needs [486 600] [REFUSED REASON], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

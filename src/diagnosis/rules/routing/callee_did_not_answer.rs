@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
-    "E4" "callee-did-not-answer" needs [REFUSED], check
+    "E4" "callee-did-not-answer" needs [480] [REFUSED REASON], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.18; RFC 3398 §7.2.4.1
-    "E4" "callee-unreachable" needs [REFUSED], check
+    "E4" "callee-unreachable" needs [480] [REFUSED REASON], check
 }
 
 /// Words that say that no device of the callee is registered.

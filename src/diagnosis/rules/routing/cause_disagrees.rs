@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3398 §7.2.4.1; RFC 3326; RFC 8606
-    "E13" "cause-disagrees" needs [REFUSED], check
+    "E13" "cause-disagrees" needs [REFUSED REASON], check
 }
 
 /// Q.850 causes with a clear meaning, and the codes that RFC 3398, Asterisk, FreeSWITCH, AudioCodes or Ribbon send for

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §21.4.4
-    "E21" "channel-limit-reached" needs [REFUSED], check, capture of_capture
+    "E21" "channel-limit-reached" needs [403 480 486 488 500 503 504 603 606], check, capture of_capture
 }
 
 /// Refusals that show a limit.
@@ -64,7 +64,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The same of the whole capture, once.
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
-    case.surroundings.neighbours().occupancies().find_map(|(client, server, known)| {
+    let mut full = case.surroundings.neighbours().occupancies().filter(|(.., known)| known.accepted > 0);
+    full.find_map(|(client, server, known)| {
         let codes = OF_LIMIT.iter().filter_map(|code| StatusCode::new(*code));
         codes.into_iter().find_map(|code| {
             let refused = limit(known, code)?;

@@ -31,7 +31,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3263 §4.3; RFC 3261 §16.7
-    "E11" "failover-missing", check
+    "E11" "failover-missing" needs [408 430 500 502 503 504] [REFUSED SENT_ON] [UNDECIDED], check
 }
 
 /// A client that goes on to another server does so within this time.

@@ -31,7 +31,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3263 §4.3; RFC 3261 §16.7
-    "E11" "failover-worked", check
+    "E11" "failover-worked" needs [SEVERAL] [RETRIED], check
 }
 
 /// From this delay on the failover is one that callers notice.

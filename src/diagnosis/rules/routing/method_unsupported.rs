@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.6, §21.5.2, §20.5
-    "E14" "method-unsupported" needs [FAILURE], check
+    "E14" "method-unsupported" needs [405 501] [ANSWERED IN_DIALOG FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.10; RFC 3398 §7.2.4.1
-    "E23" "number-changed" needs [REFUSED], check
+    "E23" "number-changed" needs [410] [REFUSED REASON], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

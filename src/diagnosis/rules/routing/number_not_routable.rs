@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
-    "E2" "number-not-routable" needs [REFUSED], check
+    "E2" "number-not-routable" needs [404 484 485 604] [REFUSED REASON], check
 }
 
 /// Q.850 causes that speak of the number, and what they say.

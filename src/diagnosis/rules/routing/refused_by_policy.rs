@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §21.4.3
-    "E1" "refused-by-policy" needs [REFUSED], check
+    "E1" "refused-by-policy" needs [402 403 603] [REFUSED REASON], check
 }
 
 /// Q.850 causes that speak of what is allowed.

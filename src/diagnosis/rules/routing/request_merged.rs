@@ -23,7 +23,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §8.2.2.2
-    "E8" "request-merged" needs [FAILURE], check
+    "E8" "request-merged" needs [FAILURE SEVERAL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

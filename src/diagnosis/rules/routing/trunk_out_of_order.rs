@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
-    "E12" "trunk-out-of-order" needs [REFUSED], check
+    "E12" "trunk-out-of-order" needs [REFUSED REASON], check
 }
 
 /// Q.850 causes of this rule, and what is out of order.

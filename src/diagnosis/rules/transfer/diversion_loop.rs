@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 5806 §5; RFC 7044 §5, §10.3
-    "G6" "diversion-loop" needs [REFUSED], check
+    "G6" "diversion-loop" needs [REFUSED DIVERTED], check
 }
 
 /// Codes of a call that ran in circles until something stopped it.

@@ -38,6 +38,7 @@ const LONG: Duration = Duration::from_secs(5);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let transferred = case.asked(&Method::Refer).next().is_some();
     let bye = case.first_bye()?.request;
+    case.that_may_offer().nth(1)?; // What is put on hold was open before.
     let exchanges: Vec<Exchange<'_>> =
         case.exchanges().into_iter().filter(|one| one.answer.place < bye.place && has_audio(one.offer_sdp)).collect();
     let last = exchanges.last()?;

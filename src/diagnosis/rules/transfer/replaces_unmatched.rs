@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3891 §3, §6.1; RFC 5589 §7
-    "G3" "replaces-unmatched" needs [481 486], check
+    "G3" "replaces-unmatched" needs [481 486 REPLACES], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

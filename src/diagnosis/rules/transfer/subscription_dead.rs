@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 5057 §5.1
-    "G4" "subscription-dead", check
+    "G4" "subscription-dead" needs [SUBSCRIPTION FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

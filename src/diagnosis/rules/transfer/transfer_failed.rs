@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3515 §2.4.5; RFC 3420; RFC 7647
-    "G1" "transfer-failed", check
+    "G1" "transfer-failed" needs [REFER], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

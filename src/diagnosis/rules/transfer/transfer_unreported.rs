@@ -29,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3515 §2.4.4; RFC 6665 §4.2.2; RFC 4488 §4
-    "G2" "transfer-unreported", check
+    "G2" "transfer-unreported" needs [REFER], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
