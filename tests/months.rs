@@ -10,6 +10,9 @@ const PHONES: u64 = 30;
 /// Phones that register once, each minute others.
 const PASSERS_BY: u64 = 20;
 
+/// Phones that register every minute, each from an address of its own.
+const MANY_PHONES: u64 = 100;
+
 /// Calls in each second of a flood.
 const CALLS_A_SECOND: u64 = 12;
 
@@ -71,6 +74,16 @@ impl Feed {
         let more = "Retry-After: 30\r\n";
         let refused = "SIP/2.0 503 Service Unavailable";
         self.ask("198.51.100.1:5060", "INVITE sip:bob@example.com SIP/2.0", refused, "1 INVITE", "bob", more);
+        self.now = begun + 60_000_000_000;
+        self.analysis.advance(Timestamp(self.now));
+    }
+
+    /// One minute in which each of many phones registers once more, with a new Call-ID.
+    fn minute_of_phones(&mut self) {
+        let begun = self.now;
+        for phone in 0..MANY_PHONES {
+            self.register(&format!("phone{phone}"), &format!("198.51.100.{phone}:5060"));
+        }
         self.now = begun + 60_000_000_000;
         self.analysis.advance(Timestamp(self.now));
     }
@@ -167,6 +180,24 @@ fn an_hour_of_flood_takes_no_more_than_ten_minutes_of_it() {
     for second in 0..=60 * 60 {
         feed.second_of_flood(second);
         if minutes.iter().any(|minute| second == minute * 60) {
+            sizes.push(feed.known());
+            parts.push(feed.parts());
+        }
+    }
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(most - least <= least / 20, "it grows: {sizes:?} bytes after {minutes:?} minutes: {parts:#?}");
+}
+
+#[test]
+fn phones_that_register_for_hours_take_no_more_than_in_the_first_minutes() {
+    let mut feed = Feed::new();
+    feed.analysis.run_for_ever();
+    let minutes = [20, 40, 80, 120];
+    let mut sizes = Vec::new();
+    let mut parts = Vec::new();
+    for minute in 0..=120 {
+        feed.minute_of_phones();
+        if minutes.contains(&minute) {
             sizes.push(feed.known());
             parts.push(feed.parts());
         }

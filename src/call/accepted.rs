@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
 use crate::call::model::{Call, Transaction};
+use crate::call::neighbours::add;
 use crate::call::surroundings::Seen;
 use crate::capture::{Place, Timestamp};
 use crate::sip::auth::credentials;
@@ -24,11 +25,12 @@ pub struct Accepted {
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// Servers that accepted a retry with credentials and another From tag, and the client's address.
     other_tags: BTreeSet<(IpAddr, IpAddr)>,
-    /// The hosts of Request-URIs that each server accepted.
-    hosts: BTreeMap<IpAddr, BTreeSet<String>>,
-    /// The servers that accepted requests of a client to one host: by the client's address and the host.
+    /// The hosts of Request-URIs that each server accepted, in order. Nearly always it is one: a set would take ten times
+    /// the room.
+    hosts: BTreeMap<IpAddr, Vec<String>>,
+    /// The servers that accepted requests of a client to one host, in order: by the client's address and the host.
     #[serde(with = "as_pairs")]
-    servers: BTreeMap<(IpAddr, String), BTreeSet<SocketAddr>>,
+    servers: BTreeMap<(IpAddr, String), Vec<SocketAddr>>,
     /// The highest count with which a server accepted a nonce, and where: by the [`call_key`](crate::call::call_key) of the
     /// nonce and its address.
     #[serde(with = "as_pairs")]
@@ -77,11 +79,9 @@ impl Accepted {
         }
         let key = (client, host.to_ascii_lowercase());
         if let Some(known) = self.servers.get_mut(&key) {
-            if known.len() < Accepted::MOST_HOSTS {
-                known.insert(server);
-            }
+            add(known, server, Accepted::MOST_HOSTS);
         } else if self.servers.len() < Accepted::MOST {
-            self.servers.insert(key, BTreeSet::from([server]));
+            self.servers.insert(key, vec![server]);
         }
     }
 
@@ -130,12 +130,12 @@ impl Accepted {
 
     /// Notes that a server accepted a request to this host.
     pub fn note_host(&mut self, server: IpAddr, host: &str) {
-        let is_full = |known: &BTreeSet<String>| known.contains(host) || known.len() >= Accepted::MOST_HOSTS;
+        let knows = |known: &Vec<String>| known.binary_search_by(|known| known.as_str().cmp(host)).is_ok();
         let known = self.hosts.get(&server);
-        if known.is_some_and(is_full) || self.hosts.len() >= Accepted::MOST || host.len() > Accepted::LONGEST {
+        if known.is_some_and(knows) || self.hosts.len() >= Accepted::MOST || host.len() > Accepted::LONGEST {
             return;
         }
-        self.hosts.entry(server).or_default().insert(host.to_owned());
+        add(self.hosts.entry(server).or_default(), host.to_owned(), Accepted::MOST_HOSTS);
     }
 
     /// Learns from a request that carries credentials.
@@ -182,10 +182,12 @@ impl Accepted {
         }
     }
 
-    /// Forgets credentials and nonces that were last seen before this moment.
-    pub(crate) fn forget(&mut self, before: Timestamp) {
+    /// Forgets credentials and nonces that were last seen before this moment. When credentials were seen before `clear` is
+    /// kept coarsely.
+    pub(crate) fn forget(&mut self, before: Timestamp, clear: Timestamp) {
         self.credentials.retain(|_, seen| {
             seen.forget(before);
+            seen.blur(clear);
             seen.first_and_last().is_some_and(|(_, last)| last >= before)
         });
         self.nonce_counts.retain(|_, (_, place)| place.time >= before);
@@ -199,14 +201,16 @@ impl Accepted {
         self.other_digest_uris.extend(&other.other_digest_uris);
         self.other_tags.extend(&other.other_tags);
         for (key, servers) in &other.servers {
-            self.servers.entry(key.clone()).or_default().extend(servers);
+            let known = self.servers.entry(key.clone()).or_default();
+            servers.iter().for_each(|server| add(known, *server, usize::MAX));
         }
         for (key, seen) in &other.nonce_counts {
             let known = self.nonce_counts.entry(*key).or_insert(*seen);
             *known = higher(*known, *seen);
         }
         for (server, hosts) in &other.hosts {
-            self.hosts.entry(*server).or_default().extend(hosts.iter().cloned());
+            let known = self.hosts.entry(*server).or_default();
+            hosts.iter().for_each(|host| add(known, host.clone(), usize::MAX));
         }
     }
 }

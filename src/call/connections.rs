@@ -140,6 +140,14 @@ impl FailedConnections {
         }
     }
 
+    /// Forgets those that were over before this moment.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        self.of.retain(|_, known| {
+            known.retain(|failed| failed.until >= before);
+            !known.is_empty()
+        });
+    }
+
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &FailedConnections) {
         for failed in other.iter() {
@@ -332,4 +340,29 @@ pub(crate) enum CarriesSip {
 /// The number of a connection: its two directions differ in the lowest bit.
 fn number(stream: StreamId) -> u64 {
     stream.0 >> 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_failed_long_ago_are_forgotten() {
+        let mut failed = FailedConnections::default();
+        for second in 0..10 {
+            let place = Place { time: Timestamp(second * 1_000_000_000), ..Place::default() };
+            failed.note(FailedConnection {
+                client: ([192, 0, 2, second as u8 / 5], 40_000).into(),
+                server: ([192, 0, 2, 9], 5060).into(),
+                how: HowFailed::Refused,
+                asked: place,
+                place,
+                copies: 1,
+                until: place.time,
+            });
+        }
+        failed.forget(Timestamp(7_000_000_000));
+        let left: Vec<i64> = failed.iter().map(|failed| failed.until.0 / 1_000_000_000).collect();
+        assert_eq!((left, failed.of.len()), (vec![7, 8, 9], 1));
+    }
 }

@@ -442,7 +442,7 @@ fn room<K: Ord, V: Default>(table: &mut BTreeMap<K, V>, key: K, most: usize) -> 
 }
 
 /// Adds to a sorted list without repeats, as long as there is room.
-fn add<T: Ord>(list: &mut Vec<T>, one: T, most: usize) {
+pub(crate) fn add<T: Ord>(list: &mut Vec<T>, one: T, most: usize) {
     if let Err(at) = list.binary_search(&one)
         && list.len() < most
     {

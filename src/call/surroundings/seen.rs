@@ -25,6 +25,8 @@ impl Seen {
     pub const CLOSE: Duration = Duration::from_secs(30);
     /// Spans that are kept. Mergeable in any order as long as there are no more.
     const MOST: usize = 64;
+    /// Spans for which there is room at first.
+    const FEW: usize = 4;
     /// A silence that no span that is asked for fits into: visibility looks 60 s around.
     const BRIDGED: Duration = Duration::from_secs(120);
 
@@ -97,12 +99,12 @@ impl Seen {
         let old = self.spans.partition_point(|(_, last)| *last < before).min(self.spans.len().saturating_sub(1));
         if old > 0 {
             self.spans.drain(..old);
-            self.spans.shrink_to_fit();
+            self.give_back_room();
         }
     }
 
     /// Joins the spans that ended before this moment, over the silence between them.
-    pub(super) fn blur(&mut self, before: Timestamp) {
+    pub(crate) fn blur(&mut self, before: Timestamp) {
         let old = self.spans.partition_point(|(_, last)| *last < before);
         let (Some((first, _)), Some(at)) = (self.spans.first().copied(), old.checked_sub(1)) else { return };
         if at == 0 {
@@ -113,7 +115,13 @@ impl Seen {
             self.blurred_until = self.blurred_until.max(Some(*end));
         }
         self.spans.drain(..at);
-        self.spans.shrink_to_fit();
+        self.give_back_room();
+    }
+
+    /// Gives back room that was needed once, and leaves some for the next spans: tens of thousands of rows that each grow
+    /// and shrink by turns leave holes in the heap.
+    fn give_back_room(&mut self) {
+        self.spans.shrink_to((2 * self.spans.len()).max(Seen::FEW));
     }
 }
 
