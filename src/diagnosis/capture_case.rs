@@ -57,7 +57,7 @@ pub struct Tally {
     pub one_way: Vec<Witness>,
     /// Requests that were captured on two sides of a NAT: each side. At most [`Tally::MOST`].
     pub both_sides: Vec<(Witness, Witness)>,
-    /// How many such requests there are.
+    /// How many such requests there are in the calls that were looked at.
     pub both_sides_count: u64,
     /// What each source asked for.
     pub probing: ProbingBySource,

@@ -91,6 +91,7 @@ fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
 fn both_sides(case: &CaptureCase<'_>) -> Option<Finding> {
     let both = &case.tally.both_sides;
     let (inside, outside) = both.first()?;
+    // Of plain good calls nothing is looked at: there may be more.
     let times = counted(case.tally.both_sides_count, "request", "requests");
     let field = |witness: &crate::diagnosis::Witness| if witness.path.source.is_ipv4() { "ip.src" } else { "ipv6.src" };
     Some(
@@ -98,8 +99,8 @@ fn both_sides(case: &CaptureCase<'_>) -> Option<Finding> {
             .titled("The capture shows both sides of a NAT")
             .party(Role::Capture, None)
             .because(format!(
-                "The capture holds {times} twice, once from {} to {} and once from {} to {}, with the same branch: it was made \
-                 where addresses are translated. Times and counts of both sides are mixed.",
+                "The capture holds at least {times} twice, with the same branch, the first from {} to {} and from {} to {}: it \
+                 was made where addresses are translated. Times and counts of both sides are mixed.",
                 inside.path.source, inside.path.destination, outside.path.source, outside.path.destination
             ))
             .fix("Capture on one interface of that host only (`tcpdump -i NAME` in place of `-i any`).")
