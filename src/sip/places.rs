@@ -69,7 +69,8 @@ pub(super) fn find(bytes: &[u8], outline: &Outline) -> Places {
         }
         false => bytes,
     };
-    let all = walk(whole);
+    // Where the message begins may be told by the very line that was cut off.
+    let all = walk(whole, frame::start_of_message(bytes).unwrap_or(0));
     let names = all.iter().fold(0, |names, place| names | bit(place.name));
     Places { all, names }
 }
@@ -94,9 +95,9 @@ pub(super) fn whole_part(line: &[u8]) -> usize {
     }
 }
 
-fn walk(bytes: &[u8]) -> Vec<HeaderPlace> {
+fn walk(bytes: &[u8], start_at: usize) -> Vec<HeaderPlace> {
     let mut places: Vec<HeaderPlace> = Vec::with_capacity(20);
-    let mut lines = Lines::new(bytes, frame::start_of_message(bytes).unwrap_or(0));
+    let mut lines = Lines::new(bytes, start_at);
     // The start line is no header.
     lines.next();
     let mut kept = false;
