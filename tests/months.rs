@@ -170,40 +170,37 @@ fn what_is_known_of_the_surroundings_stops_growing_and_stays_new() {
     assert!(feed.knows("phone0"));
 }
 
+/// Lives through minutes, each of which tells its bytes and what they are of, and holds that at these they are as many.
+fn stays_as_large<P: std::fmt::Debug>(minutes: [u64; 4], mut live_through: impl FnMut(u64) -> (usize, P)) {
+    let seen: Vec<(usize, P)> = (0..=minutes[3])
+        .map(&mut live_through)
+        .enumerate()
+        .filter(|(minute, _)| minutes.contains(&(*minute as u64)))
+        .map(|(_, seen)| seen)
+        .collect();
+    let sizes: Vec<usize> = seen.iter().map(|(size, _)| *size).collect();
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(most - least <= least / 20, "it grows: {sizes:?} bytes after {minutes:?} minutes: {seen:#?}");
+}
+
 #[test]
 fn an_hour_of_flood_takes_no_more_than_ten_minutes_of_it() {
     let mut feed = Feed::new();
     feed.analysis.run_for_ever();
-    let minutes = [10, 20, 40, 60];
-    let mut sizes = Vec::new();
-    let mut parts = Vec::new();
-    for second in 0..=60 * 60 {
-        feed.second_of_flood(second);
-        if minutes.iter().any(|minute| second == minute * 60) {
-            sizes.push(feed.known());
-            parts.push(feed.parts());
-        }
-    }
-    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-    assert!(most - least <= least / 20, "it grows: {sizes:?} bytes after {minutes:?} minutes: {parts:#?}");
+    stays_as_large([10, 20, 40, 60], |minute| {
+        (60 * minute..60 * (minute + 1)).for_each(|second| feed.second_of_flood(second));
+        (feed.known(), feed.parts())
+    });
 }
 
 #[test]
 fn phones_that_register_for_hours_take_no_more_than_in_the_first_minutes() {
     let mut feed = Feed::new();
     feed.analysis.run_for_ever();
-    let minutes = [20, 40, 80, 120];
-    let mut sizes = Vec::new();
-    let mut parts = Vec::new();
-    for minute in 0..=120 {
+    stays_as_large([20, 40, 80, 120], |_| {
         feed.minute_of_phones();
-        if minutes.contains(&minute) {
-            sizes.push(feed.known());
-            parts.push(feed.parts());
-        }
-    }
-    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-    assert!(most - least <= least / 20, "it grows: {sizes:?} bytes after {minutes:?} minutes: {parts:#?}");
+        (feed.known(), feed.parts())
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Fragments of IP datagrams, put together.
 //!
-//! Knows positions. Is given fragments; gives whole datagrams, and notes those that stay
-//! incomplete. Deliberately does not know what a datagram carries. A datagram with a hole is never handed on.
+//! Knows positions. Is given fragments; gives whole datagrams. Deliberately does not know what a datagram carries, nor how
+//! long to wait for it. A datagram with a hole is never handed on.
 
 use std::net::IpAddr;
 
@@ -18,6 +18,7 @@ use crate::oddity::OddityLog;
 
 /// The most that an IP datagram can carry.
 const LONGEST: u64 = 65_535;
+
 /// Which datagram a fragment belongs to (RFC 791 §3.2, RFC 8200 §4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct DatagramKey {

@@ -24,8 +24,7 @@ use crate::sip::value::CSeq;
 pub(super) struct Outline {
     /// The value of the first header of each name of [`KEY_HEADERS`]; empty at 0 if there is none.
     values: [Place; KEY_HEADERS.len()],
-    /// A bit for each of these names that stands there, and for each that does more than once.
-    present: u32,
+    /// A bit for each of these names that stands there more than once.
     repeated: u32,
     /// The names of all other headers, a bit for each by a hash: most that are asked for are not there.
     others: u64,
@@ -73,10 +72,9 @@ const KEY_HEADERS: [HeaderName; 19] = [
 /// Headers that may refer to a call that are remembered of one message.
 const REFERENCES: usize = 4;
 
-/// Headers without which a message cannot be matched (RFC 3261 §8.1.1), and the bits of all of them.
+/// Headers without which a message cannot be matched (RFC 3261 §8.1.1).
 const REQUIRED: [HeaderName; 5] =
     [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::To, HeaderName::Via];
-const ALL_REQUIRED: u32 = 0b1_1111;
 
 impl Place {
     pub(super) fn new(range: Range<usize>) -> Place {
@@ -293,7 +291,6 @@ impl<'a> Walk<'a> {
         let Some(known) = self.outline.values.get_mut(slot) else { return };
         if !known.is_set() {
             *known = place;
-            self.outline.present |= 1 << slot;
             self.last = Some(Kept::Slot(slot));
             return;
         }
@@ -386,9 +383,6 @@ impl<'a> Walk<'a> {
     }
 
     fn remarks_on_presence(&mut self) {
-        if self.outline.present & ALL_REQUIRED == ALL_REQUIRED {
-            return;
-        }
         let missing = REQUIRED.into_iter().find(|name| self.value_of(*name).is_none());
         let Some(missing) = missing else { return };
         if !self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. })) {

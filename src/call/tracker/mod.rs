@@ -242,7 +242,7 @@ impl Tracker {
             Some(index) => index,
             None => match self.call_by_clues(message, clues) {
                 Some(index) => self.add_call_id(call_id, index),
-                None => self.open_call(call_id, (message, &ties), &keys, arrival),
+                None => self.open_call(call_id, message, &ties, &keys, arrival),
             },
         };
         self.note_clues(index, clues);
@@ -452,7 +452,8 @@ impl Tracker {
     fn open_call(
         &mut self,
         call_id: u64,
-        (message, ties): (&Message<'_>, &Ties<'_>),
+        message: &Message<'_>,
+        ties: &Ties<'_>,
         keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> u32 {
