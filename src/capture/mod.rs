@@ -20,6 +20,8 @@
 
 mod annotated;
 mod aside;
+mod backlog;
+mod batch;
 mod blocks;
 #[cfg(have_libpcap)]
 mod clock;
@@ -55,6 +57,7 @@ use std::path::PathBuf;
 
 pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::aside::Aside;
+pub use crate::capture::backlog::Room;
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::device::{Notice, Opening, Promiscuous};
@@ -131,6 +134,15 @@ pub trait Source {
     fn take_failure(&mut self) -> Option<Error> {
         None
     }
+
+    /// Takes in nothing of what arrives from now on. True if what has arrived before is given still, and then the end;
+    /// false if the source has nothing of the kind, and goes on as if it had not been asked.
+    fn stop(&mut self) -> bool {
+        false
+    }
+
+    /// Nobody asks for more: what has arrived and was not given is counted ([`InputFacts::drops`]).
+    fn leave(&mut self) {}
 }
 
 /// How far reading has come, in bytes as they are stored.
@@ -159,7 +171,7 @@ pub struct InputFacts {
     pub first_and_last: Option<(Timestamp, Timestamp)>,
     /// True if times have more than microseconds.
     pub nanoseconds: bool,
-    /// Packets that the capturing system says it dropped.
+    /// Packets that the capturing system says it dropped, and those that had arrived and were not looked at.
     pub drops: u64,
     /// Of these, those that the interface dropped before the kernel saw them; 0 where it is not told.
     pub drops_of_interface: u64,

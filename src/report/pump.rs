@@ -66,11 +66,21 @@ pub trait Follower {
         Ok(())
     }
 
-    /// Asked now and then, and whenever an interface is quiet: whether to go on.
+    /// Asked now and then, and whenever an interface is quiet: whether to go on. Who wants to end behind what has arrived
+    /// is asked again until then.
     ///
     /// # Errors
     /// What makes it useless to go on.
-    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Self::Error>;
+    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<Ending>, Self::Error>;
+}
+
+/// How a follower wants a run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Now: what has arrived and was not looked at is counted.
+    Now,
+    /// When all was looked at that has arrived until now. A source that waits for nothing ends at once.
+    BehindWhatArrived,
 }
 
 /// How a run stands while it goes on.
@@ -185,8 +195,13 @@ fn feed_all<F: Follower>(
                 follower.notice(&notice)?;
             }
             follower.look(&Standing { scene, inputs: &inputs, analysis, engine })?;
-            if follower.go_on(source.progress())?.is_break() {
-                return Ok(());
+            match follower.go_on(source.progress())? {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(Ending::BehindWhatArrived) if source.stop() => {}
+                ControlFlow::Break(_) => {
+                    source.leave();
+                    return Ok(());
+                }
             }
         }
     }
@@ -303,7 +318,7 @@ end 60.0
             self.gatherer.add_good(good);
         }
 
-        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Self::Error> {
+        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Self::Error> {
             Ok(ControlFlow::Continue(()))
         }
     }

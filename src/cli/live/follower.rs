@@ -21,12 +21,15 @@ use crate::error::Error;
 use crate::report::text::Style;
 use crate::report::text::live::{self, While};
 use crate::report::{
-    Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
+    Ending, Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
 };
 use crate::sip::StatusCode;
 
 /// Calls of which it is remembered that they were told before they ended.
 const MOST_TOLD: usize = 20_000;
+
+/// How long a run that is to end looks at what has arrived: with what is to be done then, it ends in two seconds.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// What is told while the run goes on.
 pub(crate) enum Telling {
@@ -58,7 +61,8 @@ pub(crate) struct LiveFollower<'a> {
     watch: Watch,
     told: BTreeMap<u32, Told>,
     minutes: Minutes,
-    is_over: bool,
+    /// Since when the run is to end.
+    ending: Option<Instant>,
 }
 
 /// When the last summing up was, and what had been counted then.
@@ -107,7 +111,7 @@ impl<'a> LiveFollower<'a> {
             watch: Watch::default(),
             told: BTreeMap::new(),
             minutes,
-            is_over: false,
+            ending: None,
         }
     }
 
@@ -268,7 +272,7 @@ impl Follower for LiveFollower<'_> {
         }
         match &mut self.parts.telling {
             // Incidents are told all the same.
-            Telling::Nothing if !was_told && !self.is_over => return self.tell_failure(scene, call, diagnosis),
+            Telling::Nothing if !was_told && self.ending.is_none() => return self.tell_failure(scene, call, diagnosis),
             Telling::Nothing => {}
             Telling::Events(_) => {
                 if !was_told {
@@ -282,7 +286,7 @@ impl Follower for LiveFollower<'_> {
             Telling::Text(_, which) => {
                 // At the end every open call ends: the report tells of them.
                 let is_wanted = *which == Which::All || is_trouble(call, diagnosis);
-                if is_wanted && !was_told && !self.is_over {
+                if is_wanted && !was_told && self.ending.is_none() {
                     return self.tell_failure(scene, call, diagnosis);
                 }
             }
@@ -314,12 +318,13 @@ impl Follower for LiveFollower<'_> {
         Ok(())
     }
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
-        if self.parts.signals.is_end() || self.parts.lines.is_gone() {
-            self.is_over = true;
-            return Ok(ControlFlow::Break(()));
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
+        if !self.parts.signals.is_end() && !self.parts.lines.is_gone() {
+            return Ok(ControlFlow::Continue(()));
         }
-        Ok(ControlFlow::Continue(()))
+        let since = *self.ending.get_or_insert_with(Instant::now);
+        let is_late = since.elapsed() >= CATCH_UP;
+        Ok(ControlFlow::Break(if is_late { Ending::Now } else { Ending::BehindWhatArrived }))
     }
 }
 

@@ -151,6 +151,12 @@ pub fn notice(notice: &Notice) -> String {
             "the clock of a capture agent was set by {:+.3} s, or another time is replayed; calls go on waiting as before",
             *nanoseconds as f64 / 1e9
         ),
+        Notice::NotPutAside { why } => {
+            format!("packets that wait cannot be written to a temporary file ({why}); they wait in memory alone")
+        }
+        Notice::NotReadBack { packets, why } => {
+            format!("{packets} packets that waited in a temporary file are lost ({why})")
+        }
     }
 }
 
