@@ -139,10 +139,10 @@ fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<I
     Ok(source)
 }
 
-/// Where packets wait that come faster than they are understood: in memory as much as the kernel's ring holds, then in a
-/// file. Without one there is memory alone.
+/// Where packets wait that come faster than they are understood: in memory half as much as the kernel's ring holds, then in
+/// a file. Without one there is memory alone.
 fn room(settings: &Settings) -> Room {
-    let memory = || Room::in_memory(settings.opening.buffer);
+    let memory = || Room::in_memory(settings.opening.buffer / 2);
     memory().and_on_disk(settings.backlog).unwrap_or_else(|error| {
         say(&format!("sipwhy: no temporary file for packets that wait ({error}); they wait in memory alone"));
         memory()

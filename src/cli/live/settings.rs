@@ -47,7 +47,7 @@ const TABLE: [(&str, &str, &str); 11] = [
     ("user", "auto", "whom root becomes: auto is who called sudo, else nobody (also --user)"),
     ("allow-root", "no", "yes stays root (also --allow-root)"),
     ("promiscuous", "yes", "frames that are addressed to others too: yes or no"),
-    ("buffer", "32M", "bytes of the kernel's ring, for each interface; as much may wait in memory"),
+    ("buffer", "32M", "bytes of the kernel's ring, for each interface; half as much may wait in memory"),
     ("backlog", "1G", "bytes of a temporary file for packets that find no room there; 0 for none"),
     ("patience", "60s", "how long an interface that is away is waited for"),
     ("kept-bytes", "32M", "bytes of records of calls for reports; the last ones are kept"),
