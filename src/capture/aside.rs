@@ -178,7 +178,7 @@ impl Source for Aside {
     }
 
     fn progress(&self) -> Progress {
-        self.known.progress
+        Progress { behind: self.shared.backlog.behind(), ..self.known.progress }
     }
 
     fn notice(&mut self) -> Option<Notice> {

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use crate::capture::Behind;
 use crate::capture::Notice;
 use crate::capture::batch::Batch;
 use crate::capture::batch::Known;
@@ -69,6 +70,7 @@ pub(super) struct Backlog {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
+    behind: Behind,
     /// Bytes of what waits in memory.
     bytes: usize,
     spare: Vec<Batch>,
@@ -150,7 +152,7 @@ impl Backlog {
         let surplus = state.spare.split_off(kept);
         let empty = state.spare.pop().unwrap_or_default();
         state.bytes = state.bytes.saturating_add(batch.bytes.len());
-        state.waiting.push_back(Waiting { batch, place: None });
+        state.push(batch, None);
         self.is_awaited.store(false, Ordering::Relaxed);
         drop(state);
         // Given back by the thread that took it: an allocator that keeps memory for each thread else holds on to it.
@@ -161,8 +163,7 @@ impl Backlog {
     /// The batch waits without its bytes; their room is used again.
     fn put_onto_disk(&self, number: u64, mut batch: Batch) -> Batch {
         let bytes = std::mem::take(&mut batch.bytes);
-        let place = Some(Place { number, length: bytes.len() });
-        self.lock().waiting.push_back(Waiting { batch, place });
+        self.lock().push(batch, Some(Place { number, length: bytes.len() }));
         Batch::empty(bytes)
     }
 
@@ -178,7 +179,7 @@ impl Backlog {
     /// Takes the first batch in exchange for one that was read; false if none waits.
     pub(super) fn take(&self, read: &mut Batch) -> bool {
         let mut state = self.lock();
-        let Some(Waiting { batch: next, place }) = state.waiting.pop_front() else {
+        let Some(Waiting { batch: next, place }) = state.pop() else {
             self.is_awaited.store(true, Ordering::Relaxed);
             self.empty_file(state);
             return false;
@@ -219,10 +220,16 @@ impl Backlog {
         self.lock().places.are_withheld = false;
     }
 
+    /// How much waits.
+    pub(super) fn behind(&self) -> Behind {
+        self.lock().behind
+    }
+
     /// Forgets what waits, and from now on all that is put.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
+        state.behind = Behind::default();
         let mut forgotten = std::mem::take(&mut state.waiting);
         state.last_known = forgotten.pop_back().and_then(|last| last.batch.known);
     }
@@ -234,6 +241,31 @@ impl Backlog {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, batch: Batch, place: Option<Place>) {
+        let waiting = Waiting { batch, place };
+        let Behind { packets, bytes } = waiting.size();
+        self.behind.packets = self.behind.packets.saturating_add(packets);
+        self.behind.bytes = self.behind.bytes.saturating_add(bytes);
+        self.waiting.push_back(waiting);
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        let Behind { packets, bytes } = waiting.size();
+        self.behind.packets = self.behind.packets.saturating_sub(packets);
+        self.behind.bytes = self.behind.bytes.saturating_sub(bytes);
+        Some(waiting)
+    }
+}
+
+impl Waiting {
+    fn size(&self) -> Behind {
+        let length = self.place.map_or(self.batch.bytes.len(), |place| place.length);
+        Behind { packets: self.batch.packets, bytes: length as u64 }
     }
 }
 

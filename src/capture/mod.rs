@@ -55,6 +55,8 @@ mod written;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::aside::Aside;
 pub use crate::capture::backlog::Room;
@@ -152,6 +154,17 @@ pub struct Progress {
     pub bytes_read: u64,
     /// Bytes that there are; `None` for a pipe or an interface.
     pub bytes_in_all: Option<u64>,
+    /// What has arrived and was not given yet.
+    pub behind: Behind,
+}
+
+/// What has arrived on interfaces and waits to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Behind {
+    /// Packets.
+    pub packets: u64,
+    /// The memory and the disk that they take, in bytes.
+    pub bytes: u64,
 }
 
 /// What is known of one input when it has been read.

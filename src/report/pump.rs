@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::analysis::{Analysis, Event, MessageRead};
 use crate::call::{Call, GoodCall};
-use crate::capture::{self, Input, InputFacts, Notice, Place, Progress, Source};
+use crate::capture::{self, Behind, Input, InputFacts, Notice, Place, Progress, Source};
 use crate::diagnosis::{CaptureSeen, Case, Diagnosis, Engine, diagnose};
 use crate::report::scene::Scene;
 
@@ -94,6 +94,8 @@ pub struct Standing<'a> {
     pub analysis: &'a Analysis,
     /// The engine.
     pub engine: &'a Engine,
+    /// What has arrived and was not looked at yet.
+    pub behind: Behind,
 }
 
 /// Feeds everything that `source` gives, until it ends or the follower does not want to go on; then every call ends.
@@ -194,8 +196,9 @@ fn feed_all<F: Follower>(
             while let Some(notice) = source.notice() {
                 follower.notice(&notice)?;
             }
-            follower.look(&Standing { scene, inputs: &inputs, analysis, engine })?;
-            match follower.go_on(source.progress())? {
+            let progress = source.progress();
+            follower.look(&Standing { scene, inputs: &inputs, analysis, engine, behind: progress.behind })?;
+            match follower.go_on(progress)? {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(Ending::BehindWhatArrived) if source.stop() => {}
                 ControlFlow::Break(_) => {

@@ -28,6 +28,9 @@ use crate::sip::StatusCode;
 /// Calls of which it is remembered that they were told before they ended.
 const MOST_TOLD: usize = 20_000;
 
+/// Bytes of packets that wait of which the line that sums up tells: a few always do.
+const MUCH: u64 = 1 << 20;
+
 /// How long a run that is to end looks at what has arrived: with what is to be done then, it ends in two seconds.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -165,6 +168,7 @@ impl<'a> LiveFollower<'a> {
             packets: packets.saturating_sub(minutes.packets),
             kernel_drops: kernel_drops.saturating_sub(minutes.kernel_drops),
             interface_drops: interface_drops.saturating_sub(minutes.interface_drops),
+            waiting: if standing.behind.bytes >= MUCH { standing.behind.packets } else { 0 },
             lines_dropped: std::mem::take(&mut minutes.lines_dropped),
             ..While::between(&minutes.before, &now)
         };
@@ -174,7 +178,7 @@ impl<'a> LiveFollower<'a> {
         self.line(|style| live::summary(&of, at, style));
         if let Telling::Events(events) = &mut self.parts.telling {
             let inputs = Gatherer::inputs(standing);
-            events.stats(&inputs, &now)?;
+            events.stats(&inputs, &now, standing.behind)?;
         }
         self.hand_on();
         Ok(())
@@ -192,7 +196,7 @@ impl<'a> LiveFollower<'a> {
         if !was_asked && !is_over {
             return;
         }
-        let Standing { scene, inputs, analysis, engine } = *standing;
+        let Standing { scene, inputs, analysis, engine, .. } = *standing;
         let mut gathered = self.gatherer.so_far(scene, inputs, analysis, engine);
         self.parts.reports.write(&mut gathered, &self.parts.printer);
         self.gatherer.take_back(gathered);
@@ -308,6 +312,7 @@ impl Follower for LiveFollower<'_> {
 
     fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
         self.parts.service.so_far(standing.inputs, standing.analysis);
+        self.parts.service.behind(standing.behind);
         for incident in self.watch.tick(standing.analysis.now()) {
             self.tell_incident(&incident)?;
         }

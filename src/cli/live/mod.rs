@@ -63,7 +63,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
             return Err(Error::Usage("--hep-listen is an input of its own: no file and no -i beside it".into()));
         }
         (None, Some(path)) => Opened::Files(open_files(path, &settings, &limits, run)?),
-        (None, None) => Opened::Interfaces(open_interfaces(interfaces, &settings, run)?, room(&settings)),
+        (None, None) => Opened::Interfaces(Box::new(open_interfaces(interfaces, &settings, run)?), room(&settings)),
     };
     let sockets = Sockets::open(&run.service)?;
     // Every interface and every socket is open here. Who follows files must be able to open the next ones.
@@ -74,7 +74,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     }
     let source = match input {
         Opened::Files(source) => first_of(source, run),
-        Opened::Interfaces(source, room) => first_of(Box::new(Aside::new(Box::new(source), room)), run),
+        Opened::Interfaces(source, room) => first_of(Box::new(Aside::new(source, room)), run),
         Opened::Agents(sockets) => listen(sockets, run),
     };
     go(source, sockets, signals, reports, &settings, &limits, asked)
@@ -95,7 +95,7 @@ fn as_whom(args: &ServiceArgs, settings: &Settings) -> Result<ServiceArgs, Error
 /// What is open before privileges are given up; threads begin only then.
 enum Opened {
     Files(Box<dyn Source>),
-    Interfaces(Interfaces, Room),
+    Interfaces(Box<Interfaces>, Room),
     Agents(HepSockets),
 }
 
