@@ -61,7 +61,7 @@ struct Shared {
 }
 
 /// Packets of an input that were handed on, the times of the first and last of them, and packets that never will be.
-#[derive(Default, Clone)]
+#[derive(Clone, Copy, Default)]
 struct Given {
     packets: u64,
     first_and_last: Option<(Timestamp, Timestamp)>,
@@ -167,7 +167,7 @@ impl Source for Aside {
     fn inputs(&self) -> Vec<InputFacts> {
         let mut inputs = self.known.inputs.clone();
         for (at, facts) in inputs.iter_mut().enumerate() {
-            let Given { packets, first_and_last, unread } = self.given.get(at).cloned().unwrap_or_default();
+            let Given { packets, first_and_last, unread } = self.given.get(at).copied().unwrap_or_default();
             (facts.packets, facts.first_and_last) = (packets, first_and_last);
             if unread > 0 {
                 facts.drops = facts.drops.saturating_add(unread);

@@ -1,7 +1,7 @@
 //! What has arrived and was not taken yet: in memory, and in a temporary file when that is full.
 //!
 //! Is given batches by one side and gives them to the other, in the same order. Neither side waits for the other's disk:
-//! the lock is held only to say where a batch stands. The file has places of equal size, which are used again as soon as
+//! the lock is held only to say where a batch stands. The file has slots of equal size, which are used again as soon as
 //! they were read, and it is emptied whenever nothing waits. Deliberately does not know what stands in a batch.
 
 use std::collections::VecDeque;
@@ -26,22 +26,22 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Empty batches that are kept for those that come, when nothing waits.
 const SPARE: usize = 4;
 
-/// Bytes of a place in the file.
-const PLACE: u64 = Batch::MOST as u64;
+/// Bytes of a slot in the file.
+const SLOT: u64 = Batch::MOST as u64;
 
 /// Where what has arrived may wait.
 #[derive(Debug)]
 pub struct Room {
     memory: usize,
     file: Option<File>,
-    /// Places that the file may have.
-    places: u64,
+    /// Slots that the file may have.
+    slots: u64,
 }
 
 impl Room {
     /// So many bytes of memory.
     pub fn in_memory(bytes: usize) -> Room {
-        Room { memory: bytes, file: None, places: 0 }
+        Room { memory: bytes, file: None, slots: 0 }
     }
 
     /// And so many bytes of a temporary file without a name, which is made now: whoever gives up privileges does so
@@ -50,8 +50,8 @@ impl Room {
     /// # Errors
     /// The file cannot be made.
     pub fn and_on_disk(mut self, bytes: u64) -> io::Result<Room> {
-        self.places = bytes.checked_div(PLACE).unwrap_or_default();
-        if self.places > 0 {
+        self.slots = bytes.checked_div(SLOT).unwrap_or_default();
+        if self.slots > 0 {
             self.file = Some(at_offset::temporary()?);
         }
         Ok(self)
@@ -74,8 +74,9 @@ struct State {
     /// Bytes of what waits in memory.
     bytes: usize,
     spare: Vec<Batch>,
-    places: Places,
-    /// It was told that the file cannot be written.
+    slots: Slots,
+    /// The file cannot be written, and whether that was told.
+    fault: Option<Notice>,
     is_fault_told: bool,
     /// Nothing is kept any more but what is known in the end.
     is_closed: bool,
@@ -86,33 +87,33 @@ struct State {
 struct Waiting {
     batch: Batch,
     /// Where its bytes stand, if not in memory.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
-/// A place in the file, and the bytes in it.
+/// A slot in the file, and the bytes in it.
 #[derive(Clone, Copy)]
-struct Place {
+struct Slot {
     number: u64,
     length: usize,
 }
 
-/// Places in the file.
+/// Slots in the file.
 #[derive(Default)]
-struct Places {
+struct Slots {
     most: u64,
     /// Those that were used since the file was empty.
     used: u64,
     /// Of these, those that may be used again.
     free: Vec<u64>,
-    /// None is given now: the file is being emptied, or was full to the brim of its disk.
+    /// None is given now: the file is being emptied, or could not be written.
     are_withheld: bool,
 }
 
 impl Backlog {
     pub(super) fn new(room: Room) -> Backlog {
-        let Room { memory, file, places } = room;
-        let places = Places { most: places, ..Places::default() };
-        let state = Mutex::new(State { places, ..State::default() });
+        let Room { memory, file, slots } = room;
+        let slots = Slots { most: slots, ..Slots::default() };
+        let state = Mutex::new(State { slots, ..State::default() });
         Backlog { state, memory, file, is_awaited: AtomicBool::new(false) }
     }
 
@@ -134,12 +135,12 @@ impl Backlog {
             if state.bytes == 0 || state.bytes.saturating_add(batch.bytes.len()) <= self.memory {
                 return self.put_into_memory(state, batch);
             }
-            let free = if batch.bytes.len() <= Batch::MOST { state.places.take() } else { None };
+            let free = if batch.bytes.len() <= Batch::MOST { state.slots.take() } else { None };
             drop(state);
             match (free, &self.file) {
                 (Some(number), Some(file)) => match at_offset::write(file, &batch.bytes, offset(number)) {
                     Ok(()) => return self.put_onto_disk(number, batch),
-                    Err(error) => batch.notices.extend(self.cannot_write(number, &error)),
+                    Err(error) => self.cannot_write(number, &error),
                 },
                 _ => thread::sleep(PAUSE),
             }
@@ -163,46 +164,48 @@ impl Backlog {
     /// The batch waits without its bytes; their room is used again.
     fn put_onto_disk(&self, number: u64, mut batch: Batch) -> Batch {
         let bytes = std::mem::take(&mut batch.bytes);
-        self.lock().push(batch, Some(Place { number, length: bytes.len() }));
+        self.lock().push(batch, Some(Slot { number, length: bytes.len() }));
         Batch::empty(bytes)
     }
 
-    /// No place is given any more until the file was emptied; told once.
-    fn cannot_write(&self, number: u64, error: &io::Error) -> Option<Notice> {
+    /// No slot is given any more until the file was emptied; told once, with the batch that is taken next.
+    fn cannot_write(&self, number: u64, error: &io::Error) {
         let mut state = self.lock();
-        state.places.give_back(number);
-        state.places.are_withheld = true;
-        let is_told = std::mem::replace(&mut state.is_fault_told, true);
-        (!is_told).then(|| Notice::NotPutAside { why: error.to_string() })
+        state.slots.give_back(number);
+        state.slots.are_withheld = true;
+        if !std::mem::replace(&mut state.is_fault_told, true) {
+            state.fault = Some(Notice::NotPutAside { why: error.to_string() });
+        }
     }
 
     /// Takes the first batch in exchange for one that was read; false if none waits.
     pub(super) fn take(&self, read: &mut Batch) -> bool {
         let mut state = self.lock();
-        let Some(Waiting { batch: next, place }) = state.pop() else {
+        let Some(Waiting { batch: next, slot }) = state.pop() else {
             self.is_awaited.store(true, Ordering::Relaxed);
             self.empty_file(state);
             return false;
         };
         let mut read_before = std::mem::replace(read, next);
         read_before.clear();
-        let Some(place) = place else {
+        read.notices.extend(state.fault.take());
+        let Some(slot) = slot else {
             state.bytes = state.bytes.saturating_sub(read.bytes.len());
             state.spare.push(read_before);
             return true;
         };
         drop(state);
         read.bytes = read_before.bytes;
-        self.read_back(read, place);
-        self.lock().places.give_back(place.number);
+        self.read_back(read, slot);
+        self.lock().slots.give_back(slot.number);
         true
     }
 
     /// Fills a batch with its bytes. If they cannot be read it has none, and says so.
-    fn read_back(&self, batch: &mut Batch, place: Place) {
+    fn read_back(&self, batch: &mut Batch, slot: Slot) {
         let Some(file) = &self.file else { return };
-        batch.bytes.resize(place.length, 0);
-        if let Err(error) = at_offset::read(file, &mut batch.bytes, offset(place.number)) {
+        batch.bytes.resize(slot.length, 0);
+        if let Err(error) = at_offset::read(file, &mut batch.bytes, offset(slot.number)) {
             batch.bytes.clear();
             batch.notices.push(Notice::NotReadBack { packets: batch.packets, why: error.to_string() });
         }
@@ -211,13 +214,13 @@ impl Backlog {
     /// Gives the disk back what nothing waits in any more.
     fn empty_file(&self, mut state: MutexGuard<'_, State>) {
         let Some(file) = &self.file else { return };
-        if !state.places.begin_anew() {
+        if !state.slots.begin_anew() {
             return;
         }
         drop(state);
         // If it fails, the file is written over all the same.
         let _ = file.set_len(0);
-        self.lock().places.are_withheld = false;
+        self.lock().slots.are_withheld = false;
     }
 
     /// How much waits.
@@ -245,8 +248,8 @@ impl Backlog {
 }
 
 impl State {
-    fn push(&mut self, batch: Batch, place: Option<Place>) {
-        let waiting = Waiting { batch, place };
+    fn push(&mut self, batch: Batch, slot: Option<Slot>) {
+        let waiting = Waiting { batch, slot };
         let Behind { packets, bytes } = waiting.size();
         self.behind.packets = self.behind.packets.saturating_add(packets);
         self.behind.bytes = self.behind.bytes.saturating_add(bytes);
@@ -264,12 +267,12 @@ impl State {
 
 impl Waiting {
     fn size(&self) -> Behind {
-        let length = self.place.map_or(self.batch.bytes.len(), |place| place.length);
+        let length = self.slot.map_or(self.batch.bytes.len(), |slot| slot.length);
         Behind { packets: self.batch.packets, bytes: length as u64 }
     }
 }
 
-impl Places {
+impl Slots {
     fn take(&mut self) -> Option<u64> {
         if self.are_withheld {
             return None;
@@ -286,7 +289,7 @@ impl Places {
         self.free.push(number);
     }
 
-    /// Forgets all places and withholds them, if some were used and none is in use; false otherwise.
+    /// Forgets all slots and withholds them, if some were used and none is in use; false otherwise.
     fn begin_anew(&mut self) -> bool {
         if self.used == 0 || (self.free.len() as u64) < self.used {
             return false;
@@ -299,10 +302,10 @@ impl Places {
 }
 
 fn offset(number: u64) -> u64 {
-    number.saturating_mul(PLACE)
+    number.saturating_mul(SLOT)
 }
 
-/// A file that two threads use at once, each with its own place in mind.
+/// A file that two threads use at once, each with its own offset.
 #[cfg(unix)]
 mod at_offset {
     use std::fs::File;
@@ -322,7 +325,7 @@ mod at_offset {
     }
 }
 
-/// Elsewhere a file has one place at which it is read and written.
+/// Elsewhere a file is read and written at one offset, and is not used.
 #[cfg(not(unix))]
 mod at_offset {
     use std::fs::File;
@@ -394,17 +397,17 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn what_finds_no_room_in_memory_waits_on_disk_in_order_and_places_are_used_again() {
-        let backlog = Backlog::new(memory().and_on_disk(4 * PLACE).unwrap());
+        let backlog = Backlog::new(memory().and_on_disk(4 * SLOT).unwrap());
         let mut batch = Batch::default();
         for _ in 0..3 {
             (0..6).for_each(|number| drop(backlog.put(full(number))));
             let in_memory = backlog.lock().bytes;
             assert!(in_memory > Batch::MOST && in_memory <= 2 * Batch::MOST, "{in_memory} bytes are in memory");
-            assert!(length(&backlog) > 3 * PLACE);
+            assert!(length(&backlog) > 3 * SLOT);
             take(&backlog, &mut batch, 0..4);
             (6..10).for_each(|number| drop(backlog.put(full(number))));
             take(&backlog, &mut batch, 4..10);
-            assert!(length(&backlog) <= 4 * PLACE, "{} bytes", length(&backlog));
+            assert!(length(&backlog) <= 4 * SLOT, "{} bytes", length(&backlog));
             assert!(!backlog.take(&mut batch) && backlog.is_awaited());
             assert_eq!((length(&backlog), backlog.lock().bytes), (0, 0), "nothing waits");
         }
@@ -430,7 +433,7 @@ mod tests {
     }
 
     fn opened(path: &Path, how: &mut std::fs::OpenOptions) -> Room {
-        Room { file: Some(how.open(path).unwrap()), places: 8, ..memory() }
+        Room { file: Some(how.open(path).unwrap()), slots: 8, ..memory() }
     }
 
     #[test]

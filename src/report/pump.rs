@@ -282,7 +282,7 @@ fn dropped(inputs: &[InputFacts]) -> u64 {
 mod tests {
     use super::*;
     use crate::analysis::faults;
-    use crate::capture::{Files, Reading};
+    use crate::capture::{Files, Reading, Timestamp};
     use crate::catalogue::Catalogue;
     use crate::oddity::Oddity;
     use crate::report::gatherer::{Gathered, Gatherer, Keep, Selected};
@@ -379,6 +379,70 @@ end 60.0
         fn inputs(&self) -> Vec<InputFacts> {
             Vec::new()
         }
+    }
+
+    /// A source at which something arrives for ever, and three moments of quiet wait whenever it is stopped.
+    struct Arriving {
+        waiting: Option<u32>,
+        is_left: bool,
+    }
+
+    impl Source for Arriving {
+        fn next(&mut self) -> Result<Option<Input<'_>>, capture::Error> {
+            if let Some(waiting) = &mut self.waiting {
+                let Some(left) = waiting.checked_sub(1) else { return Ok(None) };
+                *waiting = left;
+            }
+            Ok(Some(Input::Quiet(Timestamp(0))))
+        }
+
+        fn inputs(&self) -> Vec<InputFacts> {
+            Vec::new()
+        }
+
+        fn stop(&mut self) -> bool {
+            self.waiting.get_or_insert(3);
+            true
+        }
+
+        fn leave(&mut self) {
+            self.is_left = true;
+        }
+    }
+
+    /// Wants to end now when it was asked so often, and behind what has arrived until then.
+    struct Patient(u32);
+
+    impl Follower for Patient {
+        type Error = capture::Error;
+
+        fn call(&mut self, _: &Scene, _: &Call, _: &Diagnosis) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn good(&mut self, _: GoodCall) {}
+
+        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Self::Error> {
+            let patience = self.0.checked_sub(1);
+            self.0 = patience.unwrap_or_default();
+            Ok(ControlFlow::Break(patience.map_or(Ending::Now, |_| Ending::BehindWhatArrived)))
+        }
+    }
+
+    /// How much waits when a run ends, and whether the source was told that nobody asks for more.
+    fn end_after(patience: u32) -> (Option<u32>, bool) {
+        let mut source = Arriving { waiting: None, is_left: false };
+        let (mut analysis, mut engine) = (Analysis::default(), Engine::new(Engine::HELD_BACK));
+        let mut scene = Scene::new(&[], Catalogue::new());
+        follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut Patient(patience)).expect("an end");
+        (source.waiting, source.is_left)
+    }
+
+    #[test]
+    fn a_run_ends_behind_what_has_arrived_or_before_if_that_is_too_long() {
+        assert_eq!(end_after(100), (Some(0), false));
+        assert_eq!(end_after(2), (Some(1), true));
+        assert_eq!(end_after(0), (None, true));
     }
 
     #[test]
