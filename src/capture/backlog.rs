@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn what_finds_no_room_in_memory_waits_on_disk_in_order_and_places_are_used_again() {
+    fn what_finds_no_room_in_memory_waits_on_disk_in_order_and_slots_are_used_again() {
         let backlog = Backlog::new(memory().and_on_disk(4 * SLOT).unwrap());
         let mut batch = Batch::default();
         for _ in 0..3 {
