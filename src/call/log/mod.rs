@@ -358,13 +358,15 @@ impl Log {
     }
 
     fn note_copy(&mut self, original: EntryId, way: u16, arrival: &Arrival) -> Told {
-        let last = self.entries.iter().rev().find(|entry| match entry.what {
+        let before = self.entries.iter().rev().find(|entry| match entry.what {
             What::Copy(of) => of == original,
             What::Message { .. } => false,
         });
-        let last = last.or_else(|| self.entries.get(original.0 as usize));
+        let last = before.or_else(|| self.entries.get(original.0 as usize));
         let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
-        self.is_special |= !is_duplicate;
+        // Where all goes well, one copy was only sent because a packet was late or lost: what proves more takes two.
+        let is_harmless = before.is_none() && self.path(way).is_some_and(|path| !path.transport.is_reliable());
+        self.is_special |= !is_duplicate && !is_harmless;
         let what = What::Copy(original);
         let reading = Reading::Odd;
         self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head: 0, what });
