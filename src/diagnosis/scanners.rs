@@ -32,35 +32,51 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
     Some((field, message.header(name.long())?.into_owned()))
 }
 
-/// Looks for every name at once, by their first four letters: this is asked of every call.
+/// Looks for every name at once: this is asked of every call. It is enough to look at every other pair of letters, for of
+/// a name that stands there one of them is its first and second letter, or its second and third.
 fn names_a_tool(value: &[u8]) -> bool {
-    let is_at = |at: usize, tool: &str| {
-        value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
-    };
-    value.windows(4).enumerate().any(|(at, letters)| {
-        let [first, second, third, fourth] = *letters else { return false };
-        let may_begin = MAY_BEGIN[place_of(u32::from_be_bytes([first, second, third, fourth]))];
-        may_begin && TOOLS.iter().any(|tool| is_at(at, tool))
+    let (pairs, _) = value.as_chunks::<2>();
+    let in_front = pairs.iter().enumerate().filter(|(_, pair)| IN_FRONT[place_of(&pair[..])]);
+    let begins = in_front.flat_map(|(at, _)| [2 * at, (2 * at).saturating_sub(1)]);
+    begins.filter_map(|at| value.get(at..)).any(|rest| {
+        let begins_with =
+            |tool: &str| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()));
+        let may_begin = rest.first_chunk::<4>().is_some_and(|letters| AT_BEGIN[place_of(&letters[..])]);
+        may_begin && TOOLS.iter().any(|tool| begins_with(tool))
     })
 }
 
 /// Where the first four letters of the tools fall: next to no other letters fall there.
-const MAY_BEGIN: [bool; 256] = {
-    let mut may_begin = [false; 256];
+const AT_BEGIN: [bool; 256] = places_of::<4>(1);
+/// Where their first two pairs of letters fall.
+const IN_FRONT: [bool; 256] = places_of::<2>(2);
+
+/// Where the first rows of so many letters in the names of the tools fall.
+const fn places_of<const LENGTH: usize>(rows: usize) -> [bool; 256] {
+    let mut places = [false; 256];
+    let mut tool = 0;
+    while tool < TOOLS.len() {
+        let mut row = 0;
+        while row < rows {
+            let (_, rest) = TOOLS[tool].as_bytes().split_at(row);
+            let (letters, _) = rest.split_at(LENGTH);
+            places[place_of(letters)] = true;
+            row += 1;
+        }
+        tool += 1;
+    }
+    places
+}
+
+/// A hash of up to four letters, large or small.
+const fn place_of(letters: &[u8]) -> usize {
+    let mut all = 0u32;
     let mut at = 0;
-    while at < TOOLS.len() {
-        let [first, second, third, fourth, ..] = TOOLS[at].as_bytes() else {
-            panic!("the name of a tool is too short")
-        };
-        may_begin[place_of(u32::from_be_bytes([*first, *second, *third, *fourth]))] = true;
+    while at < letters.len() {
+        all = all << 8 | (letters[at] | 0x20) as u32;
         at += 1;
     }
-    may_begin
-};
-
-/// A hash of four letters, large or small.
-const fn place_of(letters: u32) -> usize {
-    ((letters | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 24) as usize
+    (all.wrapping_mul(0x9e37_79b1) >> 24) as usize
 }
 
 /// What one source asked for.
@@ -210,7 +226,9 @@ mod tests {
     #[test]
     fn tools_name_themselves() {
         for tool in TOOLS {
-            assert!(names_a_tool(format!("x {}", tool.to_uppercase()).as_bytes()), "{tool}");
+            for before in ["", "x", "x "] {
+                assert!(names_a_tool(format!("{before}{}", tool.to_uppercase()).as_bytes()), "{before}{tool}");
+            }
         }
         let read = |text: &'static str| tool_of(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         let scanner = "OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Friendly-Scanner\r\n\r\n";
