@@ -72,7 +72,8 @@ impl Verdict {
     /// The verdict on one call by these rules.
     pub(crate) fn asking(asked: &[&'static Rule], case: &Case<'_>) -> Verdict {
         let case = case.for_verdict();
-        let (mut rules, mut found) = (Vec::new(), Vec::new());
+        // Of most calls one rule holds.
+        let (mut rules, mut found) = (Vec::with_capacity(1), Vec::with_capacity(1));
         for rule in with_a_say(asked, &case) {
             if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
                 rules.push(rule);
