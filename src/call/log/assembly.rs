@@ -178,7 +178,7 @@ impl Log {
             None => Message::read(&bytes, known.cut())?.into_stored(),
         };
         let mut keys = match sketched {
-            Some((places, _)) => Keys::at(&message, *places),
+            Some((of_keys, _)) => Keys::of_words(&message, of_keys),
             None => Keys::read(&message),
         };
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {

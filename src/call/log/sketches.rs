@@ -27,10 +27,10 @@ const ROWS: u64 = 64;
 impl Sketches {
     /// Keeps what was found in a message; `None` if that is not worth it.
     pub(super) fn add(&mut self, message: &Message<'_>, keys: &Keys<'_>) -> Option<SketchId> {
-        let mut sketch = [0; Keys::PLACES + Message::SKETCH];
-        let (places, words) = sketch.split_first_chunk_mut()?;
-        *places = keys.places_in(message)?;
-        let length = Keys::PLACES + message.sketch(words.first_chunk_mut()?)?;
+        let mut sketch = [0; Keys::WORDS + Message::SKETCH];
+        let (of_keys, words) = sketch.split_first_chunk_mut()?;
+        *of_keys = keys.words(message)?;
+        let length = Keys::WORDS + message.sketch(words.first_chunk_mut()?)?;
         let left = ROW - self.passed % ROW;
         if left < length as u64 {
             self.passed += left;
@@ -53,9 +53,9 @@ impl Sketches {
         &mut self.rows[row]
     }
 
-    /// A sketch: where the keys of its message stand, and what [`Message::of_sketch`] reads. `None` if it is not kept any
+    /// A sketch: what [`Keys::of_words`] reads, and what [`Message::of_sketch`] reads. `None` if it is not kept any
     /// more.
-    pub(super) fn get(&self, id: SketchId) -> Option<(&[u32; Keys::PLACES], &[u32])> {
+    pub(super) fn get(&self, id: SketchId) -> Option<(&[u32; Keys::WORDS], &[u32])> {
         let SketchId([high, low]) = id;
         let start = u64::from(high) << 32 | u64::from(low);
         // A row that is begun again is given up as a whole.
@@ -85,9 +85,9 @@ mod tests {
         let ids: Vec<SketchId> =
             messages.map(|message| sketches.add(&message, &Keys::read(&message)).unwrap()).collect();
         let is_right = |(id, text): (&SketchId, &String)| {
-            let (places, sketch) = sketches.get(*id)?;
+            let (of_keys, sketch) = sketches.get(*id)?;
             let message = Message::of_sketch(text.as_bytes().into(), sketch).unwrap();
-            let keys = Keys::at(&message, *places);
+            let keys = Keys::of_words(&message, of_keys);
             let read = Message::read(text.as_bytes(), Cut::Whole).unwrap();
             let expected = Keys::read(&read);
             Some(
