@@ -36,47 +36,59 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
 /// a name that stands there one of them is its first and second letter, or its second and third.
 fn names_a_tool(value: &[u8]) -> bool {
     let (pairs, _) = value.as_chunks::<2>();
-    let in_front = pairs.iter().enumerate().filter(|(_, pair)| IN_FRONT[place_of(&pair[..])]);
-    let begins = in_front.flat_map(|(at, _)| [2 * at, (2 * at).saturating_sub(1)]);
-    begins.filter_map(|at| value.get(at..)).any(|rest| {
-        let begins_with =
-            |tool: &str| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()));
-        let may_begin = rest.first_chunk::<4>().is_some_and(|letters| AT_BEGIN[place_of(&letters[..])]);
-        may_begin && TOOLS.iter().any(|tool| begins_with(tool))
-    })
+    for (pair, letters) in pairs.iter().enumerate() {
+        let may_be_near = IN_FRONT[place_of(u32::from(u16::from_le_bytes(*letters)))];
+        if may_be_near && (begins_tool(value, 2 * pair) || begins_tool(value, (2 * pair).saturating_sub(1))) {
+            return true;
+        }
+    }
+    false
+}
+
+/// True if the name of a tool stands there.
+fn begins_tool(value: &[u8], at: usize) -> bool {
+    let rest = value.get(at..).unwrap_or_default();
+    let may_begin = rest.first_chunk().is_some_and(|letters| AT_BEGIN[place_of(u32::from_le_bytes(*letters))]);
+    let begins_with =
+        |tool: &str| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()));
+    may_begin && TOOLS.iter().any(|tool| begins_with(tool))
 }
 
 /// Where the first four letters of the tools fall: next to no other letters fall there.
-const AT_BEGIN: [bool; 256] = places_of::<4>(1);
-/// Where their first two pairs of letters fall.
-const IN_FRONT: [bool; 256] = places_of::<2>(2);
-
-/// Where the first rows of so many letters in the names of the tools fall.
-const fn places_of<const LENGTH: usize>(rows: usize) -> [bool; 256] {
+const AT_BEGIN: [bool; 256] = {
     let mut places = [false; 256];
     let mut tool = 0;
     while tool < TOOLS.len() {
-        let mut row = 0;
-        while row < rows {
-            let (_, rest) = TOOLS[tool].as_bytes().split_at(row);
-            let (letters, _) = rest.split_at(LENGTH);
-            places[place_of(letters)] = true;
-            row += 1;
-        }
+        let [first, second, third, fourth] = front_of(TOOLS[tool]);
+        places[place_of(u32::from_le_bytes([first, second, third, fourth]))] = true;
         tool += 1;
     }
     places
+};
+
+/// Where their first and second letter fall, and their second and third.
+const IN_FRONT: [bool; 256] = {
+    let mut places = [false; 256];
+    let mut tool = 0;
+    while tool < TOOLS.len() {
+        let [first, second, third, _] = front_of(TOOLS[tool]);
+        places[place_of(u16::from_le_bytes([first, second]) as u32)] = true;
+        places[place_of(u16::from_le_bytes([second, third]) as u32)] = true;
+        tool += 1;
+    }
+    places
+};
+
+const fn front_of(tool: &str) -> [u8; 4] {
+    match tool.as_bytes().first_chunk() {
+        Some(front) => *front,
+        None => panic!("the name of a tool is too short"),
+    }
 }
 
 /// A hash of up to four letters, large or small.
-const fn place_of(letters: &[u8]) -> usize {
-    let mut all = 0u32;
-    let mut at = 0;
-    while at < letters.len() {
-        all = all << 8 | (letters[at] | 0x20) as u32;
-        at += 1;
-    }
-    (all.wrapping_mul(0x9e37_79b1) >> 24) as usize
+const fn place_of(letters: u32) -> usize {
+    ((letters | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 24) as usize
 }
 
 /// What one source asked for.
@@ -151,8 +163,7 @@ impl ProbingBySource {
         if self.sources.len() >= MOST_SOURCES && !self.sources.contains_key(&source) {
             return;
         }
-        let opening: Vec<&Heard> = opening(call).collect();
-        let count = (opening.len() as u64).max(1);
+        let count = (opening(call).count() as u64).max(1);
         let now = first.place.time;
         let probing = self.sources.entry(source).or_insert_with(|| Probing {
             place: first.place,
@@ -165,7 +176,7 @@ impl ProbingBySource {
             is_scanner: false,
         });
         probing.requests += count;
-        probing.until = opening.iter().map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
+        probing.until = opening(call).map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
         if probing.tool.is_none() {
             probing.tool = tool_of(&first.message);
             if probing.tool.is_some() {
@@ -176,7 +187,7 @@ impl ProbingBySource {
             probing.innocent += count;
             return;
         }
-        for request in opening {
+        for request in opening(call) {
             probing.note_user(user_of(call, &request.message), request.place.time);
         }
     }
