@@ -52,7 +52,7 @@ impl Untrusted {
     /// For a terminal or a plain-text file: one line, no control, bidirectional, invisible or tag character; such
     /// characters are shown as `\u{202E}`, a line feed as `\n`.
     pub fn for_terminal(&self) -> Cow<'_, str> {
-        escape(&self.0)
+        for_terminal(&self.0)
     }
 }
 
@@ -88,8 +88,10 @@ pub fn is_unsafe(character: char) -> bool {
     }
 }
 
-fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
+/// The same of a text that may hold what was captured.
+pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
+    // Most text is printable ASCII, which shows in its bytes, many at once.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);

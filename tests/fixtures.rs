@@ -186,30 +186,6 @@ fn every_message_belongs_to_a_call_or_is_counted_elsewhere() {
     }
 }
 
-/// Everything that is wrong with calls, with the number of the call.
-fn alarms(report: &Report) -> Vec<(u32, &str)> {
-    let with_call = report.calls.iter().flat_map(|call| call.findings.iter().map(move |finding| (call.id, finding)));
-    let wrong = with_call.filter(|(_, finding)| finding.severity != Severity::Info);
-    wrong.map(|(id, finding)| (id, finding.rule.as_str())).collect()
-}
-
-#[test]
-fn calls_that_are_only_counted_have_nothing_wrong() {
-    let mut hidden = Vec::new();
-    for fixture in fixtures() {
-        let paths = [fixture.capture.clone()];
-        let worked_out = analysed::report(&paths).expect("a capture");
-        let counted = analysed::report_on_trouble(&paths).expect("a capture");
-        let known = alarms(&counted);
-        // What only many good calls together show is told once, of the whole capture.
-        let is_noted = |rule: &str| counted.notes.iter().any(|note| note.rule == rule);
-        let is_hidden = |alarm: &(u32, &str)| !known.contains(alarm) && !is_noted(alarm.1);
-        let found = alarms(&worked_out).into_iter().filter(is_hidden);
-        hidden.extend(found.map(|(call, rule)| format!("{}: {rule} of call {call}", fixture.name)));
-    }
-    assert!(hidden.is_empty(), "{}", hidden.join("\n"));
-}
-
 #[test]
 fn nothing_is_found_that_is_ruled_out_beside_it() {
     for fixture in fixtures() {

@@ -108,6 +108,11 @@ pub fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> 
 
 /// The report on packets.
 pub fn parsed(link: LinkType, packets: &[Packet]) -> Report {
+    analysed::report(&[written(link, packets)]).expect("a report")
+}
+
+/// A file of these packets, until the next one is written.
+pub fn written(link: LinkType, packets: &[Packet]) -> PathBuf {
     thread_local! {
         static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
     }
@@ -115,7 +120,7 @@ pub fn parsed(link: LinkType, packets: &[Packet]) -> Report {
         folder.get_or_insert_with(|| tempfile::tempdir().expect("a folder")).path().join("capture.pcap")
     });
     fs::write(&path, as_pcap(link, Resolution::Nanoseconds, packets)).expect("a capture");
-    analysed::report(&[path]).expect("a report")
+    path
 }
 
 /// The same as JSON.

@@ -360,14 +360,16 @@ impl Log {
     }
 
     fn note_copy(&mut self, original: EntryId, way: u16, arrival: &Arrival) -> Told {
-        let last = self.entries.iter().rev().find(|entry| match entry.what {
+        let before = self.entries.iter().rev().find(|entry| match entry.what {
             What::Copy(of) => of == original,
             What::Message { .. } => false,
         });
-        let last = last.or_else(|| self.entries.get(original.0 as usize));
+        let last = before.or_else(|| self.entries.get(original.0 as usize));
         let seen = |last: &Entry| (last.place.time, last.ip_id.map(NonZeroU16::get));
         let is_duplicate = last.is_some_and(|last| is_same_packet(seen(last), arrival));
-        self.is_special |= !is_duplicate;
+        // Where all goes well, one copy was only sent because a packet was late or lost: what proves more takes two.
+        let is_harmless = before.is_none() && self.path(way).is_some_and(|path| !path.transport.is_reliable());
+        self.is_special |= !is_duplicate && !is_harmless;
         let what = What::Copy(original);
         let ip_id = arrival.ip_id.and_then(NonZeroU16::new);
         self.entries.push(Entry { place: arrival.place, way, ip_id, head: 0, what });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::call::judge::Outcome;
-use crate::call::log::{Log, Step, Verb};
+use crate::call::log::{Log, Step, Verb, What};
 use crate::call::model::Kind;
 use crate::capture::Timestamp;
 use crate::net::Path;
@@ -167,7 +167,7 @@ impl Log {
     }
 
     /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
-    /// challenges answered, INVITEs acknowledged, nothing sent twice, nothing left open, no session timer near.
+    /// challenges answered, INVITEs acknowledged, nothing sent more than twice, nothing left open, no session timer near.
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
         if self.is_special || !self.icmp.is_empty() || self.phase() != Phase::Settled {
             return None;
@@ -201,7 +201,9 @@ impl Log {
         self.lasted_since(answered) >= Duration::from_secs(u64::from(seconds / 2).saturating_sub(1))
     }
 
+    /// How long after its answer its last message came, copies left out.
     fn lasted_since(&self, answered: Timestamp) -> Duration {
-        self.entries.last().map_or(Duration::ZERO, |last| last.place.time.since(answered))
+        let last = self.entries.iter().rfind(|entry| matches!(entry.what, What::Message { .. }));
+        last.map_or(Duration::ZERO, |last| last.place.time.since(answered))
     }
 }

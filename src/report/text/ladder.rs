@@ -77,7 +77,8 @@ impl Lanes {
     fn heading(&self, width: usize, given: &Names) -> Line {
         let mut line = Line::new();
         for (lane, name) in self.names.iter().enumerate() {
-            let name = fitted(&given.with(name), self.step.saturating_sub(1));
+            let name = given.with(name);
+            let name = fitted(&name, self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
             let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
@@ -226,7 +227,8 @@ impl Mark {
 
 /// What stands on an arrow, the fullest form first.
 fn labels(words: &Phrases, rung: &Rung) -> Vec<String> {
-    let name = fitted(&value(&rung.label), LONGEST_LABEL);
+    let label = value(&rung.label);
+    let name = fitted(&label, LONGEST_LABEL);
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let codecs = codecs.join(" ");
     let again = rung.repeated_until.map(|until| {
@@ -260,7 +262,7 @@ fn shortened_label(label: &str, room: usize) -> String {
     if whole_words.contains(' ') || whole_words.parse::<u16>().is_err() && !whole_words.is_empty() {
         return format!("{whole_words}…");
     }
-    cut
+    cut.into_owned()
 }
 
 /// The rungs that are drawn: all of a short ladder, else those around what matters. Others are counted.

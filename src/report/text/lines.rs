@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::report::text::style::{Glyphs, Ink, Style};
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Untrusted, for_terminal};
 
 /// Letters of one value that are shown.
 const LONGEST_VALUE: usize = 160;
@@ -84,19 +84,17 @@ impl<'a> Lines<'a> {
     /// Writes one line, cut at the width.
     pub(crate) fn line(&mut self, line: Line) -> io::Result<()> {
         let mut left = self.style.width();
+        let mut shown = String::with_capacity(2 * left);
         let count = line.0.len();
-        for (index, (ink, text)) in line.0.into_iter().enumerate() {
-            let text = self.safe(&text);
-            let text = if index + 1 == count { text.trim_end().to_owned() } else { text };
-            let text = self.in_glyphs(fitted(&text, left));
+        for (index, (ink, text)) in line.0.iter().enumerate() {
+            let text = self.safe(text);
+            let text = if index + 1 == count { text.trim_end() } else { &*text };
+            let text = self.in_glyphs(fitted(text, left));
             left = left.saturating_sub(columns(&text));
-            if text.is_empty() {
-                continue;
-            }
-            let style = ink.style();
-            write!(self.out, "{style}{text}{style:#}")?;
+            ink.write(&text, &mut shown);
         }
-        self.out.write_all(b"\n")
+        shown.push('\n');
+        self.out.write_all(shown.as_bytes())
     }
 
     /// Writes running text, wrapped, with a prefix before the first line and one before the others.
@@ -121,12 +119,11 @@ impl<'a> Lines<'a> {
     }
 
     /// The text in the glyphs of this report, without what must not leave raw.
-    fn safe(&self, text: &str) -> String {
-        let text = Untrusted::from(text);
-        self.in_glyphs(text.for_terminal().into_owned())
+    fn safe<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.in_glyphs(for_terminal(text))
     }
 
-    fn in_glyphs(&self, text: String) -> String {
+    fn in_glyphs<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
         match self.style.glyphs {
             Glyphs::Unicode => text,
             Glyphs::Ascii if text.is_ascii() => text,
@@ -205,9 +202,9 @@ pub(crate) fn padded(label: &str, columns: usize) -> String {
 }
 
 /// What fits into a number of columns; `…` where it is cut.
-pub(crate) fn fitted(text: &str, width: usize) -> String {
+pub(crate) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
     if columns(text) <= width {
-        return text.to_owned();
+        return text.into();
     }
     let mut shown = String::new();
     let mut used = 0;
@@ -222,7 +219,7 @@ pub(crate) fn fitted(text: &str, width: usize) -> String {
     if width > 0 {
         shown.push('…');
     }
-    shown
+    shown.into()
 }
 
 /// Breaks text at spaces, but not between a number and its unit; a word that is longer than a line is broken where the
@@ -237,7 +234,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         let unit = words.next_if(|next| is_number(first) && is_unit(next));
         let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
         for (index, piece) in pieces(joined.as_ref()).into_iter().enumerate() {
-            put(piece, if index == 0 { 1 } else { 0 }, width, &mut line, &mut lines);
+            put(piece, if index == 0 { " " } else { "" }, width, &mut line, &mut lines);
         }
     }
     if !line.is_empty() {
@@ -247,12 +244,12 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Puts a piece on the line behind a gap, or on the next ones.
-fn put(piece: &str, gap: usize, width: usize, line: &mut String, lines: &mut Vec<String>) {
+fn put(piece: &str, gap: &str, width: usize, line: &mut String, lines: &mut Vec<String>) {
     let mut word = piece;
     loop {
-        let gap = if line.is_empty() { 0 } else { gap };
-        if columns(line) + gap + columns(word) <= width {
-            line.push_str(&" ".repeat(gap));
+        let gap = if line.is_empty() { "" } else { gap };
+        if columns(line) + gap.len() + columns(word) <= width {
+            line.push_str(gap);
             line.push_str(word);
             return;
         }

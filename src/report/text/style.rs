@@ -1,5 +1,7 @@
 //! How a text report looks: width, glyphs, colours, time zone.
 
+use std::fmt::Write;
+
 use anstyle::{AnsiColor, Effects};
 
 use crate::catalogue::Phrases;
@@ -160,6 +162,16 @@ pub enum Ink {
 }
 
 impl Ink {
+    /// Adds text in this colour.
+    pub(crate) fn write(self, text: &str, out: &mut String) {
+        let style = self.style();
+        if text.is_empty() || style.is_plain() {
+            return out.push_str(text);
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{style}{text}{style:#}");
+    }
+
     pub(crate) fn style(self) -> anstyle::Style {
         let style = anstyle::Style::new();
         match self {

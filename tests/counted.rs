@@ -1,0 +1,62 @@
+//! Calls that are only counted because they went well have nothing wrong: neither as they are, nor if one of their messages
+//! was sent again.
+
+mod analysed;
+mod packets;
+
+use std::path::PathBuf;
+
+use analysed::fixtures;
+use packets::{Packet, captures, written};
+use sipwhy::diagnosis::Severity;
+use sipwhy::report::Report;
+
+/// Everything that is wrong with calls, with the number of the call.
+fn alarms(report: &Report) -> Vec<(u32, &str)> {
+    let with_call = report.calls.iter().flat_map(|call| call.findings.iter().map(move |finding| (call.id, finding)));
+    let wrong = with_call.filter(|(_, finding)| finding.severity != Severity::Info);
+    wrong.map(|(id, finding)| (id, finding.rule.as_str())).collect()
+}
+
+/// What is wrong with the calls of a capture that does not show where good ones are only counted, and how many calls are
+/// worked out there.
+fn hidden(capture: PathBuf) -> (Vec<String>, usize) {
+    let paths = [capture];
+    let worked_out = analysed::report(&paths).expect("a capture");
+    let counted = analysed::report_on_trouble(&paths).expect("a capture");
+    let known = alarms(&counted);
+    // What only many good calls together show is told once, of the whole capture.
+    let is_noted = |rule: &str| counted.notes.iter().any(|note| note.rule == rule);
+    let is_hidden = |alarm: &(u32, &str)| !known.contains(alarm) && !is_noted(alarm.1);
+    let found = alarms(&worked_out).into_iter().filter(is_hidden);
+    (found.map(|(call, rule)| format!("{rule} of call {call}")).collect(), counted.calls.len())
+}
+
+#[test]
+fn calls_that_are_only_counted_have_nothing_wrong() {
+    for fixture in fixtures() {
+        assert_eq!(hidden(fixture.capture).0, [""; 0], "{}", fixture.name);
+    }
+}
+
+#[test]
+fn a_copy_of_one_message_hides_nothing() {
+    /// Later than a tap shows a packet again, and before or after most responses.
+    const LATER: [i64; 2] = [1_100_000_000, 5_000_000_000];
+    /// Of captures that strangers made, the beginning.
+    const MOST: usize = 40;
+    let mut counted_all_the_same = 0;
+    for mut capture in captures() {
+        capture.packets.truncate(MOST);
+        let (_, worked_out) = hidden(written(capture.link, &capture.packets));
+        for (later, (number, packet)) in LATER.iter().cycle().zip((1..).zip(&capture.packets)) {
+            let mut packets = capture.packets.clone();
+            packets.push(Packet { time: packet.time + later, ..packet.clone() });
+            packets.sort_by_key(|packet| packet.time);
+            let (hidden, worked_out_with_copy) = hidden(written(capture.link, &packets));
+            assert_eq!(hidden, [""; 0], "{} with frame {number} again", capture.name);
+            counted_all_the_same += usize::from(worked_out == 0 && worked_out_with_copy == 0);
+        }
+    }
+    assert!(counted_all_the_same > 20, "every copy makes a call worth a look: {counted_all_the_same}");
+}
