@@ -30,7 +30,7 @@ use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, hash_of};
 use crate::net::{IcmpError, Path};
-use crate::sip::{Cut, HeaderName, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method, StatusCode};
 
 /// An open call. The bytes of its messages stand in the [`Pool`].
 #[derive(Debug, Default)]
@@ -414,8 +414,9 @@ impl Log {
     fn keep(&mut self, heard: &Hearing<'_, '_>, way: u16, pool: &mut Pool) {
         let Hearing { message, keys, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
-        // A conversation that goes on as it should is hardly ever looked at again.
-        let is_of_trouble = self.answered.is_none() || self.is_special;
+        // What is answered and goes on as it should is hardly ever looked at again.
+        let is_success = keys.status.is_some_and(StatusCode::is_success);
+        let is_of_trouble = self.is_special || self.answered.is_none() && !is_success;
         let sketch = (cut == Cut::Whole && is_of_trouble).then(|| pool.sketches.add(message, keys)).flatten();
         let known = sketch.map_or(Known::Cut(cut), Known::Sketched);
         let what = What::Message { spot, length: message.bytes().len() as u32, known };
