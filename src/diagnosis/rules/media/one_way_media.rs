@@ -24,7 +24,8 @@ rule! {
     /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
     ///
     /// ## When it would be wrong
-    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay.
+    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds no RTP of
+    /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1
@@ -40,31 +41,42 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (deaf, heard) = talk.ears().into_iter().find(|(ear, other)| ear.packets() == 0 && other.packets() >= ENOUGH)?;
+    if talk.may_bypass(deaf) && talk.may_bypass(heard) {
+        return None;
+    }
     let (end, stream) = (deaf.end()?, heard.last()?);
     let speaker = stream.path.source;
     let (one, other) = (speaker.ip(), stream.path.destination.ip());
     let media = case.surroundings.media();
     let saw_both = media.has_between(one, other) && media.has_between(other, one);
     let could_see = is_seen_both_ways(case, one) && is_seen_both_ways(case, other);
-    let confidence = match (saw_both && case.capture.drops == 0, could_see) {
+    // That every call has the same direction only tells of the place of the capture, or of all calls.
+    let is_always = !saw_both && media.between(one, other).any(|known| !heard.ends.contains(&known.path.destination));
+    let confidence = match (saw_both && case.capture.drops == 0, could_see && !is_always) {
         (true, _) => Confidence::Likely,
         (false, true) => Confidence::Possible,
         (false, false) => Confidence::Unseen,
     };
     let vantage = match confidence {
         Confidence::Likely => "RTP both ways between these hosts is in this capture otherwise, so it would have been seen.",
+        _ if is_always => {
+            "In no call does this capture hold RTP of that direction between these hosts: it may lie outside of what is captured."
+        }
         _ => "Whether this capture would show the other direction is not certain.",
+    };
+    let consequence = match confidence {
+        Confidence::Unseen => String::new(),
+        _ => format!(": {} hears nothing", deaf.name()),
     };
     let silent = if deaf.name() == "the caller" { "the callee" } else { "the caller" };
     let finding = Finding::of(&RULE, confidence)
         .explains(talk.success.message.status())
         .party(heard.role, Some(heard.end().unwrap_or(end)))
         .because(format!(
-            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}: {} hears nothing. {vantage}",
+            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}. {vantage}",
             heard.packets(),
             heard.name(),
             length(talk.length()),
-            deaf.name(),
             deaf.name()
         ))
         .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process."))
