@@ -115,11 +115,20 @@ impl Media {
         self.index.from(source).filter_map(|at| self.streams.get(at)).filter(|stream| stream.is_sound())
     }
 
+    /// Whatever was sent to an address, be it too little to make a stream.
+    pub fn anything_to(&self, destination: SocketAddr) -> impl Iterator<Item = &Stream> {
+        self.index.to(destination).filter_map(|at| self.streams.get(at))
+    }
+
+    /// The streams that went from one host to another, in order of their beginning.
+    pub fn between(&self, from: IpAddr, to: IpAddr) -> impl Iterator<Item = &Stream> {
+        let is_between = move |path: &Path| path.source.ip() == from && path.destination.ip() == to;
+        self.streams.iter().filter(move |stream| is_between(&stream.path) && stream.is_sound())
+    }
+
     /// True if a stream went from one host to another.
     pub fn has_between(&self, from: IpAddr, to: IpAddr) -> bool {
-        self.streams
-            .iter()
-            .any(|stream| stream.path.source.ip() == from && stream.path.destination.ip() == to && stream.is_sound())
+        self.between(from, to).next().is_some()
     }
 
     /// The worst that a receiver reported of a source.

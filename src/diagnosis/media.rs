@@ -3,6 +3,7 @@
 //! A stream belongs to the side whose description names the address it is sent to. Where a side sends from another
 //! address than it named (a NAT), what is sent back there is its own too.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::sip::sdp::{Media, Sdp};
 
 /// Packets that show that media flowed: one second of speech.
 pub(crate) const ENOUGH: u64 = 50;
+
+/// Media may come to their old address for so long after they were moved.
+const UNDERWAY: Duration = Duration::from_secs(1);
 
 /// The audio of an answered call.
 #[derive(Debug)]
@@ -105,9 +109,33 @@ impl Talk<'_> {
         open.last().map(|one| one.answer.place.time)
     }
 
+    /// True if a later offer or answer moved the audio to another host and nothing came to this side since: it may take a way
+    /// around the capture. Who hears the new host here is on the new way too.
+    pub fn may_bypass(&self, ear: &Ear<'_>) -> bool {
+        let moved = self.moved().map(|time| time.plus(UNDERWAY));
+        moved.is_some_and(|moved| ear.last().is_none_or(|stream| stream.last.time < moved))
+    }
+
+    /// Since when the audio is at a host of which the first offer and answer know nothing.
+    fn moved(&self) -> Option<Timestamp> {
+        let (first, last) = (self.exchanges.first()?.hosts(), self.exchanges.last()?.hosts());
+        if last.is_subset(&first) {
+            return None;
+        }
+        let since = self.exchanges.iter().rev().take_while(|one| one.hosts() == last).last()?;
+        Some(since.answer.place.time)
+    }
+
     /// True if audio was agreed on in both directions all the time.
     pub fn is_open(&self) -> bool {
         self.exchanges.iter().all(|one| is_open(one.offer_sdp) && is_open(one.answer_sdp))
+    }
+}
+
+impl Exchange<'_> {
+    /// The hosts that audio is asked for at.
+    fn hosts(&self) -> BTreeSet<IpAddr> {
+        [self.offer_sdp, self.answer_sdp].into_iter().flat_map(ends).map(|end| end.ip()).collect()
     }
 }
 

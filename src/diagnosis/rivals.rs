@@ -120,7 +120,7 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "callee-unreachable" => rings.map(|_| "a 180 to 189 came before it".into()),
         "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
         "callee-busy" => {
-            let says_busy = matches!(status.get(), 486 | 600) || case.q850(response) == Some(17);
+            let says_busy = matches!(status.get(), 486 | 600) || case.telling_cause(response) == Some(17);
             (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
         }
         "next-hop-silent" => Some(format!("the next hop answered, with {status}")),

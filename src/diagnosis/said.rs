@@ -52,6 +52,9 @@ const USUAL: &[(u16, &[&str])] = &[
     (606, &["Not Acceptable"]),
 ];
 
+/// Codes by which a callee refuses a call, with the Q.850 causes that stand for them (RFC 3398 §8.2.6.1).
+const OF_CALLEE: [(u32, u32); 3] = [(486, 17), (600, 17), (603, 21)];
+
 /// User-Agents of tools that probe servers. What they are refused is no fault of anybody's telephony.
 const SCANNERS: &[&str] =
     &["friendly-scanner", "sipvicious", "sipcli", "vaxsipuseragent", "sundayddr", "pplsip", "sipsak"];
@@ -90,7 +93,8 @@ impl Case<'_> {
         (!is_usual).then_some(phrase)
     }
 
-    /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code.
+    /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code. A callee's refusal
+    /// counts like one.
     pub fn telling_cause(&self, heard: &Heard) -> Option<u32> {
         let has_rule = |cause: &u32| {
             let of_number = matches!(cause, 1..=3 | 20 | 22 | 28);
@@ -98,7 +102,17 @@ impl Case<'_> {
             let of_trunk = matches!(cause, 27 | 34 | 38 | 41 | 42 | 44 | 47);
             of_number || of_callee || of_trunk || matches!(cause, 50 | 52..=55 | 57 | 87)
         };
-        self.q850(heard).filter(has_rule)
+        let by_callee = || self.callees_word(heard).map(|(cause, _)| cause);
+        self.q850(heard).filter(has_rule).or_else(by_callee)
+    }
+
+    /// What a callee said behind a server that made another code of it, by a Reason of protocol SIP: the Q.850 cause that
+    /// stands for it, and the Reason. After a CANCEL it tells what another callee said.
+    pub fn callees_word<'h>(&self, heard: &'h Heard) -> Option<(u32, &'h Reason)> {
+        let code = u32::from(heard.message.status()?.get());
+        let cause_of = |reason: &Reason| OF_CALLEE.iter().find(|(known, _)| Some(*known) == reason.sip());
+        let mut of_others = self.reasons(heard).iter().filter(|reason| code != 487 && reason.sip() != Some(code));
+        of_others.find_map(|reason| Some((cause_of(reason)?.1, reason)))
     }
 
     /// The Warnings of a response (RFC 3261 §20.43).
@@ -138,6 +152,9 @@ impl Case<'_> {
         if let Some(cause) = self.q850(heard).filter(|cause| *cause != 0) {
             let name = u8::try_from(cause).ok().and_then(q850).map(|known| format!(" ({})", known.name));
             return Some(format!("its Reason header says Q.850 {cause}{}", name.unwrap_or_default()));
+        }
+        if let Some((_, Reason { protocol, cause, .. })) = self.callees_word(heard) {
+            return Some(format!("its Reason header says {protocol} {}", cause.unwrap_or_default()));
         }
         self.own_phrase(heard).map(|phrase| format!("its reason phrase says \"{phrase}\""))
     }

@@ -36,6 +36,7 @@ mod start_line;
 mod status_code;
 mod swift;
 pub mod typed;
+pub mod uri_grammar;
 mod value;
 
 pub use crate::sip::frame::{Framer, looks_like_sip};

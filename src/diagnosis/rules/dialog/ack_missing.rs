@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::words::{capture_at, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::Method;
@@ -141,9 +143,13 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, invite, success, bye))
 }
 
-/// The 2xx nearest to its sender that was repeated and got no ACK on its hop.
+/// The 2xx nearest to its sender that was repeated and got no ACK on its hop. The second answer of a fork, whose first one was
+/// confirmed, is `fork-not-released`.
 fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
+    let left = left_standing(case).filter(|Left { kept, .. }| case.acks_to(kept).next().is_some());
+    let is_left = |success: &Heard| left.as_ref().is_some_and(|Left { left, .. }| to_tag(left) == to_tag(success));
     case.answers()
+        .filter(|(_, success)| !is_left(success))
         .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS)
         .filter(|(_, success)| {
             !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip())

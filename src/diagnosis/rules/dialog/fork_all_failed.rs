@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use crate::call::{Heard, Transaction};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -15,7 +18,8 @@ rule! {
     /// A proxy chooses the "best" response by class and number, not by what it tells.
     ///
     /// ## Evidence
-    /// The final responses of all branches, with different codes, and the one that the caller got.
+    /// The final responses of all branches, with different codes, and the one that the caller got. A branch that nothing came
+    /// from counts as a 408 (RFC 3261 §16.8).
     ///
     /// ## How to fix
     /// Look at each branch for itself.
@@ -27,6 +31,11 @@ rule! {
     /// RFC 3261 §16.7
     "C20" "fork-all-failed" needs [REFUSED SENT_ON], check
 }
+
+/// What silence counts as.
+const TIMEOUT: StatusCode = StatusCode::new(408).expect("a code of SIP");
+/// Repeats of an INVITE that show that nothing answers it.
+const ENOUGH_REPEATS: u32 = 2;
 
 /// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what became
 /// of it at the callee's own device.
@@ -42,16 +51,16 @@ fn telling(status: StatusCode) -> u8 {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let outer = case.outer_failure()?;
     let branches = branches(case, case.call.transaction(outer.transaction));
-    let passed_on = branches.iter().any(|(_, status)| *status == outer.status);
-    let hidden = branches.iter().map(|(_, status)| *status).filter(|status| *status != outer.status);
+    let passed_on = branches.iter().any(|branch| branch.status() == outer.status);
+    let hidden = branches.iter().map(Branch::status).filter(|status| *status != outer.status);
     let most = hidden.map(telling).max().filter(|most| *most > 0 && passed_on)?;
     // A code that tells most is the cause, and what the other branches said is only told beside it.
     let tells = telling(outer.status) >= most;
-    let mut told: Vec<&(&Heard, StatusCode)> = branches.iter().collect();
-    told.sort_by_key(|(heard, status)| (std::cmp::Reverse(telling(*status)), heard.place));
-    let words: Vec<String> = told.iter().map(|(heard, status)| format!("{status} from {}", heard.path.source)).collect();
+    let mut told: Vec<&Branch<'_>> = branches.iter().collect();
+    told.sort_by_key(|branch| (std::cmp::Reverse(telling(branch.status())), branch.end()));
+    let words: Vec<String> = told.iter().map(|branch| branch.says()).collect();
     let response = case.response(outer);
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    let finding = Finding::of(&RULE, branches.iter().map(|branch| branch.confidence(case, outer.status)).max()?);
     let finding = if tells { finding.about(outer.status) } else { finding.explains(Some(outer.status)) };
     let mut finding = finding
         .sender(Role::Proxy, response)
@@ -64,22 +73,80 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix("Look at each branch for itself, the most telling code first.")
         .claim_status(response, "what the caller got");
-    for (heard, _) in told {
-        finding = finding.claim_status(heard, "the end of one branch");
+    for branch in told {
+        finding = match branch {
+            Branch::Failed(heard, _) => finding.claim_status(heard, "the end of one branch"),
+            Branch::Silent(request) => finding.claim_absent(
+                request.place,
+                format!("any response from {}", request.path.destination),
+                format!("{} copies of the INVITE went there", request.repeated + 1),
+            ),
+        };
     }
     Some(finding)
 }
 
-/// The last final responses of the branches that were under way at the same time.
-fn branches<'a>(case: &Case<'a>, upstream: &Transaction) -> Vec<(&'a Heard, StatusCode)> {
+/// How a branch of the fork ended.
+enum Branch<'a> {
+    /// By its last final response.
+    Failed(&'a Heard, StatusCode),
+    /// By no answer to this INVITE.
+    Silent(&'a Heard),
+}
+
+impl Branch<'_> {
+    /// The code that counts: a proxy takes silence for 408 (RFC 3261 §16.8).
+    fn status(&self) -> StatusCode {
+        match self {
+            Branch::Failed(_, status) => *status,
+            Branch::Silent(_) => TIMEOUT,
+        }
+    }
+
+    /// Its last message.
+    fn end(&self) -> Place {
+        match self {
+            Branch::Failed(heard, _) => heard.place,
+            Branch::Silent(request) => request.last_place(),
+        }
+    }
+
+    fn says(&self) -> String {
+        match self {
+            Branch::Failed(heard, status) => format!("{status} from {}", heard.path.source),
+            Branch::Silent(request) => {
+                format!("nothing from {}, to {} copies of the INVITE", request.path.destination, request.repeated + 1)
+            }
+        }
+    }
+
+    /// How sure this end is, if the caller got this code.
+    fn confidence(&self, case: &Case<'_>, got: StatusCode) -> Confidence {
+        match self {
+            Branch::Failed(..) => Confidence::Proven,
+            // The proxy says itself that it waited in vain.
+            Branch::Silent(_) if got == TIMEOUT => Confidence::Likely,
+            Branch::Silent(request) => case.absence(request, Duration::ZERO),
+        }
+    }
+}
+
+/// The ends of the branches that were under way at the same time.
+fn branches<'a>(case: &Case<'a>, upstream: &Transaction) -> Vec<Branch<'a>> {
     let all: Vec<&Transaction> = case.call.downstream_of(upstream.id).collect();
     let begun = |branch: &Transaction| case.call.request_of(branch).map(|request| request.place);
     let last_begun = all.iter().filter_map(|branch| begun(branch)).max();
     all.iter()
         .filter_map(|branch| {
-            let last = case.finals(case.call.transaction(branch.id)).last()?;
+            let branch = case.call.transaction(branch.id);
+            let Some(last) = case.finals(branch).last() else {
+                let request = case.call.request_of(branch)?;
+                let is_silent = case.provisionals(branch).next().is_none() && request.repeated >= ENOUGH_REPEATS;
+                return is_silent.then_some(Branch::Silent(request));
+            };
             let status = last.message.status().filter(|status| status.is_failure() && !status.is_challenge())?;
-            (Some(last.place) > last_begun).then_some((last, status))
+            Some(Branch::Failed(last, status))
         })
+        .filter(|branch| Some(branch.end()) > last_begun)
         .collect()
 }

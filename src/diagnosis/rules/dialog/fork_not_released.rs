@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use crate::call::Heard;
+use crate::call::timer::OVERDUE;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
@@ -35,29 +36,17 @@ rule! {
 const ENOUGH_REPEATS: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (kept, left) = case.call.attempts().find_map(|attempt| {
-        let mut answers: Vec<&Heard> = case
-            .finals(attempt)
-            .filter(|heard| heard.message.status().is_some_and(|status| status.is_success()))
-            .collect();
-        if answers.len() < 2 {
-            return None;
-        }
-        answers.dedup_by_key(|heard| to_tag(heard));
-        let left = answers.iter().copied().find(|heard| !is_released(case, heard))?;
-        let kept = answers.iter().copied().find(|heard| to_tag(heard) != to_tag(left))?;
-        Some((kept, left))
-    })?;
-    if case.tail(left.place) < crate::call::timer::OVERDUE {
-        return None;
-    }
+    let Left { kept, left } = left_standing(case)?;
     let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).map(Cow::into_owned).collect();
     // One that is not repeated may have got its ACK past the capture, unless those of the other are in it.
-    let waits = left.repeated >= ENOUGH_REPEATS || case.acks_to(kept).next().is_some();
+    let is_kept = case.acks_to(kept).next().is_some();
+    let waits = left.repeated >= ENOUGH_REPEATS || is_kept;
     let finding = Finding::of(&RULE, if waits { Confidence::Likely } else { Confidence::Possible });
-    let finding = match waits {
-        true => finding.explains(left.message.status()).drops_the_call(),
-        false => finding.severity(Severity::Warning),
+    let finding = match (waits, is_kept) {
+        // The call goes on with the other device.
+        (true, true) => finding.explains(left.message.status()),
+        (true, false) => finding.explains(left.message.status()).drops_the_call(),
+        (false, _) => finding.severity(Severity::Warning),
     };
     Some(
         finding
@@ -73,6 +62,32 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
             .claim_absent(left.last_place(), "ACK and BYE with this tag", "it is not released"),
     )
+}
+
+/// Two answers to one INVITE.
+pub(in crate::diagnosis::rules) struct Left<'a> {
+    /// One of another device.
+    pub kept: &'a Heard,
+    /// The one that got neither ACK nor BYE.
+    pub left: &'a Heard,
+}
+
+/// The answer that was left standing beside another one, if the time for its ACK is over.
+pub(in crate::diagnosis::rules) fn left_standing<'a>(case: &Case<'a>) -> Option<Left<'a>> {
+    let found = case.call.attempts().find_map(|attempt| {
+        let mut answers: Vec<&Heard> = case
+            .finals(attempt)
+            .filter(|heard| heard.message.status().is_some_and(|status| status.is_success()))
+            .collect();
+        if answers.len() < 2 {
+            return None;
+        }
+        answers.dedup_by_key(|heard| to_tag(heard));
+        let left = answers.iter().copied().find(|heard| !is_released(case, heard))?;
+        let kept = answers.iter().copied().find(|heard| to_tag(heard) != to_tag(left))?;
+        Some(Left { kept, left })
+    });
+    found.filter(|found| case.tail(found.left.place) >= OVERDUE)
 }
 
 fn is_released(case: &Case<'_>, answer: &Heard) -> bool {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::diagnosis::media::{ENOUGH, claim_packet};
+use crate::call::Stream;
+use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
@@ -24,7 +25,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on. A call that changes to fax
-    /// (T.38) or is put on hold has no RTP after that, and that is right.
+    /// (T.38) or is put on hold has no RTP after that, and that is right. Where a re-INVITE moved the media to another host,
+    /// they may go on past the capture.
     ///
     /// ## References
     /// RFC 3550 §6.3.5; RFC 3389 §4
@@ -46,8 +48,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .filter_map(|(ear, _)| {
             let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
             let silent = bye.place.time.since(stream.last.time.max(open_since));
-            let has_noise = stream.types().iter().any(|seen| NOISE.contains(&seen.kind));
-            (silent > LONG && !has_noise && stream.last.time > talk.began).then_some((ear, stream, silent))
+            let is_told = silent > LONG && stream.last.time > talk.began;
+            (is_told && !has_noise(case, ear, stream) && !talk.may_bypass(ear)).then_some((ear, stream, silent))
         })
         .collect();
     let (ear, stream, silent) = *stopped.first()?;
@@ -66,6 +68,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Look at {} and at the NAT or firewall on its way at that time.", stream.path.source));
     Some(claim_packet(finding, stream.last, stream, "the last packet of RTP").claim_method(bye, "the end of the call"))
+}
+
+/// True if comfort noise came: in the last stream, or after it, where a single packet of it tells the rest (RFC 3389 §4).
+fn has_noise(case: &Case<'_>, ear: &Ear<'_>, last: &Stream) -> bool {
+    let media = case.surroundings.media();
+    let to_ear = ear.ends.iter().flat_map(|end| media.anything_to(*end));
+    let later = to_ear.filter(|stream| stream.last >= last.last);
+    later.chain([last]).flat_map(Stream::types).any(|seen| NOISE.contains(&seen.kind))
 }
 
 /// True if somebody wanted to change to T.38: a fax goes on without RTP, also by ways that the capture does not show.

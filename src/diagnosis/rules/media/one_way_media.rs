@@ -1,9 +1,10 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::call::Stream;
 use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{is_private, length};
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -24,7 +25,8 @@ rule! {
     /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
     ///
     /// ## When it would be wrong
-    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay.
+    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds no RTP of
+    /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1
@@ -40,33 +42,34 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (deaf, heard) = talk.ears().into_iter().find(|(ear, other)| ear.packets() == 0 && other.packets() >= ENOUGH)?;
+    if talk.may_bypass(deaf) && talk.may_bypass(heard) {
+        return None;
+    }
     let (end, stream) = (deaf.end()?, heard.last()?);
-    let speaker = stream.path.source;
-    let (one, other) = (speaker.ip(), stream.path.destination.ip());
-    let media = case.surroundings.media();
-    let saw_both = media.has_between(one, other) && media.has_between(other, one);
-    let could_see = is_seen_both_ways(case, one) && is_seen_both_ways(case, other);
-    let confidence = match (saw_both && case.capture.drops == 0, could_see) {
-        (true, _) => Confidence::Likely,
-        (false, true) => Confidence::Possible,
-        (false, false) => Confidence::Unseen,
-    };
-    let vantage = match confidence {
-        Confidence::Likely => "RTP both ways between these hosts is in this capture otherwise, so it would have been seen.",
-        _ => "Whether this capture would show the other direction is not certain.",
+    let (confidence, vantage) = vantage(case, heard, stream);
+    let consequence = match confidence {
+        Confidence::Unseen => String::new(),
+        _ => format!(": {} hears nothing", deaf.name()),
     };
     let silent = if deaf.name() == "the caller" { "the callee" } else { "the caller" };
     let finding = Finding::of(&RULE, confidence)
         .explains(talk.success.message.status())
-        .party(heard.role, Some(heard.end().unwrap_or(end)))
         .because(format!(
-            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}: {} hears nothing. {vantage}",
+            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}. {vantage}",
             heard.packets(),
             heard.name(),
             length(talk.length()),
-            deaf.name(),
             deaf.name()
-        ))
+        ));
+    let hidden = hidden_behind(deaf, end);
+    let finding = match hidden {
+        Some(source) => finding.sender(deaf.role, deaf.owner).fix(format!(
+            "Set the external media address of {source}: nobody outside of its own network can send to {}.",
+            end.ip()
+        )),
+        None => finding.party(heard.role, Some(heard.end().unwrap_or(end))),
+    };
+    let finding = finding
         .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process."))
         .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
     let finding = claim_line(claim_line(finding, deaf), heard);
@@ -75,8 +78,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .claim_absent(talk.success.place, format!("any RTP to {end}"), format!("until the end of the call, {}", length(talk.length())))
             .refuted("media-missing", format!("{} is sent RTP", heard.name()))
-            .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", end.ip())),
+            .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", hidden.unwrap_or(end.ip()))),
     )
+}
+
+/// How sure it is that the other direction would have been seen, and why.
+fn vantage(case: &Case<'_>, heard: &Ear<'_>, stream: &Stream) -> (Confidence, &'static str) {
+    let (one, other) = (stream.path.source.ip(), stream.path.destination.ip());
+    let media = case.surroundings.media();
+    let saw_both = media.has_between(one, other) && media.has_between(other, one);
+    if saw_both && case.capture.drops == 0 {
+        let why = "RTP both ways between these hosts is in this capture otherwise, so it would have been seen.";
+        return (Confidence::Likely, why);
+    }
+    // That every call has the same direction only tells of the place of the capture, or of all calls.
+    if !saw_both && media.between(one, other).any(|known| !heard.ends.contains(&known.path.destination)) {
+        let why = "In no call does this capture hold RTP of that direction between these hosts: it may lie outside of what is captured.";
+        return (Confidence::Unseen, why);
+    }
+    let could_see = is_seen_both_ways(case, one) && is_seen_both_ways(case, other);
+    let confidence = if could_see { Confidence::Possible } else { Confidence::Unseen };
+    (confidence, "Whether this capture would show the other direction is not certain.")
+}
+
+/// From where the signalling of a side comes that asks for its media at a private address although it is outside.
+fn hidden_behind(ear: &Ear<'_>, end: SocketAddr) -> Option<IpAddr> {
+    let source = ear.owner.path.source.ip();
+    (is_private(end.ip()) && !is_private(source) && !source.is_loopback()).then_some(source)
 }
 
 /// True if the call shows SIP from a host and to it: the capture is not one of one direction only.

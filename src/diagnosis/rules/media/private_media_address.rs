@@ -22,7 +22,7 @@ rule! {
     ///
     /// ## Evidence
     /// A private address in `c=` (RFC 1918, RFC 6598, link-local, unique local), in a message whose packet comes from a
-    /// public address or from another private network.
+    /// public address or from another private network. Without media that are missing it is a fact, and no fault.
     ///
     /// ## How to fix
     /// Set the external media address of that device, or let the server relay the media and send them back where they
@@ -56,19 +56,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let lost = lost_media(case, media_port);
-    let is_deaf = lost.is_some() || hears_nothing(case, media_port);
-    let finding = match is_deaf {
-        true => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()),
-        false => Finding::of(&RULE, Confidence::Possible).severity(Severity::Warning),
-    };
+    let is_deaf = hears_nothing(case, media_port);
     let finding = match lost {
-        Some(stream) => finding.claim_at(
+        Some(stream) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).claim_at(
             stream.first,
             if address.is_ipv6() { "ipv6.dst" } else { "ip.dst" },
             address.to_string(),
             "the other side takes the address at its word",
         ),
-        None => finding,
+        // That nothing comes is `one-way-media`; this is a reason for it.
+        None if is_deaf => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
+        // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
+        None => Finding::of(&RULE, Confidence::Possible),
     };
     let took = match lost {
         Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.different()),

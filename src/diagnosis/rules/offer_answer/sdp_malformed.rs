@@ -59,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The field in which Wireshark shows a line, with its value.
+/// The field in which Wireshark shows a line, with its value; `None` if it shows none.
 fn field(line: &str) -> Option<(&'static str, &str)> {
     let (letter, value) = line.split_once('=')?;
     let field = match letter {
@@ -72,5 +72,18 @@ fn field(line: &str) -> Option<(&'static str, &str)> {
         "b" => "sdp.bandwidth",
         _ => return None,
     };
-    (!value.is_empty()).then_some((field, value))
+    // At a blank with no word behind it Wireshark gives up the whole description.
+    (!value.is_empty() && !value.ends_with(' ')).then_some((field, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn a_line_is_claimed_where_wireshark_shows_it() {
+        assert_eq!(field("c=IN IP4"), Some(("sdp.connection_info", "IN IP4")));
+        assert_eq!(field("c=IN IP4 "), None);
+        assert_eq!(field("s="), None);
+    }
 }

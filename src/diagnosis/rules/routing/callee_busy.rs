@@ -12,7 +12,7 @@ rule! {
     /// The callee is on the phone and has no call waiting; or a limit of calls of the account is reached.
     ///
     /// ## Evidence
-    /// 486 or 600 and nothing rang before; or Q.850 cause 17.
+    /// 486 or 600 and nothing rang before; or Q.850 cause 17, or one of these codes in a Reason of protocol SIP.
     ///
     /// ## How to fix
     /// Call again later, or allow the callee a second call or a diversion on busy.
@@ -31,18 +31,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let cause = case.q850(response);
     let ringing = case.ringing(failure.transaction);
-    let is_busy = match (code, cause) {
+    let is_busy = match (code, case.telling_cause(response)) {
         (_, Some(17)) => code >= 400,
-        _ if case.telling_cause(response).is_some() => false,
-        (486, _) => ringing.is_none(),
-        (600, _) => true,
+        (_, Some(_)) => false,
+        (486, None) => ringing.is_none(),
+        (600, None) => true,
         _ => false,
     };
     if !is_busy || case.call.kind == Kind::Registration {
         return None;
     }
+    let told = case.callees_word(response).map(|(_, reason)| reason);
     let confidence = match cause {
         Some(17) => Confidence::Proven,
+        _ if told.is_some() => Confidence::Proven,
         None | Some(0 | 16 | 31) => Confidence::Likely,
         // A cause without a rule of its own that does not speak of a busy user.
         Some(_) => Confidence::Possible,
@@ -55,10 +57,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let device = case.device_behind(response);
     let callee = case.callee(failure);
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
-    let proof = match (cause, ringing) {
-        (Some(17), _) => " and Q.850 cause 17 (user busy)",
-        (_, Some(_)) => ", which speaks for all devices of the callee",
-        (_, None) => " before anything rang",
+    let proof = match (cause, told, ringing) {
+        (Some(17), ..) => " and Q.850 cause 17 (user busy)".to_owned(),
+        (_, Some(reason), _) => format!(" and the reason {} {}", reason.protocol, reason.cause.unwrap_or_default()),
+        (.., Some(_)) => ", which speaks for all devices of the callee".to_owned(),
+        (.., None) => " before anything rang".to_owned(),
     };
     let because =
         format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
@@ -73,11 +76,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
     }
+    if let Some(reason) = told {
+        finding = finding.claim_header_with(response, "Reason", &reason.protocol, "what the callee said");
+    }
     let why = match (cause, ringing) {
         (Some(17), _) => "Q.850 cause 17 says busy",
+        _ if told.is_some() => "the Reason says busy",
         (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",
         (_, None) => "nothing rang, so nobody could reject the call by hand",
     };
-    let reached = format!("{code} comes from a callee that was reached");
+    let word = told.and_then(|reason| reason.cause).unwrap_or(code.into());
+    let reached = format!("{word} comes from a callee that was reached");
     Some(finding.refuted("rejected-by-callee", why).refuted("callee-unreachable", reached))
 }

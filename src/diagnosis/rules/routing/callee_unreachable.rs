@@ -1,4 +1,4 @@
-use crate::call::{Failure, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -28,6 +28,8 @@ rule! {
     "E4" "callee-unreachable" needs [480] [REFUSED REASON], check
 }
 
+/// Words that say that the callee wants no calls now.
+const UNDISTURBED: &[&str] = &["do not disturb", "donotdisturb", "dnd"];
 /// Words that say that no device of the callee is registered.
 const ABSENT: &[&str] = &["not registered", "not_registered", "subscriber_absent", "no registered", "unregistered", "offline", "absent"];
 
@@ -49,7 +51,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let absent = cause == Some(20) || case.says_any(response, ABSENT);
     let is_device = is_device(case, failure);
-    let role = if is_device && !absent { Role::Uas } else { case.role_of_responder(response) };
+    let undisturbed = !absent && case.says_any(response, UNDISTURBED);
+    let role = if undisturbed || is_device && !absent { Role::Uas } else { case.role_of_responder(response) };
     let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
     let confidence = if is_plain { Confidence::Likely } else { Confidence::Possible };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(role, response);
@@ -61,25 +64,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let what = match (absent, is_device) {
         (true, _) => "no device of the callee is registered",
+        _ if undisturbed => "the callee was reached, and do not disturb is set",
         (false, true) => "the device refuses calls for now, as with do not disturb",
-        (false, false) => "no device of the callee could be reached, for none rang",
+        (false, false) => "no device of the callee is registered, or do not disturb is set, or no way leads there now",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
     let because = format!("{responder} answered the call to \"{callee}\" with {code}{after}, and nothing had rung: \
         {what}{quotation}.");
     let mut finding = finding.because(because);
-    if is_device && !absent {
+    if undisturbed {
         finding = finding
-            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines \
-                in use."))
+            .fix(format!("Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."))
+            .fix("If callers should reach a voicemail then, let the server divert 480.");
+    } else if is_device && !absent {
+        finding = finding
+            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines in use."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");
     } else {
-        finding = finding
-            .fix(format!("Look whether \"{callee}\" is registered on \
-                {responder}{}.", case.settings(Topic::RegisteredDevices, response)))
-            .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its \
-                REGISTER get?"))
-            .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.");
+        finding = of_registration(finding, case, response, &callee);
     }
     finding = finding.claim_status(response, "the callee is not available");
     if let Some(request) = case.request(failure) {
@@ -95,6 +97,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("callee-did-not-answer", format!("no {before} came before the {code} on any hop"))
             .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
     )
+}
+
+/// What to do where nobody knows whether a device is there.
+fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: &str) -> Finding {
+    let (responder, devices) = (response.path.source, case.settings(Topic::RegisteredDevices, response));
+    finding
+        .fix(format!("Look whether \"{callee}\" is registered on {responder}{devices}."))
+        .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"))
+        .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.")
 }
 
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server

@@ -30,7 +30,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
-    let cause = case.q850(response);
+    let cause = case.telling_cause(response);
     // A cause of rejection counts with any code but those that name another one who rejects.
     let is_rejection = cause == Some(21) && code >= 400 && !matches!(code, 402 | 403 | 433 | 607 | 608);
     if !matches!(code, 486 | 603) && !is_rejection {
@@ -40,7 +40,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let confidence = match (code, cause, ringing) {
         (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
         (_, Some(21), None) => Confidence::Possible,
-        _ if case.telling_cause(response).is_some() => return None,
+        _ if cause.is_some() => return None,
         (603, _, Some(_)) => Confidence::Likely,
         (603, _, None) => Confidence::Possible,
         (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {

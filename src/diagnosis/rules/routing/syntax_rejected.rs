@@ -1,7 +1,8 @@
-use crate::call::Kind;
+use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::oddity::Oddity;
+use crate::sip::uri_grammar::first_fault;
 
 rule! {
     /// The server found the request malformed.
@@ -34,14 +35,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (client, server) = (request.path.source, response.path.source);
     let is_scheme = failure.status.get() == 416;
-    let found: Vec<String> = request
+    let named = named_fault(case, request, response);
+    let odd = request
         .message
         .oddities()
         .iter()
         .filter(|oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. }))
-        .map(Oddity::says)
-        .take(3)
-        .collect();
+        .map(Oddity::says);
+    let found: Vec<String> = named.iter().map(Fault::says).chain(odd).take(3).collect();
     let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let uri = request.message.request_uri()?.into_owned();
     let because = match (is_scheme, found.is_empty()) {
@@ -75,5 +76,39 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_request_uri(request, "the request")
         .claim_status(response, "refused as malformed")
         .claim_own_words(case, response);
+    if let Some(Fault { header, value, .. }) = &named {
+        finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
+    }
     Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
+}
+
+/// Headers that hold addresses.
+const OF_ADDRESSES: [&str; 8] =
+    ["Contact", "From", "To", "Route", "Record-Route", "Refer-To", "Referred-By", "P-Asserted-Identity"];
+
+/// What is wrong with an address of the request.
+struct Fault {
+    /// The header that holds it.
+    header: &'static str,
+    /// The address with its parameters.
+    value: String,
+    /// What is wrong, in words.
+    why: String,
+}
+
+impl Fault {
+    fn says(&self) -> String {
+        format!("the {} header ({:?}) breaks its grammar: {}", self.header, self.value, self.why)
+    }
+}
+
+/// What is wrong with the header that the refusal names.
+fn named_fault(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Fault> {
+    let said = case.words(response);
+    let words: Vec<&str> = said.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+    let mut named = OF_ADDRESSES.into_iter().filter(|header| words.iter().any(|word| word.eq_ignore_ascii_case(header)));
+    named.find_map(|header| {
+        let values = request.message.headers(header);
+        values.into_iter().find_map(|value| Some(Fault { header, why: first_fault(&value)?, value }))
+    })
 }
