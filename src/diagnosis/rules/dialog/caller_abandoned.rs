@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -15,7 +15,8 @@ rule! {
     /// Nobody answered in the time that the caller, or its own timer, was willing to wait.
     ///
     /// ## Evidence
-    /// A CANCEL on the caller's own hop, without a Reason or with one that means normal clearing (Q.850 16 or 31).
+    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), or with
+    /// one that only repeats that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH).
     ///
     /// ## How to fix
     /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
@@ -58,6 +59,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if progress => "before it was answered".to_owned(),
         None => "before it rang".to_owned(),
     };
+    let (reason, says) = match reasons.iter().any(says_only_cancelled) {
+        true => ("no other reason than that", "the caller cancels, and no more"),
+        false => ("normal clearing as the reason", "normal clearing"),
+    };
     let mut finding = finding
         .because(format!(
             "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.",
@@ -71,12 +76,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             match reasons.is_empty() {
                 true if cancel.message.is_cut() => "no reason before the cut",
                 true => "no reason",
-                false => "normal clearing as the reason",
+                false => reason,
             }
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")
         .claim_method(cancel, "the caller's side cancels")
-        .claim_header(cancel, "Reason", "normal clearing");
+        .claim_header(cancel, "Reason", says);
     if let Some(ring) = ring {
         finding = finding.claim_status(ring, "the callee's side rang");
     }
