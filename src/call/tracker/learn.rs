@@ -161,7 +161,8 @@ impl Tracker {
                 && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)
                 && let Some(invite) = Message::read(&bytes, Cut::Whole)
             {
-                neighbours.good_calls_mut().note(client, server, Sample::of(&invite, path, asked));
+                let sample = Sample::of(&invite, path, asked).taken_by(path.destination, message);
+                neighbours.good_calls_mut().note(client, server, sample);
             }
             return;
         }
