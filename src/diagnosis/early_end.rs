@@ -1,6 +1,6 @@
 //! How a call that was not answered was ended before anybody answered it.
 
-use crate::call::{Heard, Outcome, Transaction};
+use crate::call::{AnsweredBefore, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
 use crate::sip::{Method, Reason, StatusCode};
@@ -87,6 +87,12 @@ impl<'a> Case<'a> {
         }
         let terminated = last.filter(|heard| heard.message.status().map(StatusCode::get) == Some(487))?;
         Some(EarlyEnd::Unknown(terminated))
+    }
+
+    /// The answer of another call that came just before a CANCEL without a Reason.
+    pub(crate) fn answered_before(&self, cancel: &Heard) -> Option<AnsweredBefore> {
+        let says_why = !self.reasons(cancel).is_empty() || cancel.message.is_cut();
+        self.surroundings.neighbours().answered_before(cancel.place).filter(|_| !says_why)
     }
 
     /// The CANCEL of an INVITE on its own hop.

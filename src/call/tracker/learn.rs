@@ -97,6 +97,7 @@ impl Tracker {
                 self.note_try_answered(message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
+            (Method::Cancel, true) => self.note_cancel(message, arrival),
             _ => {}
         }
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
@@ -163,6 +164,9 @@ impl Tracker {
             {
                 let sample = Sample::of(&invite, path, asked).taken_by(path.destination, message);
                 neighbours.good_calls_mut().note(client, server, sample);
+            }
+            if status.get() == 200 {
+                self.note_answer(message, arrival);
             }
             return;
         }

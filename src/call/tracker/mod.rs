@@ -2,6 +2,7 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod answers;
 mod cut;
 mod early;
 mod forget;
@@ -20,6 +21,8 @@ use crate::call::link::{Attempt, Guesses, LinkedBy, Ties};
 use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
+pub use crate::call::tracker::answers::AnsweredBefore;
+use crate::call::tracker::answers::LastAnswers;
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
@@ -71,6 +74,7 @@ pub struct Tracker {
     clues: Clues,
     /// What tells that a call is the next try of another.
     tries: Tries,
+    answers: LastAnswers,
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
@@ -208,6 +212,7 @@ impl Tracker {
             links: ByHash::default(),
             clues: Clues::default(),
             tries: Tries::default(),
+            answers: LastAnswers::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
