@@ -56,6 +56,11 @@ pub enum Oddity {
         /// How many.
         packets: u64,
     },
+    /// Packets arrived on an interface and were not looked at: the run was ended before, or they could not be read back.
+    Unread {
+        /// How many.
+        packets: u64,
+    },
     /// The packet carries no time (pcapng Simple Packet Block).
     NoTimestamp,
     /// The packet's time cannot be right (resolution or value out of range).
@@ -266,6 +271,7 @@ impl Oddity {
             Oddity::CutBySnapLength { .. } => "capture-truncated",
             Oddity::LongerThanOnWire { .. } => "longer-than-on-wire",
             Oddity::Drops { .. } => "capture-drops",
+            Oddity::Unread { .. } => "packets-unread",
             Oddity::NoTimestamp => "no-timestamp",
             Oddity::TimestampOutOfRange => "timestamp-out-of-range",
             Oddity::TimeWentBack { .. } => "clock-unsteady",
@@ -339,6 +345,9 @@ impl Oddity {
                 format!(
                     "the capturing system dropped {packets} packets: what is missing here may have been on the wire"
                 )
+            }
+            Oddity::Unread { packets } => {
+                format!("{packets} packets had arrived and were not looked at: what is missing here may be among them")
             }
             Oddity::NoTimestamp => "the packet carries no time; that of the packet before it is used".into(),
             Oddity::TimestampOutOfRange => "the packet's time is malformed or out of range".into(),
@@ -494,7 +503,7 @@ impl OddityLog {
             *known = (*nanoseconds).max(*known);
         }
         noted.count += match oddity {
-            Oddity::Drops { packets } => packets,
+            Oddity::Drops { packets } | Oddity::Unread { packets } => packets,
             _ => 1,
         };
         if let Some(frame) = frame

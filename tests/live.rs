@@ -262,6 +262,23 @@ fn what_the_kernel_drops_is_counted_and_told() {
 }
 
 #[test]
+fn what_has_arrived_when_a_signal_ends_the_run_is_looked_at() {
+    let Some(network) = network("what has arrived at the end", &["ip", "tcpreplay"]) else { return };
+    network.cable("tx0", "rx0");
+    let mut program = network.follow(&["-i", "rx0", "--format", "json", "--live", "buffer=8M"]);
+    program.signal("STOP");
+    play(&network, &capture("server-overloaded"), &["--topspeed", "--loop=1000"]);
+    program.signal("INT");
+    program.signal("CONT");
+    let ended = program.end();
+    ended.is_good();
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    let sent = 1000 * packets_in(&fs::read(capture("server-overloaded")).unwrap());
+    let input = &report["inputs"][0];
+    assert_eq!((input["packets"].as_u64(), input["drops"].as_u64()), (Some(sent), Some(0)), "{}", input["oddities"]);
+}
+
+#[test]
 fn a_hangup_writes_the_reports_and_goes_on_and_rotated_ones_are_kept() {
     let Some(network) = network("hangup and rotation", &["ip", "tcpreplay"]) else { return };
     network.cable("tx0", "rx0");

@@ -2,46 +2,38 @@
 //!
 //! Is given a source; gives what that gives, in the same order. What waits is bounded: when there is no more room the
 //! thread waits too, and the kernel's ring fills, or the writer of a pipe stands still. Deliberately does not know what is
-//! read.
+//! read, nor where it waits.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::capture::Error;
 use crate::capture::Input;
 use crate::capture::InputFacts;
-use crate::capture::LinkType;
 use crate::capture::Notice;
 use crate::capture::Packet;
 use crate::capture::Progress;
 use crate::capture::Source;
-use crate::capture::place::SourceId;
+use crate::capture::backlog::Backlog;
+use crate::capture::backlog::Room;
+use crate::capture::batch::Batch;
+use crate::capture::batch::End;
+use crate::capture::batch::Known;
 use crate::capture::place::Timestamp;
+use crate::oddity::Oddity;
 
-/// How long either side looks away when there is nothing to do for it.
+/// How long to look away when nothing waits.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Bytes of packets that are handed over at once.
-const BATCH: usize = 256 << 10;
-
-/// What a packet takes beside its bytes.
-const OVERHEAD: usize = size_of::<Item>();
-
-/// Batches that are kept for those that come, when there is a pause.
-const SPARE: usize = 4;
-
-/// Packets after which it is said what is known of the inputs, though the source was not quiet.
-const SAY_EVERY: u32 = 4096;
+/// How long the thread has to say what was left when nobody asks for more.
+const LAST_WORD: Duration = Duration::from_millis(300);
 
 /// A source that is read by a thread of its own.
 pub struct Aside {
@@ -50,8 +42,8 @@ pub struct Aside {
     batch: Batch,
     at: usize,
     known: Known,
-    /// Of each input the packets that were handed on since, and the time of the first and last of them.
-    since: Vec<Option<(u64, Timestamp, Timestamp)>>,
+    /// What was handed on, of each input.
+    given: Vec<Given>,
     notices: VecDeque<Notice>,
     failure: Option<Error>,
     has_ended: bool,
@@ -59,54 +51,30 @@ pub struct Aside {
 
 /// What both sides have.
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// Nobody wants more.
+    backlog: Backlog,
+    /// What arrives from now on is not wanted.
+    is_stopped: AtomicBool,
+    /// Nobody wants anything.
     is_left: AtomicBool,
     /// Nothing more comes.
     is_over: AtomicBool,
-    room: usize,
 }
 
-#[derive(Default)]
-struct Waiting {
-    batches: VecDeque<Batch>,
-    bytes: usize,
-    spare: Vec<Batch>,
-}
-
-/// Some of what the source gave.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    items: Vec<Item>,
-}
-
-/// What the source gave; bytes stand in its batch.
-enum Item {
-    Packet { time: Timestamp, source: SourceId, number: u64, link: LinkType, original_len: u32, bytes: Range<usize> },
-    Quiet(Timestamp),
-    ClockSet(i64),
-    Secrets(SourceId, Range<usize>),
-    Known(Box<Known>),
-    Notice(Box<Notice>),
-    Failed(Option<Box<Error>>),
-    Ended(Option<Box<Error>>),
-}
-
-/// What the source knew of its inputs when it had given all that stands before.
-#[derive(Default)]
-struct Known {
-    inputs: Vec<InputFacts>,
-    progress: Progress,
+/// Packets of an input that were handed on, the times of the first and last of them, and packets that never will be.
+#[derive(Clone, Copy, Default)]
+struct Given {
+    packets: u64,
+    first_and_last: Option<(Timestamp, Timestamp)>,
+    unread: u64,
 }
 
 impl Aside {
-    /// Reads a source in a thread of its own, ahead of its reader by at most so many bytes. It must not wait for long
+    /// Reads a source in a thread of its own, ahead of its reader as far as there is room. It must not wait for long
     /// without a word: an interface says when nothing arrives.
-    pub fn new(source: Box<dyn Source + Send>, room: usize) -> Aside {
+    pub fn new(source: Box<dyn Source + Send>, room: Room) -> Aside {
         let known = Known::of(source.as_ref());
-        let (waiting, is_left, is_over) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
-        let shared = Arc::new(Shared { waiting, is_left, is_over, room });
+        let (is_stopped, is_left, is_over) = Default::default();
+        let shared = Arc::new(Shared { backlog: Backlog::new(room), is_stopped, is_left, is_over });
         let of_thread = Arc::clone(&shared);
         thread::spawn(move || {
             let reading = AssertUnwindSafe(|| read_all(source, &of_thread));
@@ -119,7 +87,7 @@ impl Aside {
             batch: Batch::default(),
             at: 0,
             known,
-            since: Vec::new(),
+            given: Vec::new(),
             notices: VecDeque::new(),
             failure: None,
             has_ended: false,
@@ -130,110 +98,87 @@ impl Aside {
     fn turn(&mut self) -> bool {
         // Asked first: what was put before it was said is found then.
         let is_over = self.shared.is_over.load(Ordering::Acquire);
-        let mut waiting = self.shared.lock();
-        let Some(next) = waiting.batches.pop_front() else {
+        if !self.shared.backlog.take(&mut self.batch) {
             self.has_ended |= is_over;
             return false;
-        };
-        waiting.bytes = waiting.bytes.saturating_sub(next.cost());
-        let mut read = std::mem::replace(&mut self.batch, next);
-        read.clear();
-        waiting.spare.push(read);
+        }
         self.at = 0;
+        self.notices.extend(self.batch.notices.drain(..));
+        if let Some(known) = self.batch.known.take() {
+            self.known = *known;
+        }
+        if self.batch.packets > 0 && self.batch.bytes.is_empty() {
+            // It could not be read back.
+            self.count_unread();
+        }
         true
     }
 
-    /// Goes on to the next item that is to be given, and says where it stands; `None` if none is there now.
-    fn advance(&mut self) -> Option<usize> {
-        loop {
-            if self.at >= self.batch.items.len() && !self.turn() {
-                return None;
-            }
-            let at = self.at;
-            self.at = at.saturating_add(1);
-            match self.batch.items.get_mut(at)? {
-                Item::Known(known) => {
-                    self.known = std::mem::take(known);
-                    self.since.clear();
-                }
-                Item::Notice(notice) => self.notices.push_back(Notice::clone(notice)),
-                Item::Ended(failure) => {
-                    self.failure = failure.take().map(|failure| *failure);
-                    self.has_ended = true;
-                    return None;
-                }
-                _ => return Some(at),
-            }
+    /// Counts as unread whatever the source has given and was not handed on.
+    fn count_unread(&mut self) {
+        self.given.resize_with(self.given.len().max(self.known.inputs.len()), Given::default);
+        for (facts, given) in self.known.inputs.iter().zip(&mut self.given) {
+            given.unread = given.unread.max(facts.packets.saturating_sub(given.packets));
         }
     }
+}
 
-    /// Counts a packet that is handed on.
-    fn count(&mut self, source: SourceId, time: Timestamp) {
-        let index = source.0 as usize;
-        if self.since.len() <= index {
-            self.since.resize(index.saturating_add(1), None);
-        }
-        if let Some(since) = self.since.get_mut(index) {
-            let (packets, first, last) = since.unwrap_or((0, time, time));
-            *since = Some((packets.saturating_add(1), first.min(time), last.max(time)));
-        }
+/// Counts a packet that is handed on.
+fn count(given: &mut Vec<Given>, packet: &Packet<'_>) {
+    let (index, time) = (packet.source.0 as usize, packet.time);
+    if given.len() <= index {
+        given.resize_with(index.saturating_add(1), Given::default);
     }
+    let Some(given) = given.get_mut(index) else { return };
+    given.packets = given.packets.saturating_add(1);
+    let (first, last) = given.first_and_last.unwrap_or((time, time));
+    given.first_and_last = Some((first.min(time), last.max(time)));
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
         self.shared.is_left.store(true, Ordering::Relaxed);
+        self.shared.backlog.close();
     }
 }
 
 impl Source for Aside {
     fn next(&mut self) -> Result<Option<Input<'_>>, Error> {
-        let at = loop {
+        while self.at >= self.batch.bytes.len() {
+            match self.batch.end.take() {
+                Some(End::Failed(error)) => return Err(error),
+                Some(End::Ended(failure)) => (self.failure, self.has_ended) = (failure, true),
+                None => {}
+            }
             if self.has_ended {
                 return Ok(None);
             }
-            match self.advance() {
-                Some(at) => break at,
-                None if self.has_ended => return Ok(None),
-                None => thread::sleep(PAUSE),
+            if !self.turn() && !self.has_ended {
+                thread::sleep(PAUSE);
             }
-        };
-        if let Some(Item::Packet { time, source, .. }) = self.batch.items.get(at) {
-            let (time, source) = (*time, *source);
-            self.count(source, time);
         }
-        let Batch { bytes, items } = &mut self.batch;
-        let bytes_at = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-        Ok(match items.get_mut(at) {
-            Some(Item::Packet { time, source, number, link, original_len, bytes }) => {
-                let (time, source, number, link) = (*time, *source, *number, *link);
-                let packet = Packet { time, source, number, link, bytes: bytes_at(bytes), original_len: *original_len };
-                Some(Input::Packet(packet))
-            }
-            Some(Item::Secrets(source, text)) => Some(Input::Secrets(*source, bytes_at(text))),
-            Some(Item::Quiet(now)) => Some(Input::Quiet(*now)),
-            Some(Item::ClockSet(by)) => Some(Input::ClockSet(*by)),
-            Some(Item::Failed(error)) => match error.take() {
-                Some(error) => return Err(*error),
-                None => None,
-            },
-            Some(Item::Known(_) | Item::Notice(_) | Item::Ended(_)) | None => None,
-        })
+        let input = self.batch.read(&mut self.at);
+        if let Some(Input::Packet(packet)) = &input {
+            count(&mut self.given, packet);
+        }
+        Ok(input)
     }
 
     fn inputs(&self) -> Vec<InputFacts> {
         let mut inputs = self.known.inputs.clone();
-        for (facts, since) in inputs.iter_mut().zip(&self.since) {
-            let Some((packets, first, last)) = *since else { continue };
-            facts.packets = facts.packets.saturating_add(packets);
-            let (earliest, latest) = facts.first_and_last.unwrap_or((first, last));
-            facts.first_and_last = Some((earliest.min(first), latest.max(last)));
+        for (at, facts) in inputs.iter_mut().enumerate() {
+            let Given { packets, first_and_last, unread } = self.given.get(at).copied().unwrap_or_default();
+            (facts.packets, facts.first_and_last) = (packets, first_and_last);
+            if unread > 0 {
+                facts.drops = facts.drops.saturating_add(unread);
+                facts.oddities.note(Oddity::Unread { packets: unread }, None);
+            }
         }
         inputs
     }
 
     fn progress(&self) -> Progress {
-        self.known.progress
+        Progress { behind: self.shared.backlog.behind(), ..self.known.progress }
     }
 
     fn notice(&mut self) -> Option<Notice> {
@@ -243,137 +188,62 @@ impl Source for Aside {
     fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
+
+    fn stop(&mut self) -> bool {
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
+        true
+    }
+
+    fn leave(&mut self) {
+        self.stop();
+        self.shared.backlog.close();
+        let begun = Instant::now();
+        while !self.shared.is_over.load(Ordering::Acquire) && begun.elapsed() < LAST_WORD {
+            thread::sleep(PAUSE);
+        }
+        if let Some(known) = self.shared.backlog.take_last_known() {
+            self.known = *known;
+        }
+        self.count_unread();
+        self.has_ended = true;
+        self.batch.clear();
+    }
 }
 
 /// Reads until nothing more comes or nobody wants it.
 fn read_all(mut source: Box<dyn Source + Send>, shared: &Shared) {
-    let mut until_known = SAY_EVERY;
+    let source = source.as_mut();
+    let mut batch = Batch::default();
+    let mut is_stopped = false;
     while !shared.is_left.load(Ordering::Relaxed) {
-        match source.next() {
-            Ok(Some(Input::Packet(packet))) => {
-                let mut waiting = shared.lock();
-                waiting.put_packet(&packet);
-                let is_full = waiting.bytes >= shared.room;
-                drop(waiting);
-                if is_full {
-                    shared.wait_for_room();
-                }
-                until_known = until_known.saturating_sub(1);
-                if until_known > 0 {
-                    continue;
-                }
+        if !is_stopped && shared.is_stopped.load(Ordering::Relaxed) {
+            is_stopped = true;
+            if !source.stop() {
+                batch.end = Some(End::Ended(None));
             }
-            Ok(Some(Input::Secrets(of, text))) => shared.lock().put_secrets(of, text),
-            Ok(Some(Input::Quiet(now))) => {
-                let known = Known::of(source.as_ref());
-                shared.lock().put_quiet(known, now);
-            }
-            Ok(Some(Input::ClockSet(by))) => shared.lock().put(Item::ClockSet(by)),
-            Ok(None) => {
-                let known = Known::of(source.as_ref());
-                put_notices(source.as_mut(), shared);
-                let mut waiting = shared.lock();
-                waiting.put(Item::Known(Box::new(known)));
-                return waiting.put(Item::Ended(source.take_failure().map(Box::new)));
-            }
-            Err(error) => return shared.lock().put(Item::Failed(Some(Box::new(error)))),
         }
-        until_known = SAY_EVERY;
-        put_notices(source.as_mut(), shared);
-    }
-}
-
-fn put_notices(source: &mut dyn Source, shared: &Shared) {
-    while let Some(notice) = source.notice() {
-        shared.lock().put(Item::Notice(Box::new(notice)));
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_for_room(&self) {
-        while self.lock().bytes >= self.room && !self.is_left.load(Ordering::Relaxed) {
-            thread::sleep(PAUSE);
+        if batch.end.is_none() {
+            read_next(source, &mut batch);
         }
-    }
-}
-
-impl Waiting {
-    /// The batch to which something of so many bytes is added.
-    fn last(&mut self, cost: usize) -> Option<&mut Batch> {
-        if self.batches.back().is_none_or(|batch| batch.cost() >= BATCH) {
-            let batch = self.spare.pop().unwrap_or_else(Batch::with_room);
-            self.batches.push_back(batch);
+        let has_ended = batch.end.is_some();
+        if has_ended || batch.is_full() || shared.backlog.is_awaited() {
+            batch.ask(source);
+            batch = shared.backlog.put(batch);
         }
-        self.bytes = self.bytes.saturating_add(cost);
-        self.batches.back_mut()
-    }
-
-    fn put(&mut self, item: Item) {
-        if let Some(batch) = self.last(OVERHEAD) {
-            batch.items.push(item);
-        }
-    }
-
-    /// What is known now, and that nothing came until now: in place of the same if nothing stands between.
-    fn put_quiet(&mut self, known: Known, now: Timestamp) {
-        // Given back by the thread that took it: an allocator that keeps memory for each thread else holds on to it.
-        self.spare.truncate(SPARE);
-        let items = self.batches.back_mut().map(|batch| batch.items.as_mut_slice());
-        if let Some([.., Item::Known(before), Item::Quiet(until)]) = items {
-            (**before, *until) = (known, now);
+        if has_ended {
             return;
         }
-        self.put(Item::Known(Box::new(known)));
-        self.put(Item::Quiet(now));
-    }
-
-    fn put_packet(&mut self, packet: &Packet<'_>) {
-        let Packet { time, source, number, link, bytes, original_len } = *packet;
-        if let Some(batch) = self.last(bytes.len().saturating_add(OVERHEAD)) {
-            let bytes = batch.keep(bytes);
-            batch.items.push(Item::Packet { time, source, number, link, original_len, bytes });
-        }
-    }
-
-    fn put_secrets(&mut self, source: SourceId, text: &[u8]) {
-        if let Some(batch) = self.last(text.len().saturating_add(OVERHEAD)) {
-            let text = batch.keep(text);
-            batch.items.push(Item::Secrets(source, text));
-        }
     }
 }
 
-impl Batch {
-    fn with_room() -> Batch {
-        Batch { bytes: Vec::with_capacity(BATCH), items: Vec::new() }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        start..self.bytes.len()
-    }
-
-    fn cost(&self) -> usize {
-        self.items.len().saturating_mul(OVERHEAD).saturating_add(self.bytes.len())
-    }
-
-    /// Empties it; room for more than usual is given back.
-    fn clear(&mut self) {
-        self.items.clear();
-        self.bytes.clear();
-        self.bytes.shrink_to(BATCH.saturating_mul(2));
-        self.items.shrink_to(BATCH / OVERHEAD);
-    }
-}
-
-impl Known {
-    fn of(source: &dyn Source) -> Known {
-        Known { inputs: source.inputs(), progress: source.progress() }
+fn read_next(source: &mut dyn Source, batch: &mut Batch) {
+    match source.next() {
+        Ok(Some(Input::Packet(packet))) => batch.put_packet(&packet),
+        Ok(Some(Input::Secrets(of, text))) => batch.put_secrets(of, text),
+        Ok(Some(Input::Quiet(now))) => batch.put_quiet(now),
+        Ok(Some(Input::ClockSet(by))) => batch.put_clock_set(by),
+        Ok(None) => batch.end = Some(End::Ended(source.take_failure())),
+        Err(error) => batch.end = Some(End::Failed(error)),
     }
 }
 
@@ -382,6 +252,8 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
+    use crate::capture::LinkType;
+    use crate::capture::place::SourceId;
 
     /// A source of numbered packets, which is quiet after each tenth.
     struct Numbered {
@@ -435,10 +307,23 @@ mod tests {
         (Box::new(Numbered { given: Arc::clone(&given), number, most, was_quiet, bytes }), given)
     }
 
+    /// How many packets the source has given when it gives no more.
+    fn until_it_stands(given: &AtomicU64) -> u64 {
+        let (mut known, mut looks) = (0, 0);
+        // More than once: the thread may have to wait for a processor.
+        while looks < 5 {
+            thread::sleep(Duration::from_millis(50));
+            let now = given.load(Ordering::Relaxed);
+            looks = if now == known { looks + 1 } else { 0 };
+            known = now;
+        }
+        known
+    }
+
     #[test]
     fn everything_comes_once_in_order_and_is_counted_when_it_is_given() {
         let (source, _) = numbered(12_345);
-        let mut aside = Aside::new(source, 64 << 20);
+        let mut aside = Aside::new(source, Room::in_memory(64 << 20));
         let mut number = 0;
         let mut quiet = 0;
         while let Some(input) = aside.next().unwrap() {
@@ -466,18 +351,69 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_nothing_of_it_is_lost() {
         let (source, given) = numbered(5000);
-        let mut aside = Aside::new(source, 1 << 20);
-        let (mut before, mut now) = (0, 1);
-        while before != now {
-            thread::sleep(Duration::from_millis(50));
-            (before, now) = (now, given.load(Ordering::Relaxed));
-        }
+        let mut aside = Aside::new(source, Room::in_memory(1 << 20));
+        let now = until_it_stands(&given);
         assert!((900..1100).contains(&now), "{now} packets of a kilobyte wait in a megabyte");
         let mut packets = 0;
         while let Some(input) = aside.next().unwrap() {
             packets += u64::from(matches!(input, Input::Packet(_)));
         }
         assert_eq!(packets, 5000);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_waits_on_disk_comes_once_in_order_and_is_bounded() {
+        let (source, given) = numbered(50_000);
+        let mut aside = Aside::new(source, Room::in_memory(1 << 20).and_on_disk(10 << 20).unwrap());
+        let mut number = 0;
+        for until in [15_000, 30_000] {
+            // As long as the disk has room, and not longer.
+            let waiting = until_it_stands(&given) - number;
+            assert!((8_000..12_000).contains(&waiting), "{waiting} packets of a kilobyte wait in eleven megabytes");
+            while number < until {
+                let Some(Input::Packet(packet)) = aside.next().unwrap() else { continue };
+                number += 1;
+                assert_eq!((packet.number, packet.bytes), (number, vec![number as u8; 1000].as_slice()));
+            }
+        }
+        while let Some(input) = aside.next().unwrap() {
+            number += u64::from(matches!(input, Input::Packet(_)));
+        }
+        assert_eq!((number, aside.inputs()[0].drops), (50_000, 0));
+    }
+
+    #[test]
+    fn what_has_arrived_when_it_is_stopped_is_given_and_then_it_ends() {
+        let (source, given) = numbered(5000);
+        let mut aside = Aside::new(source, Room::in_memory(1 << 20));
+        until_it_stands(&given);
+        assert!(aside.stop());
+        let mut packets = 0;
+        while let Some(input) = aside.next().unwrap() {
+            packets += u64::from(matches!(input, Input::Packet(_)));
+        }
+        let facts = &aside.inputs()[0];
+        assert_eq!((packets, packets, 0), (given.load(Ordering::Relaxed), facts.packets, facts.drops));
+        assert!(packets < 5000);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_when_nobody_asks_for_more_is_counted() {
+        let (source, given) = numbered(5000);
+        let mut aside = Aside::new(source, Room::in_memory(1 << 20));
+        let arrived = until_it_stands(&given);
+        let mut packets = 0;
+        while packets < 10 {
+            packets += u64::from(matches!(aside.next().unwrap(), Some(Input::Packet(_))));
+        }
+        aside.leave();
+        assert!(aside.next().unwrap().is_none());
+        let facts = &aside.inputs()[0];
+        assert_eq!((facts.packets, facts.first_and_last), (10, Some((Timestamp(1), Timestamp(10)))));
+        assert!(facts.drops >= arrived - 10);
+        assert_eq!(facts.packets + facts.drops, given.load(Ordering::Relaxed));
+        assert_eq!(facts.oddities.of("packets-unread").map(|noted| noted.count), Some(facts.drops));
     }
 
     #[test]
@@ -493,8 +429,9 @@ mod tests {
                 Vec::new()
             }
         }
-        let error = Aside::new(Box::new(Failing(true)), 1000).next().expect_err("an error").to_string();
+        let error =
+            Aside::new(Box::new(Failing(true)), Room::in_memory(1000)).next().expect_err("an error").to_string();
         assert!(error.contains("it broke"), "{error}");
-        assert!(Aside::new(Box::new(Failing(false)), 1000).next().unwrap().is_none());
+        assert!(Aside::new(Box::new(Failing(false)), Room::in_memory(1000)).next().unwrap().is_none());
     }
 }

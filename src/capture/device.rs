@@ -89,4 +89,16 @@ pub enum Notice {
         /// By how many nanoseconds: negative if it was put back.
         nanoseconds: i64,
     },
+    /// What waits could not be written to a temporary file: it waits in memory as far as there is room.
+    NotPutAside {
+        /// What the system said.
+        why: String,
+    },
+    /// Packets that waited in a temporary file could not be read back.
+    NotReadBack {
+        /// How many.
+        packets: u64,
+        /// What the system said.
+        why: String,
+    },
 }

@@ -273,6 +273,7 @@ impl Source for Files {
         Progress {
             bytes_read: self.inputs.iter().map(bytes_read).fold(0, u64::saturating_add),
             bytes_in_all: self.inputs.iter().try_fold(0_u64, |sum, input| Some(sum.saturating_add(input.size?))),
+            ..Progress::default()
         }
     }
 }
@@ -569,7 +570,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = write(&folder, &[("a".into(), vec![(1, 1), (3, 3)]), ("b".into(), vec![(2, 2)])]);
         let mut files = open(&paths).unwrap();
-        assert_eq!(files.progress(), Progress { bytes_read: 0, bytes_in_all: Some(24 * 2 + 3 * 20) });
+        assert_eq!(files.progress(), Progress { bytes_in_all: Some(24 * 2 + 3 * 20), ..Progress::default() });
         while files.next().unwrap().is_some() {}
         assert_eq!(files.progress().bytes_read, 24 * 2 + 3 * 20);
     }

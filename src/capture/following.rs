@@ -274,7 +274,7 @@ impl Source for Following {
 
     fn progress(&self) -> Progress {
         let current = self.current.as_ref().map_or(0, |(file, _)| file.bytes_read());
-        Progress { bytes_read: self.before.saturating_add(current), bytes_in_all: None }
+        Progress { bytes_read: self.before.saturating_add(current), bytes_in_all: None, ..Progress::default() }
     }
 }
 

@@ -51,7 +51,16 @@ pub struct Interfaces {
     until_look: u32,
     /// Until when it was said that nothing arrived.
     quiet: Timestamp,
+    /// When nothing more was wanted.
+    stopped: Option<Stopped>,
     failure: Option<Error>,
+}
+
+/// When nothing more was wanted, by the clock that stamps packets and by the one that only ever runs.
+#[derive(Clone, Copy)]
+struct Stopped {
+    time: Timestamp,
+    at: Instant,
 }
 
 /// One of them.
@@ -114,14 +123,16 @@ impl Interfaces {
             clock: SteadyClock::new(),
             until_look: LOOK_EVERY,
             quiet: Timestamp::default(),
+            stopped: None,
             failure: None,
         })
     }
 
     /// Reads on where no packet waits; gives the interface whose packet is next.
     fn find(&mut self) -> Option<usize> {
+        let stopped = self.stopped.map(|stopped| stopped.time);
         for input in &mut self.inputs {
-            if input.head.is_none() {
+            if input.head.is_none() && stopped.is_none_or(|stopped| !input.has_passed(stopped)) {
                 input.poll(&self.opening, &mut self.notices, &mut self.failure);
             }
         }
@@ -129,7 +140,7 @@ impl Interfaces {
         let heads = heads.filter_map(|(index, input)| input.head.map(|Due(time)| (time, index)));
         let (time, first) = heads.min()?;
         let may_come_earlier = |input: &Interface| input.head.is_none() && matches!(input.state, State::Open(_));
-        let is_due = !self.inputs.iter().any(may_come_earlier) || time <= self.clock.now_less(LAG);
+        let is_due = stopped.is_some() || !self.inputs.iter().any(may_come_earlier) || time <= self.clock.now_less(LAG);
         is_due.then_some(first)
     }
 
@@ -150,6 +161,13 @@ impl Interfaces {
     fn are_gone(&self) -> bool {
         self.inputs.iter().all(|input| matches!(input.state, State::Gone) && input.head.is_none())
     }
+
+    /// True if all that had arrived when nothing more was wanted was given: where there is no packet of later, the kernel
+    /// may hold on to a block that is not full.
+    fn are_through(&self) -> bool {
+        let Some(Stopped { time, at }) = self.stopped else { return false };
+        at.elapsed() >= live::LAST_BLOCK || self.inputs.iter().all(|input| input.has_passed(time))
+    }
 }
 
 impl Source for Interfaces {
@@ -159,7 +177,7 @@ impl Source for Interfaces {
             return Ok(Some(self.say_quiet()));
         }
         let Some(index) = self.find() else {
-            if self.are_gone() {
+            if self.are_gone() || self.are_through() {
                 return Ok(None);
             }
             thread::sleep(PAUSE);
@@ -184,9 +202,27 @@ impl Source for Interfaces {
     fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
+
+    fn stop(&mut self) -> bool {
+        if self.stopped.is_some() {
+            return true;
+        }
+        for input in &mut self.inputs {
+            if let State::Open(live) = &mut input.state {
+                live.ask_for_drops(&mut input.ledger);
+            }
+        }
+        self.stopped = Some(Stopped { time: self.clock.now_less(Duration::ZERO), at: Instant::now() });
+        true
+    }
 }
 
 impl Interface {
+    /// True if a packet came that arrived later than this.
+    fn has_passed(&self, time: Timestamp) -> bool {
+        self.ledger.record().is_some_and(|record| record.time > time)
+    }
+
     /// Reads the next packet if there is one. One that is away is looked for.
     fn poll(&mut self, opening: &Opening, notices: &mut VecDeque<Notice>, failure: &mut Option<Error>) {
         match &mut self.state {

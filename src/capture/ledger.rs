@@ -145,6 +145,7 @@ impl Ledger {
     }
 
     /// The kernel, and the interface before it, dropped so many packets more.
+    #[cfg(have_libpcap)]
     pub(super) fn add_drops(&mut self, by_kernel: u64, by_interface: u64) {
         self.drops = self.drops.saturating_add(by_kernel).saturating_add(by_interface);
         self.drops_of_interface = self.drops_of_interface.saturating_add(by_interface);

@@ -3,6 +3,8 @@
 //! Is given the name of an interface; gives packets as they arrive, and says when none did. Deliberately does not know
 //! when to stop, what to do when the interface is away, nor anything of privileges.
 
+use std::time::Duration;
+
 use pcap::Active;
 use pcap::BpfProgram;
 use pcap::Capture;
@@ -35,6 +37,9 @@ const SLL2: Linktype = Linktype(276);
 
 /// Milliseconds after which the kernel hands on a block of packets that is not full.
 const BLOCK_TIMEOUT: i32 = 100;
+
+/// The longest that the kernel holds on to a packet in such a block, with some time to spare.
+pub(super) const LAST_BLOCK: Duration = Duration::from_millis(150);
 
 /// Packets between two questions for the kernel's drops.
 const DROPS_ASKED_EVERY: u32 = 4096;
@@ -228,6 +233,14 @@ impl<S: Source> Source for Filtered<S> {
 
     fn take_failure(&mut self) -> Option<Error> {
         self.source.take_failure()
+    }
+
+    fn stop(&mut self) -> bool {
+        self.source.stop()
+    }
+
+    fn leave(&mut self) {
+        self.source.leave();
     }
 }
 

@@ -20,6 +20,8 @@
 
 mod annotated;
 mod aside;
+mod backlog;
+mod batch;
 mod blocks;
 #[cfg(have_libpcap)]
 mod clock;
@@ -53,8 +55,11 @@ mod written;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 pub use crate::capture::annotated::{Copied, Made, Remarks, annotate};
 pub use crate::capture::aside::Aside;
+pub use crate::capture::backlog::Room;
 pub use crate::capture::device::Device;
 pub use crate::capture::device::DeviceState;
 pub use crate::capture::device::{Notice, Opening, Promiscuous};
@@ -131,6 +136,15 @@ pub trait Source {
     fn take_failure(&mut self) -> Option<Error> {
         None
     }
+
+    /// Takes in nothing of what arrives from now on. True if what has arrived before is given still, and then the end;
+    /// false if the source has nothing of the kind, and goes on as if it had not been asked.
+    fn stop(&mut self) -> bool {
+        false
+    }
+
+    /// Nobody asks for more: what has arrived and was not given is counted ([`InputFacts::drops`]).
+    fn leave(&mut self) {}
 }
 
 /// How far reading has come, in bytes as they are stored.
@@ -140,6 +154,17 @@ pub struct Progress {
     pub bytes_read: u64,
     /// Bytes that there are; `None` for a pipe or an interface.
     pub bytes_in_all: Option<u64>,
+    /// What has arrived and was not given yet.
+    pub behind: Behind,
+}
+
+/// What has arrived on interfaces and waits to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Behind {
+    /// Packets.
+    pub packets: u64,
+    /// The memory and the disk that they take, in bytes.
+    pub bytes: u64,
 }
 
 /// What is known of one input when it has been read.
@@ -159,7 +184,7 @@ pub struct InputFacts {
     pub first_and_last: Option<(Timestamp, Timestamp)>,
     /// True if times have more than microseconds.
     pub nanoseconds: bool,
-    /// Packets that the capturing system says it dropped.
+    /// Packets that the capturing system says it dropped, and those that had arrived and were not looked at.
     pub drops: u64,
     /// Of these, those that the interface dropped before the kernel saw them; 0 where it is not told.
     pub drops_of_interface: u64,

@@ -451,6 +451,7 @@ words! {
     LiveFailed = "live-failed", "In the line that sums up",
     LiveKernelDrops = "live-kernel-drops", "In the line that sums up",
     LiveInterfaceDrops = "live-interface-drops", "In the line that sums up",
+    LiveWaiting = "live-waiting", "In the line that sums up: they have arrived and were not looked at yet",
     LiveLinesDropped = "live-lines-dropped", "In the line that sums up",
     // Figures, by the terms of RFC 6076.
     StatsAttempts = "stats-attempts", "In the first line",

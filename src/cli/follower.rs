@@ -15,7 +15,7 @@ use crate::cli::select::Selection;
 use crate::cli::service::Service;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::report::{Events, Follower, Gatherer, Scene, Selected, Standing};
+use crate::report::{Ending, Events, Follower, Gatherer, Scene, Selected, Standing};
 
 /// Work that is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -99,13 +99,13 @@ impl Follower for Follow {
         Ok(())
     }
 
-    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Error> {
+    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<Ending>, Error> {
         self.bar.show(progress);
         if let Running::Events(events) = &mut self.running {
             events.flush()?;
         }
         if self.interrupted.load(Ordering::Relaxed) {
-            Ok(ControlFlow::Break(()))
+            Ok(ControlFlow::Break(Ending::Now))
         } else {
             Ok(ControlFlow::Continue(()))
         }
@@ -210,5 +210,13 @@ impl Source for First {
 
     fn take_failure(&mut self) -> Option<CaptureError> {
         self.source.take_failure()
+    }
+
+    fn stop(&mut self) -> bool {
+        self.source.stop()
+    }
+
+    fn leave(&mut self) {
+        self.source.leave();
     }
 }

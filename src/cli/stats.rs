@@ -15,7 +15,7 @@ use crate::cli::{keylog, limits, privacy, settings, terminal};
 use crate::diagnosis::{Diagnosis, Engine};
 use crate::error::Error;
 use crate::report::text::Style;
-use crate::report::{Follower, Scene, Stats, follow};
+use crate::report::{Ending, Follower, Scene, Stats, follow};
 
 /// Counts every call.
 struct Counting {
@@ -38,7 +38,7 @@ impl Follower for Counting {
 
     fn good(&mut self, _: GoodCall) {}
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
         Ok(ControlFlow::Continue(()))
     }
 }

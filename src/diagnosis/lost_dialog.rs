@@ -74,6 +74,9 @@ impl<'a> Case<'a> {
         if let Some((bye, answer)) = self.ended_before(request) {
             return Some(Why::AfterEnd(bye, answer));
         }
+        if self.hung_up_before(request) {
+            return None;
+        }
         // Outside of a call's own methods a 481 is about a subscription, or a transaction (G4, I5).
         let of_dialog =
             matches!(transaction.method, Method::Bye | Method::Invite | Method::Update | Method::Info | Method::Refer);
@@ -99,6 +102,16 @@ impl<'a> Case<'a> {
                 && request.place < ended
         })?;
         Some(other.request)
+    }
+
+    /// True if the party that is asked had sent a BYE itself: with that the dialog is over for it, whatever came of the BYE
+    /// (RFC 3261 §15.1.1).
+    fn hung_up_before(&self, request: &'a Heard) -> bool {
+        self.asked(&Method::Bye).any(|bye| {
+            bye.request.place < request.place
+                && bye.request.message.call_id() == request.message.call_id()
+                && from_tag(bye.request) == to_tag(request)
+        })
     }
 
     /// The BYE that had ended the dialog of this request, and its 2xx, if that came before the request.

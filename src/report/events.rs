@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::analysis::MessageRead;
 use crate::call::{Call, Outcome};
+use crate::capture::Behind;
 use crate::catalogue::Phrases;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Gathered;
@@ -80,6 +81,9 @@ struct Oddity<'a> {
 struct Stats<'a> {
     inputs: &'a [InputRecord],
     summary: &'a Summary,
+    /// What waits while the run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<Behind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,12 +183,12 @@ impl<W: Write> Events<W> {
         self.line("incident", incident)
     }
 
-    /// The numbers so far.
+    /// The numbers so far, and what waits to be looked at.
     ///
     /// # Errors
     /// What the writer says.
-    pub fn stats(&mut self, inputs: &[InputRecord], summary: &Summary) -> io::Result<()> {
-        self.line("stats", Stats { inputs, summary, language: None, privacy: None })
+    pub fn stats(&mut self, inputs: &[InputRecord], summary: &Summary, behind: Behind) -> io::Result<()> {
+        self.line("stats", Stats { inputs, summary, behind: Some(behind), language: None, privacy: None })
     }
 
     /// Lines were left out because their reader is slow.
@@ -229,7 +233,8 @@ impl<W: Write> Events<W> {
         }
         let privacy = privacy_words(&Phrases::english(), &gathered.privacy);
         let language = gathered.catalogue.phrases().other_tag();
-        self.line("stats", Stats { inputs: &gathered.inputs, summary: &gathered.summary, language, privacy })?;
+        let (inputs, summary) = (&*gathered.inputs, &gathered.summary);
+        self.line("stats", Stats { inputs, summary, behind: None, language, privacy })?;
         self.out.flush()
     }
 

@@ -13,7 +13,7 @@ use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diag
 use crate::error::Error;
 use crate::oddity::{Oddity, OddityLog};
 use crate::report::incidents::{self, Group, Groups};
-use crate::report::pump::{Follower, Standing};
+use crate::report::pump::{Ending, Follower, Standing};
 use crate::report::record::FindingRecord;
 use crate::report::scene::Scene;
 use crate::report::secrets::Privacy;
@@ -295,7 +295,7 @@ impl Follower for Gatherer {
         self.add_good(good);
     }
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
         Ok(ControlFlow::Continue(()))
     }
 }

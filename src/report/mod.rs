@@ -53,7 +53,7 @@ pub use crate::report::mermaid::write as write_mermaid;
 pub use crate::report::moment::Moment;
 pub use crate::report::names::Names;
 pub use crate::report::pseudonyms::{Pseudonyms, Replaced};
-pub use crate::report::pump::{Follower, Standing, follow};
+pub use crate::report::pump::{Ending, Follower, Standing, follow};
 pub use crate::report::record::{
     CallRecord, CatalogueRecord, ClaimRecord, DifferenceRecord, FailureRecord, FindingRecord, Frame, GoodCallRecord,
     HeaderRecord, LegRecord, OriginRecord, PartyRecord, RefutedRecord, RewrittenRecord, Rung,

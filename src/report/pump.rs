@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::analysis::{Analysis, Event, MessageRead};
 use crate::call::{Call, GoodCall};
-use crate::capture::{self, Input, InputFacts, Notice, Place, Progress, Source};
+use crate::capture::{self, Behind, Input, InputFacts, Notice, Place, Progress, Source};
 use crate::diagnosis::{CaptureSeen, Case, Diagnosis, Engine, diagnose};
 use crate::report::scene::Scene;
 
@@ -66,11 +66,21 @@ pub trait Follower {
         Ok(())
     }
 
-    /// Asked now and then, and whenever an interface is quiet: whether to go on.
+    /// Asked now and then, and whenever an interface is quiet: whether to go on. Who wants to end behind what has arrived
+    /// is asked again until then.
     ///
     /// # Errors
     /// What makes it useless to go on.
-    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<()>, Self::Error>;
+    fn go_on(&mut self, progress: Progress) -> Result<ControlFlow<Ending>, Self::Error>;
+}
+
+/// How a follower wants a run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Now: what has arrived and was not looked at is counted.
+    Now,
+    /// When all was looked at that has arrived until now. A source that waits for nothing ends at once.
+    BehindWhatArrived,
 }
 
 /// How a run stands while it goes on.
@@ -84,6 +94,8 @@ pub struct Standing<'a> {
     pub analysis: &'a Analysis,
     /// The engine.
     pub engine: &'a Engine,
+    /// What has arrived and was not looked at yet.
+    pub behind: Behind,
 }
 
 /// Feeds everything that `source` gives, until it ends or the follower does not want to go on; then every call ends.
@@ -184,9 +196,15 @@ fn feed_all<F: Follower>(
             while let Some(notice) = source.notice() {
                 follower.notice(&notice)?;
             }
-            follower.look(&Standing { scene, inputs: &inputs, analysis, engine })?;
-            if follower.go_on(source.progress())?.is_break() {
-                return Ok(());
+            let progress = source.progress();
+            follower.look(&Standing { scene, inputs: &inputs, analysis, engine, behind: progress.behind })?;
+            match follower.go_on(progress)? {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(Ending::BehindWhatArrived) if source.stop() => {}
+                ControlFlow::Break(_) => {
+                    source.leave();
+                    return Ok(());
+                }
             }
         }
     }
@@ -264,7 +282,7 @@ fn dropped(inputs: &[InputFacts]) -> u64 {
 mod tests {
     use super::*;
     use crate::analysis::faults;
-    use crate::capture::{Files, Reading};
+    use crate::capture::{Files, Reading, Timestamp};
     use crate::catalogue::Catalogue;
     use crate::oddity::Oddity;
     use crate::report::gatherer::{Gathered, Gatherer, Keep, Selected};
@@ -303,7 +321,7 @@ end 60.0
             self.gatherer.add_good(good);
         }
 
-        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Self::Error> {
+        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Self::Error> {
             Ok(ControlFlow::Continue(()))
         }
     }
@@ -361,6 +379,70 @@ end 60.0
         fn inputs(&self) -> Vec<InputFacts> {
             Vec::new()
         }
+    }
+
+    /// A source at which something arrives for ever, and three moments of quiet wait whenever it is stopped.
+    struct Arriving {
+        waiting: Option<u32>,
+        is_left: bool,
+    }
+
+    impl Source for Arriving {
+        fn next(&mut self) -> Result<Option<Input<'_>>, capture::Error> {
+            if let Some(waiting) = &mut self.waiting {
+                let Some(left) = waiting.checked_sub(1) else { return Ok(None) };
+                *waiting = left;
+            }
+            Ok(Some(Input::Quiet(Timestamp(0))))
+        }
+
+        fn inputs(&self) -> Vec<InputFacts> {
+            Vec::new()
+        }
+
+        fn stop(&mut self) -> bool {
+            self.waiting.get_or_insert(3);
+            true
+        }
+
+        fn leave(&mut self) {
+            self.is_left = true;
+        }
+    }
+
+    /// Wants to end now when it was asked so often, and behind what has arrived until then.
+    struct Patient(u32);
+
+    impl Follower for Patient {
+        type Error = capture::Error;
+
+        fn call(&mut self, _: &Scene, _: &Call, _: &Diagnosis) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn good(&mut self, _: GoodCall) {}
+
+        fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Self::Error> {
+            let patience = self.0.checked_sub(1);
+            self.0 = patience.unwrap_or_default();
+            Ok(ControlFlow::Break(patience.map_or(Ending::Now, |_| Ending::BehindWhatArrived)))
+        }
+    }
+
+    /// How much waits when a run ends, and whether the source was told that nobody asks for more.
+    fn end_after(patience: u32) -> (Option<u32>, bool) {
+        let mut source = Arriving { waiting: None, is_left: false };
+        let (mut analysis, mut engine) = (Analysis::default(), Engine::new(Engine::HELD_BACK));
+        let mut scene = Scene::new(&[], Catalogue::new());
+        follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut Patient(patience)).expect("an end");
+        (source.waiting, source.is_left)
+    }
+
+    #[test]
+    fn a_run_ends_behind_what_has_arrived_or_before_if_that_is_too_long() {
+        assert_eq!(end_after(100), (Some(0), false));
+        assert_eq!(end_after(2), (Some(1), true));
+        assert_eq!(end_after(0), (None, true));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use sipwhy::capture::{Error, Files, Progress, Reading, Source};
 use sipwhy::catalogue::Catalogue;
 use sipwhy::diagnosis::{Diagnosis, Engine};
 use sipwhy::report::text::{self, Glyphs, Scope, Style, Zone};
-use sipwhy::report::{Events, Follower, Gathered, Gatherer, Keep, Layout, Report, Scene, Selected, follow, write_json};
+use sipwhy::report::{
+    Ending, Events, Follower, Gathered, Gatherer, Keep, Layout, Report, Scene, Selected, follow, write_json,
+};
 use sipwhy::untrusted::is_unsafe;
 
 /// Bytes that a packed file may unpack to.
@@ -38,7 +40,7 @@ impl Follower for Follow {
         self.gatherer.add_good(good);
     }
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Self::Error> {
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Self::Error> {
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -1,22 +1,28 @@
 //! Which of its INVITEs another one, with a Call-ID of its own, may carry on.
 
 use crate::call::link::LinkedBy;
-use crate::call::log::{EntryId, Link, Log, Step, StepId};
+use crate::call::log::{EntryId, Link, Log, StepId};
 use crate::net::Path;
 
 impl Log {
     /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
     pub(crate) fn continued_by(&self, path: Path) -> Option<StepId> {
-        let waits = |step: &&(usize, &Step)| {
-            step.1.is_attempt() && step.1.status == 0 && self.path(step.1.way).is_some_and(|known| known != path)
+        let attempts = || {
+            let steps = self.steps.iter().enumerate().rev().filter(|(_, step)| step.is_attempt());
+            steps.filter_map(|(index, step)| Some((index, step, self.path(step.way)?)))
         };
-        let candidates: Vec<(usize, &Step)> = self.steps.iter().enumerate().collect();
-        let arrives = |step: &Step| self.path(step.way).is_some_and(|known| known.destination.ip() == path.source.ip());
-        let here = candidates.iter().rev().filter(waits).find(|(_, step)| arrives(step));
-        // What the same host sends to another one besides is no continuation: it is the next try, or another branch.
-        let is_other = |step: &Step| self.path(step.way).is_some_and(|known| known.source.ip() != path.source.ip());
-        let elsewhere = || candidates.iter().rev().filter(waits).find(|(_, step)| is_other(step));
-        here.or_else(elsewhere).map(|(index, _)| StepId(*index as u32))
+        let waiting = || attempts().filter(|(_, step, known)| step.status == 0 && *known != path);
+        let here = waiting().find(|(_, _, known)| known.destination.ip() == path.source.ip());
+        // A system may send it on from an address of its own that nothing was seen to arrive at. But what a host sends that
+        // has sent this call before is no continuation: it is the next try, another branch, or a call of its own; and what
+        // arrives at a host where this call was before is another call.
+        let is_elsewhere = || {
+            attempts().all(|(_, _, known)| {
+                known.source.ip() != path.source.ip() && known.destination.ip() != path.destination.ip()
+            })
+        };
+        let continued = here.or_else(|| waiting().next().filter(|_| is_elsewhere()));
+        continued.map(|(index, ..)| StepId(index as u32))
     }
 
     /// True if a step is an INVITE on this path that waits and that nothing continues yet.

@@ -19,7 +19,7 @@ use memchr::memmem;
 use crate::call::link::LinkedBy;
 use crate::call::log::entry::{Entry, Reading, What};
 use crate::call::log::occupancy::private_block;
-pub(crate) use crate::call::log::phase::{EarlyWord, Phase};
+pub(crate) use crate::call::log::phase::{EarlyWord, Leisure, Phase};
 use crate::call::log::pool::Chain;
 pub(crate) use crate::call::log::pool::Pool;
 use crate::call::model::{Arrival, IcmpSeen, Kind, MessageId};
@@ -62,6 +62,8 @@ pub(crate) struct Log {
     byes: u32,
     /// The shortest Session-Expires that was agreed on, in seconds (RFC 4028).
     session_expires: Option<u32>,
+    /// A REFER was accepted, and no NOTIFY has said yet that this was all.
+    is_transferring: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -435,6 +437,9 @@ impl Log {
             // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
             let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
             self.is_special |= is_telling || has_other_digest_uri(message);
+            if keys.cseq.method == Method::Notify {
+                self.is_transferring &= !ends_subscription(message);
+            }
             if step.method == Verb::Invite {
                 self.note_media(message);
             }
@@ -454,6 +459,7 @@ impl Log {
         if step.status == 0 {
             step.status = status.get();
         }
+        self.is_transferring |= keys.cseq.method == Method::Refer && status.is_success();
         if step.method == Verb::Invite && status.is_success() {
             self.answered.get_or_insert(arrival.place.time);
             self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
@@ -516,6 +522,12 @@ impl Log {
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
+
+/// True for the last NOTIFY of a subscription (RFC 6665 §4.1.3).
+fn ends_subscription(message: &Message<'_>) -> bool {
+    let state = message.header_bytes(HeaderName::SubscriptionState).unwrap_or_default();
+    state.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"terminated"))
+}
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
 /// (RFC 7616 §3.4.2).

@@ -24,6 +24,11 @@ pub(crate) enum Phase {
 
 /// For late copies, and for a new try under another Call-ID.
 const SETTLED: Duration = Duration::from_secs(5);
+/// For a request of a party that did not hear of the end of its dialog: at the latest its session timer has run by then
+/// (1800 s if nobody wants less, RFC 4028 §4.2).
+const LATE: Duration = Duration::from_secs(2000);
+/// For the NOTIFY that tells how a transfer ended (RFC 3515 §2.4.4): its target may ring.
+const TRANSFERRED: Duration = Duration::from_secs(180);
 /// Timers B and F, and a little more.
 const WAITING: Duration = Duration::from_secs(40);
 /// A client may ask its user for the secret.
@@ -33,6 +38,13 @@ const RINGING: Duration = Duration::from_secs(420);
 
 /// An ACK comes this soon (T1, RFC 3261 §17.1.1.1), and so does the next try of a client that needs to ask nobody.
 const NEXT_STEP: Duration = Duration::from_millis(500);
+
+/// Whether there is time and room to wait for what may come late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leisure {
+    Ample,
+    None,
+}
 
 /// What can be said of a call before it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +83,22 @@ impl Log {
     }
 
     /// How long the phase may last after the last message; `None` while people talk.
-    pub(crate) fn patience(&self, phase: Phase) -> Option<Duration> {
+    pub(crate) fn patience(&self, phase: Phase, leisure: Leisure) -> Option<Duration> {
         let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
         match phase {
+            Phase::Settled if self.is_transferring => Some(TRANSFERRED),
+            _ if leisure == Leisure::Ample && self.may_be_contradicted(phase) => Some(LATE),
             Phase::Settled => Some(SETTLED),
             Phase::Waiting if is_challenged => Some(CHALLENGED),
             Phase::Waiting => Some(WAITING),
             Phase::Ringing => Some(RINGING),
             Phase::Talking => None,
         }
+    }
+
+    /// True for a call that one party has ended: the other one may not know it.
+    fn may_be_contradicted(&self, phase: Phase) -> bool {
+        self.kind == Kind::Call && (phase == Phase::Settled || phase == Phase::Waiting && self.byes > 0)
     }
 
     /// When its first message was captured.

@@ -18,7 +18,7 @@ use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{Attempt, Guesses, LinkedBy, Ties};
-use crate::call::log::{Hearing, Log, Phase, Pool, StepId, Told, WayId};
+use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, StepId, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 pub use crate::call::tracker::answers::AnsweredBefore;
@@ -243,7 +243,7 @@ impl Tracker {
         let ties = if keys.is_attempt() { Ties::of(message, &self.hasher) } else { Ties::default() };
         let call_id = self.hasher.hash_one(keys.call_id);
         let clues = self.clues_of(message, &keys, arrival);
-        let index = match self.known_call(call_id).filter(|_| !message.has_cut_call_id()) {
+        let index = match self.known_call(call_id, &keys).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
             None => match self.call_by_clues(message, clues) {
                 Some(index) => self.add_call_id(call_id, index),
@@ -389,13 +389,16 @@ impl Tracker {
 
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
     /// nothing in it is open, so that it does not grow for ever.
-    fn known_call(&mut self, call_id: u64) -> Option<u32> {
+    fn known_call(&mut self, call_id: u64, keys: &Keys<'_>) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
         let open = self.open.get(index as usize)?.as_deref()?;
         let is_long = open.log.kind != Kind::Call && open.log.distinct() >= LONG_RECORD && open.phase == Phase::Settled;
         // The agenda comes by a little later than on time.
         let is_over = open.deadline.is_some_and(|due| due <= self.now);
-        if is_long || is_over {
+        // An ended call is kept for what is late of it, not for another one with a Call-ID that is used again.
+        let patience = open.log.patience(open.phase, Leisure::None).filter(|_| keys.is_attempt());
+        let is_another = patience.is_some_and(|patience| open.moved.plus(patience) <= self.now);
+        if is_long || is_over || is_another {
             self.close(index);
             return None;
         }
@@ -568,15 +571,21 @@ impl Tracker {
 
     /// Sets the time at which the call is closed if nothing more comes.
     fn reschedule(&mut self, index: u32) {
-        let now = self.now;
+        let (now, leisure) = (self.now, self.leisure());
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         open.phase = open.log.phase();
         open.moved = now;
-        open.deadline = open.log.patience(open.phase).map(|patience| now.plus(patience));
+        open.deadline = open.log.patience(open.phase, leisure).map(|patience| now.plus(patience));
         let footprint = open.footprint();
         self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
         open.bytes = footprint;
         self.queue(index);
+    }
+
+    /// Whoever follows a run without end wants to hear of a call when it has ended, and many calls want their room.
+    fn leisure(&self) -> Leisure {
+        let has_end = matches!(self.forgets, Forgets::Nothing);
+        if has_end && self.bytes < self.limits.call_bytes / 8 { Leisure::Ample } else { Leisure::None }
     }
 
     /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at

@@ -27,7 +27,7 @@ use crate::cli::{keylog, limits, pages as cli_pages, privacy, settings, terminal
 use crate::diagnosis::{Diagnosis, Engine};
 use crate::error::Error;
 use crate::report::pages;
-use crate::report::{Follower, Gatherer, Keep, Scene, Selected, follow};
+use crate::report::{Ending, Follower, Gatherer, Keep, Scene, Selected, follow};
 
 /// The form of the JSON.
 const SCHEMA: &str = "sipwhy.decide/1";
@@ -133,7 +133,7 @@ impl Follower for Leading<'_> {
 
     fn good(&mut self, _: GoodCall) {}
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -21,12 +21,18 @@ use crate::error::Error;
 use crate::report::text::Style;
 use crate::report::text::live::{self, While};
 use crate::report::{
-    Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
+    Ending, Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
 };
 use crate::sip::StatusCode;
 
 /// Calls of which it is remembered that they were told before they ended.
 const MOST_TOLD: usize = 20_000;
+
+/// Bytes of packets that wait of which the line that sums up tells: a few always do.
+const MUCH: u64 = 1 << 20;
+
+/// How long a run that is to end looks at what has arrived: with what is to be done then, it ends in two seconds.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// What is told while the run goes on.
 pub(crate) enum Telling {
@@ -58,7 +64,8 @@ pub(crate) struct LiveFollower<'a> {
     watch: Watch,
     told: BTreeMap<u32, Told>,
     minutes: Minutes,
-    is_over: bool,
+    /// Since when the run is to end.
+    ending: Option<Instant>,
 }
 
 /// When the last summing up was, and what had been counted then.
@@ -107,7 +114,7 @@ impl<'a> LiveFollower<'a> {
             watch: Watch::default(),
             told: BTreeMap::new(),
             minutes,
-            is_over: false,
+            ending: None,
         }
     }
 
@@ -161,6 +168,7 @@ impl<'a> LiveFollower<'a> {
             packets: packets.saturating_sub(minutes.packets),
             kernel_drops: kernel_drops.saturating_sub(minutes.kernel_drops),
             interface_drops: interface_drops.saturating_sub(minutes.interface_drops),
+            waiting: if standing.behind.bytes >= MUCH { standing.behind.packets } else { 0 },
             lines_dropped: std::mem::take(&mut minutes.lines_dropped),
             ..While::between(&minutes.before, &now)
         };
@@ -170,7 +178,7 @@ impl<'a> LiveFollower<'a> {
         self.line(|style| live::summary(&of, at, style));
         if let Telling::Events(events) = &mut self.parts.telling {
             let inputs = Gatherer::inputs(standing);
-            events.stats(&inputs, &now)?;
+            events.stats(&inputs, &now, standing.behind)?;
         }
         self.hand_on();
         Ok(())
@@ -188,7 +196,7 @@ impl<'a> LiveFollower<'a> {
         if !was_asked && !is_over {
             return;
         }
-        let Standing { scene, inputs, analysis, engine } = *standing;
+        let Standing { scene, inputs, analysis, engine, .. } = *standing;
         let mut gathered = self.gatherer.so_far(scene, inputs, analysis, engine);
         self.parts.reports.write(&mut gathered, &self.parts.printer);
         self.gatherer.take_back(gathered);
@@ -268,7 +276,7 @@ impl Follower for LiveFollower<'_> {
         }
         match &mut self.parts.telling {
             // Incidents are told all the same.
-            Telling::Nothing if !was_told && !self.is_over => return self.tell_failure(scene, call, diagnosis),
+            Telling::Nothing if !was_told && self.ending.is_none() => return self.tell_failure(scene, call, diagnosis),
             Telling::Nothing => {}
             Telling::Events(_) => {
                 if !was_told {
@@ -282,7 +290,7 @@ impl Follower for LiveFollower<'_> {
             Telling::Text(_, which) => {
                 // At the end every open call ends: the report tells of them.
                 let is_wanted = *which == Which::All || is_trouble(call, diagnosis);
-                if is_wanted && !was_told && !self.is_over {
+                if is_wanted && !was_told && self.ending.is_none() {
                     return self.tell_failure(scene, call, diagnosis);
                 }
             }
@@ -304,6 +312,7 @@ impl Follower for LiveFollower<'_> {
 
     fn look(&mut self, standing: &Standing<'_>) -> Result<(), Error> {
         self.parts.service.so_far(standing.inputs, standing.analysis);
+        self.parts.service.behind(standing.behind);
         for incident in self.watch.tick(standing.analysis.now()) {
             self.tell_incident(&incident)?;
         }
@@ -314,12 +323,13 @@ impl Follower for LiveFollower<'_> {
         Ok(())
     }
 
-    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<()>, Error> {
-        if self.parts.signals.is_end() || self.parts.lines.is_gone() {
-            self.is_over = true;
-            return Ok(ControlFlow::Break(()));
+    fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
+        if !self.parts.signals.is_end() && !self.parts.lines.is_gone() {
+            return Ok(ControlFlow::Continue(()));
         }
-        Ok(ControlFlow::Continue(()))
+        let since = *self.ending.get_or_insert_with(Instant::now);
+        let is_late = since.elapsed() >= CATCH_UP;
+        Ok(ControlFlow::Break(if is_late { Ending::Now } else { Ending::BehindWhatArrived }))
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::analysis::Analysis;
 use crate::call::Wanted;
-use crate::capture::{Aside, Digest, Filtered, Following, Interfaces, Source, devices};
+use crate::capture::{Aside, Digest, Filtered, Following, Interfaces, Room, Source, devices};
 use crate::cli::analyse::{self, Printer};
 use crate::cli::args::{Format, Live, Look, Run, Watching};
 use crate::cli::follower::First;
@@ -29,9 +29,6 @@ use crate::diagnosis::Engine;
 use crate::error::Error;
 use crate::report::text::Scope;
 use crate::report::{Events, Gatherer, Keep, Layout, Names, Scene, follow};
-
-/// How much more than the kernel's ring holds may wait in memory, when packets come faster than they are understood.
-const AHEAD: usize = 2;
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
@@ -66,7 +63,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
             return Err(Error::Usage("--hep-listen is an input of its own: no file and no -i beside it".into()));
         }
         (None, Some(path)) => Opened::Files(open_files(path, &settings, &limits, run)?),
-        (None, None) => Opened::Interfaces(open_interfaces(interfaces, &settings, run)?),
+        (None, None) => Opened::Interfaces(Box::new(open_interfaces(interfaces, &settings, run)?), room(&settings)),
     };
     let sockets = Sockets::open(&run.service)?;
     // Every interface and every socket is open here. Who follows files must be able to open the next ones.
@@ -77,10 +74,7 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
     }
     let source = match input {
         Opened::Files(source) => first_of(source, run),
-        Opened::Interfaces(source) => {
-            let room = settings.opening.buffer.saturating_mul(AHEAD);
-            first_of(Box::new(Aside::new(Box::new(source), room)), run)
-        }
+        Opened::Interfaces(source, room) => first_of(Box::new(Aside::new(source, room)), run),
         Opened::Agents(sockets) => listen(sockets, run),
     };
     go(source, sockets, signals, reports, &settings, &limits, asked)
@@ -101,7 +95,7 @@ fn as_whom(args: &ServiceArgs, settings: &Settings) -> Result<ServiceArgs, Error
 /// What is open before privileges are given up; threads begin only then.
 enum Opened {
     Files(Box<dyn Source>),
-    Interfaces(Interfaces),
+    Interfaces(Box<Interfaces>, Room),
     Agents(HepSockets),
 }
 
@@ -143,6 +137,16 @@ fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<I
         }
     }
     Ok(source)
+}
+
+/// Where packets wait that come faster than they are understood: in memory half as much as the kernel's ring holds, then in
+/// a file. Without one there is memory alone.
+fn room(settings: &Settings) -> Room {
+    let memory = || Room::in_memory(settings.opening.buffer / 2);
+    memory().and_on_disk(settings.backlog).unwrap_or_else(|error| {
+        say(&format!("sipwhy: no temporary file for packets that wait ({error}); they wait in memory alone"));
+        memory()
+    })
 }
 
 /// The interfaces in words; of `any` how many there are.

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) rotation: Option<Rotation>,
     /// Reports that are kept of each; `None` for all.
     pub(crate) keep: Option<usize>,
+    /// Bytes of packets that may wait in a temporary file.
+    pub(crate) backlog: u64,
     /// Bytes of the records of calls that are kept for reports.
     pub(crate) kept_bytes: usize,
     /// Bytes of lines that wait for their reader.
@@ -38,14 +40,15 @@ pub(crate) enum Rotation {
 }
 
 /// One setting of `--live`: its name, its default, what it sets.
-const TABLE: [(&str, &str, &str); 10] = [
+const TABLE: [(&str, &str, &str); 11] = [
     ("stats-every", "60s", "how often a line sums up; 0 for never (also --stats-every)"),
     ("rotate", "never", "end the reports of -o after a time (1h) or size (100MB), and begin new ones (also --rotate)"),
     ("keep", "all", "how many rotated reports of each name are kept (also --keep)"),
     ("user", "auto", "whom root becomes: auto is who called sudo, else nobody (also --user)"),
     ("allow-root", "no", "yes stays root (also --allow-root)"),
     ("promiscuous", "yes", "frames that are addressed to others too: yes or no"),
-    ("buffer", "32M", "bytes of the kernel's ring, for each interface"),
+    ("buffer", "32M", "bytes of the kernel's ring, for each interface; half as much may wait in memory"),
+    ("backlog", "1G", "bytes of a temporary file for packets that find no room there; 0 for none"),
     ("patience", "60s", "how long an interface that is away is waited for"),
     ("kept-bytes", "32M", "bytes of records of calls for reports; the last ones are kept"),
     ("queue", "8M", "bytes of lines that wait for a slow reader; then lines are dropped and counted"),
@@ -69,6 +72,7 @@ impl Settings {
             stats_every: Some(Duration::from_secs(60)),
             rotation: None,
             keep: None,
+            backlog: 1 << 30,
             kept_bytes: 32 << 20,
             queue: 8 << 20,
             user: None,
@@ -111,6 +115,8 @@ impl Settings {
                 self.opening.promiscuous = if is_wanted { Promiscuous::Yes } else { Promiscuous::No };
             }
             "buffer" => self.opening.buffer = size()?,
+            "backlog" if value == "0" => self.backlog = 0,
+            "backlog" => self.backlog = bytes(value).ok_or_else(|| wrong("a size such as 1G, or 0 for none"))?,
             "patience" => self.opening.patience = duration(value).ok_or_else(|| wrong("a time such as 60s or 5m"))?,
             "kept-bytes" => self.kept_bytes = size()?,
             "queue" => self.queue = size()?,
@@ -195,6 +201,7 @@ mod tests {
         let set = |text: &str| read(|watching| watching.live = vec![text.into()]);
         assert_eq!(set("promiscuous=no").unwrap().opening.promiscuous, Promiscuous::No);
         assert_eq!(set("buffer=4M").unwrap().opening.buffer, 4 << 20);
+        assert_eq!((set("backlog=4G").unwrap().backlog, set("backlog=0").unwrap().backlog), (4 << 30, 0));
         assert_eq!(set("patience=5m").unwrap().opening.patience, Duration::from_secs(300));
         assert_eq!(set("rotate=1h").unwrap().rotation, Some(Rotation::Every(Duration::from_secs(3600))));
         assert_eq!((set("keep=7").unwrap().keep, set("stats-every=0").unwrap().stats_every), (Some(7), None));
@@ -202,7 +209,7 @@ mod tests {
         for wrong in ["keep=0", "rotate=soon", "stats-every=x", "allow-root=maybe"] {
             assert!(set(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["promiscuous", "promiscuous=maybe", "buffer=0", "unknown=1", "patience=5"] {
+        for wrong in ["promiscuous", "promiscuous=maybe", "buffer=0", "backlog=some", "unknown=1", "patience=5"] {
             assert!(set(wrong).is_err(), "{wrong}");
         }
         assert_eq!(read(|watching| watching.stats_every = Some("0".into())).unwrap().stats_every, None);

@@ -15,7 +15,7 @@ use tiny_http::{Header, Method as HttpMethod, Request, Response, Server};
 
 use crate::analysis::{Analysis, MessageRead};
 use crate::call::{Call, GoodCall, Kind, Outcome};
-use crate::capture::{InputFacts, SourceId};
+use crate::capture::{Behind, InputFacts, SourceId};
 use crate::cli::service::peers::{Counted, Peers};
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
@@ -88,6 +88,8 @@ struct Counters {
     dropped_records: Family<At, Counter>,
     evictions: Counter,
     oddities: Family<OfKind, Counter>,
+    behind_packets: Gauge,
+    behind_bytes: Gauge,
     last_packet: Gauge,
     memory: Gauge,
 }
@@ -136,11 +138,14 @@ impl Metrics {
         let help = "Seconds from INVITE to the first sign of alerting, or to the answer without one";
         registry.register("call_alerted_seconds", help, alerted.clone());
         registry.register("call_answered_seconds", "Seconds from INVITE to its 2xx", answered.clone());
-        let help = "Packets that the kernel, the interface or the HEP server's queue dropped";
+        let help =
+            "Packets that the kernel, the interface or the HEP server's queue dropped, or that could not be read back";
         registry.register("dropped_packets", help, it.dropped_packets.clone());
         registry.register("dropped_records", "What found no room on its way out", it.dropped_records.clone());
         registry.register("evictions", "What was dropped because a limit was reached", it.evictions.clone());
         registry.register("oddities", "Imperfections of the input, by kind", it.oddities.clone());
+        registry.register("waiting_packets", "Packets that arrived and wait", it.behind_packets.clone());
+        registry.register("waiting_bytes", "Memory and disk that packets take which wait", it.behind_bytes.clone());
         registry.register(
             "last_packet_timestamp_seconds",
             "When the latest packet was captured",
@@ -215,6 +220,14 @@ impl Metrics {
         let latest = inputs.iter().filter_map(|input| Some(input.first_and_last?.1)).max();
         if let Some(latest) = latest {
             it.last_packet.set(latest.0.div_euclid(1_000_000_000));
+        }
+    }
+
+    /// So much waits to be looked at.
+    pub(crate) fn behind(&self, behind: Behind) {
+        let it = &self.counters;
+        for (gauge, value) in [(&it.behind_packets, behind.packets), (&it.behind_bytes, behind.bytes)] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
 

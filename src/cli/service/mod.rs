@@ -24,7 +24,7 @@ pub(crate) use crate::cli::service::hep_send::Pace;
 
 use crate::analysis::{Analysis, MessageRead};
 use crate::call::{Call, GoodCall};
-use crate::capture::InputFacts;
+use crate::capture::{Behind, InputFacts};
 use crate::cli::args::Run;
 use crate::cli::say;
 use crate::cli::select::Selection;
@@ -178,6 +178,13 @@ impl Service {
         }
         if let Some(alerts) = &self.alerts {
             metrics.dropped(Dropped::Webhook, alerts.dropped());
+        }
+    }
+
+    /// So much waits to be looked at.
+    pub(crate) fn behind(&self, behind: Behind) {
+        if let Some(metrics) = &self.metrics {
+            metrics.behind(behind);
         }
     }
 

@@ -102,6 +102,8 @@ pub struct While {
     pub kernel_drops: u64,
     /// Packets that the interfaces dropped.
     pub interface_drops: u64,
+    /// Packets that wait at its end, if they are many.
+    pub waiting: u64,
     /// Lines that were left out because their reader was slow.
     pub lines_dropped: u64,
 }
@@ -129,7 +131,11 @@ pub fn summary(of: &While, at: Moment, style: &Style) -> String {
         counted(words, Word::Packets, of.packets),
         counted(words, Word::LiveKernelDrops, of.kernel_drops),
     ];
-    let seldom = [(Word::LiveInterfaceDrops, of.interface_drops), (Word::LiveLinesDropped, of.lines_dropped)];
+    let seldom = [
+        (Word::LiveInterfaceDrops, of.interface_drops),
+        (Word::LiveWaiting, of.waiting),
+        (Word::LiveLinesDropped, of.lines_dropped),
+    ];
     counts.extend(seldom.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| counted(words, word, count)));
     let counts = counts.join(words.word(Word::Comma));
     line(style, at, (Ink::Plain, '·'), &format!("{}{}{counts}", roughly(of.lasted), words.word(Word::Colon)))
@@ -151,6 +157,12 @@ pub fn notice(notice: &Notice) -> String {
             "the clock of a capture agent was set by {:+.3} s, or another time is replayed; calls go on waiting as before",
             *nanoseconds as f64 / 1e9
         ),
+        Notice::NotPutAside { why } => {
+            format!("packets that wait cannot be written to a temporary file ({why}); they wait in memory alone")
+        }
+        Notice::NotReadBack { packets, why } => {
+            format!("{packets} packets that waited in a temporary file are lost ({why})")
+        }
     }
 }
 
@@ -229,6 +241,7 @@ mod tests {
             failed: 5,
             packets: 4812,
             interface_drops: 3,
+            waiting: 25_000,
             lines_dropped: 1,
             ..While::default()
         };
@@ -237,13 +250,13 @@ mod tests {
             line.split_once("·\u{1b}[0m  ").or_else(|| line.split_once("·  ")).map(|(_, rest)| rest.to_owned())
         };
         let english = "1 min: 12 calls, 7 answered, 5 failed, 4 812 packets, kernel drops 0, interface drops 3, \
-                       1 line left out here: their reader is slow";
+                       25 000 packets wait, 1 line left out here: their reader is slow";
         assert_eq!(told("en").as_deref(), Some(english));
         let french = "1 min\u{a0}: 12 appels, 7 aboutis, 5 en échec, 4 812 paquets, pertes noyau 0, pertes interface 3, \
-                      1 ligne omise ici\u{a0}: son lecteur est lent";
+                      25 000 paquets en attente, 1 ligne omise ici\u{a0}: son lecteur est lent";
         assert_eq!(told("fr").as_deref(), Some(french));
         let japanese = "1 min：呼 12 件、応答あり 7、失敗 5、パケット 4 812 個、カーネルの取りこぼし 0、\
-                        インターフェースの取りこぼし 3、ここで 1 行を省略（読み手が遅いため）";
+                        インターフェースの取りこぼし 3、処理待ちのパケット 25 000 個、ここで 1 行を省略（読み手が遅いため）";
         assert_eq!(told("ja").as_deref(), Some(japanese));
     }
 

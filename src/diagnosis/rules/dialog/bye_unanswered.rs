@@ -1,7 +1,7 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The BYE was never answered, and the other side may not know that the call has ended.
@@ -13,7 +13,7 @@ rule! {
     /// The other side is gone, or the address in its Contact cannot be reached any more (a NAT binding that has expired).
     ///
     /// ## Evidence
-    /// Copies of one BYE, no final response, no BYE of the other side, and a capture that goes on for 64·T1.
+    /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for 64·T1.
     ///
     /// ## How to fix
     /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls; without
@@ -60,15 +60,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_method(bye, "one side hangs up")
             .claim_absent(bye.last_place(), "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
             .refuted("destination-unreachable", "no ICMP error quotes the BYE")
-            .refuted("dialog-state-lost", "there is no 481: there is no answer at all"),
+            .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481"),
     )
 }
 
-/// The first BYE of the call that was repeated and got no answer, if no BYE of the call was answered.
+/// The last BYE that was repeated and got no answer, if its sender got none to any BYE and none of the call succeeded.
 fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
-    if case.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty()) {
+    let bye = case.asked(&Method::Bye).filter(|bye| bye.transaction.finals.is_empty()).last()?;
+    let is_heard = |other: Asked<'_>| {
+        let answered = !other.transaction.finals.is_empty();
+        let succeeded = case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success));
+        succeeded || answered && other.request.path.source == bye.request.path.source
+    };
+    if case.asked(&Method::Bye).any(is_heard) {
         return None;
     }
-    let bye = case.asked(&Method::Bye).last()?;
     (bye.request.repeated > 1 && !bye.request.path.transport.is_reliable()).then_some(bye)
 }
