@@ -32,6 +32,7 @@ impl Run {
         let mut files = Files::open(&[path], Reading::default()).unwrap();
         let mut analysis = Analysis::default();
         analysis.tell_early();
+        analysis.run_for_ever();
         let mut run = Run { analysis, begun: Timestamp::default(), said: Vec::new() };
         while let Some(Input::Packet(packet)) = files.next().unwrap() {
             if packet.number == 1 {

@@ -138,9 +138,13 @@ fn proven(call: &CallRecord) -> impl Iterator<Item = &str> {
 /// A cause that is proven in the shorter capture, and that the longer one does not find.
 fn proven_otherwise(short: &Report, long: &Report) -> Option<String> {
     for call in &short.calls {
+        // What goes on after a pause has a record of its own.
         let is_same = |same: &&CallRecord| call.call_ids.iter().any(|call_id| same.call_ids.contains(call_id));
-        let Some(same) = long.calls.iter().find(is_same) else { continue };
-        let known: Vec<&str> = same.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        let mut same = long.calls.iter().filter(is_same).peekable();
+        if same.peek().is_none() {
+            continue;
+        }
+        let known: Vec<&str> = same.flat_map(|same| &same.findings).map(|finding| finding.rule.as_str()).collect();
         if let Some(other) = proven(call).find(|rule| !known.contains(rule)) {
             return Some(format!("{other} is proven, and is not found in the whole: {known:?}"));
         }

@@ -11,7 +11,7 @@ const ACTORS: &str = "# Who made it?\nalice 192.0.2.10:5060\nproxy 192.0.2.20:50
 /// The origin of the first call that failed.
 fn origin(lines: &str) -> Origin {
     let story = Story::parse(&format!("{ACTORS}{lines}end 60.0\n")).expect("a story");
-    diagnosed(&story).into_iter().find_map(|(_, diagnosis)| diagnosis.origin).expect("a failure")
+    *diagnosed(&story).into_iter().find_map(|(_, diagnosis)| diagnosis.origin).expect("a failure")
 }
 
 fn grounds(origin: &Origin) -> String {

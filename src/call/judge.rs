@@ -45,16 +45,14 @@ impl Call {
     }
 
     fn find_failures(&self) -> Vec<Failure> {
-        let mut failures: Vec<Failure> = self
-            .transactions
-            .iter()
-            .flat_map(|transaction| transaction.finals.iter().map(move |id| (transaction, self.message(*id))))
-            .filter_map(|(transaction, response)| {
-                let status = response.message.status().filter(|status| status.is_failure())?;
+        let mut failures: Vec<Failure> = Vec::new();
+        for transaction in &self.transactions {
+            for response in transaction.finals.iter().map(|id| self.message(*id)) {
+                let Some(status) = response.message.status().filter(|status| status.is_failure()) else { continue };
                 let normal = self.normal_step(transaction, response);
-                Some(Failure { response: response.id, transaction: transaction.id, status, normal })
-            })
-            .collect();
+                failures.push(Failure { response: response.id, transaction: transaction.id, status, normal });
+            }
+        }
         failures.sort_by_key(|failure| failure.response);
         failures
     }

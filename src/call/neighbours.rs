@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::call::checksums::Checksums;
 use crate::call::dns::Lookups;
@@ -17,6 +17,7 @@ use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
 use crate::call::tracker::{AnsweredBefore, Leap, Retry};
 use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
 use crate::sip::digest::DigestFit;
 use crate::sip::first_letters;
 
@@ -29,7 +30,8 @@ pub struct Neighbours {
     /// Dialogs that an INVITE with Replaces named, by the key of their Call-ID.
     dialogs: BTreeMap<u64, Vec<Tags>>,
     /// How many calls were up when one was accepted or refused, by server and client.
-    occupancy: BTreeMap<IpAddr, BTreeMap<IpAddr, Occupancy>>,
+    #[serde(serialize_with = "each_in_order")]
+    occupancy: BTreeMap<IpAddr, Table<IpAddr, Occupancy>>,
     /// OPTIONS outside of dialogs, by server and client.
     probes: BTreeMap<IpAddr, BTreeMap<IpAddr, Probes>>,
     /// Sources whose credentials were refused.
@@ -146,19 +148,16 @@ impl Neighbours {
         self.occupancy.get(&server)?.get(&client)
     }
 
-    /// Each client of a server, with how busy the way between them was.
+    /// Each client of a server, with how busy the way between them was; in order of their addresses.
     pub fn occupancies_at(&self, server: IpAddr) -> impl Iterator<Item = (IpAddr, &Occupancy)> {
-        self.occupancy.get(&server).into_iter().flatten().map(|(client, known)| (*client, known))
+        let known = self.occupancy.get(&server).into_iter().flatten();
+        known.map(|(client, known)| (*client, known)).collect::<BTreeMap<_, _>>().into_iter()
     }
 
-    /// Each way with how busy it was: client, server.
+    /// Each way with how busy it was: client, server; in order of the servers' addresses, and then of the clients'.
     pub fn occupancies(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Occupancy)> {
-        let of_server = |(server, clients)| {
-            let clients: &BTreeMap<IpAddr, Occupancy> = clients;
-            let server: &IpAddr = server;
-            clients.iter().map(move |(client, known)| (*client, *server, known))
-        };
-        self.occupancy.iter().flat_map(of_server)
+        let servers = self.occupancy.keys();
+        servers.flat_map(|server| self.occupancies_at(*server).map(|(client, known)| (client, *server, known)))
     }
 
     /// Notes that a call was accepted while so many others were up.
@@ -176,7 +175,11 @@ impl Neighbours {
     }
 
     fn occupancy_mut(&mut self, client: IpAddr, server: IpAddr) -> Option<&mut Occupancy> {
-        room(room(&mut self.occupancy, server, Neighbours::MOST)?, client, Neighbours::MOST_OF_ONE)
+        let clients = room(&mut self.occupancy, server, Neighbours::MOST)?;
+        if clients.len() >= Neighbours::MOST_OF_ONE {
+            return clients.get_mut(&client);
+        }
+        Some(clients.entry(client).or_default())
     }
 
     /// The probes from a client to a server.
@@ -446,6 +449,18 @@ impl RefusedAt {
         let (least, greatest) = other.callees;
         self.callees = (self.callees.0.min(least), self.callees.1.max(greatest));
     }
+}
+
+/// Writes tables in the order of their keys.
+fn each_in_order<S: Serializer>(
+    tables: &BTreeMap<IpAddr, Table<IpAddr, Occupancy>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let in_order = |(server, clients)| {
+        let (server, clients): (&IpAddr, &Table<IpAddr, Occupancy>) = (server, clients);
+        (*server, clients.iter().collect::<BTreeMap<_, _>>())
+    };
+    tables.iter().map(in_order).collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 /// The entry of a key, made if there is room for it.

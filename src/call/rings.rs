@@ -65,7 +65,9 @@ impl Rings {
 
     /// Learns from a call that has ended.
     pub(crate) fn learn_call(&mut self, call: &Call) {
-        if call.kind != Kind::Call || call.is_answered() {
+        // What was refused at once did not ring.
+        let has_provisional = call.transactions.iter().any(|transaction| !transaction.provisionals.is_empty());
+        if call.kind != Kind::Call || !has_provisional || call.is_answered() {
             return;
         }
         let Some(invite) = call.attempts().last() else { return };

@@ -26,20 +26,60 @@ pub(crate) struct Keys<'a> {
     pub(crate) call_id: &'a [u8],
 }
 
+/// What a call finds of a message.
+pub(crate) enum Hearing {
+    /// It repeats one that is known.
+    Again(MessageId),
+    /// It is new, and belongs to this transaction.
+    New(TransactionId),
+}
+
 impl<'a> Keys<'a> {
+    /// Words for what was looked for inside of headers: a place for the branch and for each tag, and the hash of the
+    /// branch in two halves.
+    pub(crate) const WORDS: usize = 5;
+
     pub(crate) fn read(message: &'a Message<'_>) -> Keys<'a> {
         let bytes = |name| message.header_bytes(name).unwrap_or_default();
-        let cseq = message.cseq().filter(|_| !message.has_cut_cseq());
-        let number = cseq.as_ref().map_or(NO_CSEQ, |cseq| cseq.number);
-        // The method of a request line counts more than that of its CSeq.
-        let method = message.method().cloned().or_else(|| cseq.map(|cseq| cseq.method.clone()));
         let branch = crate::sip::top_branch(bytes(HeaderName::Via));
+        let tag = |name| crate::sip::tag(bytes(name));
+        Keys::found(message, branch, hash_of(branch), [tag(HeaderName::From), tag(HeaderName::To)])
+    }
+
+    /// What was looked for inside of headers, in few words; `None` if something stands too far behind for that.
+    pub(crate) fn words(&self, message: &Message<'_>) -> Option<[u32; Keys::WORDS]> {
+        Some([
+            message.place_of(self.branch)?,
+            message.place_of(self.from_tag)?,
+            message.place_of(self.to_tag)?,
+            (self.branch_hash >> 32) as u32,
+            self.branch_hash as u32,
+        ])
+    }
+
+    /// The same keys of the same message, by these words.
+    pub(crate) fn of_words(message: &'a Message<'_>, words: &[u32; Keys::WORDS]) -> Keys<'a> {
+        let [branch, from_tag, to_tag, high, low] = *words;
+        let branch_hash = u64::from(high) << 32 | u64::from(low);
+        Keys::found(message, message.piece(branch), branch_hash, [message.piece(from_tag), message.piece(to_tag)])
+    }
+
+    fn found(
+        message: &'a Message<'_>,
+        branch: &'a [u8],
+        branch_hash: u64,
+        [from_tag, to_tag]: [&'a [u8]; 2],
+    ) -> Keys<'a> {
+        let cseq = message.cseq().filter(|_| !message.has_cut_cseq());
+        let number = cseq.map_or(NO_CSEQ, |cseq| cseq.number);
+        // The method of a request line counts more than that of its CSeq.
+        let method = message.method().or(cseq.map(|cseq| &cseq.method)).cloned();
         Keys {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
             branch,
-            branch_hash: hash_of(branch),
-            from_tag: crate::sip::tag(bytes(HeaderName::From)),
-            to_tag: crate::sip::tag(bytes(HeaderName::To)),
+            branch_hash,
+            from_tag,
+            to_tag,
             status: message.status(),
             is_request: message.is_request(),
             call_id: message.call_id(),
@@ -72,23 +112,35 @@ impl<'a> Keys<'a> {
 }
 
 impl Call {
-    /// Takes in a message: folds it into the one that it repeats, or adds it to its transaction, leg and dialog.
-    pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> MessageId {
+    /// Takes note of a message: folds it into the one that it repeats, or finds its transaction and dialog. What is new is
+    /// to be kept ([`Call::keep`]).
+    pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Hearing {
         let transaction = self.transaction_of(keys, message, arrival.path);
         if let Some(known) = transaction.and_then(|id| self.copy_of(id, message, keys, arrival)) {
             self.note_copy(known, arrival);
-            return known;
+            return Hearing::Again(known);
         }
         let id = MessageId(self.messages.len() as u32);
         let transaction = transaction.unwrap_or_else(|| self.open_transaction(keys, message, arrival));
-        let leg = self.transactions[transaction.0 as usize].leg;
         self.enter(id, transaction, keys, arrival.place.time);
         self.note_dialog(id, keys);
+        Hearing::New(transaction)
+    }
+
+    /// Keeps a new message of a transaction.
+    pub(crate) fn keep(
+        &mut self,
+        message: Message<'static>,
+        transaction: TransactionId,
+        arrival: &Arrival,
+    ) -> MessageId {
+        let id = MessageId(self.messages.len() as u32);
+        let leg = self.transactions[transaction.0 as usize].leg;
         self.messages.push(Heard {
             id,
             place: arrival.place,
             path: arrival.path,
-            message: message.to_stored(),
+            message,
             leg,
             transaction,
             repeats: Vec::new(),
@@ -102,7 +154,7 @@ impl Call {
     /// The transaction that a message belongs to, if there is one already.
     fn transaction_of(&self, keys: &Keys<'_>, message: &Message<'_>, path: Path) -> Option<TransactionId> {
         let found = match keys.is_request {
-            true if keys.cseq.method == Method::Ack => self.acked_by(keys, path),
+            true if keys.cseq.method == Method::Ack => self.acked_by(keys, message, path),
             true => self.transactions.iter().rev().find(|known| {
                 known.method == keys.cseq.method && known.path == path && self.is_same_request(known, keys, message)
             }),
@@ -147,10 +199,10 @@ impl Call {
     }
 
     /// The INVITE that an ACK belongs to: by branch for a failure (§17.1.1.3), by CSeq and tags for a 2xx (§13.2.2.4).
-    fn acked_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
+    fn acked_by(&self, keys: &Keys<'_>, ack: &Message<'_>, path: Path) -> Option<&Transaction> {
         let invites = || {
             self.transactions.iter().rev().filter(|known| {
-                known.method == Method::Invite && keys.has_cseq(known.cseq) && self.has_from_tag(known, keys.from_tag)
+                known.method == Method::Invite && keys.has_cseq(known.cseq) && self.has_from_tag(known, keys, ack)
             })
         };
         invites()
@@ -161,12 +213,13 @@ impl Call {
             .or_else(|| invites().find(|known| known.path.destination.ip() == path.destination.ip()))
     }
 
-    fn has_from_tag(&self, transaction: &Transaction, from_tag: &[u8]) -> bool {
+    fn has_from_tag(&self, transaction: &Transaction, keys: &Keys<'_>, ack: &Message<'_>) -> bool {
         let any =
             transaction.request.or(transaction.finals.first().copied()).or(transaction.provisionals.first().copied());
         any.is_none_or(|id| {
             let from = self.message(id).message.header_bytes(HeaderName::From).unwrap_or_default();
-            crate::sip::tag(from) == from_tag
+            // Nearly always the header is the same, and no tag needs to be looked for.
+            ack.header_bytes(HeaderName::From) == Some(from) || crate::sip::tag(from) == keys.from_tag
         })
     }
 

@@ -77,7 +77,9 @@ impl Tally {
         self.calls += 1;
         let Some(first) = call.messages.first() else { return };
         let opens = match first.message.method() {
-            Some(_) => tag(first.message.header_bytes(HeaderName::To).unwrap_or_default()).is_empty(),
+            // Its transaction says that of an ACK which tells that there was an INVITE.
+            Some(Method::Ack) => tag(first.message.header_bytes(HeaderName::To).unwrap_or_default()).is_empty(),
+            Some(_) => !call.transaction(first.transaction).in_dialog,
             None => false,
         };
         // A dialog that is silent for long is told of in parts, and the later ones begin in it.

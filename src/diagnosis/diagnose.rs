@@ -25,9 +25,9 @@ pub struct Diagnosis {
     /// The findings: those that explain the outcome first, then by confidence, then in the order of the rules.
     pub findings: Vec<Finding>,
     /// The nearest call that was accepted, beside one that failed.
-    pub good_call: Option<Comparison>,
+    pub good_call: Option<Box<Comparison>>,
     /// Where the response came from that failed it.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
 }
 
 impl Diagnosis {
@@ -72,7 +72,8 @@ impl Verdict {
     /// The verdict on one call by these rules.
     pub(crate) fn asking(asked: &[&'static Rule], case: &Case<'_>) -> Verdict {
         let case = case.for_verdict();
-        let (mut rules, mut found) = (Vec::new(), Vec::new());
+        // Of most calls one rule holds.
+        let (mut rules, mut found) = (Vec::with_capacity(1), Vec::with_capacity(1));
         for rule in with_a_say(asked, &case) {
             if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
                 rules.push(rule);
@@ -119,8 +120,8 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
     rivals::add(case, &mut findings);
     software_words::add(case, &mut findings);
     let outcome = outcome(case, &findings);
-    let origin = origin(case, findings.first().filter(|first| first.explains));
-    Diagnosis { outcome, findings, good_call: compare(case, outcome), origin }
+    let origin = origin(case, findings.first().filter(|first| first.explains)).map(Box::new);
+    Diagnosis { outcome, findings, good_call: compare(case, outcome).map(Box::new), origin }
 }
 
 fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {

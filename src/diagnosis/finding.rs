@@ -174,6 +174,7 @@ const OF_START_LINE: [&str; 5] = ["sip.Method", "sip.r-uri", "sip.Request-Line",
 
 impl Finding {
     /// A finding of a rule, a fact to begin with: severity info, nobody responsible, nothing explained.
+    #[inline]
     pub fn of(rule: &Rule, confidence: Confidence) -> Finding {
         Finding {
             rule: Cow::Borrowed(rule.name),
@@ -195,6 +196,7 @@ impl Finding {
     }
 
     /// It explains how the call ended: severity error, unless the finding is `unseen`, which explains nothing.
+    #[inline]
     pub fn explains(mut self, status: Option<StatusCode>) -> Finding {
         self.status = status;
         if self.confidence != Confidence::Unseen {
@@ -205,6 +207,7 @@ impl Finding {
     }
 
     /// It explains how the call ended, and nothing is wrong: severity info.
+    #[inline]
     pub fn explains_calmly(mut self, status: Option<StatusCode>) -> Finding {
         self.status = status;
         self.explains = self.confidence != Confidence::Unseen;
@@ -263,6 +266,7 @@ impl Finding {
     }
 
     /// The sender of a message is responsible; its Server or User-Agent header names it.
+    #[inline]
     pub fn sender(mut self, role: Role, heard: &Heard) -> Finding {
         let named = |name| heard.message.header_bytes(name).map(unfold);
         let agent = named(HeaderName::Server).or_else(|| named(HeaderName::UserAgent));

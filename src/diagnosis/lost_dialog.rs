@@ -105,7 +105,7 @@ impl<'a> Case<'a> {
     }
 
     /// True if the party that is asked had sent a BYE itself: with that the dialog is over for it, whatever came of the BYE
-    /// (RFC 3261 §15.1.1).
+    /// (RFC 3261 §15.1).
     fn hung_up_before(&self, request: &'a Heard) -> bool {
         self.asked(&Method::Bye).any(|bye| {
             bye.request.place < request.place

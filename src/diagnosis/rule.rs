@@ -20,9 +20,16 @@ pub struct Rule {
     pub needs: &'static [Facts],
     /// What it looks at.
     pub check: Check,
-    /// What stands under *References*, read when it is first asked for.
+    /// What every finding of it takes from its page, read when it is first asked for.
     #[doc(hidden)]
-    pub read_references: OnceLock<Arc<[Reference]>>,
+    pub read: OnceLock<ReadPage>,
+}
+
+/// What every finding of a rule takes from the rule's page.
+#[derive(Debug, Clone)]
+pub struct ReadPage {
+    title: &'static str,
+    references: Arc<[Reference]>,
 }
 
 /// What a rule looks at.
@@ -67,8 +74,7 @@ impl Rule {
 
     /// The first line of its page, without the full stop.
     pub fn title(&self) -> &'static str {
-        let line = self.page.trim_ascii_start().split_once('\n').map_or(self.page, |(line, _)| line).trim_ascii_end();
-        line.strip_suffix('.').unwrap_or(line)
+        self.read_page().title
     }
 
     /// A section of its page by its heading, unwrapped into one paragraph per blank line.
@@ -85,7 +91,16 @@ impl Rule {
 
     /// What stands under *References*, read.
     pub fn references(&self) -> Arc<[Reference]> {
-        self.read_references.get_or_init(|| self.parse_references().into()).clone()
+        Arc::clone(&self.read_page().references)
+    }
+
+    fn read_page(&self) -> &ReadPage {
+        self.read.get_or_init(|| {
+            let line =
+                self.page.trim_ascii_start().split_once('\n').map_or(self.page, |(line, _)| line).trim_ascii_end();
+            let title = line.strip_suffix('.').unwrap_or(line);
+            ReadPage { title, references: self.parse_references().into() }
+        })
     }
 
     fn parse_references(&self) -> Vec<Reference> {
@@ -133,7 +148,7 @@ macro_rules! rule {
             page: concat!($($line, "\n"),+),
             needs: &[$(crate::diagnosis::Facts::NONE$(.and(crate::diagnosis::rule::fact!($fact)))+),*],
             check: crate::diagnosis::rule::Check::$kind($($check),+),
-            read_references: std::sync::OnceLock::new(),
+            read: std::sync::OnceLock::new(),
         };
     };
 }

@@ -32,33 +32,61 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
     Some((field, message.header(name.long())?.into_owned()))
 }
 
-/// Looks for every name at once, by their first four letters: this is asked of every call.
+/// Looks for every name at once: this is asked of every call. It is enough to look at every other pair of letters, for of
+/// a name that stands there one of them is its first and second letter, or its second and third.
 fn names_a_tool(value: &[u8]) -> bool {
-    let is_at = |at: usize, tool: &str| {
-        value.get(at..at + tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()))
-    };
-    value.windows(4).enumerate().any(|(at, letters)| {
-        let [first, second, third, fourth] = *letters else { return false };
-        let may_begin = MAY_BEGIN[place_of(u32::from_be_bytes([first, second, third, fourth]))];
-        may_begin && TOOLS.iter().any(|tool| is_at(at, tool))
-    })
+    let (pairs, _) = value.as_chunks::<2>();
+    for (pair, letters) in pairs.iter().enumerate() {
+        let may_be_near = IN_FRONT[place_of(u32::from(u16::from_le_bytes(*letters)))];
+        if may_be_near && (begins_tool(value, 2 * pair) || begins_tool(value, (2 * pair).saturating_sub(1))) {
+            return true;
+        }
+    }
+    false
+}
+
+/// True if the name of a tool stands there.
+fn begins_tool(value: &[u8], at: usize) -> bool {
+    let rest = value.get(at..).unwrap_or_default();
+    let may_begin = rest.first_chunk().is_some_and(|letters| AT_BEGIN[place_of(u32::from_le_bytes(*letters))]);
+    let begins_with =
+        |tool: &str| rest.get(..tool.len()).is_some_and(|found| found.eq_ignore_ascii_case(tool.as_bytes()));
+    may_begin && TOOLS.iter().any(|tool| begins_with(tool))
 }
 
 /// Where the first four letters of the tools fall: next to no other letters fall there.
-const MAY_BEGIN: [bool; 256] = {
-    let mut may_begin = [false; 256];
-    let mut at = 0;
-    while at < TOOLS.len() {
-        let [first, second, third, fourth, ..] = TOOLS[at].as_bytes() else {
-            panic!("the name of a tool is too short")
-        };
-        may_begin[place_of(u32::from_be_bytes([*first, *second, *third, *fourth]))] = true;
-        at += 1;
+const AT_BEGIN: [bool; 256] = {
+    let mut places = [false; 256];
+    let mut tool = 0;
+    while tool < TOOLS.len() {
+        let [first, second, third, fourth] = front_of(TOOLS[tool]);
+        places[place_of(u32::from_le_bytes([first, second, third, fourth]))] = true;
+        tool += 1;
     }
-    may_begin
+    places
 };
 
-/// A hash of four letters, large or small.
+/// Where their first and second letter fall, and their second and third.
+const IN_FRONT: [bool; 256] = {
+    let mut places = [false; 256];
+    let mut tool = 0;
+    while tool < TOOLS.len() {
+        let [first, second, third, _] = front_of(TOOLS[tool]);
+        places[place_of(u16::from_le_bytes([first, second]) as u32)] = true;
+        places[place_of(u16::from_le_bytes([second, third]) as u32)] = true;
+        tool += 1;
+    }
+    places
+};
+
+const fn front_of(tool: &str) -> [u8; 4] {
+    match tool.as_bytes().first_chunk() {
+        Some(front) => *front,
+        None => panic!("the name of a tool is too short"),
+    }
+}
+
+/// A hash of up to four letters, large or small.
 const fn place_of(letters: u32) -> usize {
     ((letters | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 24) as usize
 }
@@ -135,8 +163,7 @@ impl ProbingBySource {
         if self.sources.len() >= MOST_SOURCES && !self.sources.contains_key(&source) {
             return;
         }
-        let opening: Vec<&Heard> = opening(call).collect();
-        let count = (opening.len() as u64).max(1);
+        let count = (opening(call).count() as u64).max(1);
         let now = first.place.time;
         let probing = self.sources.entry(source).or_insert_with(|| Probing {
             place: first.place,
@@ -149,7 +176,7 @@ impl ProbingBySource {
             is_scanner: false,
         });
         probing.requests += count;
-        probing.until = opening.iter().map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
+        probing.until = opening(call).map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
         if probing.tool.is_none() {
             probing.tool = tool_of(&first.message);
             if probing.tool.is_some() {
@@ -160,7 +187,7 @@ impl ProbingBySource {
             probing.innocent += count;
             return;
         }
-        for request in opening {
+        for request in opening(call) {
             probing.note_user(user_of(call, &request.message), request.place.time);
         }
     }
@@ -210,7 +237,9 @@ mod tests {
     #[test]
     fn tools_name_themselves() {
         for tool in TOOLS {
-            assert!(names_a_tool(format!("x {}", tool.to_uppercase()).as_bytes()), "{tool}");
+            for before in ["", "x", "x "] {
+                assert!(names_a_tool(format!("{before}{}", tool.to_uppercase()).as_bytes()), "{before}{tool}");
+            }
         }
         let read = |text: &'static str| tool_of(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         let scanner = "OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: Friendly-Scanner\r\n\r\n";

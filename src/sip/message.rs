@@ -11,7 +11,7 @@ use crate::sip::auth::{Challenge, Credentials};
 use crate::sip::frame;
 use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
-use crate::sip::outline::Outline;
+use crate::sip::outline::{LONGEST_SKETCHED, Outline, Place};
 use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
@@ -63,20 +63,16 @@ impl<'a> Message<'a> {
         Some(Message::of(Cow::Borrowed(bytes), start, outline, oddities))
     }
 
-    /// Reads a whole message that was read before, and in which nothing was odd: nothing odd is looked for again.
-    pub(crate) fn read_again(bytes: &'a [u8]) -> Option<Message<'a>> {
-        // Blank lines may stand before it, and nothing else.
-        let is_at_front = bytes.first().is_some_and(u8::is_ascii_alphabetic);
-        let start_at = if is_at_front { 0 } else { frame::start_of_message(bytes)? };
+    /// The message of these bytes that was read before, by its sketch ([`Message::sketch`]).
+    pub(crate) fn of_sketch(bytes: Cow<'a, [u8]>, words: &[u32]) -> Option<Message<'a>> {
         let mut outline = Outline::default();
-        let start = outline.read_again(bytes, start_at);
-        Some(Message::of(Cow::Borrowed(bytes), start, outline, Vec::new()))
+        let start = outline.read_sketch(words)?;
+        Some(Message::of(bytes, start, outline, Vec::new()))
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
-    pub fn to_stored(&self) -> Message<'static> {
-        let bytes = Cow::Owned(self.bytes.to_vec());
-        Message::of(bytes, self.start.clone(), self.outline.clone(), self.oddities.clone())
+    pub fn into_stored(self) -> Message<'static> {
+        Message::of(Cow::Owned(self.bytes.into_owned()), self.start, self.outline, self.oddities)
     }
 
     fn of(bytes: Cow<'a, [u8]>, start: StartLine, outline: Outline, oddities: Vec<Oddity>) -> Message<'a> {
@@ -85,9 +81,34 @@ impl<'a> Message<'a> {
 }
 
 impl Message<'_> {
+    /// The most words of a sketch.
+    pub(crate) const SKETCH: usize = Outline::MOST_WORDS;
+
     /// The bytes as they came.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What its reading found, in few words, and how many they are; they are read by [`Message::of_sketch`]. `None` for what
+    /// is not worth it: a message that is odd, very long, or of a method that nobody registered.
+    pub(crate) fn sketch(&self, words: &mut [u32; Message::SKETCH]) -> Option<usize> {
+        let is_plain = self.oddities.is_empty() && self.bytes.len() <= LONGEST_SKETCHED;
+        if is_plain { self.outline.sketch(&self.start, words) } else { None }
+    }
+
+    /// Where a piece of it stands that was found in it, in one word; `None` if it lies too far behind for that.
+    pub(crate) fn place_of(&self, piece: &[u8]) -> Option<u32> {
+        if piece.is_empty() {
+            return Some(0);
+        }
+        let start = piece.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
+        let end = start.checked_add(piece.len()).filter(|end| *end <= self.bytes.len())?;
+        Some(u32::from(u16::try_from(start).ok()?) << 16 | u32::from(u16::try_from(end).ok()?))
+    }
+
+    /// The piece of it that stands there.
+    pub(crate) fn piece(&self, word: u32) -> &[u8] {
+        self.bytes.get((word >> 16) as usize..usize::from(word as u16)).unwrap_or_default()
     }
 
     /// The start line.
@@ -336,6 +357,7 @@ impl Message<'_> {
         // Commas do not occur in the parameters of a Via but in quoted ones, which nobody sends.
         match memchr(b',', first) {
             Some(comma) => top_branch(first.get(comma.saturating_add(1)..).unwrap_or_default()),
+            None if self.outline.second_via == Place::default() => &[],
             None => top_branch(self.outline.second_via.of(&self.bytes)),
         }
     }

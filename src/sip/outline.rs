@@ -4,6 +4,8 @@
 //! Every message of a capture is walked over, so this is the one place in the program where a nanosecond counts. The
 //! places of all other headers are found when they are asked for ([`super::places`]).
 
+mod sketch;
+
 use std::ops::Range;
 
 use memchr::memchr;
@@ -14,6 +16,7 @@ use crate::sip::frame;
 use crate::sip::header::HeaderName;
 use crate::sip::lines::Lines;
 use crate::sip::message::Cut;
+pub(super) use crate::sip::outline::sketch::LONGEST as LONGEST_SKETCHED;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
 use crate::sip::swift::first_of;
@@ -128,14 +131,6 @@ impl Outline {
         let mut walk = Walk::new(bytes, self, oddities);
         let head = walk.over(start_at, cut);
         walk.remarks(&head, start_at);
-        head.start
-    }
-
-    /// The same for a message that was walked over before, and in which nothing was odd.
-    pub(super) fn read_again(&mut self, bytes: &[u8], start_at: usize) -> StartLine {
-        let mut nothing_odd = Vec::new();
-        let head = Walk::new(bytes, self, &mut nothing_odd).over(start_at, Cut::Whole);
-        self.cseq = self.value(HeaderName::CSeq, bytes).and_then(CSeq::read);
         head.start
     }
 

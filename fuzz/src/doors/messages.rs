@@ -15,7 +15,7 @@ pub fn message(bytes: &[u8]) {
         }
     }
     let Some(message) = Message::read(bytes, Cut::Whole) else { return };
-    let stored = message.to_stored();
+    let stored = message.clone().into_stored();
     assert_eq!(facts(&stored), facts(&message));
     let _ = typed::read(&message);
     read_again(&message);

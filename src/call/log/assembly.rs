@@ -1,11 +1,14 @@
 //! From the log of a call to the call itself, when it has ended; and the shorter log of a call that goes well.
 
+use std::borrow::Cow;
+
 use crate::call::judge::Outcome;
+use crate::call::log::entry::Known;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
-use crate::call::log::{Entry, EntryId, Link, Log, Phase, Reading, Step, StepId, Verb, Way, What};
-use crate::call::model::{Arrival, Call, IcmpSeen, MessageId};
-use crate::call::transaction::Keys;
+use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
+use crate::call::model::{Call, IcmpSeen, MessageId};
+use crate::call::transaction::{Hearing, Keys};
 use crate::capture::Timestamp;
 use crate::keyed::ByHash;
 use crate::net::Path;
@@ -57,13 +60,13 @@ impl Log {
         let mut bytes = Chain::default();
         let mut entries = Vec::with_capacity(kept.len());
         for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
-            let What::Message { spot, length, .. } = entry.what else { continue };
+            let What::Message { spot, length, known } = entry.what else { continue };
             let head = pool.get(spot, entry.head as usize).into_owned();
             let body = length.saturating_sub(entry.head);
             let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
             let (spot, length) = (pool.append(&mut bytes, &head), entry.head);
-            let reading = if cut == Cut::Whole { entry.reading } else { Reading::Odd };
-            entries.push(Entry { what: What::Message { spot, length, cut }, reading, ..*entry });
+            let known = if cut == Cut::Whole { known } else { Known::Cut(cut) };
+            entries.push(Entry { what: What::Message { spot, length, known }, ..*entry });
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
@@ -157,20 +160,27 @@ impl Log {
         (path, whole): (Path, &[Box<[u8]>]),
         ids: &[Option<MessageId>],
     ) -> Option<MessageId> {
-        let arrival = Arrival { place: entry.place, path, ip_id: entry.ip_id };
-        let (bytes, cut) = match entry.what {
+        let arrival = entry.arrival(path);
+        let (bytes, known) = match entry.what {
             What::Copy(of) => {
                 let known = ids.get(of.0 as usize).copied().flatten()?;
                 call.note_copy(known, &arrival);
                 return Some(known);
             }
-            What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
+            What::Message { spot, length, known } => (pool.get(spot, length as usize), known),
         };
-        let message = match entry.reading {
-            Reading::Sound => Message::read_again(&bytes)?,
-            Reading::Odd => Message::read(&bytes, cut)?,
+        let sketched = match known {
+            Known::Sketched(sketch) => pool.sketches.get(sketch),
+            Known::Cut(_) => None,
         };
-        let mut keys = Keys::read(&message);
+        let message = match sketched {
+            Some((_, sketch)) => Message::of_sketch(Cow::Owned(bytes.into_owned()), sketch)?,
+            None => Message::read(&bytes, known.cut())?.into_stored(),
+        };
+        let mut keys = match sketched {
+            Some((of_keys, _)) => Keys::of_words(&message, of_keys),
+            None => Keys::read(&message),
+        };
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {
             keys.call_id = whole;
         }
@@ -180,7 +190,10 @@ impl Log {
             let upstream = upstream.map(|message| call.message(message).transaction);
             call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
         }
-        Some(call.hear(&message, &keys, &arrival))
+        Some(match call.hear(&message, &keys, &arrival) {
+            Hearing::Again(known) => known,
+            Hearing::New(transaction) => call.keep(message, transaction, &arrival),
+        })
     }
 
     /// Where Call-IDs were cut off: the longest of those of which others are a part. Else none.

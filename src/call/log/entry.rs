@@ -1,10 +1,14 @@
 //! One message in the log of an open call: where its bytes are, how it arrived, and what its reading found.
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 
 use crate::call::log::EntryId;
 use crate::call::log::pool::{Pool, Spot};
+use crate::call::log::sketches::SketchId;
+use crate::call::model::Arrival;
 use crate::capture::Place;
+use crate::net::Path;
 use crate::sip::Cut;
 
 /// One captured message.
@@ -12,31 +16,45 @@ use crate::sip::Cut;
 pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) way: u16,
-    pub(super) ip_id: Option<u16>,
-    pub(super) reading: Reading,
+    pub(super) ip_id: Option<NonZeroU16>,
     /// Bytes before the body; 0 for a copy.
     pub(super) head: u32,
     pub(super) what: What,
 }
 
-/// What the first reading of a message found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// It is whole, and nothing in it is odd.
-    Sound,
-    /// Something is odd, or it was not whole.
-    Odd,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
-    /// A message: where its bytes are.
-    Message { spot: Spot, length: u32, cut: Cut },
+    /// A message: where its bytes are, and what is known of it.
+    Message { spot: Spot, length: u32, known: Known },
     /// The same bytes again.
     Copy(EntryId),
 }
 
+/// What is known of the reading of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Known {
+    /// All that was found in it, and that nothing is odd.
+    Sketched(SketchId),
+    /// How much of it the capture holds.
+    Cut(Cut),
+}
+
+impl Known {
+    /// How much of the message the capture holds.
+    pub(super) fn cut(self) -> Cut {
+        match self {
+            Known::Sketched(_) => Cut::Whole,
+            Known::Cut(cut) => cut,
+        }
+    }
+}
+
 impl Entry {
+    /// How it arrived on this path.
+    pub(super) fn arrival(&self, path: Path) -> Arrival {
+        Arrival { place: self.place, path, ip_id: self.ip_id.map(NonZeroU16::get) }
+    }
+
     /// Its bytes; none for a copy.
     pub(super) fn bytes<'p>(&self, pool: &'p Pool) -> Cow<'p, [u8]> {
         match self.what {

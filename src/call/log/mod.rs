@@ -9,15 +9,17 @@ mod linking;
 mod occupancy;
 mod phase;
 mod pool;
+mod sketches;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use memchr::memmem;
 
 use crate::call::link::LinkedBy;
-use crate::call::log::entry::{Entry, Reading, What};
+use crate::call::log::entry::{Entry, Known, What};
 use crate::call::log::occupancy::private_block;
 pub(crate) use crate::call::log::phase::{EarlyWord, Leisure, Phase};
 use crate::call::log::pool::Chain;
@@ -28,7 +30,7 @@ use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, hash_of};
 use crate::net::{IcmpError, Path};
-use crate::sip::{Cut, HeaderName, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method, StatusCode};
 
 /// An open call. The bytes of its messages stand in the [`Pool`].
 #[derive(Debug, Default)]
@@ -365,13 +367,14 @@ impl Log {
             What::Message { .. } => false,
         });
         let last = before.or_else(|| self.entries.get(original.0 as usize));
-        let is_duplicate = last.is_some_and(|last| is_same_packet((last.place.time, last.ip_id), arrival));
+        let seen = |last: &Entry| (last.place.time, last.ip_id.map(NonZeroU16::get));
+        let is_duplicate = last.is_some_and(|last| is_same_packet(seen(last), arrival));
         // Where all goes well, one copy was only sent because a packet was late or lost: what proves more takes two.
         let is_harmless = before.is_none() && self.path(way).is_some_and(|path| !path.transport.is_reliable());
         self.is_special |= !is_duplicate && !is_harmless;
         let what = What::Copy(original);
-        let reading = Reading::Odd;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head: 0, what });
+        let ip_id = arrival.ip_id.and_then(NonZeroU16::new);
+        self.entries.push(Entry { place: arrival.place, way, ip_id, head: 0, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -411,14 +414,18 @@ impl Log {
     }
 
     fn keep(&mut self, heard: &Hearing<'_, '_>, way: u16, pool: &mut Pool) {
-        let Hearing { message, cut, arrival, .. } = *heard;
+        let Hearing { message, keys, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
-        let what = What::Message { spot, length: message.bytes().len() as u32, cut };
-        let is_sound = cut == Cut::Whole && message.oddities().is_empty();
-        let reading = if is_sound { Reading::Sound } else { Reading::Odd };
+        // What is answered and goes on as it should is hardly ever looked at again.
+        let is_success = keys.status.is_some_and(StatusCode::is_success);
+        let is_of_trouble = self.is_special || self.answered.is_none() && !is_success;
+        let sketch = (cut == Cut::Whole && is_of_trouble).then(|| pool.sketches.add(message, keys)).flatten();
+        let known = sketch.map_or(Known::Cut(cut), Known::Sketched);
+        let what = What::Message { spot, length: message.bytes().len() as u32, known };
         self.distinct += 1;
         let head = message.head_length() as u32;
-        self.entries.push(Entry { place: arrival.place, way, ip_id: arrival.ip_id, reading, head, what });
+        let ip_id = arrival.ip_id.and_then(NonZeroU16::new);
+        self.entries.push(Entry { place: arrival.place, way, ip_id, head, what });
     }
 
     /// Follows what the message does to its step, and whether the call stays a plain one.
