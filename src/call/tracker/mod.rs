@@ -167,8 +167,6 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
-/// Messages of an address that are looked at for the name of its software.
-const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
@@ -433,27 +431,6 @@ impl Tracker {
             self.note_software(message, arrival);
         }
         Some(way)
-    }
-
-    /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
-    /// only a message with one Via tells of the one who sends it.
-    fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let address = arrival.path.source.ip();
-        let full = self.looked_for_software.len() >= MOST_ADDRESSES;
-        let tries = match self.looked_for_software.get_mut(&address) {
-            Some(tries) if *tries >= SOFTWARE_TRIES => return,
-            Some(tries) => tries,
-            None if full => return,
-            None => self.looked_for_software.entry(address).or_default(),
-        };
-        *tries += 1;
-        if !message.second_branch().is_empty() {
-            return;
-        }
-        if let Some(name) = message.software() {
-            *tries = SOFTWARE_TRIES;
-            self.surroundings.note_software(address, arrival.place, &name);
-        }
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.

@@ -88,11 +88,9 @@ fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .party(Role::Nobody, Some(cancel.path.source))
             .because(format!(
                 "{} cancelled this call without a reason, {} after it got the answer to another one that it had placed for the \
-                 same caller (frame {}). So it most likely rang several devices, and another one answered; nothing is wrong \
-                 with that.",
+                 same caller. So it most likely rang several devices, and another one answered; nothing is wrong with that.",
                 cancel.path.source,
-                length(cancel.place.time.since(answer.time)),
-                answer.frame
+                length(cancel.place.time.since(answer.time))
             ))
             .fix("Nothing has to be done.")
             .claim_method(cancel, "this call is cancelled")

@@ -106,10 +106,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn picked_up(cancel: &Heard, before: Option<AnsweredBefore>) -> String {
     let Some(AnsweredBefore::ToAFeatureCode(answer)) = before else { return String::new() };
     format!(
-        " But {} before it had answered somebody who had dialled a feature code (frame {}): if that picked this call up, it \
-         was answered elsewhere.",
-        length(cancel.place.time.since(answer.time)),
-        answer.frame
+        " But {} before it had answered somebody who had dialled a feature code: if that picked this call up, it was answered \
+         elsewhere.",
+        length(cancel.place.time.since(answer.time))
     )
 }
 

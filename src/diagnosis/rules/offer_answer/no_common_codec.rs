@@ -67,7 +67,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(Usable::Elsewhere { sample, .. }) = refusal.usable
         && let Some(line) = sample.offered()
     {
-        finding = finding.claim_at(sample.place, "sdp.media", line, "an offer that it accepted");
+        finding = finding.claim_at(sample.place, "sdp.media", line, "an offer that it accepted in another call");
     }
     finding = cite(finding, response, abilities, refusal.warned.is_some());
     Some(
@@ -167,10 +167,8 @@ impl<'a> Refusal<'a> {
             Some(Usable::Here(_)) => {
                 finding.fix(format!("Compare the offer with the description of {server}, line by line."))
             }
-            Some(Usable::Elsewhere { sample, .. }) => finding.fix(format!(
-                "Compare the offer with that of frame {}, which {server} accepted, line by line.",
-                sample.place.frame
-            )),
+            Some(Usable::Elsewhere { .. }) => finding
+                .fix(format!("Compare the offer with the one that {server} accepted in the other call, line by line.")),
         };
         match self.others().next() {
             Some(_) => finding.fix(format!("See whether {server} accepts an offer of audio alone.")),
@@ -209,10 +207,10 @@ impl<'a> Usable<'a> {
     fn sentence(&self) -> String {
         match self {
             Usable::Here(common) => format!("It can do {} itself, so the audio codec is not it.", list(common)),
-            Usable::Elsewhere { taken, sample } => format!(
-                "It took {} from the same client in the call of frame {}, so the audio codec is hardly it.",
-                list(taken),
-                sample.place.frame
+            Usable::Elsewhere { taken, .. } => format!(
+                "It took {} from the same client in another call, so the audio codec is hardly it, unless another device \
+                 behind it refused.",
+                list(taken)
             ),
         }
     }
