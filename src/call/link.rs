@@ -11,7 +11,7 @@ use crate::call::log::StepId;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed};
 use crate::net::Path;
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, uri_of};
 
 /// Why a leg with a Call-ID of its own belongs to a call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -64,6 +64,8 @@ enum KeyKind {
 pub(crate) struct Ties<'a> {
     /// The called number or name.
     pub(crate) called: Cow<'a, str>,
+    /// The number or name that calls.
+    pub(crate) calling: Cow<'a, str>,
     /// Its keys with their hashes, the surest first.
     pub(crate) keys: Vec<(u64, LinkKey<'a>)>,
 }
@@ -72,7 +74,7 @@ impl<'a> Ties<'a> {
     /// Those of an INVITE.
     pub(crate) fn of(message: &'a Message<'_>, hasher: &Keyed) -> Ties<'a> {
         let keys = keys(message).map(|key| (hasher.hash_one(key), key));
-        Ties { called: called(message), keys: keys.collect() }
+        Ties { called: called(message), calling: calling(message), keys: keys.collect() }
     }
 }
 
@@ -145,9 +147,17 @@ fn is_call_reference(name: &[u8]) -> bool {
 struct Waiting {
     attempt: Attempt,
     path: Path,
-    number: Box<str>,
+    called: Box<str>,
+    calling: Box<str>,
     since: Timestamp,
-    /// Its key in [`Guesses::latest`], and what that told before: the one before it of the same key.
+    /// Those before it to the same host and number, and of the same two parties.
+    to_host: Thread,
+    of_parties: Thread,
+}
+
+/// A thread through the INVITEs that wait: its key in [`Guesses::latest`], and the one before on it.
+#[derive(Debug, Clone, Copy)]
+struct Thread {
     key: u64,
     before: Option<u64>,
 }
@@ -163,21 +173,22 @@ pub(crate) struct Attempt {
     pub(crate) step: StepId,
 }
 
-/// The INVITEs of the last seconds, by where they went and the end of the called number.
+/// The INVITEs of the last seconds, by where they went and the end of the called number, and by both numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
     /// In order of time.
     row: VecDeque<Waiting>,
     /// How many have left the row.
     left: u64,
-    /// The latest by the hash of the host to which it went and of the end of the number: its place in the row, counted
-    /// from the first that ever stood there.
+    /// The latest of each thread: its place in the row, counted from the first that ever stood there.
     latest: ByHash<u64>,
     hasher: Keyed,
 }
 
 /// Time within which a B2BUA is expected to send its own INVITE.
 const GUESS_WINDOW: Duration = Duration::from_secs(4);
+/// The same of one that sends it from an address at which nothing was seen to arrive.
+const ELSEWHERE_WINDOW: Duration = Duration::from_millis(500);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
 /// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
@@ -187,34 +198,61 @@ const MOST_WAITING: usize = 20_000;
 
 impl Guesses {
     /// Notes an INVITE that waits for its answer.
-    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, number: &str, now: Timestamp) {
+    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
         self.forget(now);
-        if number.is_empty() || self.row.len() >= MOST_WAITING {
+        if ties.called.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
-        let key = self.hasher.hash_one((path.destination.ip(), tail(number)));
-        let before = self.latest.insert(key, self.left + self.row.len() as u64);
-        self.row.push_back(Waiting { attempt, path, number: number.into(), since: now, key, before });
+        let to_host = self.thread(self.hasher.hash_one((path.destination.ip(), tail(&ties.called))));
+        let of_parties = self.thread(self.hasher.hash_one((tail(&ties.calling), tail(&ties.called))));
+        let (called, calling) = (ties.called.as_ref().into(), ties.calling.as_ref().into());
+        self.row.push_back(Waiting { attempt, path, called, calling, since: now, to_host, of_parties });
+    }
+
+    /// Leads a thread on to the one that is noted next.
+    fn thread(&mut self, key: u64) -> Thread {
+        let next = self.left + self.row.len() as u64;
+        Thread { key, before: self.latest.insert(key, next) }
     }
 
     /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
     pub(crate) fn fitting(&self, path: Path, number: &str, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
         let key = self.hasher.hash_one((path.source.ip(), tail(number)));
+        self.along(key, |waiting| waiting.to_host)
+            .filter(move |waiting| waiting.continues_as(path, number, now))
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs of the same two numbers that one may continue which a system sends from another address than the one
+    /// at which it was called. Two hosts that call one number at the same time are no reason to take them for one call:
+    /// only who is called and who calls, both by number, are.
+    pub(crate) fn fitting_elsewhere(&self, ties: &Ties<'_>, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
+        let key = self.hasher.hash_one((tail(&ties.calling), tail(&ties.called)));
+        self.along(key, |waiting| waiting.of_parties)
+            .filter(move |waiting| {
+                let is_soon = waiting.since <= now && now.since(waiting.since) <= ELSEWHERE_WINDOW;
+                is_soon && is_number(&ties.calling) && waiting.is_of(&ties.called, &ties.calling)
+            })
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs of a thread, the latest first.
+    fn along(&self, key: u64, thread: fn(&Waiting) -> Thread) -> impl Iterator<Item = &Waiting> {
         let mut next = self.latest.get(&key).copied();
         std::iter::from_fn(move || {
             let waiting = self.row.get(next?.checked_sub(self.left)? as usize)?;
-            next = waiting.before;
+            next = thread(waiting).before;
             Some(waiting)
         })
         .take(MOST_ALIKE)
-        .filter(move |waiting| waiting.continues_as(path, number, now))
-        .map(|waiting| (waiting.attempt, waiting.path))
     }
 
     fn forget(&mut self, now: Timestamp) {
         while let Some(first) = self.row.front().filter(|first| now.since(first.since) > GUESS_WINDOW) {
-            if self.latest.get(&first.key) == Some(&self.left) {
-                self.latest.remove(&first.key);
+            for thread in [first.to_host, first.of_parties] {
+                if self.latest.get(&thread.key) == Some(&self.left) {
+                    self.latest.remove(&thread.key);
+                }
             }
             self.row.pop_front();
             self.left += 1;
@@ -228,13 +266,21 @@ impl Waiting {
             && now.since(self.since) <= GUESS_WINDOW
             && self.path.source.ip() != path.destination.ip()
             && path.source.ip() != path.destination.ip()
-            && same_number(&self.number, number)
+            && same_number(&self.called, number)
     }
+
+    fn is_of(&self, called: &str, calling: &str) -> bool {
+        same_number(&self.called, called) && same_number(&self.calling, calling)
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The end of a number by which guesses are looked up: its last digits, or a whole name.
 fn tail(number: &str) -> &str {
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !is_number(number) {
         return number;
     }
     number.get(number.len().saturating_sub(GUESS_DIGITS)..).unwrap_or(number)
@@ -247,6 +293,12 @@ fn called<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
         Some(Cow::Owned(uri)) => Cow::Owned(number_or_name(&uri).into_owned()),
         None => Cow::Borrowed(""),
     }
+}
+
+/// The number or name of From.
+fn calling<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
+    let from = message.header_bytes(HeaderName::From).and_then(|from| std::str::from_utf8(uri_of(from)).ok());
+    number_or_name(from.unwrap_or_default())
 }
 
 /// The number or name in a URI. Of most numbers all is taken as it stands.
@@ -278,9 +330,8 @@ fn same_number(one: &str, other: &str) -> bool {
     if one == other {
         return true;
     }
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    digits(one) && digits(other) && short.len() >= GUESS_DIGITS && {
+    is_number(one) && is_number(other) && short.len() >= GUESS_DIGITS && {
         // A trunk prefix or country code may be put before: the last digits count.
         let tail = short.trim_start_matches('0');
         tail.len() >= GUESS_DIGITS && long.ends_with(tail)
@@ -297,6 +348,26 @@ mod tests {
         assert!(same_number("bob", "bob"));
         assert!(!same_number("4930123456", "4930123457"));
         assert!(!same_number("1001", "91001"));
+    }
+
+    #[test]
+    fn another_address_continues_only_a_call_of_the_same_two_numbers_and_soon() {
+        let ties = |calling| Ties { called: "12025550123".into(), calling: Cow::Borrowed(calling), keys: Vec::new() };
+        let [source, destination] = ["10.9.0.11:5060", "10.9.0.2:5060"].map(|address| address.parse().unwrap());
+        let path = Path { source, destination, transport: crate::net::Transport::Udp };
+        let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
+        let mut guesses = Guesses::default();
+        for (call, calling) in [(1, "13035550147"), (2, "anonymous")] {
+            guesses.note(Attempt { index: call, call, step: StepId(0) }, path, &ties(calling), at(0));
+        }
+        let found = |calling, now| -> Vec<u32> {
+            guesses.fitting_elsewhere(&ties(calling), at(now)).map(|(attempt, _)| attempt.call).collect()
+        };
+        assert_eq!(found("13035550147", 40), [1]);
+        assert_eq!(found("03035550147", 40), [1], "in another format");
+        assert!(found("13035550148", 40).is_empty(), "another caller");
+        assert!(found("anonymous", 40).is_empty(), "nobody is known by that");
+        assert!(found("13035550147", 600).is_empty(), "too late");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod early;
 mod forget;
 mod leap;
 mod learn;
+mod legs;
 mod retries;
 mod room;
 
@@ -17,8 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
-use crate::call::link::{Attempt, Guesses, LinkedBy, Ties};
-use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, StepId, Told, WayId};
+use crate::call::link::{Guesses, Ties};
+use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
 pub use crate::call::tracker::answers::AnsweredBefore;
@@ -33,7 +34,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection};
+use crate::net::{Connection, IcmpError, StreamId, TlsConnection};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
@@ -486,63 +487,6 @@ impl Tracker {
                 self.open.push(Some(open));
                 (self.open.len() - 1) as u32
             }
-        }
-    }
-
-    /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    fn linked_call(&self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
-        for (hash, key) in &ties.keys {
-            let Some(Link::Call(index)) = self.links.get(hash) else { continue };
-            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
-            // Nothing goes on as another leg after days.
-            if self.watched_until(open.moved) < self.now {
-                continue;
-            }
-            if let Some(upstream) = open.log.continued_by(arrival.path) {
-                return Some((*index, key.links_by(), upstream));
-            }
-        }
-        let mut fitting = self
-            .guesses
-            .fitting(arrival.path, &ties.called, arrival.place.time)
-            .filter(|(attempt, path)| self.still_waits(*attempt, *path));
-        let (attempt, _) = fitting.next()?;
-        // A guess that fits two calls is none.
-        if fitting.any(|(other, _)| other.call != attempt.call) {
-            return None;
-        }
-        Some((attempt.index, LinkedBy::NumberAndTime, attempt.step))
-    }
-
-    fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
-        open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
-    }
-
-    fn note_link(&mut self, key: u64, index: u32) {
-        if let Some(known) = self.links.get_mut(&key) {
-            // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
-            if !matches!(known, Link::Call(call) if *call == index) {
-                *known = Link::Ambiguous;
-            }
-            return;
-        }
-        if self.links.len() >= MOST_LINKS {
-            return;
-        }
-        self.links.insert(key, Link::Call(index));
-        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
-            open.keys.push(key);
-        }
-    }
-
-    /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
-    fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
-        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
-        let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, &ties.called, self.now);
-        for (hash, _) in &ties.keys {
-            self.note_link(*hash, index);
         }
     }
 

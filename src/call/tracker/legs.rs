@@ -1,0 +1,76 @@
+//! Which open call an INVITE with a Call-ID of its own belongs to: it goes on in another leg of it.
+
+use crate::call::link::{Attempt, LinkedBy, Ties};
+use crate::call::log::StepId;
+use crate::call::model::Arrival;
+use crate::call::tracker::{Link, MOST_LINKS, Tracker};
+use crate::net::Path;
+
+impl Tracker {
+    /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
+    pub(super) fn linked_call(&self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
+        for (hash, key) in &ties.keys {
+            let Some(Link::Call(index)) = self.links.get(hash) else { continue };
+            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
+            // Nothing goes on as another leg after days.
+            if self.watched_until(open.moved) < self.now {
+                continue;
+            }
+            if let Some(upstream) = open.log.continued_by(arrival.path) {
+                return Some((*index, key.links_by(), upstream));
+            }
+        }
+        let (path, now) = (arrival.path, arrival.place.time);
+        let adjacent = self.guesses.fitting(path, &ties.called, now);
+        let guess = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path)));
+        let (attempt, _) = guess.or_else(|| {
+            let elsewhere = self.guesses.fitting_elsewhere(ties, now);
+            only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
+        })?;
+        Some((attempt.index, LinkedBy::NumberAndTime, attempt.step))
+    }
+
+    /// True if it is the INVITE of its call that one on this path may continue.
+    fn continues(&self, attempt: Attempt, path: Path) -> bool {
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.number == attempt.call && open.log.continued_by(path) == Some(attempt.step))
+    }
+
+    fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
+        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
+        open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
+    }
+
+    fn note_link(&mut self, key: u64, index: u32) {
+        if let Some(known) = self.links.get_mut(&key) {
+            // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
+            if !matches!(known, Link::Call(call) if *call == index) {
+                *known = Link::Ambiguous;
+            }
+            return;
+        }
+        if self.links.len() >= MOST_LINKS {
+            return;
+        }
+        self.links.insert(key, Link::Call(index));
+        if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
+            open.keys.push(key);
+        }
+    }
+
+    /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
+    pub(super) fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
+        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
+        let attempt = Attempt { index, call: open.log.number, step };
+        self.guesses.note(attempt, path, ties, self.now);
+        for (hash, _) in &ties.keys {
+            self.note_link(*hash, index);
+        }
+    }
+}
+
+/// The one that fits; a guess that fits two calls is none.
+fn only(mut fitting: impl Iterator<Item = (Attempt, Path)>) -> Option<(Attempt, Path)> {
+    let (attempt, path) = fitting.next()?;
+    (!fitting.any(|(other, _)| other.call != attempt.call)).then_some((attempt, path))
+}
