@@ -4,7 +4,7 @@
 //! Call-ID. Deliberately does not know which difference matters.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,17 @@ pub struct Sample {
     pub software: String,
     /// Its properties, in a fixed order.
     pub traits: Vec<Trait>,
+    /// What its 2xx took of the offer; `None` if that carries no answer.
+    pub taken: Option<Taken>,
+}
+
+/// What a server took of an offer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Taken {
+    /// The server: at another port of the same host there may be another one.
+    pub server: SocketAddr,
+    /// The names of the codecs of the audio, in upper case.
+    pub codecs: Vec<String>,
 }
 
 /// INVITEs that were accepted, a few for each hop. Mergeable: commutative, and associative as long as none is full.
@@ -136,7 +147,20 @@ impl Sample {
         traits.shrink_to_fit();
         let call_id = shortened(&crate::sip::text(message.call_id()));
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
-        Sample { place, call_id, software, traits }
+        Sample { place, call_id, software, traits, taken: None }
+    }
+
+    /// The same, with the codecs that its 2xx took, if that carries the answer.
+    pub fn taken_by(self, server: SocketAddr, success: &Message<'_>) -> Sample {
+        let medium = Sdp::of(success).and_then(audio).filter(|medium| medium.port != 0);
+        let codecs = |medium: &Media| medium.main_codecs().into_iter().map(|codec| shortened(&codec.name)).collect();
+        Sample { taken: medium.map(|medium| Taken { server, codecs: codecs(medium) }), ..self }
+    }
+
+    /// The `m=` line of the audio that it offered, as Wireshark shows it; `None` if it offered none, or a very long one.
+    pub fn offered(&self) -> Option<&str> {
+        let codecs = self.traits.iter().find(|one| one.what == "codecs")?;
+        codecs.claim.as_ref().map(|(_, line)| line.as_str())
     }
 }
 
@@ -234,7 +258,7 @@ mod tests {
 
     fn sample(seconds: i64) -> Sample {
         let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
-        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Vec::new() }
+        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Vec::new(), taken: None }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use crate::call::accepted::Accepted;
 pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::dns::{Lookup, Lookups};
-pub use crate::call::good_calls::{GoodCalls, Sample, Trait};
+pub use crate::call::good_calls::{GoodCalls, Sample, Taken, Trait};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;
@@ -43,7 +43,7 @@ pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
-pub use crate::call::tracker::{Ended, GoodCall, Leap, Limits, Retry, Tracker, Wanted};
+pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, Leap, Limits, Retry, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -15,7 +15,7 @@ use crate::call::good_calls::GoodCalls;
 use crate::call::key::call_key;
 use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
-use crate::call::tracker::{Leap, Retry};
+use crate::call::tracker::{AnsweredBefore, Leap, Retry};
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::sip::digest::DigestFit;
@@ -40,6 +40,8 @@ pub struct Neighbours {
     floods: BTreeMap<IpAddr, Flood>,
     /// Requests whose credentials were checked against a secret, and how that came out, in order.
     digests: Vec<(Place, DigestFit)>,
+    /// CANCELs just before which another call was answered, in order.
+    answered_before: Vec<(Place, AnsweredBefore)>,
     /// Names that were looked up.
     lookups: Lookups,
     /// What INVITEs that were accepted looked like.
@@ -276,6 +278,17 @@ impl Neighbours {
         add(&mut self.digests, (request, fit), 64 * Neighbours::MOST);
     }
 
+    /// The answer of another call that came just before a CANCEL.
+    pub fn answered_before(&self, cancel: Place) -> Option<AnsweredBefore> {
+        let at = self.answered_before.binary_search_by_key(&cancel, |(place, _)| *place).ok()?;
+        self.answered_before.get(at).map(|(_, before)| *before)
+    }
+
+    /// Notes the answer of another call that came just before a CANCEL.
+    pub(crate) fn note_answered_before(&mut self, cancel: Place, before: AnsweredBefore) {
+        add(&mut self.answered_before, (cancel, before), 16 * Neighbours::MOST);
+    }
+
     /// Names that were looked up.
     pub fn lookups(&self) -> &Lookups {
         &self.lookups
@@ -376,6 +389,7 @@ impl Neighbours {
             !clients.is_empty()
         });
         self.digests.retain(|(request, _)| request.time >= before);
+        self.answered_before.retain(|(cancel, _)| cancel.time >= before);
         self.leaps.retain(|leap| leap.after >= before);
         self.retries.retain(|retry| retry.next.time >= before);
         self.lookups.forget(before);
@@ -416,6 +430,7 @@ impl Neighbours {
             self.note_flood(*source, flood.first, flood.most);
         }
         other.digests.iter().for_each(|(place, fit)| self.note_digest(*place, *fit));
+        other.answered_before.iter().for_each(|(cancel, before)| self.note_answered_before(*cancel, *before));
         self.lookups.merge(&other.lookups);
         self.good_calls.merge(&other.good_calls);
         self.decisions.merge(&other.decisions);

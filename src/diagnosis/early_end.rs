@@ -1,6 +1,6 @@
 //! How a call that was not answered was ended before anybody answered it.
 
-use crate::call::{Heard, Outcome, Transaction};
+use crate::call::{AnsweredBefore, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
 use crate::sip::{Method, Reason, StatusCode};
@@ -26,7 +26,7 @@ pub(crate) enum EarlyEnd<'a> {
 /// What the Reason of a CANCEL says (RFC 3326).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelSays {
-    /// Nothing, or normal clearing (Q.850 16 and 31).
+    /// Nothing, normal clearing (Q.850 16 and 31), or only that the caller's side cancels ([`says_only_cancelled`]).
     GivenUp,
     /// The call was answered elsewhere: SIP 200, or Q.850 26.
     Elsewhere,
@@ -37,12 +37,20 @@ pub(crate) enum CancelSays {
 /// Reads what the Reason values of a CANCEL or BYE say together.
 pub(crate) fn cancel_says(reasons: &[Reason]) -> CancelSays {
     let elsewhere = |reason: &Reason| reason.sip() == Some(200) || reason.q850() == Some(26);
-    let given_up = |reason: &Reason| matches!(reason.q850(), Some(16 | 31));
+    let given_up = |reason: &Reason| matches!(reason.q850(), Some(16 | 31)) || says_only_cancelled(reason);
     match () {
         () if reasons.iter().any(elsewhere) => CancelSays::Elsewhere,
         () if reasons.iter().all(given_up) => CancelSays::GivenUp,
         () => CancelSays::Other,
     }
+}
+
+/// True if the Reason of a CANCEL is the code that every CANCEL brings about (RFC 3261 §21.4.25), without more in its
+/// text than that: FreeSWITCH writes `SIP;cause=487;text="ORIGINATOR_CANCEL"` when its caller hangs up.
+pub(crate) fn says_only_cancelled(reason: &Reason) -> bool {
+    const PLAIN: [&str; 4] = ["", "ORIGINATOR_CANCEL", "Request Terminated", "Request Cancelled"];
+    let text = reason.text.as_deref().unwrap_or_default().trim();
+    reason.sip() == Some(487) && PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(text))
 }
 
 impl<'a> Case<'a> {
@@ -79,6 +87,12 @@ impl<'a> Case<'a> {
         }
         let terminated = last.filter(|heard| heard.message.status().map(StatusCode::get) == Some(487))?;
         Some(EarlyEnd::Unknown(terminated))
+    }
+
+    /// The answer of another call that came just before a CANCEL without a Reason.
+    pub(crate) fn answered_before(&self, cancel: &Heard) -> Option<AnsweredBefore> {
+        let says_why = !self.reasons(cancel).is_empty() || cancel.message.is_cut();
+        self.surroundings.neighbours().answered_before(cancel.place).filter(|_| !says_why)
     }
 
     /// The CANCEL of an INVITE on its own hop.

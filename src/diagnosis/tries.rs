@@ -70,6 +70,16 @@ fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
     )
 }
 
+/// The tries at the end that showed no credentials, from the first one that was challenged: who begins anew without any has
+/// passed over that challenge already.
+pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {
+    let is_bare = |one: &Try<'_>| one.credentials.is_empty() && (one.is_challenged() || one.response.is_none());
+    let bare = tries.iter().rev().take_while(|one| is_bare(one)).count();
+    let bare = tries.get(tries.len() - bare..).unwrap_or_default();
+    let first = bare.iter().position(Try::is_challenged).unwrap_or(bare.len());
+    bare.get(first..).unwrap_or_default()
+}
+
 impl<'a> Case<'a> {
     /// Every try of the request that decided how the call ended, in order: the same method, Call-ID and client.
     pub fn tries(&self) -> Vec<Try<'a>> {

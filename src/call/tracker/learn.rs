@@ -12,7 +12,7 @@ use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
 use crate::call::surroundings::{BackOff, Registering};
-use crate::call::tracker::Tracker;
+use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
@@ -24,6 +24,8 @@ use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of};
 const FLOOD: u32 = 50;
 /// The window in which they are counted.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Messages of an address that are looked at for the name of its software.
+const SOFTWARE_TRIES: u8 = 20;
 /// Sources whose requests are counted at once.
 const MOST_SOURCES: usize = 4096;
 
@@ -44,6 +46,27 @@ impl Tracker {
         let call_key = call_key(message.call_id());
         let row = Registering { address_of_record, call_key, place: arrival.place };
         self.surroundings.note_registering(arrival.path.source.ip(), row);
+    }
+
+    /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
+    /// only a message with one Via tells of the one who sends it.
+    pub(super) fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
+        let address = arrival.path.source.ip();
+        let full = self.looked_for_software.len() >= MOST_ADDRESSES;
+        let tries = match self.looked_for_software.get_mut(&address) {
+            Some(tries) if *tries >= SOFTWARE_TRIES => return,
+            Some(tries) => tries,
+            None if full => return,
+            None => self.looked_for_software.entry(address).or_default(),
+        };
+        *tries += 1;
+        if !message.second_branch().is_empty() {
+            return;
+        }
+        if let Some(name) = message.software() {
+            *tries = SOFTWARE_TRIES;
+            self.surroundings.note_software(address, arrival.place, &name);
+        }
     }
 
     pub(super) fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {
@@ -97,6 +120,7 @@ impl Tracker {
                 self.note_try_answered(message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
+            (Method::Cancel, true) => self.note_cancel(message, arrival),
             _ => {}
         }
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
@@ -161,7 +185,11 @@ impl Tracker {
                 && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)
                 && let Some(invite) = Message::read(&bytes, Cut::Whole)
             {
-                neighbours.good_calls_mut().note(client, server, Sample::of(&invite, path, asked));
+                let sample = Sample::of(&invite, path, asked).taken_by(path.destination, message);
+                neighbours.good_calls_mut().note(client, server, sample);
+            }
+            if status.get() == 200 {
+                self.note_answer(message, arrival);
             }
             return;
         }

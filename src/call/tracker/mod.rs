@@ -2,6 +2,7 @@
 //!
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
+mod answers;
 mod cut;
 mod early;
 mod forget;
@@ -21,6 +22,8 @@ use crate::call::link::{Guesses, Ties};
 use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{ClosedPort, Surroundings};
+pub use crate::call::tracker::answers::AnsweredBefore;
+use crate::call::tracker::answers::LastAnswers;
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
@@ -72,6 +75,7 @@ pub struct Tracker {
     clues: Clues,
     /// What tells that a call is the next try of another.
     tries: Tries,
+    answers: LastAnswers,
     hasher: Keyed,
     guesses: Guesses,
     /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
@@ -164,8 +168,6 @@ enum Link {
 
 /// Addresses whose software is looked for.
 const MOST_ADDRESSES: usize = 65_536;
-/// Messages of an address that are looked at for the name of its software.
-const SOFTWARE_TRIES: u8 = 20;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
 /// Paths on which the last sender is kept.
@@ -209,6 +211,7 @@ impl Tracker {
             links: ByHash::default(),
             clues: Clues::default(),
             tries: Tries::default(),
+            answers: LastAnswers::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
@@ -429,27 +432,6 @@ impl Tracker {
             self.note_software(message, arrival);
         }
         Some(way)
-    }
-
-    /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
-    /// only a message with one Via tells of the one who sends it.
-    fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let address = arrival.path.source.ip();
-        let full = self.looked_for_software.len() >= MOST_ADDRESSES;
-        let tries = match self.looked_for_software.get_mut(&address) {
-            Some(tries) if *tries >= SOFTWARE_TRIES => return,
-            Some(tries) => tries,
-            None if full => return,
-            None => self.looked_for_software.entry(address).or_default(),
-        };
-        *tries += 1;
-        if !message.second_branch().is_empty() {
-            return;
-        }
-        if let Some(name) = message.software() {
-            *tries = SOFTWARE_TRIES;
-            self.surroundings.note_software(address, arrival.place, &name);
-        }
     }
 
     /// Opens a call for a new Call-ID, or finds the call whose next leg it is.

@@ -129,7 +129,7 @@ fn who(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
 }
 
 /// The user part of the URI in a From or To header.
-fn user(value: &[u8]) -> Option<&[u8]> {
+pub(super) fn user(value: &[u8]) -> Option<&[u8]> {
     // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
     let uri = value.get(value.iter().position(|byte| *byte == b'<').map_or(0, |at| at + 1)..)?;
     let after_scheme = uri.get(uri.iter().position(|byte| *byte == b':')? + 1..)?;

@@ -1,8 +1,11 @@
 use crate::call::{Heard, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
-use crate::sip::auth::Challenge;
+use crate::diagnosis::tries::passed_over;
+use crate::diagnosis::words::{length, times};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Try};
+use crate::sip::auth::{self, Challenge};
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The server asked for credentials, and the client never sent any.
@@ -15,7 +18,8 @@ rule! {
     /// not recognise that address.
     ///
     /// ## Evidence
-    /// A final 401 or 407, and for 32 s no request of the same Call-ID with credentials for it.
+    /// A final 401 or 407, and for 32 s no request of the same Call-ID with credentials for it; requests that begin anew
+    /// without any do not begin that time anew. Or the same of a BYE, and no other BYE was accepted.
     ///
     /// ## How to fix
     /// Give the client credentials for the realm; or let the server recognise the client's address.
@@ -26,10 +30,15 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.2, §22.3, §8.1.3.5
-    "A5" "challenge-not-answered" needs [REFUSED CHALLENGE], check
+    "A5" "challenge-not-answered" needs [REFUSED CHALLENGE] [BYE CHALLENGE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_opening(case).or_else(|| of_bye(case))
+}
+
+/// The request that opens the call, or the registration, ended at the challenge.
+fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let failure = case.challenge()?;
     let rejection = case.rejection();
     if rejection.as_ref().is_some_and(|rejection| rejection.asked.is_some()) || case.is_scan() {
@@ -43,7 +52,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = last.request;
-    let confidence = match (case.tail(response.place) >= timer::GIVE_UP, &rejection) {
+    let passed = passed_over(&tries);
+    let first = first_unanswered(case, passed).unwrap_or(response);
+    let confidence = match (case.tail(first.place) >= timer::GIVE_UP, &rejection) {
         // Where messages are cut, credentials may stand behind the cut.
         (true, None) if request.message.is_cut() => Confidence::Possible,
         (true, None) => Confidence::Proven,
@@ -67,8 +78,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
              one: it does not take the new nonce, or gave up because its secret was refused"
         }
     };
+    let anew = match passed.len().saturating_sub(1) {
+        0 => String::new(),
+        again => format!(
+            ", and began anew without them {} within {}",
+            times(u32::try_from(again).unwrap_or(u32::MAX)),
+            length(response.place.time.since(first.place.time))
+        ),
+    };
     let because = format!(
-        "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} {then}.",
+        "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} {then}{anew}.",
         method.name(),
         failure.status,
         challenge.realm
@@ -90,14 +109,73 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the server asks for credentials")
             .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm")
             .claim_absent(
-                response.place,
+                first.place,
                 format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),
-                "the client does not try again",
+                if passed.len() > 1 { "the client begins anew, and shows none" } else { "the client does not try again" },
             )
             .refuted("credentials-rejected", match &rejection {
                 None => "no credentials were sent that the server could have refused",
                 Some(_) => "the credentials carried an older nonce, so the server need not have looked at the secret",
             }),
+    )
+}
+
+/// The first challenge that the client passed over, if it did not try elsewhere after any of them.
+fn first_unanswered<'a>(case: &Case<'a>, passed: &[Try<'a>]) -> Option<&'a Heard> {
+    let elsewhere = |one: &Try<'_>| one.response.is_some_and(|response| tried_elsewhere(case, one, response));
+    if passed.iter().any(elsewhere) {
+        return None;
+    }
+    passed.first()?.response
+}
+
+/// Each BYE was asked for credentials, and the last one did not come again: to the other side the call is still up
+/// (RFC 3261 §15.1.2).
+fn of_bye(case: &Case<'_>) -> Option<Finding> {
+    let is_challenged =
+        |bye: &Asked<'_>| case.call.final_status_of(bye.transaction).is_some_and(StatusCode::is_challenge);
+    if !case.asked_first(&Method::Bye).all(|bye| is_challenged(&bye)) {
+        return None;
+    }
+    let bye = case.asked_first(&Method::Bye).last()?;
+    let response = case.call.final_of(bye.transaction)?;
+    let challenge = auth::challenges(&response.message).first()?;
+    if !auth::credentials(&bye.request.message).is_empty() {
+        return None;
+    }
+    let confidence = match case.tail(response.place) >= timer::GIVE_UP {
+        true if bye.request.message.is_cut() => Confidence::Possible,
+        true => Confidence::Proven,
+        false => Confidence::Unseen,
+    };
+    let (client, server) = (bye.request.path.source, response.path.source);
+    let then = match confidence {
+        Confidence::Unseen => "had sent none when the capture ends.",
+        _ => "never sent any, nor another BYE. To the other side the call may still be up, and billed.",
+    };
+    Some(
+        Finding::of(&RULE, confidence)
+            .explains(case.call.final_status)
+            .drops_the_call()
+            .sender(case.side(bye.request).role(), bye.request)
+            .because(format!(
+                "{client} hung up, {server} answered its BYE with {} and asked for credentials of realm \"{}\"; {client} \
+                 {then}",
+                response.message.status()?,
+                challenge.realm
+            ))
+            .fix(format!("Let {client} answer challenges to its BYE as it does those to its INVITE."))
+            .fix(format!("Or let {server} ask for no credentials inside a call that it has accepted."))
+            .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE is not accepted.")
+            .claim_method(bye.request, "one side hangs up")
+            .claim_status(response, "the server asks for credentials")
+            .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm")
+            .claim_absent(
+                response.place,
+                format!("BYE with {} after the challenge", header_that_answers(challenge)),
+                format!("the capture goes on for {}", length(case.tail(response.place))),
+            )
+            .refuted("bye-unanswered", "the BYE was answered, with a challenge"),
     )
 }
 

@@ -1,5 +1,6 @@
 use crate::call::timer;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::tries::passed_over;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::auth::{self, Challenge};
 
@@ -76,7 +77,10 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
     let response = last.response?;
     let digests: Vec<&Challenge> =
         last.challenges.iter().filter(|one| one.scheme.eq_ignore_ascii_case("Digest")).collect();
-    if digests.is_empty() || !digests.iter().all(|one| is_uncommon(one)) || case.tail(response.place) < timer::GIVE_UP {
+    // A challenge that was passed over once is not waited for again.
+    let passed = passed_over(&tries);
+    let first = passed.first().and_then(|one| one.response).unwrap_or(response);
+    if digests.is_empty() || !digests.iter().all(|one| is_uncommon(one)) || case.tail(first.place) < timer::GIVE_UP {
         return None;
     }
     let challenge = digests.first()?;
@@ -101,9 +105,9 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the server asks for credentials")
             .claim_auth(response, (challenge.header, &challenge.nonce), parameter, "what the server offers")
             .claim_absent(
-                response.place,
+                first.place,
                 format!("{} with credentials after the challenge", last.transaction.method.name()),
-                "the client does not try again",
+                if passed.len() > 1 { "the client begins anew, and shows none" } else { "the client does not try again" },
             ),
     )
 }

@@ -4,6 +4,7 @@ use crate::call::{Heard, Transaction};
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
+use crate::diagnosis::rules::reachability::return_path_lost;
 use crate::diagnosis::words::{capture_at, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::Method;
@@ -30,7 +31,8 @@ rule! {
     /// got the 2xx, and where it sent the ACK.
     ///
     /// ## When it would be wrong
-    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long.
+    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long. If the INVITE is
+    /// repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
@@ -44,6 +46,9 @@ const ENOUGH_REPEATS: u32 = 2;
 const LONG: Duration = Duration::from_secs(7);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    if return_path_lost::lost(case).is_some() {
+        return None; // Who still repeats the INVITE has got no answer that it could confirm.
+    }
     never_sent(case).or_else(|| lost_behind(case))
 }
 

@@ -1,6 +1,7 @@
-use crate::call::{Heard, Transaction};
+use crate::call::{AnsweredBefore, Heard, Transaction};
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -15,7 +16,8 @@ rule! {
     ///
     /// ## Evidence
     /// A CANCEL whose Reason says so (`SIP;cause=200`, or Q.850 26), or a 2xx on another branch of the same fork before
-    /// the CANCEL.
+    /// the CANCEL. It is likely if the CANCEL gives no reason and its sender got a 2xx to another INVITE for the same caller
+    /// at most half a second before: an exchange may ring several telephones with a Call-ID for each.
     ///
     /// ## How to fix
     /// Nothing has to be done.
@@ -31,7 +33,7 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(EarlyEnd::Cancel(cancel)) = case.early_end() {
-        return of_the_whole_call(case, cancel);
+        return of_the_whole_call(case, cancel).or_else(|| after_another_answer(case, cancel));
     }
     let (branch, cancel) = cancelled_branch(case)?;
     let answer = case.answered_on_another_branch(branch);
@@ -74,6 +76,26 @@ fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .claim_header(cancel, "Reason", "answered elsewhere")
             .refuted("caller-abandoned", "the Reason of the CANCEL says that the call was answered elsewhere")
             .refuted("ring-timeout", "the Reason of the CANCEL says that the call was answered elsewhere"),
+    )
+}
+
+/// Its sender had just got an answer to another INVITE for the same caller, with a Call-ID of its own.
+fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
+    let AnsweredBefore::ForTheSameCaller(answer) = case.answered_before(cancel)? else { return None };
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains_calmly(case.call.final_status)
+            .party(Role::Nobody, Some(cancel.path.source))
+            .because(format!(
+                "{} cancelled this call without a reason, {} after it got the answer to another one that it had placed for the \
+                 same caller. So it most likely rang several devices, and another one answered; nothing is wrong with that.",
+                cancel.path.source,
+                length(cancel.place.time.since(answer.time))
+            ))
+            .fix("Nothing has to be done.")
+            .claim_method(cancel, "this call is cancelled")
+            .claim_at(answer, "sip.Status-Code", "200", "another call for the same caller is answered")
+            .refuted("caller-abandoned", "an answer to another call for the same caller came just before"),
     )
 }
 

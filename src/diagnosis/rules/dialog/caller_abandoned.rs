@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::call::{AnsweredBefore, Heard};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -15,7 +16,10 @@ rule! {
     /// Nobody answered in the time that the caller, or its own timer, was willing to wait.
     ///
     /// ## Evidence
-    /// A CANCEL on the caller's own hop, without a Reason or with one that means normal clearing (Q.850 16 or 31).
+    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), or with
+    /// one that only repeats that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender
+    /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
+    /// is likely only: the call may have been picked up.
     ///
     /// ## How to fix
     /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
@@ -35,21 +39,21 @@ const SILENCE: Duration = Duration::from_secs(10);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
     let reasons = case.reasons(cancel);
-    if cancel_says(reasons) != CancelSays::GivenUp {
+    let before = case.answered_before(cancel);
+    if cancel_says(reasons) != CancelSays::GivenUp || matches!(before, Some(AnsweredBefore::ForTheSameCaller(_))) {
         return None;
     }
     let deciding = case.deciding()?;
     let invite = case.call.request_of(deciding)?;
     let waited = cancel.place.time.since(invite.place.time);
     let ring = case.ringing(deciding.id);
-    let progress = case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
-    let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Uac, Some(cancel.path.source));
+    let progress =
+        case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
+    // Who had just answered to a feature code may be an exchange at which this call was picked up.
+    let confidence = if before.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, confidence).party(Role::Uac, Some(cancel.path.source));
     let silent = ring.is_none() && !progress && waited >= SILENCE;
-    let finding = if silent {
-        finding.about_end(case)
-    } else {
-        finding.explains_calmly(case.call.final_status)
-    };
+    let finding = if silent { finding.about_end(case) } else { finding.explains_calmly(case.call.final_status) };
     if !case.wants_words() {
         return Some(finding);
     }
@@ -58,9 +62,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if progress => "before it was answered".to_owned(),
         None => "before it rang".to_owned(),
     };
+    let (reason, says) = match reasons.iter().any(says_only_cancelled) {
+        true => ("no other reason than that", "the caller cancels, and no more"),
+        false => ("normal clearing as the reason", "normal clearing"),
+    };
     let mut finding = finding
         .because(format!(
-            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.",
+            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}",
             cancel.path.source,
             length(waited),
             match case.finals(deciding).next() {
@@ -71,22 +79,36 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             match reasons.is_empty() {
                 true if cancel.message.is_cut() => "no reason before the cut",
                 true => "no reason",
-                false => "normal clearing as the reason",
-            }
+                false => reason,
+            },
+            picked_up(cancel, before)
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")
         .claim_method(cancel, "the caller's side cancels")
-        .claim_header(cancel, "Reason", "normal clearing");
+        .claim_header(cancel, "Reason", says);
+    if let Some(AnsweredBefore::ToAFeatureCode(answer)) = before {
+        finding =
+            finding.claim_at(answer, "sip.Status-Code", "200", "the sender of the CANCEL answers who dialled a code");
+    }
     if let Some(ring) = ring {
         finding = finding.claim_status(ring, "the callee's side rang");
     }
     if let Some(last) = case.finals(deciding).last() {
         finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");
     }
-    Some(
-        finding
-            .refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered")
-            .refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy"),
+    if before.is_none() {
+        finding = finding.refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered");
+    }
+    Some(finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy"))
+}
+
+/// That the call may have been picked up by somebody whom the sender of its CANCEL had just answered.
+fn picked_up(cancel: &Heard, before: Option<AnsweredBefore>) -> String {
+    let Some(AnsweredBefore::ToAFeatureCode(answer)) = before else { return String::new() };
+    format!(
+        " But {} before it had answered somebody who had dialled a feature code: if that picked this call up, it was answered \
+         elsewhere.",
+        length(cancel.place.time.since(answer.time))
     )
 }
 

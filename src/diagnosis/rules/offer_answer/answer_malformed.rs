@@ -20,7 +20,8 @@ rule! {
     ///
     /// ## Evidence
     /// An answer with another number or order of `m=` lines than the offer, or an accepted stream without any offered
-    /// codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds.
+    /// codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds,
+    /// without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP 415, 488 or 606).
     ///
     /// ## How to fix
     /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
@@ -49,7 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
     let fault = fault(offer, answer)?;
-    if case.side(bye) != Side::Caller || !bye.message.headers("Reason").is_empty() && !names_media(bye) {
+    if case.side(bye) != Side::Caller || !bye.message.headers("Reason").is_empty() && !names_media(case, bye) {
         return None;
     }
     let offered = offer.media.first()?;
@@ -72,6 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .claim_method(bye, "the caller's side ends the call at once")
+            .claim_header(bye, "Reason", "why, as its sender says")
             .refuted("no-common-codec", "the call was answered, not refused")
             .refuted("stream-refused", "the answer does not refuse the stream with port 0"),
     )
@@ -112,10 +114,18 @@ fn is_secure(media: &Media) -> bool {
     media.protocol.to_ascii_uppercase().contains("SAVP")
 }
 
+/// Causes of Q.850 with which a gateway says that it cannot use a description: bearer capability or service not
+/// implemented, incompatible destination (RFC 3398 §7.2.4.1 maps 488 and 606 to them).
+const OF_BEARER: [u32; 3] = [65, 79, 88];
+/// Responses that refuse a description.
+const OF_MEDIA: [u32; 3] = [415, 488, 606];
+
 /// True if the Reason of a BYE speaks of media.
-fn names_media(bye: &Heard) -> bool {
-    bye.message.headers("Reason").iter().any(|reason| {
-        let reason = reason.to_ascii_lowercase();
-        ["media", "sdp", "codec", "488"].iter().any(|word| reason.contains(word))
+fn names_media(case: &Case<'_>, bye: &Heard) -> bool {
+    case.reasons(bye).iter().any(|reason| {
+        let text = reason.text.as_deref().unwrap_or_default().to_ascii_lowercase();
+        reason.q850().is_some_and(|cause| OF_BEARER.contains(&cause))
+            || reason.sip().is_some_and(|code| OF_MEDIA.contains(&code))
+            || ["media", "sdp", "codec", "incompatible"].iter().any(|word| text.contains(word))
     })
 }

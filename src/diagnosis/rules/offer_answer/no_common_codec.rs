@@ -1,9 +1,10 @@
-use crate::call::Heard;
-use crate::diagnosis::offers::{audio, intersect, names};
+use crate::call::{Heard, Sample};
+use crate::diagnosis::offers::{audio, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::sdp::{Codec, Sdp};
+use crate::sip::sdp::{Codec, Media, Sdp};
+use crate::sip::{StatusCode, Warning};
 
 rule! {
     /// The two sides have no codec in common.
@@ -15,9 +16,10 @@ rule! {
     /// One side allows too few codecs, or something between them removes some.
     ///
     /// ## Evidence
-    /// A 488 or 606 to the INVITE that opens the call, with Warning 304 or 305, or with a list of its own that shares no
-    /// codec with the offer. Without such a list it is only possible. telephone-event, comfort noise and redundancy do
-    /// not count as codecs.
+    /// A 488 or 606 to the INVITE that opens the call, with a list of its own that shares no codec with the offer. With
+    /// Warning 304 or 305 it is likely: these speak of one or more of the offered media types or formats. It is only
+    /// possible if several media are offered, if the same side took one of the codecs elsewhere, or without such a list
+    /// or warning. telephone-event, comfort noise and redundancy do not count as codecs.
     ///
     /// ## How to fix
     /// Allow at least one codec of the offer on the callee's side, or add one of the callee's to the offer; PCMA and PCMU
@@ -50,47 +52,176 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let abilities = case.abilities(response);
     let theirs: Option<Vec<Codec>> =
         abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).map(|media| media.main_codecs());
+    let usable = Usable::of(case, request, &codecs, theirs.as_deref());
     let warned = case.warned(response, &OF_CODECS);
-    let disjoint = theirs.as_ref().map(|theirs| !intersect(&codecs, theirs));
-    let confidence = match (&warned, disjoint) {
-        (_, Some(true)) => Confidence::Proven,
-        (Some(_), _) => Confidence::Proven,
-        (None, Some(false)) => return None,
-        (None, None) => Confidence::Possible,
-    };
-    let (server, code) = (response.path.source, failure.status);
-    let offers = list(&names(&codecs));
-    let because = match (&theirs, &warned) {
-        (Some(theirs), _) if disjoint == Some(true) => format!(
-            "{server} refused the offer with {code}: offered are {offers}, and it can do {}. They share none.",
-            list(&names(theirs))
-        ),
-        (_, Some(warning)) => format!(
-            "{server} refused the offer with {code} and Warning {} ({:?}): it can use none of the offered codecs, {offers}.",
-            warning.code, warning.text
-        ),
-        _ => format!(
-            "{server} refused the offer with {code} and does not say what it can do. Offered are {offers} over {}; if it has \
-             none of these codecs, that is the reason. Otherwise it may want another profile (SRTP or not) or media \
-             format.",
-            offered.protocol
-        ),
-    };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(code))
+    let refusal = Refusal { response, offer, offered, codecs, theirs, usable, warned };
+    let mut finding = Finding::of(&RULE, refusal.confidence()?)
+        .explains(Some(failure.status))
         .sender(Role::Uas, response)
-        .because(because)
-        .fix(format!("Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."))
-        .fix(second_step(&offers))
-        .claim(request, "sdp.media", offered.line.clone(), "the offer")
-        .claim_status(response, "refused");
-    finding = cite(finding, response, abilities, warned.is_some());
+        .because(refusal.because(failure.status));
+    finding = refusal.advise(finding).claim(request, "sdp.media", offered.line.clone(), "the offer");
+    for other in refusal.others().take(MOST_OTHERS) {
+        finding = finding.claim(request, "sdp.media", other.line.clone(), "offered too");
+    }
+    finding = finding.claim_status(response, "refused");
+    if let Some(Usable::Elsewhere { sample, .. }) = refusal.usable
+        && let Some(line) = sample.offered()
+    {
+        finding = finding.claim_at(sample.place, "sdp.media", line, "an offer that it accepted in another call");
+    }
+    finding = cite(finding, response, abilities, refusal.warned.is_some());
     Some(
         finding
             .refuted("media-profile-mismatch", "no Warning 302, and no description of the callee with another profile")
             .refuted("bandwidth-insufficient", "no Warning 370")
             .refuted("late-offer-unsupported", "the INVITE carries an offer"),
     )
+}
+
+/// An offer that was refused, and what is known of the codecs of the one who refused it.
+struct Refusal<'a> {
+    response: &'a Heard,
+    offer: &'a Sdp,
+    /// The audio of the offer.
+    offered: &'a Media,
+    /// Its codecs.
+    codecs: Vec<Codec>,
+    /// Those of the one who refused, if it says.
+    theirs: Option<Vec<Codec>>,
+    usable: Option<Usable<'a>>,
+    /// Its Warning about types or formats.
+    warned: Option<Warning>,
+}
+
+impl<'a> Refusal<'a> {
+    /// How sure it is that no codec is common; `None` if one is, and nothing speaks of media.
+    fn confidence(&self) -> Option<Confidence> {
+        match (&self.theirs, &self.usable, &self.warned) {
+            (Some(_), None, _) => Some(Confidence::Proven),
+            (Some(_), Some(_), None) => None,
+            // One or more of the media, says RFC 3261 §20.43: with a single one it can be no other.
+            (None, None, Some(_)) if self.others().next().is_none() => Some(Confidence::Likely),
+            _ => Some(Confidence::Possible),
+        }
+    }
+
+    fn because(&self, code: StatusCode) -> String {
+        let (server, offers) = (self.response.path.source, list(&names(&self.codecs)));
+        let refused = match &self.warned {
+            Some(warning) => {
+                format!("{server} refused the offer with {code} and Warning {} ({:?})", warning.code, warning.text)
+            }
+            None => format!("{server} refused the offer with {code}"),
+        };
+        let several = self.others().next().is_some();
+        match (&self.theirs, &self.usable, &self.warned) {
+            (Some(theirs), None, _) => format!(
+                "{server} refused the offer with {code}: offered are {offers}, and it can do {}. They share none.",
+                list(&names(theirs))
+            ),
+            (_, Some(usable), _) => {
+                format!("{refused}. Offered are {}. {} {}", media_of(self.offer), usable.sentence(), self.instead())
+            }
+            (None, None, Some(_)) if several => format!(
+                "{refused}: one or more of the offered media or formats cannot be used there. Offered are {}.",
+                media_of(self.offer)
+            ),
+            (None, None, Some(_)) => {
+                format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
+            }
+            (None, None, None) => format!(
+                "{refused} and does not say what it can do. Offered are {} over {}; if it has none of these codecs, that is \
+                 the reason. Otherwise it may want another profile (SRTP or not) or media format.",
+                if several { media_of(self.offer) } else { offers },
+                self.offered.protocol
+            ),
+        }
+    }
+
+    /// The media that are wanted beside the audio.
+    fn others(&self) -> impl Iterator<Item = &'a Media> {
+        let (offer, offered) = (self.offer, self.offered);
+        offer.media.iter().filter(|media| media.port != 0 && !std::ptr::eq(*media, offered))
+    }
+
+    /// What else the refusal may mean if the codec of the audio fits.
+    fn instead(&self) -> String {
+        let others: Vec<&str> = self.others().map(|media| media.kind.as_str()).collect();
+        match others.is_empty() {
+            true => format!(
+                "It may want another profile than {}, or not take an attribute of the description.",
+                self.offered.protocol
+            ),
+            false => format!("It may not want the {}, or not take an attribute of the description.", list(&others)),
+        }
+    }
+
+    fn advise(&self, finding: Finding) -> Finding {
+        let (server, offers) = (self.response.path.source, list(&names(&self.codecs)));
+        let finding = match &self.usable {
+            None => finding
+                .fix(format!(
+                    "Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."
+                ))
+                .fix(second_step(&offers)),
+            Some(Usable::Here(_)) => {
+                finding.fix(format!("Compare the offer with the description of {server}, line by line."))
+            }
+            Some(Usable::Elsewhere { .. }) => finding
+                .fix(format!("Compare the offer with the one that {server} accepted in the other call, line by line.")),
+        };
+        match self.others().next() {
+            Some(_) => finding.fix(format!("See whether {server} accepts an offer of audio alone.")),
+            None => finding,
+        }
+    }
+}
+
+/// Media beside the audio that are cited.
+const MOST_OTHERS: usize = 3;
+
+/// A codec of the offer that the one who refused can use all the same.
+enum Usable<'a> {
+    /// Its description in this call holds these.
+    Here(Vec<String>),
+    /// It took these in an INVITE of the same client.
+    Elsewhere { taken: Vec<String>, sample: &'a Sample },
+}
+
+impl<'a> Usable<'a> {
+    fn of(case: &Case<'a>, request: &Heard, codecs: &[Codec], theirs: Option<&[Codec]>) -> Option<Usable<'a>> {
+        if let Some(theirs) = theirs {
+            let common: Vec<Codec> = codecs.iter().filter(|codec| theirs.contains(codec)).cloned().collect();
+            return (!common.is_empty()).then(|| Usable::Here(names(&common)));
+        }
+        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+        let good = case.surroundings.neighbours().good_calls().on(client, server);
+        good.iter().find_map(|sample| {
+            let known = sample.taken.as_ref().filter(|known| known.server == request.path.destination)?;
+            let is_offered = |name: &&String| codecs.iter().any(|codec| codec.name == **name);
+            let taken: Vec<String> = known.codecs.iter().filter(is_offered).cloned().collect();
+            (!taken.is_empty()).then_some(Usable::Elsewhere { taken, sample })
+        })
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Usable::Here(common) => format!("It can do {} itself, so the audio codec is not it.", list(common)),
+            Usable::Elsewhere { taken, .. } => format!(
+                "It took {} from the same client in another call, so the audio codec is hardly it, unless another device \
+                 behind it refused.",
+                list(taken)
+            ),
+        }
+    }
+}
+
+/// Every medium that is wanted, with its codecs: `audio with PCMA and PCMU, and video with H264/90000`.
+fn media_of(offer: &Sdp) -> String {
+    let wanted = offer.media.iter().filter(|media| media.port != 0);
+    let said: Vec<String> =
+        wanted.map(|media| format!("{} with {}", media.kind, list(&names(&media.main_codecs())))).collect();
+    said.join(", and ")
 }
 
 /// What to do if no codec can be allowed on both sides.

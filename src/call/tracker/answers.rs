@@ -1,0 +1,101 @@
+//! What was answered just before a call was cancelled.
+//!
+//! An exchange that rings several telephones with a Call-ID for each cancels the others as soon as one answers, and some do
+//! it without a Reason. Is given answers and CANCELs; notes of a CANCEL which answer came just before it. Deliberately does
+//! not know whether the one led to the other.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::model::Arrival;
+use crate::call::tracker::Tracker;
+use crate::call::tracker::retries::user;
+use crate::capture::Place;
+use crate::keyed::{ByHash, Keyed, Table, hash_of};
+use crate::sip::{HeaderName, Message};
+
+/// An answer of another call, just before a CANCEL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AnsweredBefore {
+    /// The sender of the CANCEL got this 200 to another INVITE, which it had sent for the same caller.
+    ForTheSameCaller(Place),
+    /// The sender of the CANCEL sent this 200 itself, to somebody who had dialled a code of its features: `*8` picks a call
+    /// up in many exchanges.
+    ToAFeatureCode(Place),
+}
+
+/// A 200 to an INVITE that opened a call.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    place: Place,
+    /// The Call-ID, as a hash.
+    call_id: u64,
+}
+
+/// The last answers.
+#[derive(Debug, Default)]
+pub(super) struct LastAnswers {
+    /// By who got it and for which caller.
+    to_caller: ByHash<Answer>,
+    /// By who sent it to somebody who had dialled a code.
+    of_host: Table<IpAddr, Answer>,
+}
+
+/// Answers that are kept of each kind.
+const MOST: usize = 4096;
+/// Who cancels because of an answer does it at once.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+impl Tracker {
+    /// A 200 to an INVITE that opens a call.
+    pub(super) fn note_answer(&mut self, success: &Message<'_>, arrival: &Arrival) {
+        let answer = Answer { place: arrival.place, call_id: hash_of(success.call_id()) };
+        let (server, client) = (arrival.path.source.ip(), arrival.path.destination.ip());
+        let answers = &mut self.answers;
+        if has_feature_code(success) {
+            if answers.of_host.len() >= MOST {
+                answers.of_host.clear();
+            }
+            answers.of_host.insert(server, answer);
+        }
+        let Some(caller) = caller(&self.hasher, success, client) else { return };
+        if answers.to_caller.len() >= MOST {
+            answers.to_caller.clear();
+        }
+        answers.to_caller.insert(caller, answer);
+    }
+
+    /// A CANCEL: whether another call was answered just before.
+    pub(super) fn note_cancel(&mut self, cancel: &Message<'_>, arrival: &Arrival) {
+        let source = arrival.path.source.ip();
+        let call_id = hash_of(cancel.call_id());
+        let just_before =
+            |answer: &&Answer| answer.call_id != call_id && arrival.place.time.since(answer.place.time) <= AT_ONCE;
+        let of_caller = caller(&self.hasher, cancel, source)
+            .and_then(|caller| self.answers.to_caller.get(&caller))
+            .filter(just_before);
+        let of_host = self.answers.of_host.get(&source).filter(just_before);
+        let before = match (of_caller, of_host) {
+            (Some(answer), _) => AnsweredBefore::ForTheSameCaller(answer.place),
+            (None, Some(answer)) => AnsweredBefore::ToAFeatureCode(answer.place),
+            (None, None) => return,
+        };
+        self.surroundings.neighbours_mut().note_answered_before(arrival.place, before);
+    }
+}
+
+/// True if what was dialled begins as codes of features do.
+fn has_feature_code(message: &Message<'_>) -> bool {
+    const BEGINNINGS: [&[u8]; 5] = [b"*", b"#", b"%2A", b"%2a", b"%23"];
+    let dialled = message.header_bytes(HeaderName::To).and_then(user).unwrap_or_default();
+    BEGINNINGS.iter().any(|beginning| dialled.starts_with(beginning))
+}
+
+/// A host and the caller for whom it asks; `None` where nobody is named.
+fn caller(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
+    let from = user(message.header_bytes(HeaderName::From)?)?;
+    let is_named = !from.eq_ignore_ascii_case(b"anonymous") && !from.eq_ignore_ascii_case(b"unknown");
+    is_named.then(|| hasher.hash_one((client, from)))
+}
