@@ -189,6 +189,8 @@ pub(crate) struct Guesses {
 const GUESS_WINDOW: Duration = Duration::from_secs(4);
 /// The same of one that sends it from an address at which nothing was seen to arrive.
 const ELSEWHERE_WINDOW: Duration = Duration::from_millis(500);
+/// What arrives together was sent by two: an exchange first has to read what it sends on.
+const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
 /// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
@@ -230,7 +232,8 @@ impl Guesses {
         let key = self.hasher.hash_one((tail(&ties.calling), tail(&ties.called)));
         self.along(key, |waiting| waiting.of_parties)
             .filter(move |waiting| {
-                let is_soon = waiting.since <= now && now.since(waiting.since) <= ELSEWHERE_WINDOW;
+                let after = now.since(waiting.since);
+                let is_soon = waiting.since <= now && (ELSEWHERE_LEAST..=ELSEWHERE_WINDOW).contains(&after);
                 is_soon && is_number(&ties.calling) && waiting.is_of(&ties.called, &ties.calling)
             })
             .map(|waiting| (waiting.attempt, waiting.path))
@@ -368,6 +371,7 @@ mod tests {
         assert!(found("13035550148", 40).is_empty(), "another caller");
         assert!(found("anonymous", 40).is_empty(), "nobody is known by that");
         assert!(found("13035550147", 600).is_empty(), "too late");
+        assert!(found("13035550147", 0).is_empty(), "at once");
     }
 
     #[test]
