@@ -3,6 +3,7 @@
 use crate::call::link::{Attempt, LinkedBy, Ties};
 use crate::call::log::StepId;
 use crate::call::model::Arrival;
+use crate::call::timer;
 use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::net::Path;
 
@@ -42,20 +43,29 @@ impl Tracker {
     }
 
     fn note_link(&mut self, key: u64, index: u32) {
-        if let Some(known) = self.links.get_mut(&key) {
-            // The same key in two calls that are not linked identifies neither: some stacks send a constant one.
-            if !matches!(known, Link::Call(call) if *call == index) {
-                *known = Link::Ambiguous;
-            }
-            return;
-        }
-        if self.links.len() >= MOST_LINKS {
+        // The same key in two calls that are not linked identifies neither, nor any other as long as INVITEs may wait that
+        // carry it: some stacks send a constant one.
+        let is_shared = match self.links.get(&key) {
+            Some(Link::Call(call)) if *call == index => return,
+            Some(Link::Call(call)) => !self.is_kept_for_late(*call),
+            Some(Link::Ambiguous(seen)) => self.now.since(*seen) <= timer::GIVE_UP,
+            None if self.links.len() >= MOST_LINKS => return,
+            None => false,
+        };
+        if is_shared {
+            self.links.insert(key, Link::Ambiguous(self.now));
             return;
         }
         self.links.insert(key, Link::Call(index));
         if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {
             open.keys.push(key);
         }
+    }
+
+    /// True for a call that has ended, and is only kept for what may be late of it.
+    fn is_kept_for_late(&self, index: u32) -> bool {
+        let open = self.open.get(index as usize).and_then(Option::as_deref);
+        open.is_none_or(|open| open.is_over_by(self.now))
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.

@@ -159,11 +159,13 @@ pub struct GoodCall {
     pub messages: u64,
 }
 
-/// Where a key was seen: the call, and the path on which; a key seen for two calls on one path proves nothing.
+/// Where a key was seen.
 #[derive(Debug, Clone, Copy)]
 enum Link {
+    /// In this call.
     Call(u32),
-    Ambiguous,
+    /// In several, the last time at this moment.
+    Ambiguous(Timestamp),
 }
 
 /// Addresses whose software is looked for.
@@ -179,6 +181,12 @@ impl Open {
     /// Bytes of memory that it takes.
     fn footprint(&self) -> usize {
         size_of::<Open>() + self.log.footprint() + self.keys.capacity() * size_of::<u64>()
+    }
+
+    /// True if it would have been closed by now, but for leisure.
+    fn is_over_by(&self, now: Timestamp) -> bool {
+        let patience = self.log.patience(self.phase, Leisure::None);
+        patience.is_some_and(|patience| self.moved.plus(patience) <= now)
     }
 
     /// Begins another call in the room of one that has ended.
@@ -395,8 +403,7 @@ impl Tracker {
         // The agenda comes by a little later than on time.
         let is_over = open.deadline.is_some_and(|due| due <= self.now);
         // An ended call is kept for what is late of it, not for another one with a Call-ID that is used again.
-        let patience = open.log.patience(open.phase, Leisure::None).filter(|_| keys.is_attempt());
-        let is_another = patience.is_some_and(|patience| open.moved.plus(patience) <= self.now);
+        let is_another = keys.is_attempt() && open.is_over_by(self.now);
         if is_long || is_over || is_another {
             self.close(index);
             return None;

@@ -2,7 +2,7 @@
 
 use crate::call::judge::Outcome;
 use crate::call::log::{Log, Phase, Pool};
-use crate::call::tracker::{Ended, GoodCall, MOST_ADDRESSES, Open, Tracker, Wanted};
+use crate::call::tracker::{Ended, GoodCall, Link, MOST_ADDRESSES, Open, Tracker, Wanted};
 use crate::capture::Timestamp;
 use crate::oddity::{Oddity, OddityLog};
 
@@ -116,7 +116,7 @@ impl Tracker {
             // A key is a Call-ID, or one that legs share; each is only taken away if it still stands for this call.
             if self.by_call_id.get(key) == Some(&index) {
                 self.by_call_id.remove(key);
-            } else {
+            } else if !matches!(self.links.get(key), Some(Link::Call(another)) if *another != index) {
                 self.links.remove(key);
             }
         }
