@@ -19,6 +19,11 @@ pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
 /// A table by keys that are hashed.
 pub(crate) type Table<K, V> = HashMap<K, V, Keyed>;
 
+/// A table in the order of its keys.
+pub(crate) fn ordered<K: Ord, V>(table: &Table<K, V>) -> BTreeMap<&K, &V> {
+    table.iter().collect()
+}
+
 /// Writes a table in the order of its keys: for `serialize_with`.
 pub(crate) fn in_order<K, V, S>(table: &Table<K, V>, serializer: S) -> Result<S::Ok, S::Error>
 where
@@ -26,7 +31,7 @@ where
     V: Serialize,
     S: Serializer,
 {
-    table.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
+    ordered(table).serialize(serializer)
 }
 
 /// A table by what [`Keyed`] has hashed already.

@@ -17,7 +17,7 @@ use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
 use crate::call::tracker::{AnsweredBefore, Leap, Retry};
 use crate::capture::{Place, Timestamp};
-use crate::keyed::Table;
+use crate::keyed::{Table, ordered};
 use crate::sip::digest::DigestFit;
 use crate::sip::first_letters;
 
@@ -150,8 +150,7 @@ impl Neighbours {
 
     /// Each client of a server, with how busy the way between them was; in order of their addresses.
     pub fn occupancies_at(&self, server: IpAddr) -> impl Iterator<Item = (IpAddr, &Occupancy)> {
-        let known = self.occupancy.get(&server).into_iter().flatten();
-        known.map(|(client, known)| (*client, known)).collect::<BTreeMap<_, _>>().into_iter()
+        self.occupancy.get(&server).into_iter().flat_map(ordered).map(|(client, known)| (*client, known))
     }
 
     /// Each way with how busy it was: client, server; in order of the servers' addresses, and then of the clients'.
@@ -456,11 +455,8 @@ fn each_in_order<S: Serializer>(
     tables: &BTreeMap<IpAddr, Table<IpAddr, Occupancy>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let in_order = |(server, clients)| {
-        let (server, clients): (&IpAddr, &Table<IpAddr, Occupancy>) = (server, clients);
-        (*server, clients.iter().collect::<BTreeMap<_, _>>())
-    };
-    tables.iter().map(in_order).collect::<BTreeMap<_, _>>().serialize(serializer)
+    let in_order: BTreeMap<_, _> = tables.iter().map(|(server, clients)| (server, ordered(clients))).collect();
+    in_order.serialize(serializer)
 }
 
 /// The entry of a key, made if there is room for it.

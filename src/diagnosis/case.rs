@@ -12,6 +12,8 @@ use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// Copies of a request after its response that show that the response did not count.
 pub(crate) const ENOUGH_COPIES: usize = 2;
+/// Repeats of a message that show that its sender does not hear what should end them: a single one may have crossed it.
+pub(crate) const ENOUGH_REPEATS: u32 = 2;
 
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

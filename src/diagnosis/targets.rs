@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::call::Heard;
 use crate::call::timer::{OVERDUE, T1};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
 use crate::sip::{Method, NameAddr, Reason, Uri};
@@ -40,9 +41,6 @@ impl Unheard<'_> {
     }
 }
 
-/// Repeats of a 2xx after the ACK that show that the ACK did not arrive.
-const ENOUGH_REPEATS: usize = 2;
-
 /// First intervals between copies that are taken for T1: what systems in use can be set to.
 const T1_SEEN: RangeInclusive<Duration> = Duration::from_millis(80)..=Duration::from_millis(2_200);
 
@@ -62,11 +60,11 @@ impl<'a> Case<'a> {
 
     /// The 2xx that the caller got, if its sender went on repeating it after the ACK to it: the ACK did not arrive.
     pub(crate) fn unheard_ack(&self) -> Option<Unheard<'a>> {
-        let repeated = self.answers().filter(|(_, success)| success.repeats.len() >= ENOUGH_REPEATS);
+        let repeated = self.answers().filter(|(_, success)| success.repeated >= ENOUGH_REPEATS);
         repeated.into_iter().find_map(|(_, success)| {
             let ack = self.acks_to(success).find(|ack| ack.path.source.ip() == success.path.destination.ip())?;
             let after = success.repeats.iter().filter(|repeat| **repeat > ack.place).count();
-            (after >= ENOUGH_REPEATS).then_some(Unheard { success, ack })
+            (after >= ENOUGH_REPEATS as usize).then_some(Unheard { success, ack })
         })
     }
 

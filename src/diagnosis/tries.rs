@@ -70,6 +70,14 @@ fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
     )
 }
 
+/// What became of a challenge behind which these tries stand, the challenged one among them.
+pub(crate) fn what_followed(passed: &[Try<'_>]) -> &'static str {
+    match passed.len() > 1 {
+        true => "the client begins anew, and shows none",
+        false => "the client does not try again",
+    }
+}
+
 /// The tries at the end that showed no credentials, from the first one that was challenged: who begins anew without any has
 /// passed over that challenge already.
 pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {

@@ -102,13 +102,13 @@ impl Message<'_> {
             return Some(0);
         }
         let start = piece.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
-        let end = start.checked_add(piece.len()).filter(|end| *end <= self.bytes.len())?;
-        Some(u32::from(u16::try_from(start).ok()?) << 16 | u32::from(u16::try_from(end).ok()?))
+        let end = start.checked_add(piece.len()).filter(|end| *end <= self.bytes.len().min(LONGEST_SKETCHED))?;
+        Some(Place::new(start..end).word())
     }
 
     /// The piece of it that stands there.
     pub(crate) fn piece(&self, word: u32) -> &[u8] {
-        self.bytes.get((word >> 16) as usize..usize::from(word as u16)).unwrap_or_default()
+        Place::of_word(word).of(&self.bytes)
     }
 
     /// The start line.
@@ -357,7 +357,7 @@ impl Message<'_> {
         // Commas do not occur in the parameters of a Via but in quoted ones, which nobody sends.
         match memchr(b',', first) {
             Some(comma) => top_branch(first.get(comma.saturating_add(1)..).unwrap_or_default()),
-            None if self.outline.second_via == Place::default() => &[],
+            None if !self.outline.second_via.is_set() => &[],
             None => top_branch(self.outline.second_via.of(&self.bytes)),
         }
     }

@@ -93,7 +93,7 @@ impl Place {
         self.start as usize
     }
 
-    fn is_set(self) -> bool {
+    pub(super) fn is_set(self) -> bool {
         self.start != 0
     }
 }

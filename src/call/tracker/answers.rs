@@ -4,6 +4,8 @@
 //! it without a Reason. Is given answers and CANCELs; notes of a CANCEL which answer came just before it. Deliberately does
 //! not know whether the one led to the other.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -55,16 +57,11 @@ impl Tracker {
         let (server, client) = (arrival.path.source.ip(), arrival.path.destination.ip());
         let answers = &mut self.answers;
         if has_feature_code(success) {
-            if answers.of_host.len() >= MOST {
-                answers.of_host.clear();
-            }
-            answers.of_host.insert(server, answer);
+            keep(&mut answers.of_host, server, answer);
         }
-        let Some(caller) = caller(&self.hasher, success, client) else { return };
-        if answers.to_caller.len() >= MOST {
-            answers.to_caller.clear();
+        if let Some(caller) = caller(&self.hasher, success, client) {
+            keep(&mut answers.to_caller, caller, answer);
         }
-        answers.to_caller.insert(caller, answer);
     }
 
     /// A CANCEL: whether another call was answered just before.
@@ -84,6 +81,14 @@ impl Tracker {
         };
         self.surroundings.neighbours_mut().note_answered_before(arrival.place, before);
     }
+}
+
+/// Keeps an answer. When there are too many, those before it are too old to matter.
+fn keep<K: Eq + Hash, S: BuildHasher>(answers: &mut HashMap<K, Answer, S>, key: K, answer: Answer) {
+    if answers.len() >= MOST {
+        answers.clear();
+    }
+    answers.insert(key, answer);
 }
 
 /// True if what was dialled begins as codes of features do.

@@ -42,7 +42,7 @@ impl Tracker {
         let is_cut = message.has_cut_call_id();
         let found = clues.into_iter().flatten();
         found.filter_map(|clue| self.clues.of.get(&clue)).find_map(|(index, number)| {
-            let open = self.open.get(*index as usize).and_then(Option::as_deref)?;
+            let open = self.open_at(*index)?;
             let fits = open.log.number == *number
                 && (is_cut || open.log.has_cut_call_ids)
                 && open.log.fits_call_id(message, &self.pool);
@@ -55,7 +55,7 @@ impl Tracker {
         if clues == Marks::default() {
             return;
         }
-        let Some(number) = self.open.get(index as usize).and_then(Option::as_deref).map(|open| open.log.number) else {
+        let Some(number) = self.open_at(index).map(|open| open.log.number) else {
             return;
         };
         if self.clues.of.len() >= MOST {

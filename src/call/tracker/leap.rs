@@ -50,7 +50,7 @@ impl Tracker {
     /// Notes a message of a call that was waiting before the last leap.
     pub(super) fn note_spanned(&mut self, index: u32, place: Place) {
         let Some(leap) = self.surroundings.neighbours().leaps().last().copied() else { return };
-        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
+        let Some(open) = self.open_at(index) else { return };
         let waited = !matches!(open.phase, Phase::Settled | Phase::Talking);
         if waited && leap.spanned.is_none() && open.moved <= leap.before && leap.after <= place.time {
             self.surroundings.neighbours_mut().note_leap(Leap { spanned: Some(place), ..leap });

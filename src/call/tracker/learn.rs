@@ -215,7 +215,7 @@ impl Tracker {
         if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;
         }
-        let open = self.open.get(index as usize).and_then(Option::as_deref);
+        let open = self.open_at(index);
         let request = open.and_then(|open| open.log.request_of(keys, arrival.path, &self.pool));
         let Some((place, request)) = request.filter(|(_, request)| CREDENTIALS.find(&request[..]).is_some()) else {
             return;
@@ -235,7 +235,7 @@ impl Tracker {
         let Some(replaces) = message.header("Replaces") else { return };
         let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
         let index = self.by_call_id.get(&self.hasher.hash_one(call_id));
-        let open = index.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        let open = index.and_then(|index| self.open_at(*index));
         let Some(open) = open else { return };
         let tags = open.log.dialog_tags(call_id, &self.pool);
         for tags in tags {

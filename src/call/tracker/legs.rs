@@ -12,7 +12,7 @@ impl Tracker {
     pub(super) fn linked_call(&self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
         for (hash, key) in &ties.keys {
             let Some(Link::Call(index)) = self.links.get(hash) else { continue };
-            let Some(open) = self.open.get(*index as usize).and_then(Option::as_deref) else { continue };
+            let Some(open) = self.open_at(*index) else { continue };
             // Nothing goes on as another leg after days.
             if self.watched_until(open.moved) < self.now {
                 continue;
@@ -33,12 +33,12 @@ impl Tracker {
 
     /// True if it is the INVITE of its call that one on this path may continue.
     fn continues(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
+        let open = self.open_at(attempt.index);
         open.is_some_and(|open| open.log.number == attempt.call && open.log.continued_by(path) == Some(attempt.step))
     }
 
     fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open.get(attempt.index as usize).and_then(Option::as_deref);
+        let open = self.open_at(attempt.index);
         open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
     }
 
@@ -64,13 +64,13 @@ impl Tracker {
 
     /// True for a call that has ended, and is only kept for what may be late of it.
     fn is_kept_for_late(&self, index: u32) -> bool {
-        let open = self.open.get(index as usize).and_then(Option::as_deref);
+        let open = self.open_at(index);
         open.is_none_or(|open| open.is_over_by(self.now))
     }
 
     /// Notes an INVITE that waits, and its keys: they may stand in a later try only, if the first was challenged.
     pub(super) fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
-        let Some(open) = self.open.get(index as usize).and_then(Option::as_deref) else { return };
+        let Some(open) = self.open_at(index) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
         self.guesses.note(attempt, path, ties, self.now);
         for (hash, _) in &ties.keys {

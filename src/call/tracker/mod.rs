@@ -375,7 +375,7 @@ impl Tracker {
     pub fn holds(&self, bytes: &[u8]) -> bool {
         let known = Message::read(bytes, Cut::Whole)
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
-        let open = known.and_then(|index| self.open.get(*index as usize)).and_then(Option::as_deref);
+        let open = known.and_then(|index| self.open_at(*index));
         open.is_some_and(|open| open.log.holds(bytes, &self.pool))
     }
 
@@ -394,11 +394,16 @@ impl Tracker {
         self.now
     }
 
+    /// The call in this room, if one is open there.
+    fn open_at(&self, index: u32) -> Option<&Open> {
+        self.open.get(index as usize)?.as_deref()
+    }
+
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
     /// nothing in it is open, so that it does not grow for ever.
     fn known_call(&mut self, call_id: u64, keys: &Keys<'_>) -> Option<u32> {
         let index = *self.by_call_id.get(&call_id)?;
-        let open = self.open.get(index as usize)?.as_deref()?;
+        let open = self.open_at(index)?;
         let is_long = open.log.kind != Kind::Call && open.log.distinct() >= LONG_RECORD && open.phase == Phase::Settled;
         // The agenda comes by a little later than on time.
         let is_over = open.deadline.is_some_and(|due| due <= self.now);

@@ -196,8 +196,10 @@ fn roughly(lasted: Duration) -> String {
 
 fn line(style: &Style, at: Moment, (ink, mark): (Ink, char), words: &str) -> String {
     let words = Untrusted::from(words.trim_end());
-    let paint = ink.style();
-    let text = format!("{} {paint}{mark}{paint:#}  {}", style.zone.time(at), words.for_terminal());
+    let mut text = format!("{} ", style.zone.time(at));
+    ink.write(mark.encode_utf8(&mut [0; 4]), &mut text);
+    text.push_str("  ");
+    text.push_str(&words.for_terminal());
     match style.glyphs {
         Glyphs::Unicode => text,
         Glyphs::Ascii => crate::report::text::lines::in_ascii(&text),

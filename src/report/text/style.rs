@@ -172,7 +172,7 @@ impl Ink {
         let _ = write!(out, "{style}{text}{style:#}");
     }
 
-    pub(crate) fn style(self) -> anstyle::Style {
+    fn style(self) -> anstyle::Style {
         let style = anstyle::Style::new();
         match self {
             Ink::Bad => style.fg_color(Some(AnsiColor::Red.into())).effects(Effects::BOLD),

@@ -110,11 +110,12 @@ impl Outline {
 
 impl Place {
     /// One word for it, if it ends within [`LONGEST`].
-    fn word(self) -> u32 {
+    pub(in crate::sip) fn word(self) -> u32 {
         self.start << 16 | self.end
     }
 
-    fn of_word(word: u32) -> Place {
+    /// The place that a word stands for.
+    pub(in crate::sip) fn of_word(word: u32) -> Place {
         Place { start: word >> 16, end: u32::from(word as u16) }
     }
 }

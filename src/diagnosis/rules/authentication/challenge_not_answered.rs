@@ -1,7 +1,7 @@
 use crate::call::{Heard, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::tries::passed_over;
+use crate::diagnosis::tries::{passed_over, what_followed};
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Try};
 use crate::sip::auth::{self, Challenge};
@@ -111,7 +111,7 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
             .claim_absent(
                 first.place,
                 format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),
-                if passed.len() > 1 { "the client begins anew, and shows none" } else { "the client does not try again" },
+                what_followed(passed),
             )
             .refuted("credentials-rejected", match &rejection {
                 None => "no credentials were sent that the server could have refused",

@@ -1,6 +1,6 @@
 use crate::call::timer;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::tries::passed_over;
+use crate::diagnosis::tries::{passed_over, what_followed};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::auth::{self, Challenge};
 
@@ -107,7 +107,7 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
             .claim_absent(
                 first.place,
                 format!("{} with credentials after the challenge", last.transaction.method.name()),
-                if passed.len() > 1 { "the client begins anew, and shows none" } else { "the client does not try again" },
+                what_followed(passed),
             ),
     )
 }

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use crate::call::Heard;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -30,9 +31,6 @@ rule! {
     /// RFC 3261 §13.2.2.4, §17.1.1.3
     "C3" "ack-malformed" needs [REPEATED], check
 }
-
-/// Repeats of the answer that are wanted.
-const ENOUGH_REPEATS: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     after_success(case).or_else(|| after_failure(case))

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
@@ -38,9 +39,6 @@ rule! {
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
     "C1" "ack-missing" needs [ANSWERED REPEATED], check
 }
-
-/// Repeats of a 2xx that are wanted.
-const ENOUGH_REPEATS: u32 = 2;
 
 /// A 2xx that is repeated for so long was not confirmed meanwhile: four repeats with the usual T1.
 const LONG: Duration = Duration::from_secs(7);

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
 use crate::capture::Place;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -34,8 +35,6 @@ rule! {
 
 /// What silence counts as.
 const TIMEOUT: StatusCode = StatusCode::new(408).expect("a code of SIP");
-/// Repeats of an INVITE that show that nothing answers it.
-const ENOUGH_REPEATS: u32 = 2;
 
 /// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what became
 /// of it at the callee's own device.

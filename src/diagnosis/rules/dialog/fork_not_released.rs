@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use crate::call::Heard;
 use crate::call::timer::OVERDUE;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
@@ -31,9 +32,6 @@ rule! {
     /// RFC 3261 §13.2.2.4
     "C16" "fork-not-released" needs [ANSWERED], check
 }
-
-/// Repeats of an answer that show that its ACK did not come.
-const ENOUGH_REPEATS: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Left { kept, left } = left_standing(case)?;

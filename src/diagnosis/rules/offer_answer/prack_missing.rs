@@ -1,4 +1,5 @@
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
@@ -28,9 +29,6 @@ rule! {
     /// RFC 3262 §3, §4
     "D15" "prack-missing" needs [PROVISIONAL], check
 }
-
-/// Repeats that are wanted.
-const ENOUGH_REPEATS: u32 = 2;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.is_answered() {

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use crate::call::Heard;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::address;
@@ -33,9 +34,6 @@ rule! {
     /// RFC 3261 §12.2.1.1, §20.10, §8.1.1.8
     "B14" "contact-transport-wrong" needs [DIALOG], check
 }
-
-/// Copies that show that a request is not answered.
-const ENOUGH_REPEATS: u32 = 2;
 
 /// A request that followed a wrong Contact, and what shows that it did not arrive.
 struct Lost<'a> {
