@@ -206,8 +206,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         say(&format!("sipwhy: {packets} packets in {:.3} s", bar.age().as_secs_f64()));
     }
     on_stdout(running, &mut gathered, run, look, &style, scope)?;
-    // A file has no colours, and its width does not depend on the terminal.
-    let style = style.clone().with_width(usize::from(look.width.unwrap_or(80)));
+    let style = style.for_files(usize::from(look.width.unwrap_or(80)));
     let printer = Printer { run, look, style: &style, scope, layout: Layout::Compact };
     for (format, output) in files {
         to_file(output, format, &mut gathered, &packets, &printer)?;
@@ -283,10 +282,7 @@ fn on_stdout(
         return Ok(events.end(gathered)?);
     }
     let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
-    let mut out = match run.format {
-        Format::Text => output::buffered(terminal::stdout(look)),
-        _ => output::buffered(io::stdout()),
-    };
+    let mut out = output::buffered(io::stdout());
     let printer = Printer { run, look, style, scope, layout };
     printer.print(&mut out, run.format, gathered)?;
     out.flush()?;
@@ -313,11 +309,7 @@ pub(crate) fn print_to(
     gathered: &mut Gathered,
     printer: &Printer<'_>,
 ) -> Result<(), Error> {
-    let written = match format {
-        Format::Text => printer.print(&mut anstream::StripStream::new(&mut output as &mut dyn Write), format, gathered),
-        _ => printer.print(&mut output, format, gathered),
-    };
-    match written {
+    match printer.print(&mut output, format, gathered) {
         Ok(()) => output.finish(),
         Err(error) => Err(output.failed(error)),
     }

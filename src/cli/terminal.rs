@@ -12,14 +12,13 @@ use crate::report::text::{Glyphs, Style, Zone};
 /// Columns where there is no terminal.
 const PIPED: usize = 80;
 
-/// Standard output, with colours or without. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
-pub(crate) fn stdout(look: &Look) -> AutoStream<io::Stdout> {
-    let choice = match look.color {
-        When::Auto => ColorChoice::Auto,
-        When::Always => ColorChoice::Always,
-        When::Never => ColorChoice::Never,
-    };
-    AutoStream::new(io::stdout(), choice)
+/// Whether standard output has colours. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
+fn has_colours(look: &Look) -> bool {
+    match look.color {
+        When::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        When::Always => true,
+        When::Never => false,
+    }
 }
 
 /// True if standard output is a terminal.
@@ -36,14 +35,16 @@ pub(crate) fn width(look: &Look) -> usize {
     }
 }
 
-/// The style of a text report.
+/// The style of a text report on standard output.
 pub(crate) fn style(look: &Look, zone: Option<&str>, width: usize) -> Result<Style, Error> {
     let zone = zone.unwrap_or("UTC");
     let glyphs = if look.ascii { Glyphs::Ascii } else { Glyphs::Unicode };
     let zone = Zone::named(zone).ok_or_else(|| {
         Error::Usage(format!("--tz {zone}: no such time zone; UTC, local, or a name such as Europe/Berlin"))
     })?;
-    Ok(Style::new(width, glyphs, zone))
+    let mut style = Style::new(width, glyphs, zone);
+    style.colours = has_colours(look);
+    Ok(style)
 }
 
 /// The catalogue in the language that was asked for, else in that of the locale. Where only ASCII may be written, that

@@ -46,6 +46,7 @@ pub fn write(
     scope: Scope,
     provenance: &Provenance,
 ) -> io::Result<()> {
+    let style = &style.clone().for_files(style.width());
     let names: Vec<String> = gathered.inputs.iter().take(20).map(|input| plain(&input.file)).collect();
     writeln!(out, "# {}\n", names.join(", "))?;
     let words = &style.words;

@@ -51,7 +51,7 @@ pub fn report(paths: &[PathBuf]) -> Result<Report, Stopped> {
 pub fn as_text(gathered: &mut Gathered) -> Vec<u8> {
     let style = Style::new(80, Glyphs::Unicode, Zone::default());
     let mut bytes = Vec::new();
-    text::write(&mut anstream::StripStream::new(&mut bytes), gathered, &style, Scope::Trouble).expect("a text report");
+    text::write(&mut bytes, gathered, &style, Scope::Trouble).expect("a text report");
     bytes
 }
 

@@ -80,7 +80,7 @@ fn symptoms(catalogue: &Catalogue, format: PageFormat, look: &Look) -> Result<u8
         };
         return cli_pages::print(&text);
     }
-    let (input, out) = (io::stdin().lock(), terminal::stdout(look));
+    let (input, out) = (io::stdin().lock(), io::stdout());
     Asker::new(input, out, terminal::width(look), catalogue).ask_for_symptom(tree)?;
     Ok(0)
 }
@@ -95,7 +95,7 @@ fn symptom(start: &Start, catalogue: &Catalogue, format: PageFormat, look: &Look
         };
         return cli_pages::print(&text);
     }
-    let (input, out) = (io::stdin().lock(), terminal::stdout(look));
+    let (input, out) = (io::stdin().lock(), io::stdout());
     Asker::new(input, out, terminal::width(look), catalogue).ask_about(tree, start)?;
     Ok(0)
 }
@@ -170,7 +170,7 @@ fn captures(paths: &[PathBuf], start: Option<&Start>, options: &Options, look: &
     };
     cli_pages::print(&text)?;
     if open == OpenQuestions::Asked {
-        let mut asker = Asker::new(io::stdin().lock(), terminal::stdout(look), terminal::width(look), &catalogue);
+        let mut asker = Asker::new(io::stdin().lock(), io::stdout(), terminal::width(look), &catalogue);
         for walk in &walks {
             if let Some(question) = &walk.open
                 && asker.about(tree, question, &shown::which_calls(walk, catalogue.phrases()))?.is_break()

@@ -234,12 +234,9 @@ fn go(
         analysis.use_secrets(analyse::secrets(path)?);
     }
     let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy::of(run, &[])?);
-    let of_files = style.clone().with_width(usize::from(look.width.unwrap_or(80)));
+    let of_files = style.clone().for_files(usize::from(look.width.unwrap_or(80)));
     let printer = |style| Printer { run, look, style, scope, layout: Layout::Compact };
-    let out: Box<dyn io::Write + Send> = match run.format {
-        Format::Text => Box::new(terminal::stdout(look)),
-        _ => Box::new(io::stdout()),
-    };
+    let out: Box<dyn io::Write + Send> = Box::new(io::stdout());
     let telling = match run.format {
         Format::Ndjson => Telling::Events(Events::new(Vec::new())),
         Format::Text => Telling::Text(style.clone(), if run.all { Which::All } else { Which::Trouble }),

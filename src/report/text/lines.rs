@@ -91,7 +91,7 @@ impl<'a> Lines<'a> {
             let text = if index + 1 == count { text.trim_end() } else { &*text };
             let text = self.in_glyphs(fitted(text, left));
             left = left.saturating_sub(columns(&text));
-            ink.write(&text, &mut shown);
+            self.style.paint(*ink, &text, &mut shown);
         }
         shown.push('\n');
         self.out.write_all(shown.as_bytes())

@@ -197,7 +197,7 @@ fn roughly(lasted: Duration) -> String {
 fn line(style: &Style, at: Moment, (ink, mark): (Ink, char), words: &str) -> String {
     let words = Untrusted::from(words.trim_end());
     let mut text = format!("{} ", style.zone.time(at));
-    ink.write(mark.encode_utf8(&mut [0; 4]), &mut text);
+    style.paint(ink, mark.encode_utf8(&mut [0; 4]), &mut text);
     text.push_str("  ");
     text.push_str(&words.for_terminal());
     match style.glyphs {

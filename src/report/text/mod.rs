@@ -50,13 +50,13 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
     lines.flush()
 }
 
-/// The ladder of one call alone, without colours, shortened around what matters.
+/// The ladder of one call alone, shortened around what matters.
 ///
 /// # Errors
 /// Never: it is written to memory.
 pub(crate) fn ladder_alone(record: &CallRecord, style: &Style) -> io::Result<String> {
-    let mut stripped = anstream::StripStream::new(Vec::new());
-    let mut lines = Lines::new(&mut stripped, style);
+    let mut text = Vec::new();
+    let mut lines = Lines::new(&mut text, style);
     let lanes = ladder::Lanes::of(record, lines.width());
     ladder::heading(&mut lines, &lanes)?;
     for piece in ladder::shortened(record, Scope::Trouble) {
@@ -72,5 +72,5 @@ pub(crate) fn ladder_alone(record: &CallRecord, style: &Style) -> io::Result<Str
             ladder::Piece::Skipped(count) => ladder::skipped(&mut lines, count)?,
         }
     }
-    Ok(String::from_utf8_lossy(&stripped.into_inner()).into_owned())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -20,6 +20,8 @@ pub struct Style {
     width: usize,
     /// With which characters lines are drawn.
     pub glyphs: Glyphs,
+    /// Whether escape sequences colour it; not, unless this is set.
+    pub colours: bool,
     /// In which zone times are told.
     pub zone: Zone,
     /// How ladders tell times.
@@ -115,12 +117,23 @@ impl Style {
     /// A style of this width, as far as a report can have it.
     pub fn new(width: usize, glyphs: Glyphs, zone: Zone) -> Style {
         let width = width.clamp(NARROWEST, WIDEST);
-        Style { width, glyphs, zone, times: Times::default(), names: Names::default(), words: Phrases::english() }
+        let (times, names, words) = (Times::default(), Names::default(), Phrases::english());
+        Style { width, glyphs, colours: false, zone, times, names, words }
     }
 
-    /// The same in another width.
-    pub fn with_width(self, width: usize) -> Style {
-        Style { width: width.clamp(NARROWEST, WIDEST), ..self }
+    /// The same for a file, which has no colours, and whose width depends on no terminal.
+    pub fn for_files(self, width: usize) -> Style {
+        Style { width: width.clamp(NARROWEST, WIDEST), colours: false, ..self }
+    }
+
+    /// Adds text in a colour, if there are colours.
+    pub(crate) fn paint(&self, ink: Ink, text: &str, out: &mut String) {
+        let style = if self.colours { ink.style() } else { anstyle::Style::new() };
+        if text.is_empty() || style.is_plain() {
+            return out.push_str(text);
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{style}{text}{style:#}");
     }
 
     /// How the ladder of a call tells the time of a message: its beginning, the message before, the message.
@@ -162,16 +175,6 @@ pub enum Ink {
 }
 
 impl Ink {
-    /// Adds text in this colour.
-    pub(crate) fn write(self, text: &str, out: &mut String) {
-        let style = self.style();
-        if text.is_empty() || style.is_plain() {
-            return out.push_str(text);
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{style}{text}{style:#}");
-    }
-
     fn style(self) -> anstyle::Style {
         let style = anstyle::Style::new();
         match self {
