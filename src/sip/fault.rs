@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use crate::oddity::Oddity;
 use crate::sip::header::HeaderName;
-use crate::sip::swift::{first_of, first_of_any, first_of_two};
+use crate::sip::swift::{first_of_any, first_of_two, next_of, next_of_two};
 
 /// What breaks the grammar of `name-addr / addr-spec` (RFC 3261 §25.1) in a way that mistakes addresses.
 pub(super) fn of_address(name: HeaderName, value: &[u8]) -> Option<Oddity> {
@@ -43,8 +43,8 @@ fn is_plain_address(value: &[u8]) -> bool {
         }
         _ => return false,
     };
-    let end_or_oddity = first_of_any(inside, b"> \t\"").and_then(|at| inside.get(at..));
-    matches!(end_or_oddity, Some([b'>', parameters @ ..]) if first_of::<b'"'>(parameters).is_none())
+    let Some(end) = first_of_any(inside, b"> \t\"") else { return false };
+    inside.get(end) == Some(&b'>') && next_of::<b'"'>(inside, end).is_none()
 }
 
 fn has_unclosed_quote(value: &[u8]) -> bool {
@@ -84,12 +84,13 @@ pub(super) fn of_seconds(value: &[u8]) -> bool {
 
 /// Empty values in a list: `;;`, `,;`, `;,` or `, ,`, or one that ends in a separator (RFC 4475 §3.1.2.1).
 pub(super) fn of_list(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let Some([_, behind @ ..]) = first_of_two::<b';', b','>(rest).and_then(|at| rest.get(at..)) {
+    let mut from = 0;
+    while let Some(at) = next_of_two::<b';', b','>(value, from) {
+        from = at.saturating_add(1);
+        let behind = value.get(from..).unwrap_or_default();
         if matches!(behind.trim_ascii_start().first(), None | Some(b';' | b',')) {
             return true;
         }
-        rest = behind;
     }
     false
 }

@@ -47,4 +47,4 @@ pub use crate::sip::method::Method;
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::StatusCode;
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
-pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, top_branch, uri_of};
+pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, top_branch, uri_of, user_of};

@@ -160,8 +160,24 @@ fn first_where(
     in_block: impl Fn(u8x16) -> u8x16,
     is_wanted: impl Fn(u8) -> bool,
 ) -> Option<usize> {
+    let near = bytes.get(from..)?.first_chunk::<LANES>();
+    let hits = near.map_or(0, |block| in_block(u8x16::from(*block)).to_bitmask());
+    if hits != 0 {
+        // Nothing here can wrap: every place is one in `bytes`.
+        return Some(from.wrapping_add(hits.trailing_zeros() as usize));
+    }
+    first_farther(bytes, from.saturating_add(near.map_or(0, |block| block.len())), in_block, is_wanted)
+}
+
+/// The same for what is not within the next few bytes: apart, so that what is near is found without a loop.
+#[inline(never)]
+fn first_farther(
+    bytes: &[u8],
+    from: usize,
+    in_block: impl Fn(u8x16) -> u8x16,
+    is_wanted: impl Fn(u8) -> bool,
+) -> Option<usize> {
     let mut rest = bytes.get(from..)?;
-    // Nothing here can wrap: every place is one in `bytes`.
     while let Some((block, behind)) = rest.split_first_chunk::<LANES>() {
         let hits = in_block(u8x16::from(*block)).to_bitmask();
         if hits != 0 {

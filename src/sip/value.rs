@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::sip::frame::is_token;
 use crate::sip::method::Method;
 use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_two};
 
@@ -435,9 +434,11 @@ pub(crate) fn tag(value: &[u8]) -> &[u8] {
 
 /// The tag of what nearly all send: `<…>;tag=…` and nothing behind it.
 fn only_parameter_as_tag(value: &[u8]) -> Option<&[u8]> {
-    let (address, parameter) = value.split_at_checked(last_of::<b';'>(value)?)?;
+    let separator = last_of::<b';'>(value)?;
+    let (address, parameter) = value.split_at_checked(separator)?;
     let tag = parameter.strip_prefix(b";tag=").filter(|tag| !tag.is_empty())?;
-    (address.ends_with(b">") && tag.iter().all(|byte| is_token(*byte))).then_some(tag)
+    let is_all = || end_of_parameter(value, separator.saturating_add(b";tag=".len())) == value.len();
+    (address.ends_with(b">") && is_all()).then_some(tag)
 }
 
 fn tag_among_parameters(value: &[u8]) -> &[u8] {
@@ -468,6 +469,14 @@ pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
         None => value.get(..memchr(b';', value).unwrap_or(value.len())),
     };
     uri.unwrap_or_default().trim_ascii()
+}
+
+/// The user part of the URI in a From or To as bytes; `None` where nobody is named. For what most messages are matched by.
+pub(crate) fn user_of(value: &[u8]) -> Option<&[u8]> {
+    let uri = next_of::<b'<'>(value, 0).map_or(0, |at| at.saturating_add(1));
+    let user = next_of::<b':'>(value, uri)?.saturating_add(1);
+    let user = value.get(user..next_of_two::<b'@', b'>'>(value, user)?)?;
+    (!user.is_empty()).then_some(user)
 }
 
 /// The value of `;name=value` in bytes, looked for from `from` on up to the separator `END` of values, or to the end if
@@ -527,6 +536,14 @@ mod tests {
         assert_eq!(NameAddr::read("sip:a@b;tag=t").tag(), Some("t"));
         assert!(Uri::read("tel:+1-555-0100;phone-context=x").is_number());
         assert!(!Uri::read("sip:bob@example.com").is_number());
+    }
+
+    #[test]
+    fn users_are_read_from_headers_of_all_forms() {
+        assert_eq!(user_of(b"\"Alice\" <sip:1001@example.com>;tag=1"), Some(&b"1001"[..]));
+        assert_eq!(user_of(b"sip:bob@example.com;tag=2"), Some(&b"bob"[..]));
+        assert_eq!(user_of(b"<tel:+15550100>"), Some(&b"+15550100"[..]));
+        assert_eq!(user_of(b"<sip:example.com>"), Some(&b"example.com"[..]));
     }
 
     #[test]

@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
-use crate::call::tracker::retries::user;
 use crate::capture::Place;
 use crate::keyed::{ByHash, Keyed, Table, hash_of};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, user_of};
 
 /// An answer of another call, just before a CANCEL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,13 +93,13 @@ fn keep<K: Eq + Hash, S: BuildHasher>(answers: &mut HashMap<K, Answer, S>, key: 
 /// True if what was dialled begins as codes of features do.
 fn has_feature_code(message: &Message<'_>) -> bool {
     const BEGINNINGS: [&[u8]; 5] = [b"*", b"#", b"%2A", b"%2a", b"%23"];
-    let dialled = message.header_bytes(HeaderName::To).and_then(user).unwrap_or_default();
+    let dialled = message.header_bytes(HeaderName::To).and_then(user_of).unwrap_or_default();
     BEGINNINGS.iter().any(|beginning| dialled.starts_with(beginning))
 }
 
 /// A host and the caller for whom it asks; `None` where nobody is named.
 fn caller(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
-    let from = user(message.header_bytes(HeaderName::From)?)?;
+    let from = user_of(message.header_bytes(HeaderName::From)?)?;
     let is_named = !from.eq_ignore_ascii_case(b"anonymous") && !from.eq_ignore_ascii_case(b"unknown");
     is_named.then(|| hasher.hash_one((client, from)))
 }

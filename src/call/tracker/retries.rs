@@ -14,7 +14,7 @@ use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{ByHash, Keyed, hash_of};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, user_of};
 
 /// A try of a call that failed, and the next one at another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,29 +123,7 @@ impl Tried {
 
 /// The client, the user that calls and the user that is called; `None` where nobody is named.
 fn who(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
-    let from = user(message.header_bytes(HeaderName::From)?)?;
-    let to = user(message.header_bytes(HeaderName::To)?)?;
+    let from = user_of(message.header_bytes(HeaderName::From)?)?;
+    let to = user_of(message.header_bytes(HeaderName::To)?)?;
     Some(hasher.hash_one((client, from, to)))
-}
-
-/// The user part of the URI in a From or To header.
-pub(super) fn user(value: &[u8]) -> Option<&[u8]> {
-    // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
-    let uri = value.get(value.iter().position(|byte| *byte == b'<').map_or(0, |at| at + 1)..)?;
-    let after_scheme = uri.get(uri.iter().position(|byte| *byte == b':')? + 1..)?;
-    let user = after_scheme.get(..after_scheme.iter().position(|byte| matches!(byte, b'@' | b'>'))?)?;
-    (!user.is_empty()).then_some(user)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_read_from_headers_of_all_forms() {
-        assert_eq!(user(b"\"Alice\" <sip:1001@example.com>;tag=1"), Some(&b"1001"[..]));
-        assert_eq!(user(b"sip:bob@example.com;tag=2"), Some(&b"bob"[..]));
-        assert_eq!(user(b"<tel:+15550100>"), Some(&b"+15550100"[..]));
-        assert_eq!(user(b"<sip:example.com>"), Some(&b"example.com"[..]));
-    }
 }
