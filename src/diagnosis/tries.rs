@@ -1,11 +1,13 @@
 //! The tries of the request that decided how a call ended: what was asked for, and with which credentials it was tried
 //! again (RFC 3261 §22).
 
-use crate::call::{Heard, Transaction};
+use std::time::Duration;
+
+use crate::call::{Granted, Heard, Registered, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::auth::{self, Challenge, Credentials};
 use crate::sip::digest::DigestFit;
-use crate::sip::{StatusCode, Uri};
+use crate::sip::{Message, Method, StatusCode, Uri};
 
 /// One try of a request, as its client sent it.
 #[derive(Debug, Clone)]
@@ -187,7 +189,22 @@ impl<'a> Case<'a> {
     }
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// The last time before a refused REGISTER and the first time after it at which the same client was registered for the
+    /// same address-of-record. Who was let in before and after has the right secret.
+    pub(crate) fn registered_around(&self, rejection: &Rejection<'_>) -> Option<[&'a Granted; 2]> {
+        let request = rejection.request;
+        if request.message.method() != Some(&Method::Register) {
+            return None;
+        }
+        let address = request.message.to()?.parsed();
+        let known = self.surroundings.registrations().of(address.bare_user(), &address.host)?;
+        let own = || known.granted.iter().filter(|granted| is_granted_to(known, granted, request));
+        let before = own().rfind(|granted| granted.place < request.place)?;
+        let after = own().find(|granted| granted.place > request.place)?;
+        Some([before, after])
+    }
+
     /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its end.
     pub(crate) fn digest_fit(&self, request: &Heard, user: &str) -> Option<(DigestFit, String)> {
         let fit = self.surroundings.neighbours().digest_fit(request.place)?;
@@ -206,10 +223,33 @@ impl Rejection<'_> {
             .is_some_and(|uri| !Uri::read(&self.credentials.uri).is_same_target(&Uri::read(&uri)))
     }
 
+    /// True if the refusal is about the nonce, and so says nothing of the secret: by `stale=true` (RFC 7616 §3.3), or in
+    /// the words of a server that leaves that out ("nonce has changed").
+    pub fn is_of_the_nonce(&self) -> bool {
+        self.again.stale || names_nonce(&self.refusal.message)
+    }
+
+    /// How long after the challenge the request with the credentials came.
+    pub fn answered_after(&self) -> Option<Duration> {
+        let (asked, _) = self.asked.as_ref()?;
+        Some(self.request.place.time.since(asked.place.time))
+    }
+
     /// True if the nonce is the newest that the challenger gave.
     pub fn has_newest_nonce(&self) -> bool {
         self.asked.as_ref().is_some_and(|(_, asked)| asked.nonce == self.credentials.nonce)
     }
+}
+
+/// True if a grant answers a REGISTER that came from the address of this one, and binds something.
+fn is_granted_to(known: &Registered, granted: &Granted, request: &Heard) -> bool {
+    let asked = known.asked.iter().rfind(|asked| asked.place < granted.place);
+    granted.until > granted.place.time && asked.is_some_and(|asked| asked.source.ip() == request.path.source.ip())
+}
+
+/// True if the reason phrase of a challenge speaks of the nonce.
+pub(crate) fn names_nonce(refusal: &Message<'_>) -> bool {
+    refusal.reason_phrase().to_ascii_lowercase().contains("nonce")
 }
 
 /// True if these credentials are for another challenger, who has let them pass: their realm was asked for before, and
