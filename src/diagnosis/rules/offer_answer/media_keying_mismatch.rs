@@ -125,9 +125,14 @@ fn is_dtls(media: &Media) -> bool {
     media.protocol.to_ascii_uppercase().contains("TLS")
 }
 
-/// The crypto suites of a medium (RFC 4568 §9.1): the second word of each a=crypto.
+/// The crypto suites of a medium, as they were sent (RFC 4568 §9.1): the second word of each a=crypto.
+fn suites_as_sent(media: &Media) -> impl Iterator<Item = &str> {
+    media.attribute("crypto").filter_map(|value| value.split_ascii_whitespace().nth(1))
+}
+
+/// The same in capital letters.
 fn suites(media: &Media) -> Vec<String> {
-    media.attribute("crypto").filter_map(|value| value.split_ascii_whitespace().nth(1)).map(str::to_ascii_uppercase).collect()
+    suites_as_sent(media).map(str::to_ascii_uppercase).collect()
 }
 
 /// An attribute of a medium, or of the session.
@@ -194,7 +199,7 @@ fn claim_keys(finding: Finding, heard: &Heard, sdp: &Sdp) -> Finding {
         return finding.claim(heard, "sdp.media", media.line.clone(), "the description with this setup");
     }
     // The key behind the suite is a secret.
-    suites(media).iter().take(MOST_SUITES).fold(finding, |finding, suite| {
-        finding.claim(heard, "sdp.crypto.crypto_suite", suite.clone(), "a suite of this side")
+    suites_as_sent(media).take(MOST_SUITES).fold(finding, |finding, suite| {
+        finding.claim(heard, "sdp.crypto.crypto_suite", suite, format!("a suite of {}", heard.path.source))
     })
 }

@@ -66,15 +66,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because =
         format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
-    // RFC 3261 §20.33: when the callee expects to be free again.
-    let free_after = response.message.header("Retry-After").map(|value| with_unit(value.trim()));
-    let again = match &free_after {
-        Some(after) => format!("after {after}: so long the callee's side expects to be busy (Retry-After)"),
-        None => "later".to_owned(),
+    let again = match response.message.header("Retry-After") {
+        // RFC 3261 §20.33: when the callee expects to be free again.
+        Some(after) => format!(
+            "Call \"{callee}\" again after {}: for so long the callee's side expects to be busy (Retry-After).",
+            with_unit(after.trim())
+        ),
+        None => format!("Call \"{callee}\" again later: the signalling is sound."),
     };
     let mut finding = finding
         .because(because)
-        .fix(format!("Call \"{callee}\" again {again}. The signalling is sound."))
+        .fix(again)
         .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
             on busy."))
         .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
