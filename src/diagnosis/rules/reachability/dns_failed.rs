@@ -153,6 +153,7 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
             ))
             .fix(format!("Let {client} begin with the lowest priority number, and go on only when that server fails (RFC 3263 §4.3)."))
             .fix(format!("If {} is meant to be the first, give it the lower number in the zone.", taken.target))
+            .naming([lookup.name.as_str(), taken.target, better.target])
             .claim_at(answer, "dns.srv.priority", better.priority.to_string(), "the server that comes first")
             .claim_at(answer, "dns.srv.target", better.target, "its name")
             .claim_at(answer, "dns.srv.priority", taken.priority.to_string(), "the server that was taken")
@@ -244,7 +245,7 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
             (format!("{asked}, and the answer took {after}."), Confidence::Proven)
         }
     };
-    let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because);
+    let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because).naming([&lookup.name]);
     match fault {
         Fault::Code(3) => finding
             .fix(format!("Correct the name {}, or publish its records (SRV, A, AAAA).", lookup.name))
