@@ -1,5 +1,5 @@
 use crate::call::{Heard, Sample};
-use crate::diagnosis::offers::{audio, names};
+use crate::diagnosis::offers::{asks_for_nothing, audio, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -49,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let offer = Sdp::of(&request.message)?;
     let offered = audio(offer)?;
-    if offer.media.iter().all(|media| media.port == 0) {
+    if asks_for_nothing(offer) {
         return Some(of_nothing(failure.status, request, response, offered));
     }
     let codecs = offered.main_codecs();

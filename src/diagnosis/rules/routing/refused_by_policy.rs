@@ -77,7 +77,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!("{server} does not allow the {} to \"{callee}\": \
         {code}{}{quotation}.", request.message.method()?.name(), ground.words);
     let mut finding = match case.suspicion(request) {
-        Some(suspicion) => of_attack(finding, because, request, &suspicion),
+        Some(suspicion) => of_attack(finding, because, (request, response), &suspicion),
         None => of_peer(case, finding.because(because), &ground, request, response, &callee),
     };
     finding = finding
@@ -103,11 +103,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Advice about a source that looks like an attack: the refusal is right until somebody knows that source.
-fn of_attack(finding: Finding, because: String, request: &Heard, suspicion: &str) -> Finding {
-    let source = request.path.source.ip();
+fn of_attack(finding: Finding, because: String, (request, response): (&Heard, &Heard), suspicion: &str) -> Finding {
+    let (source, server) = (request.path.source.ip(), response.path.source);
     finding
         .because(format!("{because} {source} {suspicion}: if nobody knows it as a peer, the refusal is right."))
         .fix(format!("Drop the traffic of {source} at the edge, unless it is a peer or a test of your own."))
+        .fix(format!("Only if it is such a peer, look why {server} does not know its address."))
 }
 
 /// Advice about a peer that is refused.

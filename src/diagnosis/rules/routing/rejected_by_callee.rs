@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
@@ -61,23 +63,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let responder = response.path.source;
     let device = case.device_behind(response);
-    let after = |heard: &Heard| length(response.place.time.since(heard.place.time));
+    let waited = |heard: &Heard| response.place.time.since(heard.place.time);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match (alerting, ringing, code) {
         (Some(rang), _, 603) => format!(
             "The device rang for {}, and then {responder} declined the call with 603{quotation}.",
-            after(rang)
+            length(waited(rang))
         ),
         (Some(rang), ..) => format!(
-            "The device rang for {}, and then {responder} ended it with {code}{quotation}: a person pressed reject, or a \
-             timer of the device did it.",
-            after(rang)
+            "The device rang for {}, and then {responder} ended it with {code}{quotation}: {}.",
+            length(waited(rang)),
+            by_whom(waited(rang))
         ),
         (None, Some(progress), _) => format!(
-            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}: no device is seen to \
-             ring. The callee's device or a server for it is set to refuse the call.",
-            after(progress),
-            progress.message.status()?
+            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}. No device is seen to ring: \
+             {}.",
+            length(waited(progress)),
+            progress.message.status()?,
+            by_whom(waited(progress))
         ),
         (None, None, _) => format!(
             "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or \
@@ -107,4 +110,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
     Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
+}
+
+/// Nobody presses a key sooner than this.
+const BY_HAND: Duration = Duration::from_secs(1);
+
+/// Who may have refused a call so long after it was announced.
+fn by_whom(waited: Duration) -> &'static str {
+    match waited < BY_HAND {
+        true => "that is too soon for a person, so the device, or a server for the callee, is set to refuse the call",
+        false => "a person pressed reject, or a timer of the device did it",
+    }
 }
