@@ -76,10 +76,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             by_whom(waited(rang))
         ),
         (None, Some(progress), _) => format!(
-            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}. No device is seen to ring: \
-             {}.",
+            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}: {}{}.",
             length(waited(progress)),
             progress.message.status()?,
+            if waited(progress) < BY_HAND { "" } else { "if a device rang at all, " },
             by_whom(waited(progress))
         ),
         (None, None, _) => format!(
@@ -112,13 +112,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
 }
 
-/// Nobody presses a key sooner than this.
-const BY_HAND: Duration = Duration::from_secs(1);
+/// Hardly anybody presses a key sooner than this.
+const BY_HAND: Duration = Duration::from_millis(500);
 
 /// Who may have refused a call so long after it was announced.
 fn by_whom(waited: Duration) -> &'static str {
     match waited < BY_HAND {
-        true => "that is too soon for a person, so the device, or a server for the callee, is set to refuse the call",
+        true => "that is hardly a person, so soon; the device, or a server for the callee, refuses the call by itself",
         false => "a person pressed reject, or a timer of the device did it",
     }
 }
