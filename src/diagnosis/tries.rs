@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use crate::call::{Granted, Heard, Registered, Transaction};
+use crate::call::{Heard, Transaction};
+use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::sip::auth::{self, Challenge, Credentials};
 use crate::sip::digest::DigestFit;
-use crate::sip::{Message, Method, StatusCode, Uri};
+use crate::sip::{Message, StatusCode, Uri};
 
 /// One try of a request, as its client sent it.
 #[derive(Debug, Clone)]
@@ -189,20 +190,15 @@ impl<'a> Case<'a> {
     }
 }
 
-impl<'a> Case<'a> {
-    /// The last time before a refused REGISTER and the first time after it at which the same client was registered for the
-    /// same address-of-record. Who was let in before and after has the right secret.
-    pub(crate) fn registered_around(&self, rejection: &Rejection<'_>) -> Option<[&'a Granted; 2]> {
-        let request = rejection.request;
-        if request.message.method() != Some(&Method::Register) {
-            return None;
-        }
-        let address = request.message.to()?.parsed();
-        let known = self.surroundings.registrations().of(address.bare_user(), &address.host)?;
-        let own = || known.granted.iter().filter(|granted| is_granted_to(known, granted, request));
-        let before = own().rfind(|granted| granted.place < request.place)?;
-        let after = own().find(|granted| granted.place > request.place)?;
-        Some([before, after])
+impl Case<'_> {
+    /// The last REGISTER before refused credentials and the first one after them with which the same server let the same
+    /// client in as the same user: their 2xx. Who was let in before and after has the right secret.
+    pub(crate) fn let_in_around(&self, rejection: &Rejection<'_>) -> Option<[Place; 2]> {
+        let path = rejection.request.path;
+        let user = &rejection.credentials.username;
+        let let_in = self.surroundings.registrations().let_in(user, path.source.ip(), path.destination.ip());
+        let (before, after) = let_in.split_at(let_in.partition_point(|place| *place < rejection.request.place));
+        Some([*before.last()?, *after.first()?])
     }
 
     /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its end.
@@ -239,12 +235,6 @@ impl Rejection<'_> {
     pub fn has_newest_nonce(&self) -> bool {
         self.asked.as_ref().is_some_and(|(_, asked)| asked.nonce == self.credentials.nonce)
     }
-}
-
-/// True if a grant answers a REGISTER that came from the address of this one, and binds something.
-fn is_granted_to(known: &Registered, granted: &Granted, request: &Heard) -> bool {
-    let asked = known.asked.iter().rfind(|asked| asked.place < granted.place);
-    granted.until > granted.place.time && asked.is_some_and(|asked| asked.source.ip() == request.path.source.ip())
 }
 
 /// True if the reason phrase of a challenge speaks of the nonce.

@@ -28,7 +28,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// With `stale=true`, or a phrase that names the nonce, the nonce was too old and the secret was not looked at. A
-    /// client that was registered before and after has the right secret. Where realm, algorithm, nonce count or
+    /// client that was let in as this user before and after has the right secret. Where realm, algorithm, nonce count or
     /// URI do not fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
     ///
     /// ## References
@@ -106,7 +106,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     let user = &rejection.credentials.username;
     let fit = case.digest_fit(rejection.request, user);
     let is_proven = matches!(fit, Some((DigestFit::Differs, _)));
-    if !is_proven && case.registered_around(&rejection).is_some() {
+    if !is_proven && case.let_in_around(&rejection).is_some() {
         return None;
     }
     let confidence = match fit {

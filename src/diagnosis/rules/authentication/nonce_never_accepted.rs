@@ -19,7 +19,7 @@ rule! {
     /// ## Evidence
     /// Three or more 401 or 407 in a row with `stale=true`, or with a phrase that names the nonce, and between them requests
     /// with exactly the newest nonce. One is enough where the client took 5 s or longer to answer the challenge; there the
-    /// phrase may also be missing if the same client was registered before and after.
+    /// phrase may also be missing if the same client was let in as the same user before and after.
     ///
     /// ## How to fix
     /// Give all nodes the same secret for nonces, or keep a client at one node. Make nonces live longer, or the client
@@ -89,7 +89,7 @@ fn looped(case: &Case<'_>) -> Option<Finding> {
 /// and after.
 fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
     let after = last.answered_after().filter(|after| *after >= LATE && last.has_newest_nonce())?;
-    let around = case.registered_around(last);
+    let around = case.let_in_around(last);
     let confidence = match (last.is_of_the_nonce(), around) {
         (true, _) => Confidence::Likely,
         (false, Some(_)) => Confidence::Possible,
@@ -106,7 +106,7 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
         Some(phrase) => format!(", and the refusal says \"{phrase}\""),
         None => String::new(),
     };
-    let let_in = around.map(|_| format!(" {} was registered there before and after.", client.ip())).unwrap_or_default();
+    let let_in = around.map(|_| format!(" {} was let in there as this user before and after.", client.ip())).unwrap_or_default();
     let mut finding = finding
         .titled("The server took the nonce for too old.")
         .because(format!(
@@ -125,9 +125,9 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
     let shown = (last.credentials.header, last.credentials.nonce.as_str());
     finding = finding.claim_auth(last.request, shown, "username", format!("the answer to it, {after} later"));
     finding = claimed(finding, last);
-    let whens = ["the same client was registered before", "and it was registered again later"];
+    let whens = ["the same client was let in as this user before", "and again later"];
     for (granted, says) in around.into_iter().flatten().zip(whens) {
-        finding = finding.claim_at(granted.place, "sip.CSeq.method", "REGISTER", says);
+        finding = finding.claim_at(granted, "sip.CSeq.method", "REGISTER", says);
     }
     let against_secret = match around {
         Some(_) => "the same client was let in before and after",
