@@ -31,7 +31,7 @@ pub struct Asked {
     pub cseq: u32,
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
     pub over_udp: bool,
-    /// Whose credentials it shows, from where and to whom: by [`account_key`]. `None` if it shows none.
+    /// Whose credentials it shows, from where and to whom, as one number; `None` if it shows none.
     pub account: Option<u64>,
 }
 
