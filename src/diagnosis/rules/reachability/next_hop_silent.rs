@@ -153,7 +153,7 @@ fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
     }
     finding
         .claim_absent(
-            request.last_place(),
+            request.place,
             format!("any response from {}", request.path.destination),
             format!("the capture goes on for {tail} after the first copy"),
         )
