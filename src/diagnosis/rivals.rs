@@ -156,7 +156,9 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "request-merged" => {
             (status.get() != 482).then(|| format!("a merged request is refused with 482, not {status}"))
         }
-        "answered-elsewhere" => ended_silently(case).then(|| "no Reason says that somebody else answered".into()),
+        // A proxy may cancel for it without a word.
+        "answered-elsewhere" => (ended_silently(case) && !case.came_through_proxy())
+            .then(|| "no Reason says that somebody else answered".into()),
         "cancelled-with-reason" => ended_silently(case).then(|| "nothing that ended the call carries a Reason".into()),
         "ended-before-answer" => {
             let bye = case.call.transactions.iter().any(|one| one.method == Method::Bye);
