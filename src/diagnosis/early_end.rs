@@ -99,7 +99,7 @@ impl<'a> Case<'a> {
     /// comes from its sender need not come from the caller's device.
     pub(crate) fn came_through_proxy(&self) -> bool {
         let invite = self.deciding().and_then(|deciding| self.call.request_of(deciding));
-        invite.is_some_and(|invite| invite.message.vias().len() > 1)
+        invite.is_some_and(|invite| invite.message.via_count() > 1)
     }
 
     /// The CANCEL of an INVITE on its own hop.
