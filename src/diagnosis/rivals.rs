@@ -6,6 +6,8 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Refuted};
+use crate::diagnosis::offers::audio;
+use crate::diagnosis::rules::offer_answer::media_profile_mismatch;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Method, StatusCode};
 
@@ -166,9 +168,7 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         }
         "cancel-crossed-answer" => (!case.call.is_answered()).then(|| "no 2xx came to the INVITE".into()),
         "media-profile-mismatch" => {
-            let plain = offer(invite?)?.media.iter().all(|media| media.protocol == "RTP/AVP");
-            let warned = case.warned(response, &[302]).is_some();
-            (plain && !warned).then(|| "the offer is plain RTP/AVP, and no Warning 302 is there".into())
+            media_profile_mismatch::ruled_out(case, response, audio(offer(invite?)?)?).map(str::to_owned)
         }
         "late-offer-unsupported" => offer(invite?).map(|_| "the INVITE carries its offer".into()),
         "address-family-mismatch" => {
