@@ -32,6 +32,8 @@ const CHAINS: &[&[&str]] = &[
         "bye-unanswered",
     ],
     &["fork-not-released", "ack-missing"],
+    &["destination-unreachable", "ack-missing"],
+    &["destination-unreachable", "bye-unanswered"],
     &["in-dialog-request-misrouted", "dialog-state-lost"],
     &["cancel-crossed-answer", "dialog-state-lost"],
     // Who never confirmed an answer need not know of its dialog.
