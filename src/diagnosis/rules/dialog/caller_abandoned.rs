@@ -69,14 +69,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if progress => "before it was answered".to_owned(),
         None => "before it rang".to_owned(),
     };
+    let source = cancel.path.source;
+    let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
     let (reason, says) = match reasons.iter().any(says_only_cancelled) {
         true => ("no other reason than that", "the caller cancels, and no more"),
         false => ("normal clearing as the reason", "normal clearing"),
     };
     let mut finding = finding
         .because(format!(
-            "{} cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}{}",
-            if by_proxy { cancel.path.source.to_string() } else { format!("The caller's side ({})", cancel.path.source) },
+            "{sender} cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}{}",
             length(waited),
             match case.finals(deciding).next() {
                 _ if silent => "Until then nothing but 100 had come back",
@@ -92,7 +93,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             picked_up(cancel, before)
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")
-        .claim_method(cancel, "the caller's side cancels")
+        .claim_method(cancel, if by_proxy { "this hop cancels" } else { "the caller's side cancels" })
         .claim_header(cancel, "Reason", says);
     if let Some(AnsweredBefore::ToAFeatureCode(answer)) = before {
         finding =
@@ -104,13 +105,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(last) = case.finals(deciding).last() {
         finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");
     }
-    if by_proxy {
-        return Some(finding.next_capture(capture_at(cancel.path.source.ip(), cancel.path)));
-    }
-    if before.is_none() {
-        finding = finding.refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered");
-    }
-    Some(finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy"))
+    Some(match by_proxy {
+        true => finding.next_capture(capture_at(cancel.path.source.ip(), cancel.path)),
+        false => refute(finding, before),
+    })
+}
+
+/// Names the rivals that a CANCEL on the caller's own hop rules out.
+fn refute(finding: Finding, before: Option<AnsweredBefore>) -> Finding {
+    let finding = match before {
+        Some(_) => finding,
+        None => finding.refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered"),
+    };
+    finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy")
 }
 
 /// Who may have cancelled, where the INVITE came through a proxy and the CANCEL gives no reason.

@@ -48,26 +48,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, _) => finding.severity(Severity::Warning),
     };
     let gave_up = given_up(case, left);
-    let finding = 
-        finding
-            .party(Role::Uac, Some(left.path.destination))
-            .because(format!(
-                "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \
-                 that device {}.",
-                list(&tags),
-                to_tag(left).unwrap_or_default(),
-                match gave_up {
-                    Some(bye) => format!(
-                        "stood in a call with nobody, and gave it up {} later",
-                        length(bye.place.time.since(left.place.time))
-                    ),
-                    None => "is left in a call with nobody".to_owned(),
-                }
-            ))
-            .fix(format!("Let {} confirm each answer with ACK and end the ones it does not want with BYE.", left.path.destination))
-            .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
-            .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
-            .claim_absent(left.last_place(), "ACK, or a BYE of the caller's side, with this tag", "it is not released");
+    let fate = match gave_up {
+        Some(bye) => {
+            let after = length(bye.place.time.since(left.place.time));
+            format!("stood in a call with nobody, and gave it up {after} later")
+        }
+        None => "is left in a call with nobody".to_owned(),
+    };
+    let caller = left.path.destination;
+    let finding = finding
+        .party(Role::Uac, Some(caller))
+        .because(format!(
+            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: that \
+             device {fate}.",
+            list(&tags),
+            to_tag(left).unwrap_or_default()
+        ))
+        .fix(format!("Let {caller} confirm each answer with ACK and end the ones it does not want with BYE."))
+        .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
+        .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
+        .claim_absent(left.last_place(), "ACK, or a BYE of the caller's side, with this tag", "it is not released");
     Some(match gave_up {
         Some(bye) => finding.claim_method(bye, "that device gives up"),
         None => finding,

@@ -89,8 +89,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// True if a 2xx came from a proxy, as far as can be told: it got it from that Contact, or the Contact is no address of a
 /// network behind the sender, which only a device behind a NAT would name.
-fn is_of_proxy(case: &Case<'_>, success: &Heard, contact: IpAddr) -> bool {
-    let got_from = |inner: &Transaction| inner.finals.iter().map(|id| case.call.message(*id)).any(|heard| heard.path.source.ip() == contact);
+fn is_of_proxy<'a>(case: &Case<'a>, success: &Heard, contact: IpAddr) -> bool {
+    let came_from = |inner: &'a Transaction| case.finals(inner).any(|heard| heard.path.source.ip() == contact);
     let source = success.path.source.ip();
-    case.call.downstream_of(success.transaction).any(got_from) || !is_private(contact) || is_private(source)
+    case.call.downstream_of(success.transaction).any(came_from) || !is_private(contact) || is_private(source)
 }
