@@ -95,6 +95,13 @@ impl<'a> Case<'a> {
         self.surroundings.neighbours().answered_before(cancel.place).filter(|_| !says_why)
     }
 
+    /// True if the INVITE that opens the call had passed a proxy before this capture: each adds a Via (RFC 3261 §16.6). So
+    /// what comes from its sender need not come from the caller's device.
+    pub(crate) fn came_through_proxy(&self) -> bool {
+        let invite = self.deciding().and_then(|deciding| self.call.request_of(deciding));
+        invite.is_some_and(|invite| invite.message.via_count() > 1)
+    }
+
     /// The CANCEL of an INVITE on its own hop.
     pub(crate) fn cancel_of(&self, invite: &Transaction) -> Option<&'a Heard> {
         self.call.request_of(self.call.transaction(invite.cancelled_by?))

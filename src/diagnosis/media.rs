@@ -260,7 +260,7 @@ pub(crate) fn audio(sdp: &Sdp) -> Option<&Media> {
 }
 
 /// Where a description asks for audio.
-fn ends(sdp: &Sdp) -> Vec<SocketAddr> {
+pub(crate) fn ends(sdp: &Sdp) -> Vec<SocketAddr> {
     let wanted = sdp.media.iter().filter(|media| media.kind == "audio" && media.port != 0);
     wanted
         .filter_map(|media| {

@@ -32,6 +32,8 @@ const CHAINS: &[&[&str]] = &[
         "bye-unanswered",
     ],
     &["fork-not-released", "ack-missing"],
+    &["destination-unreachable", "ack-missing"],
+    &["destination-unreachable", "bye-unanswered"],
     &["in-dialog-request-misrouted", "dialog-state-lost"],
     &["cancel-crossed-answer", "dialog-state-lost"],
     // Who never confirmed an answer need not know of its dialog.
@@ -167,6 +169,9 @@ const CHAINS: &[&[&str]] = &[
     &["destination-unreachable", "callee-unreachable"],
     &["destination-unreachable", "server-fault"],
     &["destination-unreachable", "timeout-at-responder"],
+    &["return-path-lost", "caller-abandoned"],
+    &["return-path-lost", "timeout-behind-proxy"],
+    &["return-path-lost", "timeout-at-responder"],
     &["ring-timeout", "callee-did-not-answer"],
     &["ring-timeout", "caller-abandoned"],
     &["ring-timeout", "rejected-by-callee"],

@@ -6,6 +6,8 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Refuted};
+use crate::diagnosis::offers::audio;
+use crate::diagnosis::rules::offer_answer::media_profile_mismatch;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Method, StatusCode};
 
@@ -160,7 +162,9 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "request-merged" => {
             (status.get() != 482).then(|| format!("a merged request is refused with 482, not {status}"))
         }
-        "answered-elsewhere" => ended_silently(case).then(|| "no Reason says that somebody else answered".into()),
+        // A proxy may cancel for it without a word.
+        "answered-elsewhere" => (ended_silently(case) && !case.came_through_proxy())
+            .then(|| "no Reason says that somebody else answered".into()),
         "cancelled-with-reason" => ended_silently(case).then(|| "nothing that ended the call carries a Reason".into()),
         "ended-before-answer" => {
             let bye = case.call.transactions.iter().any(|one| one.method == Method::Bye);
@@ -168,9 +172,7 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         }
         "cancel-crossed-answer" => (!case.call.is_answered()).then(|| "no 2xx came to the INVITE".into()),
         "media-profile-mismatch" => {
-            let plain = offer(invite?)?.media.iter().all(|media| media.protocol == "RTP/AVP");
-            let warned = case.warned(response, &[302]).is_some();
-            (plain && !warned).then(|| "the offer is plain RTP/AVP, and no Warning 302 is there".into())
+            media_profile_mismatch::ruled_out(case, response, audio(offer(invite?)?)?).map(str::to_owned)
         }
         "late-offer-unsupported" => offer(invite?).map(|_| "the INVITE carries its offer".into()),
         "address-family-mismatch" => {

@@ -32,6 +32,15 @@ pub(crate) struct Unheard<'a> {
     pub ack: &'a Heard,
 }
 
+impl Target {
+    /// True if a request of the dialog comes from one of the proxies that it has to pass, or has passed one: then what it
+    /// had to carry for that proxy in Route is gone, as it must be (RFC 3261 §16.4).
+    pub(crate) fn has_been_passed(&self, request: &Heard) -> bool {
+        let sender = Some(request.path.source.ip());
+        request.message.via_count() > 1 || self.route.iter().any(|hop| address(&Uri::read(hop)) == sender)
+    }
+}
+
 impl Unheard<'_> {
     /// Claims that the 2xx is repeated after the ACK.
     pub(crate) fn claim_repeats(&self, finding: Finding) -> Finding {

@@ -44,8 +44,8 @@ rule! {
 const LONG: Duration = Duration::from_secs(7);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if return_path_lost::lost(case).is_some() {
-        return None; // Who still repeats the INVITE has got no answer that it could confirm.
+    if return_path_lost::holds(case) {
+        return None; // Who has got no answer has nothing to confirm.
     }
     never_sent(case).or_else(|| lost_behind(case))
 }

@@ -3,6 +3,7 @@ use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::StatusCode;
 
 rule! {
     /// The call was answered at another place.
@@ -16,7 +17,7 @@ rule! {
     ///
     /// ## Evidence
     /// A CANCEL whose Reason says so (`SIP;cause=200`, or Q.850 26), or a 2xx on another branch of the same fork before
-    /// the CANCEL. It is likely if the CANCEL gives no reason and its sender got a 2xx to another INVITE for the same caller
+    /// the CANCEL, and no 2xx on the branch that is cancelled. It is likely if the CANCEL gives no reason and its sender got a 2xx to another INVITE for the same caller
     /// at most half a second before: an exchange may ring several telephones with a Call-ID for each.
     ///
     /// ## How to fix
@@ -37,15 +38,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (branch, cancel) = cancelled_branch(case)?;
     let answer = case.answered_on_another_branch(branch);
+    let terminated = case.finals(branch).any(|heard| heard.message.status().is_some_and(|status| status.get() == 487));
+    let end = if terminated { "; its 487 is no failure" } else { "" };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .party(Role::Nobody, Some(cancel.path.source))
         .because(match answer {
             Some(answer) => format!(
-                "The call was offered to several devices. {} answered, so {} cancelled the one at {}; its 487 is no failure.",
+                "The call was offered to several devices. {} answered, so {} cancelled the one at {}{end}.",
                 answer.path.source, cancel.path.source, cancel.path.destination
             ),
             None => format!(
-                "{} cancelled the branch to {} because the call was answered elsewhere; the 487 there is no failure.",
+                "{} cancelled the branch to {} because the call was answered elsewhere{end}.",
                 cancel.path.source, cancel.path.destination
             ),
         })
@@ -99,10 +102,13 @@ fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
     )
 }
 
-/// A branch of a fork that was cancelled because another one was answered.
+/// A branch of a fork that was cancelled because another one was answered, and was not answered itself.
 fn cancelled_branch<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     case.call.transactions.iter().filter(|branch| branch.is_initial_invite()).find_map(|branch| {
         let cancel = case.cancel_of(branch)?;
+        if case.finals(branch).any(|heard| heard.message.status().is_some_and(StatusCode::is_success)) {
+            return None;
+        }
         let answered_first =
             case.answered_on_another_branch(branch).is_some_and(|answer| answer.place < cancel.place);
         let says_so = cancel_says(case.reasons(cancel)) == CancelSays::Elsewhere;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::call::{AnsweredBefore, Heard};
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -19,7 +19,9 @@ rule! {
     /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), or with
     /// one that only repeats that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender
     /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
-    /// is likely only: the call may have been picked up.
+    /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy, and
+    /// without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so (`ring-timeout`), and
+    /// so does a proxy that got an answer elsewhere.
     ///
     /// ## How to fix
     /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
@@ -49,9 +51,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let ring = case.ringing(deciding.id);
     let progress =
         case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
-    // Who had just answered to a feature code may be an exchange at which this call was picked up.
-    let confidence = if before.is_some() { Confidence::Likely } else { Confidence::Proven };
-    let finding = Finding::of(&RULE, confidence).party(Role::Uac, Some(cancel.path.source));
+    let by_proxy = case.came_through_proxy() && reasons.is_empty();
+    let (confidence, role) = match before {
+        _ if by_proxy => (Confidence::Possible, Role::Nobody),
+        // Who had just answered to a feature code may be an exchange at which this call was picked up.
+        Some(_) => (Confidence::Likely, Role::Uac),
+        None => (Confidence::Proven, Role::Uac),
+    };
+    let finding = Finding::of(&RULE, confidence).party(role, Some(cancel.path.source));
     let silent = ring.is_none() && !progress && waited >= SILENCE;
     let finding = if silent { finding.about_end(case) } else { finding.explains_calmly(case.call.final_status) };
     if !case.wants_words() {
@@ -62,14 +69,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if progress => "before it was answered".to_owned(),
         None => "before it rang".to_owned(),
     };
+    let source = cancel.path.source;
+    let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
     let (reason, says) = match reasons.iter().any(says_only_cancelled) {
         true => ("no other reason than that", "the caller cancels, and no more"),
         false => ("normal clearing as the reason", "normal clearing"),
     };
     let mut finding = finding
         .because(format!(
-            "The caller's side ({}) cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}",
-            cancel.path.source,
+            "{sender} cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}{}",
             length(waited),
             match case.finals(deciding).next() {
                 _ if silent => "Until then nothing but 100 had come back",
@@ -81,10 +89,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 true => "no reason",
                 false => reason,
             },
+            if by_proxy { BEHIND_PROXY } else { "" },
             picked_up(cancel, before)
         ))
         .fix("Nothing has to be done, if the caller meant to give up.")
-        .claim_method(cancel, "the caller's side cancels")
+        .claim_method(cancel, if by_proxy { "this hop cancels" } else { "the caller's side cancels" })
         .claim_header(cancel, "Reason", says);
     if let Some(AnsweredBefore::ToAFeatureCode(answer)) = before {
         finding =
@@ -96,11 +105,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(last) = case.finals(deciding).last() {
         finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");
     }
-    if before.is_none() {
-        finding = finding.refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered");
-    }
-    Some(finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy"))
+    Some(match by_proxy {
+        true => finding.next_capture(capture_at(cancel.path.source.ip(), cancel.path)),
+        false => refute(finding, before),
+    })
 }
+
+/// Names the rivals that a CANCEL on the caller's own hop rules out.
+fn refute(finding: Finding, before: Option<AnsweredBefore>) -> Finding {
+    let finding = match before {
+        Some(_) => finding,
+        None => finding.refuted("answered-elsewhere", "the CANCEL does not say so, and no other branch was answered"),
+    };
+    finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy")
+}
+
+/// Who may have cancelled, where the INVITE came through a proxy and the CANCEL gives no reason.
+const BEHIND_PROXY: &str = " The INVITE had passed a proxy before this point (more than one Via), so it was the caller who \
+                            gave up, or a proxy whose no-answer timer ran out or that got an answer elsewhere.";
 
 /// That the call may have been picked up by somebody whom the sender of its CANCEL had just answered.
 fn picked_up(cancel: &Heard, before: Option<AnsweredBefore>) -> String {

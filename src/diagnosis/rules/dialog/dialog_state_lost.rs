@@ -23,7 +23,8 @@ rule! {
     /// keep a call on its node. Session timers (RFC 4028) show a lost dialog sooner.
     ///
     /// ## When it would be wrong
-    /// A BYE of the responder that the capture does not hold would end the dialog in order.
+    /// A BYE of the responder that the capture does not hold would end the dialog in order. Where the caller was told that
+    /// the call failed, there never was a dialog on its side.
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2; RFC 4028 §1
@@ -31,6 +32,10 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    // Who was told that the call failed has no dialog, whatever the callee's side believes.
+    if case.outer_failure().is_some() {
+        return None;
+    }
     let unknown = case.unknown_dialogs().into_iter().find(|unknown| matches!(unknown.why, Why::StateLost))?;
     let (request, response) = (unknown.request, unknown.response);
     let mut signs = case.signs_of_loss(&unknown);

@@ -5,7 +5,7 @@ use crate::call::timer::OVERDUE;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::list;
+use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::Method;
 
@@ -20,7 +20,8 @@ rule! {
     /// Two devices answered in the same moment, and the caller's software knows only the first answer.
     ///
     /// ## Evidence
-    /// 2xx responses to one INVITE with different To tags, and one of them without ACK and BYE.
+    /// 2xx responses to one INVITE with different To tags, and one of them without ACK and BYE. The BYE with which its
+    /// sender gives up after 64·T1 is no release.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software, or let the proxy end the extra branch.
@@ -46,20 +47,31 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => finding.explains(left.message.status()).drops_the_call(),
         (false, _) => finding.severity(Severity::Warning),
     };
-    Some(
-        finding
-            .party(Role::Uac, Some(left.path.destination))
-            .because(format!(
-                "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \
-                 that device is left in a call with nobody.",
-                list(&tags),
-                to_tag(left).unwrap_or_default()
-            ))
-            .fix(format!("Let {} confirm each answer with ACK and end the ones it does not want with BYE.", left.path.destination))
-            .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
-            .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
-            .claim_absent(left.last_place(), "ACK and BYE with this tag", "it is not released"),
-    )
+    let gave_up = given_up(case, left);
+    let fate = match gave_up {
+        Some(bye) => {
+            let after = length(bye.place.time.since(left.place.time));
+            format!("stood in a call with nobody, and gave it up {after} later")
+        }
+        None => "is left in a call with nobody".to_owned(),
+    };
+    let caller = left.path.destination;
+    let finding = finding
+        .party(Role::Uac, Some(caller))
+        .because(format!(
+            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: that \
+             device {fate}.",
+            list(&tags),
+            to_tag(left).unwrap_or_default()
+        ))
+        .fix(format!("Let {caller} confirm each answer with ACK and end the ones it does not want with BYE."))
+        .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
+        .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
+        .claim_absent(left.last_place(), "ACK, or a BYE of the caller's side, with this tag", "it is not released");
+    Some(match gave_up {
+        Some(bye) => finding.claim_method(bye, "that device gives up"),
+        None => finding,
+    })
 }
 
 /// Two answers to one INVITE.
@@ -91,6 +103,14 @@ pub(in crate::diagnosis::rules) fn left_standing<'a>(case: &Case<'a>) -> Option<
 fn is_released(case: &Case<'_>, answer: &Heard) -> bool {
     let tag = to_tag(answer);
     let acked = case.acks_to(answer).next().is_some();
-    let ended = case.asked(&Method::Bye).any(|bye| to_tag(bye.request) == tag || from_tag(bye.request) == tag);
+    let mut byes = case.asked(&Method::Bye).map(|bye| bye.request);
+    // Who waited for its ACK in vain ends its call by itself: that is no release.
+    let ended = byes.any(|bye| to_tag(bye) == tag || from_tag(bye) == tag && !case.gives_up(answer, bye));
     acked || ended
+}
+
+/// The BYE with which a device that nobody confirmed gave its call up.
+fn given_up<'a>(case: &Case<'a>, answer: &Heard) -> Option<&'a Heard> {
+    let mut byes = case.asked_first(&Method::Bye).map(|bye| bye.request);
+    byes.find(|bye| from_tag(bye) == to_tag(answer) && case.gives_up(answer, bye))
 }

@@ -20,7 +20,8 @@ rule! {
     /// Let the caller's side build its route set from Record-Route (RFC 3261 §12.1.2).
     ///
     /// ## When it would be wrong
-    /// If the ACK arrived, nothing is lost but what the proxy wanted to see.
+    /// If the ACK arrived, nothing is lost but what the proxy wanted to see. Behind the last of these proxies an ACK carries
+    /// no Route any more: each takes out its own.
     ///
     /// ## References
     /// RFC 3261 §12.1.2, §12.2.1.1, §16.6
@@ -41,7 +42,8 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
         && request.path.source.ip() == success.path.destination.ip()
         && request.path.destination.ip() != success.path.source.ip()
         && !request.message.is_cut()
-        && request.message.header("Route").is_none();
+        && request.message.header("Route").is_none()
+        && !target.has_been_passed(request);
     let answered = case.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty());
     if !astray || answered || case.absence_of_answer(request) == Confidence::Unseen {
         return None;
@@ -71,7 +73,8 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let (success, ack) = (unheard.success, unheard.ack);
     let target = case.remote_target(success)?;
-    if target.route.is_empty() || ack.message.is_cut() || ack.message.header("Route").is_some() {
+    let is_whole = !ack.message.is_cut() && !target.has_been_passed(ack);
+    if target.route.is_empty() || !is_whole || ack.message.header("Route").is_some() {
         return None;
     }
     let finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);

@@ -42,7 +42,7 @@ const ENOUGH_REFUSALS: usize = 2;
 const NEAR_MILLIS: u32 = 5_000;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if case.call.is_answered() {
+    if was_answered(case) {
         return None;
     }
     match case.early_end() {
@@ -57,6 +57,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(EarlyEnd::Bye(_)) => None,
         Some(EarlyEnd::Unknown(_)) | None => by_code(case).or_else(|| by_plateau(case)),
     }
+}
+
+/// True if somebody answered before the caller was told the end, on whatever hop, and whether or not the caller heard of it.
+fn was_answered(case: &Case<'_>) -> bool {
+    let end = case.outer_failure().map(|failure| case.response(failure).place);
+    case.answers().any(|(_, success)| end.is_none_or(|end| success.place < end))
 }
 
 /// Several calls that the same system ended after the same time.

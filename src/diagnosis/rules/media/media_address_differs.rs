@@ -1,9 +1,10 @@
 use crate::call::Stream;
-use crate::diagnosis::media::{Ear, Talk};
+use crate::diagnosis::media::{Ear, Talk, ends};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
 use crate::diagnosis::words::sentence;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::sdp::Sdp;
 
 rule! {
     /// The media come from another address than was agreed on.
@@ -22,7 +23,8 @@ rule! {
     /// Nothing if both hear each other. Otherwise set the external media address of the side behind the NAT.
     ///
     /// ## When it would be wrong
-    /// Some devices send from another port than they listen on, and that is allowed.
+    /// Some devices send from another port than they listen on, and that is allowed. Of several devices that answered, each
+    /// sends from where its own answer says.
     ///
     /// ## References
     /// RFC 4961 §3; RFC 3264 §5.1
@@ -35,7 +37,7 @@ const ENOUGH: u64 = 10;
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let (ear, other, stream) = talk.ears().into_iter().find_map(|(ear, other)| {
-        let foreign = ear.streams.iter().find(|stream| is_foreign(stream, ear, other, &talk))?;
+        let foreign = ear.streams.iter().find(|stream| is_foreign(stream, ear, other, &talk) && !is_of_another_answer(case, stream))?;
         Some((ear, other, *foreign))
     })?;
     let named = other.end()?;
@@ -59,4 +61,10 @@ fn is_foreign(stream: &Stream, ear: &Ear<'_>, other: &Ear<'_>, talk: &Talk<'_>) 
         && ear.ends.contains(&stream.path.destination)
         && stream.last.time > talk.began
         && !ear.ends.contains(&stream.path.source)
+}
+
+/// True if the stream comes from where another device asks for audio, which answered too.
+fn is_of_another_answer(case: &Case<'_>, stream: &Stream) -> bool {
+    let mut named = case.answers().filter_map(|(_, success)| Sdp::of(&success.message)).flat_map(ends);
+    named.any(|end| end == stream.path.source)
 }

@@ -1,8 +1,9 @@
+use crate::call::Heard;
 use crate::diagnosis::offers::{audio, intersect};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::media_keying_mismatch::own_fault;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::sdp::Sdp;
+use crate::sip::sdp::{Media, Sdp};
 
 rule! {
     /// One side wants encrypted media, and the other does not.
@@ -90,4 +91,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
     };
     Some(finding.refuted("no-common-codec", codecs).refuted("bandwidth-insufficient", "no Warning 370"))
+}
+
+/// What rules out that the one who refused this audio wants another profile, as the end of a sentence; `None` if nothing does:
+/// that no Warning names the transport rules out nothing.
+pub(in crate::diagnosis) fn ruled_out(case: &Case<'_>, response: &Heard, offered: &Media) -> Option<&'static str> {
+    if case.warned(response, &[302]).is_some() {
+        return None;
+    }
+    // 399 may be about anything (RFC 3261 §20.43).
+    if case.warnings(response).iter().any(|warning| (300..399).contains(&warning.code)) {
+        return Some("its Warning names something else than the transport of the media");
+    }
+    let (_, abilities) = case.abilities(response)?;
+    (audio(abilities)?.is_secure() == offered.is_secure()).then_some("the callee's side describes the same profile")
 }

@@ -1,6 +1,7 @@
 use crate::call::{Heard, Sample};
 use crate::diagnosis::offers::{asks_for_nothing, audio, names};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::media_profile_mismatch;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::{Codec, Media, Sdp};
@@ -73,10 +74,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     {
         finding = finding.claim_at(sample.place, "sdp.media", line, "an offer that it accepted in another call");
     }
+    if let Some(why) = media_profile_mismatch::ruled_out(case, response, offered) {
+        finding = finding.refuted("media-profile-mismatch", why);
+    }
     finding = cite(finding, response, abilities, refusal.warned.is_some());
     Some(
         finding
-            .refuted("media-profile-mismatch", "no Warning 302, and no description of the callee with another profile")
             .refuted("bandwidth-insufficient", "no Warning 370")
             .refuted("late-offer-unsupported", "the INVITE carries an offer"),
     )

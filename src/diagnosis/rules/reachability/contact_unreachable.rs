@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Unheard, address, same_target};
 use crate::diagnosis::words::is_private;
@@ -12,14 +15,16 @@ rule! {
     /// another address.
     ///
     /// ## Why it happens
-    /// The answering side writes an address of its own network, or of another interface, into Contact.
+    /// A proxy that must stay in the path did not add Record-Route, so the ACK passes it by. Or the answering side writes an
+    /// address of its own network, or of another interface, into Contact.
     ///
     /// ## Evidence
     /// An ACK to the Contact of the 2xx, another address in Contact than the one the 2xx came from, and an ICMP error or a
     /// 2xx that is repeated on and on.
     ///
     /// ## How to fix
-    /// Set the external address on the answering side, or let the SBC or proxy before it rewrite Contact.
+    /// If the 2xx came from a proxy, let it add Record-Route. Else set the external address on the answering side, or let the
+    /// SBC before it rewrite Contact.
     ///
     /// ## When it would be wrong
     /// The way to that address may exist and be broken elsewhere.
@@ -46,14 +51,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
         None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
     };
+    let client = ack.path.source;
+    let finding = match is_of_proxy(case, success, contact) {
+        true => finding
+            .party(Role::Proxy, Some(source))
+            .because(format!(
+                "The 2xx came from {source} without Record-Route and names {kind} {contact} as Contact. The ACK went there, as \
+                 it must, past {source}, and did not arrive: {proof}."
+            ))
+            .fix(format!("If {source} is a proxy, let it add Record-Route to INVITEs, so that the ACK passes it too."))
+            .fix(format!("Or see to it that {client} can reach {contact} itself.")),
+        false => finding
+            .sender(Role::Uas, success)
+            .because(format!(
+                "The 2xx came from {source} and names {kind} {contact} as Contact. The ACK went there, as it must, and did not \
+                 arrive: {proof}."
+            ))
+            .fix(format!("Let {source} write an address into Contact that {client} can reach (its external address)."))
+            .fix("Or let a proxy with Record-Route, or an SBC, stand between them."),
+    };
     let mut finding = finding
-        .sender(Role::Uas, success)
-        .because(format!(
-            "The 2xx came from {source} and names {kind} {contact} as Contact. The ACK went there, as it must, and did not \
-             arrive: {proof}."
-        ))
-        .fix(format!("Let {source} write an address into Contact that {} can reach (its external address).", ack.path.source))
-        .fix("Or let a proxy with Record-Route, or an SBC, stand between them.")
         .claim_header(success, "Contact", "the address that the answering side names")
         .claim(ack, if contact.is_ipv4() { "ip.dst" } else { "ipv6.dst" }, contact.to_string(), "the ACK goes there");
     if let Some(icmp) = icmp {
@@ -68,4 +85,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("ack-missing", "an ACK was sent")
             .refuted("in-dialog-request-misrouted", "the ACK follows the Contact of the 2xx"),
     )
+}
+
+/// True if a 2xx came from a proxy, as far as can be told: it got it from that Contact, or the Contact is no address of a
+/// network behind the sender, which only a device behind a NAT would name.
+fn is_of_proxy<'a>(case: &Case<'a>, success: &Heard, contact: IpAddr) -> bool {
+    let came_from = |inner: &'a Transaction| case.finals(inner).any(|heard| heard.path.source.ip() == contact);
+    let source = success.path.source.ip();
+    case.call.downstream_of(success.transaction).any(came_from) || !is_private(contact) || is_private(source)
 }

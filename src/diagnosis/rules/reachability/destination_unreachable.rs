@@ -1,8 +1,11 @@
+use std::borrow::Cow;
+
 use crate::call::{Call, Heard, IcmpSeen, Outcome};
+use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::capture_at;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::StatusCode;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The destination cannot be reached, and an ICMP error says so.
@@ -16,7 +19,9 @@ rule! {
     /// prohibited: a filter rejects the packet.
     ///
     /// ## Evidence
-    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1 that quotes the packet by its addresses and ports.
+    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1 that quotes the packet by its addresses and ports. It
+    /// explains the end of an answered call if what it quotes is a 2xx that nobody confirmed, or a BYE, and no BYE was
+    /// accepted.
     ///
     /// ## How to fix
     /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
@@ -32,21 +37,26 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let call = case.call;
     let mut errors = call.icmp.iter().filter(|icmp| what_it_says(icmp).is_some());
-    let explaining = errors.clone().find(|icmp| decides(case, icmp));
-    let icmp = explaining.or_else(|| errors.next())?;
+    let deciding = errors.clone().find(|icmp| decides(case, icmp));
+    let dropping = errors.clone().find(|icmp| drops(case, icmp));
+    let icmp = deciding.or(dropping).or_else(|| errors.next())?;
     let quoted = call.message(icmp.message);
     let says = what_it_says(icmp)?;
     let count = call.icmp.iter().filter(|other| other.quoted == icmp.quoted).count();
     let finding = Finding::of(&RULE, Confidence::Proven);
-    let finding = match explaining {
-        Some(_) => finding.explains(case.outer_failure().map(|failure| failure.status)),
-        None if is_harmless(call, quoted) => finding,
-        None => finding.severity(Severity::Warning),
+    let finding = match (deciding, dropping) {
+        (Some(_), _) => finding.explains(case.outer_failure().map(|failure| failure.status)),
+        (None, Some(_)) => finding.explains(call.final_status).drops_the_call(),
+        (None, None) if is_harmless(call, quoted) => finding,
+        (None, None) => finding.severity(Severity::Warning),
     };
     let label = label(quoted);
     let target = icmp.quoted.destination;
+    // What goes to the caller's side: a response to it, or a request of the other side.
+    let is_for_caller = (case.side(quoted) == Side::Caller) != quoted.message.is_request();
+    let role = if says.role == Role::Uas && is_for_caller { Role::Uac } else { says.role };
     let finding = finding
-        .party(says.role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
+        .party(role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
         .because(format!(
             "{} answered the {label} to {target} with ICMP {}{}: {}.",
             icmp.reporter,
@@ -123,13 +133,31 @@ fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     false
 }
 
+/// True if what was not delivered is why an answered call ended against the parties' will, or could not be ended: a 2xx that
+/// nobody confirmed, or a BYE, where no BYE of the call was accepted.
+fn drops(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
+    let quoted = case.call.message(icmp.message);
+    if case.call.outcome != Outcome::Answered || is_harmless(case.call, quoted) {
+        return false;
+    }
+    let is_success = |heard: &Heard| heard.message.status().is_some_and(StatusCode::is_success);
+    let is_invite = case.call.transaction(quoted.transaction).is_initial_invite();
+    if is_success(quoted) && is_invite {
+        return case.acks_to(quoted).next().is_none();
+    }
+    let accepted = || case.asked(&Method::Bye).any(|bye| case.finals(bye.transaction).any(is_success));
+    quoted.message.method() == Some(&Method::Bye) && !accepted()
+}
+
 /// True if what was not delivered is of no use any more: a copy of what its receiver had, or part of the end of a call
 /// that both sides have ended.
 fn is_harmless(call: &Call, quoted: &Heard) -> bool {
     let transaction = call.transaction(quoted.transaction);
     let answered = quoted.message.is_request() && !transaction.finals.is_empty();
-    let over = call.dialogs.iter().any(|dialog| {
-        dialog.bye.is_some_and(|bye| call.message(bye).id != quoted.id && call.message(bye).place < quoted.place)
+    // A BYE on its way over several hops is one and the same.
+    let number = |heard: &Heard| (heard.message.cseq().cloned(), from_tag(heard).map(Cow::into_owned));
+    let over = call.dialogs.iter().filter_map(|dialog| dialog.bye).map(|bye| call.message(bye)).any(|bye| {
+        bye.place < quoted.place && !(quoted.message.is_request() && number(bye) == number(quoted))
     });
     answered || over
 }

@@ -4,6 +4,7 @@ use crate::call::{Heard, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// The first response comes late.
@@ -21,7 +22,8 @@ rule! {
     /// Look at the load and the look-ups of the next hop; it should send 100 at once (RFC 3261 §17.2.1).
     ///
     /// ## When it would be wrong
-    /// If the copies before it were lost, the answer comes at once after the one that arrived: `request-lost-on-path`.
+    /// If the copies before it were lost, the answer comes at once after the one that arrived: `request-lost-on-path`. A 408
+    /// is no late response, but the end of a wait behind its sender. Of a BYE it is not said: nothing goes on after it.
     ///
     /// ## References
     /// RFC 3261 §17.2.1, §8.2.6.1
@@ -33,6 +35,11 @@ pub(crate) const PROMPT: Duration = Duration::from_millis(200);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = repeated_and_answered(case)?;
+    // After a BYE nothing goes on; and a proxy that waited for the next hop in vain says so at the end of its own timer.
+    let is_given_up = response.message.status().is_some_and(|status| status.get() == 408);
+    if request.message.method() == Some(&Method::Bye) || is_given_up {
+        return None;
+    }
     let latest = copies_before(request, response).last()?;
     let waited = response.place.time.since(request.place.time);
     if response.place.time.since(latest) <= PROMPT || waited <= timer::T1 {

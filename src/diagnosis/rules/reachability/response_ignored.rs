@@ -104,7 +104,8 @@ fn stray_response<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     })
 }
 
-fn difference(request: &Heard, response: &Heard) -> Option<Difference> {
+/// Where a response differs from the request that it answers.
+pub(crate) fn difference(request: &Heard, response: &Heard) -> Option<Difference> {
     let (mine, theirs) = (request.message.vias(), response.message.vias());
     let (mine, theirs) = (mine.first()?, theirs.first()?);
     if mine.branch() != theirs.branch() {

@@ -1,8 +1,10 @@
 use crate::call::Heard;
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::response_ignored::{Ignored, capture_at_client, ignored, span};
+use crate::diagnosis::rules::reachability::response_ignored::{Ignored, capture_at_client, difference, ignored, span};
+use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::StatusCode;
 
 rule! {
     /// The responses get lost on their way back.
@@ -17,7 +19,8 @@ rule! {
     ///
     /// ## Evidence
     /// Two or more copies of a request after its first response, and a response that fits it in every field. Of an INVITE
-    /// that was answered, two or more copies after the 2xx, and no ACK.
+    /// that was answered, two or more copies after the 2xx, and no ACK. Or a 2xx to what a proxy forwarded that is repeated
+    /// twice or more, while the proxy neither passes it on nor ends its side with a 2xx, but tells the caller a failure.
     ///
     /// ## How to fix
     /// Capture at the sender of the request: if the responses do not arrive there, follow the way back.
@@ -31,6 +34,17 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_request(case).or_else(|| of_answer(case))
+}
+
+/// True if the sender of an INVITE got no response to it although one passed this capture: it has nothing to confirm, and to
+/// it nobody answered.
+pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
+    lost(case).is_some() || answer_unheard(case).is_some()
+}
+
+/// The request is repeated after its response.
+fn of_request(case: &Case<'_>) -> Option<Finding> {
     let lost = lost(case)?;
     let (request, response) = (lost.request, lost.response);
     let status = response.message.status()?;
@@ -70,8 +84,69 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// A proxy tells its caller a failure, although what it forwarded was answered.
+fn of_answer(case: &Case<'_>) -> Option<Finding> {
+    let AnswerUnheard { invite, success, told } = answer_unheard(case)?;
+    let (server, proxy) = (success.path.source, invite.path.source);
+    let (answer, status) = (success.message.status()?, told.message.status()?);
+    let copies = invite.repeats.iter().filter(|copy| **copy > success.place).count();
+    let goes_on = match copies {
+        0 => String::new(),
+        _ => format!(" It sent the INVITE {} more after the answer.", times(copies.try_into().unwrap_or(u32::MAX))),
+    };
+    let mut finding = Finding::of(&RULE, Confidence::Possible)
+        .explains(case.call.final_status)
+        .party(Role::Network, Some(proxy))
+        .because(format!(
+            "{server} answered the INVITE of {proxy} with {answer}, repeated that {}, and got no ACK, and the caller was told \
+             {status} all the same.{goes_on} The answer fits the INVITE, so it seems not to get into the proxy: it is lost \
+             between here and {proxy}, or dropped there.",
+            times(success.repeated)
+        ))
+        .fix(format!("Look at the firewall of {} itself: a packet filter drops what a capture there still shows.", proxy.ip()))
+        .fix(format!("Capture at {} (command below): do the responses arrive there?", proxy.ip()))
+        .next_capture(capture_at_client(invite))
+        .claim_method(invite, "the INVITE that was answered")
+        .claim_status(success, "the answer to it");
+    if let Some(last) = success.repeats.last() {
+        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
+    }
+    Some(
+        finding
+            .claim_status(told, "what the caller was told")
+            .refuted("ring-timeout", "what was forwarded had been answered before the end")
+            .refuted("ack-missing", "the answer never got to the caller, who has nothing to confirm")
+            .refuted("response-ignored", "branch, sent-by, CSeq and From tag of the answer are those of the INVITE"),
+    )
+}
+
+/// An answer that a proxy seems not to have got.
+struct AnswerUnheard<'a> {
+    /// The INVITE that the proxy forwarded.
+    invite: &'a Heard,
+    /// The 2xx to it.
+    success: &'a Heard,
+    /// What the caller was told in the end.
+    told: &'a Heard,
+}
+
+/// The 2xx that a proxy did not pass on, and that was repeated until the proxy told its caller a failure.
+fn answer_unheard<'a>(case: &Case<'a>) -> Option<AnswerUnheard<'a>> {
+    let told = case.response(case.outer_failure()?);
+    case.answers().find_map(|(inner, success)| {
+        let outer = case.call.transaction(inner.upstream?);
+        let passed_on = case.finals(outer).any(|heard| heard.message.status().is_some_and(StatusCode::is_success));
+        let repeats = success.repeats.iter().filter(|repeat| **repeat < told.place).count();
+        let confirmed = case.acks_to(success).next().is_some();
+        let invite = case.call.request_of(inner).filter(|_| !inner.in_dialog)?;
+        let fits = difference(invite, success).is_none();
+        (!passed_on && !confirmed && fits && repeats >= ENOUGH_COPIES).then_some(AnswerUnheard { invite, success, told })
+    })
+}
+
 /// The deciding request and a response that fits it, if it was repeated as if no response had come.
-pub(crate) fn lost<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
+fn lost<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     let lost = ignored(case).filter(|ignored| ignored.difference.is_none())?;
     if !case.call.is_answered() {
         return Some(lost);
