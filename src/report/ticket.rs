@@ -160,13 +160,13 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
         lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(8) {
-            let (at, shown, says) = (frame(claim.frame), value(&claim.value), value(&claim.says));
+            let (at, shown, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
             lines.add(label(Word::TicketProof), &words.fill(Word::TicketProofIs, &values));
         }
         for refuted in finding.refuted.iter().take(8) {
-            let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), value(&refuted.why));
+            let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
             lines.add(label(Word::TicketRuledOut), &text);
         }
     } else {
@@ -226,7 +226,7 @@ impl Lines {
 fn summary(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
     let count = group.map_or(1, |group| group.count);
     let what = match telling(record) {
-        Some(finding) => value(&finding.title),
+        Some(finding) => finding.title.for_terminal().into_owned(),
         None => match decisive(record) {
             Some(failure) => {
                 let (phrase, method) = (value(&failure.reason_phrase), value(&failure.method));

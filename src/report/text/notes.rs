@@ -28,7 +28,7 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
         let cited =
             if cited.is_empty() { String::new() } else { format!(" ({})", frames(&words, &cited, MOST_FRAMES)) };
         let text = match note.explanation.is_empty() {
-            true => format!("{}{cited}", value(&note.title)),
+            true => format!("{}{cited}", note.title.for_terminal()),
             // The explanation says what the title says, and more; the name is for `sipwhy explain`.
             false => format!("{}{colon}{}{cited}", note.rule, note.explanation.for_terminal()),
         };
