@@ -12,8 +12,9 @@ use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord};
+use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
-use crate::report::text::words::{between, confidence, frame, frames, lasting, outcome_word, title};
+use crate::report::text::words::{between, confidence, frame, frames, lasting, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
 use crate::report::view::{drawn, privacy_words, telling};
@@ -151,7 +152,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
             lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure));
         }
         None => {
-            let outcome = outcome_word(words, record.outcome);
+            let outcome = ended_word(words, record);
             lines.add(label(Word::TicketResponse), &words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]));
         }
     }
@@ -232,7 +233,7 @@ fn summary(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> Strin
                 let (phrase, method) = (value(&failure.reason_phrase), value(&failure.method));
                 words.fill(Word::TicketTo, &[("status", &failure.status), ("phrase", &phrase), ("method", &method)])
             }
-            None => outcome_word(words, record.outcome).to_owned(),
+            None => ended_word(words, record).to_owned(),
         },
     };
     let more = if count > 1 { words.fill(Word::TicketTimes, &[("count", &count)]) } else { String::new() };

@@ -9,7 +9,8 @@ use crate::report::html::comparison;
 use crate::report::html::{Page, frame_link, shown};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
-use crate::report::text::words::{between, confidence, counted, frame, outcome, title};
+use crate::report::text::ended::how_it_ended;
+use crate::report::text::words::{between, confidence, counted, frame, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
@@ -45,7 +46,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
     };
     html! {
         article class=(format!("card {class}")) id=(format!("call-{}", record.id)) {
-            h3 { (title(words, record)) " " span class=(format!("badge {class}")) { (outcome(words, record).1) } }
+            h3 { (title(words, record)) " " span class=(format!("badge {class}")) { (how_it_ended(words, record).1) } }
             p class="faint" {
                 (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) " " (page.zone.name())
                 @if let Some(uri) = &record.request_uri { " · " (words.word(Word::ToUri)) " " span class="mono" { (shown(uri)) } }

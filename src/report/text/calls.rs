@@ -12,12 +12,13 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Rung};
 use crate::report::text::Scope;
+use crate::report::text::ended::how_it_ended;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
 use crate::report::text::ladder::{self, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{confidence, counted, frames, grouped, outcome, title};
+use crate::report::text::words::{confidence, counted, frames, grouped, title};
 
 /// Legs whose Call-IDs are printed.
 const MOST_LEGS: usize = 6;
@@ -73,7 +74,7 @@ fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
 }
 
 fn heading(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
-    let (ink, words) = outcome(&lines.style.words, record);
+    let (ink, words) = how_it_ended(&lines.style.words, record);
     let title = title(&lines.style.words, record);
     let line = Line::new().ink(Ink::Heading, title);
     if line.width() + words.width() + 5 <= lines.width() {

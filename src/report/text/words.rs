@@ -1,14 +1,13 @@
-//! Words of the text report: numbers, addresses, outcomes, and the one line of a call.
+//! Words of the text report: numbers, addresses, and the one line of a call.
 
 use std::time::Duration;
 
-use crate::call::{Kind, Outcome};
+use crate::call::Kind;
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::lines::value;
-use crate::report::text::style::Ink;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
 
@@ -107,22 +106,6 @@ pub(crate) fn type_word(words: &Phrases, kind: Kind) -> &'static str {
     })
 }
 
-/// One word for how a call ended.
-pub(crate) fn outcome_word(words: &Phrases, outcome: Outcome) -> &'static str {
-    words.word(match outcome {
-        Outcome::Answered => Word::OutcomeAnswered,
-        Outcome::Registered => Word::OutcomeRegistered,
-        Outcome::Accepted => Word::OutcomeAccepted,
-        Outcome::Dropped => Word::OutcomeDropped,
-        Outcome::Failed => Word::OutcomeFailed,
-        Outcome::Unanswered => Word::OutcomeUnanswered,
-        Outcome::Redirected => Word::OutcomeRedirected,
-        Outcome::Busy => Word::OutcomeBusy,
-        Outcome::Cancelled => Word::OutcomeCancelled,
-        Outcome::Unfinished => Word::OutcomeUnfinished,
-    })
-}
-
 /// How sure a finding is.
 pub(crate) fn confidence(words: &Phrases, confidence: Confidence) -> &'static str {
     words.word(match confidence {
@@ -140,30 +123,6 @@ pub(crate) fn title(words: &Phrases, record: &CallRecord) -> String {
         _ => format!("{} → {}", person(record.from.as_ref()), person(record.to.as_ref())),
     };
     format!("{} {}  {parties}", kind_word(words, record.kind), record.id)
-}
-
-/// How a call ended, in a few words, and in which colour.
-pub(crate) fn outcome(words: &Phrases, record: &CallRecord) -> (Ink, String) {
-    let duration = lasting(between(record.started, record.ended));
-    // What failed on the way of a call that went on all the same.
-    let failed = record.failures.iter().rev().find(|failure| !failure.normal);
-    let (ink, word) = match record.outcome {
-        Outcome::Answered if failed.is_some() => (Ink::Doubtful, Word::AnsweredBut),
-        Outcome::Answered => (Ink::Good, Word::Answered),
-        Outcome::Registered => (Ink::Good, Word::Registered),
-        Outcome::Accepted => (Ink::Good, Word::Accepted),
-        Outcome::Dropped => (Ink::Bad, Word::Dropped),
-        Outcome::Failed => (Ink::Bad, Word::Failed),
-        Outcome::Unanswered => (Ink::Bad, Word::Unanswered),
-        Outcome::Redirected => (Ink::Bad, Word::Redirected),
-        Outcome::Busy => (Ink::Doubtful, Word::Busy),
-        Outcome::Cancelled => (Ink::Doubtful, Word::Cancelled),
-        Outcome::Unfinished if failed.is_some() => (Ink::Doubtful, Word::UnfinishedBut),
-        Outcome::Unfinished => (Ink::Doubtful, Word::Unfinished),
-    };
-    let status = failed.map(|failure| failure.status.to_string()).unwrap_or_default();
-    let method = failed.map(|failure| value(&failure.method)).unwrap_or_default();
-    (ink, words.fill(word, &[("duration", &duration), ("status", &status), ("method", &method)]))
 }
 
 #[cfg(test)]
