@@ -35,10 +35,11 @@ fn an_incident_tells_of_a_ceiling() {
 }
 
 #[test]
-fn registrations_are_lost_together() {
+fn registrations_are_refused_together() {
     let report = report_of("server-fault-registrations-together");
     let says = &report.incidents[0].says;
-    assert!(says.iter().any(|says| says.raw().ends_with("they were lost together")), "{says:?}");
+    // Each got a response.
+    assert!(says.iter().any(|says| says.raw().ends_with("they were refused together")), "{says:?}");
 }
 
 #[test]

@@ -241,6 +241,11 @@ impl Groups {
 }
 
 impl Group {
+    /// True if its calls are those of a scanner or a probe.
+    pub(crate) fn is_noise(&self) -> bool {
+        self.weight.noise == Noise::Noise
+    }
+
     /// True if it is more than one call that failed.
     pub(crate) fn is_incident(&self) -> bool {
         self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped)
