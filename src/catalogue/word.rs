@@ -151,6 +151,8 @@ words! {
     LabelFix = "label-fix", "Label before what to do",
     LabelRule = "label-rule", "Label before the name of the rule",
     LabelCalls = "label-calls", "Label before numbers of calls",
+    LabelRegistrations = "label-registrations", "Label before numbers of registrations",
+    LabelRequests = "label-requests", "Label before numbers of other requests",
     NoFinal = "no-final-response", "In place of a code",
     AllTo = "all-to", "Behind code and times; {called} is the start of the numbers",
     // Calls in the text report.
@@ -331,7 +333,7 @@ words! {
     TicketTo = "ticket-to", "A response to a method",
     TicketTimes = "ticket-times", "Behind the summary",
     TicketNoOther = "ticket-no-other", "No call of the same cause",
-    TicketOthers = "ticket-others", "{calls} are numbers",
+    TicketOthers = "ticket-others", "{calls} are numbers; one or several beside this one",
     TicketAndMore = "ticket-and-more", "Behind those numbers",
     TicketYourSide = "ticket-your-side", "In place of an address, within the next one",
     TicketAskReach = "ticket-ask-reach", "The question where no response is in the capture",

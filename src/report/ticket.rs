@@ -246,6 +246,9 @@ fn first_frame(record: &CallRecord) -> String {
 
 fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord) -> String {
     let hop = words.fill(Word::TicketBetween, &[("from", &failure.from_addr), ("to", &failure.to_addr)]);
+    if let Some(made) = &record.generated_by {
+        return format!("{hop}; {}", made.words());
+    }
     if record.is_passed_on(failure) {
         return words.fill(Word::TicketPassedOn, &[("hop", &hop)]);
     }
@@ -271,7 +274,7 @@ fn others(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String
     let calls = format!("{}{more}", numbers.join(" "));
     let values: [(&str, &dyn Display); 4] =
         [("count", &group.count), ("first", &first), ("last", &last), ("calls", &calls)];
-    words.fill(Word::TicketOthers, &values)
+    words.count(Word::TicketOthers, group.count - 1, &values)
 }
 
 fn question(words: &Phrases, record: &CallRecord, failure: Option<&FailureRecord>) -> String {

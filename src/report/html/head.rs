@@ -7,7 +7,7 @@ use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::html::{Page, shown};
 use crate::report::incidents::Group;
-use crate::report::text::words::{confidence, counted, frames, grouped};
+use crate::report::text::words::{confidence, counted, frames, grouped, numbers_word};
 use crate::report::value::{InputRecord, Tool};
 
 /// Incidents that are shown.
@@ -130,7 +130,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
                 }
             }
             p {
-                (words.word(Word::LabelCalls)) " "
+                (numbers_word(words, incident.kind)) " "
                 @for number in incident.calls.iter().take(MOST_NUMBERS) {
                     @if page.detailed.contains(number) { a href=(format!("#call-{number}")) { (number) } } @else { (number) }
                     " "

@@ -9,7 +9,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{confidence, counted, frames};
+use crate::report::text::words::{confidence, counted, frames, numbers_word};
 use crate::report::value::Incident;
 
 /// Incidents that are printed; of more only the number is told.
@@ -77,7 +77,7 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
         _ => words.word(Word::NoRule).into(),
     };
     labelled(lines, words.word(Word::LabelRule), &rule)?;
-    labelled(lines, words.word(Word::LabelCalls), &numbers(&incident.calls, group.count))
+    labelled(lines, numbers_word(&words, incident.kind), &numbers(&incident.calls, group.count))
 }
 
 fn noun(incident: &Incident) -> Word {

@@ -94,6 +94,16 @@ pub(crate) fn kind_word(words: &Phrases, kind: Kind) -> &'static str {
     })
 }
 
+/// The word before numbers of several: `Calls`.
+pub(crate) fn numbers_word(words: &Phrases, kind: Kind) -> &'static str {
+    words.word(match kind {
+        Kind::Call => Word::LabelCalls,
+        Kind::Registration => Word::LabelRegistrations,
+        Kind::Options => Word::KindOptions,
+        Kind::Subscription | Kind::Message | Kind::Other => Word::LabelRequests,
+    })
+}
+
 /// The same for a table: `call`.
 pub(crate) fn type_word(words: &Phrases, kind: Kind) -> &'static str {
     words.word(match kind {
