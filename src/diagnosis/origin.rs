@@ -159,10 +159,10 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
     if let Some((rings, (tag, own))) = rings.and_then(|rings| Some((rings, to_tag(rings).zip(to_tag(response))?))) {
         let status = rings.message.status().map_or(0, StatusCode::get);
         let words = match tag == own {
-            true => "the same: who sent that made this too",
-            false => "another: it was made by somebody else",
+            true => "the same To tag, so the same party sent both",
+            false => "another To tag, so another party sent it",
         };
-        grounds.push(format!("the To tag of the {status} before it is {words}"));
+        grounds.push(format!("its {status} has {words}"));
     }
     grounds
 }
@@ -269,7 +269,7 @@ fn at_once(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     let way = case.shortest_round_trip(response)?;
     let is_at_once = way >= SHORTEST && took <= way.saturating_add(way / 5);
     let ground = format!(
-        "it came after {}, hardly later than the shortest way there and back takes ({})",
+        "it came after {}, hardly later than the shortest way there and back takes ({}), so nobody far behind was asked",
         length(took),
         length(way)
     );

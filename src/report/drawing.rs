@@ -158,7 +158,7 @@ fn arrow(
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {
-                title { (value(&rung.label)) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
+                title { (value(&rung.shown_label())) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
                 (drawing)
             }
         } @else {
@@ -175,7 +175,7 @@ fn head(x: usize, y: usize, back: usize) -> String {
 fn label(rung: &Rung, room: usize) -> String {
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
-    let name = value(&rung.label);
+    let name = value(&rung.shown_label());
     let name = match rung.status.is_none() && !codecs.is_empty() {
         true => format!("{name} {}", codecs.join(" ")),
         false => name,

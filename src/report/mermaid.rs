@@ -77,7 +77,7 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
         let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
         let after = between(record.started, rung.time).as_secs_f64();
         let at = words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))]);
-        let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.label), LABEL));
+        let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.shown_label()), LABEL));
         let _ = writeln!(text, "    p{}{arrow}p{}: {}", index(&rung.from_addr), index(&rung.to_addr), safe(&label));
     }
     text

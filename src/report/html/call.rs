@@ -181,7 +181,7 @@ fn messages(whole: &Whole<'_>) -> Markup {
                                 td class="num" { a href=(format!("#{}", drawing::anchor(record.id, index))) { (frame(rung.frame)) } }
                                 td class="num" { (format!("+{:.6}", between(record.started, rung.time).as_secs_f64())) }
                                 td class="mono" { (rung.from_addr) } td class="mono" { (rung.to_addr) }
-                                td { (shown(&rung.label)) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
+                                td { (shown(&rung.shown_label())) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
                                 td { (rung.findings.join(", ")) }
                             }
                         }
@@ -194,7 +194,7 @@ fn messages(whole: &Whole<'_>) -> Markup {
                 details class="message" {
                     summary {
                         span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) " · " }
-                        span class=(badge(record, rung)) { (shown(&rung.label)) } " · "
+                        span class=(badge(record, rung)) { (shown(&rung.shown_label())) } " · "
                         span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }
                     }
                     pre id=(drawing::anchor(record.id, index)) tabindex="-1" {

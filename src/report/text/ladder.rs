@@ -227,7 +227,7 @@ impl Mark {
 
 /// What stands on an arrow, the fullest form first.
 fn labels(words: &Phrases, rung: &Rung) -> Vec<String> {
-    let label = value(&rung.label);
+    let label = value(&rung.shown_label());
     let name = fitted(&label, LONGEST_LABEL);
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let codecs = codecs.join(" ");
