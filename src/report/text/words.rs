@@ -132,7 +132,13 @@ pub(crate) fn title(words: &Phrases, record: &CallRecord) -> String {
         Kind::Registration => person(record.to.as_ref()),
         _ => format!("{} → {}", person(record.from.as_ref()), person(record.to.as_ref())),
     };
-    format!("{} {}  {parties}", kind_word(words, record.kind), record.id)
+    let opening = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| rung.label.raw());
+    let kind = match opening {
+        // State is published beside subscriptions to it (RFC 3903), and is none itself.
+        Some("PUBLISH") if record.kind == Kind::Subscription => "PUBLISH",
+        _ => kind_word(words, record.kind),
+    };
+    format!("{kind} {}  {parties}", record.id)
 }
 
 #[cfg(test)]
