@@ -6,7 +6,7 @@ use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
-use crate::report::html::{Page, frame_link, shown};
+use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
 use crate::report::text::ended::how_it_ended;
@@ -128,7 +128,7 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
     let sure = confidence(words, finding.confidence);
     html! {
         p { strong { (shown(&finding.title)) } " " span class="badge" { (sure) } " " code { (finding.rule) } }
-        @if !finding.explanation.is_empty() { p { (shown(&finding.explanation)) } }
+        @if !finding.explanation.is_empty() { p { (shown_with_code(&finding.explanation)) } }
         @if !finding.claims.is_empty() {
             div class="scroll" {
                 table class="claims" {
@@ -153,7 +153,7 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
         }
         @if !finding.fix.is_empty() {
             h4 { (words.word(Word::WhatToDo)) }
-            ol { @for step in &finding.fix { li { (shown(step)) } } }
+            ol { @for step in &finding.fix { li { (shown_with_code(step)) } } }
         }
         @if let Some(command) = &finding.next_capture { h4 { (words.word(Word::WhatSettles)) } pre { (shown(command)) } }
         @if !finding.rfc.is_empty() {
@@ -193,7 +193,8 @@ fn messages(whole: &Whole<'_>) -> Markup {
             @for (index, (rung, text)) in record.ladder.iter().zip(texts).enumerate() {
                 details class="message" {
                     summary {
-                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) " · " }
+                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) }
+                        " · "
                         span class=(badge(record, rung)) { (shown(&rung.shown_label())) } " · "
                         span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }
                     }
