@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -173,8 +174,8 @@ struct Opening {
     copies: u32,
 }
 
-/// The ports on which SIP is waited for over TCP and TLS (RFC 3261 §19.1.1).
-const SIP_PORTS: [u16; 2] = [5060, 5061];
+/// The ports on which SIP is waited for over TCP and TLS: those of RFC 3261 §19.1.1, and those around that exchanges take.
+const SIP_PORTS: RangeInclusive<u16> = 5060..=5099;
 /// Repetitions that show that nobody takes what is sent: TCP waits twice as long before each (RFC 6298 §5.5).
 const REPEATED_IN_VAIN: u32 = 5;
 /// Copies of a SYN that show that the client waits in vain.

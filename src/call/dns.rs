@@ -103,11 +103,15 @@ impl Lookups {
         self.all.iter()
     }
 
+    /// Those that were made between two moments.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
+        let first = self.all.partition_point(|one| one.asked.time < from);
+        self.all.iter().skip(first).take_while(move |one| one.asked.time <= to)
+    }
+
     /// Those that a client made between two moments.
     pub fn of_client(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Lookup> {
-        let first = self.all.partition_point(|one| one.asked.time < from);
-        let asked = self.all.iter().skip(first).take_while(move |one| one.asked.time <= to);
-        asked.filter(move |one| one.client == client)
+        self.between(from, to).filter(move |one| one.client == client)
     }
 
     /// Those for the servers of a domain that a client made up to a moment.

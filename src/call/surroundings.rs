@@ -121,7 +121,8 @@ pub struct Registering {
     pub place: Place,
 }
 
-/// An ICMP error that says that nothing listens on a port, and that quotes no SIP.
+/// An ICMP error that says that nothing arrives at a port, and that quotes no SIP: destination unreachable (RFC 792, RFC 4443
+/// §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClosedPort {
     /// The first such error.
@@ -130,6 +131,8 @@ pub struct ClosedPort {
     pub reporter: IpAddr,
     /// True for ICMPv6.
     pub version6: bool,
+    /// Its code: why nothing arrives.
+    pub code: u8,
     /// How many there were.
     pub count: u64,
 }
@@ -240,7 +243,7 @@ impl Surroundings {
         })
     }
 
-    /// Notes that nothing listens on a port. Errors of one reporter within a span of [`Seen::CLOSE`] are counted
+    /// Notes that nothing arrives at a port. Errors of one reporter and code within a span of [`Seen::CLOSE`] are counted
     /// together.
     pub fn note_closed_port(&mut self, port: SocketAddr, closed: ClosedPort) {
         if self.closed_ports.len() >= Surroundings::MOST_HOPS && !self.closed_ports.contains_key(&port) {
@@ -249,7 +252,8 @@ impl Surroundings {
         let known = self.closed_ports.entry(port).or_default();
         // By fixed spans of time, so that the order of noting has no part in it.
         let span = |closed: &ClosedPort| closed.place.time.0.div_euclid(Seen::CLOSE.as_nanos() as i64);
-        let is_same = |known: &ClosedPort| known.reporter == closed.reporter && span(known) == span(&closed);
+        let kind = |closed: &ClosedPort| (closed.reporter, closed.version6, closed.code, span(closed));
+        let is_same = |known: &ClosedPort| kind(known) == kind(&closed);
         match known.iter().position(is_same) {
             Some(at) => {
                 known[at].count = known[at].count.saturating_add(closed.count);
@@ -261,7 +265,7 @@ impl Surroundings {
         known.sort_unstable();
     }
 
-    /// The first error that says that nothing listens on a port, between two moments.
+    /// The first error that says that nothing arrives at a port, between two moments.
     pub fn closed_port(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<&ClosedPort> {
         self.closed_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
     }
@@ -459,7 +463,13 @@ mod tests {
                 }
                 Note::ClosedPort(who, reporter, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let closed = ClosedPort { place, reporter: address(reporter), version6: false, count: 1 };
+                    let closed = ClosedPort {
+                        place,
+                        reporter: address(reporter),
+                        version6: false,
+                        code: at as u8 % 2 * 3,
+                        count: 1,
+                    };
                     surroundings.note_closed_port((address(who), 4000).into(), closed);
                 }
                 Note::FailedConnection(client, server, at) => {

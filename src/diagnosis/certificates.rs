@@ -139,6 +139,16 @@ pub(crate) fn cure(seen: &TlsConnection, lookups: &Lookups, fault: CertificateFa
     }
 }
 
+/// Every name that may be told of a connection and its certificate.
+pub(crate) fn names(seen: &TlsConnection, lookups: &Lookups) -> Vec<String> {
+    let wanted = wanted(seen, lookups).into_iter().map(|one| one.name);
+    let certified = seen.certificate.iter().flat_map(|certificate| {
+        let Certificate { subject, issuer, names, .. } = certificate;
+        [subject, issuer].into_iter().chain(names).cloned()
+    });
+    wanted.chain(certified).collect()
+}
+
 /// Claims what the certificate itself shows of its fault.
 pub(crate) fn claim(finding: Finding, seen: &TlsConnection, lookups: &Lookups, fault: CertificateFault) -> Finding {
     let (Some(certificate), Some(place)) = (&seen.certificate, seen.certificate_place) else { return finding };

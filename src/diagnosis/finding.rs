@@ -161,6 +161,10 @@ pub struct Finding {
     pub refuted: Vec<Refuted>,
     /// The command that would settle what cannot be told.
     pub next_capture: Option<Untrusted>,
+    /// Names that stand in its texts and come from no SIP message: of the DNS, of certificates. A report that names nobody
+    /// needs to know them.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Where it is written.
     pub rfc: Arc<[Reference]>,
     /// True if it explains how the call ended.
@@ -187,6 +191,7 @@ impl Finding {
             explanation: Untrusted::default(),
             fix: Vec::new(),
             claims: Vec::new(),
+            names: Vec::new(),
             refuted: Vec::new(),
             next_capture: None,
             rfc: rule.references(),
@@ -256,6 +261,12 @@ impl Finding {
     /// One more thing to do.
     pub fn fix(mut self, step: impl Into<Untrusted>) -> Finding {
         self.fix.push(step.into());
+        self
+    }
+
+    /// That these names stand in its texts, which come from no SIP message.
+    pub fn naming(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Finding {
+        self.names.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -386,6 +397,7 @@ impl Finding {
         self
     }
 }
+
 /// How Wireshark shows what stands in a header.
 enum Shown {
     /// By a field of its own.

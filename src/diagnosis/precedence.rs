@@ -40,6 +40,9 @@ const CHAINS: &[&[&str]] = &[
     &["session-timer-expired", "media-inactivity-teardown"],
     &["ack-missing", "media-inactivity-teardown"],
     &["private-media-address", "one-way-media"],
+    // A port that was closed later, because the call was lost to that side.
+    &["destination-unreachable", "return-path-lost", "ack-missing", "dialog-state-lost", "media-port-closed"],
+    &["connection-failed", "media-port-closed"],
     &["media-port-closed", "one-way-media"],
     &["media-port-closed", "media-missing"],
     &["media-port-closed", "media-inactivity-teardown"],

@@ -1,5 +1,7 @@
 //! From a call and its diagnosis to its record.
 
+use std::borrow::Cow;
+
 use crate::call::{Call, Failure, Heard, Leg, Outcome};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{Comparison, Diagnosis, Difference, Finding, Half, Origin};
@@ -81,6 +83,10 @@ impl Scene {
 
     /// The record of a finding about a call, of which this is to be hidden.
     pub(crate) fn finding(&self, finding: &Finding, secrets: &Secrets) -> FindingRecord {
+        let secrets = &*match finding.names.as_slice() {
+            [] => Cow::Borrowed(secrets),
+            names => Cow::Owned(secrets.naming(names)),
+        };
         let claims = finding.claims.iter().map(|claim| ClaimRecord {
             frame: self.frame(claim.place),
             field: claim.field.clone(),

@@ -11,7 +11,7 @@ use crate::capture::{InputFacts, Progress, SourceId};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
 use crate::error::Error;
-use crate::oddity::{Oddity, OddityLog};
+use crate::oddity::{Noted, Oddity, OddityLog};
 use crate::report::incidents::{self, Group, Groups};
 use crate::report::pump::{Ending, Follower, Standing};
 use crate::report::record::FindingRecord;
@@ -329,7 +329,12 @@ fn seen(inputs: &[InputFacts], analysis: &Analysis) -> Vec<InputSeen> {
 }
 
 fn input_record(scene: &Scene, facts: &InputFacts, seen: &InputSeen) -> InputRecord {
-    let secrets = scene.privacy().of_nobody();
+    let server_name = |noted: &Noted| match &noted.example {
+        Oddity::Encrypted { server, .. } => server.split_once(" (").map(|(name, _)| name.to_owned()),
+        _ => None,
+    };
+    let named: Vec<String> = seen.oddities.iter().filter_map(|(_, noted)| server_name(noted)).collect();
+    let secrets = scene.privacy().of_nobody().naming(&named);
     let oddities = seen.oddities.iter().map(|(kind, noted)| OddityRecord {
         kind: kind.to_owned(),
         count: noted.count,

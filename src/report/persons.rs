@@ -74,10 +74,21 @@ impl Persons {
         }
         for (name, value) in message.all_headers() {
             let lower = name.to_ascii_lowercase();
-            if lower.contains("auth") {
-                self.collect_parameters(&value);
-            } else if value.contains('<') {
-                self.know_display_name(&value);
+            match lower.as_str() {
+                _ if lower.contains("auth") => self.collect_parameters(&value),
+                "p-visited-network-id" => self.know_host(value.trim().trim_matches('"')),
+                "p-charging-vector" => self.collect_networks(&value),
+                "organization" => self.know_name(&value),
+                "warning" => self.know_host(value.split([' ', ':']).nth(1).unwrap_or_default()),
+                _ if value.contains('<') => self.know_display_name(&value),
+                _ => {}
+            }
+        }
+        // Some leave out the scheme.
+        for address in [message.from(), message.to()].into_iter().flatten() {
+            if let Some((user, host)) = address.uri.split_once('@').filter(|(user, _)| !user.contains(':')) {
+                self.know_user(user);
+                self.know_host(host.split([':', ';']).next().unwrap_or_default());
             }
         }
         for via in message.vias() {
@@ -88,6 +99,19 @@ impl Persons {
             self.know_host(host);
         }
         self.collect_description(&String::from_utf8_lossy(message.body()));
+    }
+
+    /// Learns names that stand in no message: of hosts, with or without the service before them (`_sip._udp.`, RFC 2782), of
+    /// certificates, which may be any words.
+    pub(crate) fn know_names(&mut self, names: &[String]) {
+        for name in names {
+            let host = name.trim_start_matches("*.");
+            let host = host.rsplit_once("._udp.").or_else(|| host.rsplit_once("._tcp.")).map_or(host, |(_, host)| host);
+            match host.contains(char::is_whitespace) {
+                true => self.know_name(host),
+                false => self.know_host(host),
+            }
+        }
     }
 
     /// To be called when all is learned.
@@ -175,13 +199,16 @@ impl Persons {
         if !self.pseudonyms.replaces(Replaced::Addresses) {
             return None;
         }
-        let is_inside = |letter: char| letter.is_ascii_digit() || letter == '.';
-        if rest.starts_with(|letter: char| letter.is_ascii_digit())
-            && !before.is_some_and(is_inside)
-            && let Some((length, separator, address)) = dotted(rest)
-        {
-            let other = self.pseudonyms.address(address.into()).to_string();
-            return Some((length, other.replace('.', separator)));
+        // Digits before it may be of another number that some clients put in front of it: `4ce4a41192.168.1.2`.
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        if digits > 0 && !before.is_some_and(|letter| letter.is_ascii_digit()) {
+            let first = (digits.saturating_sub(3)..digits).find_map(|at| Some((at, dotted(rest.get(at..)?)?)));
+            if let Some((at, (length, separator, address))) =
+                first.filter(|(at, (_, separator, _))| *at == 0 || *separator == ".")
+            {
+                let other = self.pseudonyms.address(address.into()).to_string().replace('.', separator);
+                return Some((at + length, format!("{}{other}", rest.get(..at)?)));
+            }
         }
         if before.is_some_and(|letter| letter.is_alphanumeric() || letter == ':') {
             return None;
@@ -298,6 +325,18 @@ impl Persons {
         }
     }
 
+    /// The networks that are named in a P-Charging-Vector (RFC 7315 §4.6).
+    fn collect_networks(&mut self, value: &str) {
+        for (name, value) in value.split(';').filter_map(|part| part.split_once('=')) {
+            if matches!(
+                name.trim().to_ascii_lowercase().as_str(),
+                "orig-ioi" | "term-ioi" | "transit-ioi" | "icid-generated-at"
+            ) {
+                self.know_host(value.trim().trim_matches('"'));
+            }
+        }
+    }
+
     /// Who is named in a session description (RFC 8866 §5.2, §5.3, §5.6).
     fn collect_description(&mut self, body: &str) {
         for line in body.lines() {
@@ -376,9 +415,10 @@ fn dotted(text: &str) -> Option<(usize, &'static str, Ipv4Addr)> {
         *octet = rest.get(..digits).filter(|digits| !digits.is_empty() && digits.len() <= 3)?.parse().ok()?;
         at += digits + usize::from(index > 0);
     }
+    // Of hyphens and underscores there are more in dates and numbers; behind a full stop a port may stand.
     let after = text.get(at..)?;
     let goes_on = after.starts_with(separator) && after.get(1..)?.starts_with(|letter: char| letter.is_ascii_digit());
-    (!goes_on).then(|| (at, separator, Ipv4Addr::from(octets)))
+    (!goes_on || separator == ".").then(|| (at, separator, Ipv4Addr::from(octets)))
 }
 
 /// True for a telephone number or an extension: digits, and signs that structure them.
@@ -440,6 +480,45 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_found_among_other_numbers() {
+        let persons = persons(&[Replaced::Addresses]);
+        for text in [
+            "z9hG4bKnp10-44ce4a41192.168.1.2",
+            "z9hG4bK.5.192.168.1.2",
+            "192.168.1.2.5060 > 192.168.1.2",
+            "x192.168.1.2",
+        ] {
+            let shown = persons.replace(text);
+            assert!(!shown.contains("168.1.2") && shown.len() == text.len(), "{shown}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_dns_and_of_certificates_are_replaced() {
+        let mut persons = persons(&[Replaced::Names]);
+        let names = ["_sip._udp.Voip.carrier.test", "*.carrier.test", "The Carrier Ltd"].map(str::to_owned);
+        persons.know_names(&names);
+        persons.finish();
+        let shown =
+            persons.replace("`dig _sip._udp.voip.carrier.test SRV`, issued by The Carrier Ltd for *.carrier.test");
+        assert!(!shown.to_lowercase().contains("carrier") && shown.contains("`dig _sip._udp."), "{shown}");
+    }
+
+    #[test]
+    fn networks_and_addresses_without_a_scheme_are_known() {
+        let text = "INVITE carol@carrier.test SIP/2.0\r\nFrom: dave@carrier.test:5060;tag=1\r\nTo: <carol@carrier.test>\r\n\
+            P-Visited-Network-ID: \"ims.visited.test\"\r\nP-Charging-Vector: icid-value=1;orig-ioi=home.test\r\n\
+            Warning: 399 sbc.signer.test:5060 \"no\"\r\nOrganization: Acme Phones\r\n\r\n";
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
+        persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        persons.finish();
+        let shown = persons.replace(text);
+        for own in ["carol", "dave", "carrier", "visited.", "home.", "signer", "Acme"] {
+            assert!(!shown.contains(own), "{own} is shown in {shown}");
+        }
+    }
+
+    #[test]
     fn only_what_was_asked_for_is_replaced() {
         let shown = persons(&[Replaced::Numbers]).replace(MESSAGE);
         assert!(shown.contains("192.0.2.10") && shown.contains("Alice Example") && !shown.contains("5555550123"));
@@ -469,7 +548,7 @@ mod tests {
     #[test]
     fn times_and_versions_are_no_addresses() {
         let persons = persons(&[Replaced::Numbers, Replaced::Addresses, Replaced::Names]);
-        for text in ["at 08:14:02 UTC", "RFC 3261 §21.5.4", "SIP/2.0 503", "2026-11-20 08", "Reason: Q.850;cause=34"] {
+        for text in ["at 08:14:02 UTC", "RFC 3261 §21.5.4", "SIP/2.0 503", "2026-11-20-08", "Reason: Q.850;cause=34"] {
             assert_eq!(persons.replace(text), text);
         }
     }

@@ -170,6 +170,16 @@ impl Secrets {
         own
     }
 
+    /// These and those who have these names.
+    pub(crate) fn naming(&self, names: &[String]) -> Secrets {
+        let mut own = self.clone();
+        if let Some(persons) = &mut own.persons {
+            persons.know_names(names);
+            persons.finish();
+        }
+        own
+    }
+
     /// True if the user wants to see them.
     pub(crate) fn are_shown(&self) -> bool {
         self.are == SecretsAre::Shown

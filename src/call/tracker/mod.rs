@@ -293,9 +293,12 @@ impl Tracker {
             return index.map_or((), |index| self.consider_a_word(index));
         }
         // Not SIP: it may be the media of a call.
-        if matches!((error.version6, error.kind, error.code), (false, 3, 3) | (true, 1, 4)) {
-            let (reporter, version6) = (error.reporter, error.version6);
-            let closed = ClosedPort { place: error.place, reporter, version6, count: 1 };
+        if matches!(
+            (error.version6, error.kind, error.code),
+            (false, 3, 0 | 1 | 3 | 9 | 10 | 13) | (true, 1, 0 | 1 | 3..=5)
+        ) {
+            let IcmpError { place, reporter, version6, code, .. } = *error;
+            let closed = ClosedPort { place, reporter, version6, code, count: 1 };
             self.port_closed = Some(error.place.time);
             self.surroundings.note_closed_port(quoted.destination, closed);
         }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::analysis::Census;
 use crate::catalogue::{Phrases, Word};
 use crate::net::Transport;
 use crate::report::gatherer::Gathered;
@@ -71,7 +70,7 @@ fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     }
     let encrypted = noted(gathered, "payload-unreadable");
     let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == 5061);
-    if let Some(connections) = connections(words, &gathered.census) {
+    if let Some(connections) = connections(words, gathered) {
         reasons.push(connections);
     }
     if encrypted > 0 || tls_port {
@@ -90,10 +89,12 @@ fn noted(gathered: &Gathered, kind: &str) -> u64 {
 }
 
 /// Which TLS connections there are: `2 TLS connections, with 45 records, to sip.example.com (192.0.2.20:5061).`
-fn connections(words: &Phrases, census: &Census) -> Option<String> {
+fn connections(words: &Phrases, gathered: &Gathered) -> Option<String> {
+    let census = &gathered.census;
+    let secrets = gathered.privacy.of_nobody();
     let mut servers: Vec<String> = Vec::new();
     for seen in &census.tls {
-        let server = seen.server();
+        let server = secrets.naming(seen.server_name.as_slice()).hide(&seen.server());
         if !servers.contains(&server) {
             servers.push(server);
         }

@@ -53,7 +53,8 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     }
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .party(Role::Capture, None)
-        .because(format!("Not read: {}. What they carry is not judged.", words.join("; ")));
+        .because(format!("Not read: {}. What they carry is not judged.", words.join("; ")))
+        .naming(unread.iter().filter_map(|seen| seen.server_name.as_deref()));
     if unread.iter().any(|seen| seen.unread == Some(Unread::NoSecret)) {
         finding = finding.fix("Let the client or the server write its TLS secrets (SSLKEYLOGFILE), and give them with --keylog FILE.");
     }

@@ -1,61 +1,176 @@
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{ClosedPort, Heard};
+use crate::capture::Timestamp;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
     /// Nothing listens on the port that was agreed on for the media.
     ///
     /// ## What it says
-    /// Media was sent to the address and port that one side named, and that host answered that nothing listens there.
+    /// Media was sent to the address and port that one side named, and that host, or a router or filter before it, answered
+    /// that it does not arrive there.
     ///
     /// ## Why it happens
-    /// The media part of that system is not running or uses another port, or its local firewall rejects the packets.
+    /// The media part of that system is not running or uses another port, or a firewall rejects the packets. Where media
+    /// had arrived before, that system went down, or ended the call with a BYE that did not come this way.
     ///
     /// ## Evidence
-    /// An ICMP port unreachable that quotes a packet to the media address and port of the call, while the call was up.
+    /// An ICMP port unreachable, or another code of destination unreachable, that quotes a packet to a media address and port
+    /// of the call, on any hop, while the call was up.
     ///
     /// ## How to fix
-    /// Look at the media server, and at the local firewall, of the host that reports.
+    /// Look at the media server, and at the firewall, of the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error after the BYE is the normal end: one side had closed its port already. And where media come from that very
-    /// port after a first few errors, it was opened a moment late.
+    /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the media go
+    /// a shorter way than the BYE. And where media come from that very port after a first few errors, it was opened a moment
+    /// late.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1
     "H11" "media-port-closed" needs [ANSWERED BODY], check
 }
 
+/// Media that arrived for longer than this had found an open port: an error comes back within the round-trip time.
+const UNDERWAY: Duration = Duration::from_millis(500);
+/// A BYE that follows a closed port within this time is of the same hang-up.
+const HANGING_UP: Duration = Duration::from_secs(2);
+
+/// A port of the call at which media do not arrive.
+struct Unreachable<'a> {
+    /// The message that named it.
+    owner: &'a Heard,
+    media: &'a Media,
+    port: SocketAddr,
+    error: ClosedPort,
+    /// For how long media had arrived there, if they had.
+    after: Option<Duration>,
+}
+
+/// What the code of the error says.
+enum Says {
+    NothingListens,
+    Filtered,
+    NoWay,
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let request = case.call.request_of(invite)?;
-    let until = case.first_bye().map_or(case.call.until, |bye| bye.request.place.time);
-    let (owner, media, port, closed) = [success, request]
-        .into_iter()
-        .find_map(|owner| closed_port_of(case, owner, success.place.time, until))?;
-    let protocol = if closed.version6 { "icmpv6" } else { "icmp" };
-    let (kind, code) = if closed.version6 { ("1", "4") } else { ("3", "3") };
-    let times = if closed.count > 1 { format!(" ({} times)", closed.count) } else { String::new() };
-    Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .explains(success.message.status())
-            .party(if owner.id == success.id { Role::Uas } else { Role::Uac }, Some(port))
-            .because(format!(
-                "{} named {port} for the {}, and {} answered media to it with ICMP port unreachable{times}: nothing listens \
-                 there.",
-                owner.path.source, media.kind, closed.reporter
-            ))
-            .fix(format!("Look at the media part and the local firewall of {}: why is {port} closed?", port.ip()))
-            .claim(owner, "sdp.media", media.line, "the port that was named for the media")
-            .claim_at(closed.place, &format!("{protocol}.type"), kind, "destination unreachable")
-            .claim_at(closed.place, &format!("{protocol}.code"), code, "nothing listens on this port")
-            .refuted("one-way-media", "the ICMP error says what happens to the media")
-            .refuted("media-address-differs", "the media went to the address that was named"),
-    )
+    let elsewhere = case.answers().map(|(_, heard)| heard).chain(case.asked(&Method::Invite).map(|asked| asked.request));
+    let found = [success, request].into_iter().chain(elsewhere).find_map(|owner| of_description(case, owner, success))?;
+    let Unreachable { owner, media, port, error, after } = &found;
+    let says = found.says();
+    let (protocol, kind) = if error.version6 { ("icmpv6", "1") } else { ("icmp", "3") };
+    let (role, party) = match says {
+        Says::NothingListens => (if owner.message.is_request() { Role::Uac } else { Role::Uas }, *port),
+        Says::Filtered | Says::NoWay => (Role::Network, (error.reporter, 0).into()),
+    };
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(success.message.status())
+        .party(role, Some(party))
+        .because(found.sentence(&says))
+        .fix(found.cure(&says))
+        .claim(owner, "sdp.media", media.line.clone(), "the port that was named for the media")
+        .claim_at(error.place, &format!("{protocol}.type"), kind, "destination unreachable")
+        .claim_at(error.place, &format!("{protocol}.code"), error.code.to_string(), says.code())
+        .refuted("one-way-media", "the ICMP error says what happens to the media")
+        .refuted("media-address-differs", "the media went to the address that was named");
+    Some(match (says, after) {
+        (Says::NothingListens, None) => finding,
+        (Says::NothingListens, Some(_)) => finding.titled("The port of the media was closed during the call"),
+        (Says::Filtered, _) => finding.titled("A filter rejects the media"),
+        (Says::NoWay, _) => finding.titled("The media do not reach the address that was agreed on"),
+    })
+}
+
+impl Says {
+    fn code(&self) -> &'static str {
+        match self {
+            Says::NothingListens => "nothing listens on this port",
+            Says::Filtered => "a filter rejects it",
+            Says::NoWay => "no way leads there",
+        }
+    }
+}
+
+impl Unreachable<'_> {
+    fn says(&self) -> Says {
+        match (self.error.version6, self.error.code) {
+            (false, 3) | (true, 4) => Says::NothingListens,
+            (false, 9 | 10 | 13) | (true, 1 | 5) => Says::Filtered,
+            _ => Says::NoWay,
+        }
+    }
+
+    fn sentence(&self, says: &Says) -> String {
+        let Unreachable { owner, media, port, error, after } = self;
+        let times = if error.count > 1 { format!(" ({} times)", error.count) } else { String::new() };
+        let (name, meaning) = match says {
+            Says::NothingListens if after.is_some() => ("port unreachable", "nothing listens there any more"),
+            Says::NothingListens => ("port unreachable", "nothing listens there"),
+            Says::Filtered => ("administratively prohibited", "a filter rejects the packets"),
+            Says::NoWay => ("destination unreachable", "it has no way to that address"),
+        };
+        let (named, reporter) = (format!("{} named {port} for the {}", owner.path.source, media.kind), error.reporter);
+        match after {
+            None => format!("{named}, and {reporter} answered media to it with ICMP {name}{times}: {meaning}."),
+            Some(after) => format!(
+                "{named}, and media arrived there for {}. Then {reporter} answered with ICMP {name}{times}, and no BYE came \
+                 with it: {meaning}.",
+                length(*after)
+            ),
+        }
+    }
+
+    fn cure(&self, says: &Says) -> String {
+        let (port, reporter) = (self.port, self.error.reporter);
+        match (says, self.after) {
+            (Says::NothingListens, None) => {
+                format!("Look at the media part and the local firewall of {}: why is {port} closed?", port.ip())
+            }
+            (Says::NothingListens, Some(_)) => format!(
+                "Look on {} what happened then: a crash, a restart, or a hang-up whose BYE did not come this way.",
+                port.ip()
+            ),
+            (Says::Filtered, _) => {
+                format!("Let the filter at {reporter} pass UDP to {}, for the whole range of its media ports.", port.ip())
+            }
+            (Says::NoWay, _) => format!("Check the address {} and the route to it as {reporter} sees it.", port.ip()),
+        }
+    }
+}
+
+/// The first medium of a description whose port was reported closed while the call was up.
+fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Option<Unreachable<'a>> {
+    let answered = success.place.time;
+    let bye = case.first_bye().map(|bye| bye.request.place.time);
+    let sdp = Sdp::of(&owner.message)?;
+    sdp.media.iter().filter(|media| media.port != 0).find_map(|media| {
+        let address: IpAddr = sdp.address_of(media).parse().ok()?;
+        let port = SocketAddr::new(address, media.port);
+        let error = *case.surroundings.closed_port(port, answered, bye.unwrap_or(case.call.until))?;
+        let after = Some(error.place.time.since(first_to(case, port, answered))).filter(|after| *after > UNDERWAY);
+        // Where the capture ends before a BYE can have come, nobody knows.
+        let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
+        if has_opened(case, port, &error) || after.is_some() && hangs_up {
+            return None;
+        }
+        Some(Unreachable { owner, media, port, error, after })
+    })
+}
+
+/// When media first went to a port since the call was answered; that moment, if the capture shows none.
+fn first_to(case: &Case<'_>, port: SocketAddr, answered: Timestamp) -> Timestamp {
+    let streams = case.surroundings.media().anything_to(port);
+    streams.map(|stream| stream.first.time.max(answered)).min().unwrap_or(answered)
 }
 
 /// True if media went on coming from that port for long after the errors: it was opened a moment later than the first
@@ -64,24 +179,5 @@ fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &ClosedPort) -> bool {
     case.surroundings.media().from(port).any(|stream| {
         let after = stream.last.time.since(closed.place.time);
         stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
-    })
-}
-
-/// The first medium of a description whose port was reported closed between two moments.
-fn closed_port_of<'a>(
-    case: &Case<'a>,
-    owner: &'a Heard,
-    from: crate::capture::Timestamp,
-    until: crate::capture::Timestamp,
-) -> Option<(&'a Heard, Media, SocketAddr, ClosedPort)> {
-    let sdp = Sdp::of(&owner.message)?;
-    sdp.media.iter().filter(|media| media.port != 0).find_map(|media| {
-        let address: IpAddr = sdp.address_of(media).parse().ok()?;
-        let port = SocketAddr::new(address, media.port);
-        let closed = case.surroundings.closed_port(port, from, until)?;
-        if has_opened(case, port, closed) {
-            return None;
-        }
-        Some((owner, media.clone(), port, *closed))
     })
 }

@@ -32,8 +32,11 @@ rule! {
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
-    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 480 500 502 503 504 BROKEN], check, capture check_capture
+    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN], check, capture check_capture
 }
+
+/// What Kamailio answers when it cannot send to the next hop.
+const NOT_SENT: u16 = 477;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     broke_off(case).or_else(|| half_open(case)).or_else(|| unacknowledged(case)).or_else(|| did_not_come_about(case))
@@ -191,7 +194,7 @@ pub(super) fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
 /// The one who refused the call had just failed to connect to the next hop.
 fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-    if !matches!(failure.status.get(), 408 | 480 | 500 | 502 | 503 | 504) {
+    if !matches!(failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504) {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
@@ -201,8 +204,11 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     }
     let proxy = response.path.source;
     let caller = request.path.source.ip();
-    let mut fitting = case.surroundings.failed_connections().of_client(proxy.ip()).iter().filter(|failed| {
+    // Who says that it could not send may have tried from another of its addresses.
+    let is_its_own = |failed: &FailedConnection| failure.status.get() == NOT_SENT || failed.client.ip() == proxy.ip();
+    let mut fitting = case.surroundings.failed_connections().iter().filter(|failed| {
         matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+            && is_its_own(failed)
             && request.place < failed.asked
             && failed.asked < response.place
             && failed.server.ip() != caller
@@ -223,7 +229,8 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
             .explains(case.outer_failure().map(|outer| outer.status))
             .party(Role::Uas, Some(server))
             .because(format!(
-                "{proxy} tried to reach {server} over TCP while it had the {}, {}; then it answered {}.",
+                "{} tried to reach {server} over TCP while {proxy} had the {}, {}; then {proxy} answered {}.",
+                failed.client.ip(),
                 case.call.transaction(failure.transaction).method,
                 what_came(failed),
                 failure.status
@@ -272,7 +279,10 @@ fn capture_of(server: SocketAddr) -> String {
 
 /// Connections in vain between two hosts that have no SIP between them otherwise.
 fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
-    let of_kind = |failed: &&FailedConnection| matches!(failed.how, HowFailed::Refused | HowFailed::Silent);
+    let of_kind = |failed: &&FailedConnection| {
+        // On the ports around, something else may be offered.
+        matches!(failed.how, HowFailed::Refused | HowFailed::Silent) && matches!(failed.server.port(), 5060 | 5061)
+    };
     let without_sip = |failed: &&FailedConnection| {
         let (client, server) = (failed.client.ip(), failed.server.ip());
         case.surroundings.hop(client, server).is_none() && case.surroundings.hop(server, client).is_none()

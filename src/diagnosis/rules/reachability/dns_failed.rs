@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## Evidence
     /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
-    /// not at all. An answer that took more than a second made the call late. An SRV answer with a server of a lower
+    /// not at all; or of any other name, while a server had the request that it then refused with 478. An answer that took more than a second made the call late. An SRV answer with a server of a lower
     /// priority number than the one to which the request went, and no packet to that server.
     ///
     /// ## How to fix
@@ -43,6 +43,9 @@ const BEFORE: Duration = Duration::from_secs(40);
 const SLOW: Duration = Duration::from_secs(1);
 /// A query without an answer for this long is lost (RFC 1035 §4.2.1).
 const LOST: Duration = Duration::from_secs(5);
+
+/// What Kamailio answers when it cannot resolve the name of the next hop.
+const UNRESOLVABLE: u16 = 478;
 
 /// How a look-up failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +71,22 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         // The one who refused the request had to find the next server.
         let of_request =
             for_names(lookups.of_client(response.path.source.ip(), request.place.time, response.place.time), request);
-        let lookup = decided(&of_request)?;
+        // Who says that it could not resolve a name may have asked for another one than that of the request, from another
+        // of its addresses.
+        let meanwhile = || {
+            let says_so = response.message.status().is_some_and(|status| status.get() == UNRESOLVABLE);
+            let all = lookups.between(request.place.time, response.place.time).filter(|one| one.is_for_sip());
+            let all: Vec<&Lookup> = all.filter(|_| says_so).collect();
+            decided(&all).filter(|_| failure.is_some_and(|failure| case.arose_here(failure)))
+        };
+        let (lookup, confidence) = match decided(&of_request) {
+            Some(lookup) => (lookup, None),
+            None => (meanwhile()?, Some(Confidence::Likely)),
+        };
         let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;
-        let finding = found(lookup, fault).explains(failure.map(|failure| failure.status));
+        let finding = found(lookup, fault);
+        let sure = confidence.unwrap_or(finding.confidence);
+        let finding = Finding { confidence: sure, ..finding }.explains(failure.map(|failure| failure.status));
         return Some(
             claim(finding, lookup, fault)
                 .claim_request_uri(request, "where the request has to go")
@@ -146,6 +162,7 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
             ))
             .fix(format!("Let {client} begin with the lowest priority number, and go on only when that server fails (RFC 3263 §4.3)."))
             .fix(format!("If {} is meant to be the first, give it the lower number in the zone.", taken.target))
+            .naming([lookup.name.as_str(), taken.target, better.target])
             .claim_at(answer, "dns.srv.priority", better.priority.to_string(), "the server that comes first")
             .claim_at(answer, "dns.srv.target", better.target, "its name")
             .claim_at(answer, "dns.srv.priority", taken.priority.to_string(), "the server that was taken")
@@ -237,7 +254,7 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
             (format!("{asked}, and the answer took {after}: the call came that much later."), Confidence::Proven)
         }
     };
-    let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because);
+    let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because).naming([&lookup.name]);
     match fault {
         Fault::Code(3) => finding
             .fix(format!("Correct the name {}, or publish its records (SRV, A, AAAA).", lookup.name))

@@ -180,11 +180,14 @@ fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
             None => kinds.push((kind, seen, 1)),
         }
     }
-    let findings = kinds.into_iter().filter_map(|(_, seen, count)| match seen.failure() {
-        Some(HandshakeFailure::Alert(alert)) => Some(of_alert(case, seen, alert, count)),
-        Some(HandshakeFailure::NoAnswer(ended)) => Some(of_silence(case, seen, ended, count)),
-        Some(HandshakeFailure::Left(ended)) => Some(of_leaving(case, seen, ended, count)),
-        None => of_acceptance(case, seen, count),
+    let findings = kinds.into_iter().filter_map(|(_, seen, count)| {
+        let finding = match seen.failure() {
+            Some(HandshakeFailure::Alert(alert)) => of_alert(case, seen, alert, count),
+            Some(HandshakeFailure::NoAnswer(ended)) => of_silence(case, seen, ended, count),
+            Some(HandshakeFailure::Left(ended)) => of_leaving(case, seen, ended, count),
+            None => of_acceptance(case, seen, count)?,
+        };
+        Some(finding.naming(certificates::names(seen, lookups(case))))
     });
     findings.take(MOST).collect()
 }

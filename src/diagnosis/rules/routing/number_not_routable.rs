@@ -1,8 +1,9 @@
-use crate::call::Kind;
+use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::Method;
 
 rule! {
     /// The number cannot be routed.
@@ -21,7 +22,8 @@ rule! {
     /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
     ///
     /// ## When it would be wrong
-    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`.
+    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`. Of a SUBSCRIBE nobody
+    /// dialled the number: there it is the mailbox or the hint that is missing.
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
@@ -69,6 +71,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
     };
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    if case.call.transaction(failure.transaction).method == Method::Subscribe && meaning.is_none() {
+        return Some(of_subscription(case, finding, request, response, number));
+    }
     let because = format!("{responder} refused the number {number} {said}{quotation}.");
     let mut finding = finding
         .because(because)
@@ -84,6 +89,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("user-unknown", format!("{number} is a number, not a name"))
             .refuted("request-uri-without-user", "the Request-URI has a user part"),
     )
+}
+
+/// Nobody dialled the number: what is missing there is what was subscribed to (RFC 6665 §4.2.1).
+fn of_subscription(case: &Case<'_>, finding: Finding, request: &Heard, response: &Heard, number: &str) -> Finding {
+    let responder = response.path.source;
+    let event = request.message.header("Event").unwrap_or_default();
+    let package = event.split(';').next().unwrap_or_default().trim();
+    let (what, where_to_look) = match package {
+        "message-summary" => ("a mailbox".to_owned(), format!("give {number} a mailbox")),
+        "presence" | "dialog" => (format!("the state of a line ({package})"), format!("let {responder} keep the state of {number} (a hint)")),
+        _ => (format!("the events \"{package}\""), format!("let {responder} offer them for {number}")),
+    };
+    let code = response.message.status_text().unwrap_or_default();
+    let phrase = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    let finding = finding
+        .titled("There is nothing to subscribe to under that number")
+        .because(format!("{responder} refused the subscription to {what} of {number} with {code}{phrase}."))
+        .fix(format!("If the watcher needs it, {where_to_look} on {responder}."))
+        .fix(format!("If not, switch the subscription off at {}: calls do not hang on it.", request.path.source))
+        .claim_request_uri(request, "whose events were asked for")
+        .claim_header(request, "Event", "which events")
+        .claim_status(response, "it is refused");
+    finding.claim_own_words(case, response).refuted("user-unknown", format!("{number} is a number, not a name"))
 }
 
 /// What to try instead of the format that was dialled.
