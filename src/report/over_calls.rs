@@ -134,7 +134,7 @@ fn lost_together(group: &Group) -> Option<String> {
     let within = last.since(first);
     let is_together = group.incident.kind == Kind::Registration && group.count >= ENOUGH_TOGETHER && within <= TOGETHER;
     // A scanner's tries always come together, and nobody lost anything.
-    (is_together && !group.is_noise()).then(|| {
+    (is_together && !group.is_of_probes()).then(|| {
         let seconds = within.as_secs() + u64::from(within.subsec_nanos() > 0);
         let end = if group.incident.status.is_some() { "refused" } else { "lost" };
         format!(

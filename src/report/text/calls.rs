@@ -240,8 +240,10 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     if record.outcome == Outcome::Answered {
         return cited.map(|failure| failure.frame);
     }
-    let arose = judged().rev().find(|failure| !record.is_passed_on(failure));
-    cited.or(arose).map(|failure| failure.frame)
+    // What became of a CANCEL decides nothing.
+    let arose = || judged().rev().filter(|failure| !record.is_passed_on(failure));
+    let decisive = arose().find(|failure| failure.method.raw() != "CANCEL");
+    cited.or(decisive).or_else(|| arose().next()).map(|failure| failure.frame)
 }
 
 /// What else was found: problems first in full, then facts in a line each.
