@@ -257,6 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn a_second_capture_with_a_slow_clock_and_a_step_of_the_clock_are_no_jitter() {
+        for behind in [20, 400, 2_000, 30_000] {
+            let mut media = Media::default();
+            let mut packets: Vec<(i64, u16)> =
+                (1..2_000).map(|sequence| (i64::from(sequence) * 20, sequence)).collect();
+            packets.extend(packets.clone().into_iter().map(|(at, sequence)| (at + behind, sequence)));
+            packets.sort_unstable();
+            packets.iter().for_each(|(at, sequence)| feed(&mut media, *sequence, *at));
+            let stream = media.to(path(4000, 5000).destination).next().unwrap();
+            assert_eq!((stream.expected(), stream.lost(), stream.jitter().as_nanos()), (1_999, 0, 0), "{behind}");
+        }
+        let mut media = Media::default();
+        (1..200).for_each(|sequence| {
+            feed(&mut media, sequence, i64::from(sequence) * 20 + i64::from(sequence / 150) * 3_600_000)
+        });
+        assert!(media.to(path(4000, 5000).destination).all(|stream| stream.jitter().is_zero()));
+    }
+
+    #[test]
     fn a_merged_value_is_found_by_address() {
         let mut media = Media::default();
         (1..10).for_each(|sequence| feed(&mut media, sequence, i64::from(sequence) * 20));

@@ -548,11 +548,16 @@ fn has_other_digest_uri(message: &Message<'_>) -> bool {
 }
 
 /// True if a message is the same packet as its copy that was captured before, at this time and with this identification
-/// in its IPv4 header: one packet seen at two points, and no retransmission.
+/// in its IPv4 header: one packet seen at two points, and no retransmission. A stack that sends a message twice within a
+/// few milliseconds numbers both.
 pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &Arrival) -> bool {
     let age = arrival.place.time.0.saturating_sub(time.0);
-    let same_id = ip_id.is_some() && ip_id == arrival.ip_id && (0..=SAME_ID_WINDOW_NS).contains(&age);
-    !arrival.path.transport.is_reliable() && ((0..=TAP_WINDOW_NS).contains(&age) || same_id)
+    let window = match (ip_id, arrival.ip_id) {
+        (Some(one), Some(other)) if one == other => SAME_ID_WINDOW_NS,
+        (Some(_), Some(_)) => return false,
+        _ => TAP_WINDOW_NS,
+    };
+    !arrival.path.transport.is_reliable() && (0..=window).contains(&age)
 }
 
 impl Step {

@@ -15,7 +15,7 @@ pub struct Stream {
     pub path: Path,
     /// The synchronisation source (SSRC).
     pub source: u32,
-    /// The time stamp of the last packet.
+    /// The time stamp of the last packet that was not late.
     time: u32,
     /// The first sequence number since the last jump, and the highest, counted on over their end.
     base: u32,
@@ -31,6 +31,8 @@ pub struct Stream {
     pub packets: u64,
     /// The jitter, in nanoseconds, times sixteen (RFC 3550 §A.8).
     jitter: u64,
+    /// When the last packet came that was not late, in nanoseconds.
+    arrived: i64,
     /// The last packet.
     pub last: Place,
     /// Sequence numbers that were expected before the last jump.
@@ -100,8 +102,11 @@ pub struct Keypress {
     pub last: Place,
 }
 
-/// A jump of sequence numbers this large is a new beginning (RFC 3550 §A.1).
+/// A jump of sequence numbers this large is a new beginning (RFC 3550 §A.1). What is less far behind is late, or was captured
+/// a second time by a clock that is behind.
 const JUMP: u16 = 3000;
+/// What differs by more from when it should have come is a pause, or a step of a clock, and no jitter; in nanoseconds.
+const NO_JITTER: u64 = 1_000_000_000;
 /// Clocks of codecs, in Hz.
 const CLOCKS: [u32; 6] = [8000, 16_000, 32_000, 44_100, 48_000, 90_000];
 
@@ -121,6 +126,7 @@ impl Stream {
             kind: rtp.kind,
             run: 1,
             packets: 1,
+            arrived: place.time.0,
             last: place,
             expected_before: 0,
             base: u32::from(rtp.sequence),
@@ -148,15 +154,15 @@ impl Stream {
         self.packets = self.packets.saturating_add(1);
         let waited = place.time.0.saturating_sub(self.last.time.0);
         let ahead = rtp.sequence.wrapping_sub(self.highest as u16);
+        let is_late = ahead == 0 || ahead.wrapping_neg() <= JUMP;
         match ahead {
             1 => {
                 self.highest = self.highest.wrapping_add(1);
-                self.note_jitter(rtp, waited);
+                self.note_jitter(rtp, place.time.0.saturating_sub(self.arrived));
             }
             0 => self.copies = self.copies.saturating_add(1),
             2..=JUMP => self.note_gap(rtp, ahead, place),
-            _ if self.highest as u16 == rtp.sequence.wrapping_add(ahead.wrapping_neg())
-                && ahead.wrapping_neg() <= 100 => {}
+            _ if is_late => {}
             _ => self.begin_anew(rtp),
         }
         if waited > 1_000_000_000 {
@@ -167,7 +173,10 @@ impl Stream {
         }
         self.run = self.run.saturating_add(u64::from(ahead != 0));
         self.last = place;
-        self.time = rtp.time;
+        if !is_late {
+            self.time = rtp.time;
+            self.arrived = place.time.0;
+        }
         // A copy of the last packet is no further packet of the event.
         if let Some(event) = rtp.event.filter(|_| ahead != 0) {
             self.note_event(rtp, event, place);
@@ -226,6 +235,7 @@ impl Stream {
         self.run = self.run.saturating_add(1);
         self.last = next.last;
         self.time = next.time;
+        self.arrived = next.arrived;
     }
 
     fn begin_anew(&mut self, rtp: &Rtp) {
@@ -245,6 +255,9 @@ impl Stream {
         }
         let wanted = i64::from(ticks).saturating_mul(i64::from(self.tick));
         let difference = waited.saturating_sub(wanted).unsigned_abs();
+        if difference > NO_JITTER {
+            return;
+        }
         self.jitter = self.jitter.saturating_add(difference).saturating_sub(self.jitter / 16);
     }
 
