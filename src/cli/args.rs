@@ -177,7 +177,7 @@ pub(crate) enum FailOn {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// Captures, folders of captures, - for standard input; or one or two status codes
+    /// Captures, folders of captures, - for standard input; or, without a command, one or two status codes
     #[arg(value_name = "FILE|DIR|-")]
     pub(crate) files: Vec<PathBuf>,
     /// The same as naming FILE

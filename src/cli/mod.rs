@@ -11,6 +11,7 @@ mod follower;
 mod keylog;
 mod limits;
 mod live;
+mod nearest;
 mod output;
 mod packets;
 mod pages;

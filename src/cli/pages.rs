@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use crate::capture::{self, DeviceState};
 use crate::catalogue::{Block, Class, Entry, Item, Page, Phrase, Phrases, Word, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
+use crate::cli::nearest::nearest;
 use crate::cli::{settings, terminal};
 use crate::diagnosis::{Rule, rules};
 use crate::error::Error;
@@ -26,13 +27,18 @@ pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<
         };
         return print(&text);
     }
-    match rules::named(subject) {
-        Some(rule) => print(&page_in(&page_of(rule, catalogue.phrases()), format, look)),
-        None => Err(Error::Usage(format!(
-            "{subject} is no code, rule or cause that is known: sipwhy codes lists the codes; rules have names such as {}",
-            rules::ALL.first().map_or("server-overloaded", |rule| rule.name)
-        ))),
+    let name = subject.to_lowercase().replace([' ', '_'], "-");
+    if let Some(rule) = rules::named(&name) {
+        return print(&page_in(&page_of(rule, catalogue.phrases()), format, look));
     }
+    let why = match subject.parse::<u64>() {
+        Ok(_) => "status codes run from 100 to 699, and sipwhy codes lists them".to_owned(),
+        Err(_) => {
+            let nearest = nearest(&name, rules::ALL.iter().map(|rule| rule.name)).unwrap_or_default();
+            format!("the rule with the nearest name is {nearest}, and sipwhy codes lists the codes")
+        }
+    };
+    Err(Error::Usage(format!("{subject} is no code, rule or cause that is known: {why}")))
 }
 
 /// `sipwhy compare CODE CODE`.

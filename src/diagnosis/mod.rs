@@ -22,6 +22,7 @@ mod offers;
 mod origin;
 mod platform;
 mod precedence;
+mod private_contacts;
 mod questions;
 mod rivals;
 pub mod rule;

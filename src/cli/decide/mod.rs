@@ -22,6 +22,7 @@ use crate::cli::args::{Look, Options, PageFormat};
 use crate::cli::decide::ask::Asker;
 use crate::cli::decide::shown::OpenQuestions;
 use crate::cli::decide::walk::Walks;
+use crate::cli::nearest::nearest;
 use crate::cli::select::Selection;
 use crate::cli::{keylog, limits, pages as cli_pages, privacy, settings, terminal};
 use crate::diagnosis::{Diagnosis, Engine};
@@ -67,7 +68,12 @@ fn catalogue_for(format: PageFormat, look: &Look) -> Result<Catalogue, Error> {
 
 fn no_such(path: &std::path::Path) -> Error {
     let symptoms: Vec<&str> = decisions().starts().iter().map(|start| start.key.as_str()).collect();
-    Error::Usage(format!("{} is neither a file nor a symptom: {}", path.display(), symptoms.join(", ")))
+    let nearest = nearest(&path.to_string_lossy(), symptoms.iter().copied()).unwrap_or_default();
+    Error::Usage(format!(
+        "{} is neither a file nor a symptom; the nearest is {nearest}, of {}",
+        path.display(),
+        symptoms.join(", ")
+    ))
 }
 
 /// The list of symptoms, among which a person at a terminal chooses.

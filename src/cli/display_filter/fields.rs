@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::call::Heard;
+use crate::cli::nearest::nearest;
 use crate::net::Transport;
 use crate::sip::sdp::Sdp;
 use crate::sip::{NameAddr, Uri, auth};
@@ -77,11 +78,7 @@ pub(super) fn find(name: &str) -> Result<&'static Field, String> {
     if let Some(field) = TABLE.iter().find(|field| field.name == name) {
         return Ok(field);
     }
-    let near = |field: &&Field| {
-        let distance = strsim::damerau_levenshtein(&field.name.to_lowercase(), &name.to_lowercase());
-        (distance, field.name)
-    };
-    let nearest = TABLE.iter().min_by_key(near).map_or("", |field| field.name);
+    let nearest = nearest(name, TABLE.iter().map(|field| field.name)).unwrap_or_default();
     Err(format!("there is no field {name}; the nearest is {nearest}"))
 }
 

@@ -53,7 +53,8 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
         }
         let end = rest.find(|c: char| c.is_whitespace() || "&|=!<>(){},~\"".contains(c)).unwrap_or(rest.len());
         if end == 0 {
-            return Err(format!("'{first}' is not expected"));
+            let meant = if first == '=' { "; write == to compare" } else { "" };
+            return Err(format!("'{first}' is not expected{meant}"));
         }
         words.push(Word::Bare(rest[..end].to_owned()));
         rest = rest[end..].trim_start();

@@ -70,17 +70,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => Finding::of(&RULE, Confidence::Possible),
     };
     let took = match lost {
-        Some(stream) => format!(" {} packets of RTP went there, and none ever came from there.", stream.different()),
-        None if is_deaf => format!(" The other side was sent RTP, and none came to the {side}."),
-        None => String::new(),
+        Some(stream) => format!(
+            "{} packets of RTP went there, none of them back to where the {side} sends from, and none ever came from there: as far \
+             as this capture shows, the {side} heard nothing.",
+            stream.different()
+        ),
+        None => {
+            let came = if is_deaf { format!(" The other side was sent RTP, and none came to the {side}.") } else { String::new() };
+            format!(
+                "If the other side takes that address at its word, the {side} hears nothing. A relay that sends media back where \
+                 they come from would make it good.{came}"
+            )
+        }
     };
     Some(
         finding
             .sender(role, owner)
             .because(format!(
                 "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from {source}: \
-                 another network. If the other side takes that address at its word, the {side} hears nothing. A relay \
-                 that sends media back where they come from would make it good.{took}",
+                 another network. {took}",
                 media.kind
             ))
             .fix(format!(

@@ -9,7 +9,8 @@ rule! {
     /// The 408 was made by the proxy: what it sent on got no answer.
     ///
     /// ## Why it happens
-    /// The host behind the proxy is down or unreachable, or its answers do not find the way back.
+    /// The host behind the proxy is down or unreachable, or its answers do not find the way back. Or its address is a private
+    /// one that it gave as its Contact from behind a NAT.
     ///
     /// ## Evidence
     /// 408 on the caller's hop, and behind the proxy the same request without any response.
@@ -44,13 +45,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         times(copies),
         length(waited)
     );
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .party(Role::Uas, Some(next))
-        .because(because)
-        .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-        .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} \
-            is silent."))
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
+    let finding = match case.private_contact(sent) {
+        Some(contact) => contact
+            .added_to(finding.party(Role::Proxy, Some(proxy)).because(format!("{because}{}", contact.sentence())), proxy),
+        None => finding
+            .party(Role::Uas, Some(next))
+            .because(because)
+            .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
+            .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} is silent.")),
+    };
+    let mut finding = finding
         .claim_method(request, "the caller's request")
         .claim(sent, ip_destination(next), next.ip().to_string(), "the proxy sends it on to this host");
     if let Some(last) = sent.repeats.last() {
