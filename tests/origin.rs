@@ -70,7 +70,7 @@ fn a_record_route_of_the_answer_proves_a_proxy() {
         ))
     };
     assert_made(&of("b1"), MadeBy::Behind, Confidence::Proven, "the 180 with the same To tag carries a Record-Route");
-    assert_made(&of("p1"), MadeBy::Unknown, Confidence::Possible, "made by somebody else");
+    assert_made(&of("p1"), MadeBy::Unknown, Confidence::Possible, "somebody else made it");
 }
 
 #[test]

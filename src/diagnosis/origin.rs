@@ -159,8 +159,8 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
     if let Some((rings, (tag, own))) = rings.and_then(|rings| Some((rings, to_tag(rings).zip(to_tag(response))?))) {
         let status = rings.message.status().map_or(0, StatusCode::get);
         let words = match tag == own {
-            true => "the same To tag, so the same party sent both",
-            false => "another To tag, so another party sent it",
+            true => "the same To tag, so the same party made both",
+            false => "another To tag, so somebody else made it",
         };
         grounds.push(format!("its {status} has {words}"));
     }
