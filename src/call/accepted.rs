@@ -23,8 +23,6 @@ pub struct Accepted {
     credentials: BTreeMap<(u64, IpAddr), Seen>,
     /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
-    /// Servers that accepted a retry with credentials and another From tag, and the client's address.
-    other_tags: BTreeSet<(IpAddr, IpAddr)>,
     /// The hosts of Request-URIs that each server accepted, in order. Nearly always it is one: a set would take ten times
     /// the room.
     hosts: BTreeMap<IpAddr, Vec<String>>,
@@ -54,11 +52,6 @@ impl Accepted {
     /// True if a server accepted a digest of this client whose URI was not the Request-URI.
     pub fn has_other_digest_uri(&self, server: IpAddr, client: IpAddr) -> bool {
         self.other_digest_uris.contains(&(server, client))
-    }
-
-    /// True if a server accepted a retry of this client with credentials and another From tag.
-    pub fn has_other_tag(&self, server: IpAddr, client: IpAddr) -> bool {
-        self.other_tags.contains(&(server, client))
     }
 
     /// The hosts of Request-URIs that a server accepted, in order, in lower case.
@@ -121,13 +114,6 @@ impl Accepted {
         }
     }
 
-    /// Notes that a server accepted a retry with credentials and another From tag.
-    pub fn note_other_tag(&mut self, server: IpAddr, client: IpAddr) {
-        if self.other_tags.len() < Accepted::MOST {
-            self.other_tags.insert((server, client));
-        }
-    }
-
     /// Notes that a server accepted a request to this host.
     pub fn note_host(&mut self, server: IpAddr, host: &str) {
         let knows = |known: &Vec<String>| known.binary_search_by(|known| known.as_str().cmp(host)).is_ok();
@@ -169,9 +155,6 @@ impl Accepted {
         if !has_credentials(&request.message) {
             return;
         }
-        if has_other_tag_than_before(call, transaction, &request.message) {
-            self.note_other_tag(server, client);
-        }
         for shown in credentials(&request.message) {
             if !Uri::read(&shown.uri).is_same_target(&uri) {
                 self.note_other_digest_uri(server, client);
@@ -199,7 +182,6 @@ impl Accepted {
             self.credentials.entry(*key).or_default().merge(seen);
         }
         self.other_digest_uris.extend(&other.other_digest_uris);
-        self.other_tags.extend(&other.other_tags);
         for (key, servers) in &other.servers {
             let known = self.servers.entry(key.clone()).or_default();
             servers.iter().for_each(|server| add(known, *server, usize::MAX));
@@ -222,19 +204,6 @@ fn higher(one: (u32, Place), other: (u32, Place)) -> (u32, Place) {
         Ordering::Greater => one,
         Ordering::Equal => (one.0, one.1.min(other.1)),
     }
-}
-
-/// True if an earlier try of this request was challenged and had another From tag.
-fn has_other_tag_than_before(call: &Call, transaction: &Transaction, request: &Message<'_>) -> bool {
-    let tag = |message: &Message<'_>| message.from().and_then(|from| from.tag().map(str::to_owned));
-    let own = tag(request);
-    call.transactions.iter().take_while(|earlier| earlier.id < transaction.id).any(|earlier| {
-        let is_challenged = call.final_status_of(earlier).is_some_and(StatusCode::is_challenge);
-        let is_other = |request: &Message<'_>| tag(request) != own;
-        is_challenged
-            && earlier.method == transaction.method
-            && call.request_of(earlier).is_some_and(|request| is_other(&request.message))
-    })
 }
 
 fn has_credentials(message: &Message<'_>) -> bool {

@@ -1,10 +1,12 @@
 //! Who registered where, for how long: for telling why a callee could not be reached (RFC 3261 §10).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use memchr::memchr2;
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr2};
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
@@ -29,6 +31,8 @@ pub struct Asked {
     pub cseq: u32,
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
     pub over_udp: bool,
+    /// Whose credentials it shows, from where and to whom, as one number; `None` if it shows none.
+    pub account: Option<u64>,
 }
 
 impl Asked {
@@ -64,6 +68,8 @@ pub struct Registrations {
     of: BTreeMap<String, Registered>,
     /// Where REGISTERs came from.
     sources: BTreeSet<SocketAddr>,
+    /// The 2xx to REGISTERs with credentials, in order, by [`account_key`].
+    let_in: BTreeMap<u64, Vec<Place>>,
 }
 
 impl Registrations {
@@ -91,6 +97,11 @@ impl Registrations {
         self.sources.contains(&source)
     }
 
+    /// The 2xx with which a server let a client in that showed the credentials of this user, in order.
+    pub fn let_in(&self, user: &str, client: IpAddr, server: IpAddr) -> &[Place] {
+        self.let_in.get(&account_key(user.as_bytes(), client, server)).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Learns from a REGISTER or its 2xx.
     pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let is_told = message.is_request() || message.status().is_some_and(StatusCode::is_success);
@@ -116,8 +127,24 @@ impl Registrations {
                 }
                 known.note_asked(asked(message, arrival));
             }
-            false if known.granted.len() < Registrations::MOST_ENTRIES => known.note_granted(granted(message, arrival)),
+            false if known.granted.len() < Registrations::MOST_ENTRIES => {
+                known.note_granted(granted(message, arrival));
+                let number = message.cseq().map(|cseq| cseq.number);
+                let asked = known
+                    .asked
+                    .iter()
+                    .rfind(|asked| Some(asked.cseq) == number && asked.source.ip() == arrival.path.destination.ip());
+                if let Some(account) = asked.and_then(|asked| asked.account) {
+                    self.note_let_in(account, arrival.place);
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn note_let_in(&mut self, account: u64, place: Place) {
+        if self.let_in.len() < Registrations::MOST || self.let_in.contains_key(&account) {
+            insert(self.let_in.entry(account).or_default(), place);
         }
     }
 
@@ -129,12 +156,17 @@ impl Registrations {
             known.asked.last().is_some_and(|asked| asked.place.time >= before)
                 || known.granted.last().is_some_and(|granted| granted.until.max(granted.place.time) >= before)
         });
+        self.let_in.values_mut().for_each(keep_last);
+        self.let_in.retain(|_, places| places.last().is_some_and(|last| last.time >= before));
         self.sources = self.of.values().flat_map(|known| &known.asked).map(|asked| asked.source).collect();
     }
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Registrations) {
         self.sources.extend(&other.sources);
+        for (account, places) in &other.let_in {
+            places.iter().for_each(|place| self.note_let_in(*account, *place));
+        }
         for (key, registered) in &other.of {
             let known = self.of.entry(key.clone()).or_default();
             for asked in &registered.asked {
@@ -203,8 +235,29 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
+        account: user_of(message)
+            .map(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
 }
+
+/// A client that shows the credentials of a user to a server, as one number.
+fn account_key(user: &[u8], client: IpAddr, server: IpAddr) -> u64 {
+    let addresses = [client, server].map(|address| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    });
+    call_key(&[user, addresses.as_flattened()].concat())
+}
+
+/// The user name of the first credentials.
+fn user_of<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
+    let shown = message.header_bytes(HeaderName::Authorization)?;
+    let at = USER_NAME.find(shown)?;
+    let rest = shown.get(at + USER_NAME.needle().len()..)?;
+    rest.get(..memchr(b'"', rest)?)
+}
+
+static USER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("username=\""));
 
 /// The URI of the first Contact, and the device that it names (`+sip.instance`, RFC 5626 §4.1).
 fn contact_and_instance(message: &Message<'_>) -> (String, Option<String>) {

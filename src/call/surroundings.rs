@@ -447,7 +447,6 @@ mod tests {
                 }
                 Note::OtherDigestUri(server, client) => {
                     surroundings.accepted_mut().note_other_digest_uri(address(server), address(client));
-                    surroundings.accepted_mut().note_other_tag(address(server), address(client));
                 }
                 Note::Server(client, server) => {
                     let server = std::net::SocketAddr::new(address(server), 5060);

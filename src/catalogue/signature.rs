@@ -69,6 +69,9 @@ pub struct Said<'a> {
 struct Software {
     name: String,
     words: Vec<String>,
+    /// The name of other software whose words hold these too, and which this is not: an old version.
+    #[serde(default)]
+    except: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,15 +157,18 @@ impl Pairs {
     }
 }
 
+fn software_of(software: &str) -> Option<&'static Software> {
+    table().software.iter().find(|row| row.name == software)
+}
+
 fn words_of(software: &str) -> Option<&'static [String]> {
-    table().software.iter().find(|row| row.name == software).map(|row| &*row.words)
+    software_of(software).map(|row| &*row.words)
 }
 
 pub(super) fn is_named(software: &str, name: &str) -> bool {
-    if name.is_empty() {
-        return false;
-    }
-    words_of(software).is_some_and(|words| words.iter().any(|word| name.contains(&**word)))
+    let Some(row) = software_of(software).filter(|_| !name.is_empty()) else { return false };
+    let is_other = || row.except.as_deref().is_some_and(|other| is_named(other, name));
+    row.words.iter().any(|word| name.contains(&**word)) && !is_other()
 }
 
 /// True if a text holds words, and not only as a part of longer ones: `d1` is not in `d10`.
@@ -264,6 +270,21 @@ mod tests {
         assert_eq!(of(404, "INVITE", "", says), None);
         assert_eq!(of(404, "INVITE", "kamailio (5.7.1)", says), None);
         assert_eq!(of(404, "INVITE", "grandstream", says), None);
+    }
+
+    #[test]
+    fn an_old_version_has_words_of_its_own() {
+        let says = "sip/2.0 403 forbidden";
+        let told = |server| {
+            let row = Signature::of_server(Said { code: 403, method: "REGISTER", says, server, client: "" });
+            row.map(|row| (row.software_in(server), row.check.contains("pjsip")))
+        };
+        for old in ["asterisk pbx 11.7.0~dfsg-1ubuntu1", "asterisk pbx 1.8.32", "fpbx-2.11.0(11.20.0)"] {
+            assert_eq!(told(old), Some(("Asterisk before 12".to_owned(), false)), "{old}");
+        }
+        for new in ["asterisk pbx 12.0.0", "asterisk pbx 21.1.0", "asterisk pbx", "fpbx-14.0.13.4(13.27.0)"] {
+            assert_eq!(told(new), Some(("Asterisk".to_owned(), true)), "{new}");
+        }
     }
 
     #[test]

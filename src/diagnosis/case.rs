@@ -89,6 +89,17 @@ impl<'a> Case<'a> {
         is_probe(self.call).then_some(source)
     }
 
+    /// What speaks for an attack by the source of a request, as the end of a sentence: many requests at once, or many users
+    /// none of whom it got. Such a source is not to be let in on the word of a refusal.
+    pub(crate) fn suspicion(&self, request: &Heard) -> Option<String> {
+        let source = request.path.source.ip();
+        if let Some(flood) = self.surroundings.neighbours().flood(source) {
+            return Some(format!("sent up to {} requests within a second", flood.most));
+        }
+        let probing = self.probing?.of(source).filter(|source| source.tries_users())?;
+        Some(format!("asked for {} different users within a minute, and none was accepted", probing.users.len()))
+    }
+
     /// The transaction that decided how the call ended for the caller: the last try of the opening request.
     pub fn deciding(&self) -> Option<&'a Transaction> {
         match self.call.kind {
@@ -185,9 +196,23 @@ impl<'a> Case<'a> {
         self.call.messages.iter().any(|heard| heard.message.status().is_some_and(|status| status.get() == 180))
     }
 
-    /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: it rang.
+    /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: the callee's side
+    /// was reached.
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
-        let rings = |heard: &Heard| heard.message.status().is_some_and(|status| (180..190).contains(&status.get()));
+        self.first_provisional(transaction, |status| (180..190).contains(&status.get()))
+    }
+
+    /// The first 180 before the final response on any hop of this INVITE: a device rang. A 183 may be an announcement.
+    pub fn alerting(&self, transaction: TransactionId) -> Option<&'a Heard> {
+        self.first_provisional(transaction, |status| status.get() == 180)
+    }
+
+    fn first_provisional(
+        &self,
+        transaction: TransactionId,
+        is_wanted: impl Fn(StatusCode) -> bool,
+    ) -> Option<&'a Heard> {
+        let rings = |heard: &Heard| heard.message.status().is_some_and(&is_wanted);
         if !self.call.messages.iter().any(rings) {
             return None; // On no hop at all: so it is where a call is refused at once.
         }

@@ -92,6 +92,11 @@ pub(crate) fn audio(sdp: &Sdp) -> Option<&Media> {
     sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0).or(sdp.media.first())
 }
 
+/// True if an offer asks for no media: each of its streams has port 0 (RFC 3264 §5.1).
+pub(crate) fn asks_for_nothing(offer: &Sdp) -> bool {
+    offer.media.iter().all(|media| media.port == 0)
+}
+
 /// Codecs as people name them: `PCMA`, `AMR-WB/16000`, `opus/48000/2`.
 pub(crate) fn names(codecs: &[Codec]) -> Vec<String> {
     codecs

@@ -123,7 +123,11 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             let says_busy = matches!(status.get(), 486 | 600) || case.telling_cause(response) == Some(17);
             (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
         }
-        "next-hop-silent" => Some(format!("the next hop answered, with {status}")),
+        "next-hop-silent" => {
+            // Where the next hop answered for one that was silent behind it, it is the same thing on another hop.
+            let is_silent = case.call.downstream_of(failure.transaction).any(|inner| inner.finals.is_empty());
+            (!is_silent).then(|| format!("the next hop answered, with {status}"))
+        }
         "timeout-behind-proxy" => case.arose_here(failure).then(|| "no leg behind the responder was captured".into()),
         "fork-all-failed" | "fork-ended-by-global-failure" => {
             let branches =

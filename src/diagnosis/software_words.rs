@@ -7,8 +7,10 @@ use crate::call::Heard;
 use crate::catalogue::{FreeSwitchCause, Said, Setting, Signature, ToldBy, Topic, freeswitch_cause, says_words};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Claim, Finding};
+use crate::diagnosis::offers::asks_for_nothing;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::words::says_the_same;
+use crate::sip::sdp::Sdp;
 
 /// Headers in whose words software shows itself.
 const TELLING: [&str; 6] =
@@ -27,6 +29,10 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     }
     let says = said(response);
     let request = case.request(failure);
+    let offer = request.and_then(|request| Sdp::of(&request.message));
+    if cause.rule == "no-common-codec" && offer.is_some_and(asks_for_nothing) {
+        return; // What the server's settings allow does not matter then.
+    }
     let (server, client) = (name_of(response), request.map(name_of).unwrap_or_default());
     let method = case.call.transaction(failure.transaction).method.name();
     let answer = Said { code: failure.status.get(), method, says: &says, server: &server, client: &client };

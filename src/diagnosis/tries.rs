@@ -1,11 +1,14 @@
 //! The tries of the request that decided how a call ended: what was asked for, and with which credentials it was tried
 //! again (RFC 3261 §22).
 
+use std::time::Duration;
+
 use crate::call::{Heard, Transaction};
+use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::sip::auth::{self, Challenge, Credentials};
 use crate::sip::digest::DigestFit;
-use crate::sip::{StatusCode, Uri};
+use crate::sip::{Message, StatusCode, Uri};
 
 /// One try of a request, as its client sent it.
 #[derive(Debug, Clone)]
@@ -188,6 +191,16 @@ impl<'a> Case<'a> {
 }
 
 impl Case<'_> {
+    /// The last REGISTER before refused credentials and the first one after them with which the same server let the same
+    /// client in as the same user: their 2xx. Who was let in before and after has the right secret.
+    pub(crate) fn let_in_around(&self, rejection: &Rejection<'_>) -> Option<[Place; 2]> {
+        let path = rejection.request.path;
+        let user = &rejection.credentials.username;
+        let let_in = self.surroundings.registrations().let_in(user, path.source.ip(), path.destination.ip());
+        let (before, after) = let_in.split_at(let_in.partition_point(|place| *place < rejection.request.place));
+        Some([*before.last()?, *after.first()?])
+    }
+
     /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its end.
     pub(crate) fn digest_fit(&self, request: &Heard, user: &str) -> Option<(DigestFit, String)> {
         let fit = self.surroundings.neighbours().digest_fit(request.place)?;
@@ -206,10 +219,27 @@ impl Rejection<'_> {
             .is_some_and(|uri| !Uri::read(&self.credentials.uri).is_same_target(&Uri::read(&uri)))
     }
 
+    /// True if the refusal is about the nonce, and so says nothing of the secret: by `stale=true` (RFC 7616 §3.3), or in
+    /// the words of a server that leaves that out ("nonce has changed").
+    pub fn is_of_the_nonce(&self) -> bool {
+        self.again.stale || names_nonce(&self.refusal.message)
+    }
+
+    /// How long after the challenge the request with the credentials came.
+    pub fn answered_after(&self) -> Option<Duration> {
+        let (asked, _) = self.asked.as_ref()?;
+        Some(self.request.place.time.since(asked.place.time))
+    }
+
     /// True if the nonce is the newest that the challenger gave.
     pub fn has_newest_nonce(&self) -> bool {
         self.asked.as_ref().is_some_and(|(_, asked)| asked.nonce == self.credentials.nonce)
     }
+}
+
+/// True if the reason phrase of a challenge speaks of the nonce.
+pub(crate) fn names_nonce(refusal: &Message<'_>) -> bool {
+    refusal.reason_phrase().to_ascii_lowercase().contains("nonce")
 }
 
 /// True if these credentials are for another challenger, who has let them pass: their realm was asked for before, and

@@ -1,6 +1,7 @@
 use crate::call::{Guessing, Heard};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::tries::names_nonce;
 use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity};
 use crate::sip::StatusCode;
@@ -19,13 +20,15 @@ rule! {
     ///
     /// ## Evidence
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
-    /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true`.
+    /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and without
+    /// a word of the nonce.
     ///
     /// ## How to fix
     /// Set the same secret on both sides, for the authentication user that the request shows.
     ///
     /// ## When it would be wrong
-    /// With `stale=true` the nonce was too old and the secret was not looked at. Where realm, algorithm, nonce count or
+    /// With `stale=true`, or a phrase that names the nonce, the nonce was too old and the secret was not looked at. A
+    /// client that was let in as this user before and after has the right secret. Where realm, algorithm, nonce count or
     /// URI do not fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
     ///
     /// ## References
@@ -44,6 +47,9 @@ fn inside(case: &Case<'_>) -> Option<Finding> {
         let request = case.call.request_of(transaction)?;
         let refusal = case.finals(transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_challenge))?;
         let again = auth::challenges(&refusal.message).iter().find(|again| !again.stale)?;
+        if names_nonce(&refusal.message) {
+            return None;
+        }
         let fits = |shown: &&auth::Credentials| {
             shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
         };
@@ -87,7 +93,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     let rejection = case.rejection()?;
     let (asked, challenge) = rejection.asked.as_ref()?;
     let fits = rejection.again.realm == rejection.credentials.realm
-        && !rejection.again.stale
+        && !rejection.is_of_the_nonce()
         && rejection.has_newest_nonce()
         && is_offered(&rejection);
     if !fits {
@@ -99,6 +105,10 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     }
     let user = &rejection.credentials.username;
     let fit = case.digest_fit(rejection.request, user);
+    let is_proven = matches!(fit, Some((DigestFit::Differs, _)));
+    if !is_proven && case.let_in_around(&rejection).is_some() {
+        return None;
+    }
     let confidence = match fit {
         Some((DigestFit::Differs, _)) => Confidence::Proven,
         Some((DigestFit::Fits, _)) | None => Confidence::Likely,

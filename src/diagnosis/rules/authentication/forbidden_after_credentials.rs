@@ -16,7 +16,8 @@ rule! {
     /// registered.
     ///
     /// ## Evidence
-    /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server.
+    /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server. It is likely where
+    /// the phrase names the password or the account, and only possible where it names nothing.
     ///
     /// ## How to fix
     /// Compare the secret first, then look at the account on the server.
@@ -69,6 +70,17 @@ const ACCOUNT: &[&str] = &[
     "not provisioned",
 ];
 
+/// What the refusal names as its ground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// The credentials.
+    Credentials,
+    /// The account.
+    Account,
+    /// Neither.
+    Unsaid,
+}
+
 /// The try of the failing request that showed credentials for a challenge before it, and got this refusal.
 pub(in crate::diagnosis::rules) fn refused_try<'a>(case: &Case<'a>, failure: &Failure) -> Option<(Try<'a>, &'a Heard)> {
     let tries = case.tries();
@@ -99,8 +111,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let shown = refused.credentials.first()?;
     let user = &shown.username;
     let fit = case.digest_fit(refused.request, user);
+    let ground = match (names_credentials, names_account) {
+        (true, _) => Ground::Credentials,
+        (_, true) => Ground::Account,
+        _ => Ground::Unsaid,
+    };
     let confidence = match fit {
         Some((DigestFit::Differs, _)) => Confidence::Likely,
+        _ if ground != Ground::Unsaid => Confidence::Likely,
         Some((DigestFit::Fits, _)) | None => Confidence::Possible,
     };
     let finding = Finding::of(&RULE, confidence)
@@ -112,10 +130,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
     let server = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let meaning = match (names_credentials, names_account) {
-        (true, _) => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
-        (_, true) => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
-        _ => "the secret is wrong, or the account is not allowed to do this".to_owned(),
+    let meaning = match ground {
+        Ground::Credentials => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
+        Ground::Account => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
+        Ground::Unsaid => "the secret is wrong, or the account is not allowed to do this".to_owned(),
     };
     let because = format!(
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
@@ -129,19 +147,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => because,
     };
     let mut finding = finding.because(because);
-    if names_account {
+    if ground == Ground::Account {
         finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, \
             in the domain \"{}\".", shown.realm));
+    } else {
+        finding = finding.fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
+            sides{}.", shown.realm, case.settings(Topic::PasswordOrAccount, response)));
     }
-    finding = finding
-        .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
-            sides{}.", shown.realm, case.settings(Topic::PasswordOrAccount, response)))
-        .fix(format!("Look on {server} whether {} may use this account.", refused.request.path.source.ip()));
+    if ground == Ground::Unsaid {
+        finding = finding.fix(format!(
+            "Look on {server} whether {} may use this account.",
+            refused.request.path.source.ip()
+        ));
+    }
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
             same, or allow the difference on {server}."));
     }
-    if case.call.kind == Kind::Registration {
+    if ground == Ground::Unsaid && case.call.kind == Kind::Registration {
         finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
     }
     finding = finding

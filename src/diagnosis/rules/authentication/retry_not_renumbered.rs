@@ -1,6 +1,4 @@
-use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::forbidden_after_credentials::CREDENTIALS;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
 use crate::sip::HeaderName;
 
@@ -8,7 +6,8 @@ rule! {
     /// The request came again with credentials, but not as a new request.
     ///
     /// ## What it says
-    /// The retry has the CSeq of the first try, or another From tag, so the server cannot take it for what it is.
+    /// The retry has the CSeq of the first try, so the server may take it for a copy; or it has another From tag, and
+    /// nothing but its nonce tells that it belongs to the first try.
     ///
     /// ## Why it happens
     /// A fault of the client, or of a box between that renumbers requests.
@@ -21,45 +20,52 @@ rule! {
     /// Update the client: the retry has to raise CSeq and to keep Call-ID and From tag.
     ///
     /// ## When it would be wrong
-    /// A retransmission is no retry. If the retry was accepted, no harm is done.
+    /// A retransmission is no retry. If the retry was accepted, no harm is done. Another From tag alone is a fact and
+    /// no cause: a request with a tag of its own is no copy of another (RFC 3261 §8.2.2.2).
     ///
     /// ## References
-    /// RFC 3261 §22.2, §8.1.3.5
+    /// RFC 3261 §22.2, §8.1.3.5, §8.2.2.2
     "A10" "retry-not-renumbered" needs [SEVERAL CHALLENGE CREDENTIALS], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
     let pairs = tries.iter().zip(tries.iter().skip(1));
-    let (first, second, (what, field)) = pairs
+    let (first, second, what) = pairs
         .rev()
         .filter(|(first, second)| is_retry(first, second))
         .find_map(|(first, second)| Some((first, second, fault(first, second)?)))?;
     let answer = second.response;
-    let decides = case
-        .outer_failure()
-        .zip(answer)
-        .is_some_and(|(failure, answer)| failure.response == answer.id);
-    let (client, server) = (second.request.path.source, second.request.path.destination);
-    // A server that minds neither tag nor CSeq of this client elsewhere has another reason here.
-    let is_forgiven = field != "sip.CSeq"
-        && (case.surroundings.accepted().has_other_tag(server.ip(), client.ip()) || names_credentials(case, answer));
-    let decides = decides && !is_forgiven;
-    let because = format!(
-        "{client} answered the challenge of {} with a request that {what}, so a server may take it for a copy of the \
-         first one{}.",
-        first.request.path.destination,
-        if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
-    );
+    let decides = what == Fault::SameCount
+        && case.outer_failure().zip(answer).is_some_and(|(failure, answer)| failure.response == answer.id);
+    let client = second.request.path.source;
+    let because = match what {
+        Fault::SameCount => format!(
+            "{client} answered the challenge of {} with a request that does not raise CSeq, so a server may take it for a \
+             copy of the first one{}.",
+            first.request.path.destination,
+            if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
+        ),
+        Fault::OtherTag => format!(
+            "{client} answered the challenge of {} with a request that has a new From tag. A retry should keep the tag of \
+             the first try; that the server minded it nothing shows.",
+            first.request.path.destination
+        ),
+    };
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match answer.and_then(|answer| answer.message.status()) {
         Some(status) if decides => finding.explains(Some(status)),
         Some(status) => finding.about(status),
         None => return None,
     };
-    let value = |one: &Try<'_>| match field {
-        "sip.CSeq" => one.request.message.header("CSeq").map(|value| value.into_owned()),
-        _ => one.request.message.from().and_then(|from| from.tag().map(str::to_owned)),
+    let value = |one: &Try<'_>| match what {
+        Fault::SameCount => one.request.message.header("CSeq").map(|value| value.into_owned()),
+        Fault::OtherTag => one.request.message.from().and_then(|from| from.tag().map(str::to_owned)),
+    };
+    let field = what.field();
+    let finding = match what {
+        Fault::SameCount => finding,
+        Fault::OtherTag => finding.titled("The request came again with credentials, and with another From tag."),
     };
     Some(
         finding
@@ -74,9 +80,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// True if the answer says that the credentials are the reason.
-fn names_credentials(case: &Case<'_>, answer: Option<&Heard>) -> bool {
-    answer.is_some_and(|answer| case.says_any(answer, CREDENTIALS))
+/// What is wrong with a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// CSeq is not higher than that of the first try (RFC 3261 §22.2).
+    SameCount,
+    /// The From tag is another one (RFC 3261 §8.1.3.5).
+    OtherTag,
+}
+
+impl Fault {
+    /// The field that shows it.
+    fn field(self) -> &'static str {
+        match self {
+            Fault::SameCount => "sip.CSeq",
+            Fault::OtherTag => "sip.from.tag",
+        }
+    }
 }
 
 fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
@@ -85,10 +105,9 @@ fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
         && second.has_nonce_of(first)
 }
 
-/// What is wrong with a retry, and the field that shows it.
-fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<(&'static str, &'static str)> {
+fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<Fault> {
     if second.transaction.cseq <= first.transaction.cseq {
-        return Some(("does not raise CSeq", "sip.CSeq"));
+        return Some(Fault::SameCount);
     }
     let [one, other] = [first, second].map(|one| one.request.message.header_bytes(HeaderName::From));
     if one == other {
@@ -101,6 +120,6 @@ fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<(&'static str, &'static st
         // Of a message that ends in its tag only the beginning is known.
         (Some(one), Some(other)) if is_cut && (one.starts_with(&other) || other.starts_with(&one)) => None,
         (None, _) | (_, None) if is_cut => None,
-        _ => Some(("has a new From tag", "sip.from.tag")),
+        _ => Some(Fault::OtherTag),
     }
 }

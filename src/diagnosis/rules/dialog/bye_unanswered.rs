@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
@@ -36,6 +37,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (from, to) = (bye.path.source, bye.path.destination);
     let confidence = case.absence_of_answer(bye);
+    let own_bye = case.asked(&Method::Bye).map(|own| own.request).find(|own| {
+        own.path.source.ip() == to.ip() && own.place > bye.place && own.message.call_id() == bye.message.call_id()
+    });
     let span = length(bye.last_place().time.since(bye.place.time));
     let because = match confidence {
         Confidence::Unseen => format!(
@@ -43,12 +47,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             bye.repeated + 1
         ),
         _ => format!(
-            "{from} hung up and sent its BYE {} times within {span}; {to} never answered. To that side the call may still be \
-             up, and billed.",
-            bye.repeated + 1
+            "{from} hung up and sent its BYE {} times within {span}; {to} never answered. {}",
+            bye.repeated + 1,
+            of_other_side(bye, own_bye)
         ),
     };
-    Some(
+    let finding =
         Finding::of(&RULE, confidence)
             .explains(case.call.final_status)
             .drops_the_call()
@@ -60,7 +64,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_method(bye, "one side hangs up")
             .claim_absent(bye.last_place(), "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
             .refuted("destination-unreachable", "no ICMP error quotes the BYE")
-            .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481"),
+            .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
+    Some(match own_bye {
+        Some(own) => finding.claim_method(own, "the other side ends the call as well"),
+        None => finding,
+    })
+}
+
+/// What is known of how long the other side kept the call.
+fn of_other_side(bye: &Heard, own: Option<&Heard>) -> String {
+    let Some(own) = own else { return "To that side the call may still be up, and billed.".to_owned() };
+    format!(
+        "That side kept the call until its own BYE {} later: what the two sides bill may differ by that.",
+        length(own.place.time.since(bye.place.time))
     )
 }
 

@@ -80,8 +80,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(restart) = restart {
         finding = finding.claim_at(restart.place, "sip.Method", "REGISTER", "the responder registers anew");
     }
-    let from = case.answer().map_or(request.place, |(_, success)| success.place);
-    finding = finding.claim_absent(from, "an earlier BYE", "nothing had ended the dialog");
+    if let Some((_, success)) = case.answer() {
+        finding = finding.claim_absent(success.place, "an earlier BYE", "nothing had ended the dialog");
+    }
     Some(
         finding
             .refuted("dialog-identifiers-wrong", if known { "the tags are those of the dialog" } else { "the capture holds no dialog of this Call-ID with other tags" })

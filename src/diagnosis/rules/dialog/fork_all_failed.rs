@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
@@ -26,7 +28,8 @@ rule! {
     /// Look at each branch for itself.
     ///
     /// ## When it would be wrong
-    /// If the branches were tried one after the other, each is an attempt of its own.
+    /// If the branches were tried one after the other, each is an attempt of its own. Two branches to one server with one
+    /// Request-URI are one target that was reached twice: `request-merged`.
     ///
     /// ## References
     /// RFC 3261 §16.7
@@ -50,6 +53,10 @@ fn telling(status: StatusCode) -> u8 {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let outer = case.outer_failure()?;
     let branches = branches(case, case.call.transaction(outer.transaction));
+    let targets: BTreeSet<_> = branches.iter().filter_map(|branch| branch.target(case)).collect();
+    if targets.len() < 2 {
+        return None; // One target that was reached by two ways is no fork.
+    }
     let passed_on = branches.iter().any(|branch| branch.status() == outer.status);
     let hidden = branches.iter().map(Branch::status).filter(|status| *status != outer.status);
     let most = hidden.map(telling).max().filter(|most| *most > 0 && passed_on)?;
@@ -66,7 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(format!(
             "{} offered the call to {} targets, and all failed: {}. The caller got only {}.",
             response.path.source,
-            branches.len(),
+            targets.len(),
             list(&words),
             outer.status
         ))
@@ -108,6 +115,15 @@ impl Branch<'_> {
             Branch::Failed(heard, _) => heard.place,
             Branch::Silent(request) => request.last_place(),
         }
+    }
+
+    /// Where it went: the server, and what was asked of it.
+    fn target(&self, case: &Case<'_>) -> Option<(SocketAddr, String)> {
+        let request = match self {
+            Branch::Failed(heard, _) => case.call.request_of(case.call.transaction(heard.transaction))?,
+            Branch::Silent(request) => request,
+        };
+        Some((request.path.destination, request.message.request_uri()?.into_owned()))
     }
 
     fn says(&self) -> String {

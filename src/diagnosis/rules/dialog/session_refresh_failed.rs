@@ -41,6 +41,11 @@ const SOON: Duration = Duration::from_secs(5);
 /// A BYE this soon after a refresh that is never answered is its consequence: 64·T1, and a little.
 const GIVE_UP: Duration = Duration::from_secs(45);
 
+/// True if this request is the refresh whose failure ended the call.
+pub(in crate::diagnosis::rules) fn is_failed_refresh(case: &Case<'_>, request: &Heard) -> bool {
+    check(case).is_some_and(|finding| finding.claims.iter().any(|claim| claim.place == request.place))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     // Each leg of a B2BUA has a session timer, a refresh and a BYE of its own.
     let (bye, (request, response)) =
@@ -50,7 +55,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let success = [agreed, first].into_iter().find(|success| success.message.header("Session-Expires").is_some())?;
     let (seconds, _) = read(&success.message.header("Session-Expires")?)?;
     let interval = Duration::from_secs(u64::from(seconds));
-    let before_bye = bye.place.time.since(request.place.time);
     let since = request.place.time.since(agreed.place.time);
     let is_481 = response.is_some_and(|response| response.message.status().map(StatusCode::get) == Some(481));
     let (sooner, later) = if is_481 { (interval * 2 / 5, interval * 3 / 5) } else { (interval / 3, interval) };
@@ -82,7 +86,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             request.path.source,
             length(since),
             bye.path.source,
-            length(before_bye)
+            length(bye.place.time.since(last.time))
         ))
         .fix(format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination))
         .fix("Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.")

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::call::Stream;
 use crate::diagnosis::media::{ENOUGH, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -15,7 +16,7 @@ rule! {
     /// A media relay or gateway starts slowly, ICE or DTLS take their time, or the ACK with the answer came late.
     ///
     /// ## Evidence
-    /// The first RTP packet of a direction more than one second after the 2xx and its ACK.
+    /// The first RTP packet to the address and port that a side named, more than one second after the 2xx and its ACK.
     ///
     /// ## How to fix
     /// Look at what the late side does between the answer and its first packet: relay, ICE, key exchange.
@@ -38,7 +39,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (ear, stream, late) = talk.ears().into_iter().find_map(|(ear, _)| {
-        let stream = ear.first().filter(|_| ear.packets() >= ENOUGH)?;
+        // Where a side only seems to be, by what comes from there, its media may be those of another.
+        let is_named = |stream: &&Stream| {
+            ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination)
+        };
+        let stream = ear.first().filter(|_| ear.packets() >= ENOUGH).filter(is_named)?;
         let late = stream.first.time.since(talk.began);
         (late > LATE).then_some((ear, stream, late))
     })?;

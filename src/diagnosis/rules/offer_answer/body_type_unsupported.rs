@@ -70,9 +70,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             Some(accept) if !lists_it => format!("Send a body of a type that {server} accepts: {accept}"),
             _ => format!("Look at {server} which body types it is set up for, and what it logs about this body."),
         })
-        .fix("For a multipart body, send the session description alone to this peer.")
         .claim_header(request, "Content-Type", "the type of the body that was sent")
         .claim_status(response, "refused");
+    if sent.trim_start().to_ascii_lowercase().starts_with("multipart/") {
+        finding = finding.fix("Send the session description alone to this peer, without the other parts of the body.");
+    }
     if accept.is_some() {
         finding = finding.claim_header(response, "Accept", "what it accepts");
     }

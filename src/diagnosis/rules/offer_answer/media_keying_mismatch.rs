@@ -83,6 +83,10 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
     let says = unfitting(offer, answer)?;
+    let erred = match disjoint(offer, answer) {
+        Some(_) => format!(" {} answered with a suite that was not offered, which an answer must not do.", success.path.source),
+        None => String::new(),
+    };
     let bye = case.first_bye();
     let ended = bye.map(|bye| bye.request).filter(|bye| bye.place.time.since(success.place.time) <= SOON);
     let finding = Finding::of(&RULE, Confidence::Proven).explains(success.message.status());
@@ -93,7 +97,7 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = finding
         .sender(Role::Uas, success)
-        .because(format!("The call was answered, and its media cannot be decrypted: {says}.{end}"))
+        .because(format!("The call was answered, and its media cannot be decrypted: {says}.{erred}{end}"))
         .fix(fix(offer))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
     let finding = claim_keys(finding, request, offer);
@@ -121,9 +125,14 @@ fn is_dtls(media: &Media) -> bool {
     media.protocol.to_ascii_uppercase().contains("TLS")
 }
 
-/// The crypto suites of a medium (RFC 4568 §9.1): the second word of each a=crypto.
+/// The crypto suites of a medium, as they were sent (RFC 4568 §9.1): the second word of each a=crypto.
+fn suites_as_sent(media: &Media) -> impl Iterator<Item = &str> {
+    media.attribute("crypto").filter_map(|value| value.split_ascii_whitespace().nth(1))
+}
+
+/// The same in capital letters.
 fn suites(media: &Media) -> Vec<String> {
-    media.attribute("crypto").filter_map(|value| value.split_ascii_whitespace().nth(1)).map(str::to_ascii_uppercase).collect()
+    suites_as_sent(media).map(str::to_ascii_uppercase).collect()
 }
 
 /// An attribute of a medium, or of the session.
@@ -180,13 +189,17 @@ fn unfitting(offer: &Sdp, answer: &Sdp) -> Option<String> {
     }
 }
 
+/// Suites that are cited of one side.
+const MOST_SUITES: usize = 4;
+
 fn claim_keys(finding: Finding, heard: &Heard, sdp: &Sdp) -> Finding {
     let Some(media) = secure(sdp) else { return finding };
-    // A key is a secret: the line of the profile is enough where it would be shown.
-    let setup = sdp.attributes.iter().chain(&media.attributes).find(|line| line.starts_with("setup:"));
-    match setup {
-        Some(_) => finding.claim(heard, "sdp.media", media.line.clone(), "the description with this setup"),
-        None if suites(media).is_empty() => finding,
-        None => finding.claim(heard, "sdp.media", media.line.clone(), format!("with {}", list(&suites(media)))),
+    let setup = sdp.attributes.iter().chain(&media.attributes).any(|line| line.starts_with("setup:"));
+    if setup {
+        return finding.claim(heard, "sdp.media", media.line.clone(), "the description with this setup");
     }
+    // The key behind the suite is a secret.
+    suites_as_sent(media).take(MOST_SUITES).fold(finding, |finding, suite| {
+        finding.claim(heard, "sdp.crypto.crypto_suite", suite, format!("a suite of {}", heard.path.source))
+    })
 }

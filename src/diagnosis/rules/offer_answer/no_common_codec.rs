@@ -1,5 +1,5 @@
 use crate::call::{Heard, Sample};
-use crate::diagnosis::offers::{audio, names};
+use crate::diagnosis::offers::{asks_for_nothing, audio, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -19,7 +19,8 @@ rule! {
     /// A 488 or 606 to the INVITE that opens the call, with a list of its own that shares no codec with the offer. With
     /// Warning 304 or 305 it is likely: these speak of one or more of the offered media types or formats. It is only
     /// possible if several media are offered, if the same side took one of the codecs elsewhere, or without such a list
-    /// or warning. telephone-event, comfort noise and redundancy do not count as codecs.
+    /// or warning. telephone-event, comfort noise and redundancy do not count as codecs. An offer whose every stream has
+    /// port 0 holds no codec at all, whatever it names.
     ///
     /// ## How to fix
     /// Allow at least one codec of the offer on the callee's side, or add one of the callee's to the offer; PCMA and PCMU
@@ -48,6 +49,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let offer = Sdp::of(&request.message)?;
     let offered = audio(offer)?;
+    if asks_for_nothing(offer) {
+        return Some(of_nothing(failure.status, request, response, offered));
+    }
     let codecs = offered.main_codecs();
     let abilities = case.abilities(response);
     let theirs: Option<Vec<Codec>> =
@@ -76,6 +80,30 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("bandwidth-insufficient", "no Warning 370")
             .refuted("late-offer-unsupported", "the INVITE carries an offer"),
     )
+}
+
+/// An offer whose every stream has port 0 asks for no media (RFC 3264 §5.1): there is nothing in it to agree on.
+fn of_nothing(code: StatusCode, request: &Heard, response: &Heard, offered: &Media) -> Finding {
+    let (client, server) = (request.path.source, response.path.source);
+    let software = request.message.software().map(|name| format!(" ({name})")).unwrap_or_default();
+    Finding::of(&RULE, Confidence::Likely)
+        .titled("The offer asks for no media.")
+        .explains(Some(code))
+        .sender(Role::Uac, request)
+        .because(format!(
+            "The offer of {client}{software} has no usable media: each of its streams has port 0, which switches it off. \
+             {server} refused it with {code}."
+        ))
+        .fix(format!(
+            "Look at {client}{software} for why it offers its {} with port 0: no sound device, no free port, or a setting \
+             that switches it off.",
+            offered.kind
+        ))
+        .claim(request, "sdp.media", offered.line.clone(), "a stream with port 0: it is not wanted")
+        .claim_status(response, "refused")
+        .refuted("media-profile-mismatch", "no stream is offered whose profile could differ")
+        .refuted("bandwidth-insufficient", "no Warning 370")
+        .refuted("late-offer-unsupported", "the INVITE carries an offer")
 }
 
 /// An offer that was refused, and what is known of the codecs of the one who refused it.

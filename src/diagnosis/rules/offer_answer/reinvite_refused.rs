@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::StatusCode;
@@ -54,21 +55,31 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if fax && !accepted_later {
         return None; // fax-switch-failed tells more.
     }
+    if bye.is_some() && is_failed_refresh(case, request) {
+        return None; // session-refresh-failed: it ended the call.
+    }
     let after = match (accepted_later, bye) {
-        (true, _) => "A later change was accepted, and the call went on.".to_owned(),
+        (true, _) => ": the change failed, not the call. A later change was accepted, and the call went on.".to_owned(),
         (false, Some(bye)) => format!(
-            "{} ended the call {} later, so the refusal may be the reason.",
+            ". {} ended the call {} later, so the refusal may be the reason.",
             sentence(&case.side(bye).named(bye)),
             length(bye.place.time.since(response.place.time))
         ),
-        (false, None) => "The call itself goes on as it was (RFC 3261 §14.1).".to_owned(),
+        (false, None) => {
+            ": the change failed, not the call. The call itself goes on as it was (RFC 3261 §14.1).".to_owned()
+        }
     };
     let finding = Finding::of(&RULE, Confidence::Proven).about(status);
-    let finding = if bye.is_some() && !accepted_later { finding.severity(Severity::Warning) } else { finding };
+    let finding = match bye.is_some() && !accepted_later {
+        true => finding
+            .severity(Severity::Warning)
+            .titled("A change of a running call was refused, and the call was ended soon after."),
+        false => finding,
+    };
     let mut finding = finding
         .sender(Role::Uas, response)
         .because(format!(
-            "{} refused a re-INVITE {wanted} with {status}: the change failed, not the call. {after}",
+            "{} refused a re-INVITE {wanted} with {status}{after}",
             response.path.source
         ))
         .fix(format!("Switch the feature off towards {}, or enable it there.", response.path.source))

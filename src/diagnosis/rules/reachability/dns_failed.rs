@@ -98,7 +98,14 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
     let slow = of_request.into_iter().find(|one| {
         one.answer.is_some_and(|(place, ..)| place.time <= request.place.time && place.time.since(one.asked.time) > SLOW)
     })?;
-    let finding = found(slow, Fault::Slow).severity(Severity::Warning);
+    let mut finding = found(slow, Fault::Slow).titled("The name of the next server was found late.").severity(Severity::Warning);
+    let answered = slow.answer.map(|(place, ..)| place.time)?;
+    let waited = request.place.time.since(answered);
+    // What goes out much later did not wait for the answer alone.
+    if waited < SLOW {
+        let said = finding.explanation.raw().trim_end_matches('.').to_owned();
+        finding = finding.because(format!("{said}: the {} waited for it.", request.message.method()?));
+    }
     Some(claim(finding, slow, Fault::Slow).claim_request_uri(request, "the request came after it"))
 }
 
@@ -251,7 +258,7 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
         Fault::Silent => (format!("{asked} {} times, and got no answer.", lookup.copies), Confidence::Likely),
         Fault::Slow => {
             let after = lookup.answer.map(|(place, ..)| length(place.time.since(lookup.asked.time))).unwrap_or_default();
-            (format!("{asked}, and the answer took {after}: the call came that much later."), Confidence::Proven)
+            (format!("{asked}, and the answer took {after}."), Confidence::Proven)
         }
     };
     let finding = Finding::of(&RULE, confidence).party(Role::Network, None).because(because).naming([&lookup.name]);

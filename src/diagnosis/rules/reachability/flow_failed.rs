@@ -55,9 +55,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     Some(
         finding
-            .claim_request_uri(request, "the request")
+            .claim_request_uri(request, if is_gone { "the binding that was asked for" } else { "the request" })
             .claim_status(response, "the flow has failed")
-            .claim_header(request, "Contact", "the binding that was asked for")
             .claim_header(request, "Route", "the flow that it was sent to")
             .refuted("callee-unreachable", "the code names the connection, not the callee"),
     )

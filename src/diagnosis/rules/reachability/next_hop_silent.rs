@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Outcome, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::timeout_behind_proxy;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Method;
@@ -58,6 +59,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Confidence::Likely if !patterned => Confidence::Possible,
         confidence => confidence,
     };
+    if confidence == Confidence::Unseen && timeout_behind_proxy::holds(case) {
+        return None; // The proxy did not wait for longer either, and says so.
+    }
     let finding = Finding::of(&RULE, confidence)
         .explains(case.outer_failure().map(|failure| failure.status))
         .party(Role::Network, Some(request.path.destination));
@@ -149,7 +153,7 @@ fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
     }
     finding
         .claim_absent(
-            request.last_place(),
+            request.place,
             format!("any response from {}", request.path.destination),
             format!("the capture goes on for {tail} after the first copy"),
         )

@@ -1,5 +1,6 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::server_overloaded::with_unit;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -21,7 +22,7 @@ rule! {
     /// After ringing a 486 is mostly a person who pressed reject: `rejected-by-callee`.
     ///
     /// ## References
-    /// RFC 3261 §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
+    /// RFC 3261 §20.33, §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
     "E5" "callee-busy" needs [486 600] [REFUSED REASON], check
 }
 
@@ -65,14 +66,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because =
         format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
+    let again = match response.message.header("Retry-After") {
+        // RFC 3261 §20.33: when the callee expects to be free again.
+        Some(after) => format!(
+            "Call \"{callee}\" again after {}: for so long the callee's side expects to be busy (Retry-After).",
+            with_unit(after.trim())
+        ),
+        None => format!("Call \"{callee}\" again later: the signalling is sound."),
+    };
     let mut finding = finding
         .because(because)
-        .fix(format!("Call \"{callee}\" again later: the signalling is sound."))
+        .fix(again)
         .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
             on busy."))
         .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
             limit of calls of the account."))
-        .claim_status(response, "busy");
+        .claim_status(response, "busy")
+        .claim_header(response, "Retry-After", "for how long");
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
     }

@@ -60,19 +60,36 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_withheld = from.uri.to_lowercase().contains("anonymous")
         || request.message.header("Privacy").is_some_and(|value| value.contains("id"));
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let what = if is_withheld { "the call withholds the caller's \
-        number".to_owned() } else { format!("From shows {}", from.uri) };
-    let because = format!("{} refused the call because of the caller's identity ({code}): \
-        {what}{quotation}.", response.path.source);
+    let client = request.path.source;
+    let what = match (is_withheld, code) {
+        (true, _) => "the call withholds the caller's number".to_owned(),
+        (false, 433) => format!(
+            "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this point, or what is \
+             shown is not taken for one",
+            from.uri
+        ),
+        (false, _) => format!("From shows {}", from.uri),
+    };
+    let because =
+        format!("{} refused the call because of the caller's identity ({code}): {what}{quotation}.", response.path.source);
     let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(Role::Uac, request)
         .because(because);
-    finding = match is_withheld {
-        true => finding.fix(format!("Let {} show its number: From without \"anonymous\", no Privacy: \
-            id.", request.path.source)),
-        false => finding.fix(format!("Let {} show a number that belongs to the account, with country code \
-            (E.164), in From and P-Asserted-Identity.", request.path.source)),
+    finding = match (is_withheld, code) {
+        (true, _) => finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id.")),
+        (false, 433) => finding.fix(format!(
+            "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show one with \
+             country code (E.164) in From and P-Asserted-Identity."
+        )),
+        (false, _) => finding.fix(format!(
+            "Let {client} show a number that belongs to the account, with country code (E.164), in From and \
+             P-Asserted-Identity."
+        )),
+    };
+    let about = match code {
+        433 => "the refusal speaks of anonymity",
+        _ => "the refusal speaks of the caller's number",
     };
     finding = finding
         .fix(format!("If the number is right, ask the operator of {} which numbers the account may \
@@ -86,6 +103,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(request, "Privacy", "what the caller asks to withhold")
             .claim_status(response, "the call is refused")
             .claim_own_words(case, response)
-            .refuted("refused-by-policy", "the refusal speaks of the caller's number"),
+            .refuted("refused-by-policy", about),
     )
 }

@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .claim_absent(
-                request.last_place(),
+                request.place,
                 format!("any response from {server}"),
                 format!("the capture goes on for {} after the first copy", length(case.tail(request.place))),
             )

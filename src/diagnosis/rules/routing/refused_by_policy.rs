@@ -4,7 +4,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, is_behind, refused_try};
 use crate::diagnosis::rules::routing::caller_identity_refused;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
-use crate::sip::auth;
+use crate::sip::{StatusCode, auth};
 
 rule! {
     /// The server understood the request and does not allow it.
@@ -21,7 +21,8 @@ rule! {
     /// challenger; 402; a Q.850 cause that speaks of barring or of a subscription.
     ///
     /// ## How to fix
-    /// Read what the server says of itself, and look at the permissions of the account there.
+    /// Read what the server says of itself, and look at the permissions of the account there. Let nobody in who floods the
+    /// server or tries one user after the other.
     ///
     /// ## When it would be wrong
     /// A 403 of the challenger right after credentials may mean a wrong secret: `forbidden-after-credentials`.
@@ -75,20 +76,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!("{server} does not allow the {} to \"{callee}\": \
         {code}{}{quotation}.", request.message.method()?.name(), ground.words);
-    let mut finding = finding.because(because);
-    finding = match code {
-        402 => finding.fix(format!("Look at the balance and the state of the account on {server}.")),
-        603 => finding.fix(of_server_that_declines(case, response)),
-        _ if ground.is_named => finding.fix(format!("Allow this on {server} for the account, or have its \
-            operator do so: it names the ground itself.")),
-        _ => finding.fix(format!("Look on {server} whether the address {} is known there as this \
-            peer{}.", request.path.source.ip(), case.settings(Topic::AddressRefused, response))),
+    let mut finding = match case.suspicion(request) {
+        Some(suspicion) => of_attack(finding, because, (request, response), &suspicion),
+        None => of_peer(case, finding.because(because), &ground, request, response, &callee),
     };
     finding = finding
-        .fix(format!("Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), \
-            From, and P-Asserted-Identity."))
-        .fix(format!("If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule \
-            that refused it."))
         .claim_request_uri(request, "what was asked for")
         .claim_status(response, "it is not allowed")
         .claim_own_words(case, response);
@@ -108,6 +100,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("forbidden-after-credentials", "no challenge came before")
             .refuted("credentials-rejected", "no credentials were asked for"),
     )
+}
+
+/// Advice about a source that looks like an attack: the refusal is right until somebody knows that source.
+fn of_attack(finding: Finding, because: String, (request, response): (&Heard, &Heard), suspicion: &str) -> Finding {
+    let (source, server) = (request.path.source.ip(), response.path.source);
+    finding
+        .because(format!("{because} {source} {suspicion}: if nobody knows it as a peer, the refusal is right."))
+        .fix(format!("Drop the traffic of {source} at the edge, unless it is a peer or a test of your own."))
+        .fix(format!("Only if it is such a peer, look why {server} does not know its address."))
+}
+
+/// Advice about a peer that is refused.
+fn of_peer(
+    case: &Case<'_>,
+    finding: Finding,
+    ground: &Ground<'_>,
+    request: &Heard,
+    response: &Heard,
+    callee: &str,
+) -> Finding {
+    let server = response.path.source;
+    let first = match response.message.status().map(StatusCode::get) {
+        Some(402) => format!("Look at the balance and the state of the account on {server}."),
+        Some(603) => of_server_that_declines(case, response),
+        _ if ground.is_named => {
+            format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")
+        }
+        _ => format!(
+            "Look on {server} whether the address {} is known there as this peer{}.",
+            request.path.source.ip(),
+            case.settings(Topic::AddressRefused, response)
+        ),
+    };
+    finding
+        .fix(first)
+        .fix(format!(
+            "Compare with a call through {server} that succeeds: the number dialled (\"{callee}\"), From, and \
+             P-Asserted-Identity."
+        ))
+        .fix(format!(
+            "If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule that refused it."
+        ))
 }
 
 /// True if the request that was refused carries credentials, or the capture does not hold all of it.

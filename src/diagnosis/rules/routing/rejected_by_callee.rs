@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
 use crate::diagnosis::words::length;
@@ -13,7 +16,8 @@ rule! {
     /// A person pressed reject, the device is set to refuse this caller, or its own timer ended the ringing.
     ///
     /// ## Evidence
-    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else.
+    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else. Only 180
+    /// says that a device rings; after a 183 alone nobody is said to have pressed anything.
     ///
     /// ## How to fix
     /// Nothing is wrong with the signalling: ask the callee.
@@ -37,12 +41,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let ringing = case.ringing(failure.transaction);
+    let alerting = case.alerting(failure.transaction);
     let confidence = match (code, cause, ringing) {
         (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
         (_, Some(21), None) => Confidence::Possible,
         _ if cause.is_some() => return None,
-        (603, _, Some(_)) => Confidence::Likely,
-        (603, _, None) => Confidence::Possible,
+        (603, ..) if alerting.is_some() => Confidence::Likely,
+        (603, ..) => Confidence::Possible,
         (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
             true => Confidence::Likely,
             false => Confidence::Possible,
@@ -58,17 +63,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let responder = response.path.source;
     let device = case.device_behind(response);
-    let rang = ringing.map(|ringing| response.place.time.since(ringing.place.time)).map(length);
+    let waited = |heard: &Heard| response.place.time.since(heard.place.time);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = match (&rang, code) {
-        (Some(time), 603) => format!("The device rang for {time}, and then {responder} declined the call with \
-            603{quotation}."),
-        (Some(time), _) => format!(
-            "The device rang for {time}, and then {responder} ended it with {code}{quotation}: a person pressed \
-             reject, or a timer of the device did it."
+    let because = match (alerting, ringing, code) {
+        (Some(rang), _, 603) => format!(
+            "The device rang for {}, and then {responder} declined the call with 603{quotation}.",
+            length(waited(rang))
         ),
-        (None, _) => format!("{responder} declined the call with {code}, and nothing had rung{quotation}: the \
-            device is set to refuse it, or a server does so for the callee."),
+        (Some(rang), ..) => format!(
+            "The device rang for {}, and then {responder} ended it with {code}{quotation}: {}.",
+            length(waited(rang)),
+            by_whom(waited(rang))
+        ),
+        (None, Some(progress), _) => format!(
+            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}: {}{}.",
+            length(waited(progress)),
+            progress.message.status()?,
+            if waited(progress) < BY_HAND { "" } else { "if a device rang at all, " },
+            by_whom(waited(progress))
+        ),
+        (None, None, _) => format!(
+            "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or \
+             a server does so for the callee."
+        ),
     };
     let mut finding = finding
         .because(because)
@@ -79,8 +96,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \
             instead of 603, which ends the call everywhere.");
     }
-    if let Some(ringing) = ringing {
-        finding = finding.claim_status(ringing, "the callee's device rings");
+    if let Some(told) = alerting.or(ringing) {
+        let says = match alerting {
+            Some(_) => "the callee's device rings",
+            None => "the call goes on, and it does not say that it rings",
+        };
+        finding = finding.claim_status(told, says);
     }
     finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
     finding = match (code, ringing) {
@@ -89,4 +110,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
     Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
+}
+
+/// Hardly anybody presses a key sooner than this.
+const BY_HAND: Duration = Duration::from_millis(500);
+
+/// Who may have refused a call so long after it was announced.
+fn by_whom(waited: Duration) -> &'static str {
+    match waited < BY_HAND {
+        true => "that is hardly a person, so soon; the device, or a server for the callee, refuses the call by itself",
+        false => "a person pressed reject, or a timer of the device did it",
+    }
 }

@@ -57,10 +57,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let wait = retry_after.as_deref().map(with_unit);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match &wait {
+        Some(wait) if is_named => format!(
+            "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, and nothing \
+             shows that it has too much to do."
+        ),
         Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
         None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
     };
     let mut finding = finding.because(because);
+    if is_named {
+        finding = finding.titled("The server refuses new work for now, because of maintenance.");
+    }
     if let Some(wait) = &wait {
         finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
     } else {

@@ -26,6 +26,11 @@ rule! {
     "E6" "timeout-behind-proxy" needs [408 SENT_ON UNANSWERED], check
 }
 
+/// True if a proxy says itself that it waited in vain.
+pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
+    check(case).is_some()
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[408])?;
     if case.ringing(failure.transaction).is_some() {

@@ -51,9 +51,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!(
-        "{server} found nobody called \"{user}\" at {host} and answered {} itself{quotation}: there is no such \
-            user, or \
-         no device is registered for it.",
+        "{server} answered {} for \"{user}\" at {host}{quotation}: there is no such user there or behind it, or no device \
+         is registered for it.",
         failure.status
     );
     Some(
@@ -64,11 +63,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 answer 404 when none is{}.", case.settings(Topic::Users, response)))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
             .claim_request_uri(request, "the user that was called")
-            .claim_status(response, "the server finds nobody of that name")
+            .claim_status(response, "nobody of that name is found")
             .claim_own_words(case, response)
             .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
                 domains than {host} only"))
             .refuted("number-not-routable", format!("\"{user}\" is a name, not a number"))
-            .refuted("callee-unreachable", "a user that is known and not reachable gets 480"),
+            .refuted("callee-unreachable", "the server did not answer 480"),
     )
 }
