@@ -14,6 +14,7 @@ use serde_json::Value;
 use sipwhy::call::Outcome;
 use sipwhy::diagnosis::rules::named;
 use sipwhy::diagnosis::{Confidence, Severity};
+use sipwhy::report::text::Scope;
 use sipwhy::report::{CallRecord, FindingRecord, Keep, Report};
 use sipwhy::story::Story;
 
@@ -198,6 +199,68 @@ fn nothing_is_found_that_is_ruled_out_beside_it() {
             }
         }
     }
+}
+
+/// The part of a text report that tells of one call, from its heading to the next; `None` if it is not told there.
+fn told_of<'t>(text: &'t str, call: &CallRecord) -> Option<&'t str> {
+    let numbers = |kind: &str| format!("\n{kind} {}  ", call.id);
+    let heading = ["CALL", "REGISTRATION", "SUBSCRIPTION", "MESSAGE", "OPTIONS", "REQUEST"]
+        .iter()
+        .find_map(|kind| text.find(&numbers(kind)))?;
+    let rest = &text[heading + 1..];
+    let blank_lines = rest.match_indices("\n\n").map(|(at, _)| at);
+    // An empty line stands before the ladder too, which is set in.
+    let end = blank_lines.into_iter().find(|at| !rest[at + 2..].starts_with(' ')).unwrap_or(rest.len());
+    rest.get(..end)
+}
+
+#[test]
+fn every_error_and_warning_of_the_json_stands_in_the_text() {
+    let mut lost = Vec::new();
+    let mut count = 0;
+    for fixture in fixtures() {
+        let paths = std::slice::from_ref(&fixture.capture);
+        for scope in [Scope::Everything, Scope::Trouble] {
+            let mut gathered = gathered(paths, Keep::All).expect("a capture");
+            let text = analysed::as_text_of(&mut gathered, scope, 80);
+            let text = String::from_utf8(text).expect("UTF-8");
+            let report = gathered.report().expect("a report");
+            let told = |call| (call, told_of(&text, call).or((scope == Scope::Everything).then_some("")));
+            for (call, told) in report.calls.iter().map(told) {
+                let Some(told) = told else { continue };
+                let matters = call.findings.iter().filter(|finding| finding.severity != Severity::Info);
+                count += matters.clone().count();
+                let missing = matters.filter(|finding| !told.contains(&finding.rule));
+                lost.extend(missing.map(|finding| format!("{} {} {scope:?}: {}", fixture.name, call.id, finding.rule)));
+            }
+            lost.extend(
+                report
+                    .notes
+                    .iter()
+                    .filter(|note| note.severity != Severity::Info && !text.contains(&note.rule))
+                    .map(|note| format!("{} {scope:?}: {}", fixture.name, note.rule)),
+            );
+        }
+    }
+    assert!(count > 0, "nothing was looked at");
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}
+
+#[test]
+fn no_sentence_of_an_incident_is_cut_off() {
+    let mut count = 0;
+    for fixture in fixtures() {
+        let mut gathered = gathered(std::slice::from_ref(&fixture.capture), Keep::All).expect("a capture");
+        let text = String::from_utf8(analysed::as_text_of(&mut gathered, Scope::Trouble, 200)).expect("UTF-8");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for incident in gathered.report().expect("a report").incidents {
+            for sentence in incident.fix.iter().take(4).chain(&incident.says).chain([&incident.title]) {
+                count += 1;
+                assert!(text.contains(&*sentence.for_terminal()), "{}: {sentence:?}", fixture.name);
+            }
+        }
+    }
+    assert!(count > 0, "no incident was looked at");
 }
 
 /// What of a value is not as the schema says, in so far as the schema uses these words; with the place of it.

@@ -70,7 +70,7 @@ fn a_record_route_of_the_answer_proves_a_proxy() {
         ))
     };
     assert_made(&of("b1"), MadeBy::Behind, Confidence::Proven, "the 180 with the same To tag carries a Record-Route");
-    assert_made(&of("p1"), MadeBy::Unknown, Confidence::Possible, "made by somebody else");
+    assert_made(&of("p1"), MadeBy::Unknown, Confidence::Possible, "somebody else made it");
 }
 
 #[test]
@@ -138,4 +138,23 @@ fn a_registered_device_answers_for_itself() {
          5.110 proxy -> bob ACK\n",
     );
     assert_made(&origin, MadeBy::Sender, Confidence::Likely, "the callee's device");
+}
+
+#[test]
+fn the_487_to_its_own_cancel_was_not_made_into_the_408() {
+    let origin = origin(
+        "0.000 alice -> proxy INVITE sip:bob@example.com\n\
+         0.002 proxy -> bob INVITE sip:bob@192.0.2.30\n\
+         0.020 bob -> proxy 180 Ringing\n\
+         0.021 proxy -> alice 180 Ringing\n\
+         30.00 proxy -> bob CANCEL\n\
+         30.01 bob -> proxy 200 OK\n\
+         30.02 bob -> proxy 487 Request Terminated\n\
+         30.03 proxy -> bob ACK\n\
+         30.04 proxy -> alice 408 Request Timeout\n\
+         30.05 alice -> proxy ACK\n",
+    );
+    assert_eq!((origin.status.get(), origin.rewritten.is_none()), (408, true));
+    assert_eq!(origin.sender.to_string(), "192.0.2.20:5060");
+    assert_made(&origin, MadeBy::Sender, Confidence::Likely, "487, which only answers its own CANCEL,");
 }

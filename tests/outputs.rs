@@ -209,6 +209,32 @@ fn pages_tell_where_a_response_came_from_and_of_a_good_call() {
 }
 
 #[test]
+fn a_page_begins_its_details_with_what_failed() {
+    let page = run(&["fixtures/trunk-congested-from-a-moment-on/capture.pcap", "--all", "--format", "html"]);
+    let first_good = page.find("class=\"card good\"").expect("a call that went well");
+    let last_bad = page.rfind("class=\"card bad\" id=\"call-").expect("a call that failed");
+    assert!(last_bad < first_good);
+}
+
+#[test]
+fn a_page_shows_what_stands_between_backticks_as_code() {
+    let page = run(&["fixtures/challenge-not-answered-registration/capture.pcap", "--format", "html"]);
+    assert!(page.contains("<code>type=auth</code>") && !page.contains('`'));
+}
+
+#[test]
+fn what_is_published_is_no_subscription_and_a_pause_of_no_time_is_none() {
+    let place = Place::of(
+        "# State that nobody takes.\nwatcher 192.0.2.10:5060\nserver 192.0.2.20:5060\n\n\
+         0.000  watcher -> server  PUBLISH sip:watcher@example.com\n\
+         0.010  server -> watcher  503 Service Unavailable\n                       Retry-After: 0\nend 60.0\n",
+    );
+    let text = place.text("txt", &[]);
+    assert!(text.contains("PUBLISH 1  ") && !text.contains("SUBSCRIPTION"), "{text}");
+    assert!(text.contains("its Retry-After asks for no pause"), "{text}");
+}
+
+#[test]
 fn a_ticket_says_what_a_carrier_needs() {
     let place = Place::of(HOSTILE);
     let ticket = run(&[place.capture.to_str().unwrap(), "--ticket", "-q"]);

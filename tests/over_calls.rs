@@ -35,10 +35,11 @@ fn an_incident_tells_of_a_ceiling() {
 }
 
 #[test]
-fn registrations_are_lost_together() {
+fn registrations_are_refused_together() {
     let report = report_of("server-fault-registrations-together");
     let says = &report.incidents[0].says;
-    assert!(says.iter().any(|says| says.raw().ends_with("they were lost together")), "{says:?}");
+    // Each got a response.
+    assert!(says.iter().any(|says| says.raw().ends_with("they were refused together")), "{says:?}");
 }
 
 #[test]
@@ -47,11 +48,27 @@ fn a_good_call_stands_beside_a_bad_one() {
     let good = failed(&report).good_call.as_ref().expect("a call that was accepted");
     let differs: Vec<(&str, &str, &str)> =
         good.differences.iter().map(|one| (one.what.as_str(), one.here.raw(), one.there.raw())).collect();
-    let expected = [("codecs", "PCMA G729", "PCMA PCMU"), ("called number", "0 and 10 digits", "+ and 11 digits")];
+    // It failed for the trunk, so whom it was for comes before what was offered.
+    let expected = [
+        ("called user", "the one called here", "another"),
+        ("called number", "0 and 10 digits", "+ and 11 digits"),
+        ("codecs", "PCMA G729", "PCMA PCMU"),
+    ];
     assert_eq!(differs, expected);
-    assert_eq!(good.differences[0].claims.len(), 2);
+    assert_eq!(good.differences[2].claims.len(), 2);
     // Nothing to compare with: no call on this way was accepted.
     assert_eq!(failed(&report_of("trunk-congested-behind-proxy")).good_call, None);
+}
+
+#[test]
+fn what_was_offered_beside_the_audio_is_compared() {
+    let report = report_of("no-common-codec-taken-elsewhere");
+    let good = failed(&report).good_call.as_ref().expect("a call that was accepted");
+    let differs = |what: &str| good.differences.iter().find(|one| one.what == what).expect("a difference");
+    let kinds = differs("kinds of media");
+    assert_eq!((kinds.here.raw(), kinds.there.raw()), ("audio video", "audio"));
+    assert_eq!(differs("telephone events").here.raw(), "not offered");
+    assert_eq!(good.differences[0].what, "kinds of media", "the code is about the offer");
 }
 
 #[test]

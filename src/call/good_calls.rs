@@ -1,7 +1,7 @@
 //! What INVITEs that were accepted looked like: small digests, for comparing a call that failed with one that did not.
 //!
 //! Is given INVITEs; gives their traits, a few of them for each hop. Keeps no number and no name of a person beyond the
-//! Call-ID. Deliberately does not know which difference matters.
+//! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::key::call_key;
 use crate::capture::{Place, Timestamp};
 use crate::net::Path;
 use crate::sip::sdp::{Media, Sdp};
@@ -30,6 +31,12 @@ const BY_PRESENCE: [&str; 7] = [
     "Identity",
     "Route",
 ];
+
+/// The property that is kept as a hash.
+pub const CALLED_USER: &str = "called user";
+
+/// Properties of the offer.
+const OF_OFFER: [&str; 6] = ["offer", "kinds of media", "codecs", "telephone events", "media profile", "media address"];
 
 /// One property of an INVITE.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -139,6 +146,13 @@ impl GoodCalls {
     }
 }
 
+impl Trait {
+    /// True if it is a property of the offer, and says nothing of who is called, nor where.
+    pub fn is_of_offer(&self) -> bool {
+        OF_OFFER.contains(&self.what.as_str())
+    }
+}
+
 impl Sample {
     /// The digest of an INVITE.
     pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
@@ -173,15 +187,23 @@ fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
     let sdp = Sdp::of(message);
     let audio = sdp.as_ref().and_then(|sdp| Some((sdp, audio(sdp)?)));
     let media = audio.map(|(_, media)| ("sdp.media", value_of_line(&media.line)));
+    let target = message.request_uri().map(|uri| Uri::read(&uri)).unwrap_or_default();
+    add(CALLED_USER, format!("{:016x}", call_key(target.bare_user().as_bytes())), None);
+    add("destination port", path.destination.port().to_string(), None);
     add("offer", if sdp.is_some() { "in the INVITE" } else { "not in the INVITE" }.into(), None);
+    if let Some(sdp) = &sdp {
+        let kinds: Vec<&str> = sdp.media.iter().map(|medium| medium.kind.as_str()).collect();
+        add("kinds of media", if kinds.is_empty() { "none".into() } else { kinds.join(" ") }, None);
+    }
     if let Some((sdp, medium)) = audio {
         let codecs: Vec<String> = medium.main_codecs().iter().map(|codec| codec.name.clone()).collect();
         add("codecs", codecs.join(" "), media);
+        let has_events = medium.codecs().iter().any(|codec| codec.name.eq_ignore_ascii_case("telephone-event"));
+        add("telephone events", if has_events { "offered" } else { "not offered" }.into(), media);
         add("media profile", medium.protocol.clone(), media);
         let family = if sdp.address_of(medium).contains(':') { "IPv6" } else { "IPv4" };
         add("media address", family.into(), None);
     }
-    let target = message.request_uri().map(|uri| Uri::read(&uri)).unwrap_or_default();
     add("called number", form(target.bare_user()), None);
     add("dialled host", target.host.to_ascii_lowercase(), None);
     if let Some(from) = message.from().map(|from| from.parsed()) {

@@ -4,13 +4,18 @@
 
 use std::net::SocketAddr;
 
-use crate::call::{Heard, Kind, Outcome, Sample, Trait};
+use crate::call::{CALLED_USER, Heard, Kind, Outcome, Sample, Trait};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::untrusted::Untrusted;
 
 /// Differences that are told.
 const MOST: usize = 8;
+
+/// Codes about the offer (RFC 3261 §21.4.13, §21.4.26, §21.6.4; RFC 3312 §8).
+const OF_OFFERS: [u16; 4] = [415, 488, 580, 606];
+/// Codes about who was called, or that nobody answered, whatever was offered.
+const OF_CALLEES: [u16; 12] = [404, 408, 410, 480, 484, 485, 486, 600, 603, 604, 607, 608];
 
 /// The nearest call that was accepted, and what differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +53,11 @@ pub struct Half {
 }
 
 impl Half {
-    fn of(place: Place, one: &Trait) -> Half {
+    /// What stands in place of a user, who is known by a hash alone, is given.
+    fn of(place: Place, one: &Trait, user: &str) -> Half {
+        let has = if one.what == CALLED_USER { user } else { &one.has };
         let claim = one.claim.as_ref().map(|(field, value)| (field.clone(), value.as_str().into()));
-        Half { place, has: one.has.as_str().into(), claim }
+        Half { place, has: has.into(), claim }
     }
 }
 
@@ -73,10 +80,16 @@ pub(crate) fn compare(case: &Case<'_>, outcome: Outcome) -> Option<Comparison> {
         let apart = sample.place.time.0.abs_diff(invite.place.time.0);
         (sample.software != here.software, differing(&here, sample).count(), apart, sample.place)
     })?;
-    let differences = differing(&here, nearest).take(MOST).map(|(own, other)| Difference {
+    let mut telling: Vec<_> = differing(&here, nearest).collect();
+    match case.failure().map(|failure| failure.status.get()) {
+        Some(status) if OF_OFFERS.contains(&status) => telling.sort_by_key(|(own, _)| !own.is_of_offer()),
+        Some(status) if OF_CALLEES.contains(&status) => telling.retain(|(own, _)| !own.is_of_offer()),
+        _ => telling.sort_by_key(|(own, _)| own.is_of_offer()),
+    }
+    let differences = telling.into_iter().take(MOST).map(|(own, other)| Difference {
         what: own.what.clone(),
-        here: Half::of(here.place, own),
-        there: Half::of(nearest.place, other),
+        here: Half::of(here.place, own, "the one called here"),
+        there: Half::of(nearest.place, other, "another"),
     });
     Some(Comparison {
         place: nearest.place,

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{Failure, Heard};
+use crate::call::{Failure, Heard, Transaction, TransactionId};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
@@ -71,7 +71,8 @@ pub struct Rewritten {
 
 /// Where the response came from that failed this call. `None` if none did.
 pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin> {
-    let (outer, arose) = (case.outer_failure()?, case.failure()?);
+    let outer = case.outer_failure()?;
+    let arose = decided_by(case, case.failure()?);
     let response = case.response(arose);
     let (made_by, confidence, mut grounds) = weighed(case, arose, response, cause);
     let is_told = warning(case, response).is_some_and(|(.., ground)| grounds.contains(&ground));
@@ -93,6 +94,22 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
         grounds: grounds.into_iter().map(Untrusted::from).collect(),
         rewritten,
     })
+}
+
+/// The failure that somebody decided: a 487 that answers a CANCEL which nobody before asked for decides nothing. The one
+/// who sent that CANCEL did, and told the side before it another code (RFC 3261 §9.1, §16.8).
+fn decided_by<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {
+    let transaction = case.call.transaction(arose.transaction);
+    let before = transaction.upstream.filter(|_| is_own_cancel(case, transaction));
+    let told = before.and_then(|before| case.call.failures.iter().find(|failure| failure.transaction == before));
+    told.filter(|told| told.status != arose.status).unwrap_or(arose)
+}
+
+/// True if an INVITE was cancelled by a hop that had not got a CANCEL itself.
+fn is_own_cancel(case: &Case<'_>, invite: &Transaction) -> bool {
+    let was_asked = |before: TransactionId| case.call.transaction(before).cancelled_by.is_some();
+    let is_terminated = case.call.final_status_of(invite).is_some_and(|status| status.get() == 487);
+    is_terminated && invite.cancelled_by.is_some() && invite.upstream.is_some_and(|before| !was_asked(before))
 }
 
 /// What one sign says of who made a response, how sure, and why.
@@ -142,21 +159,22 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
     if let Some((rings, (tag, own))) = rings.and_then(|rings| Some((rings, to_tag(rings).zip(to_tag(response))?))) {
         let status = rings.message.status().map_or(0, StatusCode::get);
         let words = match tag == own {
-            true => "the same: who sent that made this too",
-            false => "another: it was made by somebody else",
+            true => "the same To tag, so the same party made both",
+            false => "another To tag, so somebody else made it",
         };
-        grounds.push(format!("the To tag of the {status} before it is {words}"));
+        grounds.push(format!("its {status} has {words}"));
     }
     grounds
 }
 
 /// The request is seen to go on from the sender: what came back was another code, or nothing.
 fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
-    let codes: Vec<String> = case
-        .call
-        .downstream_of(arose.transaction)
-        .map(|one| case.call.final_status_of(one).map_or("nothing".into(), |status| status.to_string()))
-        .collect();
+    let came = |one: &Transaction| match case.call.final_status_of(one) {
+        Some(status) if is_own_cancel(case, one) => format!("{status}, which only answers its own CANCEL,"),
+        Some(status) => status.to_string(),
+        None => "nothing".into(),
+    };
+    let codes: Vec<String> = case.call.downstream_of(arose.transaction).map(came).collect();
     let ground = format!("it had sent the request on, and got {} from there", list(&codes));
     (!codes.is_empty()).then_some((MadeBy::Sender, Confidence::Likely, ground))
 }
@@ -251,7 +269,7 @@ fn at_once(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     let way = case.shortest_round_trip(response)?;
     let is_at_once = way >= SHORTEST && took <= way.saturating_add(way / 5);
     let ground = format!(
-        "it came after {}, hardly later than the shortest way there and back takes ({})",
+        "it came after {}, hardly later than the shortest way there and back takes ({}), so nobody far behind was asked",
         length(took),
         length(way)
     );

@@ -3,13 +3,13 @@
 //! Is asked for a destination; gives the message that named it. Deliberately does not judge: that a request went there
 //! unanswered is what a rule says.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::call::Heard;
 use crate::capture::Place;
 use crate::diagnosis::words::is_private;
 use crate::diagnosis::{Case, Finding};
-use crate::sip::{NameAddr, UriParts};
+use crate::sip::{NameAddr, Uri};
 
 /// A Contact with a private address, in a message that came from a public one.
 pub(crate) struct PrivateContact {
@@ -24,27 +24,42 @@ pub(crate) struct PrivateContact {
     contact: String,
 }
 
+/// The port of a SIP URI that names none (RFC 3261 §19.1.2).
+const DEFAULT_PORT: u16 = 5060;
+
+/// Where a message stands, where it came from, its method, and the URI of its Contact.
+type Naming = (Place, SocketAddr, String, String);
+
 impl Case<'_> {
-    /// The last message before a request that gave its destination as a Contact, if that is a private address and the
-    /// message came from a public one. What a registrar or a dialog keeps of it then leads nowhere (RFC 5626 §1, RFC 3581).
+    /// The message that gave the destination of a request as its Contact, if that is a private address and the message came
+    /// from a public one: the first of the call, or the last REGISTER of that very Contact. What a dialog or a registrar
+    /// keeps of it leads nowhere (RFC 5626 §1, RFC 3581).
     pub(crate) fn private_contact(&self, request: &Heard) -> Option<PrivateContact> {
         let named = request.path.destination;
         if !is_private(named.ip()) {
             return None;
         }
-        let registrations = self.surroundings.registrations().iter();
-        let registered = registrations
-            .flat_map(|(_, known)| &known.asked)
-            .map(|asked| (asked.place, asked.source, "REGISTER".to_owned(), asked.contact.clone()));
-        let of_call = self.call.messages.iter().filter_map(|heard| {
-            let method = heard.message.cseq()?.method.name().to_owned();
+        let leads_there = |(place, source, _, contact): &Naming| {
+            let contact = Uri::read(contact);
+            let port = contact.port.unwrap_or(DEFAULT_PORT);
+            *place < request.place
+                && !is_private(source.ip())
+                && contact.host.parse() == Ok(named.ip())
+                && port == named.port()
+        };
+        // The first to send it is who wrote it; others only pass it on.
+        let mut of_call = self.call.messages.iter().filter_map(|heard| {
             let contact = NameAddr::read(&heard.message.header("Contact")?).uri;
-            Some((heard.place, heard.path.source, method, contact))
+            Some((heard.place, heard.path.source, heard.message.cseq()?.method.name().to_owned(), contact))
         });
-        let found = registered.chain(of_call).filter(|(place, source, _, contact)| {
-            *place < request.place && !is_private(source.ip()) && host_of(contact) == Some(named.ip())
-        });
-        let (place, source, method, contact) = found.max_by_key(|(place, ..)| *place)?;
+        // Many phones behind many NATs have the same private address.
+        let user = request.message.target().map(|uri| uri.user.as_str()).unwrap_or_default();
+        let is_bound = |(.., contact): &Naming| Uri::read(contact).user == user;
+        let registrations = self.surroundings.registrations().iter().flat_map(|(_, known)| &known.asked);
+        let registered =
+            registrations.map(|asked| (asked.place, asked.source, "REGISTER".into(), asked.contact.clone()));
+        let registered = || registered.filter(leads_there).filter(is_bound).max_by_key(|(place, ..)| *place);
+        let (place, source, method, contact) = of_call.find(leads_there).or_else(registered)?;
         Some(PrivateContact { named, place, source, method, contact })
     }
 }
@@ -54,7 +69,7 @@ impl PrivateContact {
     pub(crate) fn sentence(&self) -> String {
         let PrivateContact { named, source, method, .. } = self;
         format!(
-            " {} is a private address that stood in the Contact of a {method} from {source}: outside its own network nobody \
+            " {} is a private address that stood in the Contact of the {method} from {source}: outside its own network nobody \
              reaches it.",
             named.ip()
         )
@@ -73,8 +88,4 @@ impl PrivateContact {
             .claim_at(self.place, "sip.contact.uri", self.contact.clone(), "the private address")
             .claim_at(self.place, field, self.source.ip().to_string(), "where the message with that Contact came from")
     }
-}
-
-fn host_of(contact: &str) -> Option<IpAddr> {
-    UriParts::read(contact).host.parse().ok()
 }

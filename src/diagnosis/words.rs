@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::net::Path;
 
-/// A length of time as people say it: `240 ms`, `3.9 s`, `32 s`, `4 min 12 s`.
+/// A length of time as people say it: `240 ms`, `3.9 s`, `32 s`, `4 min 12 s`, `5 h 20 min`, `907 days`.
 pub(crate) fn length(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     match milliseconds {
@@ -14,6 +14,11 @@ pub(crate) fn length(duration: Duration) -> String {
         1..=999 => format!("{milliseconds} ms"),
         1000..=9_999 => format!("{:.1} s", duration.as_secs_f64()),
         10_000..=119_999 => format!("{:.0} s", duration.as_secs_f64()),
+        172_800_000.. => format!("{} days", (duration.as_secs() + 43_200) / 86_400),
+        10_800_000.. => match (duration.as_secs() / 3600, duration.as_secs() / 60 % 60) {
+            (hours, 0) => format!("{hours} h"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
         _ => match (duration.as_secs() / 60, duration.as_secs() % 60) {
             (minutes, 0) => format!("{minutes} min"),
             (minutes, seconds) => format!("{minutes} min {seconds} s"),
@@ -106,6 +111,7 @@ mod tests {
     fn lengths_read_as_people_say_them() {
         let said = |milliseconds| length(Duration::from_millis(milliseconds));
         assert_eq!(said(600_000), "10 min");
+        assert_eq!([said(19_200_000), said(10_800_000), said(78_361_740_000)], ["5 h 20 min", "3 h", "907 days"]);
         assert_eq!([said(240), said(3_870), said(32_000), said(252_000)], ["240 ms", "3.9 s", "32 s", "4 min 12 s"]);
     }
 

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
-use crate::report::text::words::{between, frames, kind_word, outcome_word, person};
+use crate::report::text::ended::outcome_word;
+use crate::report::text::words::{between, frames, kind_word, person};
 use crate::report::view::telling;
 use crate::untrusted::Untrusted;
 

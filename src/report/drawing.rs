@@ -11,9 +11,10 @@ use maud::{Markup, html};
 use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Rung, host};
+use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, before, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{counted, frame, outcome, title};
+use crate::report::text::words::{counted, frame, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, for_xml, privacy_words};
 use crate::untrusted::Untrusted;
@@ -157,7 +158,7 @@ fn arrow(
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {
-                title { (value(&rung.label)) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
+                title { (value(&rung.shown_label())) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
                 (drawing)
             }
         } @else {
@@ -174,7 +175,7 @@ fn head(x: usize, y: usize, back: usize) -> String {
 fn label(rung: &Rung, room: usize) -> String {
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
-    let name = value(&rung.label);
+    let name = value(&rung.shown_label());
     let name = match rung.status.is_none() && !codecs.is_empty() {
         true => format!("{name} {}", codecs.join(" ")),
         false => name,
@@ -196,7 +197,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
         |record| {
             let lanes = Lanes::of(&record);
             let rows = shortened(&record, Scope::Trouble).len();
-            let heading = format!("{}  {}", title(&style.words, &record), outcome(&style.words, &record).1);
+            let heading = format!("{}  {}", title(&style.words, &record), how_it_ended(&style.words, &record).1);
             pictures.push((heading, ladder(&record, style, Links::None), height));
             width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
             height += TOP + ROW * rows + 56;

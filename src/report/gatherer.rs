@@ -158,7 +158,7 @@ impl Gatherer {
     /// # Errors
     /// The temporary file of the records cannot be written.
     pub fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> io::Result<()> {
-        self.summary.add(call, diagnosis.outcome);
+        self.summary.add(call, diagnosis);
         let is_unexplained = diagnosis.cause().is_none() && crate::report::build::wants_a_cause(diagnosis.outcome);
         self.summary.unexplained += u64::from(is_unexplained);
         let worst = diagnosis.findings.iter().map(|finding| finding.severity).min();

@@ -76,11 +76,14 @@ struct Weight {
     severity: Severity,
 }
 
-/// If calls are those of a scanner or a probe.
+/// If calls are those of a scanner or a probe, or many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Noise {
     None,
-    Noise,
+    /// Of a flood, which may be devices that all begin anew.
+    Flood,
+    /// Of somebody who looks for a way in.
+    Probe,
 }
 
 /// Every group of a run.
@@ -241,6 +244,11 @@ impl Groups {
 }
 
 impl Group {
+    /// True if its calls are those of a scanner or a probe.
+    pub(crate) fn is_of_probes(&self) -> bool {
+        self.weight.noise == Noise::Probe
+    }
+
     /// True if it is more than one call that failed.
     pub(crate) fn is_incident(&self) -> bool {
         self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped)
@@ -315,12 +323,16 @@ pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
 
 /// How much a call matters among those that went wrong.
 fn weight(diagnosis: &Diagnosis) -> Weight {
-    const NOISE: [&str; 4] = ["scanner", "probe-noise", "request-flood", "credential-guessing"];
-    let is_noise = diagnosis.findings.iter().any(|finding| NOISE.contains(&&*finding.rule));
+    let noise = |finding: &Finding| match &*finding.rule {
+        "scanner" | "probe-noise" | "credential-guessing" => Noise::Probe,
+        "request-flood" => Noise::Flood,
+        _ => Noise::None,
+    };
+    let noise = diagnosis.findings.iter().map(noise).max().unwrap_or(Noise::None);
     let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
     let of_findings = telling_finding(diagnosis).map_or(Severity::Info, |finding| finding.severity);
     let severity = if failed { Severity::Error } else { of_findings };
-    Weight { noise: if is_noise { Noise::Noise } else { Noise::None }, severity }
+    Weight { noise, severity }
 }
 
 fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<&str>) -> Untrusted {

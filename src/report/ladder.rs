@@ -1,6 +1,8 @@
 //! The ladder of a call as a value: its messages and the ICMP errors that quote them, in order of place.
 
-use crate::call::{Call, Heard, IcmpSeen};
+use std::collections::BTreeSet;
+
+use crate::call::{Call, Heard, IcmpSeen, Transaction, TransactionId};
 use crate::capture::Place;
 use crate::diagnosis::Diagnosis;
 use crate::report::record::Rung;
@@ -11,6 +13,9 @@ use crate::untrusted::Untrusted;
 
 /// Codecs that one rung names at most.
 const MOST_CODECS: usize = 12;
+
+/// Requests that wait for their responses at one time, at most.
+const MOST_WAITING: usize = 32;
 
 /// What a rung shows: a message, or an ICMP error.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +37,44 @@ pub(crate) fn steps(call: &Call) -> Vec<Step<'_>> {
 
 /// The rungs of a call.
 pub(crate) fn rungs(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: &Secrets) -> Vec<Rung> {
+    let overlapping = overlapping(call);
     let of_step = |step: Step<'_>| match (step.heard, step.icmp) {
-        (Some(heard), _) => Some(of_message(scene, heard, diagnosis, secrets)),
+        (Some(heard), _) => {
+            let transaction = call.transaction(heard.transaction);
+            let is_plain = heard.message.is_request() || !overlapping.contains(&transaction.id);
+            let answers = (!is_plain).then(|| transaction.method.name().into());
+            Some(Rung { answers, ..of_message(scene, heard, diagnosis, secrets) })
+        }
         (None, icmp) => icmp.map(|icmp| of_icmp(scene, icmp, diagnosis, secrets)),
     };
     steps(call).into_iter().filter_map(of_step).collect()
+}
+
+/// Transactions whose responses a reader of the ladder could take for those of another: both waited on the same hop at one
+/// time. Those of the method that opened the call are what a response is taken for, and need no word.
+fn overlapping(call: &Call) -> BTreeSet<TransactionId> {
+    let opening = call.transactions.first().map(|transaction| &transaction.method);
+    let mut waiting: Vec<&Transaction> = Vec::new();
+    let mut overlapping = BTreeSet::new();
+    let mut sent: Vec<&Transaction> = call.transactions.iter().filter(|one| one.request.is_some()).collect();
+    sent.sort_by_key(|one| one.request);
+    for transaction in sent {
+        let Some(request) = call.request_of(transaction) else { continue };
+        let waits = |other: &&Transaction| {
+            other.finals.first().is_none_or(|response| call.message(*response).place > request.place)
+        };
+        waiting.retain(waits);
+        for other in waiting.iter().filter(|other| other.path == transaction.path) {
+            overlapping
+                .extend([transaction, other].into_iter().filter(|one| Some(&one.method) != opening).map(|one| one.id));
+        }
+        waiting.push(transaction);
+        // What never gets an answer does not wait for ever.
+        if waiting.len() > MOST_WAITING {
+            waiting.remove(0);
+        }
+    }
+    overlapping
 }
 
 fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Secrets) -> Rung {
@@ -51,6 +89,7 @@ fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Sec
         findings: cited(diagnosis, heard.place),
         repeated_until: (heard.repeated > 0).then(|| scene.moment(heard.last_place())),
         codecs: codecs(heard),
+        answers: None,
     }
 }
 
@@ -67,6 +106,7 @@ fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis, secrets: &Secr
         findings: cited(diagnosis, icmp.place),
         repeated_until: None,
         codecs: Vec::new(),
+        answers: None,
     }
 }
 

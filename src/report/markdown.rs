@@ -11,7 +11,8 @@ use crate::report::incidents::Group;
 use crate::report::mermaid;
 use crate::report::pages::for_markdown;
 use crate::report::record::{CallRecord, FindingRecord};
-use crate::report::text::words::{confidence, counted, frame, frames, grouped, outcome, title};
+use crate::report::text::ended::how_it_ended;
+use crate::report::text::words::{confidence, counted, frame, frames, grouped, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
 use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
@@ -21,19 +22,6 @@ use crate::untrusted::Untrusted;
 const MOST_CALLS: usize = 50;
 /// Incidents that are told.
 const MOST_INCIDENTS: usize = 50;
-
-/// Columns of the numbers.
-const COLUMNS: [Word; 9] = [
-    Word::TileCalls,
-    Word::TileAnswered,
-    Word::TileFailed,
-    Word::TileDropped,
-    Word::TileBusy,
-    Word::TileCancelled,
-    Word::TileUnfinished,
-    Word::ColumnRegistrations,
-    Word::ColumnOthers,
-];
 
 /// Writes the report.
 ///
@@ -93,23 +81,26 @@ fn summary(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Resul
     if messages == 0 {
         return writeln!(out, "{}\n", words.word(Word::NoSipSentence));
     }
-    writeln!(out, "| {} |", COLUMNS.map(|column| words.word(column)).join(" | "))?;
-    writeln!(out, "|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
-    writeln!(
-        out,
-        "| {} | {} | {} | {} | {} | {} | {} | {} ({}) | {} ({}) |\n",
-        grouped(summary.calls),
-        grouped(summary.answered),
-        grouped(summary.failed),
-        grouped(summary.dropped),
-        grouped(summary.busy),
-        grouped(summary.cancelled),
-        grouped(summary.unfinished),
-        grouped(summary.registrations),
-        grouped(summary.registrations_failed),
-        grouped(summary.other_transactions),
-        grouped(summary.other_failed)
-    )
+    let with_failed = |count: u64, failed: u64| format!("{} ({})", grouped(count), grouped(failed));
+    let mut columns = vec![
+        (Word::TileCalls, grouped(summary.calls)),
+        (Word::TileAnswered, grouped(summary.answered)),
+        (Word::TileFailed, grouped(summary.failed)),
+        (Word::TileDropped, grouped(summary.dropped)),
+        (Word::TileBusy, grouped(summary.busy.saturating_sub(summary.rejected))),
+        (Word::TileCancelled, grouped(summary.cancelled.saturating_sub(summary.ended_unseen))),
+        (Word::TileUnfinished, grouped(summary.unfinished)),
+        (Word::ColumnRegistrations, with_failed(summary.registrations, summary.registrations_failed)),
+        (Word::ColumnOthers, with_failed(summary.other_transactions, summary.other_failed)),
+    ];
+    let seldom = [(Word::OutcomeRejected, summary.rejected), (Word::OutcomeUnseen, summary.ended_unseen)];
+    let seldom = seldom.into_iter().filter(|(_, count)| *count > 0);
+    columns.splice(6..6, seldom.map(|(word, count)| (word, grouped(count))));
+    let (names, counts): (Vec<&str>, Vec<String>) =
+        columns.into_iter().map(|(word, count)| (words.word(word), count)).unzip();
+    writeln!(out, "| {} |", names.join(" | "))?;
+    writeln!(out, "|{}", "--:|".repeat(names.len()))?;
+    writeln!(out, "| {} |\n", counts.join(" | "))
 }
 
 fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Result<()> {
@@ -157,7 +148,7 @@ fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Res
 fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<()> {
     let words = &style.words;
     writeln!(out, "## {}\n", for_markdown(&title(words, record)))?;
-    writeln!(out, "**{}**\n", for_markdown(&outcome(words, record).1))?;
+    writeln!(out, "**{}**\n", for_markdown(&how_it_ended(words, record).1))?;
     let mut call_ids: Vec<String> = record.call_ids.iter().map(|call_id| code(words, call_id.raw())).collect();
     call_ids.dedup();
     writeln!(out, "Call-ID {}\n", call_ids.join(", "))?;

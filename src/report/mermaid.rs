@@ -7,9 +7,10 @@ use crate::catalogue::Word;
 use crate::report::drawing::class;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, host};
+use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{between, counted, frame, outcome, title};
+use crate::report::text::words::{between, counted, frame, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, privacy_words};
 
@@ -57,7 +58,8 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
     }
     let last = names.len().saturating_sub(1);
     let over = if last == 0 { "p0".to_owned() } else { format!("p0,p{last}") };
-    let heading = [title(words, record), outcome(words, record).1, style.zone.exact_time(record.started)].join(comma);
+    let heading =
+        [title(words, record), how_it_ended(words, record).1, style.zone.exact_time(record.started)].join(comma);
     let _ = writeln!(text, "    Note over {over}: {}", safe(&heading));
     for piece in shortened(record, Scope::Trouble) {
         let rung = match piece {
@@ -75,7 +77,7 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
         let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
         let after = between(record.started, rung.time).as_secs_f64();
         let at = words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))]);
-        let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.label), LABEL));
+        let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.shown_label()), LABEL));
         let _ = writeln!(text, "    p{}{arrow}p{}: {}", index(&rung.from_addr), index(&rung.to_addr), safe(&label));
     }
     text

@@ -74,7 +74,7 @@ fn is_refused(group: &Group) -> bool {
 pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings) -> Vec<String> {
     let mut says = Vec::new();
     if let Some(share) = share(group, surroundings) {
-        says.extend(how_many(group, share));
+        says.extend(how_many(group.count, share));
     }
     says.extend(ceiling(group, surroundings));
     says.extend(ignored_back_off(group, others));
@@ -83,9 +83,8 @@ pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings)
 }
 
 /// `12 of 15 calls`, and whether it began at a moment.
-fn how_many(group: &Group, share: Share) -> Option<String> {
+fn how_many(count: u64, share: Share) -> Option<String> {
     let Share { of, before, since, of_since, is_exact } = share;
-    let count = group.count;
     if of == count {
         return (count > 1).then(|| format!("all {count} calls that were decided there went this way"));
     }
@@ -94,7 +93,8 @@ fn how_many(group: &Group, share: Share) -> Option<String> {
     let is_onset = before >= ENOUGH_BEFORE && 2 * count >= of_since;
     Some(match is_onset {
         true => format!(
-            "{whole}: none of {about}{before} before the first of them, {count} of {about}{of_since} from then on"
+            "{whole}: none of {about}{} before the first of them, {count} of {about}{of_since} from then on",
+            of.saturating_sub(of_since)
         ),
         false if before + since == 0 => format!("{whole}, and none was accepted"),
         false => format!("{whole}; {about}{before} were accepted before the first of them, {about}{since} after it"),
@@ -128,17 +128,31 @@ fn ignored_back_off(group: &Group, others: &[Group]) -> Option<String> {
     (count > 0).then(|| format!("{count} further calls came before its Retry-After had passed ({IGNORED})"))
 }
 
-/// Registrations that were lost within a short while.
+/// Registrations that were lost, or refused, within a short while.
 fn lost_together(group: &Group) -> Option<String> {
     let (first, last) = group.over.ended;
     let within = last.since(first);
     let is_together = group.incident.kind == Kind::Registration && group.count >= ENOUGH_TOGETHER && within <= TOGETHER;
-    is_together.then(|| {
+    // A scanner's tries always come together, and nobody lost anything.
+    (is_together && !group.is_of_probes()).then(|| {
         let seconds = within.as_secs() + u64::from(within.subsec_nanos() > 0);
+        let end = if group.incident.status.is_some() { "refused" } else { "lost" };
         format!(
-            "{} registrations failed within {} s of each other: they were lost together",
+            "{} registrations failed within {} s of each other: they were {end} together",
             group.count,
             seconds.max(1)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_before_and_those_from_then_on_are_all() {
+        let share = Share { of: 8, before: 3, since: 0, of_since: 3, is_exact: true };
+        let says = how_many(2, share).unwrap();
+        assert!(says.ends_with("none of 5 before the first of them, 2 of 3 from then on"), "{says}");
+    }
 }

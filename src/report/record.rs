@@ -2,6 +2,8 @@
 //!
 //! The order of the fields is the order of the keys in JSON, and their names are a promise to other programs.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Kind, NormalStep, Outcome};
@@ -382,6 +384,20 @@ pub struct Rung {
     pub repeated_until: Option<Moment>,
     /// The main codecs that its session description names.
     pub codecs: Vec<Untrusted>,
+    /// Of a response: the method of its request, where another request on the same hop was waiting too, and it is not the
+    /// one that opened the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Untrusted>,
+}
+
+impl Rung {
+    /// What stands on its arrow: the label, and what it answers where that is not plain: `200 OK (CANCEL)`.
+    pub(crate) fn shown_label(&self) -> Cow<'_, Untrusted> {
+        match &self.answers {
+            Some(method) => Cow::Owned(format!("{} ({})", self.label.raw(), method.raw()).into()),
+            None => Cow::Borrowed(&self.label),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, FindingRecord, Frame};
-use crate::report::text::words::{counted, frames, outcome_word, title};
+use crate::report::text::ended::ended_word;
+use crate::report::text::words::{counted, frames, title};
 use crate::report::value::Tool;
 use crate::report::view::privacy_words;
 
@@ -72,7 +73,7 @@ impl All {
                 &format!(
                     "{}: {}, {}",
                     title(&Phrases::english(), record),
-                    outcome_word(&Phrases::english(), record.outcome),
+                    ended_word(&Phrases::english(), record),
                     sentence(finding)
                 ),
                 finding,

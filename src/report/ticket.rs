@@ -12,8 +12,9 @@ use crate::catalogue::{Phrases, Word};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord};
+use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
-use crate::report::text::words::{between, confidence, frame, frames, lasting, outcome_word, title};
+use crate::report::text::words::{between, confidence, frame, frames, lasting, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
 use crate::report::view::{drawn, privacy_words, telling};
@@ -151,7 +152,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
             lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure));
         }
         None => {
-            let outcome = outcome_word(words, record.outcome);
+            let outcome = ended_word(words, record);
             lines.add(label(Word::TicketResponse), &words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]));
         }
     }
@@ -160,13 +161,13 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
         lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(8) {
-            let (at, shown, says) = (frame(claim.frame), value(&claim.value), value(&claim.says));
+            let (at, shown, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
             lines.add(label(Word::TicketProof), &words.fill(Word::TicketProofIs, &values));
         }
         for refuted in finding.refuted.iter().take(8) {
-            let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), value(&refuted.why));
+            let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
             lines.add(label(Word::TicketRuledOut), &text);
         }
     } else {
@@ -226,13 +227,13 @@ impl Lines {
 fn summary(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
     let count = group.map_or(1, |group| group.count);
     let what = match telling(record) {
-        Some(finding) => value(&finding.title),
+        Some(finding) => finding.title.for_terminal().into_owned(),
         None => match decisive(record) {
             Some(failure) => {
                 let (phrase, method) = (value(&failure.reason_phrase), value(&failure.method));
                 words.fill(Word::TicketTo, &[("status", &failure.status), ("phrase", &phrase), ("method", &method)])
             }
-            None => outcome_word(words, record.outcome).to_owned(),
+            None => ended_word(words, record).to_owned(),
         },
     };
     let more = if count > 1 { words.fill(Word::TicketTimes, &[("count", &count)]) } else { String::new() };
@@ -245,6 +246,9 @@ fn first_frame(record: &CallRecord) -> String {
 
 fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord) -> String {
     let hop = words.fill(Word::TicketBetween, &[("from", &failure.from_addr), ("to", &failure.to_addr)]);
+    if let Some(made) = &record.generated_by {
+        return format!("{hop}; {}", made.words());
+    }
     if record.is_passed_on(failure) {
         return words.fill(Word::TicketPassedOn, &[("hop", &hop)]);
     }
@@ -270,7 +274,7 @@ fn others(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String
     let calls = format!("{}{more}", numbers.join(" "));
     let values: [(&str, &dyn Display); 4] =
         [("count", &group.count), ("first", &first), ("last", &last), ("calls", &calls)];
-    words.fill(Word::TicketOthers, &values)
+    words.count(Word::TicketOthers, group.count - 1, &values)
 }
 
 fn question(words: &Phrases, record: &CallRecord, failure: Option<&FailureRecord>) -> String {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Kind, Outcome};
+use crate::diagnosis::Diagnosis;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, FindingRecord, Frame};
 use crate::untrusted::Untrusted;
@@ -120,15 +121,25 @@ pub struct Summary {
     pub redirected: u64,
     /// Calls, registrations and others that did not go well and that no rule explains.
     pub unexplained: u64,
+    /// Of the busy calls, those that the callee rejected: it had a free line.
+    pub rejected: u64,
+    /// Of the cancelled calls, those of which the capture does not show who ended them.
+    pub ended_unseen: u64,
     /// Messages that belong to them.
     pub messages: u64,
 }
 
 impl Summary {
     /// Counts one call by how it ended.
-    pub fn add(&mut self, call: &Call, outcome: Outcome) {
+    pub fn add(&mut self, call: &Call, diagnosis: &Diagnosis) {
         let copies = call.messages.iter().map(|heard| u64::from(heard.repeated) + u64::from(heard.duplicates) + 1);
-        self.count(call.kind, outcome, copies.sum::<u64>() + u64::from(call.not_kept));
+        self.count(call.kind, diagnosis.outcome, copies.sum::<u64>() + u64::from(call.not_kept));
+        let cause = diagnosis.cause().map(|finding| &*finding.rule);
+        match Told::of(diagnosis.outcome, cause) {
+            Told::Rejected => self.rejected += 1,
+            Told::EndedUnseen => self.ended_unseen += 1,
+            Told::ByOutcome => {}
+        }
     }
 
     /// Counts a call of this kind and number of messages.
@@ -170,6 +181,8 @@ impl Summary {
             unanswered: self.unanswered + other.unanswered,
             redirected: self.redirected + other.redirected,
             unexplained: self.unexplained + other.unexplained,
+            rejected: self.rejected + other.rejected,
+            ended_unseen: self.ended_unseen + other.ended_unseen,
             messages: self.messages + other.messages,
         }
     }
@@ -182,6 +195,29 @@ impl Summary {
             Outcome::Busy => &mut self.busy,
             Outcome::Cancelled => &mut self.cancelled,
             Outcome::Unfinished => &mut self.unfinished,
+        }
+    }
+}
+
+/// In which words people are told how a call ended: where its cause says otherwise, not in those of its outcome, which
+/// goes by the code alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// By its outcome.
+    ByOutcome,
+    /// Rejected with a code for busy, by somebody who had a free line.
+    Rejected,
+    /// Ended with 487; the capture does not show by whom.
+    EndedUnseen,
+}
+
+impl Told {
+    /// Of a call with this outcome and the rule of its cause.
+    pub(crate) fn of(outcome: Outcome, cause: Option<&str>) -> Told {
+        match (outcome, cause) {
+            (Outcome::Busy, Some("rejected-by-callee")) => Told::Rejected,
+            (Outcome::Cancelled, Some("termination-not-captured")) => Told::EndedUnseen,
+            _ => Told::ByOutcome,
         }
     }
 }

@@ -49,9 +49,14 @@ pub fn report(paths: &[PathBuf]) -> Result<Report, Stopped> {
 
 /// What `sipwhy PATH` prints where there is no terminal.
 pub fn as_text(gathered: &mut Gathered) -> Vec<u8> {
-    let style = Style::new(80, Glyphs::Unicode, Zone::default());
+    as_text_of(gathered, Scope::Trouble, 80)
+}
+
+/// The same with all calls, or with so many columns.
+pub fn as_text_of(gathered: &mut Gathered, scope: Scope, width: usize) -> Vec<u8> {
+    let style = Style::new(width, Glyphs::Unicode, Zone::default());
     let mut bytes = Vec::new();
-    text::write(&mut bytes, gathered, &style, Scope::Trouble).expect("a text report");
+    text::write(&mut bytes, gathered, &style, scope).expect("a text report");
     bytes
 }
 

@@ -6,10 +6,11 @@ use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
-use crate::report::html::{Page, frame_link, shown};
+use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
-use crate::report::text::words::{between, confidence, counted, frame, outcome, title};
+use crate::report::text::ended::how_it_ended;
+use crate::report::text::words::{between, confidence, counted, frame, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
@@ -45,7 +46,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
     };
     html! {
         article class=(format!("card {class}")) id=(format!("call-{}", record.id)) {
-            h3 { (title(words, record)) " " span class=(format!("badge {class}")) { (outcome(words, record).1) } }
+            h3 { (title(words, record)) " " span class=(format!("badge {class}")) { (how_it_ended(words, record).1) } }
             p class="faint" {
                 (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) " " (page.zone.name())
                 @if let Some(uri) = &record.request_uri { " · " (words.word(Word::ToUri)) " " span class="mono" { (shown(uri)) } }
@@ -127,7 +128,7 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
     let sure = confidence(words, finding.confidence);
     html! {
         p { strong { (shown(&finding.title)) } " " span class="badge" { (sure) } " " code { (finding.rule) } }
-        @if !finding.explanation.is_empty() { p { (shown(&finding.explanation)) } }
+        @if !finding.explanation.is_empty() { p { (shown_with_code(&finding.explanation)) } }
         @if !finding.claims.is_empty() {
             div class="scroll" {
                 table class="claims" {
@@ -152,7 +153,7 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
         }
         @if !finding.fix.is_empty() {
             h4 { (words.word(Word::WhatToDo)) }
-            ol { @for step in &finding.fix { li { (shown(step)) } } }
+            ol { @for step in &finding.fix { li { (shown_with_code(step)) } } }
         }
         @if let Some(command) = &finding.next_capture { h4 { (words.word(Word::WhatSettles)) } pre { (shown(command)) } }
         @if !finding.rfc.is_empty() {
@@ -180,7 +181,7 @@ fn messages(whole: &Whole<'_>) -> Markup {
                                 td class="num" { a href=(format!("#{}", drawing::anchor(record.id, index))) { (frame(rung.frame)) } }
                                 td class="num" { (format!("+{:.6}", between(record.started, rung.time).as_secs_f64())) }
                                 td class="mono" { (rung.from_addr) } td class="mono" { (rung.to_addr) }
-                                td { (shown(&rung.label)) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
+                                td { (shown(&rung.shown_label())) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
                                 td { (rung.findings.join(", ")) }
                             }
                         }
@@ -192,8 +193,9 @@ fn messages(whole: &Whole<'_>) -> Markup {
             @for (index, (rung, text)) in record.ladder.iter().zip(texts).enumerate() {
                 details class="message" {
                     summary {
-                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) " · " }
-                        span class=(badge(record, rung)) { (shown(&rung.label)) } " · "
+                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) }
+                        " · "
+                        span class=(badge(record, rung)) { (shown(&rung.shown_label())) } " · "
                         span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }
                     }
                     pre id=(drawing::anchor(record.id, index)) tabindex="-1" {

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
-use crate::report::html::{Page, shown};
+use crate::report::html::{Page, shown, shown_with_code};
 use crate::report::incidents::Group;
-use crate::report::text::words::{confidence, counted, frames, grouped};
+use crate::report::text::words::{confidence, counted, frames, grouped, numbers_word};
 use crate::report::value::{InputRecord, Tool};
 
 /// Incidents that are shown.
@@ -45,8 +45,10 @@ pub(crate) fn summary(gathered: &Gathered, page: &Page<'_>) -> Markup {
         (summary.answered, Word::TileAnswered, "good"),
         (summary.failed, Word::TileFailed, "bad"),
         (summary.dropped, Word::TileDropped, "bad"),
-        (summary.busy, Word::TileBusy, "calm"),
-        (summary.cancelled, Word::TileCancelled, "calm"),
+        (summary.busy.saturating_sub(summary.rejected), Word::TileBusy, "calm"),
+        (summary.rejected, Word::OutcomeRejected, "calm"),
+        (summary.cancelled.saturating_sub(summary.ended_unseen), Word::TileCancelled, "calm"),
+        (summary.ended_unseen, Word::OutcomeUnseen, "calm"),
         (summary.unfinished, Word::TileUnfinished, "calm"),
         (summary.registrations, Word::TileRegistrations, ""),
         (summary.registrations_failed, Word::TileRegistrationsFailed, "bad"),
@@ -116,7 +118,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
             @if !incident.says.is_empty() { ul { @for says in &incident.says { li { (shown(says)) } } } }
             @if !incident.fix.is_empty() {
                 h4 { (words.word(Word::WhatToDo)) }
-                ol { @for step in &incident.fix { li { (shown(step)) } } }
+                ol { @for step in &incident.fix { li { (shown_with_code(step)) } } }
             }
             p {
                 @match (&incident.rule, incident.confidence) {
@@ -128,7 +130,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
                 }
             }
             p {
-                (words.word(Word::LabelCalls)) " "
+                (numbers_word(words, incident.kind)) " "
                 @for number in incident.calls.iter().take(MOST_NUMBERS) {
                     @if page.detailed.contains(number) { a href=(format!("#call-{number}")) { (number) } } @else { (number) }
                     " "
@@ -150,14 +152,14 @@ pub(crate) fn quality(gathered: &Gathered, page: &Page<'_>) -> Markup {
             @for note in &gathered.notes {
                 article class=(if note.severity == Severity::Info { "card" } else { "card calm" }) {
                     h3 { (shown(&note.title)) }
-                    @if !note.explanation.is_empty() { p { (shown(&note.explanation)) } }
+                    @if !note.explanation.is_empty() { p { (shown_with_code(&note.explanation)) } }
                     p class="faint" {
                         (words.word(Word::LabelRule)) " " code { (note.rule) } (comma) (confidence(words, note.confidence))
                         @if !note.claims.is_empty() {
                             (comma) (frames(words, &note.claims.iter().map(|claim| claim.frame).collect::<Vec<_>>(), 8))
                         }
                     }
-                    @if !note.fix.is_empty() { ol { @for step in &note.fix { li { (shown(step)) } } } }
+                    @if !note.fix.is_empty() { ol { @for step in &note.fix { li { (shown_with_code(step)) } } } }
                     @if let Some(command) = &note.next_capture { pre { (shown(command)) } }
                 }
             }

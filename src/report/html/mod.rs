@@ -21,7 +21,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::words::frame;
 use crate::report::text::{Style, Zone};
-use crate::report::view::{Provenance, in_english, privacy_words};
+use crate::report::view::{Provenance, in_english, is_well, privacy_words};
 use crate::untrusted::Untrusted;
 
 const SCRIPT: &str = include_str!("script.js");
@@ -127,17 +127,42 @@ fn details(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_>) -> io:
     let Gathered { spool, transcripts, groups, inputs, catalogue, .. } = gathered;
     let language = catalogue.phrases();
     let wanted = |number: u32| page.detailed.contains(&number);
-    spool.each_record(wanted, |record| {
+    let mut write = |record: &CallRecord| {
         let group = groups.iter().find(|group| group.incident.calls.binary_search(&record.id).is_ok());
-        let whole = call::Whole { record: &record, transcripts, group, inputs, language, page };
+        let whole = call::Whole { record, transcripts, group, inputs, language, page };
         put(out, call::article(&whole))
+    };
+    // What went wrong comes first.
+    let mut well: BTreeSet<u32> = BTreeSet::new();
+    spool.each_record(wanted, |record| match is_well(&record) {
+        true => {
+            well.insert(record.id);
+            Ok(())
+        }
+        false => write(&record),
     })?;
+    spool.each_record(|number| well.contains(&number), |record| write(&record))?;
     out.write_all(b"</section>")
 }
 
 /// Captured text as the page shows it: what would be invisible or turn the line around is spelled out.
 pub(crate) fn shown(text: &Untrusted) -> String {
     text.for_terminal().into_owned()
+}
+
+/// The same, with what stands between backticks as code.
+pub(crate) fn shown_with_code(text: &Untrusted) -> Markup {
+    let text = shown(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    // Backticks come in pairs: between them stands every second part.
+    let is_paired = parts.len() % 2 == 1;
+    html! {
+        @if is_paired {
+            @for (index, part) in parts.iter().enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
+    }
 }
 
 /// Frames, each with a link to its message where the page holds it.

@@ -9,7 +9,8 @@ use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
 use crate::report::html::{Page, shown};
 use crate::report::record::{CallRecord, host};
-use crate::report::text::words::{between, grouped, outcome_word, person, type_word};
+use crate::report::text::ended::ended_word;
+use crate::report::text::words::{between, grouped, person, type_word};
 use crate::report::view::{is_well, telling};
 
 /// Rows of the table. A browser still opens so many at once.
@@ -38,7 +39,7 @@ pub(crate) fn write(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_
     gathered.spool.each_record(
         |number| rows.contains(&number),
         |record| {
-            outcomes.insert(outcome_word(words, record.outcome));
+            outcomes.insert(ended_word(words, &record));
             body.push(row(&record, page).into_string());
             Ok(())
         },
@@ -114,7 +115,7 @@ fn row(record: &CallRecord, page: &Page<'_>) -> Markup {
     };
     let words = &page.look.words;
     html! {
-        tr class=(class) data-outcome=(outcome_word(words, record.outcome)) {
+        tr class=(class) data-outcome=(ended_word(words, record)) {
             td class="num" data-key=(record.id) {
                 @if page.detailed.contains(&record.id) { a href=(format!("#call-{}", record.id)) { (record.id) } } @else { (record.id) }
             }
@@ -122,7 +123,7 @@ fn row(record: &CallRecord, page: &Page<'_>) -> Markup {
             td { (type_word(words, record.kind)) }
             td { (person(record.from.as_ref())) }
             td { (person(record.to.as_ref())) }
-            td { (outcome_word(words, record.outcome)) }
+            td { (ended_word(words, record)) }
             td class="num" { @if let Some(status) = record.final_status { (status) } }
             td {
                 @match finding {

@@ -12,17 +12,19 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Rung};
 use crate::report::text::Scope;
+use crate::report::text::ended::how_it_ended;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
 use crate::report::text::ladder::{self, Lanes, Mark, Piece};
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{confidence, counted, frames, grouped, outcome, title};
+use crate::report::text::words::{confidence, counted, frames, grouped, title};
 
 /// Legs whose Call-IDs are printed.
 const MOST_LEGS: usize = 6;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope) -> io::Result<()> {
+    let days = days(lines, gathered);
     let Gathered { spool, groups, .. } = gathered;
     let by_kept: BTreeMap<u32, &Group> = groups.iter().map(|group| (group.kept, group)).collect();
     let wanted = |number: u32| scope == Scope::Everything || by_kept.contains_key(&number);
@@ -31,7 +33,7 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope
         let group = by_kept.get(&record.id).filter(|_| scope == Scope::Trouble);
         let incident = group.and_then(|group| printed_as(&lines.style.words, group));
         match is_worth_a_ladder(&record) || scope == Scope::Everything {
-            true => whole(lines, &record, scope, incident)?,
+            true => whole(lines, &record, scope, days, incident)?,
             false => brief(lines, &record)?,
         }
         match group {
@@ -73,7 +75,7 @@ fn others(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
 }
 
 fn heading(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
-    let (ink, words) = outcome(&lines.style.words, record);
+    let (ink, words) = how_it_ended(&lines.style.words, record);
     let title = title(&lines.style.words, record);
     let line = Line::new().ink(Ink::Heading, title);
     if line.width() + words.width() + 5 <= lines.width() {
@@ -123,12 +125,37 @@ fn sentence(lines: &Lines<'_>, finding: &FindingRecord, gap: &str) -> String {
     format!("{}{comma}{sure}{colon}{}{cited}", finding.rule, says.for_terminal())
 }
 
-fn whole(lines: &mut Lines<'_>, record: &CallRecord, scope: Scope, incident: Option<String>) -> io::Result<()> {
+/// If times alone tell when a call was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Days {
+    /// All is of one day.
+    One,
+    /// The day is to be told.
+    Several,
+}
+
+fn days(lines: &Lines<'_>, gathered: &Gathered) -> Days {
+    let moments = gathered.inputs.iter().flat_map(|input| [input.first, input.last]).flatten();
+    let mut days: Vec<String> = moments.map(|moment| lines.style.zone.day(moment)).collect();
+    days.dedup();
+    if days.len() > 1 { Days::Several } else { Days::One }
+}
+
+fn whole(
+    lines: &mut Lines<'_>,
+    record: &CallRecord,
+    scope: Scope,
+    days: Days,
+    incident: Option<String>,
+) -> io::Result<()> {
     heading(lines, record)?;
     legs(lines, record)?;
     lines.empty()?;
     let lanes = Lanes::of(record, lines.width());
     ladder::heading(lines, &lanes)?;
+    if days == Days::Several {
+        ladder::day(lines, &lanes, record.started)?;
+    }
     let place = place_of_cause(record);
     let detail = match scope {
         Scope::Trouble if record.cause.is_some() => Detail::Meaning,
@@ -213,8 +240,10 @@ fn place_of_cause(record: &CallRecord) -> Option<crate::report::record::Frame> {
     if record.outcome == Outcome::Answered {
         return cited.map(|failure| failure.frame);
     }
-    let arose = judged().rev().find(|failure| !record.is_passed_on(failure));
-    cited.or(arose).map(|failure| failure.frame)
+    // What became of a CANCEL decides nothing.
+    let arose = || judged().rev().filter(|failure| !record.is_passed_on(failure));
+    let decisive = arose().find(|failure| failure.method.raw() != "CANCEL");
+    cited.or(decisive).or_else(|| arose().next()).map(|failure| failure.frame)
 }
 
 /// What else was found: problems first in full, then facts in a line each.

@@ -113,12 +113,14 @@ pub(crate) fn of_failure(
 ) -> io::Result<()> {
     let words = lines.style.words;
     let has_cause = role == Role::Explained;
-    if failure.normal {
-        let step = failure.normal_step.map_or(Word::Normal, of_step);
-        return beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)));
-    }
     if has_cause {
         told.awaited = None;
+    }
+    if failure.normal {
+        let step = failure.normal_step.map_or(Word::Normal, of_step);
+        beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)))?;
+        // What ended the call stands beneath the 487 of its CANCEL, which is a normal step all the same.
+        return record.cause_finding().filter(|_| has_cause).map_or(Ok(()), |finding| cause(lines, finding, told));
     }
     let is_told_once = told.codes.contains(&failure.status) || told.awaited == Some(failure.status);
     let is_repeated = record.is_passed_on(failure) && is_told_once;

@@ -88,8 +88,10 @@ fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
         (summary.answered, Ink::Good, Word::SumAnswered),
         (summary.dropped, Ink::Bad, Word::SumDropped),
         (summary.failed, Ink::Bad, Word::SumFailed),
-        (summary.cancelled, Ink::Plain, Word::SumCancelled),
-        (summary.busy, Ink::Plain, Word::SumBusy),
+        (summary.cancelled.saturating_sub(summary.ended_unseen), Ink::Plain, Word::SumCancelled),
+        (summary.ended_unseen, Ink::Plain, Word::SumUnseen),
+        (summary.busy.saturating_sub(summary.rejected), Ink::Plain, Word::SumBusy),
+        (summary.rejected, Ink::Plain, Word::SumRejected),
         (summary.unfinished, Ink::Plain, Word::SumUnfinished),
     ];
     let mut line = Line::new().plain(counted(&words, Word::Calls, summary.calls));

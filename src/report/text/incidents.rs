@@ -9,7 +9,7 @@ use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{confidence, counted, frames};
+use crate::report::text::words::{confidence, counted, frames, numbers_word};
 use crate::report::value::Incident;
 
 /// Incidents that are printed; of more only the number is told.
@@ -47,11 +47,11 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
     let words = lines.style.words;
     let count = counted(&words, noun(incident), group.count);
     let heading = format!("✖ {}  ", words.fill(Word::IncidentHeading, &[("number", &group.number)]));
-    let title = value(&incident.title);
+    let title = incident.title.for_terminal();
     let column = lines.width().saturating_sub(count.width());
     let line = Line::new().ink(Ink::Bad, heading.clone());
     if line.width() + title.width() + 2 <= column {
-        lines.line(line.ink(Ink::Heading, title).filled_to(column).plain(count))?;
+        lines.line(line.ink(Ink::Heading, &*title).filled_to(column).plain(count))?;
     } else {
         lines.line(line.filled_to(column).plain(count))?;
         lines.wrapped(Line::new().plain("  "), &Line::new().plain("  "), &title)?;
@@ -63,11 +63,11 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
         labelled(lines, words.word(Word::LabelAt), &format!("{peer}{agent}"))?;
     }
     for (index, says) in incident.says.iter().enumerate() {
-        labelled(lines, if index == 0 { words.word(Word::LabelOver) } else { "" }, &value(says))?;
+        labelled(lines, if index == 0 { words.word(Word::LabelOver) } else { "" }, &says.for_terminal())?;
     }
     for (index, step) in incident.fix.iter().take(MOST_STEPS).enumerate() {
         let label = if index == 0 { words.word(Word::LabelFix) } else { "" };
-        labelled(lines, label, &format!("{}. {}", index + 1, value(step)))?;
+        labelled(lines, label, &format!("{}. {}", index + 1, step.for_terminal()))?;
     }
     let rule = match (&incident.rule, incident.confidence) {
         (Some(rule), Some(sure)) => {
@@ -77,7 +77,7 @@ fn of_group(lines: &mut Lines<'_>, group: &Group) -> io::Result<()> {
         _ => words.word(Word::NoRule).into(),
     };
     labelled(lines, words.word(Word::LabelRule), &rule)?;
-    labelled(lines, words.word(Word::LabelCalls), &numbers(&incident.calls, group.count))
+    labelled(lines, numbers_word(&words, incident.kind), &numbers(&incident.calls, group.count))
 }
 
 fn noun(incident: &Incident) -> Word {

@@ -182,6 +182,13 @@ pub(crate) fn rung(
     lines.line(line.filled_to(column).plain(frame))
 }
 
+/// The day on which a call began, above its first message.
+pub(crate) fn day(lines: &mut Lines<'_>, lanes: &Lanes, began: Moment) -> io::Result<()> {
+    let day = lines.style.zone.day(began);
+    let line = Line::new().plain(format!("{day:>TIME$}   "));
+    lines.line(line.ink(Ink::Plain, lanes.bars(0, lanes.names.len())))
+}
+
 /// When the message before a rung was captured; none before the first.
 pub(crate) fn before(record: &CallRecord, rung: &Rung) -> Option<Moment> {
     let at = record.ladder.iter().position(|known| std::ptr::eq(known, rung))?;
@@ -227,7 +234,7 @@ impl Mark {
 
 /// What stands on an arrow, the fullest form first.
 fn labels(words: &Phrases, rung: &Rung) -> Vec<String> {
-    let label = value(&rung.label);
+    let label = value(&rung.shown_label());
     let name = fitted(&label, LONGEST_LABEL);
     let codecs: Vec<String> = rung.codecs.iter().map(value).collect();
     let codecs = codecs.join(" ");

@@ -180,7 +180,7 @@ fn ascii(character: char) -> String {
     near.to_owned()
 }
 
-/// A value for one line: long ones are shortened, and their length is told.
+/// A captured value for one line: long ones are shortened, and their length is told. Our own sentences are not.
 pub(crate) fn value(text: &Untrusted) -> String {
     let shown = text.for_terminal();
     match shown.char_indices().nth(LONGEST_VALUE) {

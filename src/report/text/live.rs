@@ -11,9 +11,10 @@ use crate::capture::Notice;
 use crate::catalogue::{Phrases, Word};
 use crate::report::moment::Moment;
 use crate::report::record::CallRecord;
+use crate::report::text::ended::how_it_ended;
 use crate::report::text::lines::{padded, value};
 use crate::report::text::style::{Glyphs, Ink, Style};
-use crate::report::text::words::{counted, grouped, kind_word, lasting, outcome, person};
+use crate::report::text::words::{counted, grouped, kind_word, lasting, person};
 use crate::report::value::Summary;
 use crate::report::watch::{LiveIncident, Repeat, State};
 use crate::untrusted::Untrusted;
@@ -32,7 +33,7 @@ pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style)
 /// is told in short.
 pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
     let words = &style.words;
-    let (ink, ended) = outcome(words, record);
+    let (ink, ended) = how_it_ended(words, record);
     let mark = match ink {
         Ink::Bad => '✖',
         Ink::Good => '✔',

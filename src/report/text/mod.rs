@@ -5,6 +5,7 @@
 
 pub(crate) mod calls;
 mod calm;
+pub(crate) mod ended;
 pub(crate) mod explained;
 mod head;
 mod incidents;

@@ -5,7 +5,9 @@ use std::io;
 use crate::catalogue::{Phrases, Word};
 use crate::net::Transport;
 use crate::report::gatherer::Gathered;
+use crate::report::record::FindingRecord;
 use crate::report::text::lines::{Line, Lines};
+use crate::report::text::notes::sentence;
 use crate::report::text::style::Ink;
 use crate::report::text::words::counted;
 
@@ -28,14 +30,31 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     }
     let packets = counted(&words, Word::Packets, packets);
     lines.line(heading.plain(words.fill(Word::NoSipIn, &[("packets", &packets)])))?;
-    for reason in reasons(&words, gathered) {
-        said(lines, &reason)?;
+    let told: Vec<&FindingRecord> = gathered.notes.iter().filter(|note| is_reason(gathered, note)).collect();
+    for note in &told {
+        said(lines, &sentence(&words, note))?;
+        for step in note.fix.iter().take(1).chain(&note.next_capture) {
+            lines.wrapped(Line::new().plain("  → "), &Line::new().plain("    "), &step.for_terminal())?;
+        }
+    }
+    let reasons = reasons(&words, gathered);
+    for reason in &reasons {
+        said(lines, reason)?;
+    }
+    if told.is_empty() && reasons.is_empty() {
+        said(lines, words.word(Word::CaptureElsewhere))?;
     }
     let ports = ports(&words, gathered);
     if !ports.is_empty() {
         said(lines, &words.fill(Word::Seen, &[("ports", &ports.join(words.word(Word::Comma)))]))?;
     }
     Ok(())
+}
+
+/// True if a finding about a capture without SIP says why there is none: what was to carry it did not come about.
+pub(crate) fn is_reason(gathered: &Gathered, note: &FindingRecord) -> bool {
+    const REASONS: [&str; 2] = ["connection-failed", "tls-handshake-failed"];
+    REASONS.contains(&note.rule.as_str()) && gathered.inputs.iter().all(|input| input.sip_messages == 0)
 }
 
 fn said(lines: &mut Lines<'_>, text: &str) -> io::Result<()> {
@@ -59,9 +78,6 @@ fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
     }
     if noted(gathered, "unsupported-link-type") > 0 {
         reasons.push(words.word(Word::LinkType).into());
-    }
-    if reasons.is_empty() {
-        reasons.push(words.word(Word::CaptureElsewhere).into());
     }
     reasons
 }

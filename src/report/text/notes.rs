@@ -7,7 +7,9 @@ use unicode_width::UnicodeWidthStr;
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
+use crate::report::record::FindingRecord;
 use crate::report::text::lines::{Line, Lines, value};
+use crate::report::text::no_sip;
 use crate::report::text::style::Ink;
 use crate::report::text::words::{counted, frames};
 use crate::report::value::OddityRecord;
@@ -22,17 +24,9 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     if !gathered.notes.is_empty() || odd || gathered.not_kept > 0 {
         lines.empty()?;
     }
-    for note in &gathered.notes {
+    for note in gathered.notes.iter().filter(|note| !no_sip::is_reason(gathered, note)) {
         let ink = if note.severity == Severity::Info { Ink::Faint } else { Ink::Doubtful };
-        let cited: Vec<_> = note.claims.iter().map(|claim| claim.frame).collect();
-        let cited =
-            if cited.is_empty() { String::new() } else { format!(" ({})", frames(&words, &cited, MOST_FRAMES)) };
-        let text = match note.explanation.is_empty() {
-            true => format!("{}{cited}", value(&note.title)),
-            // The explanation says what the title says, and more; the name is for `sipwhy explain`.
-            false => format!("{}{colon}{}{cited}", note.rule, note.explanation.for_terminal()),
-        };
-        noted(lines, ink, &text)?;
+        noted(lines, ink, &sentence(&words, note))?;
         if let Some(step) = note.fix.first() {
             beneath(lines, &format!("→ {}", step.for_terminal()))?;
         }
@@ -54,6 +48,17 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
         noted(lines, Ink::Faint, &text)?;
     }
     Ok(())
+}
+
+/// What a finding about the capture says, with its frames.
+pub(crate) fn sentence(words: &Phrases, note: &FindingRecord) -> String {
+    let cited: Vec<_> = note.claims.iter().map(|claim| claim.frame).collect();
+    let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(words, &cited, MOST_FRAMES)) };
+    match note.explanation.is_empty() {
+        true => format!("{}{cited}", note.title.for_terminal()),
+        // The explanation says what the title says, and more; the name is for `sipwhy explain`.
+        false => format!("{}{}{}{cited}", note.rule, words.word(Word::Colon), note.explanation.for_terminal()),
+    }
 }
 
 fn of_oddity(words: &Phrases, oddity: &OddityRecord) -> String {

@@ -1,14 +1,13 @@
-//! Words of the text report: numbers, addresses, outcomes, and the one line of a call.
+//! Words of the text report: numbers, addresses, and the one line of a call.
 
 use std::time::Duration;
 
-use crate::call::{Kind, Outcome};
+use crate::call::Kind;
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Frame};
 use crate::report::text::lines::value;
-use crate::report::text::style::Ink;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
 
@@ -95,6 +94,16 @@ pub(crate) fn kind_word(words: &Phrases, kind: Kind) -> &'static str {
     })
 }
 
+/// The word before numbers of several: `Calls`.
+pub(crate) fn numbers_word(words: &Phrases, kind: Kind) -> &'static str {
+    words.word(match kind {
+        Kind::Call => Word::LabelCalls,
+        Kind::Registration => Word::LabelRegistrations,
+        Kind::Options => Word::KindOptions,
+        Kind::Subscription | Kind::Message | Kind::Other => Word::LabelRequests,
+    })
+}
+
 /// The same for a table: `call`.
 pub(crate) fn type_word(words: &Phrases, kind: Kind) -> &'static str {
     words.word(match kind {
@@ -104,22 +113,6 @@ pub(crate) fn type_word(words: &Phrases, kind: Kind) -> &'static str {
         Kind::Message => Word::TypeMessage,
         Kind::Options => Word::TypeOptions,
         Kind::Other => Word::TypeOther,
-    })
-}
-
-/// One word for how a call ended.
-pub(crate) fn outcome_word(words: &Phrases, outcome: Outcome) -> &'static str {
-    words.word(match outcome {
-        Outcome::Answered => Word::OutcomeAnswered,
-        Outcome::Registered => Word::OutcomeRegistered,
-        Outcome::Accepted => Word::OutcomeAccepted,
-        Outcome::Dropped => Word::OutcomeDropped,
-        Outcome::Failed => Word::OutcomeFailed,
-        Outcome::Unanswered => Word::OutcomeUnanswered,
-        Outcome::Redirected => Word::OutcomeRedirected,
-        Outcome::Busy => Word::OutcomeBusy,
-        Outcome::Cancelled => Word::OutcomeCancelled,
-        Outcome::Unfinished => Word::OutcomeUnfinished,
     })
 }
 
@@ -139,31 +132,13 @@ pub(crate) fn title(words: &Phrases, record: &CallRecord) -> String {
         Kind::Registration => person(record.to.as_ref()),
         _ => format!("{} → {}", person(record.from.as_ref()), person(record.to.as_ref())),
     };
-    format!("{} {}  {parties}", kind_word(words, record.kind), record.id)
-}
-
-/// How a call ended, in a few words, and in which colour.
-pub(crate) fn outcome(words: &Phrases, record: &CallRecord) -> (Ink, String) {
-    let duration = lasting(between(record.started, record.ended));
-    // What failed on the way of a call that went on all the same.
-    let failed = record.failures.iter().rev().find(|failure| !failure.normal);
-    let (ink, word) = match record.outcome {
-        Outcome::Answered if failed.is_some() => (Ink::Doubtful, Word::AnsweredBut),
-        Outcome::Answered => (Ink::Good, Word::Answered),
-        Outcome::Registered => (Ink::Good, Word::Registered),
-        Outcome::Accepted => (Ink::Good, Word::Accepted),
-        Outcome::Dropped => (Ink::Bad, Word::Dropped),
-        Outcome::Failed => (Ink::Bad, Word::Failed),
-        Outcome::Unanswered => (Ink::Bad, Word::Unanswered),
-        Outcome::Redirected => (Ink::Bad, Word::Redirected),
-        Outcome::Busy => (Ink::Doubtful, Word::Busy),
-        Outcome::Cancelled => (Ink::Doubtful, Word::Cancelled),
-        Outcome::Unfinished if failed.is_some() => (Ink::Doubtful, Word::UnfinishedBut),
-        Outcome::Unfinished => (Ink::Doubtful, Word::Unfinished),
+    let opening = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| rung.label.raw());
+    let kind = match opening {
+        // State is published beside subscriptions to it (RFC 3903), and is none itself.
+        Some("PUBLISH") if record.kind == Kind::Subscription => "PUBLISH",
+        _ => kind_word(words, record.kind),
     };
-    let status = failed.map(|failure| failure.status.to_string()).unwrap_or_default();
-    let method = failed.map(|failure| value(&failure.method)).unwrap_or_default();
-    (ink, words.fill(word, &[("duration", &duration), ("status", &status), ("method", &method)]))
+    format!("{kind} {}  {parties}", record.id)
 }
 
 #[cfg(test)]

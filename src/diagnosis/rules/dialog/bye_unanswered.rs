@@ -52,13 +52,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             of_other_side(bye, own_bye)
         ),
     };
-    let finding =
-        Finding::of(&RULE, confidence)
-            .explains(case.call.final_status)
-            .drops_the_call()
+    let finding = Finding::of(&RULE, confidence).explains(case.call.final_status).drops_the_call();
+    let finding = match case.private_contact(bye) {
+        Some(contact) => contact
+            .added_to(finding.party(Role::Proxy, Some(from)).because(format!("{because}{}", contact.sentence())), from),
+        None => finding
             .party(Role::Network, Some(to))
             .because(because)
-            .fix(format!("See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.", to.ip()))
+            .fix(format!("See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.", to.ip())),
+    };
+    let finding =
+        finding
             .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
             .next_capture(capture_at(to.ip(), bye.path))
             .claim_method(bye, "one side hangs up")

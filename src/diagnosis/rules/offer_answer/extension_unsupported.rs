@@ -38,18 +38,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (server, client) = (response.path.source, request.path.source);
     let tags = if unsupported.is_empty() { "an option tag that it does not name".to_owned() } else { list(&unsupported) };
     let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
-    let origin = if matching.is_empty() {
-        "The request as captured here does not demand it, so it was added further on".to_owned()
-    } else {
-        format!("The request demands it in {}", matching.join(" and "))
+    let it = if unsupported.len() > 1 { "them" } else { "it" };
+    let origin = match matching.as_slice() {
+        [] => format!("The request as captured here does not demand {it}, so a hop further on did"),
+        headers => format!("The request demands {it} in {}", headers.join(" and ")),
     };
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
             .sender(Role::Uac, request)
             .because(format!("{server} answered 420: it does not support {tags}. {origin}."))
-            .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch it off for this peer."))
-            .fix(format!("Or enable it on {server}."))
+            .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."))
+            .fix(format!("Or enable {it} on {server}."))
             .claim_status(response, "refused")
             .claim_header(response, "Unsupported", "what it does not support")
             .claim_header(request, "Require", "what the request demands")

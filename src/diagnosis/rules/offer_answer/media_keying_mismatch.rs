@@ -112,7 +112,7 @@ fn fix(offer: &Sdp) -> &'static str {
     let is_dtls = secure(offer).is_some_and(is_dtls);
     match is_dtls {
         true => "Let the offer carry a=fingerprint and a=setup:actpass, and the answer a=setup:active.",
-        false => "Switch one crypto suite on on both sides; AES_CM_128_HMAC_SHA1_80 is the one that all must know.",
+        false => "Enable a common crypto suite on both sides; AES_CM_128_HMAC_SHA1_80 is the one that all must know.",
     }
 }
 
@@ -163,7 +163,7 @@ pub(in crate::diagnosis::rules) fn own_fault(offer: &Sdp) -> Option<String> {
 fn disjoint(offer: &Sdp, other: &Sdp) -> Option<String> {
     let (mine, theirs) = (suites(secure(offer)?), suites(secure(other)?));
     let differ = !mine.is_empty() && !theirs.is_empty() && !mine.iter().any(|suite| theirs.contains(suite));
-    differ.then(|| format!("offered are the suites {}, and the other side has {}", list(&mine), list(&theirs)))
+    differ.then(|| format!("the offer names the crypto suites {}, and the other side {}", list(&mine), list(&theirs)))
 }
 
 /// Where the keys of an answer do not fit those of its offer.

@@ -147,21 +147,21 @@ impl<'a> Refusal<'a> {
         let several = self.others().next().is_some();
         match (&self.theirs, &self.usable, &self.warned) {
             (Some(theirs), None, _) => format!(
-                "{server} refused the offer with {code}: offered are {offers}, and it can do {}. They share none.",
+                "{server} refused the offer with {code}: the offer has {offers}, and it can do {}. They share none.",
                 list(&names(theirs))
             ),
             (_, Some(usable), _) => {
-                format!("{refused}. Offered are {}. {} {}", media_of(self.offer), usable.sentence(), self.instead())
+                format!("{refused}. The offer has {}. {} {}", media_of(self.offer), usable.sentence(), self.instead())
             }
             (None, None, Some(_)) if several => format!(
-                "{refused}: one or more of the offered media or formats cannot be used there. Offered are {}.",
+                "{refused}: one or more of the offered media or formats cannot be used there. The offer has {}.",
                 media_of(self.offer)
             ),
             (None, None, Some(_)) => {
                 format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
             }
             (None, None, None) => format!(
-                "{refused} and does not say what it can do. Offered are {} over {}; if it has none of these codecs, that is \
+                "{refused} and does not say what it can do. The offer has {} over {}; if it has none of these codecs, that is \
                  the reason. Otherwise it may want another profile (SRTP or not) or media format.",
                 if several { media_of(self.offer) } else { offers },
                 self.offered.protocol

@@ -10,7 +10,7 @@ rule! {
     /// The first response comes late.
     ///
     /// ## What it says
-    /// The next hop took so long to confirm the request that its sender repeated it. The call went on.
+    /// The next hop took so long to confirm the request that its sender repeated it.
     ///
     /// ## Why it happens
     /// The next hop is under load, or waits for DNS or a database before it sends 100.
@@ -45,11 +45,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if response.place.time.since(latest) <= PROMPT || waited <= timer::T1 {
         return None;
     }
+    // Beyond 100, which only says that the next hop has the request, something came that let the call go on.
+    let lets_go_on = |heard: &Heard| heard.message.status().is_some_and(|status| (101..300).contains(&status.get()));
+    let is_own = |heard: &&Heard| heard.transaction == request.transaction;
+    let went_on = case.call.messages.iter().filter(is_own).any(lets_go_on);
+    let went_on = if went_on { " The call went on." } else { "" };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .party(Role::Nobody, Some(response.path.source))
             .because(format!(
-                "{} sent its first response {} after the {}, which had to be sent {}. The call went on.",
+                "{} sent its first response {} after the {}, which had to be sent {}.{went_on}",
                 response.path.source,
                 length(waited),
                 request.message.method()?,

@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uac, request)
         .because(format!(
             "{client} sent this request {copies} times to {server} and got no answer, although {server} is there. The request \
-             is malformed: {}.",
+             breaks RFC 3261: {}.",
             fault.says
         ))
         .fix(format!("Correct what {client} sends: {}.", fault.says))
@@ -87,7 +87,8 @@ fn fault(request: &Heard) -> Option<Fault> {
             | Oddity::NotUtf8 => None,
             _ => return None,
         };
-        Some(Fault { says: oddity.says(), line })
+        // What breaks the RFC is malformed: that need not be said twice.
+        Some(Fault { says: oddity.says().trim_end_matches(": malformed").to_owned(), line })
     });
     of_oddity.or_else(|| missing(request))
 }

@@ -76,7 +76,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_own_words(case, response);
     finding = finding.claim_header(response, "Server", "the software that failed");
     if code == 503 && !response.message.is_cut() {
-        finding = finding.refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit");
+        let asks = match response.message.header("Retry-After") {
+            Some(_) => "its Retry-After asks for no pause",
+            None => "no Retry-After asks for a pause",
+        };
+        finding = finding.refuted("server-overloaded", format!("{asks}, and there is no word of a limit"));
     }
     if response.message.is_cut() {
         return Some(finding);

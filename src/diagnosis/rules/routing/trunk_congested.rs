@@ -26,7 +26,7 @@ rule! {
     "E12" "trunk-congested" needs [REFUSED REASON], check
 }
 
-/// Q.850 causes of this rule, and what lacks.
+/// Q.850 causes of this rule, and what they say is missing.
 const CAUSES: &[(u32, &str)] = &[
     (34, "no circuit or channel is free"),
     (42, "the switch is overloaded"),
@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .claim_status(response, "the gateway refuses")
-            .claim_header_with(response, "Reason", "850", "and says what lacks")
+            .claim_header_with(response, "Reason", "850", "and says what is missing")
             .refuted("server-overloaded", format!("Q.850 cause {cause} names the trunk, not the SIP server"))
             .refuted("server-fault", "the cause names capacity, not a fault of the software"),
     )
