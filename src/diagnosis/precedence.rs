@@ -170,6 +170,7 @@ const CHAINS: &[&[&str]] = &[
     &["destination-unreachable", "server-fault"],
     &["destination-unreachable", "timeout-at-responder"],
     &["return-path-lost", "caller-abandoned"],
+    &["return-path-lost", "bye-unanswered"],
     &["return-path-lost", "timeout-behind-proxy"],
     &["return-path-lost", "timeout-at-responder"],
     &["ring-timeout", "callee-did-not-answer"],
