@@ -5,7 +5,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Unheard, address, same_target};
 use crate::diagnosis::words::is_private;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{HeaderName, Uri};
+use crate::sip::Uri;
 
 rule! {
     /// The answer names an address that cannot be reached.
@@ -41,14 +41,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let contact = address(&target.uri)?;
     let source = success.path.source;
     let follows = same_target(&Uri::read(&ack.message.request_uri()?), &target.uri) && ack.path.destination.ip() == contact;
-    let icmp = case.call.icmp.iter().find(|icmp| icmp.message == ack.id);
-    // At the host itself it can only be the port, and only an error tells of that.
-    let is_elsewhere = contact != source.ip() || icmp.is_some() && ack.path.destination.port() != source.port();
-    // Behind the last proxy of the route the ACK goes to the Contact, too.
-    let is_last_hop = target.route.is_empty() || icmp.is_some() && ack.message.header_bytes(HeaderName::Route).is_none();
-    if !follows || !is_elsewhere || !is_last_hop {
+    if !follows || contact == source.ip() || !target.route.is_empty() {
         return None;
     }
+    let icmp = case.call.icmp.iter().find(|icmp| icmp.message == ack.id);
     let finding = case.of_unheard_ack(&RULE, if icmp.is_some() { Confidence::Proven } else { Confidence::Likely }, success);
     let kind = if is_private(contact) { "the private address" } else { "the address" };
     let proof = match icmp {
@@ -57,14 +53,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let client = ack.path.source;
     let finding = match is_of_proxy(case, success, contact) {
-        _ if contact == source.ip() => finding
-            .sender(Role::Uas, success)
-            .because(format!(
-                "The 2xx came from {source} and names {} as Contact. The ACK went to that port, as it must, and did not arrive: \
-                 {proof}.",
-                ack.path.destination
-            ))
-            .fix(format!("Let {source} name the port in Contact on which it listens.")),
         true => finding
             .party(Role::Proxy, Some(source))
             .because(format!(
