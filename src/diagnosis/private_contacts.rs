@@ -24,7 +24,7 @@ pub(crate) struct PrivateContact {
     contact: String,
 }
 
-/// The port of a SIP URI that names none (RFC 3261 §19.1.2).
+/// The port of a SIP URI that names none (RFC 3261 §19.1.1).
 const DEFAULT_PORT: u16 = 5060;
 
 /// Where a message stands, where it came from, its method, and the URI of its Contact.

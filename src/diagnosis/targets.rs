@@ -67,14 +67,16 @@ impl<'a> Case<'a> {
         Some(Target { contact, uri, route })
     }
 
-    /// The 2xx that the caller got, if its sender went on repeating it after the ACK to it: the ACK did not arrive.
+    /// The 2xx whose sender went on repeating it after the ACK to it, of several hops the last: the ACK did not arrive.
     pub(crate) fn unheard_ack(&self) -> Option<Unheard<'a>> {
         let repeated = self.answers().filter(|(_, success)| success.repeated >= ENOUGH_REPEATS);
-        repeated.into_iter().find_map(|(_, success)| {
+        let unheard = repeated.filter_map(|(_, success)| {
             let ack = self.acks_to(success).find(|ack| ack.path.source.ip() == success.path.destination.ip())?;
             let after = success.repeats.iter().filter(|repeat| **repeat > ack.place).count();
             (after >= ENOUGH_REPEATS as usize).then_some(Unheard { success, ack })
-        })
+        });
+        // What a proxy hears and passes on is not heard on the hop behind it.
+        unheard.last()
     }
 
     /// True if the sender of a 2xx gave the call up about 32 s after it, or nobody could end it in a capture that goes

@@ -107,6 +107,11 @@ fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
     if owner.message.is_cut() || owner.message.via_count() > 1 || !owner.message.headers("Record-Route").is_empty() {
         return None;
     }
+    other_target(owner)
+}
+
+/// The same, whatever lies between the two.
+fn other_target(owner: &Heard) -> Option<SocketAddr> {
     let uri = owner.message.contact()?.parsed();
     let host = address(&uri)?;
     let is_secure = uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
@@ -121,11 +126,13 @@ fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
 /// An ACK that followed a wrong Contact, and a 2xx that is repeated all the same.
 fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let unheard = case.unheard_ack()?;
-    let target = wrong_target(unheard.success)?;
+    let icmp = case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id);
+    // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies.
+    let target = if icmp.is_some() { other_target(unheard.success) } else { wrong_target(unheard.success) }?;
     if unheard.ack.path.destination != target {
         return None;
     }
-    let why = match case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id) {
+    let why = match icmp {
         Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
         None => format!("the 2xx was repeated {} times", unheard.success.repeated),
     };
