@@ -3,6 +3,7 @@
 //! Is given INVITEs; gives their traits, a few of them for each hop. Keeps no number and no name of a person beyond the
 //! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -42,7 +43,7 @@ const OF_OFFER: [&str; 6] = ["offer", "kinds of media", "codecs", "telephone eve
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trait {
     /// What it is a property of: `codecs`.
-    pub what: String,
+    pub what: Cow<'static, str>,
     /// What the INVITE has: `PCMA PCMU`.
     pub has: String,
     /// The Wireshark field that shows it, and what that holds; `None` where no single field does.
@@ -149,7 +150,7 @@ impl GoodCalls {
 impl Trait {
     /// True if it is a property of the offer, and says nothing of who is called, nor where.
     pub fn is_of_offer(&self) -> bool {
-        OF_OFFER.contains(&self.what.as_str())
+        OF_OFFER.contains(&&*self.what)
     }
 }
 
@@ -180,9 +181,9 @@ impl Sample {
 
 fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
     let mut traits = Vec::new();
-    let mut add = |what: &str, has: String, claim: Option<(&str, &str)>| {
+    let mut add = |what: &'static str, has: String, claim: Option<(&str, &str)>| {
         let claim = claim.filter(|(_, value)| value.len() <= LONGEST).map(|(f, v)| (f.to_owned(), v.to_owned()));
-        traits.push(Trait { what: what.to_owned(), has: shortened(&has), claim });
+        traits.push(Trait { what: what.into(), has: shortened(&has), claim });
     };
     let sdp = Sdp::of(message);
     let audio = sdp.as_ref().and_then(|sdp| Some((sdp, audio(sdp)?)));

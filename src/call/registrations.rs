@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub struct Asked {
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
     pub over_udp: bool,
     /// Whose credentials it shows, from where and to whom, as one number; `None` if it shows none.
-    pub account: Option<u64>,
+    pub account: Option<NonZeroU64>,
 }
 
 impl Asked {
@@ -51,6 +52,8 @@ pub struct Granted {
     pub until: Timestamp,
     /// The URIs of the bindings, as sent, at most [`Registrations::MOST_BINDINGS`].
     pub bindings: Vec<String>,
+    /// Whose credentials the REGISTER showed, as in [`Asked::account`].
+    account: Option<NonZeroU64>,
 }
 
 /// What is known of one address-of-record.
@@ -62,14 +65,20 @@ pub struct Registered {
     pub granted: Vec<Granted>,
 }
 
+impl Registered {
+    /// The 2xx with which a server let a client in that showed the credentials of this user, in order.
+    pub fn let_in(&self, user: &str, client: IpAddr, server: IpAddr) -> Vec<Place> {
+        let Some(account) = account_key(user.as_bytes(), client, server) else { return Vec::new() };
+        self.granted.iter().filter(|granted| granted.account == Some(account)).map(|granted| granted.place).collect()
+    }
+}
+
 /// The registrations of a capture, by address-of-record. Mergeable.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registrations {
     of: BTreeMap<String, Registered>,
     /// Where REGISTERs came from.
     sources: BTreeSet<SocketAddr>,
-    /// The 2xx to REGISTERs with credentials, in order, by [`account_key`].
-    let_in: BTreeMap<u64, Vec<Place>>,
 }
 
 impl Registrations {
@@ -95,11 +104,6 @@ impl Registrations {
     /// True if a REGISTER came from this address and port.
     pub fn came_from(&self, source: SocketAddr) -> bool {
         self.sources.contains(&source)
-    }
-
-    /// The 2xx with which a server let a client in that showed the credentials of this user, in order.
-    pub fn let_in(&self, user: &str, client: IpAddr, server: IpAddr) -> &[Place] {
-        self.let_in.get(&account_key(user.as_bytes(), client, server)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Learns from a REGISTER or its 2xx.
@@ -128,23 +132,13 @@ impl Registrations {
                 known.note_asked(asked(message, arrival));
             }
             false if known.granted.len() < Registrations::MOST_ENTRIES => {
-                known.note_granted(granted(message, arrival));
                 let number = message.cseq().map(|cseq| cseq.number);
-                let asked = known
-                    .asked
-                    .iter()
-                    .rfind(|asked| Some(asked.cseq) == number && asked.source.ip() == arrival.path.destination.ip());
-                if let Some(account) = asked.and_then(|asked| asked.account) {
-                    self.note_let_in(account, arrival.place);
-                }
+                let is_asked =
+                    |asked: &&Asked| Some(asked.cseq) == number && asked.source.ip() == arrival.path.destination.ip();
+                let account = known.asked.iter().rfind(is_asked).and_then(|asked| asked.account);
+                known.note_granted(Granted { account, ..granted(message, arrival) });
             }
             _ => {}
-        }
-    }
-
-    fn note_let_in(&mut self, account: u64, place: Place) {
-        if self.let_in.len() < Registrations::MOST || self.let_in.contains_key(&account) {
-            insert(self.let_in.entry(account).or_default(), place);
         }
     }
 
@@ -156,17 +150,12 @@ impl Registrations {
             known.asked.last().is_some_and(|asked| asked.place.time >= before)
                 || known.granted.last().is_some_and(|granted| granted.until.max(granted.place.time) >= before)
         });
-        self.let_in.values_mut().for_each(keep_last);
-        self.let_in.retain(|_, places| places.last().is_some_and(|last| last.time >= before));
         self.sources = self.of.values().flat_map(|known| &known.asked).map(|asked| asked.source).collect();
     }
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Registrations) {
         self.sources.extend(&other.sources);
-        for (account, places) in &other.let_in {
-            places.iter().for_each(|place| self.note_let_in(*account, *place));
-        }
         for (key, registered) in &other.of {
             let known = self.of.entry(key.clone()).or_default();
             for asked in &registered.asked {
@@ -236,17 +225,17 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
         account: user_of(message)
-            .map(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
+            .and_then(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
 }
 
 /// A client that shows the credentials of a user to a server, as one number.
-fn account_key(user: &[u8], client: IpAddr, server: IpAddr) -> u64 {
+fn account_key(user: &[u8], client: IpAddr, server: IpAddr) -> Option<NonZeroU64> {
     let addresses = [client, server].map(|address| match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
     });
-    call_key(&[user, addresses.as_flattened()].concat())
+    NonZeroU64::new(call_key(&[user, addresses.as_flattened()].concat()))
 }
 
 /// The user name of the first credentials.
@@ -293,7 +282,8 @@ fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
         }
     }
     let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
-    Granted { place: arrival.place, until: arrival.place.time.plus(Duration::from_secs(u64::from(longest))), bindings }
+    let until = arrival.place.time.plus(Duration::from_secs(u64::from(longest)));
+    Granted { place: arrival.place, until, bindings, account: None }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).

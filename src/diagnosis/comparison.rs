@@ -87,7 +87,7 @@ pub(crate) fn compare(case: &Case<'_>, outcome: Outcome) -> Option<Comparison> {
         _ => telling.sort_by_key(|(own, _)| own.is_of_offer()),
     }
     let differences = telling.into_iter().take(MOST).map(|(own, other)| Difference {
-        what: own.what.clone(),
+        what: own.what.to_string(),
         here: Half::of(here.place, own, "the one called here"),
         there: Half::of(nearest.place, other, "another"),
     });

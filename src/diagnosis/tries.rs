@@ -196,7 +196,9 @@ impl Case<'_> {
     pub(crate) fn let_in_around(&self, rejection: &Rejection<'_>) -> Option<[Place; 2]> {
         let path = rejection.request.path;
         let user = &rejection.credentials.username;
-        let let_in = self.surroundings.registrations().let_in(user, path.source.ip(), path.destination.ip());
+        let address_of_record = rejection.request.message.from()?.parsed();
+        let known = self.surroundings.registrations().of(address_of_record.bare_user(), &address_of_record.host)?;
+        let let_in = known.let_in(user, path.source.ip(), path.destination.ip());
         let (before, after) = let_in.split_at(let_in.partition_point(|place| *place < rejection.request.place));
         Some([*before.last()?, *after.first()?])
     }
