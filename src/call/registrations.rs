@@ -224,7 +224,7 @@ fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
-        account: user_of(message)
+        account: shown_user(message)
             .and_then(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
 }
@@ -238,8 +238,8 @@ fn account_key(user: &[u8], client: IpAddr, server: IpAddr) -> Option<NonZeroU64
     NonZeroU64::new(call_key(&[user, addresses.as_flattened()].concat()))
 }
 
-/// The user name of the first credentials.
-fn user_of<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
+/// The user name of the first credentials, without a look at the rest of them: most REGISTERs carry some.
+fn shown_user<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
     let shown = message.header_bytes(HeaderName::Authorization)?;
     let at = USER_NAME.find(shown)?;
     let rest = shown.get(at + USER_NAME.needle().len()..)?;

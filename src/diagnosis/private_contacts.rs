@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::call::Heard;
 use crate::capture::Place;
 use crate::diagnosis::words::is_private;
-use crate::diagnosis::{Case, Finding};
+use crate::diagnosis::{Case, Finding, Role};
 use crate::sip::{NameAddr, Uri};
 
 /// A Contact with a private address, in a message that came from a public one.
@@ -65,27 +65,24 @@ impl Case<'_> {
 }
 
 impl PrivateContact {
-    /// What it means, as a sentence to be put behind others.
-    pub(crate) fn sentence(&self) -> String {
+    /// The finding that `user` sent there in vain, with what that means, its cure and its proof. It is `user` that should
+    /// know better.
+    pub(crate) fn told_in(&self, finding: Finding, because: &str, user: SocketAddr) -> Finding {
         let PrivateContact { named, source, method, .. } = self;
-        format!(
-            " {} is a private address that stood in the Contact of the {method} from {source}: outside its own network nobody \
-             reaches it.",
-            named.ip()
-        )
-    }
-
-    /// The finding with its cure and its proof.
-    pub(crate) fn added_to(&self, finding: Finding, user: SocketAddr) -> Finding {
-        let field = if self.source.is_ipv6() { "ipv6.src" } else { "ip.src" };
+        let field = if source.is_ipv6() { "ipv6.src" } else { "ip.src" };
         finding
-            .fix(format!(
-                "Let {user} keep where the {} came from in place of its Contact, and send there (`rport` and `received`, RFC \
-                 3581; Kamailio: `fix_nated_register`, `fix_nated_contact`; Asterisk: `rewrite_contact`).",
-                self.method
+            .party(Role::Proxy, Some(user))
+            .because(format!(
+                "{because} {} is a private address that stood in the Contact of the {method} from {source}: outside its own \
+                 network nobody reaches it.",
+                named.ip()
             ))
-            .fix(format!("Or let {} give its public address in Contact.", self.source))
+            .fix(format!(
+                "Let {user} keep where the {method} came from in place of its Contact, and send there (`rport` and `received`, RFC \
+                 3581; Kamailio: `fix_nated_register`, `fix_nated_contact`; Asterisk: `rewrite_contact`)."
+            ))
+            .fix(format!("Or let {source} give its public address in Contact."))
             .claim_at(self.place, "sip.contact.uri", self.contact.clone(), "the private address")
-            .claim_at(self.place, field, self.source.ip().to_string(), "where the message with that Contact came from")
+            .claim_at(self.place, field, source.ip().to_string(), "where the message with that Contact came from")
     }
 }

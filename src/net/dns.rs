@@ -7,6 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+/// The host behind the service of a name: behind `_sip._udp.` and its like (RFC 2782).
+pub(crate) fn without_service(name: &str) -> &str {
+    name.rsplit_once("._udp.")
+        .or_else(|| name.rsplit_once("._tcp."))
+        .map_or(name, |(_, host)| host)
+        .trim_start_matches("_udp.")
+}
+
 /// A DNS message with one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsMessage {

@@ -59,6 +59,7 @@ use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
 pub use crate::net::decoder::Decoder;
+pub(crate) use crate::net::dns::without_service;
 pub use crate::net::dns::{DnsMessage, DnsRecord, PORT as DNS_PORT};
 pub use crate::net::hep::HepHead;
 pub use crate::net::hep_record::{HepRecord, RecordOf};

@@ -82,22 +82,22 @@ fn summary(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Resul
         return writeln!(out, "{}\n", words.word(Word::NoSipSentence));
     }
     let with_failed = |count: u64, failed: u64| format!("{} ({})", grouped(count), grouped(failed));
-    let mut columns = vec![
-        (Word::TileCalls, grouped(summary.calls)),
-        (Word::TileAnswered, grouped(summary.answered)),
-        (Word::TileFailed, grouped(summary.failed)),
-        (Word::TileDropped, grouped(summary.dropped)),
-        (Word::TileBusy, grouped(summary.busy.saturating_sub(summary.rejected))),
-        (Word::TileCancelled, grouped(summary.cancelled.saturating_sub(summary.ended_unseen))),
-        (Word::TileUnfinished, grouped(summary.unfinished)),
-        (Word::ColumnRegistrations, with_failed(summary.registrations, summary.registrations_failed)),
-        (Word::ColumnOthers, with_failed(summary.other_transactions, summary.other_failed)),
+    let seldom = |word, count: u64| (count > 0).then(|| (word, grouped(count)));
+    let columns = [
+        Some((Word::TileCalls, grouped(summary.calls))),
+        Some((Word::TileAnswered, grouped(summary.answered))),
+        Some((Word::TileFailed, grouped(summary.failed))),
+        Some((Word::TileDropped, grouped(summary.dropped))),
+        Some((Word::TileBusy, grouped(summary.told_busy()))),
+        Some((Word::TileCancelled, grouped(summary.told_cancelled()))),
+        seldom(Word::OutcomeRejected, summary.rejected),
+        seldom(Word::OutcomeUnseen, summary.ended_unseen),
+        Some((Word::TileUnfinished, grouped(summary.unfinished))),
+        Some((Word::ColumnRegistrations, with_failed(summary.registrations, summary.registrations_failed))),
+        Some((Word::ColumnOthers, with_failed(summary.other_transactions, summary.other_failed))),
     ];
-    let seldom = [(Word::OutcomeRejected, summary.rejected), (Word::OutcomeUnseen, summary.ended_unseen)];
-    let seldom = seldom.into_iter().filter(|(_, count)| *count > 0);
-    columns.splice(6..6, seldom.map(|(word, count)| (word, grouped(count))));
     let (names, counts): (Vec<&str>, Vec<String>) =
-        columns.into_iter().map(|(word, count)| (words.word(word), count)).unzip();
+        columns.into_iter().flatten().map(|(word, count)| (words.word(word), count)).unzip();
     writeln!(out, "| {} |", names.join(" | "))?;
     writeln!(out, "|{}", "--:|".repeat(names.len()))?;
     writeln!(out, "| {} |\n", counts.join(" | "))

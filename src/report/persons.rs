@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::net::without_service;
 use crate::report::pseudonyms::{Pseudonyms, Replaced};
 use crate::sip::Message;
 
@@ -105,8 +106,7 @@ impl Persons {
     /// certificates, which may be any words.
     pub(crate) fn know_names(&mut self, names: &[String]) {
         for name in names {
-            let host = name.trim_start_matches("*.");
-            let host = host.rsplit_once("._udp.").or_else(|| host.rsplit_once("._tcp.")).map_or(host, |(_, host)| host);
+            let host = without_service(name.trim_start_matches("*."));
             match host.contains(char::is_whitespace) {
                 true => self.know_name(host),
                 false => self.know_host(host),

@@ -130,6 +130,16 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Busy calls that people are told of as such: without the rejected ones.
+    pub(crate) fn told_busy(&self) -> u64 {
+        self.busy.saturating_sub(self.rejected)
+    }
+
+    /// Cancelled calls that people are told of as such: without those of which nobody knows who ended them.
+    pub(crate) fn told_cancelled(&self) -> u64 {
+        self.cancelled.saturating_sub(self.ended_unseen)
+    }
+
     /// Counts one call by how it ended.
     pub fn add(&mut self, call: &Call, diagnosis: &Diagnosis) {
         let copies = call.messages.iter().map(|heard| u64::from(heard.repeated) + u64::from(heard.duplicates) + 1);

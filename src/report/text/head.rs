@@ -88,9 +88,9 @@ fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
         (summary.answered, Ink::Good, Word::SumAnswered),
         (summary.dropped, Ink::Bad, Word::SumDropped),
         (summary.failed, Ink::Bad, Word::SumFailed),
-        (summary.cancelled.saturating_sub(summary.ended_unseen), Ink::Plain, Word::SumCancelled),
+        (summary.told_cancelled(), Ink::Plain, Word::SumCancelled),
         (summary.ended_unseen, Ink::Plain, Word::SumUnseen),
-        (summary.busy.saturating_sub(summary.rejected), Ink::Plain, Word::SumBusy),
+        (summary.told_busy(), Ink::Plain, Word::SumBusy),
         (summary.rejected, Ink::Plain, Word::SumRejected),
         (summary.unfinished, Ink::Plain, Word::SumUnfinished),
     ];

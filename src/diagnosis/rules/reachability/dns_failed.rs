@@ -5,7 +5,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
-use crate::net::{DnsRecord, Transport};
+use crate::net::{DnsRecord, Transport, without_service};
 use crate::sip::NameAddr;
 
 rule! {
@@ -202,7 +202,7 @@ fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
         let of_name: Vec<&Lookup> = lookups
             .iter()
             .copied()
-            .filter(|other| other.client == one.client && host(&other.name) == host(&one.name))
+            .filter(|other| other.client == one.client && without_service(&other.name) == without_service(&one.name))
             .collect();
         // Only what is asked for SIP is known to be of SIP: the address of any host may be asked for other reasons.
         let is_of_sip = of_name.iter().any(|one| one.name.starts_with("_sip"));
@@ -210,14 +210,6 @@ fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     })?;
     let fault = fault(lookup, until).filter(|fault| *fault != Fault::Slow)?;
     Some(claim(found(lookup, fault).severity(Severity::Error), lookup, fault))
-}
-
-/// The host behind `_sip._udp.` and its like.
-fn host(name: &str) -> &str {
-    name.rsplit_once("._udp.")
-        .or_else(|| name.rsplit_once("._tcp."))
-        .map_or(name, |(_, host)| host)
-        .trim_start_matches("_udp.")
 }
 
 /// The hosts that a request has to find: of Route, or of the Request-URI.
@@ -229,7 +221,7 @@ fn names(request: &Heard) -> Vec<String> {
 }
 
 fn is_for(lookup: &Lookup, names: &[String]) -> bool {
-    lookup.is_for_sip() && names.iter().any(|name| name == host(&lookup.name))
+    lookup.is_for_sip() && names.iter().any(|name| name == without_service(&lookup.name))
 }
 
 /// The look-up that decided: none if one of them found something; else the last that failed, an address before others.

@@ -52,8 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     );
     let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
     let finding = match case.private_contact(sent) {
-        Some(contact) => contact
-            .added_to(finding.party(Role::Proxy, Some(proxy)).because(format!("{because}{}", contact.sentence())), proxy),
+        Some(contact) => contact.told_in(finding, &because, proxy),
         None => finding
             .party(Role::Uas, Some(next))
             .because(because)
