@@ -110,9 +110,16 @@ pub(crate) fn to_bytes<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> i
 /// Escapes what [`is_unsafe`] names, beside what JSON demands.
 struct Safe<F>(F);
 
+/// True for what nearly every string of a report is made of. All bytes of a block are asked at once: a report is long.
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    let is_printable = |block: &[u8]| block.iter().fold(true, |all, byte| all & (b' '..=b'~').contains(byte));
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    blocks.iter().all(|block| is_printable(block)) && is_printable(rest)
+}
+
 impl<F: Formatter> Formatter for Safe<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        if fragment.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if is_printable_ascii(fragment.as_bytes()) {
             return writer.write_all(fragment.as_bytes());
         }
         let mut written = 0;

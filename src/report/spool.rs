@@ -7,9 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use crate::report::record::CallRecord;
 
 /// Bytes that stay in memory before a file is used, and that are written at a time.
-const IN_MEMORY: usize = 4 << 20;
-/// Bytes read back at a time.
-const WINDOW: usize = 1 << 20;
+const IN_MEMORY: usize = 1 << 20;
 
 /// Records that are kept as they are, and what may stand in them: messages, failures and findings.
 const MOST_WHOLE: usize = 256;
@@ -156,9 +154,14 @@ impl Spool {
             self.in_file += self.memory.len() as u64;
             self.memory.clear();
         }
-        let mut window = Window::default();
+        // Each by itself: calls end in another order than that of their numbers, and what stands beside a record in the
+        // file is mostly of no use for the next one.
+        let mut bytes = Vec::new();
         for slot in slots {
-            each(window.read(file, slot)?)?;
+            bytes.resize(slot.length as usize, 0);
+            file.seek(SeekFrom::Start(slot.offset))?;
+            file.read_exact(&mut bytes)?;
+            each(&bytes)?;
         }
         Ok(())
     }
@@ -188,28 +191,6 @@ impl Spool {
         self.in_file += self.memory.len() as u64;
         self.memory.clear();
         Ok(())
-    }
-}
-
-/// The part of the file that was read last: neighbours in number are neighbours in the file, nearly always.
-#[derive(Debug, Default)]
-struct Window {
-    bytes: Vec<u8>,
-    start: u64,
-}
-
-impl Window {
-    fn read(&mut self, file: &mut File, slot: &Slot) -> io::Result<&[u8]> {
-        let length = slot.length as usize;
-        let holds = slot.offset >= self.start && slot.offset + length as u64 <= self.start + self.bytes.len() as u64;
-        if !holds {
-            self.start = slot.offset;
-            self.bytes.clear();
-            file.seek(SeekFrom::Start(slot.offset))?;
-            Read::by_ref(file).take(WINDOW.max(length) as u64).read_to_end(&mut self.bytes)?;
-        }
-        let start = usize::try_from(slot.offset - self.start).map_err(io::Error::other)?;
-        self.bytes.get(start..start + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
