@@ -338,7 +338,7 @@ fn weight(diagnosis: &Diagnosis) -> Weight {
 fn unexplained_title(call: &Call, outcome: Outcome, status: Option<StatusCode>, peer: Option<&str>) -> Untrusted {
     let what = match status {
         Some(status) => format!("{status} to {}", method_of(call)),
-        None if outcome == Outcome::Cancelled => "cancelled by the caller".into(),
+        None if outcome == Outcome::Cancelled => "cancelled".into(),
         None => format!("no final response to {}", method_of(call)),
     };
     let from = peer.map(|peer| format!(" from {peer}")).unwrap_or_default();

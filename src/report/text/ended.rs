@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::call::Outcome;
 use crate::catalogue::{Phrases, Word};
+use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, Rung, host};
 use crate::report::text::lines::value;
@@ -31,7 +32,8 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
         (Outcome::Unanswered, _) => (Ink::Bad, Word::Unanswered),
         (Outcome::Redirected, _) => (Ink::Bad, Word::Redirected),
         (Outcome::Busy, _) => (Ink::Doubtful, Word::Busy),
-        (Outcome::Cancelled, _) => (Ink::Doubtful, Word::Cancelled),
+        (Outcome::Cancelled, _) if is_by_caller(record) => (Ink::Doubtful, Word::Cancelled),
+        (Outcome::Cancelled, _) => (Ink::Doubtful, Word::OutcomeCancelled),
         (Outcome::Unfinished, _) if failed.is_some() => (Ink::Doubtful, Word::UnfinishedBut),
         (Outcome::Unfinished, _) => return (Ink::Doubtful, words.word(Word::Unfinished).into()),
     };
@@ -46,6 +48,14 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
         Some(after) => (ink, words.fill(Word::EndedAfter, &[("ended", &ended), ("duration", &lasting(after))])),
         None => (ink, ended.to_owned()),
     }
+}
+
+/// True if it was the caller who cancelled, as far as the capture tells. A proxy cancels too: when its timer has run out,
+/// and when another phone has answered (RFC 3261 §16.7 step 10).
+fn is_by_caller(record: &CallRecord) -> bool {
+    record.cause_finding().is_some_and(|cause| {
+        cause.rule == "caller-abandoned" && matches!(cause.confidence, Confidence::Proven | Confidence::Likely)
+    })
 }
 
 /// One word for how a call ended.
