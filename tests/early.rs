@@ -167,3 +167,21 @@ fn nothing_is_said_early_where_nobody_asked() {
     .unwrap();
     assert_eq!(count, 1);
 }
+
+#[test]
+fn a_call_goes_on_when_the_caller_has_released_the_device_that_answered_second() {
+    let mut run = Run::of(include_str!("../fixtures/healthy-fork-two-answers/story.txt"));
+    run.wait(10_000);
+    let ended: Vec<_> = run.said.iter().filter(|said| !said.is_early).collect();
+    assert!(matches!(ended[..], [Said { outcome: Outcome::Answered, .. }]), "{ended:?}");
+    assert!(ended[0].after > Duration::from_secs(65), "it ended with the BYE of the one that talked");
+}
+
+#[test]
+fn whoever_hangs_up_soon_after_a_fork_was_released_ends_the_call() {
+    let fork = include_str!("../fixtures/healthy-fork-two-answers/story.txt").replace("65.0", "6.0");
+    let mut run = Run::of(&fork);
+    run.wait(1);
+    let ended: Vec<_> = run.said.iter().filter(|said| !said.is_early).collect();
+    assert!(matches!(ended[..], [Said { outcome: Outcome::Answered, .. }]), "{ended:?}");
+}

@@ -132,6 +132,7 @@ impl Log {
         self.entries.iter_mut().for_each(|entry| shift(&mut entry.place.time));
         self.icmp.iter_mut().for_each(|(icmp, _)| shift(&mut icmp.place.time));
         self.answered.iter_mut().for_each(shift);
+        self.fork.clock_set(nanoseconds);
     }
 
     /// How far it has come: its steps, and those of them that have their end.

@@ -1,0 +1,101 @@
+//! What a message does to its step, and to what is known of the call.
+
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+
+use memchr::memmem;
+
+use crate::call::log::occupancy::private_block;
+use crate::call::log::{EntryId, Hearing, Log, Verb};
+use crate::sip::{Cut, HeaderName, Message, Method};
+
+static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
+static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
+static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
+
+impl Log {
+    /// Follows what the message does to its step, and whether the call stays a plain one.
+    pub(super) fn follow(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
+        let Hearing { message, keys, cut, arrival, .. } = *heard;
+        self.is_special |= cut != Cut::Whole;
+        let Some(step) = self.steps.get_mut(step) else { return };
+        if keys.is_request {
+            if keys.cseq.method == Method::Ack {
+                step.acked = true;
+                step.ack = Some(entry);
+                return;
+            }
+            step.request = Some(entry);
+            if step.method == Verb::Bye && !self.fork.is_released_by(keys, arrival.place.time) {
+                self.byes += 1;
+            }
+            // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
+            let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
+            self.is_special |= is_telling || has_other_digest_uri(message);
+            if keys.cseq.method == Method::Notify {
+                self.is_transferring &= !ends_subscription(message);
+            }
+            if step.method == Verb::Invite {
+                self.note_media(message);
+            }
+            return;
+        }
+        step.response = Some(entry);
+        let Some(status) = keys.status else {
+            self.is_special = true;
+            return;
+        };
+        if status.is_provisional() {
+            self.is_special |= step.status != 0;
+            step.provisional = true;
+            return;
+        }
+        let was_answered = step.is_good();
+        self.is_special |= step.status != 0 || !(status.is_success() || status.is_challenge());
+        if step.status == 0 {
+            step.status = status.get();
+        }
+        self.is_transferring |= keys.cseq.method == Method::Refer && status.is_success();
+        if step.method == Verb::Invite && status.is_success() {
+            self.fork.note_answer(keys, was_answered, arrival.place.time);
+            self.answered.get_or_insert(arrival.place.time);
+            self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
+            self.note_media(message);
+            let seconds = crate::call::step::seconds(message, HeaderName::SessionExpires);
+            self.session_expires = match (self.session_expires, seconds) {
+                (Some(known), Some(new)) => Some(known.min(new)),
+                (known, new) => known.or(new),
+            };
+        }
+    }
+
+    /// Remembers a private address that media are asked for at: whether it can be reached shows when all addresses of
+    /// the call are known.
+    fn note_media(&mut self, message: &Message<'_>) {
+        let body = message.body();
+        let Some(at) = MEDIA_ADDRESS.find(body) else { return };
+        let text = body.get(at + MEDIA_ADDRESS.needle().len()..).unwrap_or_default();
+        let text = text.get(..text.iter().take(16).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.')).count());
+        let address = text.and_then(|text| std::str::from_utf8(text).ok()?.parse::<Ipv4Addr>().ok());
+        if let Some(block) = address.and_then(private_block) {
+            self.media_blocks |= 1 << block;
+        }
+    }
+}
+
+/// True for the last NOTIFY of a subscription (RFC 6665 §4.1.3).
+fn ends_subscription(message: &Message<'_>) -> bool {
+    let state = message.header_bytes(HeaderName::SubscriptionState).unwrap_or_default();
+    state.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"terminated"))
+}
+
+/// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
+/// (RFC 7616 §3.4.2).
+fn has_other_digest_uri(message: &Message<'_>) -> bool {
+    let credentials = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+    let Some(shown) = credentials.into_iter().find_map(|name| message.header_bytes(name)) else { return false };
+    let Some(at) = DIGEST_URI.find(shown) else { return true };
+    let named = shown.get(at + 5..).unwrap_or_default();
+    let named = named.get(..memchr::memchr(b'"', named).unwrap_or(named.len())).unwrap_or_default();
+    message.request_uri().is_none_or(|uri| uri.as_bytes() != named)
+}
