@@ -15,8 +15,8 @@ use crate::call::{self, Arrival, Call, ChecksumFault, Ended, GoodCall, Surroundi
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::keyed::Counted;
 use crate::net::{
-    self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpError, KeyLog, MediaPacket,
-    Mirror, Path, Segment, StreamId, TlsConnection, Transport,
+    self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpCode, IcmpError, KeyLog,
+    MediaPacket, Mirror, Path, Segment, StreamId, TlsConnection, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
@@ -148,8 +148,8 @@ struct Stairs {
     mirrored: Mirror,
 }
 
-/// Reporter, told one, kind, code, path of the quoted packet.
-type IcmpSaid = (IpAddr, IpAddr, u8, u8, Option<Path>);
+/// Reporter, told one, what it says, path of the quoted packet.
+type IcmpSaid = (IpAddr, IpAddr, IcmpCode, Option<Path>);
 
 /// Within this time the same ICMP error again is a copy that a tap made: no host sends them so fast for SIP or media.
 const TAP: Duration = Duration::from_millis(10);
@@ -420,7 +420,7 @@ impl Stairs {
 
     /// An ICMP error, unless it is a copy of the last one: a tap shows it twice, and counts would be doubled.
     fn icmp(&mut self, error: &IcmpError<'_>) {
-        let (time, said) = (error.place.time, (error.reporter, error.told, error.kind, error.code, error.quoted));
+        let (time, said) = (error.place.time, (error.reporter, error.told, error.what, error.quoted));
         let is_copy = self.last_icmp.is_some_and(|(last, known)| known == said && time.since(last) <= TAP);
         if !is_copy {
             self.last_icmp = Some((time, said));

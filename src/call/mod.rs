@@ -41,7 +41,7 @@ pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
-pub use crate::call::surroundings::{BackOff, ClosedPort, Registering, Seen, Surroundings};
+pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
 pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, Leap, Limits, Retry, Tracker, Wanted};
 

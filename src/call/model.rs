@@ -8,7 +8,7 @@ use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
 use crate::call::step::NormalStep;
 use crate::capture::{Place, Timestamp};
-use crate::net::Path;
+use crate::net::{IcmpCode, Path};
 use crate::sip::{Message, Method, StatusCode};
 
 /// A message of a call, by its index in [`Call::messages`].
@@ -197,12 +197,8 @@ pub struct IcmpSeen {
     pub place: Place,
     /// Who sent it.
     pub reporter: IpAddr,
-    /// True for ICMPv6.
-    pub version6: bool,
-    /// The type.
-    pub kind: u8,
-    /// The code.
-    pub code: u8,
+    /// What it says.
+    pub what: IcmpCode,
     /// The next hop's MTU, or 0.
     pub mtu: u32,
     /// The path of the quoted packet.

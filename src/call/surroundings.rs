@@ -19,6 +19,7 @@ use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
+use crate::net::IcmpCode;
 use crate::sip::first_letters;
 
 pub use crate::call::surroundings::seen::Seen;
@@ -124,15 +125,13 @@ pub struct Registering {
 /// An ICMP error that says that nothing arrives at a port, and that quotes no SIP: destination unreachable (RFC 792, RFC 4443
 /// §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ClosedPort {
+pub struct DeadPort {
     /// The first such error.
     pub place: Place,
     /// Who sent it.
     pub reporter: IpAddr,
-    /// True for ICMPv6.
-    pub version6: bool,
-    /// Its code: why nothing arrives.
-    pub code: u8,
+    /// Why nothing arrives.
+    pub what: IcmpCode,
     /// How many there were.
     pub count: u64,
 }
@@ -153,7 +152,7 @@ pub struct Surroundings {
     /// Who registered, by address.
     registering: BTreeMap<IpAddr, Vec<Registering>>,
     /// Ports on which nothing listens, by address and port.
-    closed_ports: BTreeMap<SocketAddr, Vec<ClosedPort>>,
+    dead_ports: BTreeMap<SocketAddr, Vec<DeadPort>>,
     /// TCP connections that failed.
     failed_connections: FailedConnections,
     /// What else one call may want to know of others.
@@ -245,15 +244,15 @@ impl Surroundings {
 
     /// Notes that nothing arrives at a port. Errors of one reporter and code within a span of [`Seen::CLOSE`] are counted
     /// together.
-    pub fn note_closed_port(&mut self, port: SocketAddr, closed: ClosedPort) {
-        if self.closed_ports.len() >= Surroundings::MOST_HOPS && !self.closed_ports.contains_key(&port) {
+    pub fn note_dead_port(&mut self, port: SocketAddr, closed: DeadPort) {
+        if self.dead_ports.len() >= Surroundings::MOST_HOPS && !self.dead_ports.contains_key(&port) {
             return;
         }
-        let known = self.closed_ports.entry(port).or_default();
+        let known = self.dead_ports.entry(port).or_default();
         // By fixed spans of time, so that the order of noting has no part in it.
-        let span = |closed: &ClosedPort| closed.place.time.0.div_euclid(Seen::CLOSE.as_nanos() as i64);
-        let kind = |closed: &ClosedPort| (closed.reporter, closed.version6, closed.code, span(closed));
-        let is_same = |known: &ClosedPort| kind(known) == kind(&closed);
+        let span = |closed: &DeadPort| closed.place.time.0.div_euclid(Seen::CLOSE.as_nanos() as i64);
+        let kind = |closed: &DeadPort| (closed.reporter, closed.what, span(closed));
+        let is_same = |known: &DeadPort| kind(known) == kind(&closed);
         match known.iter().position(is_same) {
             Some(at) => {
                 known[at].count = known[at].count.saturating_add(closed.count);
@@ -266,8 +265,8 @@ impl Surroundings {
     }
 
     /// The first error that says that nothing arrives at a port, between two moments.
-    pub fn closed_port(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<&ClosedPort> {
-        self.closed_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
+    pub fn dead_port(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<&DeadPort> {
+        self.dead_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
     }
 
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
@@ -372,9 +371,9 @@ impl Surroundings {
                 self.note_back_off(*server, *back_off);
             }
         }
-        for (port, closed) in &other.closed_ports {
+        for (port, closed) in &other.dead_ports {
             for closed in closed {
-                self.note_closed_port(*port, *closed);
+                self.note_dead_port(*port, *closed);
             }
         }
         for (address, rows) in &other.registering {
@@ -417,7 +416,7 @@ mod tests {
         NonceCount(u8, u8, u16),
         Server(u8, u8),
         Registering(u8, u8, u16),
-        ClosedPort(u8, u8, u16),
+        DeadPort(u8, u8, u16),
         FailedConnection(u8, u8, u16),
     }
 
@@ -460,16 +459,11 @@ mod tests {
                 Note::Host(server, host) => {
                     surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));
                 }
-                Note::ClosedPort(who, reporter, at) => {
+                Note::DeadPort(who, reporter, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let closed = ClosedPort {
-                        place,
-                        reporter: address(reporter),
-                        version6: false,
-                        code: at as u8 % 2 * 3,
-                        count: 1,
-                    };
-                    surroundings.note_closed_port((address(who), 4000).into(), closed);
+                    let what = IcmpCode { version6: false, kind: 3, code: at as u8 % 2 * 3 };
+                    let closed = DeadPort { place, reporter: address(reporter), what, count: 1 };
+                    surroundings.note_dead_port((address(who), 4000).into(), closed);
                 }
                 Note::FailedConnection(client, server, at) => {
                     let place = Place { time: time(at), ..Place::default() };
@@ -508,7 +502,7 @@ mod tests {
             (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Note::Server(a, b)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::NonceCount(a, b, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
-            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::ClosedPort(a, r, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::DeadPort(a, r, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
         ]
     }

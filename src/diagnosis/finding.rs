@@ -11,6 +11,7 @@ use crate::call::Heard;
 use crate::capture::Place;
 use crate::catalogue::rfc_title;
 use crate::diagnosis::rule::Rule;
+use crate::net::IcmpCode;
 use crate::sip::auth;
 use crate::sip::{HeaderName, StatusCode, unfold};
 use crate::untrusted::Untrusted;
@@ -310,6 +311,18 @@ impl Finding {
     ) -> Finding {
         self.claims.push(Claim { place, field: field.to_owned(), value: value.into(), says: says.into() });
         self
+    }
+
+    /// Claims of the type and the code of an ICMP error.
+    pub fn claim_icmp(self, place: Place, what: IcmpCode, kind_says: &str, code_says: &str) -> Finding {
+        let IcmpCode { kind, code, .. } = what;
+        let protocol = what.protocol();
+        self.claim_at(place, &format!("{protocol}.type"), kind.to_string(), kind_says).claim_at(
+            place,
+            &format!("{protocol}.code"),
+            code.to_string(),
+            code_says,
+        )
     }
 
     /// A claim that a header stands in a message, whole, by the header's own field (`sip.Reason`); by `sip.msg_hdr`

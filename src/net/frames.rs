@@ -239,9 +239,7 @@ fn keep(
             segments.push((Segment { place, path, stream, gap, midstream, bytes: &[] }, bytes.to_vec()));
         }
         Delivery::Icmp(error) => {
-            let IcmpError { place, reporter, told, version6, kind, code, mtu, quoted, quoted_bytes } = error;
-            let kept = IcmpError { place, reporter, told, version6, kind, code, mtu, quoted, quoted_bytes: &[] };
-            errors.push((kept, quoted_bytes.to_vec()));
+            errors.push((IcmpError { quoted_bytes: &[], ..error }, error.quoted_bytes.to_vec()));
         }
         Delivery::Connection(connection) => events.push(connection),
         Delivery::Tls(_) => {}

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::capture::Place;
 use crate::net::IcmpError;
 use crate::net::Path;
@@ -16,6 +18,83 @@ use crate::net::bytes::u32_at;
 use crate::net::ip;
 use crate::net::ip::IpPacket;
 use crate::net::ip::protocol;
+
+/// The type and code of an ICMP error (RFC 792, RFC 1812 §5.2.7, RFC 4443 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IcmpCode {
+    /// True for ICMPv6.
+    pub version6: bool,
+    /// The type.
+    pub kind: u8,
+    /// The code.
+    pub code: u8,
+}
+
+/// Why a packet did not arrive, as an ICMP error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The host is there, and nothing listens on that port.
+    PortUnreachable,
+    /// The host is there, and does not take that transport protocol.
+    ProtocolUnreachable,
+    /// A filter rejects it.
+    Prohibited,
+    /// The one who reports has no route to that network.
+    NoRoute,
+    /// The one who reports has a route that rejects it.
+    RejectRoute,
+    /// The last router does not reach the host.
+    HostUnreachable,
+    /// It does not fit through the next link and must not be cut into fragments.
+    TooBig,
+    /// It went over too many hops, or its fragments were not all there in time.
+    TimeExceeded,
+    /// For another reason.
+    Other,
+}
+
+impl IcmpCode {
+    /// What it means for the packet that is quoted.
+    pub fn meaning(self) -> Undelivered {
+        match (self.version6, self.kind, self.code) {
+            (false, 3, 3) | (true, 1, 4) => Undelivered::PortUnreachable,
+            (false, 3, 2) => Undelivered::ProtocolUnreachable,
+            (false, 3, 9 | 10 | 13) | (true, 1, 1 | 5) => Undelivered::Prohibited,
+            (false, 3, 0 | 6) | (true, 1, 0) => Undelivered::NoRoute,
+            (true, 1, 6) => Undelivered::RejectRoute,
+            (false, 3, 1 | 7) | (true, 1, 3) => Undelivered::HostUnreachable,
+            (false, 3, 4) | (true, 2, _) => Undelivered::TooBig,
+            (false, 11, _) | (true, 3, _) => Undelivered::TimeExceeded,
+            _ => Undelivered::Other,
+        }
+    }
+
+    /// What the RFCs call it; `None` for rare ones.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match (self.version6, self.kind, self.code) {
+            (false, 3, 0) => "network unreachable",
+            (false, 3, 1) => "host unreachable",
+            (false, 3, 2) => "protocol unreachable",
+            (false, 3, 3) | (true, 1, 4) => "port unreachable",
+            (false, 3, 4) => "fragmentation needed",
+            (false, 3, 6) => "network unknown",
+            (false, 3, 7) => "host unknown",
+            (false, 3, 9 | 10 | 13) | (true, 1, 1) => "administratively prohibited",
+            (false, 11, _) | (true, 3, _) => "time exceeded",
+            (true, 1, 0) => "no route",
+            (true, 1, 3) => "address unreachable",
+            (true, 1, 5) => "source address failed policy",
+            (true, 1, 6) => "reject route",
+            (true, 2, _) => "packet too big",
+            _ => return None,
+        })
+    }
+
+    /// The protocol, as display filters name it.
+    pub fn protocol(self) -> &'static str {
+        if self.version6 { "icmpv6" } else { "icmp" }
+    }
+}
 
 /// Reads an ICMP message; `None` if it is no error. Redirects are none: the packet went on its way.
 pub(super) fn read_v4<'a>(place: Place, outer: &IpPacket<'_>, rest: Rest<'a>) -> Option<IcmpError<'a>> {
@@ -32,7 +111,8 @@ pub(super) fn read_v4<'a>(place: Place, outer: &IpPacket<'_>, rest: Rest<'a>) ->
     // RFC 4884 §4.1: how long the quotation is, in words of four bytes, if something stands behind it.
     let words = usize::from(u8_at(rest.bytes, 5).unwrap_or(0));
     let quotation = quotation(rest, words.saturating_mul(4));
-    Some(IcmpError { version6: false, kind, code, mtu, ..quoting(place, outer, quotation) })
+    let what = IcmpCode { version6: false, kind, code };
+    Some(quoting(place, outer, what, mtu, quotation))
 }
 
 /// Reads an ICMPv6 message; `None` if it is no error.
@@ -46,7 +126,8 @@ pub(super) fn read_v6<'a>(place: Place, outer: &IpPacket<'_>, rest: Rest<'a>) ->
     // RFC 4884 §4.2: in words of eight bytes, in what is otherwise unused.
     let words = if matches!(kind, 1 | 3) { usize::from(u8_at(rest.bytes, 4).unwrap_or(0)) } else { 0 };
     let quotation = quotation(rest, words.saturating_mul(8));
-    Some(IcmpError { version6: true, kind, code, mtu, ..quoting(place, outer, quotation) })
+    let what = IcmpCode { version6: true, kind, code };
+    Some(quoting(place, outer, what, mtu, quotation))
 }
 
 fn quotation(rest: Rest<'_>, said: usize) -> Rest<'_> {
@@ -54,23 +135,13 @@ fn quotation(rest: Rest<'_>, said: usize) -> Rest<'_> {
     if said == 0 { behind } else { behind.limit(said) }
 }
 
-/// The error without its type and code.
-fn quoting<'a>(place: Place, outer: &IpPacket<'_>, quotation: Rest<'a>) -> IcmpError<'a> {
+/// The error with what it quotes.
+fn quoting<'a>(place: Place, outer: &IpPacket<'_>, what: IcmpCode, mtu: u32, quotation: Rest<'a>) -> IcmpError<'a> {
     let (quoted, quoted_bytes) = match quoted(quotation) {
         Some((path, bytes)) => (Some(path), bytes),
         None => (None, &[][..]),
     };
-    IcmpError {
-        place,
-        reporter: outer.source,
-        told: outer.destination,
-        version6: false,
-        kind: 0,
-        code: 0,
-        mtu: 0,
-        quoted,
-        quoted_bytes,
-    }
+    IcmpError { place, reporter: outer.source, told: outer.destination, what, mtu, quoted, quoted_bytes }
 }
 
 /// The path of the quoted packet and what is there of its payload.
@@ -109,7 +180,7 @@ mod tests {
         let outer = frames::ipv4(1, &icmp);
         let packet = ip::read(Rest::whole(&outer)).unwrap();
         let error = read_v4(Place::default(), &packet, packet.payload).unwrap();
-        assert_eq!((error.kind, error.code, error.version6, error.mtu), (3, 3, false, 0));
+        assert_eq!((error.what, error.mtu), (IcmpCode { version6: false, kind: 3, code: 3 }, 0));
         assert_eq!(error.reporter, packet.source);
         assert_eq!(error.quoted.unwrap().source, "192.0.2.1:5060".parse().unwrap());
         assert_eq!(error.quoted.unwrap().destination, "192.0.2.2:5062".parse().unwrap());
@@ -125,7 +196,7 @@ mod tests {
         let outer = frames::ipv6(58, &six);
         let packet = ip::read(Rest::whole(&outer)).unwrap();
         let error = read_v6(Place::default(), &packet, packet.payload).unwrap();
-        assert_eq!((error.mtu, error.version6, error.quoted_bytes), (1280, true, &b"x"[..]));
+        assert_eq!((error.mtu, error.what.version6, error.quoted_bytes), (1280, true, &b"x"[..]));
     }
 
     #[test]

@@ -61,10 +61,10 @@ impl Maker {
         match reporter {
             IpAddr::V4(_) => {
                 let rest = [0, 0, *mtu.get(2)?, *mtu.get(3)?];
-                ip.icmpv4_raw(error.kind, error.code, rest).write(&mut out, packet).ok()?;
+                ip.icmpv4_raw(error.what.kind, error.what.code, rest).write(&mut out, packet).ok()?;
             }
             IpAddr::V6(_) => {
-                ip.icmpv6_raw(error.kind, error.code, mtu).write(&mut out, packet).ok()?;
+                ip.icmpv6_raw(error.what.kind, error.what.code, mtu).write(&mut out, packet).ok()?;
             }
         }
         Some(out)

@@ -63,6 +63,7 @@ pub(crate) use crate::net::dns::without_service;
 pub use crate::net::dns::{DnsMessage, DnsRecord, PORT as DNS_PORT};
 pub use crate::net::hep::HepHead;
 pub use crate::net::hep_record::{HepRecord, RecordOf};
+pub use crate::net::icmp::{IcmpCode, Undelivered};
 pub use crate::net::made::Maker;
 pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::sketch::{FragmentOf, connection_of, fragment_of};
@@ -214,12 +215,8 @@ pub struct IcmpError<'a> {
     pub reporter: IpAddr,
     /// To whom.
     pub told: IpAddr,
-    /// True for ICMPv6.
-    pub version6: bool,
-    /// Type and code.
-    pub kind: u8,
-    /// Code.
-    pub code: u8,
+    /// What it says.
+    pub what: IcmpCode,
     /// The next hop's MTU where the error gives it (IPv4 type 3 code 4, IPv6 type 2), else 0.
     pub mtu: u32,
     /// The path of the quoted packet; `None` if it is neither UDP nor TCP or has no ports.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::call::{Call, Heard, IcmpSeen, Transaction, TransactionId};
 use crate::capture::Place;
 use crate::diagnosis::Diagnosis;
+use crate::net::IcmpCode;
 use crate::report::record::Rung;
 use crate::report::scene::Scene;
 use crate::report::secrets::Secrets;
@@ -94,13 +95,15 @@ fn of_message(scene: &Scene, heard: &Heard, diagnosis: &Diagnosis, secrets: &Sec
 }
 
 fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis, secrets: &Secrets) -> Rung {
-    let version = if icmp.version6 { "ICMPv6" } else { "ICMP" };
+    let IcmpCode { version6, kind, code } = icmp.what;
+    let version = if version6 { "ICMPv6" } else { "ICMP" };
+    let says = icmp.what.name().map_or_else(|| format!("type {kind} code {code}"), str::to_owned);
     Rung {
         frame: scene.frame(icmp.place),
         time: scene.moment(icmp.place),
         from_addr: secrets.address(icmp.reporter),
         to_addr: secrets.socket(icmp.quoted.source),
-        label: format!("{version} {}", icmp_words(icmp)).into(),
+        label: format!("{version} {says}").into(),
         status: None,
         repeats: 0,
         findings: cited(diagnosis, icmp.place),
@@ -108,27 +111,6 @@ fn of_icmp(scene: &Scene, icmp: &IcmpSeen, diagnosis: &Diagnosis, secrets: &Secr
         codecs: Vec::new(),
         answers: None,
     }
-}
-
-/// What an ICMP error says (RFC 792, RFC 1812 §5.2.7, RFC 4443 §3).
-fn icmp_words(icmp: &IcmpSeen) -> String {
-    let known = match (icmp.version6, icmp.kind, icmp.code) {
-        (false, 3, 0) => "network unreachable",
-        (false, 3, 1) => "host unreachable",
-        (false, 3, 2) => "protocol unreachable",
-        (false, 3, 3) => "port unreachable",
-        (false, 3, 4) => "fragmentation needed",
-        (false, 3, 9 | 10 | 13) => "administratively prohibited",
-        (false, 11, _) => "time exceeded",
-        (true, 1, 0) => "no route",
-        (true, 1, 1) => "administratively prohibited",
-        (true, 1, 3) => "address unreachable",
-        (true, 1, 4) => "port unreachable",
-        (true, 2, _) => "packet too big",
-        (true, 3, _) => "time exceeded",
-        _ => return format!("type {} code {}", icmp.kind, icmp.code),
-    };
-    known.to_owned()
 }
 
 fn label(heard: &Heard, secrets: &Secrets) -> Untrusted {

@@ -446,9 +446,7 @@ impl Log {
             let seen = IcmpSeen {
                 place: error.place,
                 reporter: error.reporter,
-                version6: error.version6,
-                kind: error.kind,
-                code: error.code,
+                what: error.what,
                 mtu: error.mtu,
                 quoted,
                 message: MessageId(0),

@@ -19,7 +19,7 @@ impl Surroundings {
             asked.retain(|back_off| back_off.until >= before);
             !asked.is_empty()
         });
-        self.closed_ports.retain(|_, closed| {
+        self.dead_ports.retain(|_, closed| {
             closed.retain(|closed| closed.place.time >= before);
             !closed.is_empty()
         });

@@ -21,7 +21,7 @@ use crate::call::judge::Outcome;
 use crate::call::link::{Guesses, Ties};
 use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
-use crate::call::surroundings::{ClosedPort, Surroundings};
+use crate::call::surroundings::{DeadPort, Surroundings};
 pub use crate::call::tracker::answers::AnsweredBefore;
 use crate::call::tracker::answers::LastAnswers;
 use crate::call::tracker::cut::Clues;
@@ -34,7 +34,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, StreamId, TlsConnection};
+use crate::net::{Connection, IcmpError, StreamId, TlsConnection, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
@@ -102,7 +102,7 @@ pub struct Tracker {
     numbered: u32,
     now: Timestamp,
     /// When an ICMP error last said of a port, which may be one for media, that it is closed.
-    port_closed: Option<Timestamp>,
+    port_died: Option<Timestamp>,
     /// Whether a word is wanted before a call has ended.
     early: Early,
     /// Whether what is old is forgotten.
@@ -236,7 +236,7 @@ impl Tracker {
             full_at: limits.call_bytes,
             numbered: 0,
             now: Timestamp(i64::MIN),
-            port_closed: None,
+            port_died: None,
             early: Early::default(),
             forgets: Forgets::default(),
         }
@@ -294,13 +294,16 @@ impl Tracker {
         }
         // Not SIP: it may be the media of a call.
         if matches!(
-            (error.version6, error.kind, error.code),
-            (false, 3, 0 | 1 | 3 | 9 | 10 | 13) | (true, 1, 0 | 1 | 3..=5)
+            error.what.meaning(),
+            Undelivered::PortUnreachable
+                | Undelivered::Prohibited
+                | Undelivered::NoRoute
+                | Undelivered::HostUnreachable
         ) {
-            let IcmpError { place, reporter, version6, code, .. } = *error;
-            let closed = ClosedPort { place, reporter, version6, code, count: 1 };
-            self.port_closed = Some(error.place.time);
-            self.surroundings.note_closed_port(quoted.destination, closed);
+            let IcmpError { place, reporter, what, .. } = *error;
+            let closed = DeadPort { place, reporter, what, count: 1 };
+            self.port_died = Some(error.place.time);
+            self.surroundings.note_dead_port(quoted.destination, closed);
         }
     }
 

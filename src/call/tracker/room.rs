@@ -146,7 +146,7 @@ impl Tracker {
             return Ended::Good(GoodCall { kind: log.kind, outcome: Outcome::Answered, messages: log.heard() });
         }
         // A port that is closed may be that of its media.
-        let is_media_sound = self.port_closed.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
+        let is_media_sound = self.port_died.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
         let good =
             log.plainly_good().filter(|_| is_media_sound && log.has_sound_media(self.surroundings.media(), &self.pool));
         if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)

@@ -1,12 +1,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{ClosedPort, Heard};
+use crate::call::{DeadPort, Heard};
 use crate::capture::Timestamp;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::net::Undelivered;
 use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
 
@@ -49,7 +50,7 @@ struct Unreachable<'a> {
     owner: &'a Heard,
     media: &'a Media,
     port: SocketAddr,
-    error: ClosedPort,
+    error: DeadPort,
     /// For how long media had arrived there, if they had.
     after: Option<Duration>,
 }
@@ -68,7 +69,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let found = [success, request].into_iter().chain(elsewhere).find_map(|owner| of_description(case, owner, success))?;
     let Unreachable { owner, media, port, error, after } = &found;
     let says = found.says();
-    let (protocol, kind) = if error.version6 { ("icmpv6", "1") } else { ("icmp", "3") };
     let (role, party) = match says {
         Says::NothingListens => (if owner.message.is_request() { Role::Uac } else { Role::Uas }, *port),
         Says::Filtered | Says::NoWay => (Role::Network, (error.reporter, 0).into()),
@@ -79,8 +79,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(found.sentence(&says))
         .fix(found.cure(&says))
         .claim(owner, "sdp.media", media.line.clone(), "the port that was named for the media")
-        .claim_at(error.place, &format!("{protocol}.type"), kind, "destination unreachable")
-        .claim_at(error.place, &format!("{protocol}.code"), error.code.to_string(), says.code())
+        .claim_icmp(error.place, error.what, "destination unreachable", says.code())
         .refuted("one-way-media", "the ICMP error says what happens to the media")
         .refuted("media-address-differs", "the media went to the address that was named");
     Some(match (says, after) {
@@ -103,9 +102,9 @@ impl Says {
 
 impl Unreachable<'_> {
     fn says(&self) -> Says {
-        match (self.error.version6, self.error.code) {
-            (false, 3) | (true, 4) => Says::NothingListens,
-            (false, 9 | 10 | 13) | (true, 1 | 5) => Says::Filtered,
+        match self.error.what.meaning() {
+            Undelivered::PortUnreachable => Says::NothingListens,
+            Undelivered::Prohibited => Says::Filtered,
             _ => Says::NoWay,
         }
     }
@@ -113,11 +112,12 @@ impl Unreachable<'_> {
     fn sentence(&self, says: &Says) -> String {
         let Unreachable { owner, media, port, error, after } = self;
         let times = if error.count > 1 { format!(" ({} times)", error.count) } else { String::new() };
-        let (name, meaning) = match says {
-            Says::NothingListens if after.is_some() => ("port unreachable", "nothing listens there any more"),
-            Says::NothingListens => ("port unreachable", "nothing listens there"),
-            Says::Filtered => ("administratively prohibited", "a filter rejects the packets"),
-            Says::NoWay => ("destination unreachable", "it has no way to that address"),
+        let name = error.what.name().unwrap_or("destination unreachable");
+        let meaning = match says {
+            Says::NothingListens if after.is_some() => "nothing listens there any more",
+            Says::NothingListens => "nothing listens there",
+            Says::Filtered => "a filter rejects the packets",
+            Says::NoWay => "it has no way to that address",
         };
         let (named, reporter) = (format!("{} named {port} for the {}", owner.path.source, media.kind), error.reporter);
         match after {
@@ -156,7 +156,7 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
     sdp.media.iter().filter(|media| media.port != 0).find_map(|media| {
         let address: IpAddr = sdp.address_of(media).parse().ok()?;
         let port = SocketAddr::new(address, media.port);
-        let error = *case.surroundings.closed_port(port, answered, bye.unwrap_or(case.call.until))?;
+        let error = *case.surroundings.dead_port(port, answered, bye.unwrap_or(case.call.until))?;
         let after = Some(error.place.time.since(first_to(case, port, answered))).filter(|after| *after > UNDERWAY);
         // Where the capture ends before a BYE can have come, nobody knows.
         let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
@@ -175,7 +175,7 @@ fn first_to(case: &Case<'_>, port: SocketAddr, answered: Timestamp) -> Timestamp
 
 /// True if media went on coming from that port for long after the errors: it was opened a moment later than the first
 /// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8).
-fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &ClosedPort) -> bool {
+fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &DeadPort) -> bool {
     case.surroundings.media().from(port).any(|stream| {
         let after = stream.last.time.since(closed.place.time);
         stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()

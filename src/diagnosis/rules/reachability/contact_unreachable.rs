@@ -74,10 +74,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_header(success, "Contact", "the address that the answering side names")
         .claim(ack, if contact.is_ipv4() { "ip.dst" } else { "ipv6.dst" }, contact.to_string(), "the ACK goes there");
     if let Some(icmp) = icmp {
-        let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
-        finding = finding
-            .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "it cannot be reached")
-            .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), "why");
+        finding = finding.claim_icmp(icmp.place, icmp.what, "it cannot be reached", "why");
     }
     Some(
         unheard

@@ -5,6 +5,7 @@ use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::capture_at;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
+use crate::net::Undelivered;
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -60,53 +61,49 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(format!(
             "{} answered the {label} to {target} with ICMP {}{}: {}.",
             icmp.reporter,
-            says.name,
+            name_of(icmp),
             if count > 1 { format!(" ({count} times)") } else { String::new() },
             says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
         ))
         .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
         .next_capture(capture_at(target.ip(), icmp.quoted));
-    Some(prove(finding, icmp, quoted, &says))
+    Some(prove(finding, icmp, quoted))
 }
 
 /// What an ICMP error says of the destination.
 struct Says {
-    name: &'static str,
     meaning: &'static str,
     fix: &'static str,
     role: Role,
 }
 
+fn name_of(icmp: &IcmpSeen) -> &'static str {
+    icmp.what.name().unwrap_or("destination unreachable")
+}
+
 fn what_it_says(icmp: &IcmpSeen) -> Option<Says> {
-    let port = Says {
-        name: "port unreachable",
-        meaning: "that host is there, and nothing listens on this port",
-        fix: "Start the SIP service of TARGET, or send to the port on which it listens.",
-        role: Role::Uas,
-    };
-    let prohibited = Says {
-        name: "administratively prohibited",
-        meaning: "a filter at REPORTER rejects the packet",
-        fix: "Let the filter at REPORTER pass SIP to TARGET.",
-        role: Role::Network,
-    };
-    let nowhere = |name, meaning| Says {
-        name,
+    let nowhere = |meaning| Says {
         meaning,
         fix: "Check the address TARGET and the route to it as REPORTER sees it.",
         role: Role::Network,
     };
-    match (icmp.version6, icmp.kind, icmp.code) {
-        (false, 3, 3) | (true, 1, 4) => Some(port),
-        (false, 3, 9 | 10 | 13) | (true, 1, 1 | 5) => Some(prohibited),
-        (false, 3, 0 | 6) | (true, 1, 0) => Some(nowhere("network unreachable", "REPORTER has no route to that address")),
-        (false, 3, 1 | 7) | (true, 1, 3) => {
-            Some(nowhere("host unreachable", "the last router before that host does not reach it"))
-        }
-        (false, 3, 2) => Some(nowhere("protocol unreachable", "that host does not take this transport protocol")),
-        (true, 1, 6) => Some(nowhere("reject route", "REPORTER has a route that rejects that address")),
-        _ => None,
-    }
+    Some(match icmp.what.meaning() {
+        Undelivered::PortUnreachable => Says {
+            meaning: "that host is there, and nothing listens on this port",
+            fix: "Start the SIP service of TARGET, or send to the port on which it listens.",
+            role: Role::Uas,
+        },
+        Undelivered::Prohibited => Says {
+            meaning: "a filter at REPORTER rejects the packet",
+            fix: "Let the filter at REPORTER pass SIP to TARGET.",
+            role: Role::Network,
+        },
+        Undelivered::NoRoute => nowhere("REPORTER has no route to that address"),
+        Undelivered::HostUnreachable => nowhere("the last router before that host does not reach it"),
+        Undelivered::ProtocolUnreachable => nowhere("that host does not take this transport protocol"),
+        Undelivered::RejectRoute => nowhere("REPORTER has a route that rejects that address"),
+        Undelivered::TooBig | Undelivered::TimeExceeded | Undelivered::Other => return None,
+    })
 }
 
 /// True if the request that was not delivered is why the call ended as it did: it opened the call or is what the
@@ -170,15 +167,13 @@ fn label(quoted: &Heard) -> String {
     }
 }
 
-fn prove(finding: Finding, icmp: &IcmpSeen, quoted: &Heard, says: &Says) -> Finding {
-    let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
+fn prove(finding: Finding, icmp: &IcmpSeen, quoted: &Heard) -> Finding {
     let finding = match (quoted.message.is_request(), quoted.message.status().map(StatusCode::get)) {
         (false, Some(_)) => finding.claim_status(quoted, "the response that was not delivered"),
         _ => finding.claim_method(quoted, "the request that was not delivered"),
     };
     finding
-        .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "destination unreachable")
-        .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), says.name)
+        .claim_icmp(icmp.place, icmp.what, "destination unreachable", name_of(icmp))
         .refuted("next-hop-silent", "the ICMP error is an answer: the packet was not lost without a word")
         .refuted("large-request-lost", "the error is not \"fragmentation needed\"")
 }

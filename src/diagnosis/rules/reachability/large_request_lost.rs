@@ -2,6 +2,7 @@ use crate::call::{Heard, Outcome};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::capture_at;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::net::Undelivered;
 
 rule! {
     /// A request is too large for the way that it takes.
@@ -48,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let icmp = case.call.icmp.iter().find(|icmp| {
-        icmp.message == request.id && matches!((icmp.version6, icmp.kind, icmp.code), (false, 3, 4) | (true, 2, _))
+        icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig
     });
     let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
     if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {
@@ -90,10 +91,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .next_capture(capture_at(to.ip(), request.path))
         .claim_method(request, "the large request");
     if let Some(icmp) = icmp {
-        let protocol = if icmp.version6 { "icmpv6" } else { "icmp" };
-        finding = finding
-            .claim_at(icmp.place, &format!("{protocol}.type"), icmp.kind.to_string(), "it does not fit")
-            .claim_at(icmp.place, &format!("{protocol}.code"), icmp.code.to_string(), "fragmentation needed");
+        finding = finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed");
     } else {
         finding = finding.claim_absent(request.last_place(), format!("any response from {to}"), "none of its copies is answered");
     }
