@@ -99,8 +99,12 @@ impl Call {
         attempt.finals.iter().rev().find_map(|id| self.message(*id).message.status())
     }
 
-    /// Nothing final came: too late, or the capture ended too early to tell.
+    /// Nothing final came: too late, or the capture ended too early to tell. Where it cut the INVITE off before its Call-ID
+    /// ends, what answered it may not have been known for that.
     fn judge_silence(&self, attempt: &Transaction) -> Outcome {
+        if self.request_of(attempt).is_some_and(|request| request.message.has_cut_call_id()) {
+            return Outcome::Unfinished;
+        }
         let waited = self.until.since(attempt.last);
         if attempt.provisionals.is_empty() {
             let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);

@@ -56,6 +56,31 @@ fn rivals_of(code: u16) -> &'static [&'static str] {
     }
 }
 
+/// Rivals against which only speaks what no message holds: where the capture cut one off, nobody knows.
+const BY_ABSENCE: [&str; 21] = [
+    "credentials-rejected",
+    "forbidden-after-credentials",
+    "nonce-never-accepted",
+    "identity-rejected",
+    "number-changed-after-signing",
+    "caller-identity-refused",
+    "number-changed",
+    "callee-busy",
+    "blocked-by-analytics",
+    "replaces-unmatched",
+    "routing-loop",
+    "answered-elsewhere",
+    "cancelled-with-reason",
+    "media-profile-mismatch",
+    "address-family-mismatch",
+    "bandwidth-insufficient",
+    "fax-switch-failed",
+    "prack-missing",
+    "trunk-congested",
+    "server-overloaded",
+    "server-in-maintenance",
+];
+
 /// Names, at the finding that explains a failure, the rivals against which a fact speaks.
 pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     let Some(failure) = case.failure() else { return };
@@ -64,7 +89,11 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     if cause.status != Some(failure.status) {
         return;
     }
+    let is_cut = case.call.messages.iter().any(|heard| heard.message.is_cut());
     for rival in rivals_of(failure.status.get()) {
+        if is_cut && BY_ABSENCE.contains(rival) {
+            continue;
+        }
         let is_known = found.iter().any(|rule| rule == rival) || cause.refuted.iter().any(|one| one.rule == *rival);
         if is_known || cause.refuted.len() >= MOST {
             continue;

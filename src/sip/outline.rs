@@ -209,7 +209,10 @@ impl<'a> Walk<'a> {
     fn headers(&mut self, lines: &mut Lines<'_>, cut: Cut) {
         loop {
             if lines.at() == self.bytes.len() {
-                self.oddities.push(Oddity::MessageCut { bytes: 0 });
+                // Of what the capture cut off, it is said elsewhere how much.
+                if cut == Cut::Whole {
+                    self.oddities.push(Oddity::MessageCut { bytes: 0 });
+                }
                 return;
             }
             let (at, line) = lines.next();

@@ -1,7 +1,7 @@
 //! The call of a message whose Call-ID the capture cut off.
 //!
 //! A snap length cuts each message at another place of its headers, so parts of one Call-ID would make calls of their own.
-//! What stands before the Call-ID still tells them apart: the branch of the topmost Via, and the tags.
+//! What stands before the Call-ID still tells them apart: the branches of the first two Vias, and the tags.
 
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
@@ -20,7 +20,7 @@ pub(super) struct Clues {
 }
 
 /// The clues of one message, as hashes.
-pub(super) type Marks = [Option<u64>; 3];
+pub(super) type Marks = [Option<u64>; 4];
 
 /// Clues that are kept.
 const MOST: usize = 50_000;
@@ -67,15 +67,23 @@ impl Tracker {
     }
 }
 
-/// The clues of a message, the surest first: its branch, both tags, the From tag between two hosts.
+/// The clues of a message, the surest first: its branch, that under which a proxy got it, both tags, the From tag between
+/// two hosts.
 fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
-    let has_cookie = keys.branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(keys.branch);
-    let branch = has_cookie.then(|| hasher.hash_one(keys.branch));
+    let of_branch = |branch: &[u8]| {
+        let is_whole = branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(branch);
+        is_whole.then(|| hasher.hash_one(branch))
+    };
     let are_both_there = !keys.from_tag.is_empty() && !keys.to_tag.is_empty();
     let are_whole = are_both_there && !message.ends_with(keys.from_tag) && !message.ends_with(keys.to_tag);
     let tags = are_whole.then(|| hasher.hash_one((keys.from_tag.min(keys.to_tag), keys.from_tag.max(keys.to_tag))));
     let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
     let hosts = (from.min(to), from.max(to));
     let is_told = !keys.from_tag.is_empty() && !message.ends_with(keys.from_tag);
-    [branch, tags, is_told.then(|| hasher.hash_one((keys.from_tag, hosts)))]
+    [
+        of_branch(keys.branch),
+        of_branch(message.second_branch()),
+        tags,
+        is_told.then(|| hasher.hash_one((keys.from_tag, hosts))),
+    ]
 }

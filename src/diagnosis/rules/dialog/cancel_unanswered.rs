@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -35,6 +36,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if ended && !early {
         return None;
     }
+    if !ended && case.call.messages.iter().any(|heard| answers_what_was_cut_off(heard, cancel)) {
+        return None;
+    }
     let (from, to) = (cancel.path.source, cancel.path.destination);
     // Where nothing at all came from there, not even 100 or the answer to the CANCEL, only one direction was captured.
     let heard_of = case.surroundings.hop(to.ip(), from.ip()).is_some() || cancel.repeated > 0;
@@ -60,4 +64,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_absent(cancel.last_place(), "a final response to the INVITE", "the INVITE never ends");
     }
     Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
+}
+
+/// True for a final response of which the capture cut the CSeq off: whether it answers the CANCEL or its INVITE, which have
+/// the same branch (RFC 3261 §9.1), cannot be told.
+fn answers_what_was_cut_off(heard: &Heard, cancel: &Heard) -> bool {
+    heard.path == cancel.path.reversed()
+        && heard.message.status().is_some_and(|status| !status.is_provisional())
+        && heard.message.cseq().is_none()
 }
