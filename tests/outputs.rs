@@ -481,3 +481,36 @@ fn a_browser_sorts_and_filters_the_table_of_calls() {
     let said = page.split("data-said=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
     assert_eq!(said, "answered failed / failed answered / 1 of 2 shown");
 }
+
+#[test]
+fn a_ticket_speaks_of_the_request_that_went_wrong_and_asks_the_one_who_can_tell() {
+    let ticket = |fixture: &str| {
+        let lines = run(&[&format!("fixtures/{fixture}/capture.pcap"), "--ticket", "-q"]);
+        lines.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (fixture, says) in [
+        // The call was answered; what the caller got is no secret.
+        ("one-way-media", "Response 200 OK after 1.870 s, frame 307"),
+        ("one-way-media", "Do your own records of 192.0.2.30:5008 show the same"),
+        ("stale-binding", "Do your own records of 198.51.100.77:5060 show the same"),
+        ("caller-abandoned", "Response 487 Request Terminated after 8.224 s, frame 6"),
+        ("caller-abandoned", "Question none:"),
+        // Within a call the request counts that was refused, and not the one that opened it.
+        ("fax-switch-failed", "Request re-INVITE at 2026-03-02 09:00:10.000 UTC, frame 5"),
+        ("fax-switch-failed", "Response 488 Not Acceptable Here after 0.020 s, frame 6"),
+        ("fax-switch-failed", "the capture shows no hop behind it"),
+        ("reinvite-refused", "(reinvite-refused, proven)"),
+        ("redirect-target-failed", "Response 404 Not Found after 0.010 s, frame 5"),
+        // Of several failures the one that the caller got.
+        ("fork-all-failed", "Why did 192.0.2.20:5060 answer 408 Request Timeout to this INVITE"),
+        ("scanner", "can this traffic be stopped where it comes from?"),
+        ("server-fault-registrations-together", "Time of REGISTER 2026-03-02"),
+        ("server-fault-registrations-together", "beside this one: 09:00:04.000 dcb5afeb121bfaca@192.0.2.31"),
+        ("capture-truncated", "Capture capture-truncated: The capture kept only the beginning of 4 frames"),
+        ("trunk-congested-behind-two-addresses", "same call by number and time (a guess)"),
+        ("next-hop-silent", "Did the request with this Call-ID reach"),
+    ] {
+        let ticket = ticket(fixture);
+        assert!(ticket.contains(says), "{fixture}: {says}\n{ticket}");
+    }
+}

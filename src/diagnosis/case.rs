@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::timer;
-use crate::call::{BackOff, Call, Failure, Heard, Kind, Surroundings, Transaction, TransactionId, back_off_of};
+use crate::call::{
+    BackOff, Call, Failure, Heard, Kind, LinkedBy, Surroundings, Transaction, TransactionId, back_off_of,
+};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
@@ -179,6 +181,12 @@ impl<'a> Case<'a> {
     /// The failure that decided the outcome, if it has one of these codes where it arose.
     pub fn failure_with(&self, codes: &[u16]) -> Option<&'a Failure> {
         self.failure().filter(|failure| codes.contains(&failure.status.get()))
+    }
+
+    /// True if the leg on which it arose is joined to the others by a guess.
+    pub(super) fn failed_on_a_guessed_leg(&self) -> bool {
+        let leg = self.failure().map(|failure| self.call.leg(self.call.transaction(failure.transaction).leg));
+        leg.is_some_and(|leg| leg.linked_by == Some(LinkedBy::NumberAndTime))
     }
 
     /// The response of a failure.

@@ -7,7 +7,7 @@ use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
-use crate::diagnosis::finding::{Finding, Refuted};
+use crate::diagnosis::finding::{Confidence, Finding, Refuted};
 use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
 use crate::diagnosis::questions::questions;
@@ -75,7 +75,7 @@ impl Verdict {
         // Of most calls one rule holds.
         let (mut rules, mut found) = (Vec::with_capacity(1), Vec::with_capacity(1));
         for rule in with_a_say(asked, &case) {
-            if let Some(finding) = rule.check.of_call().and_then(|check| check(&case)) {
+            if let Some(finding) = asked_of(rule, &case) {
                 rules.push(rule);
                 found.push(finding);
             }
@@ -112,8 +112,15 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
     asked.iter().copied().filter(move |rule| !(measures_wrongly && OF_LENGTHS.contains(&rule.name)))
 }
 
+/// What a rule finds. Of a leg that is only by its number and time taken for one of the call, nothing is proven of the call.
+fn asked_of(rule: &Rule, case: &Case<'_>) -> Option<Finding> {
+    let finding = rule.check.of_call()?(case)?;
+    let is_too_sure = finding.explains && finding.confidence == Confidence::Proven && case.failed_on_a_guessed_leg();
+    Some(if is_too_sure { Finding { confidence: Confidence::Likely, ..finding } } else { finding })
+}
+
 fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {
-    let (mut findings, outranked) = in_order(rules.filter_map(|rule| rule.check.of_call()?(case)).collect());
+    let (mut findings, outranked) = in_order(rules.filter_map(|rule| asked_of(rule, case)).collect());
     for (winner, loser) in outranked {
         refute(&mut findings, &winner, loser);
     }

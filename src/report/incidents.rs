@@ -9,6 +9,7 @@ use crate::call::{Call, End, Kind, Outcome, Surroundings};
 use crate::capture::Timestamp;
 use crate::diagnosis::{Diagnosis, Finding, Role, Severity};
 use crate::report::gatherer::Selected;
+use crate::report::moment::Moment;
 use crate::report::over_calls::{self, Over};
 use crate::report::record::Frame;
 use crate::report::scene::Scene;
@@ -63,10 +64,20 @@ pub(crate) struct Group {
     pub(crate) selected: u64,
     /// All its calls went to one number; else the incident tells how the numbers begin.
     pub(crate) called_the_same: bool,
+    /// The first of them, as far as a ticket names them.
+    pub(crate) named: Vec<Named>,
     /// Whose calls they are, and when.
     pub(crate) over: Over,
     /// How much it matters.
     weight: Weight,
+}
+
+/// A call of a group, as somebody else finds it in a log.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) number: u32,
+    pub(crate) began: Moment,
+    pub(crate) call_id: Untrusted,
 }
 
 /// How much a group matters, what matters most first.
@@ -115,6 +126,8 @@ const AGE: i64 = 30 * 86_400 * 1_000_000_000;
 const MOST_AGES: usize = 64;
 /// Groups that are told apart.
 const MOST_GROUPS: usize = 2000;
+/// Calls of a group that a ticket names.
+const MOST_NAMED: usize = 6;
 /// Numbers of calls that are kept, over all groups.
 const MOST_NUMBERS: usize = 4_000_000;
 /// Frames that an incident names.
@@ -197,6 +210,12 @@ impl Groups {
         if self.numbers < self.most_numbers {
             self.numbers += 1;
             group.incident.calls.push(call.number);
+        }
+        if group.named.len() < MOST_NAMED
+            && let Some(leg) = call.legs.first()
+        {
+            let call_id = secrets.hide_in(&Untrusted::from_bytes(&leg.call_id));
+            group.named.push(Named { number: call.number, began: started, call_id });
         }
         if group.count == 1 {
             return Standing::First;
@@ -316,6 +335,7 @@ pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
         count: 0,
         selected: 0,
         called_the_same: true,
+        named: Vec::new(),
         over,
         weight: weight(diagnosis),
     }

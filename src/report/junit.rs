@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use maud::html;
 
 use crate::catalogue::Phrases;
+use crate::report::decisive::decisive;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
 use crate::report::text::ended::outcome_word;
 use crate::report::text::words::{between, kind_word, title};
-use crate::report::ticket::decisive;
 use crate::report::value::is_failed;
 use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;

@@ -8,6 +8,7 @@
 
 mod build;
 mod csv;
+mod decisive;
 mod drawing;
 mod events;
 mod gatherer;

@@ -8,25 +8,34 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::call::Outcome;
 use crate::catalogue::{Phrases, Word};
+use crate::diagnosis::Severity;
+use crate::report::decisive::{decisive, is_in_answered_call, request_of, told_caller, went_on};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
-use crate::report::record::{CallRecord, FailureRecord};
+use crate::report::moment::Moment;
+use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame, Rung};
 use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
 use crate::report::text::words::{between, confidence, frame, frames, lasting, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
 use crate::report::view::{drawn, privacy_words, telling};
+use crate::untrusted::Untrusted;
 
 /// Columns of a label.
 const LABEL: usize = 16;
 /// Columns of a ticket.
 const WIDTH: usize = 80;
-/// Calls of one cause whose numbers are named.
-const MOST_OTHERS: usize = 20;
 /// Tickets that are written at once.
 const MOST_TICKETS: usize = 20;
+
+/// What makes a capture poorer than the wire was: whoever reads its proof should know.
+const SHORTCOMINGS: [&str; 5] =
+    ["capture-drops", "capture-cut", "capture-truncated", "capture-one-sided", "clock-unsteady"];
+/// Rules of traffic that nobody wants to be accepted.
+const UNWANTED: [&str; 4] = ["scanner", "probe-noise", "credential-guessing", "request-flood"];
 
 /// What a ticket is about.
 pub(crate) struct Ticket<'a> {
@@ -37,6 +46,8 @@ pub(crate) struct Ticket<'a> {
     pub(crate) response: Option<&'a str>,
     /// Calls that went wrong in the same way.
     pub(crate) group: Option<&'a Group>,
+    /// What was found of the capture as a whole.
+    pub(crate) notes: &'a [FindingRecord],
     pub(crate) inputs: &'a [InputRecord],
     /// The language.
     pub(crate) words: &'a Phrases,
@@ -52,7 +63,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::
     if let Some(marked) = privacy_words(words, &gathered.privacy) {
         writeln!(out, "{marked}\n")?;
     }
-    let Gathered { spool, groups, transcripts, inputs, .. } = gathered;
+    let Gathered { spool, groups, transcripts, inputs, notes, .. } = gathered;
     let mut count = 0;
     spool.each_record(
         |number| wanted.contains(&number),
@@ -64,6 +75,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::
                 response: decisive_response(&record, texts),
                 record: &record,
                 group,
+                notes,
                 inputs,
                 words,
             };
@@ -94,14 +106,6 @@ pub(crate) fn decisive_response<'a>(record: &CallRecord, texts: Option<&'a [Opti
     texts?.get(at)?.as_deref()
 }
 
-/// The failure that the cause cites, else the last one that is no normal step.
-pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
-    let judged = || record.failures.iter().filter(|failure| !failure.normal);
-    let cited = telling(record)
-        .and_then(|finding| judged().find(|failure| finding.claims.iter().any(|claim| claim.frame == failure.frame)));
-    cited.or(judged().next_back())
-}
-
 /// A header's value in the text of a message.
 pub(crate) fn header<'a>(text: Option<&'a str>, name: &str) -> Option<&'a str> {
     let lines = text?.lines().skip(1).take_while(|line| !line.is_empty());
@@ -111,23 +115,21 @@ pub(crate) fn header<'a>(text: Option<&'a str>, name: &str) -> Option<&'a str> {
 
 /// The ticket as text.
 pub(crate) fn text(ticket: &Ticket<'_>) -> String {
-    let Ticket { record, request, response, group, inputs, words } = ticket;
-    let mut lines = Lines { text: String::new(), label: label_width(words) };
+    let Ticket { record, request, response: answer_text, group, notes, inputs, words } = ticket;
+    let method = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| value(&rung.label));
+    let method = method.unwrap_or_else(|| "request".into());
+    let mut lines = Lines { text: String::new(), label: label_width(words, &method) };
     let label = |word: Word| words.word(word);
     let failure = decisive(record);
-    let finding = telling(record);
-    let zone = Zone::default();
+    let finding = told(record, failure);
     lines.add(label(Word::TicketSummary), &summary(words, record, *group));
     let mut call_ids: Vec<String> = record.call_ids.iter().map(value).collect();
     call_ids.dedup();
     lines.add("Call-ID", &call_ids.join(", "));
     lines.maybe("Session-ID", header(*request, "Session-ID"));
-    let method = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| value(&rung.label));
-    let method = method.unwrap_or_else(|| "request".into());
-    let time = format!("{} {}", zone.day(record.started), zone.exact_time(record.started));
     lines.add(
         &words.fill(Word::TicketTimeOf, &[("method", &method)]),
-        &words.fill(Word::TicketMoment, &[("time", &time), ("frame", &first_frame(record))]),
+        &words.fill(Word::TicketMoment, &[("time", &exact(record.started)), ("frame", &first_frame(record))]),
     );
     lines.maybe("From", record.from.as_ref().map(|uri| uri.raw()));
     lines.maybe("P-Asserted-Id", header(*request, "P-Asserted-Identity"));
@@ -136,24 +138,44 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
     for leg in record.legs.iter().take(6) {
         let values: [(&str, &dyn Display); 3] =
             [("from", &leg.from_addr), ("to", &leg.to_addr), ("transport", &leg.transport)];
-        lines.add(label(Word::TicketPath), &words.fill(Word::TicketHop, &values));
+        let hop = words.fill(Word::TicketHop, &values);
+        let linked = leg.linked_by.as_ref().map(|by| words.fill(Word::SameCall, &[("by", &value(by))]));
+        let linked = linked.map(|same_call| format!(", {same_call}")).unwrap_or_default();
+        lines.add(label(Word::TicketPath), &format!("{hop}{linked}"));
     }
+    let response = |shown: &Untrusted, at: Moment, asked: Moment, of: Frame| {
+        let (after, of) = (lasting(between(asked, at)), frame(of));
+        let values: [(&str, &dyn Display); 3] = [("response", &value(shown)), ("duration", &after), ("frame", &of)];
+        words.fill(Word::TicketResponseIs, &values)
+    };
     match failure {
         Some(failure) => {
-            let after = lasting(between(record.started, failure.time));
-            let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
-            let frame = frame(failure.frame);
-            let values: [(&str, &dyn Display); 3] = [("response", &answer), ("duration", &after), ("frame", &frame)];
-            lines.add(label(Word::TicketResponse), &words.fill(Word::TicketResponseIs, &values));
+            let request = request_of(record, failure);
+            if let Some(request) = request.filter(|request| !is_first(record, request)) {
+                let (moment, of) = (exact(request.time), frame(request.frame));
+                let values: [(&str, &dyn Display); 5] = [
+                    ("method", &asked_method(record, failure)),
+                    ("time", &moment),
+                    ("frame", &of),
+                    ("from", &request.from_addr),
+                    ("to", &request.to_addr),
+                ];
+                lines.add(label(Word::TicketRequest), &words.fill(Word::TicketRequestIs, &values));
+            }
+            let answer = format!("{} {}", failure.status, failure.reason_phrase.raw()).into();
+            let asked = request.map_or(record.started, |request| request.time);
+            lines.add(label(Word::TicketResponse), &response(&answer, failure.time, asked, failure.frame));
             for name in ["Reason", "Warning", "Retry-After", "Server"] {
                 let told = failure.headers.iter().find(|header| header.name == name);
-                lines.maybe(name, told.map(|header| header.value.raw()).or(header(*response, name)));
+                lines.maybe(name, told.map(|header| header.value.raw()).or(header(*answer_text, name)));
             }
-            lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure));
+            lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure, request));
         }
         None => {
             let outcome = ended_word(words, record);
-            lines.add(label(Word::TicketResponse), &words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]));
+            let answered = told_caller(record).map(|rung| response(&rung.label, rung.time, record.started, rung.frame));
+            let none = || words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]);
+            lines.add(label(Word::TicketResponse), &answered.unwrap_or_else(none));
         }
     }
     if let Some(finding) = finding {
@@ -164,7 +186,9 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
             let (at, shown, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
-            lines.add(label(Word::TicketProof), &words.fill(Word::TicketProofIs, &values));
+            let is_absent = claim.field == "absent";
+            let proof = if is_absent { Word::TicketProofIsAbsent } else { Word::TicketProofIs };
+            lines.add(label(Word::TicketProof), &words.fill(proof, &values));
         }
         for refuted in finding.refuted.iter().take(8) {
             let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
@@ -173,8 +197,12 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
     } else {
         lines.add(label(Word::TicketCause), label(Word::TicketNoCause));
     }
-    lines.add(label(Word::TicketSameCause), &others(words, record, *group));
-    lines.add(label(Word::TicketQuestion), &question(words, record, failure));
+    lines.add(label(Word::TicketSameCause), &same_cause(words, record, *group));
+    lines.add(label(Word::TicketQuestion), &question(words, record, failure, finding));
+    for note in notes.iter().filter(|note| SHORTCOMINGS.contains(&note.rule.as_str())) {
+        let text = format!("{}{}{}", note.rule, words.word(Word::Colon), note.explanation.for_terminal());
+        lines.add(label(Word::TicketCapture), &text);
+    }
     for input in inputs.iter().take(20) {
         let hash = input.sha256.as_deref().unwrap_or(label(Word::TicketNoHash));
         let text = format!("{}{}SHA-256 {hash}", value(&input.file), words.word(Word::Comma));
@@ -184,9 +212,10 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
 }
 
 /// Labels, beside names of headers.
-const LABELS: [Word; 10] = [
+const LABELS: [Word; 12] = [
     Word::TicketSummary,
     Word::TicketPath,
+    Word::TicketRequest,
     Word::TicketResponse,
     Word::TicketSentBy,
     Word::TicketCause,
@@ -194,12 +223,19 @@ const LABELS: [Word; 10] = [
     Word::TicketRuledOut,
     Word::TicketSameCause,
     Word::TicketQuestion,
+    Word::TicketCapture,
     Word::TicketFile,
 ];
 
-/// Columns of the labels of a language.
-fn label_width(words: &Phrases) -> usize {
-    LABELS.iter().map(|word| words.word(*word).width() + 1).fold(LABEL, usize::max)
+/// Columns of the labels of a language, where a request of this method is told of.
+fn label_width(words: &Phrases, method: &str) -> usize {
+    let time_of = words.fill(Word::TicketTimeOf, &[("method", &method)]);
+    LABELS
+        .iter()
+        .map(|word| words.word(*word).width())
+        .chain([time_of.width()])
+        .map(|width| width + 1)
+        .fold(LABEL, usize::max)
 }
 
 struct Lines {
@@ -209,7 +245,7 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, label: &str, text: &str) {
-        let text = crate::untrusted::Untrusted::from(text);
+        let text = Untrusted::from(text);
         for (index, line) in wrap(&text.for_terminal(), WIDTH - self.label).iter().enumerate() {
             let label = padded(if index == 0 { label } else { "" }, self.label);
             self.text.push_str(format!("{label}{line}").trim_end());
@@ -244,7 +280,7 @@ fn first_frame(record: &CallRecord) -> String {
     record.ladder.first().map_or_else(|| "?".into(), |rung| frame(rung.frame))
 }
 
-fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord) -> String {
+fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord, request: Option<&Rung>) -> String {
     let hop = words.fill(Word::TicketBetween, &[("from", &failure.from_addr), ("to", &failure.to_addr)]);
     if let Some(made) = &record.generated_by {
         return format!("{hop}; {}", made.words());
@@ -252,43 +288,80 @@ fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord) -> Str
     if record.is_passed_on(failure) {
         return words.fill(Word::TicketPassedOn, &[("hop", &hop)]);
     }
-    let further = record.ladder.iter().any(|rung| {
-        rung.status.is_none()
-            && rung.label == failure.method
-            && crate::report::record::host(&rung.from_addr) == crate::report::record::host(&failure.from_addr)
-    });
-    if further {
-        return words.fill(Word::TicketSentFurther, &[("hop", &hop)]);
-    }
-    words.fill(Word::TicketNoHop, &[("hop", &hop)])
+    let further = request.is_some_and(|request| went_on(record, request, failure));
+    words.fill(if further { Word::TicketSentFurther } else { Word::TicketNoHop }, &[("hop", &hop)])
 }
 
-fn others(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
+fn same_cause(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> String {
     let Some(group) = group.filter(|group| group.count > 1) else { return words.word(Word::TicketNoOther).into() };
     let zone = Zone::default();
-    let numbers = group.incident.calls.iter().filter(|number| **number != record.id).take(MOST_OTHERS);
-    let numbers: Vec<String> = numbers.map(u32::to_string).collect();
-    let more = if group.count > numbers.len() as u64 + 1 { words.word(Word::TicketAndMore) } else { "" };
+    let others = group.named.iter().filter(|call| call.number != record.id);
+    let named: Vec<String> =
+        others.map(|call| format!("{} {}", zone.exact_time(call.began), call.call_id.for_terminal())).collect();
+    let more = if group.count > named.len() as u64 + 1 { words.word(Word::TicketAndMore) } else { "" };
     let (first, last) = (group.incident.first, group.incident.last);
     let (first, last) = (format!("{} {}", zone.day(first), zone.time(first)), zone.time(last));
-    let calls = format!("{}{more}", numbers.join(" "));
+    let calls = format!("{}{more}", named.join(words.word(Word::Comma)));
     let values: [(&str, &dyn Display); 4] =
         [("count", &group.count), ("first", &first), ("last", &last), ("calls", &calls)];
-    words.count(Word::TicketOthers, group.count - 1, &values)
+    words.fill(Word::TicketOthers, &values)
 }
 
-fn question(words: &Phrases, record: &CallRecord, failure: Option<&FailureRecord>) -> String {
-    let Some(failure) = failure else {
-        let to = record.legs.last().map_or(words.word(Word::TicketYourSide), |leg| leg.to_addr.as_str());
-        return words.fill(Word::TicketAskReach, &[("to", &to)]);
-    };
-    let cited: Vec<_> =
-        telling(record).map(|finding| finding.claims.iter().map(|claim| claim.frame).collect()).unwrap_or_default();
+fn question(
+    words: &Phrases,
+    record: &CallRecord,
+    failure: Option<&FailureRecord>,
+    finding: Option<&FindingRecord>,
+) -> String {
+    let cited: Vec<Frame> =
+        finding.map(|finding| finding.claims.iter().map(|claim| claim.frame).collect()).unwrap_or_default();
     let see = || words.fill(Word::TicketSee, &[("frames", &frames(words, &cited, 6))]);
     let proof = if cited.is_empty() { String::new() } else { see() };
-    let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
+    let party = finding.and_then(|finding| finding.party.addr.as_deref());
+    if finding.is_some_and(|finding| UNWANTED.contains(&finding.rule.as_str())) {
+        let who = party.unwrap_or(words.word(Word::TicketYourSide));
+        return words.fill(Word::TicketAskStop, &[("who", &who), ("proof", &proof)]);
+    }
+    if let Some(failure) = failure {
+        let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
+        let method = asked_method(record, failure);
+        let values: [(&str, &dyn Display); 4] =
+            [("who", &failure.from_addr), ("response", &answer), ("method", &method), ("proof", &proof)];
+        return words.fill(Word::TicketAskWhy, &values);
+    }
+    let is_silent = matches!(record.outcome, Outcome::Unanswered | Outcome::Unfinished);
+    let says_why = finding.is_some_and(|finding| finding.rule == "destination-unreachable");
+    if is_silent && !says_why {
+        let last = record.legs.last().map(|leg| leg.to_addr.as_str());
+        let to = party.or(last).unwrap_or(words.word(Word::TicketYourSide));
+        return words.fill(Word::TicketAskReach, &[("to", &to)]);
+    }
+    match finding.is_some_and(|finding| finding.severity == Severity::Info) {
+        true => words.word(Word::TicketAskNothing).into(),
+        false => {
+            let who = party.unwrap_or(words.word(Word::TicketYourSide));
+            words.fill(Word::TicketAskConfirm, &[("who", &who), ("proof", &proof)])
+        }
+    }
+}
+
+/// The finding that a ticket tells of: a mere fact only if it is about the failure.
+fn told<'a>(record: &'a CallRecord, failure: Option<&FailureRecord>) -> Option<&'a FindingRecord> {
+    telling(record).or_else(|| record.finding_about(failure?))
+}
+
+/// The method of the request that failed; an INVITE within a dialog by the name that people use.
+fn asked_method(record: &CallRecord, failure: &FailureRecord) -> String {
     let method = value(&failure.method);
-    let values: [(&str, &dyn Display); 4] =
-        [("who", &failure.from_addr), ("response", &answer), ("method", &method), ("proof", &proof)];
-    words.fill(Word::TicketAskWhy, &values)
+    let is_within = request_of(record, failure).is_some_and(|request| is_in_answered_call(record, request));
+    if method == "INVITE" && is_within { "re-INVITE".into() } else { method }
+}
+
+fn is_first(record: &CallRecord, rung: &Rung) -> bool {
+    record.ladder.first().is_some_and(|first| std::ptr::eq(first, rung))
+}
+
+fn exact(moment: Moment) -> String {
+    let zone = Zone::default();
+    format!("{} {}", zone.day(moment), zone.exact_time(moment))
 }

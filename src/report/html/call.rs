@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
+use crate::report::decisive::decisive;
 use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
 use crate::report::html::{Page, frame_link, shown, shown_with_code};
@@ -28,6 +29,7 @@ pub(crate) struct Whole<'a> {
     pub(crate) record: &'a CallRecord,
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) group: Option<&'a Group>,
+    pub(crate) notes: &'a [FindingRecord],
     pub(crate) inputs: &'a [InputRecord],
     /// The language in which the catalogue speaks.
     pub(crate) language: &'a Phrases,
@@ -89,7 +91,7 @@ fn causes(whole: &Whole<'_>) -> Markup {
     let direction = Some(whole.language.direction())
         .filter(|direction| *direction != words.direction())
         .map(|direction| direction.token());
-    let meaning = ticket::decisive(record).and_then(|failure| failure.catalogue.as_ref());
+    let meaning = decisive(record).and_then(|failure| failure.catalogue.as_ref());
     html! {
         @match told {
             Some(finding) => div class="cause" { (of_finding(whole, finding)) },
@@ -290,6 +292,7 @@ fn ticket_of(whole: &Whole<'_>) -> Markup {
         request: ticket::first_request(record, texts),
         response: ticket::decisive_response(record, texts),
         group: whole.group,
+        notes: whole.notes,
         inputs: whole.inputs,
         words,
     });

@@ -124,12 +124,12 @@ fn details(out: &mut dyn Write, gathered: &mut Gathered, page: &Page<'_>) -> io:
         @if shown == 0 { p { (words.word(Word::NoDetail)) } }
     };
     put(out, opening)?;
-    let Gathered { spool, transcripts, groups, inputs, catalogue, .. } = gathered;
+    let Gathered { spool, transcripts, groups, inputs, notes, catalogue, .. } = gathered;
     let language = catalogue.phrases();
     let wanted = |number: u32| page.detailed.contains(&number);
     let mut write = |record: &CallRecord| {
         let group = groups.iter().find(|group| group.incident.calls.binary_search(&record.id).is_ok());
-        let whole = call::Whole { record, transcripts, group, inputs, language, page };
+        let whole = call::Whole { record, transcripts, group, notes, inputs, language, page };
         put(out, call::article(&whole))
     };
     // What went wrong comes first.

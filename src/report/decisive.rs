@@ -1,0 +1,52 @@
+//! What decided a call, for whoever has to answer for it: the response, the request that it answers, and what the caller was
+//! told.
+//!
+//! Is given a record; picks from it. Deliberately finds nothing that the record does not hold.
+
+use crate::report::record::{CallRecord, FailureRecord, Rung, host};
+use crate::report::view::telling;
+
+/// The failure that the telling finding is about: the first that it cites, else the last with its code. Where no finding
+/// tells anything, the last that is no normal step.
+pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
+    let judged = || record.failures.iter().filter(|failure| !failure.normal);
+    let Some(finding) = telling(record) else { return judged().next_back() };
+    let cited = finding.claims.iter().find_map(|claim| judged().find(|failure| failure.frame == claim.frame));
+    cited.or_else(|| judged().rfind(|failure| finding.status == Some(failure.status)))
+}
+
+/// The request that a failure answers, as it came to the one who sent the failure.
+pub(crate) fn request_of<'a>(record: &'a CallRecord, failure: &FailureRecord) -> Option<&'a Rung> {
+    let before = record.ladder.iter().take_while(|rung| rung.frame != failure.frame);
+    let asks = |rung: &&Rung| rung.status.is_none() && rung.label == failure.method;
+    let mut asked: Vec<&Rung> = before.filter(asks).collect();
+    asked.reverse();
+    let came = |rung: &&&Rung| rung.from_addr == failure.to_addr && rung.to_addr == failure.from_addr;
+    let host_asked = |rung: &&&Rung| host(&rung.from_addr) == host(&failure.to_addr);
+    asked.iter().find(came).or_else(|| asked.iter().find(host_asked)).copied()
+}
+
+/// True if a request was sent on after it had come: its receiver is no end of the call.
+pub(crate) fn went_on(record: &CallRecord, request: &Rung, failure: &FailureRecord) -> bool {
+    let later = record.ladder.iter().skip_while(|rung| rung.frame != request.frame).skip(1);
+    later.take_while(|rung| rung.frame != failure.frame).any(|rung| {
+        rung.status.is_none()
+            && rung.label == request.label
+            && host(&rung.from_addr) == host(&request.to_addr)
+            && host(&rung.to_addr) != host(&request.from_addr)
+    })
+}
+
+/// The final response that the first request got, where the capture has it.
+pub(crate) fn told_caller(record: &CallRecord) -> Option<&Rung> {
+    let first = record.ladder.first().filter(|rung| rung.status.is_none())?;
+    let is_final = |rung: &&Rung| rung.status.is_some() && rung.status == record.final_status && rung.answers.is_none();
+    let came_back = |rung: &Rung| host(&rung.to_addr) == host(&first.from_addr);
+    record.ladder.iter().filter(is_final).find(|rung| came_back(rung))
+}
+
+/// True if a request stands within the dialog of a call that was answered before it.
+pub(crate) fn is_in_answered_call(record: &CallRecord, request: &Rung) -> bool {
+    let before = record.ladder.iter().take_while(|rung| rung.frame != request.frame);
+    before.filter(|rung| rung.answers.is_none()).any(|rung| matches!(rung.status, Some(200..=299)))
+}
