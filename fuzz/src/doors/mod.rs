@@ -82,7 +82,8 @@ fn read_file(bytes: &[u8]) {
         let reading = Reading { unpacked_limit: UNPACKED, ..Reading::default() };
         let Ok(mut files) = Files::open(&[path.to_owned()], reading) else { return };
         let (mut number, mut given, mut read) = (0, 0, 0);
-        while let Ok(Some(Input::Packet(packet))) = files.next() {
+        while let Ok(Some(input)) = files.next() {
+            let Input::Packet(packet) = input else { continue };
             assert!(packet.number > number, "packet {} follows {number}", packet.number);
             number = packet.number;
             (given, read) = (given + 1, read + packet.bytes.len());
