@@ -475,7 +475,7 @@ impl Stairs {
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);
         if segment.gap > 0 {
-            framer.gap(place, &mut |framed| self.framed(framed, path));
+            framer.gap(segment.gap, place, &mut |framed| self.framed(framed, path));
         }
         framer.push(segment.bytes, place, &mut oddities, &mut |framed| self.framed(framed, path));
         if !oddities.is_empty() {

@@ -70,3 +70,15 @@ fn every_ordinary_message_is_read_with_all_its_headers() {
         }
     }
 }
+
+#[test]
+fn a_value_may_begin_on_the_line_below_its_name() {
+    for fold in ["\r\n ", "\n\t", " \r\n \r\n  "] {
+        let text = format!(
+            "BYE sip:a@b SIP/2.0\r\nCall-ID:{fold}one@host\r\nCSeq:{fold}7\r\n BYE\r\nVia: SIP/2.0/UDP h\r\n\r\n"
+        );
+        let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
+        assert_eq!(message.call_id(), b"one@host", "{fold:?}");
+        assert_eq!(message.cseq().map(|cseq| cseq.number), Some(7), "{fold:?}");
+    }
+}

@@ -347,12 +347,17 @@ fn beginning(bytes: &[u8]) -> Beginning {
 /// Whether a line is a start line of SIP (RFC 3261 §7): the version at its start, or at its end behind two other words.
 /// The version alone does not do: a Via has it too, and logs that travel over TCP.
 fn has_start_line(bytes: &[u8]) -> bool {
-    const VERSION: &[u8] = b"SIP/2.0";
-    static VERSIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(VERSION));
-    VERSIONS.find_iter(bytes).any(|at| {
+    const NUMBER: &[u8] = b"/2.0";
+    static NUMBERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NUMBER));
+    NUMBERS.find_iter(bytes).any(|at| {
         let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
+        // The name before it in capitals or not (RFC 3261 §7.1).
+        let Some((before, name)) = before.split_last_chunk::<3>() else { return false };
+        if !name.eq_ignore_ascii_case(b"SIP") {
+            return false;
+        }
         let line = memchr::memrchr(b'\n', before).and_then(|end| before.get(end.saturating_add(1)..)).unwrap_or(before);
-        match behind.get(VERSION.len()) {
+        match behind.get(NUMBER.len()) {
             Some(b' ') => line.is_empty(),
             None | Some(b'\r' | b'\n') => {
                 line.first().is_some_and(u8::is_ascii_alphabetic)

@@ -231,7 +231,7 @@ impl<'e> Memory<'e> {
             each(&Seen { place: framed.place, path: segment.path, message: &message, frames: pending, icmp: None });
         };
         if segment.gap > 0 {
-            framer.gap(segment.place, &mut give);
+            framer.gap(segment.gap, segment.place, &mut give);
         }
         framer.push(segment.bytes, segment.place, &mut oddities, &mut give);
         if has_ended_one || stream.framer.is_searching() {

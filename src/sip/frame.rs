@@ -92,8 +92,8 @@ fn is_start_line(bytes: &[u8]) -> bool {
 
 /// The same; where the line ends is asked for only if its beginning may be one.
 fn is_start_line_up_to(bytes: &[u8], end: impl FnOnce() -> Option<usize>) -> bool {
-    if let Some(after) = bytes.strip_prefix(b"SIP/") {
-        return after.first().is_some_and(u8::is_ascii_digit);
+    if begins_with_version(bytes) {
+        return true;
     }
     let method = bytes.iter().take(LONGEST_METHOD).take_while(|byte| is_token(**byte)).count();
     if method == 0 || bytes.get(method) != Some(&b' ') {
@@ -107,8 +107,17 @@ fn is_start_line_up_to(bytes: &[u8], end: impl FnOnce() -> Option<usize>) -> boo
 /// `SIP/` and a digit in the last word of the line.
 fn has_version(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
-    let word = last_of::<b' '>(line).and_then(|at| line.get(at.wrapping_add(1)..)).unwrap_or_default();
-    word.strip_prefix(b"SIP/").is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
+    last_of::<b' '>(line).and_then(|at| line.get(at.wrapping_add(1)..)).is_some_and(begins_with_version)
+}
+
+/// `SIP/` and a digit. What sends it must write capitals, what reads it must not insist on them (RFC 3261 §7.1).
+fn begins_with_version(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<5>().is_some_and(|[name @ .., digit]| digit.is_ascii_digit() && is_protocol(name))
+}
+
+/// `SIP/` in capitals or not.
+pub(super) fn is_protocol(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"SIP/")
 }
 
 /// A request line that the capture cut before its version: a known method and a `sip:` URI.
@@ -121,7 +130,10 @@ fn is_cut_request_line(line: &[u8], all: usize) -> bool {
 
 /// Reads a Content-Length (RFC 3261 §20.14); of a list the first, if all are equal.
 pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
+    let said = value.trim_ascii();
+    // Zeros before a number say nothing, however many there are.
+    let zeros = said.iter().take(said.len().saturating_sub(1)).take_while(|digit| **digit == b'0').count();
+    let digits = said.get(zeros..).unwrap_or_default();
     if digits.is_empty() || digits.len() > 18 {
         return None;
     }
@@ -159,6 +171,8 @@ pub struct Framer {
     read: Progress,
     /// Bytes that the message in `kept` needs, once its headers are whole.
     wanted: Option<usize>,
+    /// Bytes of a body that still come, of a message that was handed on cut.
+    left: usize,
     state: State,
 }
 
@@ -187,6 +201,8 @@ enum Announced {
     /// There is none yet.
     #[default]
     Nothing,
+    /// Its value is folded, and stands on a line that follows (RFC 3261 §7.3.1).
+    BelowThis,
     /// No number.
     Unreadable,
     /// So many bytes.
@@ -238,14 +254,23 @@ impl Framer {
         self.state != State::AtStart
     }
 
-    /// Says that bytes are missing before the next ones: a message that waits for its rest is handed on cut.
-    pub fn gap(&mut self, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+    /// Says that so many bytes are missing before the next ones: a message that waits for its rest is handed on cut.
+    pub fn gap(&mut self, missing: u32, place: Place, give: &mut impl FnMut(Framed<'_>)) {
+        let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+        let body = self.wanted.map_or(self.left, |wanted| wanted.saturating_sub(self.kept.len()));
         self.flush(place, give);
-        self.state = State::Searching;
+        // Where the hole is in a body whose end is known, the next message is as sure as without it.
+        (self.left, self.state) = match body.checked_sub(missing) {
+            Some(left) if body > 0 => (left, State::AtStart),
+            _ => (0, State::Searching),
+        };
     }
 
     /// The next bytes of the stream. `place` is their frame; messages completed by it get rising indexes by the caller.
     pub fn push(&mut self, bytes: &[u8], place: Place, oddities: &mut OddityLog, give: &mut impl FnMut(Framed<'_>)) {
+        let passed = self.left.min(bytes.len());
+        self.left = self.left.saturating_sub(passed);
+        let bytes = bytes.get(passed..).unwrap_or_default();
         if self.kept.is_empty() {
             let used = self.take_from(bytes, place, oddities, give);
             self.keep(bytes.get(used..).unwrap_or_default(), place, oddities, give);
@@ -374,9 +399,19 @@ impl Framer {
         self.read.searched = end.unwrap_or(window.len());
         match end {
             None if could_start(rest) => Start::MoreIsNeeded,
-            _ if is_start_line_up_to(rest, || end) => Start::Here,
+            _ if is_start_line_up_to(rest, || end) && self.is_credible(rest, end) => Start::Here,
             _ => Start::None,
         }
+    }
+
+    /// Behind a hole the end of a line stands where a line could begin, and the end of a request line is a word and the
+    /// version: there a request line needs its URI.
+    fn is_credible(&self, rest: &[u8], end: Option<usize>) -> bool {
+        let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default().trim_ascii_end();
+        self.state == State::AtStart
+            || rest.get(..4).is_some_and(is_protocol)
+            || line.iter().filter(|byte| **byte == b' ').count() >= 2
+            || end.is_none()
     }
 
     /// Where the message ends, once its headers are there.
@@ -402,8 +437,13 @@ impl Framer {
                 return Some(read.line);
             }
             read.before = if line.ends_with(b"\r") { LineEnd::CrLf } else { LineEnd::Lf };
-            if read.announced == Announced::Nothing {
-                read.announced = announced_by(line);
+            match read.announced {
+                Announced::Nothing => read.announced = announced_by(line),
+                Announced::BelowThis if line.starts_with(b" ") || line.starts_with(b"\t") => {
+                    read.announced = announced(line);
+                }
+                Announced::BelowThis => read.announced = Announced::Unreadable,
+                Announced::Unreadable | Announced::Bytes(_) => {}
             }
         }
     }
@@ -417,7 +457,7 @@ impl Framer {
                 oddities.note(limit, Some(place.frame));
                 0
             }
-            Announced::Nothing | Announced::Unreadable => 0,
+            Announced::Nothing | Announced::BelowThis | Announced::Unreadable => 0,
         }
     }
 
@@ -438,7 +478,7 @@ impl Framer {
 /// True if these bytes, which hold no line end yet, may become a start line.
 fn could_start(rest: &[u8]) -> bool {
     rest.len() < LONGEST_START_LINE
-        && (rest.starts_with(b"SIP/") || {
+        && (rest.get(..4).is_some_and(is_protocol) || {
             let method = rest.iter().take(LONGEST_METHOD).take_while(|byte| is_token(**byte)).count();
             method == rest.len() || (method > 0 && rest.get(method) == Some(&b' '))
         })
@@ -456,88 +496,16 @@ fn announced_by(line: &[u8]) -> Announced {
     if !name.eq_ignore_ascii_case(b"content-length") && !name.eq_ignore_ascii_case(b"l") {
         return Announced::Nothing;
     }
-    match value.get(1..).and_then(content_length) {
-        Some(length) => Announced::Bytes(length),
-        None => Announced::Unreadable,
+    announced(value.get(1..).unwrap_or_default())
+}
+
+/// What the value of a Content-Length announces.
+fn announced(value: &[u8]) -> Announced {
+    if value.trim_ascii().is_empty() {
+        return Announced::BelowThis;
     }
+    content_length(value).map_or(Announced::Unreadable, Announced::Bytes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sip::Message;
-
-    fn cut_up(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut framer = Framer::default();
-        let mut log = OddityLog::default();
-        let mut messages = Vec::new();
-        for piece in pieces {
-            framer.push(piece, Place::default(), &mut log, &mut |framed| messages.push(framed.bytes.to_vec()));
-        }
-        messages
-    }
-
-    const OPTIONS: &[u8] = b"OPTIONS sip:a@example.com SIP/2.0\r\nContent-Length: 3\r\n\r\nabc";
-
-    #[test]
-    fn any_cutting_gives_the_same_messages() {
-        let stream = [b"\r\n\r\n", OPTIONS, b"\r\n", OPTIONS].concat();
-        for size in 1..stream.len() {
-            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
-            assert_eq!(cut_up(&pieces), [OPTIONS, OPTIONS], "pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn what_stands_before_a_message_is_passed_over_and_a_quoted_line_is_no_message() {
-        assert_eq!(start_of_message(&[b"junk\r\n", OPTIONS].concat()), Some(6));
-        assert_eq!(start_of_message(b"junk\nOPTIONS sip:a@b SIP/2.0\nVia \t: x"), Some(5));
-        for quoted in
-            ["HTTP/1.1 200 OK\r\n\r\nINVITE sip:x SIP/2.0\r\n", "a\nSIP/2.0 200 OK\n\nbye: x", "a\nBYE sip:a@b SIP/2.0"]
-        {
-            assert_eq!(start_of_message(quoted.as_bytes()), None, "{quoted}");
-        }
-    }
-
-    #[test]
-    fn no_message_begins_in_the_midst_of_a_line() {
-        let stream = [b"sip:no method;x=1 SIP/2.0\r\nVia: x\r\n\r\n", OPTIONS].concat();
-        for size in 1..stream.len() {
-            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
-            assert_eq!(cut_up(&pieces), [OPTIONS], "pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn a_start_in_the_middle_is_passed_over() {
-        let stream = [b"tail of a message\r\nv=0\r\n", OPTIONS].concat();
-        assert_eq!(cut_up(&[&stream]), [OPTIONS]);
-    }
-
-    #[test]
-    fn that_a_stream_ends_within_a_message_is_said_once() {
-        let (mut framer, mut log, mut said) = (Framer::default(), OddityLog::default(), Vec::new());
-        let mut give = |framed: Framed<'_>| {
-            said.extend(Message::read(framed.bytes, framed.cut).unwrap().oddities().to_vec());
-        };
-        framer.push(&OPTIONS[..OPTIONS.len() - 2], Place::default(), &mut log, &mut give);
-        framer.finish(Place::default(), &mut give);
-        said.retain(|oddity| matches!(oddity, Oddity::MessageCut { .. }));
-        assert_eq!((said, log.is_empty()), (vec![Oddity::MessageCut { bytes: 2 }], true));
-    }
-
-    #[test]
-    fn what_is_no_sip_is_none() {
-        for bytes in [
-            &b"\x80\x08abcdefgh"[..],
-            b"GET / HTTP/1.1\r\n",
-            b"",
-            b"RTSP/1.0 200 OK\r\n",
-            b"OPTIONS rtsp://a RTSP/1.0\r\n",
-        ] {
-            assert!(!looks_like_sip(bytes), "{bytes:?}");
-        }
-        assert!(looks_like_sip(b"SIP/2.0 200 OK"));
-        assert!(looks_like_sip(b"\r\nINVITE sip:a SIP/2.0\r\n"));
-    }
-}
+mod tests;

@@ -238,18 +238,19 @@ impl<'a> Walk<'a> {
     /// A fold belongs to the header before it (RFC 3261 §7.3.1).
     fn fold(&mut self, line: &[u8], at: usize) {
         let text = line.trim_ascii_end();
-        let end = Place::new(at..at.saturating_add(text.len())).end;
         if text.is_empty() {
             return;
         }
-        match self.last {
-            Some(Kept::Slot(slot)) => {
-                if let Some(place) = self.outline.values.get_mut(slot) {
-                    place.end = end;
-                }
-            }
-            Some(Kept::SecondVia) => self.outline.second_via.end = end,
-            None => {}
+        let blanks = text.len().saturating_sub(text.trim_ascii_start().len());
+        let more = Place::new(at.saturating_add(blanks)..at.saturating_add(text.len()));
+        let known = match self.last {
+            Some(Kept::Slot(slot)) => self.outline.values.get_mut(slot),
+            Some(Kept::SecondVia) => Some(&mut self.outline.second_via),
+            None => None,
+        };
+        if let Some(known) = known {
+            // A value of which nothing stands on the first line begins here.
+            *known = if known.start == known.end { more } else { Place { end: more.end, ..*known } };
         }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use crate::oddity::Oddity;
+use crate::sip::frame::is_protocol;
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
 use crate::sip::swift::{first_of, first_of_any, last_of, next_of};
@@ -32,7 +33,11 @@ pub enum StartLine {
 
 /// Reads the line `text`, which stands at `at` in its message. What is odd about it is added.
 pub(super) fn read(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine {
-    if text.starts_with(b"SIP/") { status_line(text, at, oddities) } else { request_line(text, at, oddities) }
+    if text.get(..4).is_some_and(is_protocol) {
+        status_line(text, at, oddities)
+    } else {
+        request_line(text, at, oddities)
+    }
 }
 
 /// A place in the line as a place in the message; messages are far shorter than 2³².
