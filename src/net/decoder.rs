@@ -39,6 +39,8 @@ use crate::net::sctp;
 use crate::net::tcp::ConnectionTable;
 use crate::net::tls::KeyLog;
 use crate::net::tunnel;
+use crate::net::tunnel_udp;
+use crate::net::wireless;
 use crate::oddity::Oddity;
 use crate::oddity::OddityLog;
 
@@ -152,6 +154,12 @@ impl Decoder {
             }
             next = match layer {
                 Layer::Ip => self.ip(place, rest, depth, sink),
+                Layer::Aggregate => {
+                    for frame in wireless::parts(rest) {
+                        self.layers(place, Layer::Ethernet, frame, depth, sink);
+                    }
+                    None
+                }
                 other => link::step(other, rest),
             };
         }
@@ -204,6 +212,7 @@ impl Decoder {
     ) -> Option<(Layer, Rest<'a>)> {
         let (number, rest) = match number {
             protocol::ESP => tunnel::esp_without_encryption(rest)?,
+            protocol::UDP => tunnel_udp::transport(rest).unwrap_or((number, rest)),
             number => (number, rest),
         };
         match number {
@@ -265,7 +274,7 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
         length => rest.limit(length),
     };
     let payload = within.skip(HEADER)?;
-    if let Some(inner) = tunnel::over_udp(destination, payload) {
+    if let Some(inner) = tunnel_udp::read(source, destination, payload) {
         return Some(inner);
     }
     match hep::read(payload) {

@@ -15,7 +15,7 @@ use crate::net::hep;
 use crate::net::ip::protocol;
 use crate::net::link::ether_type;
 use crate::net::place_of;
-use crate::net::tunnel;
+use crate::net::tunnel_udp;
 
 /// The datagram of a plain frame.
 #[inline]
@@ -82,12 +82,12 @@ fn udp<'a>(
     let (header, _) = bytes.split_first_chunk::<8>()?;
     let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
     let payload = bytes.get(8..usize::from(u16::from_be_bytes([l0, l1])))?;
-    let destination_port = u16::from_be_bytes([d0, d1]);
-    if tunnel::is_tunnel_port(destination_port) || hep::may_begin(payload) {
+    let (source_port, destination_port) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    if tunnel_udp::may_be_tunnel(source_port, destination_port) || hep::may_begin(payload) {
         return None;
     }
     let path = Path {
-        source: SocketAddr::new(source, u16::from_be_bytes([s0, s1])),
+        source: SocketAddr::new(source, source_port),
         destination: SocketAddr::new(destination, destination_port),
         transport: Transport::Udp,
     };

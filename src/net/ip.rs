@@ -50,6 +50,10 @@ pub(super) mod protocol {
     pub(in crate::net) const MOBILITY: u8 = 135;
     /// MPLS in IP (RFC 4023).
     pub(in crate::net) const MPLS: u8 = 137;
+    /// Host Identity Protocol (RFC 7401) and Shim6 (RFC 5533), headers of IPv6 by their form (RFC 7045 §4).
+    pub(in crate::net) const HIP: u8 = 139;
+    /// See above.
+    pub(in crate::net) const SHIM6: u8 = 140;
     /// Ethernet in IP (RFC 8986 §4.9).
     pub(in crate::net) const ETHERNET: u8 = 143;
 }
@@ -115,7 +119,12 @@ pub(super) fn read(rest: Rest<'_>) -> Option<IpPacket<'_>> {
 pub(super) fn skip_extensions(mut protocol: u8, mut rest: Rest<'_>) -> (u8, Rest<'_>, Option<Fragment>) {
     loop {
         let (next, length) = match protocol {
-            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION | protocol::MOBILITY => {
+            protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::DESTINATION
+            | protocol::MOBILITY
+            | protocol::HIP
+            | protocol::SHIM6 => {
                 let Ok(header) = Ipv6RawExtHeaderSlice::from_slice(rest.bytes) else { break };
                 (header.next_header(), header.slice().len())
             }

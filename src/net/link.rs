@@ -8,6 +8,7 @@ use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
 use crate::net::bytes::u32_at;
+use crate::net::older_link;
 use crate::net::tunnel;
 use crate::net::wireless;
 
@@ -30,6 +31,12 @@ pub(super) enum Layer {
     Gre,
     /// IEEE 802.2 LLC, with SNAP behind it if it leads to IP.
     Llc,
+    /// NSH (RFC 8300).
+    Nsh,
+    /// A frame of IEEE 802.11, from its frame control on.
+    Wireless,
+    /// An aggregate of such: one frame behind the other, each with its length.
+    Aggregate,
 }
 
 /// How bytes of a link type begin.
@@ -49,6 +56,8 @@ pub(super) mod ether_type {
     pub(in crate::net) const IPV4: u16 = 0x0800;
     /// IPv6.
     pub(in crate::net) const IPV6: u16 = 0x86DD;
+    /// MPLS labels (RFC 3032).
+    pub(in crate::net) const MPLS: u16 = 0x8847;
     /// Ethernet inside of a tunnel (RFC 1701).
     pub(in crate::net) const BRIDGED: u16 = 0x6558;
     /// PPP inside of GRE (RFC 2637).
@@ -71,6 +80,7 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         105 => wireless::frame(rest),
         113 => cooked(rest),
         117 => packet_filter_log(rest),
+        119 | 163 => wireless::older_radio(rest),
         127 => wireless::radiotap(rest),
         // A direction in place of the address, or before the frame.
         166 => with_direction(rest, 2),
@@ -78,6 +88,15 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         239 => netfilter_log(rest),
         // Four bytes of an analyser before the frame.
         240 => rest.skip(4).map(|rest| (Layer::Ethernet, rest)),
+        6 => older_link::token_ring(rest),
+        10 => older_link::fddi(rest),
+        100 => Some((Layer::Llc, rest)),
+        107 => older_link::frame_relay(rest),
+        109 => rest.skip(12).and_then(guessed_ip),
+        122 => rest.skip(16).map(|rest| (Layer::Llc, rest)),
+        123 => rest.skip(4).map(|rest| (Layer::Llc, rest)),
+        178 => older_link::juniper(rest),
+        192 => return per_packet(rest),
         258 => return packet_tap(rest),
         276 => cooked_2(rest),
         _ => return Start::Unsupported,
@@ -96,6 +115,10 @@ pub(super) fn step(layer: Layer, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         Layer::Mpls => tunnel::mpls(rest),
         Layer::Gre => tunnel::gre(rest),
         Layer::Llc => llc(rest),
+        Layer::Nsh => tunnel::nsh(rest),
+        Layer::Wireless => wireless::frame(rest),
+        // Only the decoder goes into each of several frames.
+        Layer::Aggregate => None,
     }
 }
 
@@ -127,12 +150,28 @@ fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         // VN-tag and Cisco metadata stand before another EtherType.
         0x8926 => ether_typed(rest, 4),
         0x8909 => ether_typed(rest, 6),
-        0x8847 | 0x8848 => Some((Layer::Mpls, rest)),
+        // The tag of an extended bridge port (IEEE 802.1BR), and that of a redundant ring (IEC 62439-3).
+        0x893F => ether_typed(rest, 6),
+        0x892F => ether_typed(rest, 4),
+        0x894F => Some((Layer::Nsh, rest)),
+        0x88E5 => secured(rest),
+        ether_type::MPLS | 0x8848 => Some((Layer::Mpls, rest)),
         0x8864 => Some((Layer::Pppoe, rest)),
         ether_type::PPP => Some((Layer::Ppp, rest)),
         ether_type::BRIDGED => Some((Layer::Ethernet, rest)),
         _ => None,
     }
+}
+
+/// MACsec (IEEE 802.1AE) that protects and does not encrypt: six bytes, or eight more with the name of the channel.
+fn secured(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    const VERSION_ENCRYPTED_OR_CHANGED: u8 = 0x8C;
+    const NAMES_CHANNEL: u8 = 0x20;
+    let bits = u8_at(rest.bytes, 0)?;
+    if bits & VERSION_ENCRYPTED_OR_CHANGED != 0 {
+        return None;
+    }
+    ether_typed(rest, if bits & NAMES_CHANNEL != 0 { 14 } else { 6 })
 }
 
 /// A VLAN tag; behind it an EtherType, or a length as in IEEE 802.3.
@@ -201,7 +240,7 @@ fn with_direction(rest: Rest<'_>, bytes: usize) -> Option<(Layer, Rest<'_>)> {
 }
 
 /// IP, if the first half byte says 4 or 6 and the header has its least length.
-fn guessed_ip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+pub(super) fn guessed_ip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     match u8_at(rest.bytes, 0)? {
         0x45..=0x4F if rest.bytes.len() >= 20 => Some((Layer::Ip, rest)),
         0x60..=0x6F if rest.bytes.len() >= 40 => Some((Layer::Ip, rest)),
@@ -232,6 +271,16 @@ fn netfilter_log(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
             return guessed_ip(attributes.skip(4)?.limit(length.checked_sub(4)?));
         }
         attributes = attributes.skip(length.checked_next_multiple_of(4)?)?;
+    }
+}
+
+/// PPI: its own length, then the link type of what follows, both in little-endian order.
+fn per_packet(rest: Rest<'_>) -> Start<'_> {
+    let Some([_, _, low, high, l0, l1, l2, l3]) = rest.bytes.first_chunk().copied() else { return Start::Nothing };
+    let (length, link) = (u16::from_le_bytes([low, high]), u32::from_le_bytes([l0, l1, l2, l3]));
+    match rest.skip(usize::from(length.max(8))) {
+        Some(behind) if link != 192 => start(LinkType(link), behind),
+        _ => Start::Nothing,
     }
 }
 
@@ -345,6 +394,37 @@ mod tests {
         assert_eq!(ip_of(239, &with(&nflog, &ip)), Some(ip.clone()));
         let pktap = [&[16, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0][..], &[0; 4]].concat();
         assert_eq!(ip_of(258, &with(&pktap, &ip)), Some(ip));
+    }
+
+    #[test]
+    fn tags_that_protect_or_name_a_port_or_a_service() {
+        let ip = frames::udp_v4(b"x");
+        let nsh = [&[0x0F, 0xC2, 1, 1][..], &[0; 4]].concat();
+        let tags: [(u16, &[u8], bool); 6] = [
+            (0x88E5, &[0, 0, 0, 0, 0, 1, 8, 0], true),
+            (0x88E5, &[0x20, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 0], true),
+            (0x88E5, &[0x2C, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 0], false),
+            (0x893F, &[0, 0, 0, 5, 0, 0, 8, 0], true),
+            (0x892F, &[0, 30, 0, 7, 8, 0], true),
+            (0x894F, &nsh, true),
+        ];
+        for (number, tag, is_read) in tags {
+            let frame = [&[2; 12][..], &number.to_be_bytes(), tag, &ip].concat();
+            assert_eq!(ip_of(1, &frame), is_read.then(|| ip.clone()), "{number:x}");
+        }
+    }
+
+    #[test]
+    fn radio_headers_and_what_names_its_link_type() {
+        let ip = frames::udp_v4(b"x");
+        let data = [&[8, 1][..], &[0; 22], &[0xAA, 0xAA, 3, 0, 0, 0, 8, 0], &ip].concat();
+        let avs = [&0x8021_1001_u32.to_be_bytes()[..], &64_u32.to_be_bytes(), &[0; 56]].concat();
+        let prism = [&0x44_u32.to_le_bytes()[..], &144_u32.to_le_bytes(), &[0; 136]].concat();
+        for (link, head) in [(163, &avs), (119, &avs), (119, &prism)] {
+            assert_eq!(ip_of(link, &with(head, &data)), Some(ip.clone()), "{link}");
+        }
+        assert_eq!(ip_of(192, &with(&[0, 0, 8, 0, 105, 0, 0, 0], &data)), Some(ip.clone()));
+        assert_eq!(ip_of(192, &with(&[0, 0, 8, 0, 1, 0, 0, 0], &frames::ethernet(&ip))), Some(ip));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod inflate;
 mod ip;
 mod link;
 mod made;
+mod older_link;
 mod pieces;
 mod rtp;
 mod sctp;
@@ -45,6 +46,7 @@ mod stream;
 mod tcp;
 mod tls;
 mod tunnel;
+mod tunnel_udp;
 mod websocket;
 mod wireless;
 

@@ -32,6 +32,13 @@ pub(super) fn read<'a>(rest: Rest<'a>) -> Option<(u16, u16, u32, Chunks<'a>)> {
     Some((source, destination, tag, Chunks { rest: rest.skip(12)? }))
 }
 
+/// True if the first chunk is of a kind that there is, and no longer than the packet.
+pub(super) fn is_packet(rest: Rest<'_>) -> bool {
+    let kind = u8_at(rest.bytes, 12).is_some_and(|kind| matches!(kind, 0..=14 | 64 | 128..=132 | 192..=194));
+    let length = u16_at(rest.bytes, 14).map_or(0, usize::from);
+    kind && length >= 4 && length.saturating_add(12) <= rest.on_wire()
+}
+
 /// A DATA chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunk<'a> {

@@ -1,8 +1,7 @@
 //! Tunnels: what carries IP or Ethernet inside of IP, UDP or Ethernet.
 //!
-//! Knows PPP, PPPoE, L2TP, MPLS, GRE with ERSPAN, VXLAN, GENEVE, GTP-U, TZSP and ESP without encryption. Is given what is
-//! behind the outer header; says what comes next. Deliberately takes a UDP payload for a tunnel only if port and
-//! content agree: a phone may use the same port for RTP.
+//! Knows PPP, PPPoE, MPLS, GRE with ERSPAN, NSH, and ESP without encryption. Is given what is behind the outer header; says
+//! what comes next. Tunnels over UDP have a file of their own.
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
@@ -10,32 +9,6 @@ use crate::net::bytes::u16_at;
 use crate::net::ip::protocol;
 use crate::net::link::Layer;
 use crate::net::link::ether_type;
-
-/// Ports of tunnels over UDP: VXLAN (RFC 7348), the same as Linux had it before, GENEVE (RFC 8926), GTP-U
-/// (3GPP TS 29.281), TZSP, L2TP (RFC 2661).
-const VXLAN: u16 = 4789;
-const VXLAN_LINUX: u16 = 8472;
-const GENEVE: u16 = 6081;
-const GTP_U: u16 = 2152;
-const TZSP: u16 = 37_008;
-const L2TP: u16 = 1701;
-
-/// True where a tunnel may be behind a UDP header with this destination port.
-pub(super) fn is_tunnel_port(port: u16) -> bool {
-    matches!(port, VXLAN | VXLAN_LINUX | GENEVE | GTP_U | TZSP | L2TP)
-}
-
-/// What a UDP payload carries, if it is a tunnel.
-pub(super) fn over_udp(destination_port: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    match destination_port {
-        VXLAN | VXLAN_LINUX => vxlan(rest),
-        GENEVE => geneve(rest),
-        GTP_U => gtp(rest),
-        TZSP => tzsp(rest),
-        L2TP => l2tp(rest),
-        _ => None,
-    }
-}
 
 /// PPP: address and control may be left out, and the protocol may be one byte (RFC 1661 §6.5, §6.6).
 pub(super) fn ppp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
@@ -54,6 +27,8 @@ pub(super) fn ppp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         0x0021 | 0x0057 => Some((Layer::Ip, rest)),
         0x0031 => Some((Layer::Ethernet, rest.skip(2)?)),
         0x0281 | 0x0283 => Some((Layer::Mpls, rest)),
+        // Multilink (RFC 1990 §3): a number, and PPP again if the fragment is both the first and the last.
+        0x003D => Some((Layer::Ppp, rest.skip(4)?)).filter(|_| u8_at(rest.bytes, 0).is_some_and(|bits| bits >> 6 == 3)),
         _ => None,
     }
 }
@@ -112,6 +87,26 @@ pub(super) fn gre(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
+/// NSH (RFC 8300): its length in words of four bytes in six bits, then the number of what follows.
+pub(super) fn nsh(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let length = usize::from(u8_at(rest.bytes, 1)? & 0x3F).checked_mul(4)?;
+    if length < 8 {
+        return None;
+    }
+    named(u8_at(rest.bytes, 3)?, rest.skip(length)?)
+}
+
+/// What a next protocol of NSH or of VXLAN-GPE names.
+pub(super) fn named(next: u8, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    match next {
+        1 | 2 => Some((Layer::Ip, rest)),
+        3 => Some((Layer::Ethernet, rest)),
+        4 => Some((Layer::Nsh, rest)),
+        5 => Some((Layer::Mpls, rest)),
+        _ => None,
+    }
+}
+
 /// Ethernet in IP: a version of 3 in the first half byte (RFC 3378 §3).
 pub(super) fn etherip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     match u16_at(rest.bytes, 0)? {
@@ -120,110 +115,15 @@ pub(super) fn etherip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
-/// VXLAN: the flag for a valid identifier and perhaps that of a group policy, and zeros where zeros must be.
-fn vxlan(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    let flags = u8_at(rest.bytes, 0)?;
-    if flags & 0x7F != 0x08 || u8_at(rest.bytes, 7)? != 0 {
-        return None;
-    }
-    Some((Layer::Ethernet, rest.skip(8)?))
-}
-
-/// GENEVE: version 0, options in words of four bytes, an EtherType.
-fn geneve(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    let first = u8_at(rest.bytes, 0)?;
-    let number = u16_at(rest.bytes, 2)?;
-    if first >> 6 != 0 || u8_at(rest.bytes, 7)? != 0 {
-        return None;
-    }
-    if !matches!(number, ether_type::BRIDGED | ether_type::IPV4 | ether_type::IPV6) {
-        return None;
-    }
-    let options = usize::from(first & 0x3F).checked_mul(4)?;
-    Some((Layer::EtherType(number), rest.skip(8)?.skip(options)?))
-}
-
-/// GTP-U: version 1, a message of type 255 (a user's packet), extension headers in words of four bytes.
-fn gtp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    const ANY_OPTION: u8 = 0x07;
-    let flags = u8_at(rest.bytes, 0)?;
-    if flags & 0xF0 != 0x30 || u8_at(rest.bytes, 1)? != 255 {
-        return None;
-    }
-    let length = usize::from(u16_at(rest.bytes, 2)?);
-    let mut inner = rest.skip(8)?.limit(length);
-    if flags & ANY_OPTION != 0 {
-        let mut next = u8_at(inner.bytes, 3)?;
-        inner = inner.skip(4)?;
-        while next != 0 && flags & 0x04 != 0 {
-            let words = usize::from(u8_at(inner.bytes, 0)?);
-            let extension = words.checked_mul(4)?;
-            next = u8_at(inner.bytes, extension.checked_sub(1)?)?;
-            inner = inner.skip(extension)?;
-        }
-    }
-    match u8_at(inner.bytes, 0)? >> 4 {
-        4 | 6 => Some((Layer::Ip, inner)),
-        _ => None,
-    }
-}
-
-/// TZSP, by which routers mirror: version 1, type 0 or 1, Ethernet, then tags up to the end tag.
-fn tzsp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    if !matches!(rest.bytes.first_chunk::<4>()?, [1, 0 | 1, 0, 1]) {
-        return None;
-    }
-    let mut tags = rest.skip(4)?;
-    loop {
-        match u8_at(tags.bytes, 0)? {
-            0 => tags = tags.skip(1)?,
-            1 => return Some((Layer::Ethernet, tags.skip(1)?)),
-            _ => {
-                let length = usize::from(u8_at(tags.bytes, 1)?);
-                tags = tags.skip(length.checked_add(2)?)?;
-            }
-        }
-    }
-}
-
-/// L2TP version 2: a message with user data, then PPP that leads to IP.
-fn l2tp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    const CONTROL: u16 = 0x8000;
-    const LENGTH: u16 = 0x4000;
-    const SEQUENCE: u16 = 0x0800;
-    const OFFSET: u16 = 0x0200;
-    const RESERVED: u16 = 0x34F0;
-    let flags = u16_at(rest.bytes, 0)?;
-    if flags & (CONTROL | RESERVED) != 0 || flags & 0x0F != 2 {
-        return None;
-    }
-    let mut behind = rest.skip(2)?;
-    if flags & LENGTH != 0 {
-        behind = rest.limit(usize::from(u16_at(rest.bytes, 2)?)).skip(4)?;
-    }
-    behind = behind.skip(4)?;
-    if flags & SEQUENCE != 0 {
-        behind = behind.skip(4)?;
-    }
-    if flags & OFFSET != 0 {
-        let padding = usize::from(u16_at(behind.bytes, 0)?);
-        behind = behind.skip(2)?.skip(padding)?;
-    }
-    match ppp(behind)? {
-        (Layer::Ip, inner) => Some((Layer::Ip, inner)),
-        _ => None,
-    }
-}
-
 /// ESP with null encryption (RFC 2410), as it stands between a phone and an IMS core (3GPP TS 33.203): the protocol
-/// and the bytes that it protects. Told by a trailer that fits a checksum of 12 or 16 bytes: padding that counts up
+/// and the bytes that it protects. Told by a trailer that fits a checksum of 12 to 32 bytes (RFC 4868): padding that counts up
 /// from 1 and a protocol whose header agrees with the length. Encrypted bytes hardly ever look so.
 pub(super) fn esp_without_encryption(rest: Rest<'_>) -> Option<(u8, Rest<'_>)> {
     let bytes = rest.bytes;
     if rest.missing != 0 {
         return None;
     }
-    for checksum in [12_usize, 16, 0] {
+    for checksum in [12_usize, 16, 24, 32, 0] {
         let Some(trailer) = bytes.len().checked_sub(checksum).and_then(|end| end.checked_sub(2)) else { continue };
         let (Some(padding), Some(number)) = (u8_at(bytes, trailer), u8_at(bytes, trailer.saturating_add(1))) else {
             continue;
@@ -316,42 +216,6 @@ mod tests {
         third[19] = 1;
         third.push(9);
         assert_eq!(read(gre(Rest::whole(&third))), (Layer::Ethernet, vec![9]));
-    }
-
-    #[test]
-    fn vxlan_and_geneve_only_if_they_look_so() {
-        let vxlan = with(&[8, 0, 0, 0, 0, 0, 5, 0], b"eth");
-        assert_eq!(read(over_udp(4789, Rest::whole(&vxlan))), (Layer::Ethernet, b"eth".to_vec()));
-        assert_eq!(read(over_udp(8472, Rest::whole(&vxlan))), (Layer::Ethernet, b"eth".to_vec()));
-        assert_eq!(over_udp(4789, Rest::whole(b"OPTIONS sip:a@b SIP/2.0")), None);
-        let geneve = with(&[1, 0, 0x65, 0x58, 0, 0, 5, 0, 1, 1, 1, 1], b"eth");
-        assert_eq!(read(over_udp(6081, Rest::whole(&geneve))), (Layer::EtherType(0x6558), b"eth".to_vec()));
-        assert_eq!(over_udp(6081, Rest::whole(&[0x80, 0, 0x65, 0x58, 0, 0, 0, 0, 0, 0])), None);
-    }
-
-    #[test]
-    fn gtp_with_extension_headers() {
-        let plain = with(&[0x30, 255, 0, 2, 0, 0, 0, 1], &[0x45, 1, 0xEE]);
-        assert_eq!(read(over_udp(2152, Rest::whole(&plain))), (Layer::Ip, vec![0x45, 1]));
-        let extended = with(&[0x34, 255, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0x85], &[1, 0, 9, 0, 0x60, 1]);
-        assert_eq!(read(over_udp(2152, Rest::whole(&extended))), (Layer::Ip, vec![0x60, 1]));
-        let endless = with(&[0x34, 255, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0x85], &[0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(over_udp(2152, Rest::whole(&endless)), None);
-    }
-
-    #[test]
-    fn tzsp_after_its_tags() {
-        let bytes = [1, 0, 0, 1, 0, 10, 1, 7, 1, 0xAA];
-        assert_eq!(read(over_udp(37_008, Rest::whole(&bytes))), (Layer::Ethernet, vec![0xAA]));
-    }
-
-    #[test]
-    fn l2tp_with_and_without_its_options() {
-        let short = with(&[0, 2, 0, 1, 0, 1], &[0xFF, 3, 0, 0x21, 0x45]);
-        assert_eq!(read(over_udp(1701, Rest::whole(&short))), (Layer::Ip, vec![0x45]));
-        let long = with(&[0x4A, 2, 0, 20, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 9], &[0xFF, 3, 0, 0x21, 0x45, 0xEE]);
-        assert_eq!(read(over_udp(1701, Rest::whole(&long))), (Layer::Ip, vec![0x45]));
-        assert_eq!(over_udp(1701, Rest::whole(&[0xC8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0])), None);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
+use crate::net::bytes::u16_at;
+use crate::net::bytes::u32_at;
 use crate::net::link::Layer;
 
 /// Whether zeros fill the header up to a multiple of four bytes.
@@ -72,8 +74,27 @@ fn data(rest: Rest<'_>, padding: Padding) -> Option<(Layer, Rest<'_>)> {
         length = length.checked_next_multiple_of(4)?;
     }
     let behind = rest.skip(length)?;
-    // Of an aggregate only the first is read: two addresses and a length stand before it, as in IEEE 802.3.
-    if is_aggregate { Some((Layer::Ethernet, behind)) } else { Some((Layer::Llc, behind)) }
+    if is_aggregate { Some((Layer::Aggregate, behind)) } else { Some((Layer::Llc, behind)) }
+}
+
+/// The frames of an aggregate: each has two addresses and a length before it, as in IEEE 802.3, and all but the last are
+/// filled up to a multiple of four bytes (IEEE 802.11-2020 §9.3.2.2).
+pub(super) fn parts(mut rest: Rest<'_>) -> impl Iterator<Item = Rest<'_>> {
+    const HEADER: usize = 14;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(rest.bytes, HEADER.checked_sub(2)?)?).checked_add(HEADER)?;
+        let part = rest.limit(length);
+        rest = rest.skip(length.checked_next_multiple_of(4)?).unwrap_or(Rest::whole(&[]));
+        Some(part)
+    })
+}
+
+/// The two radio headers that were in use before radiotap: Prism's, whose length is in the order of the host, and AVS.
+pub(super) fn older_radio(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    const AVS: u32 = 0x8021_1001;
+    let said = u32_at(rest.bytes, 4)?;
+    let length = if u32_at(rest.bytes, 0)? == AVS { said } else { said.min(said.swap_bytes()) };
+    frame(rest.skip(usize::try_from(length).ok()?)?)
 }
 
 #[cfg(test)]
