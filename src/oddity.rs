@@ -145,7 +145,7 @@ pub enum Oddity {
         /// What is wrong with it: a clause that begins in lower case.
         why: &'static str,
     },
-    /// A WebSocket message that is compressed (RFC 7692) and could not be read.
+    /// A message that is compressed, on WebSocket (RFC 7692) or as a copy in HEP, and could not be read.
     Compressed,
     /// Something was dropped because a limit was hit.
     LimitHit {
@@ -391,7 +391,10 @@ impl Oddity {
             Oddity::DuplicatePacket => {
                 "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
             }
-            Oddity::Compressed => "a WebSocket message is compressed (permessage-deflate) and could not be read".into(),
+            Oddity::Compressed => {
+                "a message is compressed (WebSocket's permessage-deflate, or a copy in HEP) and could not be read"
+                    .into()
+            }
             Oddity::Encrypted { server, why } => {
                 format!("the payload is encrypted (TLS to {server}) and was not read: {}", why.says())
             }

@@ -235,7 +235,7 @@ impl Content {
             }
             Beginning::Unknown => {
                 let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream;
-                if is_first && gap == 0 && tls::may_become(segment.bytes) {
+                if is_first && gap == 0 && may_become_more(segment.bytes) {
                     *self = Content::Start(segment.bytes.to_vec());
                 } else {
                     self.unknown(segment, sink);
@@ -313,7 +313,7 @@ impl Content {
         while let Some((packet, behind)) = hep::length_in_stream(rest).and_then(|length| rest.split_at_checked(length))
         {
             if let Some(Hep::Sip(copied)) = hep::read(Rest::whole(packet)) {
-                sink.deliver(Delivery::Datagram(copied.datagram(segment.place)));
+                copied.deliver(segment.place, sink);
             }
             rest = behind;
         }
@@ -328,17 +328,27 @@ impl Content {
     }
 }
 
+/// What a head begins with that may ask for WebSocket or grant it.
+const HEADS: [&[u8]; 2] = [b"GET ", b"HTTP/1.1 101"];
+/// What a HEP packet of version 3 begins with.
+const HEP: &[u8] = b"HEP3";
+
+/// True where bytes are too few to tell, and more may make something else of them than SIP.
+fn may_become_more(bytes: &[u8]) -> bool {
+    tls::may_become(bytes) || HEADS.into_iter().chain([HEP]).any(|whole| whole.starts_with(bytes))
+}
+
 fn beginning(bytes: &[u8]) -> Beginning {
     if tls::may_begin(bytes) {
         return Beginning::Tls;
     }
-    if bytes.starts_with(b"GET ") || bytes.starts_with(b"HTTP/1.1 101") {
+    if HEADS.iter().any(|head| bytes.starts_with(head)) {
         return Beginning::Head;
     }
     if websocket::begins_with_sip(bytes) {
         return Beginning::WebSocket;
     }
-    if bytes.starts_with(b"HEP3") {
+    if bytes.starts_with(HEP) {
         return Beginning::Hep;
     }
     if has_start_line(bytes) { Beginning::Sip } else { Beginning::Unknown }

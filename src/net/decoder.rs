@@ -20,6 +20,7 @@ use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::bytes::u16_at;
 use crate::net::exported;
+use crate::net::exported::Exported;
 use crate::net::fast;
 use crate::net::fragments::DatagramKey;
 use crate::net::fragments::FragmentTable;
@@ -121,16 +122,19 @@ impl Decoder {
         let missing = packet.original_len.saturating_sub(to_u32(packet.bytes.len()));
         let rest = Rest { bytes: packet.bytes, missing };
         if packet.link.0 == exported::LINK_TYPE {
-            if let Some((path, rest)) = exported::read(rest) {
-                sink.deliver(Delivery::Datagram(datagram(place, path, rest, None)));
+            match exported::read(rest) {
+                Some(Exported::Payload(path, rest)) => {
+                    sink.deliver(Delivery::Datagram(datagram(place, path, rest, None)));
+                }
+                Some(Exported::Packet(layer, rest)) => self.layers(place, layer, rest, 0, sink),
+                None => {}
             }
             return;
         }
         if packet.link == LinkType::HEP {
             if let Some(Hep::Sip(copied)) = hep::read(rest) {
                 // It came from the agent itself, and with the time that the source found credible.
-                let datagram = Datagram { place, mirrored: Mirror::Wire, ..copied.datagram(place) };
-                sink.deliver(Delivery::Datagram(datagram));
+                copied.deliver_as(Mirror::Wire, place, sink);
             }
             return;
         }
@@ -241,15 +245,16 @@ impl Decoder {
 
     fn sctp_messages(&mut self, place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {
         let Some((source, destination, tag, chunks)) = sctp::read(rest) else { return };
+        let direction = (source, destination, tag);
         let (source, destination) =
             (SocketAddr::new(packet.source, source), SocketAddr::new(packet.destination, destination));
         let path = Path { source, destination, transport: Transport::Sctp };
         for chunk in chunks {
             if chunk.part == sctp::Part::Whole {
-                sink.deliver(Delivery::Datagram(datagram(place, path, chunk.payload, packet.id)));
-            } else if let Some((bytes, missing)) =
-                self.parts.add((source, destination, tag), chunk, place, sink.oddities)
-            {
+                if self.parts.is_new(direction, chunk, place, sink.oddities) {
+                    sink.deliver(Delivery::Datagram(datagram(place, path, chunk.payload, packet.id)));
+                }
+            } else if let Some((bytes, missing)) = self.parts.add(direction, chunk, place, sink.oddities) {
                 let whole = Rest { bytes: &bytes, missing };
                 sink.deliver(Delivery::Datagram(datagram(place, path, whole, packet.id)));
             }
@@ -280,7 +285,7 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
     match hep::read(payload) {
         Some(Hep::Other) => return None,
         Some(Hep::Sip(copied)) => {
-            sink.deliver(Delivery::Datagram(copied.datagram(place)));
+            copied.deliver(place, sink);
             return None;
         }
         None => {}

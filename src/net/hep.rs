@@ -11,8 +11,10 @@ use std::net::SocketAddr;
 use crate::capture::Place;
 use crate::capture::Timestamp;
 use crate::net::Datagram;
+use crate::net::Delivery;
 use crate::net::Mirror;
 use crate::net::Path;
+use crate::net::Sink;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
 use crate::net::bytes::ipv4_at;
@@ -20,7 +22,12 @@ use crate::net::bytes::ipv6_at;
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
 use crate::net::bytes::u32_at;
+use crate::net::inflate;
 use crate::net::ip::protocol;
+use crate::oddity::Oddity;
+
+/// The longest message that is unpacked.
+const LONGEST: usize = 256 << 10;
 
 /// What an agent copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +45,46 @@ pub(super) struct Copied<'a> {
     pub path: Path,
     /// When the agent saw it, if it says so.
     pub time: Option<Timestamp>,
-    /// The message.
+    /// The message, as it was sent.
     pub rest: Rest<'a>,
+    /// Whether it is compressed.
+    pub packing: Packing,
 }
 
-impl<'a> Copied<'a> {
-    /// The delivery of what a frame copied.
-    pub(super) fn datagram(self, place: Place) -> Datagram<'a> {
-        Datagram {
-            place: Place { time: self.time.unwrap_or(place.time), ..place },
+/// Whether the agent compressed a message (chunk 16 of version 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// It did not.
+    None,
+    /// With gzip, zlib or deflate.
+    Deflated,
+}
+
+impl Copied<'_> {
+    /// Hands on what a frame copied.
+    pub(super) fn deliver(self, place: Place, sink: &mut Sink<'_>) {
+        let place = Place { time: self.time.unwrap_or(place.time), ..place };
+        self.deliver_as(Mirror::Hep, place, sink);
+    }
+
+    /// The same where it stands at this place, whatever it says.
+    pub(super) fn deliver_as(self, mirrored: Mirror, place: Place, sink: &mut Sink<'_>) {
+        let unpacked = match self.packing {
+            Packing::None => None,
+            Packing::Deflated => match inflate::packed(self.rest.bytes, LONGEST) {
+                None => return sink.note(Oddity::Compressed, place),
+                unpacked => unpacked,
+            },
+        };
+        sink.deliver(Delivery::Datagram(Datagram {
+            place,
             path: self.path,
-            bytes: self.rest.bytes,
-            cut: self.rest.missing,
+            bytes: unpacked.as_deref().unwrap_or(self.rest.bytes),
+            cut: if unpacked.is_some() { 0 } else { self.rest.missing },
             ip_id: None,
-            mirrored: Mirror::Hep,
+            mirrored,
             checksum: None,
-        }
+        }));
     }
 }
 
@@ -135,6 +166,7 @@ pub(super) mod chunk {
     pub const AGENT: u16 = 12;
     pub const KEY: u16 = 14;
     pub const PAYLOAD: u16 = 15;
+    pub const PACKED: u16 = 16;
     pub const CORRELATION: u16 = 17;
     pub const AGENT_NAME: u16 = 19;
 }
@@ -170,18 +202,19 @@ fn read_chunks(rest: Rest<'_>) -> Option<Hep<'_>> {
                 chunk::SECONDS => seconds = u32_at(value.bytes, 0),
                 chunk::MICROSECONDS => microseconds = u32_at(value.bytes, 0)?,
                 chunk::KIND => kind = u8_at(value.bytes, 0)?,
-                chunk::PAYLOAD => payload = Some(value),
+                chunk::PAYLOAD => payload = Some((value, Packing::None)),
+                chunk::PACKED if payload.is_none() => payload = Some((value, Packing::Deflated)),
                 _ => {}
             }
         }
         let Some(next) = behind.skip(length) else { break };
         chunks = next;
     }
-    let (SIP, Some(source), Some(destination), Some(rest)) = (kind, source, destination, payload) else {
+    let (SIP, Some(source), Some(destination), Some((rest, packing))) = (kind, source, destination, payload) else {
         return Some(Hep::Other);
     };
     let path = path((source, source_port), (destination, destination_port), transport);
-    Some(Hep::Sip(Copied { path, time: time(seconds, microseconds), rest }))
+    Some(Hep::Sip(Copied { path, time: time(seconds, microseconds), rest, packing }))
 }
 
 /// Versions 1 and 2: a fixed header, in version 2 with the time in the byte order of the agent, which is little-endian
@@ -212,7 +245,7 @@ fn read_old(rest: Rest<'_>) -> Option<Hep<'_>> {
         return None;
     }
     let path = path((source, u16_at(rest.bytes, 4)?), (destination, u16_at(rest.bytes, 6)?), transport);
-    Some(Hep::Sip(Copied { path, time, rest: payload }))
+    Some(Hep::Sip(Copied { path, time, rest: payload, packing: Packing::None }))
 }
 
 fn path(source: (IpAddr, u16), destination: (IpAddr, u16), number: u8) -> Path {
@@ -303,5 +336,27 @@ mod tests {
         let Some(Hep::Sip(copied)) = read(Rest::whole(&second)) else { panic!("no SIP found") };
         assert_eq!((copied.time, copied.rest.bytes), (Some(Timestamp(100_000_007_000)), &b"ACK sip:a@b"[..]));
         assert_eq!(read(Rest::whole(&[1, 1, 0, 8, 0x21, 0x12, 0xA4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0])), None);
+    }
+
+    #[test]
+    fn a_compressed_copy_is_unpacked_or_named() {
+        use std::io::Read;
+        let text = b"BYE sip:a@b SIP/2.0\r\n\r\n";
+        let mut packed = Vec::new();
+        flate2::read::ZlibEncoder::new(&text[..], flate2::Compression::best()).read_to_end(&mut packed).unwrap();
+        let ends = [(3, &[192, 0, 2, 1][..]), (4, &[192, 0, 2, 2])];
+        for (bytes, wanted, noted) in [(&packed[..], Some(&text[..]), 0), (&packed[..packed.len() / 2], None, 1)] {
+            let packet = chunks(&[ends[0], ends[1], (16, bytes)]);
+            let Some(Hep::Sip(copied)) = read(Rest::whole(&packet)) else { panic!("no copy") };
+            let (mut log, mut found) = (crate::oddity::OddityLog::default(), None);
+            let mut keep = |delivery: Delivery<'_>| {
+                if let Delivery::Datagram(datagram) = delivery {
+                    found = Some(datagram.bytes.to_vec());
+                }
+            };
+            copied.deliver(Place::default(), &mut Sink { oddities: &mut log, deliver: &mut keep });
+            assert_eq!(found.as_deref(), wanted);
+            assert_eq!(log.of("payload-unreadable").map_or(0, |noted| noted.count), noted);
+        }
     }
 }

@@ -1,12 +1,19 @@
-//! Compressed WebSocket messages (RFC 7692, `permessage-deflate`).
+//! Compressed WebSocket messages (RFC 7692, `permessage-deflate`), and messages that stand for themselves.
 //!
-//! Knows that a message may refer to those before it. Is given the compressed messages of one direction in order;
+//! Knows that a message may refer to those before it, and how gzip and zlib begin. Is given the compressed messages of one direction in order;
 //! gives what they say. Deliberately does not look at what was negotiated: keeping the window where it was agreed not
 //! to be kept does no harm.
+
+use std::io::Read;
 
 use flate2::Decompress;
 use flate2::FlushDecompress;
 use flate2::Status;
+use flate2::read::DeflateDecoder;
+use flate2::read::GzDecoder;
+use flate2::read::ZlibDecoder;
+
+use crate::net::bytes::u16_at;
 
 /// What every message ends with, and what the sender leaves out (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -59,6 +66,22 @@ impl Inflater {
     }
 }
 
+/// What stands for itself says, in gzip (RFC 1952), zlib (RFC 1950) or deflate alone; `None` if it is none of them or
+/// says more than `longest` bytes.
+pub(super) fn packed(bytes: &[u8], longest: usize) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    let most = longest.checked_add(1)? as u64;
+    match bytes.first_chunk::<2>()? {
+        [0x1F, 0x8B] => GzDecoder::new(bytes).take(most).read_to_end(&mut message),
+        [head, _] if head & 0x0F == 8 && u16_at(bytes, 0)? % 31 == 0 => {
+            ZlibDecoder::new(bytes).take(most).read_to_end(&mut message)
+        }
+        _ => DeflateDecoder::new(bytes).take(most).read_to_end(&mut message),
+    }
+    .ok()?;
+    (message.len() <= longest).then_some(message)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -102,5 +125,27 @@ pub(super) mod tests {
         window.compress_vec(&zeros, &mut bomb, FlushCompress::Sync).unwrap();
         assert!(bomb.len() < 5_000);
         assert_eq!(Inflater::default().message(&bomb, 256 << 10), None);
+    }
+
+    #[test]
+    fn what_stands_for_itself_in_each_wrapping() {
+        use flate2::read::{DeflateEncoder, GzEncoder, ZlibEncoder};
+        let text = b"OPTIONS sip:a@b SIP/2.0\r\n\r\n".repeat(20);
+        let read = |mut reader: Box<dyn Read>| {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        let best = Compression::best();
+        for bytes in [
+            read(Box::new(GzEncoder::new(std::io::Cursor::new(text.clone()), best))),
+            read(Box::new(ZlibEncoder::new(std::io::Cursor::new(text.clone()), best))),
+            read(Box::new(DeflateEncoder::new(std::io::Cursor::new(text.clone()), best))),
+        ] {
+            assert_eq!(packed(&bytes, text.len()).as_deref(), Some(text.as_slice()));
+            assert_eq!(packed(&bytes, text.len() - 1), None);
+            assert_eq!(packed(&bytes[..bytes.len() / 2], text.len()), None);
+        }
+        assert_eq!(packed(b"\x07nonsense", 100), None);
     }
 }

@@ -1,11 +1,11 @@
-//! SCTP (RFC 9260): the messages in its DATA chunks.
+//! SCTP (RFC 9260): the messages in its DATA and I-DATA chunks (RFC 8260).
 //!
-//! Knows chunks, and which of them are parts of one message (§6.9). Is given SCTP packets; gives each message when all
-//! of it is there. Deliberately does not know in which order the messages of a stream are meant to be read.
+//! Knows chunks, and which of them are parts of one message (§6.9), by whichever paths of an association they come. Is given
+//! SCTP packets; gives each message once, when all of it is there. Deliberately does not know in which order the messages
+//! of a stream are meant to be read.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use crate::capture::Place;
 use crate::net::bytes::Rest;
@@ -21,7 +21,7 @@ use crate::oddity::OddityLog;
 const PART_OVERHEAD: usize = 64;
 /// The longest message that is put together.
 const LONGEST: usize = 1 << 20;
-/// Messages that were put together last, of which further copies of parts are passed over.
+/// Spans of numbers of messages that are done, of which further copies are passed over.
 const MOST_DONE: usize = 16;
 
 /// The ports, the verification tag, then each DATA chunk in order.
@@ -44,10 +44,21 @@ pub(super) fn is_packet(rest: Rest<'_>) -> bool {
 pub(super) struct Chunk<'a> {
     /// Its number in the association (TSN).
     pub number: u32,
+    /// The message that it is of, if the chunk names it: I-DATA.
+    pub message: Option<MessageKey>,
     /// Which part of a message it is.
     pub part: Part,
     /// What it carries.
     pub payload: Rest<'a>,
+}
+
+/// A message that may be sent while others are: its stream, with the bit for messages without order, its number in it,
+/// and the number of the part (RFC 8260 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct MessageKey {
+    stream: u32,
+    number: u32,
+    part: u32,
 }
 
 /// Which part of a message a chunk is (RFC 9260 §3.3.1).
@@ -74,6 +85,8 @@ impl<'a> Iterator for Chunks<'a> {
 
     fn next(&mut self) -> Option<Chunk<'a>> {
         const DATA: u8 = 0;
+        const I_DATA: u8 = 64;
+        const UNORDERED: u8 = 4;
         loop {
             let kind = u8_at(self.rest.bytes, 0)?;
             let flags = u8_at(self.rest.bytes, 1)?;
@@ -81,24 +94,36 @@ impl<'a> Iterator for Chunks<'a> {
             let chunk = self.rest;
             let padded = length.max(4).checked_next_multiple_of(4)?;
             self.rest = chunk.skip(padded).unwrap_or(Rest::whole(&[]));
-            if kind == DATA {
+            if kind == DATA || kind == I_DATA {
                 let part = match flags & 3 {
                     3 => Part::Whole,
                     2 => Part::First,
                     1 => Part::Last,
                     _ => Part::Middle,
                 };
-                return Some(Chunk { number: u32_at(chunk.bytes, 4)?, part, payload: chunk.limit(length).skip(16)? });
+                let number = u32_at(chunk.bytes, 4)?;
+                let (message, header) = if kind == DATA {
+                    (None, 16)
+                } else {
+                    let stream = u32::from(u16_at(chunk.bytes, 8)?) << 1 | u32::from(flags & UNORDERED != 0);
+                    // In place of its number, which is 0, the first part has the protocol.
+                    let of_part = if part == Part::First { 0 } else { u32_at(chunk.bytes, 16)? };
+                    (Some(MessageKey { stream, number: u32_at(chunk.bytes, 12)?, part: of_part }), 20)
+                };
+                return Some(Chunk { number, message, part, payload: chunk.limit(length).skip(header)? });
             }
         }
     }
 }
 
-/// One direction of an association: from whom, to whom, and its verification tag.
-pub(super) type Direction = (SocketAddr, SocketAddr, u32);
+/// One direction of an association: its ports and its verification tag. Either end may have several addresses (§6.4).
+pub(super) type Direction = (u16, u16, u32);
+
+/// What parts are collected by: the direction, and the stream and number of a message that has them.
+pub(super) type Collected = (Direction, Option<(u32, u32)>);
 
 /// The directions in which parts of messages are there, bounded in bytes.
-pub(super) type PartTable = IncompleteTable<Direction, Waiting>;
+pub(super) type PartTable = IncompleteTable<Collected, Waiting>;
 
 /// A message that was put together: its bytes up to the first one that the capture cut off, and how many are behind these.
 pub(super) type Joined = (Vec<u8>, u32);
@@ -108,7 +133,7 @@ pub(super) type Joined = (Vec<u8>, u32);
 pub(super) struct Waiting {
     /// By their numbers.
     parts: BTreeMap<u32, Kept>,
-    /// The first and the last number of messages that are done.
+    /// The first and the last number of messages that are done, one behind the other.
     done: VecDeque<(u32, u32)>,
     last: Place,
 }
@@ -129,10 +154,31 @@ impl PartTable {
         place: Place,
         oddities: &mut OddityLog,
     ) -> Option<Joined> {
-        self.take_in(direction, place, oddities, |waiting, _| {
-            waiting.add(chunk, place);
-            waiting.take(chunk.number)
+        let message = chunk.message.map(|message| (message.stream, message.number));
+        self.take_in((direction, message), place, oddities, |waiting, _| {
+            let number = chunk.message.map_or(chunk.number, |message| message.part);
+            waiting.add(number, chunk, place);
+            waiting.take(number)
         })
+    }
+
+    /// True if a message that came in one chunk is there for the first time, and is not repeated.
+    pub(super) fn is_new(
+        &mut self,
+        direction: Direction,
+        chunk: Chunk<'_>,
+        place: Place,
+        oddities: &mut OddityLog,
+    ) -> bool {
+        let first = self.take_in((direction, None), place, oddities, |waiting, _| {
+            waiting.last = place;
+            let is_new = !waiting.is_done(chunk.number);
+            if is_new {
+                waiting.note_done(chunk.number, chunk.number);
+            }
+            is_new.then_some(())
+        });
+        first.is_some()
     }
 }
 
@@ -158,10 +204,25 @@ impl Incomplete for Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, chunk: Chunk<'_>, place: Place) {
+    fn is_done(&self, number: u32) -> bool {
+        self.done.iter().any(|(first, last)| number.wrapping_sub(*first) <= last.wrapping_sub(*first))
+    }
+
+    /// Messages follow each other, so few spans hold the numbers of many.
+    fn note_done(&mut self, first: u32, last: u32) {
+        if let Some(before) = self.done.iter_mut().find(|(_, end)| end.wrapping_add(1) == first) {
+            before.1 = last;
+            return;
+        }
+        if self.done.len() >= MOST_DONE {
+            self.done.pop_front();
+        }
+        self.done.push_back((first, last));
+    }
+
+    fn add(&mut self, number: u32, chunk: Chunk<'_>, place: Place) {
         self.last = place;
-        let number = chunk.number;
-        if self.done.iter().any(|(first, last)| number.wrapping_sub(*first) <= last.wrapping_sub(*first)) {
+        if self.is_done(number) {
             return;
         }
         let Rest { bytes, missing } = chunk.payload;
@@ -181,10 +242,7 @@ impl Waiting {
             }
             missing = missing.saturating_add(kept.missing);
         }
-        if self.done.len() >= MOST_DONE {
-            self.done.pop_front();
-        }
-        self.done.push_back((first, last));
+        self.note_done(first, last);
         Some((bytes, missing))
     }
 
@@ -247,11 +305,10 @@ mod tests {
     /// What comes of these chunks, one in each packet, and what was noted.
     fn joined(chunks: &[Vec<u8>], limit: usize) -> (Vec<Joined>, Vec<String>) {
         let (mut table, mut oddities, mut all) = (PartTable::new(limit), OddityLog::default(), Vec::new());
-        let end = SocketAddr::from(([192, 0, 2, 1], 5060));
         for chunk in chunks {
             let packet = [&[0; 12][..], chunk].concat();
             for chunk in read(Rest::whole(&packet)).unwrap().3 {
-                all.extend(table.add((end, end, 0), chunk, Place::default(), &mut oddities));
+                all.extend(table.add((5060, 5060, 0), chunk, Place::default(), &mut oddities));
             }
         }
         table.finish(&mut oddities);
@@ -268,6 +325,45 @@ mod tests {
         let long = [numbered(2, 7, &[b'x'; 5000]), numbered(1, 8, &[b'y'; 5000])];
         let (none, noted) = joined(&long, 4096);
         assert!(none.is_empty() && noted.contains(&"limit-hit".to_owned()), "{noted:?}");
+    }
+
+    /// An I-DATA chunk of the first stream.
+    fn interleaved(flags: u8, number: u32, message: u32, part: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len() + 20).unwrap().to_be_bytes();
+        let mut chunk = [&[64, flags, length[0], length[1]][..], &number.to_be_bytes(), &[0, 1, 0, 0]].concat();
+        chunk.extend([message.to_be_bytes(), part.to_be_bytes()].concat());
+        chunk.extend(payload);
+        chunk.resize(chunk.len().next_multiple_of(4), 0);
+        chunk
+    }
+
+    #[test]
+    fn messages_may_be_sent_among_each_other() {
+        // The protocol stands where the first part of the first message would have its number.
+        let chunks = [
+            interleaved(2, 1, 0, 9, b"INVITE "),
+            interleaved(2, 2, 1, 9, b"BYE "),
+            interleaved(1, 3, 1, 1, b"sip:b"),
+            interleaved(0, 4, 0, 1, b"sip:"),
+            interleaved(1, 5, 0, 2, b"a"),
+        ];
+        let (messages, noted) = joined(&chunks, 4096);
+        assert_eq!(messages, [(b"BYE sip:b".to_vec(), 0), (b"INVITE sip:a".to_vec(), 0)]);
+        assert!(noted.is_empty(), "{noted:?}");
+    }
+
+    #[test]
+    fn a_chunk_that_is_sent_again_is_no_second_message() {
+        let (mut table, mut oddities) = (PartTable::new(4096), OddityLog::default());
+        let mut is_new = |tag, number| {
+            let packet = [&[0; 12][..], &numbered(3, number, b"BYE")].concat();
+            let chunk = read(Rest::whole(&packet)).unwrap().3.next().unwrap();
+            table.is_new((5060, 5060, tag), chunk, Place::default(), &mut oddities)
+        };
+        let numbers = [u32::MAX, 0, 1, 3, 2, 1, u32::MAX, 3, 4];
+        let new: Vec<bool> = numbers.into_iter().map(|number| is_new(7, number)).collect();
+        assert_eq!(new, [true, true, true, true, true, false, false, false, true]);
+        assert!(is_new(8, 1), "of another association");
     }
 
     proptest! {

@@ -89,10 +89,12 @@ pub(super) fn begins_with_sip(bytes: &[u8]) -> bool {
     }
     let Some(payload) = bytes.get(frame.header..) else { return false };
     let first: Vec<u8> = unmasked(payload.get(..payload.len().min(24)).unwrap_or_default(), frame.mask).collect();
-    let method = first.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    // What keeps a connection alive may stand before the message (RFC 5626 §3.5.1).
+    let first = first.trim_ascii_start();
+    let method = first.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
     let rest = first.get(method..).unwrap_or_default();
-    first.starts_with(b"SIP/2.0 ")
-        || method >= 3 && ([&b" sip"[..], b" tel:", b" urn:"].iter().any(|scheme| rest.starts_with(scheme)))
+    let schemes = [&b" sip:"[..], b" sips:", b" tel:", b" urn:", b" im:", b" pres:"];
+    first.starts_with(b"SIP/2.0 ") || method >= 3 && schemes.iter().any(|scheme| rest.starts_with(scheme))
 }
 
 impl Reader {
@@ -314,6 +316,9 @@ mod tests {
     fn a_frame_without_upgrade_is_known_by_its_message() {
         assert!(begins_with_sip(&frame(0x81, b"REGISTER sip:example.com SIP/2.0", Some([7, 7, 7, 7]))));
         assert!(begins_with_sip(&frame(0x81, b"SIP/2.0 180 Ringing", None)));
+        for text in ["\r\n\r\nBYE sip:a@b", "X-Foo sips:a@b", "MESSAGE im:a@b", "SUBSCRIBE pres:a@b"] {
+            assert!(begins_with_sip(&frame(0x81, text.as_bytes(), Some([7, 7, 7, 7]))), "{text}");
+        }
         assert!(!begins_with_sip(&frame(0x81, b"{\"hello\": 1}", None)));
         assert!(!begins_with_sip(b"SIP/2.0 180 Ringing"));
     }
