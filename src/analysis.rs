@@ -438,9 +438,18 @@ impl Stairs {
             return self.media(&packet, datagram.path, datagram.place);
         }
         let cut = if datagram.cut == 0 { Cut::Whole } else { Cut::Missing(datagram.cut) };
-        let arrival = Arrival { place: datagram.place, path: datagram.path, ip_id: datagram.ip_id };
         self.mirrored = datagram.mirrored;
-        let is_sip = self.message(datagram.bytes, cut, &arrival);
+        // An agent may copy what a segment carried, which is more than one message.
+        let is_of_stream = matches!(datagram.path.transport, Transport::Tcp | Transport::Tls);
+        let (mut rest, mut is_sip) = (datagram.bytes, false);
+        loop {
+            let next = if is_of_stream { sip::frame::next_message(rest) } else { None };
+            let (bytes, cut) = next.map_or((rest, cut), |next| (rest.get(..next).unwrap_or_default(), Cut::Whole));
+            let place = self.next_in_frame(datagram.place);
+            is_sip |= self.message(bytes, cut, &Arrival { place, path: datagram.path, ip_id: datagram.ip_id });
+            let Some(next) = next else { break };
+            rest = rest.get(next..).unwrap_or_default();
+        }
         self.mirrored = Mirror::Wire;
         let length = datagram.bytes.len().saturating_add(datagram.cut as usize);
         if is_sip
@@ -581,20 +590,5 @@ impl Stairs {
     }
 }
 
-/// Faults for tests: the program has none of this.
 #[cfg(test)]
-pub(crate) mod faults {
-    thread_local! {
-        static FRAMES: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
-    }
-
-    /// Makes the analysis fail, in this thread, at the messages of these frames.
-    pub(crate) fn fail_at(frames: &[u64]) {
-        FRAMES.set(frames.to_vec());
-    }
-
-    pub(super) fn fail_if_told(frame: u64) {
-        let is_told = FRAMES.with_borrow(|frames| frames.contains(&frame));
-        assert!(!is_told, "a fault that the test asked for, at frame {frame}");
-    }
-}
+pub(crate) mod faults;

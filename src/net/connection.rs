@@ -20,6 +20,7 @@ use crate::net::Sink;
 use crate::net::StreamId;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
+use crate::net::bytes::to_u32;
 use crate::net::content::Marks;
 use crate::net::stream::Kept;
 use crate::net::stream::Line;
@@ -155,7 +156,7 @@ impl Both {
 
     /// Whether bytes wait behind a hole.
     pub(super) fn is_holding(&self) -> bool {
-        self.from_low.is_holding() || self.from_high.is_holding()
+        self.from_low.is_waiting() || self.from_high.is_waiting()
     }
 
     /// Whether a segment belongs to this connection, and not to a later one between the same ports.
@@ -235,9 +236,10 @@ impl Both {
             own.receive(first, payload, &mut Line { path, place, kept, marks, sink });
         }
         if header.fin() && own.finished == Told::NotYet {
-            own.finished = Told::Already;
             marks.hear_end(place, path.source, ConnectionEvent::Fin);
-            tell(own.id, ConnectionEvent::Fin, sink);
+            let end = first.wrapping_add(to_u32(payload.on_wire()));
+            own.end(end, &mut Line { path, place, kept, marks, sink });
         }
+        own.end_if_all_is_there(&mut Line { path, place, kept, marks, sink });
     }
 }

@@ -67,6 +67,15 @@ pub(super) struct Stream {
     newest: Option<Newest>,
     /// Where bytes begin that were repeated and are not acknowledged.
     repeated: Option<NonZeroU64>,
+    /// A FIN that came before bytes that stand before it.
+    fin: Option<Box<Fin>>,
+}
+
+/// The end of what a side sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fin {
+    at: u64,
+    place: Place,
 }
 
 /// The last segment with new bytes.
@@ -124,6 +133,7 @@ impl Stream {
             content: Content::default(),
             newest: None,
             repeated: None,
+            fin: None,
         }
     }
 
@@ -167,9 +177,44 @@ impl Stream {
         self.held.as_ref().is_some_and(|held| !held.is_empty())
     }
 
+    /// Whether bytes are held, or the end waits for bytes before it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_holding() || self.fin.is_some()
+    }
+
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.weight()).saturating_add(self.content.weight())
+        let fin = if self.fin.is_some() { size_of::<Fin>() } else { 0 };
+        self.held.as_ref().map_or(0, |held| held.weight()).saturating_add(self.content.weight()).saturating_add(fin)
+    }
+
+    /// A FIN, behind which nothing comes. It is told when everything before it is there.
+    pub(super) fn end(&mut self, sequence: u32, line: &mut Line<'_, '_>) {
+        if self.finished == Told::Already || self.fin.is_some() {
+            return;
+        }
+        match (self.next(), self.position(sequence)) {
+            (Some(next), Some(at)) if at > next && at.abs_diff(next) < WINDOW && !self.content.is_passed() => {
+                self.fin = Some(Box::new(Fin { at, place: line.place }));
+            }
+            _ => self.tell_end(line.place, line),
+        }
+    }
+
+    /// Tells a FIN for which nothing is missing any more, or will not come.
+    pub(super) fn end_if_all_is_there(&mut self, line: &mut Line<'_, '_>) {
+        let Some(fin) = self.fin.as_deref().copied() else { return };
+        let up_to = self.next().max(self.acknowledged.map(NonZeroU64::get));
+        if up_to >= Some(fin.at) || line.place.time.since(fin.place.time) > PATIENCE_WITH_RECEIVER {
+            self.tell_end(line.place, line);
+        }
+    }
+
+    fn tell_end(&mut self, place: Place, line: &mut Line<'_, '_>) {
+        self.fin = None;
+        self.finished = Told::Already;
+        let (path, what) = (line.path, ConnectionEvent::Fin);
+        line.sink.deliver(Delivery::Connection(Connection { place, path, stream: self.id, what }));
     }
 
     /// Bytes arrive.
@@ -253,12 +298,16 @@ impl Stream {
         while self.gives_up(line.place.time) {
             self.skip_hole(line);
         }
+        self.end_if_all_is_there(line);
     }
 
     /// Hands on everything that is held, and forgets what was begun.
     pub(super) fn flush(&mut self, line: &mut Line<'_, '_>) {
         while self.is_holding() {
             self.skip_hole(line);
+        }
+        if let Some(fin) = self.fin.as_deref().copied() {
+            self.tell_end(fin.place, line);
         }
         self.content.forget();
         line.marks.forget(self.id);

@@ -286,6 +286,35 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_overtakes_is_told_behind_what_it_ends() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        bench.tcp(&[Tcp::of(101, b"abc"), Tcp { flags: FIN | ACK, ..Tcp::of(107, b"") }]);
+        let ends = |bench: &Bench| events(bench).into_iter().filter(|event| event.0 == ConnectionEvent::Fin).count();
+        assert_eq!(ends(&bench), 0);
+        bench.tcp(&[Tcp::of(104, b"def")]);
+        assert_eq!((bench.stream(From::Client).as_str(), ends(&bench)), ("abcdef", 1));
+        bench.tcp(&[Tcp { flags: FIN | ACK, ..Tcp::of(107, b"") }]);
+        assert_eq!(ends(&bench), 1, "told once");
+    }
+
+    #[test]
+    fn an_end_behind_a_hole_is_told_when_the_receiver_has_it_or_nothing_more_comes() {
+        for ends_by in ["acknowledgment", "time", "input"] {
+            let mut bench = Bench::default();
+            bench.handshake(100);
+            bench.tcp(&[Tcp::of(101, b"abc"), Tcp { flags: FIN | ACK, ..Tcp::of(107, b"") }]);
+            match ends_by {
+                "acknowledgment" => bench.tcp(&[answer(9001, 108, b"")]),
+                "time" => bench.advance(100_000_000_000),
+                _ => bench.finish(),
+            }
+            let told = events(&bench).into_iter().filter(|event| event.0 == ConnectionEvent::Fin).count();
+            assert_eq!(told, 1, "{ends_by}");
+        }
+    }
+
+    #[test]
     fn without_the_receiver_patience_is_short() {
         let mut bench = Bench::default();
         bench.tcp(&[Tcp { flags: SYN, ..Tcp::of(100, b"") }, Tcp::of(104, b"SIP/2.0 200")]);

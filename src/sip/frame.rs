@@ -143,6 +143,19 @@ pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     })
 }
 
+/// Where a second message begins in bytes that begin with one and are a part of a stream, by the Content-Length of the
+/// first; `None` if they hold no more than that.
+pub(crate) fn next_message(bytes: &[u8]) -> Option<usize> {
+    if !looks_like_sip(bytes) {
+        return None;
+    }
+    let mut framer = Framer::default();
+    let head = framer.end_of_head(bytes)?;
+    let Announced::Bytes(body) = framer.read.announced else { return None };
+    let end = head.checked_add(usize::try_from(body).ok()?)?;
+    looks_like_sip(bytes.get(end..)?).then_some(end)
+}
+
 /// Bounds of one message on a stream. Datagrams are bounded by their own length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

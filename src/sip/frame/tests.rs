@@ -122,3 +122,13 @@ fn the_end_of_a_request_line_behind_a_hole_is_none() {
     let behind = [b"ple.com SIP/2.0\r\nVia: x\r\n\r\n", OPTIONS].concat();
     assert_eq!(with_a_hole(head, 2, &behind), [head, OPTIONS]);
 }
+
+#[test]
+fn where_a_second_message_begins() {
+    let two = [OPTIONS, b"\r\n", OPTIONS].concat();
+    assert_eq!(next_message(&two), Some(OPTIONS.len()));
+    let unsaid = b"BYE sip:a@b SIP/2.0\r\n\r\n".repeat(2);
+    for bytes in [OPTIONS, &unsaid, b"", &[b"junk\r\n", OPTIONS].concat(), &[OPTIONS, b"junk"].concat()] {
+        assert_eq!(next_message(bytes), None, "{bytes:?}");
+    }
+}
