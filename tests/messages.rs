@@ -82,3 +82,12 @@ fn a_value_may_begin_on_the_line_below_its_name() {
         assert_eq!(message.cseq().map(|cseq| cseq.number), Some(7), "{fold:?}");
     }
 }
+
+#[test]
+fn a_code_ends_at_the_first_blank() {
+    for line in ["SIP/2.0 486 Busy Here", "SIP/2.0 486\tBusy", "SIP/2.0  486", "sip/2.0 486 Busy Here"] {
+        let text = format!("{line}\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n\r\n");
+        let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
+        assert_eq!(method_or_code(&message), "486", "{line:?}");
+    }
+}

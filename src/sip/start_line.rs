@@ -8,7 +8,7 @@ use crate::oddity::Oddity;
 use crate::sip::frame::is_protocol;
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_any, last_of, next_of};
+use crate::sip::swift::{first_of, first_of_any, first_of_two, last_of, next_of};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ fn status_line(text: &[u8], at: usize, oddities: &mut Vec<Oddity>) -> StartLine 
     let spaces = text.get(version..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count();
     let code_start = version.saturating_add(spaces);
     let after = text.get(code_start..).unwrap_or_default();
-    let code_length = first_of::<b' '>(after).unwrap_or(after.len());
+    let code_length = first_of_two::<b' ', b'\t'>(after).unwrap_or(after.len());
     let code_end = code_start.saturating_add(code_length);
     let status = StatusCode::read(text.get(code_start..code_end).unwrap_or_default());
     let phrase_start = code_end.saturating_add(1).min(text.len());

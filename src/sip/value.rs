@@ -226,12 +226,7 @@ pub struct NameAddr {
 impl NameAddr {
     /// Reads a value; what is missing stays empty.
     pub fn read(value: &str) -> NameAddr {
-        let mut quoted = false;
-        let opening = value.bytes().position(|byte| {
-            quoted ^= byte == b'"';
-            byte == b'<' && !quoted
-        });
-        match opening {
+        match opening_bracket(value.as_bytes()) {
             Some(opening) => {
                 let display = unquote(value.get(..opening).unwrap_or_default().trim()).into_owned();
                 let inside = value.get(opening.saturating_add(1)..).unwrap_or_default();
@@ -454,14 +449,24 @@ fn tag_among_parameters(value: &[u8]) -> &[u8] {
     parameter::<b';', 3>(value, after, b"tag")
 }
 
+/// Where the bracket before a URI stands: the first outside of a quoted name, in which quotes may be escaped.
+fn opening_bracket(value: &[u8]) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.iter().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'<' => return !quoted,
+            _ => {}
+        }
+        false
+    })
+}
+
 /// The URI of a From, To or Contact as bytes, as [`NameAddr::read`] finds it. For look-ups that most messages need.
 pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
-    let mut quoted = false;
-    let opening = value.iter().position(|byte| {
-        quoted ^= *byte == b'"';
-        *byte == b'<' && !quoted
-    });
-    let uri = match opening {
+    let uri = match opening_bracket(value) {
         Some(opening) => {
             let inside = value.get(opening.saturating_add(1)..).unwrap_or_default();
             inside.get(..memchr(b'>', inside).unwrap_or(inside.len()))
@@ -528,6 +533,9 @@ mod tests {
 
     #[test]
     fn addresses_in_all_forms() {
+        let escaped = r#""A <sip:x@y> \" ; c" <sip:a@b;x=y>;tag=1"#;
+        assert_eq!((NameAddr::read(escaped).uri.as_str(), NameAddr::read(escaped).tag()), ("sip:a@b;x=y", Some("1")));
+        assert_eq!((uri_of(escaped.as_bytes()), tag(escaped.as_bytes())), (&b"sip:a@b;x=y"[..], &b"1"[..]));
         let to = NameAddr::read(r#""Q \"x\" <y" <sip:b:secret@[2001:db8::2]:5062;transport=tcp?x=y>;tag=t1"#);
         assert_eq!((to.display.as_str(), to.tag()), (r#"Q "x" <y"#, Some("t1")));
         let uri = to.parsed();

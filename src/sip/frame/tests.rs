@@ -1,3 +1,5 @@
+//! Tests of the framing: messages cut in every way, with holes before, between and within them.
+
 use super::*;
 use crate::sip::Message;
 
