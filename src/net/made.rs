@@ -49,6 +49,13 @@ impl Maker {
         written_segment(ip.tcp(from, to, own, WINDOW).psh().ack(other), payload)
     }
 
+    /// Leaves out so many bytes of a stream, of which nothing is known.
+    pub fn lose(&mut self, path: Path, missing: u32) {
+        if let Some(sent) = self.sent.get_mut(&(path.source, path.destination)) {
+            *sent = sent.wrapping_add(missing);
+        }
+    }
+
     /// A frame with an ICMP error that quotes this payload of this path.
     pub fn icmp(error: &IcmpError<'_>, reporter: IpAddr, quoted: Path, payload: &[u8]) -> Option<Vec<u8>> {
         let payload = payload.get(..payload.len().min(QUOTED))?;
@@ -151,6 +158,18 @@ mod tests {
                 assert!(oddities.is_empty(), "{oddities:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_stream_may_have_a_hole() {
+        let path = path(Transport::Tcp, "192.0.2.1:5060", "192.0.2.2:5062");
+        let mut maker = Maker::default();
+        let first = maker.frame(path, b"BYE sip:a@b SIP/2.0\r\nl: 9\r\n\r\nx").unwrap();
+        maker.lose(path, 8);
+        let frames = [first, maker.frame(path, b"ACK sip:a@b").unwrap(), maker.frame(path.reversed(), b"xy").unwrap()];
+        let (payloads, oddities) = decoded(&frames);
+        assert_eq!(payloads.len(), 3);
+        assert_eq!(oddities.of("stream-gap").unwrap().example, crate::oddity::Oddity::StreamGap { bytes: 8 });
     }
 
     #[test]

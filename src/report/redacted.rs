@@ -79,16 +79,22 @@ fn frame(maker: &mut Maker, seen: &Seen<'_>, privacy: &Privacy) -> Option<Vec<u8
     let payload = rewritten(seen.message, privacy);
     match seen.icmp {
         Some(error) => Maker::icmp(error, pseudonyms.address(error.reporter), path, &payload),
-        None => maker.frame(path, &payload),
+        None => {
+            let frame = maker.frame(path, &payload);
+            if let Some(missing) = seen.message.missing() {
+                maker.lose(path, missing.max(1));
+            }
+            frame
+        }
     }
 }
 
 /// A message with pseudonyms, its Content-Length right.
 fn rewritten(message: &Message<'_>, privacy: &Privacy) -> Vec<u8> {
     let secrets = privacy.of_message(message);
-    let whole = message.bytes();
     let body = message.body();
-    let head = whole.get(..whole.len().saturating_sub(body.len())).unwrap_or_default();
+    // What stands before the start line or behind the body is of nobody knows whom.
+    let head = message.head();
     let content = message.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
     let new_body = if content.starts_with("application/sdp") {
         secrets.replace_all(&String::from_utf8_lossy(body)).into_bytes()
@@ -232,6 +238,16 @@ mod tests {
             "MESSAGE sip:b@h SIP/2.0\r\nCall-ID: 1\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nmy secret";
         let new = rewritten(&Message::read(text.as_bytes(), Cut::Whole).unwrap(), &privacy());
         assert!(new.ends_with(b"\r\n\r\nxxxxxxxxx"));
+    }
+
+    #[test]
+    fn what_stands_around_a_message_is_left_out() {
+        let text = "MESSAGE sip:b@h SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 9\r\n\r\nmy secret";
+        let around = format!("\r\nhunter0\r\n{text}hunter2\r\nINVITE sip:c@h SIP/2.0\r\n\r\n");
+        let message = Message::read(around.as_bytes(), Cut::Whole).unwrap();
+        let new = rewritten(&message, &privacy());
+        assert_eq!(new, rewritten(&Message::read(text.as_bytes(), Cut::Whole).unwrap(), &privacy()));
+        assert!(new.starts_with(b"MESSAGE sip:") && new.ends_with(b"\r\n\r\nxxxxxxxxx"));
     }
 
     #[test]

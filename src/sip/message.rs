@@ -373,6 +373,12 @@ impl Message<'_> {
         self.outline.body.of(&self.bytes)
     }
 
+    /// The start line, the headers, and the empty line behind them.
+    pub(crate) fn head(&self) -> &[u8] {
+        let start = frame::start_of_message(&self.bytes).unwrap_or(0);
+        self.bytes.get(start..self.head_length()).unwrap_or_default()
+    }
+
     /// Bytes that stand before the body: the start line, the headers, and the empty line behind them.
     pub(crate) fn head_length(&self) -> usize {
         self.outline.body.start()
@@ -385,7 +391,15 @@ impl Message<'_> {
 
     /// True if the capture does not hold the whole message, so that nothing may be said of what is missing in it.
     pub fn is_cut(&self) -> bool {
-        self.oddities.iter().any(|oddity| matches!(oddity, Oddity::MessageCut { .. }))
+        self.missing().is_some()
+    }
+
+    /// Bytes that the capture does not have of a message that it cut off, as far as is known.
+    pub(crate) fn missing(&self) -> Option<u32> {
+        self.oddities.iter().find_map(|oddity| match oddity {
+            Oddity::MessageCut { bytes } => Some(*bytes),
+            _ => None,
+        })
     }
 
     pub(super) fn answers(&self) -> &Answers {
