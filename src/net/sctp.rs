@@ -257,10 +257,9 @@ impl Waiting {
             run = Run { opens: before.1.opens, bytes: run.bytes.saturating_add(before.1.bytes), ..run };
         }
         let next = run.last.wrapping_add(1);
-        if !run.closes && self.runs.get(&next).is_some_and(|behind| !behind.opens) {
-            if let Some(behind) = self.runs.remove(&next) {
-                run = Run { opens: run.opens, bytes: run.bytes.saturating_add(behind.bytes), ..behind };
-            }
+        let goes_on = !run.closes && self.runs.get(&next).is_some_and(|behind| !behind.opens);
+        if let Some(behind) = goes_on.then(|| self.runs.remove(&next)).flatten() {
+            run = Run { opens: run.opens, bytes: run.bytes.saturating_add(behind.bytes), ..behind };
         }
         self.runs.insert(first, run);
     }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::call::{Call, Heard, Outcome};
+use crate::call::{Call, Outcome};
 use crate::report::secrets::Secrets;
+use crate::sip::Message;
 
 /// Calls whose messages are kept.
 const MOST_CALLS: usize = 100;
@@ -59,7 +60,7 @@ impl Transcripts {
         let texts: Vec<Option<String>> = crate::report::ladder::steps(call)
             .into_iter()
             .take(MOST_MESSAGES)
-            .map(|step| step.heard.map(|heard| text_of(heard, secrets)))
+            .map(|step| step.heard.map(|heard| text_of(&heard.message, secrets)))
             .collect();
         self.bytes += texts.iter().flatten().map(String::len).sum::<usize>();
         self.calls.insert(call.number, texts);
@@ -76,7 +77,7 @@ impl Transcripts {
             let Some(request) = call.request_of(transaction).filter(|_| is_success) else { continue };
             let host = secrets.hide(&request.path.destination.to_string());
             let target = Target::new(transaction.method.name(), &host);
-            let example = || Example { call: call.number, text: text_of(request, secrets) };
+            let example = || Example { call: call.number, text: text_of(&request.message, secrets) };
             self.examples.entry(target).or_insert_with(example);
         }
     }
@@ -98,18 +99,18 @@ impl Transcripts {
 }
 
 /// A message as it may be shown.
-fn text_of(heard: &Heard, secrets: &Secrets) -> String {
-    let message = &heard.message;
-    let whole = String::from_utf8_lossy(message.bytes());
+fn text_of(message: &Message<'_>, secrets: &Secrets) -> String {
+    // What stands before the start line or behind the body may hold anybody's secrets.
     let body = message.body();
-    let head_len = message.bytes().len().saturating_sub(body.len());
-    let head = String::from_utf8_lossy(message.bytes().get(..head_len).unwrap_or_default());
+    let head = String::from_utf8_lossy(message.head());
     let own = secrets.with(message);
     let content = message.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
-    let shown = if body.is_empty() {
-        own.hide(&whole)
-    } else if content.starts_with("application/sdp") || secrets.are_shown() {
-        own.hide(&without_keys(&whole, secrets))
+    let shown = if secrets.are_shown() {
+        own.hide(&String::from_utf8_lossy(message.bytes()))
+    } else if body.is_empty() {
+        own.hide(&head)
+    } else if content.starts_with("application/sdp") {
+        own.hide(&without_keys(&format!("{head}{}", String::from_utf8_lossy(body)), secrets))
     } else {
         format!("{}(body of {} bytes)", own.hide(&head), body.len())
     };
@@ -143,6 +144,22 @@ fn without_keys(text: &str, secrets: &Secrets) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_around_a_message_is_not_shown() {
+        let head = "MESSAGE sip:b@h SIP/2.0\r\nCall-ID: 1\r\n";
+        for (rest, shown) in [
+            ("Content-Type: text/plain\r\nContent-Length: 9\r\n\r\nmy secret", "(body of 9 bytes)"),
+            ("Content-Length: 0\r\n\r\n", "Content-Length: 0"),
+            ("Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n", "\n\nv=0"),
+        ] {
+            let text = format!("hunter0\r\n{head}{rest}hunter2\r\nAuthorization: Digest response=\"cafe\"\r\n");
+            let message = Message::read(text.as_bytes(), crate::sip::Cut::Whole).unwrap();
+            let found = text_of(&message, &Secrets::default());
+            assert!(found.starts_with("MESSAGE sip:") && found.ends_with(shown), "{found}");
+            assert!(!found.contains("secret"), "{found}");
+        }
+    }
 
     #[test]
     fn lines_with_keys_are_struck_out() {
