@@ -103,14 +103,15 @@ impl<'a> Case<'a> {
     /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.
     pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
-        let opening = self.call.transactions.iter().find(|transaction| {
+        // A B2BUA that keeps the Call-ID opens its leg with a From tag of its own.
+        let openings = self.call.transactions.iter().filter(|transaction| {
             transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
         });
-        let opening = opening.and_then(|transaction| self.call.request_of(transaction));
-        match opening {
-            Some(opening) if from_tag(opening) == from_tag(request) => Side::Caller,
-            Some(_) => Side::Callee,
-            None => Side::Unknown,
+        let mut tags = openings.filter_map(|transaction| self.call.request_of(transaction)).map(from_tag).peekable();
+        match tags.peek().is_some() {
+            true if tags.any(|tag| tag == from_tag(request)) => Side::Caller,
+            true => Side::Callee,
+            false => Side::Unknown,
         }
     }
 
