@@ -305,7 +305,7 @@ impl Tracker {
                 | Undelivered::HostUnreachable
         ) {
             let IcmpError { place, reporter, what, .. } = *error;
-            let closed = DeadPort { place, reporter, what, count: 1 };
+            let closed = DeadPort { place, reporter, what, count: 1, last: place.time };
             self.port_died = Some(error.place.time);
             self.surroundings.note_dead_port(quoted.destination, closed);
         }
