@@ -82,6 +82,17 @@ impl<'a> Case<'a> {
             .min_by_key(|(_, heard)| heard.place)
     }
 
+    /// A 2xx as its author sent it, where proxies passed it on with the same tags and the same body.
+    pub fn as_written(&self, success: &'a Heard) -> &'a Heard {
+        let is_same = |heard: &&Heard| {
+            heard.message.call_id() == success.message.call_id()
+                && heard.message.cseq() == success.message.cseq()
+                && (from_tag(heard), to_tag(heard)) == (from_tag(success), to_tag(success))
+                && heard.message.body() == success.message.body()
+        };
+        self.answers().map(|(_, heard)| heard).filter(is_same).min_by_key(|heard| heard.place).unwrap_or(success)
+    }
+
     /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4).
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
         let number = success.message.cseq().map(|cseq| cseq.number);
