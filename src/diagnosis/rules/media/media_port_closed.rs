@@ -169,6 +169,8 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
         if is_given_up || has_opened(case, port, &error) || goes_on(case, port, answered, until) || after.is_some() && hangs_up {
             return None;
         }
+        // What a proxy passed on with the same body is not its own.
+        let owner = if owner.message.is_request() { owner } else { case.as_written(owner) };
         Some(Unreachable { owner, media, port, error, after })
     })
 }
