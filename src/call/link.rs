@@ -25,6 +25,8 @@ pub enum LinkedBy {
     ChargingVector,
     /// The same origin of the session description (RFC 8866 §5.2).
     SdpOrigin,
+    /// The same caller went at once where a 3xx had sent it (RFC 3261 §8.1.3.4).
+    Redirect,
     /// Only by the called number and the time: a guess, and marked as one.
     NumberAndTime,
 }
@@ -37,6 +39,7 @@ impl LinkedBy {
             LinkedBy::Header(name) => name.clone(),
             LinkedBy::ChargingVector => "P-Charging-Vector icid".into(),
             LinkedBy::SdpOrigin => "SDP origin".into(),
+            LinkedBy::Redirect => "redirect".into(),
             LinkedBy::NumberAndTime => "number and time (a guess)".into(),
         }
     }

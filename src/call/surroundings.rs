@@ -134,6 +134,8 @@ pub struct DeadPort {
     pub what: IcmpCode,
     /// How many there were.
     pub count: u64,
+    /// When the last of them came.
+    pub last: Timestamp,
 }
 
 /// What is known of the surroundings of a call.
@@ -257,6 +259,7 @@ impl Surroundings {
             Some(at) => {
                 known[at].count = known[at].count.saturating_add(closed.count);
                 known[at].place = known[at].place.min(closed.place);
+                known[at].last = known[at].last.max(closed.last);
             }
             None if known.len() < Surroundings::MOST_REGISTERING => known.push(closed),
             None => return,
@@ -267,6 +270,12 @@ impl Surroundings {
     /// The first error that says that nothing arrives at a port, between two moments.
     pub fn dead_port(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<&DeadPort> {
         self.dead_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
+    }
+
+    /// When the last error came that says that nothing arrives at a port, of those that began between two moments.
+    pub fn last_dead(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
+        let known = self.dead_ports.get(&port)?.iter();
+        known.filter(|closed| from <= closed.place.time && closed.place.time <= to).map(|closed| closed.last).max()
     }
 
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
@@ -462,7 +471,7 @@ mod tests {
                 Note::DeadPort(who, reporter, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     let what = IcmpCode { version6: false, kind: 3, code: at as u8 % 2 * 3 };
-                    let closed = DeadPort { place, reporter: address(reporter), what, count: 1 };
+                    let closed = DeadPort { place, reporter: address(reporter), what, count: 1, last: place.time };
                     surroundings.note_dead_port((address(who), 4000).into(), closed);
                 }
                 Note::FailedConnection(client, server, at) => {

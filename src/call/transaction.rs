@@ -270,7 +270,10 @@ impl Call {
             Method::Ack => Method::Invite,
             method => method.clone(),
         };
-        let upstream = self.upstream_of(message, keys, &method).or_else(|| self.upstream_of_leg(leg, keys));
+        let upstream = self
+            .upstream_of(message, keys, &method)
+            .or_else(|| self.upstream_of_leg(leg, keys))
+            .or_else(|| self.upstream_of_same_call_id(message, keys, path));
         self.transactions.push(Transaction {
             id,
             method,
@@ -340,6 +343,23 @@ impl Call {
         let same_call_id = |known: &&Transaction| *self.leg(known.leg).call_id == *leg.call_id;
         let earlier = self.transactions.iter().rev().filter(|known| known.is_initial_invite()).find(same_call_id)?;
         earlier.upstream
+    }
+
+    /// A B2BUA may keep the Call-ID for the leg that it opens: it has a From tag and a Via of its own, and comes from where
+    /// an INVITE of another From tag went that waits for its answer.
+    fn upstream_of_same_call_id(&self, message: &Message<'_>, keys: &Keys<'_>, path: Path) -> Option<TransactionId> {
+        if !keys.is_attempt() || message.second_via().is_some() {
+            return None;
+        }
+        let waiting = self.transactions.iter().filter(|known| known.is_initial_invite() && known.finals.is_empty());
+        let mut waiting = waiting.filter(|known| {
+            let from = known.request.map(|id| Keys::read(&self.message(id).message).from_tag.to_vec());
+            known.path.destination.ip() == path.source.ip()
+                && known.path.source.ip() != path.destination.ip()
+                && *self.leg(known.leg).call_id == *keys.call_id
+                && from.is_some_and(|from| !from.is_empty() && from != keys.from_tag)
+        });
+        waiting.next().map(|known| known.id)
     }
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.

@@ -82,6 +82,17 @@ impl<'a> Case<'a> {
             .min_by_key(|(_, heard)| heard.place)
     }
 
+    /// A 2xx as its author sent it, where proxies passed it on with the same tags and the same body.
+    pub fn as_written(&self, success: &'a Heard) -> &'a Heard {
+        let is_same = |heard: &&Heard| {
+            heard.message.call_id() == success.message.call_id()
+                && heard.message.cseq() == success.message.cseq()
+                && (from_tag(heard), to_tag(heard)) == (from_tag(success), to_tag(success))
+                && heard.message.body() == success.message.body()
+        };
+        self.answers().map(|(_, heard)| heard).filter(is_same).min_by_key(|heard| heard.place).unwrap_or(success)
+    }
+
     /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4).
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
         let number = success.message.cseq().map(|cseq| cseq.number);
@@ -103,14 +114,15 @@ impl<'a> Case<'a> {
     /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.
     pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
-        let opening = self.call.transactions.iter().find(|transaction| {
+        // A B2BUA that keeps the Call-ID opens its leg with a From tag of its own.
+        let openings = self.call.transactions.iter().filter(|transaction| {
             transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
         });
-        let opening = opening.and_then(|transaction| self.call.request_of(transaction));
-        match opening {
-            Some(opening) if from_tag(opening) == from_tag(request) => Side::Caller,
-            Some(_) => Side::Callee,
-            None => Side::Unknown,
+        let mut tags = openings.filter_map(|transaction| self.call.request_of(transaction)).map(from_tag).peekable();
+        match tags.peek().is_some() {
+            true if tags.any(|tag| tag == from_tag(request)) => Side::Caller,
+            true => Side::Callee,
+            false => Side::Unknown,
         }
     }
 

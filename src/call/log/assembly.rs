@@ -53,8 +53,11 @@ impl Log {
             let first = kept.iter().find(|entry| {
                 entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)
             })?;
-            let upstream = steps.iter().position(|(index, _)| *index == link.upstream.0)?;
-            Some(Link { entry: place(*first)?, by: link.by.clone(), upstream: StepId(upstream as u32) })
+            let upstream = match link.upstream {
+                Some(step) => Some(StepId(steps.iter().position(|(index, _)| *index == step.0)? as u32)),
+                None => None,
+            };
+            Some(Link { entry: place(*first)?, by: link.by.clone(), upstream })
         });
         let links: Vec<Link> = links.collect();
         let mut bytes = Chain::default();
@@ -185,7 +188,7 @@ impl Log {
             keys.call_id = whole;
         }
         if let Some(link) = self.links.iter().find(|link| link.entry == id) {
-            let upstream = self.steps.get(link.upstream.0 as usize).and_then(|step| step.request);
+            let upstream = link.upstream.and_then(|step| self.steps.get(step.0 as usize)?.request);
             let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
             let upstream = upstream.map(|message| call.message(message).transaction);
             call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);

@@ -32,9 +32,9 @@ impl Log {
         })
     }
 
-    /// The next message opens a leg that continues a step.
-    pub(crate) fn link(&mut self, by: LinkedBy, upstream: StepId) {
-        if let Some(step) = self.steps.get_mut(upstream.0 as usize) {
+    /// The next message opens a leg that continues a step, or comes in place of an earlier try.
+    pub(crate) fn link(&mut self, by: LinkedBy, upstream: Option<StepId>) {
+        if let Some(step) = upstream.and_then(|upstream| self.steps.get_mut(upstream.0 as usize)) {
             step.forwarded = true;
         }
         self.links.push(Link { entry: EntryId(self.entries.len() as u32), by, upstream });

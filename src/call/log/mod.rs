@@ -121,12 +121,13 @@ enum Verb {
     Other(u8),
 }
 
-/// A Call-ID that continues an earlier one: its first message, and the step that it continues.
+/// A Call-ID that continues an earlier one: its first message, and the step that it continues; none where it comes in place
+/// of an earlier try.
 #[derive(Debug, Clone)]
 struct Link {
     entry: EntryId,
     by: LinkedBy,
-    upstream: StepId,
+    upstream: Option<StepId>,
 }
 
 /// A message that comes in.

@@ -118,6 +118,7 @@ impl Tracker {
             (Method::Invite, false) => {
                 self.note_outcome(index, message, keys, arrival);
                 self.note_try_answered(message, keys, arrival);
+                self.note_redirect(index, message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
             (Method::Cancel, true) => self.note_cancel(message, arrival),

@@ -6,10 +6,20 @@ use crate::call::model::Arrival;
 use crate::call::timer;
 use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::net::Path;
+use crate::sip::Message;
 
 impl Tracker {
-    /// The open call that this INVITE continues as another leg: by a key that both carry, else by number and time.
-    pub(super) fn linked_call(&self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, LinkedBy, StepId)> {
+    /// The open call that this INVITE continues: where a redirect sent it, or as another leg, by a key that both carry, else
+    /// by number and time. With the step that a leg continues; what follows a redirect comes in place of what was redirected.
+    pub(super) fn linked_call(
+        &mut self,
+        message: &Message<'_>,
+        ties: &Ties<'_>,
+        arrival: &Arrival,
+    ) -> Option<(u32, LinkedBy, Option<StepId>)> {
+        if let Some(index) = self.redirected_call(message, arrival) {
+            return Some((index, LinkedBy::Redirect, None));
+        }
         for (hash, key) in &ties.keys {
             let Some(Link::Call(index)) = self.links.get(hash) else { continue };
             let Some(open) = self.open_at(*index) else { continue };
@@ -18,7 +28,7 @@ impl Tracker {
                 continue;
             }
             if let Some(upstream) = open.log.continued_by(arrival.path) {
-                return Some((*index, key.links_by(), upstream));
+                return Some((*index, key.links_by(), Some(upstream)));
             }
         }
         let (path, now) = (arrival.path, arrival.place.time);
@@ -28,7 +38,7 @@ impl Tracker {
             let elsewhere = self.guesses.fitting_elsewhere(ties, now);
             only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
         })?;
-        Some((attempt.index, LinkedBy::NumberAndTime, attempt.step))
+        Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step)))
     }
 
     /// True if it is the INVITE of its call that one on this path may continue.

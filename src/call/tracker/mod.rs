@@ -9,6 +9,7 @@ mod forget;
 mod leap;
 mod learn;
 mod legs;
+mod redirects;
 mod retries;
 mod room;
 
@@ -29,6 +30,7 @@ use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
 pub use crate::call::tracker::leap::Leap;
 use crate::call::tracker::learn::Rush;
+use crate::call::tracker::redirects::Redirects;
 pub use crate::call::tracker::retries::Retry;
 use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
@@ -75,6 +77,7 @@ pub struct Tracker {
     clues: Clues,
     /// What tells that a call is the next try of another.
     tries: Tries,
+    redirects: Redirects,
     answers: LastAnswers,
     hasher: Keyed,
     guesses: Guesses,
@@ -219,6 +222,7 @@ impl Tracker {
             links: ByHash::default(),
             clues: Clues::default(),
             tries: Tries::default(),
+            redirects: Redirects::default(),
             answers: LastAnswers::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
@@ -301,7 +305,7 @@ impl Tracker {
                 | Undelivered::HostUnreachable
         ) {
             let IcmpError { place, reporter, what, .. } = *error;
-            let closed = DeadPort { place, reporter, what, count: 1 };
+            let closed = DeadPort { place, reporter, what, count: 1, last: place.time };
             self.port_died = Some(error.place.time);
             self.surroundings.note_dead_port(quoted.destination, closed);
         }
@@ -461,7 +465,7 @@ impl Tracker {
         keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> u32 {
-        let linked = if keys.is_attempt() { self.linked_call(ties, arrival) } else { None };
+        let linked = if keys.is_attempt() { self.linked_call(message, ties, arrival) } else { None };
         let index = match linked {
             Some((index, by, upstream)) => {
                 if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {

@@ -32,18 +32,30 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let server = response.path.source;
     let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
     let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
+    let is_enough = is_enough(asked.as_deref(), minimum.as_deref());
     let words = match (&asked, &minimum) {
-        (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", asked.split(';').next().unwrap_or(asked).trim()),
+        (Some(asked), Some(minimum)) if is_enough => format!(
+            "asks for a session timer of {} s, which the minimum of {minimum} s in the response allows",
+            seconds(asked)
+        ),
+        (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked)),
         (None, Some(minimum)) => format!("names no session timer, and the minimum is {minimum} s"),
         (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
     };
     let step = match &minimum {
+        Some(minimum) if is_enough => {
+            format!("Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 §6).")
+        }
         Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
         None if response.message.is_cut() => {
             format!("Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.", request.path.source)
         }
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
+    };
+    let (role, culprit) = match minimum {
+        Some(_) if !is_enough => (Role::Uac, request),
+        _ => (Role::Uas, response),
     };
     // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.
     let (confidence, then) = match case.tail(response.place) < timer::T2 {
@@ -55,7 +67,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
-            .sender(if minimum.is_some() { Role::Uac } else { Role::Uas }, if minimum.is_some() { request } else { response })
+            .sender(role, culprit)
             .because(format!("The {} {words}: {server} refused it with 422, and {then}.", request.message.method()?))
             .fix(step)
             .claim_status(response, "refused")
@@ -63,4 +75,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(response, "Min-SE", "the minimum")
             .refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"),
     )
+}
+
+/// The number of seconds in a Session-Expires, without its parameters.
+fn seconds(value: &str) -> &str {
+    value.split(';').next().unwrap_or(value).trim()
+}
+
+/// True if what was asked for is no less than the minimum that the refusal names.
+fn is_enough(asked: Option<&str>, minimum: Option<&str>) -> bool {
+    let read = |value: Option<&str>| seconds(value?).parse::<u32>().ok();
+    read(asked).zip(read(minimum)).is_some_and(|(asked, minimum)| asked >= minimum)
 }

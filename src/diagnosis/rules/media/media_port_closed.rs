@@ -31,8 +31,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the media go
-    /// a shorter way than the BYE. And where media come from that very port after a first few errors, it was opened a moment
-    /// late.
+    /// a shorter way than the BYE. And where media come from that very port after a first few errors, or go on to it without
+    /// another, it was opened a moment late.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1
@@ -41,6 +41,9 @@ rule! {
 
 /// Media that arrived for longer than this had found an open port: an error comes back within the round-trip time.
 const UNDERWAY: Duration = Duration::from_millis(500);
+/// Media, or STUN, that go on for this long without another error find an open port: Linux, which sends the fewest, sends one
+/// error a second to each peer (`icmp_ratelimit`).
+const TAKEN_IN: Duration = Duration::from_millis(1500);
 /// A BYE that follows a closed port within this time is of the same hang-up.
 const HANGING_UP: Duration = Duration::from_secs(2);
 
@@ -156,13 +159,18 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
     sdp.media.iter().filter(|media| media.port != 0).find_map(|media| {
         let address: IpAddr = sdp.address_of(media).parse().ok()?;
         let port = SocketAddr::new(address, media.port);
-        let error = *case.surroundings.dead_port(port, answered, bye.unwrap_or(case.call.until))?;
+        let until = bye.unwrap_or(case.call.until);
+        let error = *case.surroundings.dead_port(port, answered, until)?;
         let after = Some(error.place.time.since(first_to(case, port, answered))).filter(|after| *after > UNDERWAY);
         // Where the capture ends before a BYE can have come, nobody knows.
         let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
-        if has_opened(case, port, &error) || after.is_some() && hangs_up {
+        // Who gives the call up as soon as it is answered closes its ports, or never opened them.
+        let is_given_up = bye.is_some_and(|bye| bye.since(answered) <= HANGING_UP);
+        if is_given_up || has_opened(case, port, &error) || goes_on(case, port, answered, until) || after.is_some() && hangs_up {
             return None;
         }
+        // What a proxy passed on with the same body is not its own.
+        let owner = if owner.message.is_request() { owner } else { case.as_written(owner) };
         Some(Unreachable { owner, media, port, error, after })
     })
 }
@@ -180,4 +188,16 @@ fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &DeadPort) -> bool {
         let after = stream.last.time.since(closed.place.time);
         stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
     })
+}
+
+/// True if media or STUN went on to that port for a while after the last error, and drew no other. The port of RTCP beside it
+/// takes its share of the errors that a host sends.
+fn goes_on(case: &Case<'_>, port: SocketAddr, answered: Timestamp, until: Timestamp) -> bool {
+    let beside = SocketAddr::new(port.ip(), port.port().saturating_add(1));
+    let errors = [port, beside].into_iter().filter_map(|port| case.surroundings.last_dead(port, answered, until));
+    let Some(error) = errors.max() else { return false };
+    let media = case.surroundings.media();
+    let checks = media.checks().iter().filter(|check| check.path.destination == port).map(|check| check.last.time);
+    let streams = media.anything_to(port).map(|stream| stream.last.time);
+    checks.chain(streams).map(|last| last.min(until)).any(|last| last > error && last.since(error) >= TAKEN_IN)
 }

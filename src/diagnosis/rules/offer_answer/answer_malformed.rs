@@ -19,8 +19,8 @@ rule! {
     /// offered.
     ///
     /// ## Evidence
-    /// An answer with another number or order of `m=` lines than the offer, or an accepted stream without any offered
-    /// codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds,
+    /// No answer at all to the offer of the INVITE, or one with another number or order of `m=` lines, or an accepted stream
+    /// without any offered codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds,
     /// without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP 415, 488 or 606).
     ///
     /// ## How to fix
@@ -48,26 +48,38 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if after > SOON {
         return None; // So are most calls, and their descriptions need not be read.
     }
-    let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
-    let fault = fault(offer, answer)?;
+    let offer = Sdp::of(&request.message)?;
+    let answer = Sdp::of(&success.message);
+    let fault = match answer {
+        Some(answer) => fault(offer, answer)?,
+        None if is_missing(case, request, success) => "there is none, in this 2xx or before it".to_owned(),
+        None => return None,
+    };
     if case.side(bye) != Side::Caller || !bye.message.headers("Reason").is_empty() && !names_media(case, bye) {
         return None;
     }
     let offered = offer.media.first()?;
+    let author = case.as_written(success);
+    let how = match answer {
+        Some(_) => "with a session description that does not fit the offer",
+        None => "without the session description that the offer asks for",
+    };
     let mut finding = Finding::of(&RULE, Confidence::Likely)
         .explains(success.message.status())
         .drops_the_call()
-        .sender(Role::Uas, success)
+        .sender(Role::Uas, author)
         .because(format!(
-            "{} answered with a session description that does not fit the offer: {fault}. {} ended the call {} after the \
-             answer.",
-            success.path.source,
+            "{} answered {how}: {fault}. {} ended the call {} after the answer.",
+            author.path.source,
             bye.path.source,
             length(after)
         ))
-        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", success.path.source))
+        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source))
         .claim(request, "sdp.media", offered.line.clone(), "the offer");
-    for media in answer.media.iter().take(2) {
+    if answer.is_none() {
+        finding = finding.claim_absent(success.place, "a session description in this answer", "its body is empty");
+    }
+    for media in answer.iter().flat_map(|answer| &answer.media).take(2) {
         finding = finding.claim(success, "sdp.media", media.line.clone(), "the answer");
     }
     Some(
@@ -77,6 +89,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("no-common-codec", "the call was answered, not refused")
             .refuted("stream-refused", "the answer does not refuse the stream with port 0"),
     )
+}
+
+/// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some send
+/// it, may have carried it (RFC 3261 §13.2.1, RFC 3262 §5).
+fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
+    let caller = request.path.source.ip();
+    let describes = |heard: &Heard| heard.path.source.ip() != caller && Sdp::of(&heard.message).is_some();
+    let is_response = |heard: &&Heard| !heard.message.is_request();
+    success.message.body().is_empty() && !case.call.messages.iter().filter(is_response).any(describes)
 }
 
 /// Where an answer breaks RFC 3264 §6.
@@ -94,6 +115,9 @@ fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
             return Some(format!("the offer wants {}, and the answer says {}", offered.protocol, answered.protocol));
         }
         let (mine, theirs) = (offered.main_codecs(), answered.main_codecs());
+        if offered.kind == "audio" && !mine.is_empty() && theirs.is_empty() && !answered.codecs().is_empty() {
+            return Some(format!("offered are {}, and the answer takes no codec for speech", list(&names(&mine))));
+        }
         let foreign = offered.kind == "audio" && !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs);
         if foreign {
             return Some(format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))));

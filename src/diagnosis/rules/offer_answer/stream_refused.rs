@@ -37,16 +37,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if answer.media.iter().any(|media| media.kind == "audio" && media.port != 0) {
         return None;
     }
+    let author = case.as_written(success);
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .severity(Severity::Warning)
-            .sender(Role::Uas, success)
+            .sender(Role::Uas, author)
             .because(format!(
                 "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}. The call is up \
                  without an audio stream.",
-                success.path.source, refused.line, offered.line
+                author.path.source, refused.line, offered.line
             ))
-            .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", success.path.source))
+            .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", author.path.source))
             .claim(request, "sdp.media", offered.line.clone(), "the audio that is offered")
             .claim(success, "sdp.media", refused.line.clone(), "refused with port 0")
             .refuted("no-common-codec", "the call was answered, not refused"),

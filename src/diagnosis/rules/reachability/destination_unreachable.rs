@@ -138,12 +138,30 @@ fn drops(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
         return false;
     }
     let is_success = |heard: &Heard| heard.message.status().is_some_and(StatusCode::is_success);
+    if had_come_before(case, quoted, icmp) {
+        return false;
+    }
     let is_invite = case.call.transaction(quoted.transaction).is_initial_invite();
     if is_success(quoted) && is_invite {
         return case.acks_to(quoted).next().is_none();
     }
     let accepted = || case.asked(&Method::Bye).any(|bye| case.finals(bye.transaction).any(is_success));
     quoted.message.method() == Some(&Method::Bye) && !accepted()
+}
+
+/// True if an earlier copy of a 2xx to an INVITE had been delivered: its receiver sent an ACK for it, be it one that the other
+/// side could not use.
+fn had_come_before(case: &Case<'_>, quoted: &Heard, icmp: &IcmpSeen) -> bool {
+    let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
+    !quoted.message.is_request()
+        && case.call.messages.iter().any(|heard| {
+            heard.message.method() == Some(&Method::Ack)
+                && heard.path.source.ip() == quoted.path.destination.ip()
+                && heard.message.call_id() == quoted.message.call_id()
+                && number(heard) == number(quoted)
+                && quoted.place < heard.place
+                && heard.place < icmp.place
+        })
 }
 
 /// True if what was not delivered is of no use any more: a copy of what its receiver had, or part of the end of a call

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::registration_lapsed::signed_off;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -14,7 +15,8 @@ rule! {
     /// No device of the callee is registered, or it is set to do not disturb, or the network knows no way to it now.
     ///
     /// ## Evidence
-    /// 480 without any ringing response before it, on any hop.
+    /// 480 without any ringing response before it, on any hop. Where the callee's last device had signed off before the call,
+    /// a REGISTER that took the binding away and its 2xx show why.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -62,7 +64,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let callee = case.callee(failure);
     let (responder, code) = (response.path.source, failure.status);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
+    let signed_off = gone.as_ref().map(|gone| format!("no device of the callee is registered; {}", gone.words()));
     let what = match (absent, is_device) {
+        _ if signed_off.is_some() => signed_off.as_deref().unwrap_or_default(),
         (true, _) => "no device of the callee is registered",
         _ if undisturbed => "the callee was reached, and do not disturb is set",
         (false, true) => "the device refuses calls for now, as with do not disturb",
@@ -80,6 +85,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding
             .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines in use."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");
+    } else if let Some(gone) = &gone {
+        finding = gone.prove(finding, &callee);
     } else {
         finding = of_registration(finding, case, response, &callee);
     }

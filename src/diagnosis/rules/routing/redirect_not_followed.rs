@@ -21,7 +21,7 @@ rule! {
     /// Let the caller follow redirects, or let the server forward the call itself.
     ///
     /// ## When it would be wrong
-    /// If the new try has another Call-ID and is not seen as part of this call.
+    /// If the new try has another Call-ID and comes more than five seconds later: then it stands as a call of its own.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3

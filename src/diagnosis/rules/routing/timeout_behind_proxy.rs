@@ -1,6 +1,7 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::net::Undelivered;
 
 rule! {
     /// A proxy gave up because the next hop behind it did not answer.
@@ -39,6 +40,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let silent = case.call.downstream_of(failure.transaction).filter(|inner| inner.finals.is_empty()).last()?;
     let sent = case.call.request_of(silent)?;
+    // An ICMP error is an answer: the way there is closed, and no silence (`destination-unreachable`).
+    let mut errors = case.call.icmp.iter().filter(|icmp| icmp.message == sent.id).map(|icmp| icmp.what.meaning());
+    if errors.any(|error| {
+        matches!(
+            error,
+            Undelivered::PortUnreachable
+                | Undelivered::ProtocolUnreachable
+                | Undelivered::Prohibited
+                | Undelivered::NoRoute
+                | Undelivered::RejectRoute
+                | Undelivered::HostUnreachable
+        )
+    }) {
+        return None;
+    }
     let is_silent = silent.provisionals.is_empty();
     let (proxy, next) = (response.path.source, silent.path.destination);
     let copies = sent.repeated + 1;

@@ -1,8 +1,9 @@
 use crate::call::Kind;
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::registration_lapsed::signed_off;
 use crate::diagnosis::rules::routing::domain_not_served;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
     /// The server does not know the user that was called.
@@ -15,7 +16,8 @@ rule! {
     /// registered.
     ///
     /// ## Evidence
-    /// 404 or 604 to a request for a user that is a name, not a number.
+    /// 404 or 604 to a request for a user that is a name, not a number. Where its last device had signed off before the call,
+    /// a REGISTER that took the binding away and its 2xx show why.
     ///
     /// ## How to fix
     /// Compare the name with the users of that server, and look whether the user is registered.
@@ -42,26 +44,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = case.request(failure)?;
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .sender(case.role_of_responder(response), response);
+    let gone = signed_off(case);
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
+    let finding = match &gone {
+        Some(gone) => finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off"),
+        None => finding.sender(case.role_of_responder(response), response),
+    };
     if !case.wants_words() {
         return Some(finding);
     }
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = format!(
-        "{server} answered {} for \"{user}\" at {host}{quotation}: there is no such user there or behind it, or no device \
-         is registered for it.",
-        failure.status
-    );
-    Some(
-        finding
-            .because(because)
+    let why = match &gone {
+        Some(gone) => format!("no device is registered for it; {}", gone.words()),
+        None => "there is no such user there or behind it, or no device is registered for it".to_owned(),
+    };
+    let because = format!("{server} answered {} for \"{user}\" at {host}{quotation}: {why}.", failure.status);
+    let finding = finding.because(because);
+    let finding = match &gone {
+        Some(gone) => gone.prove(finding, user),
+        None => finding
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
             .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
                 answer 404 when none is{}.", case.settings(Topic::Users, response)))
-            .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling."))
+            .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling.")),
+    };
+    Some(
+        finding
             .claim_request_uri(request, "the user that was called")
             .claim_status(response, "nobody of that name is found")
             .claim_own_words(case, response)
