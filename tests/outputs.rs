@@ -148,19 +148,70 @@ fn addresses_and_hosts(report: &str) -> BTreeSet<&str> {
     words.filter(|word| is_address(word) || is_host(word)).collect()
 }
 
+/// The numbers that a report names, of the ranges that are for fiction, and the people of the fixtures.
+fn numbers_and_people(report: &str) -> BTreeSet<&str> {
+    let words = report.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let is_number = |word: &str| {
+        (10..=15).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit()) && word.contains("5550")
+    };
+    let is_person = |word: &str| ["alice", "bob", "carol", "dave", "miller", "nosuchuser"].contains(&word);
+    words.filter(|word| is_number(word) || is_person(word)).collect()
+}
+
 #[test]
-fn redaction_leaves_no_address_and_no_host_of_any_fixture() {
+fn redaction_leaves_no_address_no_host_no_number_and_no_person_of_any_fixture() {
     let (mut named, mut left) = (0, Vec::new());
     for together in fixtures().chunks(20) {
         let captures: Vec<&str> = together.iter().map(|fixture| fixture.capture.to_str().unwrap()).collect();
         let report = |more: &[&str]| run(&[&captures, &["-q", "--all", "--format", "json"][..], more].concat());
         let (own, redacted) = (report(&[]), report(&["--redact"]));
+        let people = numbers_and_people(&own);
+        let shown = numbers_and_people(&redacted);
+        left.extend(people.intersection(&shown).map(|word| format!("{captures:?}: {word}")));
         let own = addresses_and_hosts(&own);
         left.extend(own.iter().filter(|word| redacted.contains(**word)).map(|word| format!("{captures:?}: {word}")));
-        named += own.len();
+        named += own.len() + people.len();
     }
     assert!(left.is_empty(), "{left:#?}");
-    assert!(named > 150, "{named}");
+    assert!(named > 250, "{named}");
+}
+
+#[test]
+fn redaction_leaves_no_signed_token_and_the_diagnosis_stays() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.pcapng");
+    let mut tokens = 0;
+    for name in
+        ["number-changed-after-signing", "attestation-low", "attestation-low-near-miss-full", "healthy-large-invite"]
+    {
+        let capture = root().join("fixtures").join(name).join("capture.pcap");
+        let capture = capture.to_str().unwrap();
+        let html = run(&[capture, "-q", "--all", "--redact", "--format", "html"]);
+        run(&[capture, "-q", "--redact", "-o", out.to_str().unwrap()]);
+        let (own, rewritten) = (fs::read(capture).unwrap(), fs::read(&out).unwrap());
+        let (own, rewritten) = (String::from_utf8_lossy(&own), String::from_utf8_lossy(&rewritten));
+        let parts = own.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_');
+        for part in parts.filter(|part| part.starts_with("eyJ")) {
+            tokens += 1;
+            let text =
+                String::from_utf8(base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, part).unwrap());
+            if text.unwrap().contains("orig") {
+                assert!(!html.contains(part) && !rewritten.contains(part), "{name}: {part}");
+            }
+        }
+        for host in ["cert.example", "certs.example"].iter().filter(|host| own.contains(**host)) {
+            assert!(!html.contains(host) && !rewritten.contains(host), "{name}: {host}");
+        }
+        let (own, redacted) = (report(&[capture.into()]).unwrap(), report(std::slice::from_ref(&out)).unwrap());
+        assert_eq!(ends(&own), ends(&redacted), "{name}");
+    }
+    assert!(tokens >= 4, "{tokens}");
+}
+
+#[test]
+fn redaction_leaves_our_own_words() {
+    let text = run(&["fixtures/scanner/capture.pcap", "-q", "--redact"]);
+    assert!(text.contains("A scanner tries addresses and extensions"), "{text}");
 }
 
 #[test]

@@ -91,26 +91,26 @@ impl Scene {
             frame: self.frame(claim.place),
             field: claim.field.clone(),
             value: shortened(&secrets.hide(claim.value.raw())),
-            says: secrets.hide_in(&claim.says),
+            says: secrets.hide_in_sentence(&claim.says),
         });
         let refuted = finding
             .refuted
             .iter()
-            .map(|refuted| RefutedRecord { rule: refuted.rule.clone(), why: secrets.hide_in(&refuted.why) });
+            .map(|refuted| RefutedRecord { rule: refuted.rule.clone(), why: secrets.hide_in_sentence(&refuted.why) });
         FindingRecord {
             rule: finding.rule.to_string(),
             id: finding.id.to_string(),
-            title: secrets.hide_in(&finding.title),
+            title: secrets.hide_in_sentence(&finding.title),
             confidence: finding.confidence,
             severity: finding.severity,
             party: PartyRecord {
                 role: finding.party.role,
-                addr: finding.party.address.map(|address| secrets.socket(address)),
+                addr: finding.party.address.map(|address| secrets.party(address)),
                 agent: finding.party.agent.as_ref().map(|agent| secrets.hide_in(agent)),
             },
             status: finding.status.map(StatusCode::get),
-            explanation: secrets.hide_in(&finding.explanation),
-            fix: finding.fix.iter().map(|step| secrets.hide_in(step)).collect(),
+            explanation: secrets.hide_in_sentence(&finding.explanation),
+            fix: finding.fix.iter().map(|step| secrets.hide_in_sentence(step)).collect(),
             claims: claims.collect(),
             refuted: refuted.collect(),
             next_capture: finding.next_capture.as_ref().map(|command| secrets.hide_in(command)),
@@ -126,7 +126,7 @@ impl Scene {
             agent: origin.agent.as_ref().map(|agent| secrets.hide_in(agent)),
             made_by: origin.made_by,
             confidence: origin.confidence,
-            grounds: origin.grounds.iter().map(|ground| secrets.hide_in(ground)).collect(),
+            grounds: origin.grounds.iter().map(|ground| secrets.hide_in_sentence(ground)).collect(),
             rewritten: origin.rewritten.as_ref().map(|other| RewrittenRecord {
                 frame: self.frame(other.place),
                 status: other.status.get(),

@@ -4,11 +4,13 @@
 //! From then on they are replaced wherever they stand. Addresses are known by their look.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::net::without_service;
+use crate::report::passports::{self, Named, hosts_of_pages};
 use crate::report::pseudonyms::{Pseudonyms, Replaced};
+use crate::report::spellings::{dotted, in_the_case_of, international, is_number, is_our_word, uris};
 use crate::sip::Message;
 
 /// Numbers shorter than this are replaced only where a URI names them: a code or a count may look the same.
@@ -47,6 +49,15 @@ const NOBODY: [&str; 24] = [
     "tls",
 ];
 
+/// Who wrote a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// A party of the capture.
+    ByOthers,
+    /// This program, quoting parties of the capture.
+    ByUs,
+}
+
 /// Values of a call with their pseudonyms.
 #[derive(Debug, Clone)]
 pub(crate) struct Persons {
@@ -55,11 +66,13 @@ pub(crate) struct Persons {
     known: BTreeMap<String, String>,
     /// By their first byte, the longest first.
     by_first: BTreeMap<u8, Vec<(String, String)>>,
+    /// Signed tokens, and what stands for each.
+    tokens: BTreeMap<String, String>,
 }
 
 impl Persons {
     pub(crate) fn new(pseudonyms: Arc<Pseudonyms>) -> Persons {
-        Persons { pseudonyms, known: BTreeMap::new(), by_first: BTreeMap::new() }
+        Persons { pseudonyms, known: BTreeMap::new(), by_first: BTreeMap::new(), tokens: BTreeMap::new() }
     }
 
     pub(crate) fn pseudonyms(&self) -> &Pseudonyms {
@@ -73,12 +86,15 @@ impl Persons {
             self.know_user(uri.user);
             self.know_host(uri.host);
         }
+        hosts_of_pages(&text).for_each(|host| self.know_host(host));
+        international(&text).for_each(|number| self.know_user(number));
         for (name, value) in message.all_headers() {
             let lower = name.to_ascii_lowercase();
             match lower.as_str() {
                 _ if lower.contains("auth") => self.collect_parameters(&value),
                 "p-visited-network-id" => self.know_host(value.trim().trim_matches('"')),
                 "p-charging-vector" => self.collect_networks(&value),
+                "identity" | "y" => self.collect_token(passports::token(&value)),
                 "organization" => self.know_name(&value),
                 "warning" => self.know_host(value.split([' ', ':']).nth(1).unwrap_or_default()),
                 _ if value.contains('<') => self.know_display_name(&value),
@@ -102,10 +118,22 @@ impl Persons {
         self.collect_description(&String::from_utf8_lossy(message.body()));
     }
 
-    /// Learns names that stand in no message: of hosts, with or without the service before them (`_sip._udp.`, RFC 2782), of
-    /// certificates, which may be any words.
+    /// Learns names that stand in no message of the call: numbers and users of other calls; hosts, with or without the
+    /// service before them (`_sip._udp.`, RFC 2782); of certificates, which may be any words.
     pub(crate) fn know_names(&mut self, names: &[String]) {
         for name in names {
+            let name = name.trim_start_matches("sips:").trim_start_matches("sip:");
+            let name = match name.split_once('@') {
+                Some((user, host)) => {
+                    self.know_user(user);
+                    host
+                }
+                None if is_number(name) => {
+                    self.know_user(name);
+                    continue;
+                }
+                None => name,
+            };
             let host = without_service(name.trim_start_matches("*."));
             match host.contains(char::is_whitespace) {
                 true => self.know_name(host),
@@ -124,16 +152,30 @@ impl Persons {
         for values in self.by_first.values_mut() {
             values.sort_by_key(|(own, _)| std::cmp::Reverse(own.len()));
         }
+        let strike = |part: &str| self.pseudonyms.secret(part);
+        let rewritten = |token: &String| passports::rewritten(token, |said| self.replace(said), strike);
+        self.tokens = self.tokens.keys().map(|token| (token.clone(), rewritten(token))).collect();
     }
 
     /// The text with pseudonyms.
     pub(crate) fn replace(&self, text: &str) -> String {
+        self.replaced(text, Written::ByOthers)
+    }
+
+    /// The same for a sentence of ours: its own words stay, though somebody bears such a name.
+    pub(crate) fn replace_in_sentence(&self, text: &str) -> String {
+        self.replaced(text, Written::ByUs)
+    }
+
+    fn replaced(&self, text: &str, written: Written) -> String {
         let text = self.replace_uris(text);
+        let mut is_quoted = written == Written::ByOthers;
         let mut shown = String::with_capacity(text.len());
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
-            let found = self.address(rest, before).or_else(|| self.value(rest, before));
+            let found =
+                self.token(rest).or_else(|| self.address(rest, before)).or_else(|| self.value(rest, before, is_quoted));
             match found {
                 Some((length, other)) => {
                     shown.push_str(&other);
@@ -143,6 +185,7 @@ impl Persons {
                     let letter = rest.chars().next().unwrap_or_default();
                     shown.push(letter);
                     at += letter.len_utf8();
+                    is_quoted ^= letter == '"' && written == Written::ByUs;
                 }
             }
         }
@@ -225,8 +268,14 @@ impl Persons {
         Some((literal.len(), self.pseudonyms.address(address.into()).to_string()))
     }
 
-    /// A known value that begins here.
-    fn value(&self, rest: &str, before: Option<char>) -> Option<(usize, String)> {
+    /// A signed token that begins here.
+    fn token(&self, rest: &str) -> Option<(usize, String)> {
+        let (token, other) = self.tokens.iter().find(|(token, _)| rest.starts_with(token.as_str()))?;
+        Some((token.len(), other.clone()))
+    }
+
+    /// A known value that begins here, in a quotation or among words of ours.
+    fn value(&self, rest: &str, before: Option<char>, is_quoted: bool) -> Option<(usize, String)> {
         let is_word = |letter: char| letter.is_alphanumeric();
         let first = rest.as_bytes().first()?.to_ascii_lowercase();
         self.by_first.get(&first)?.iter().find_map(|(own, other)| {
@@ -240,7 +289,9 @@ impl Persons {
                 true => !before.is_some_and(|letter| letter.is_ascii_digit()),
                 false => !before.is_some_and(is_word) && !after.is_some_and(is_word),
             };
-            is_alone.then(|| (own.len(), in_the_case_of(here, other)))
+            let is_ours =
+                || !is_quoted && !matches!(before, Some('@' | ':' | '=')) && after != Some('@') && is_our_word(own);
+            (is_alone && !is_ours()).then(|| (own.len(), in_the_case_of(here, other)))
         })
     }
 
@@ -325,6 +376,26 @@ impl Persons {
         }
     }
 
+    /// Who is named in a signed token, and the token.
+    fn collect_token(&mut self, token: &str) {
+        for named in passports::named(token) {
+            match named {
+                Named::User(user) => self.know_user(&user),
+                Named::Name(name) => self.know_name(&name),
+                Named::Host(host) => self.know_host(&host),
+                Named::Uri(text) => {
+                    for uri in uris(&text) {
+                        self.know_user(uri.user);
+                        self.know_host(uri.host);
+                    }
+                }
+            }
+        }
+        if !token.is_empty() && self.tokens.len() < MOST {
+            self.tokens.insert(token.to_owned(), String::new());
+        }
+    }
+
     /// The networks that are named in a P-Charging-Vector (RFC 7315 §4.6).
     fn collect_networks(&mut self, value: &str) {
         for (name, value) in value.split(';').filter_map(|part| part.split_once('=')) {
@@ -358,86 +429,6 @@ impl Persons {
             self.known.insert(own.to_ascii_lowercase(), other.to_ascii_lowercase());
         }
     }
-}
-
-/// A URI in a text.
-#[derive(Debug, Clone, Copy)]
-struct UriSeen<'a> {
-    user: &'a str,
-    user_at: usize,
-    host: &'a str,
-    host_at: usize,
-}
-
-/// The URIs of a text: `sip:`, `sips:` and `tel:`.
-fn uris(text: &str) -> Vec<UriSeen<'_>> {
-    let mut seen = Vec::new();
-    for (at, scheme) in text.match_indices(':') {
-        let before = text.get(..at).unwrap_or_default();
-        let word = before.rsplit(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let is_tel = word.eq_ignore_ascii_case("tel");
-        if !is_tel && !word.eq_ignore_ascii_case("sip") && !word.eq_ignore_ascii_case("sips") {
-            continue;
-        }
-        let start = at + scheme.len();
-        let rest = text.get(start..).unwrap_or_default();
-        let end = rest.find(|letter: char| "<>\"' \t\r\n?,".contains(letter)).unwrap_or(rest.len());
-        let rest = rest.get(..end).unwrap_or_default();
-        let (user, authority) = match rest.rsplit_once('@') {
-            Some((user, host)) => (user, host),
-            None if is_tel => (rest, ""),
-            None => ("", rest),
-        };
-        let user = user.split([':', ';']).next().unwrap_or_default();
-        let host = authority.split(';').next().unwrap_or_default();
-        let host = match host.split_once(']') {
-            Some((inside, _)) => inside.trim_start_matches('['),
-            None => host.split(':').next().unwrap_or_default(),
-        };
-        let bracket = usize::from(authority.starts_with('['));
-        let host_at = start + rest.len() - authority.len() + bracket;
-        seen.push(UriSeen { user, user_at: start, host, host_at });
-    }
-    seen
-}
-
-/// An IPv4 address that begins a text, its bytes parted by full stops, hyphens or underscores.
-fn dotted(text: &str) -> Option<(usize, &'static str, Ipv4Addr)> {
-    let separator = [".", "-", "_"]
-        .into_iter()
-        .find(|separator| text.trim_start_matches(|letter: char| letter.is_ascii_digit()).starts_with(separator))?;
-    let mut octets = [0_u8; 4];
-    let mut at = 0;
-    for (index, octet) in octets.iter_mut().enumerate() {
-        let rest = text.get(at..)?;
-        let rest = if index == 0 { rest } else { rest.strip_prefix(separator)? };
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-        *octet = rest.get(..digits).filter(|digits| !digits.is_empty() && digits.len() <= 3)?.parse().ok()?;
-        at += digits + usize::from(index > 0);
-    }
-    // Of hyphens and underscores there are more in dates and numbers; behind a full stop a port may stand.
-    let after = text.get(at..)?;
-    let goes_on = after.starts_with(separator) && after.get(1..)?.starts_with(|letter: char| letter.is_ascii_digit());
-    (!goes_on || separator == ".").then(|| (at, separator, Ipv4Addr::from(octets)))
-}
-
-/// True for a telephone number or an extension: digits, and signs that structure them.
-fn is_number(user: &str) -> bool {
-    user.bytes().any(|byte| byte.is_ascii_digit())
-        && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*# ".contains(&byte))
-        && user.parse::<std::net::IpAddr>().is_err()
-}
-
-/// A pseudonym in upper case where the true value is.
-fn in_the_case_of(own: &str, other: &str) -> String {
-    let mut own = own.chars();
-    other
-        .chars()
-        .map(|letter| match own.next() {
-            Some(own) if own.is_ascii_uppercase() => letter.to_ascii_uppercase(),
-            _ => letter,
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -533,6 +524,34 @@ mod tests {
         assert!(shown.starts_with("77a@") && shown.ends_with(".net") && !shown.contains("example"), "{shown}");
         let shown = persons.replace_blindly("404 No 15555550123 here");
         assert!(shown.starts_with("404 No ") && shown.ends_with(" here") && !shown.contains("5555550123"), "{shown}");
+    }
+
+    #[test]
+    fn words_of_ours_stay_in_a_sentence_though_somebody_bears_them_as_a_name() {
+        let text = "OPTIONS sip:100@h.test SIP/2.0\r\nFrom: <sip:scanner@h.test>;tag=1\r\n\r\n";
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
+        persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        persons.know_names(&["alice@h.test".to_owned()]);
+        persons.finish();
+        let own = "This is a scanner, for all that was seen.";
+        assert_eq!(persons.replace_in_sentence(own), own);
+        let shown = persons.replace_in_sentence("The scanner \"scanner\" is scanner@h.test, and not alice.");
+        assert!(shown.starts_with("The scanner \"") && shown.matches("scanner").count() == 1, "{shown}");
+        assert!(!shown.contains("alice") && !persons.replace("a scanner").contains("scanner"), "{shown}");
+    }
+
+    #[test]
+    fn who_is_named_in_a_signed_token_is_replaced_within_it_and_without() {
+        let text = "INVITE sip:b@h.test SIP/2.0\r\nIdentity: eyJhbGciOiJFUzI1NiJ9.\
+            eyJvcmlnIjp7InRuIjoiMTU1NTAxMDAyMDAifX0.c2ln;info=<https://cert.carrier.test/a.pem>\r\n\r\n";
+        let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Numbers, Replaced::Names])));
+        persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
+        persons.finish();
+        let shown = persons.replace(text);
+        assert_eq!(shown.len(), text.len());
+        assert!(!shown.contains("eyJvcmlnIjp7InRuIjoiMTU1NTAxMDAyMDAifX0") && !shown.contains("c2ln"), "{shown}");
+        assert!(!shown.contains("carrier"), "{shown}");
+        assert!(!persons.replace("signed for 15550100200").contains("15550100200"));
     }
 
     #[test]

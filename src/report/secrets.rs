@@ -78,6 +78,23 @@ impl Privacy {
 impl Secrets {
     /// The text without secrets.
     pub(crate) fn hide(&self, text: &str) -> String {
+        let shown = self.without_secrets(text);
+        match &self.persons {
+            Some(persons) => persons.replace(&shown),
+            None => shown,
+        }
+    }
+
+    /// The same for a sentence of ours, which quotes the capture.
+    pub(crate) fn hide_in_sentence(&self, text: &Untrusted) -> Untrusted {
+        let shown = self.without_secrets(text.raw());
+        match &self.persons {
+            Some(persons) => persons.replace_in_sentence(&shown).into(),
+            None => shown.into(),
+        }
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
         let mut shown = text.to_owned();
         if self.are == SecretsAre::Hidden {
             for secret in &self.known {
@@ -89,10 +106,7 @@ impl Secrets {
                 shown = hide_passwords(&shown);
             }
         }
-        match &self.persons {
-            Some(persons) => persons.replace(&shown),
-            None => shown,
-        }
+        shown
     }
 
     /// The text with pseudonyms for persons and for secrets, which all keep their lengths: for a message that is to stay
@@ -137,6 +151,14 @@ impl Secrets {
         }
     }
 
+    /// The address of who is responsible: without a port where it has none, as who sent an ICMP error.
+    pub(crate) fn party(&self, address: SocketAddr) -> String {
+        match address.port() {
+            0 => self.address(address.ip()),
+            _ => self.socket(address),
+        }
+    }
+
     /// An address.
     pub(crate) fn address(&self, address: std::net::IpAddr) -> String {
         match &self.persons {
@@ -170,7 +192,7 @@ impl Secrets {
         own
     }
 
-    /// These and those who have these names.
+    /// These and those who have these names, numbers, or addresses with a user.
     pub(crate) fn naming(&self, names: &[String]) -> Secrets {
         let mut own = self.clone();
         if let Some(persons) = &mut own.persons {

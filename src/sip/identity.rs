@@ -76,7 +76,7 @@ fn json(part: &str) -> Option<Value> {
 }
 
 /// Decodes base64url, or base64, without minding the padding (RFC 4648 §5).
-fn base64url(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn base64url(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut held = 0u32;
     let mut bits = 0u32;

@@ -68,6 +68,7 @@ fn cycles(address: &str, known: &Registered) -> Option<Finding> {
     let finding = Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
         .party(Role::Uac, source)
+        .naming([address])
         .because(format!(
             "{address} was registered and signed off again {} times in {}, while {} are granted: a device that restarts, \
              loses its network, or shares the account with another one.",
@@ -142,6 +143,7 @@ fn told(address: &str, known: &Registered, changes: &[&[&Asked]]) -> Option<Find
     let finding = Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
         .party(Role::Uac, Some(last.source))
+        .naming([address])
         .because(because);
     let finding = match moves {
         0 => finding.fix("Send keep-alives more often than the NAT forgets (every 25 s over UDP), or register \

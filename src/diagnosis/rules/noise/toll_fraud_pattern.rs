@@ -74,6 +74,7 @@ fn found(source: IpAddr, calls: &[(Place, String)]) -> Finding {
     let finding = Finding::of(&RULE, Confidence::Possible)
         .severity(Severity::Warning)
         .party(Role::Uac, None)
+        .naming(numbers.iter().copied())
         .because(format!(
             "{source}, which was let in after many refused credentials, made {} international or premium calls within {} ({}): \
              that is a pattern of toll fraud.",
