@@ -70,7 +70,10 @@ fn every_answer_names_what_gave_it() {
     assert_eq!((&walk["start"], &walk["calls"]), (&"fails-at-once".into(), &1.into()));
     let steps = walk["steps"].as_array().unwrap();
     assert_eq!(steps[0]["because"], serde_json::json!({"code": 503, "frames": [3]}));
-    assert_eq!(steps[1]["because"], serde_json::json!({"rule": "trunk-congested", "frames": [3]}));
+    assert_eq!(
+        steps[1]["because"],
+        serde_json::json!({"rule": "trunk-congested", "confidence": "proven", "frames": [3]})
+    );
     assert_eq!(walk["cause"]["key"], "congestion");
     assert!(walk["open"].is_null());
 }
@@ -117,4 +120,22 @@ fn what_is_neither_file_nor_symptom_is_refused() {
     assert_eq!(sipwhy(&["decide", "no-such-thing"]).1, 2);
     assert_eq!(sipwhy(&["decide", "one-way-audio", "no-such-thing"]).1, 3);
     assert_eq!(sipwhy(&["decide", "--format", "csv"]).1, 2);
+}
+
+#[test]
+fn an_answer_says_how_sure_it_is_and_nothing_that_the_packets_refute() {
+    let told = |fixture: &str| {
+        let capture = fixtures().join(fixture).join("capture.pcap");
+        sipwhy(&["decide", capture.to_str().unwrap()]).0.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let declined = told("rejected-by-callee-at-once");
+    assert!(declined.contains("nothing had rung") && !declined.contains("after it had rung"), "{declined}");
+    assert!(declined.contains("likely, frame 3") || declined.contains("possible, frame 3"), "{declined}");
+    assert!(told("trunk-congested").contains("proven, frame 3"));
+    // A cause of the capture has no code.
+    let partial = told("cancel-unanswered");
+    assert!(partial.contains("Rule capture-partial") && !partial.ends_with("Codes"), "{partial}");
+    let json = walked("rejected-by-callee-at-once", &[]);
+    assert_eq!(walks(&json)[0]["steps"][1]["because"]["rule"], "rejected-by-callee");
+    assert!(walks(&json)[0]["steps"][1]["because"]["confidence"].is_string(), "{json}");
 }

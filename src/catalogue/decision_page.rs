@@ -70,11 +70,14 @@ impl Leaf {
         };
         let codes: Vec<String> = self.codes.iter().map(code).collect();
         let words = catalogue.phrases();
-        vec![
-            Fact::new(words.word(Word::DecideFix), &self.fix),
-            Fact::new(words.count(Word::DecideRules, self.rules.len() as u64, &[]), self.rules.join(", ")),
-            Fact::new(words.count(Word::DecideCodes, codes.len() as u64, &[]), codes.join(", ")),
-        ]
+        let mut facts = vec![Fact::new(words.word(Word::DecideFix), &self.fix)];
+        // A cause may have no code, or no rule.
+        for (label, named) in [(Word::DecideRules, &self.rules), (Word::DecideCodes, &codes)] {
+            if !named.is_empty() {
+                facts.push(Fact::new(words.count(label, named.len() as u64, &[]), named.join(", ")));
+            }
+        }
+        facts
     }
 }
 

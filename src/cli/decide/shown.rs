@@ -10,7 +10,7 @@ use crate::catalogue::{
 use crate::catalogue::{in_words_of, question_items};
 use crate::cli::decide::walk::{Because, Walk};
 use crate::diagnosis::rules;
-use crate::report::Frame;
+use crate::report::text::words::{confidence, frame};
 
 /// What becomes of questions that the packets do not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,11 @@ fn told_by(because: &Because, words: &Phrases) -> String {
     let told = match &because.ground {
         Ground::Rule(name) => {
             let title = rules::named(name).map(|rule| rule.title()).unwrap_or_default();
-            words.fill(Word::DecideRule, &[("rule", name), ("title", &title)])
+            let told = words.fill(Word::DecideRule, &[("rule", name), ("title", &title)]);
+            match because.confidence {
+                Some(sure) => format!("{told}{}{}", words.word(Word::Comma), confidence(words, sure)),
+                None => told,
+            }
         }
         Ground::Sign(sign) => words.word(of_sign(*sign)).to_owned(),
         Ground::Code(code) => words.fill(Word::DecideFinal, &[("code", code)]),
@@ -150,14 +154,6 @@ fn of_sign(sign: Sign) -> Word {
         Sign::DroppedLate => Word::SignDroppedLate,
         Sign::NoResponse => Word::SignNoResponse,
         Sign::OnlyTrying => Word::SignOnlyTrying,
-    }
-}
-
-/// A frame's number, with that of its file if there are several.
-fn frame(frame: Frame) -> String {
-    match frame {
-        Frame::Number(number) => number.to_string(),
-        Frame::InFile { file, frame } => format!("{file}:{frame}"),
     }
 }
 

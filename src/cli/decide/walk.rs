@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::call::{Call, Kind, Outcome};
 use crate::catalogue::{Decisions, Ground, Known, Leaf, Node, Question, Sign, Start};
-use crate::diagnosis::Severity;
+use crate::diagnosis::{Confidence, Severity};
 use crate::report::{CallRecord, FailureRecord, FindingRecord, Frame};
 use crate::sip::Method;
 
@@ -50,6 +50,9 @@ pub(crate) struct Step {
 pub(crate) struct Because {
     #[serde(flatten)]
     pub ground: Ground,
+    /// How sure it is, where a rule gave it: of several calls, as of the one where it is the least sure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     pub frames: Vec<Frame>,
 }
 
@@ -110,7 +113,12 @@ impl Walks {
         nodes.extend(walk.steps.iter().flat_map(|step| [step.question.clone(), step.answer.clone()]));
         nodes.extend(walk.cause.iter().map(|leaf| leaf.key.clone()));
         nodes.extend(walk.open.iter().map(|question| question.key.clone()));
+        let (begun, steps) = (walk.because.clone(), walk.steps.clone());
         let known = self.by_nodes.entry(nodes).or_insert(walk);
+        let of_steps = known.steps.iter_mut().map(|step| &mut step.because).zip(steps.iter().map(|step| &step.because));
+        for (kept, other) in known.because.as_mut().zip(begun.as_ref()).into_iter().chain(of_steps) {
+            kept.confidence = kept.confidence.zip(other.confidence).map(|(kept, other)| kept.max(other));
+        }
         known.calls += u64::from(call.is_some());
         known.numbers.extend(call.filter(|_| known.numbers.len() < MOST_NAMED));
     }
@@ -176,7 +184,9 @@ fn because(ground: Ground, proofs: Proofs<'_>) -> Because {
         }
         _ => BTreeSet::new(),
     };
-    Because { ground, frames: frames.into_iter().take(MOST_FRAMES).collect() }
+    let of_rule = |finding: &&FindingRecord| matches!(&ground, Ground::Rule(rule) if finding.rule == *rule);
+    let confidence = proofs.findings.iter().filter(of_rule).map(|finding| finding.confidence).min();
+    Because { ground, confidence, frames: frames.into_iter().take(MOST_FRAMES).collect() }
 }
 
 /// What the packets of a call tell: findings that matter so much, and its signs.
