@@ -21,8 +21,10 @@ pub enum Error {
         why: String,
     },
     /// A file that an option names could not be read (exit status 3).
-    #[error("cannot read {}", .path.display())]
+    #[error("{option}: cannot read {}", .path.display())]
     Read {
+        /// The option.
+        option: &'static str,
         /// Which.
         path: PathBuf,
         /// What the system said.

@@ -330,3 +330,20 @@ fn the_same_capture_gives_the_same_bytes() {
     assert_eq!(scene.run(&["--format", "json"]).out, scene.run(&["--format", "json"]).out);
     assert_eq!(scene.run(&["--all"]).out, scene.run(&["--all"]).out);
 }
+
+#[test]
+fn a_file_that_an_option_names_and_that_is_not_there_is_told_with_the_option() {
+    let scene = Scene::of(ANSWERED);
+    for option in ["--names", "--keylog", "--secrets"] {
+        let ran = scene.run(&[option, "nosuch"]);
+        assert_eq!(ran.status, 3, "{option}: {}", ran.err);
+        assert!(ran.err.contains(option) && ran.err.contains("nosuch"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn only_a_name_that_is_near_is_offered() {
+    let told = |subject: &str| run(Path::new("explain"), &[subject]).err;
+    assert!(!told("q850-999").contains("nearest") && !told("foo").contains("scanner"));
+    assert!(told("trunk-congestd").contains("trunk-congested"), "{}", told("trunk-congestd"));
+}

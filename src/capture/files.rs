@@ -366,7 +366,7 @@ fn without_repetition(wanted: Vec<Wanted>, skipped: &mut Vec<Skipped>) -> Vec<Wa
 fn nothing_to_read(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
     let path = paths.first().cloned().unwrap_or_default();
     let looks_like = match skipped.len() {
-        0 => "a folder without files; name a capture file".into(),
+        0 => "a folder without files (folders within it are not looked into); name a capture file".into(),
         count => format!("a folder of {count} files, none of which is a capture"),
     };
     Error::NotACapture { path, looks_like }

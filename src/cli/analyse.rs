@@ -120,8 +120,11 @@ pub(crate) fn formats(run: &Run) -> Result<Vec<Format>, Error> {
 
 /// The secrets of a file. What it says is never told, only which line is wrong.
 pub(crate) fn secrets(path: &Path) -> Result<Secrets, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::Usage(format!("cannot read the secrets in {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        option: "--secrets",
+        path: path.to_owned(),
+        source,
+    })?;
     Secrets::read(&text)
         .map_err(|line| Error::Usage(format!("{}: line {line} needs a user, a realm and a password", path.display())))
 }

@@ -18,7 +18,7 @@ const LONGEST: u64 = 256 << 20;
 pub(crate) fn read(run: &Run) -> Result<KeyLog, Error> {
     let mut keys = KeyLog::default();
     for path in &run.keylog {
-        let text = text(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let text = text(path).map_err(|source| Error::Read { option: "--keylog", path: path.clone(), source })?;
         let bad = keys.read(&text);
         if run.quiet {
             continue;

@@ -1,12 +1,15 @@
 //! The name that somebody meant who mistyped it.
 
 /// Of some names the one that is nearest to a word: one that begins with it, else the one with the fewest letters to change.
+/// None if it would take more than a third of them: nobody meant that.
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    names.into_iter().min_by_key(|name| {
+    let measured = names.into_iter().map(|name| {
         let lower = name.to_lowercase();
-        (!lower.starts_with(&word), strsim::damerau_levenshtein(&lower, &word), *name)
-    })
+        (!lower.starts_with(&word), strsim::damerau_levenshtein(&lower, &word), name)
+    });
+    let (is_other, changes, name) = measured.min()?;
+    (!is_other && !word.is_empty() || changes * 3 <= word.chars().count()).then_some(name)
 }
 
 #[cfg(test)]
@@ -19,5 +22,8 @@ mod tests {
         assert_eq!(nearest("sip.stat", names), Some("sip.Status-Code"));
         assert_eq!(nearest("sip.form", names), Some("sip.From"));
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("foo", ["scanner", "foobar-failed"]), Some("foobar-failed"));
+        assert_eq!(nearest("foo", ["scanner"]), None);
+        assert_eq!(nearest("q850-999", ["ring-timeout", "scanner"]), None);
     }
 }

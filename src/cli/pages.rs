@@ -34,8 +34,11 @@ pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<
     let why = match subject.parse::<u64>() {
         Ok(_) => "status codes run from 100 to 699, and sipwhy codes lists them".to_owned(),
         Err(_) => {
-            let nearest = nearest(&name, rules::ALL.iter().map(|rule| rule.name)).unwrap_or_default();
-            format!("the rule with the nearest name is {nearest}, and sipwhy codes lists the codes")
+            let lists = "sipwhy codes lists the codes";
+            match nearest(&name, rules::ALL.iter().map(|rule| rule.name)) {
+                Some(nearest) => format!("the rule with the nearest name is {nearest}, and {lists}"),
+                None => lists.to_owned(),
+            }
         }
     };
     Err(Error::Usage(format!("{subject} is no code, rule or cause that is known: {why}")))

@@ -59,6 +59,8 @@ pub(crate) fn apply(run: &Run, look: &Look) -> Result<(Run, Look, Names), Error>
         run.limits = set.chain(run.limits).collect();
     }
     if let Some(path) = &run.names {
+        let missing = |source| Error::Read { option: "--names", path: path.clone(), source };
+        fs::metadata(path).map_err(missing)?;
         give_names(&mut names, &read(path)?, path)?;
     }
     if !run.redact.is_empty() {

@@ -68,12 +68,10 @@ fn catalogue_for(format: PageFormat, look: &Look) -> Result<Catalogue, Error> {
 
 fn no_such(path: &std::path::Path) -> Error {
     let symptoms: Vec<&str> = decisions().starts().iter().map(|start| start.key.as_str()).collect();
-    let nearest = nearest(&path.to_string_lossy(), symptoms.iter().copied()).unwrap_or_default();
-    Error::Usage(format!(
-        "{} is neither a file nor a symptom; the nearest is {nearest}, of {}",
-        path.display(),
-        symptoms.join(", ")
-    ))
+    let nearest = nearest(&path.to_string_lossy(), symptoms.iter().copied());
+    let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
+    let path = path.display();
+    Error::Usage(format!("{path} is neither a file nor a symptom{nearest}. Symptoms are {}", symptoms.join(", ")))
 }
 
 /// The list of symptoms, among which a person at a terminal chooses.

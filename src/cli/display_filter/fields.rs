@@ -78,8 +78,10 @@ pub(super) fn find(name: &str) -> Result<&'static Field, String> {
     if let Some(field) = TABLE.iter().find(|field| field.name == name) {
         return Ok(field);
     }
-    let nearest = nearest(name, TABLE.iter().map(|field| field.name)).unwrap_or_default();
-    Err(format!("there is no field {name}; the nearest is {nearest}"))
+    Err(match nearest(name, TABLE.iter().map(|field| field.name)) {
+        Some(nearest) => format!("there is no field {name}; the nearest is {nearest}"),
+        None => format!("there is no field {name}"),
+    })
 }
 
 const fn by(name: &'static str, kind: Kind, read: fn(&Heard) -> Vec<Held>) -> Field {
