@@ -43,7 +43,7 @@ pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
-pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, Leap, Limits, Retry, Tracker, Wanted};
+pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, LEAP, Leap, Limits, Retry, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.
 pub mod timer {

@@ -488,6 +488,7 @@ words! {
     StatsSrdFailed = "stats-srd-failed", "A delay, of at most 28 columns",
     StatsSdd = "stats-sdd", "A delay, of at most 28 columns",
     StatsSdt = "stats-sdt", "A delay, of at most 28 columns",
+    StatsAcrossLeaps = "stats-across-leaps", "Beneath the delays",
     StatsByEnd = "stats-by-end", "Heading",
     StatsByHost = "stats-by-host", "Heading",
     StatsByCode = "stats-by-code", "Heading",

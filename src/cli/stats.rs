@@ -78,7 +78,8 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let mut engine = Engine::new(limits.held_back);
     let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy);
     follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut counting)?;
-    let stats = counting.stats;
+    let mut stats = counting.stats;
+    stats.finish(analysis.surroundings().neighbours().leaps());
     let mut out = output::buffered(io::stdout());
     out.write_all(shown(&stats, run.format, &style)?.as_bytes())?;
     out.flush()?;

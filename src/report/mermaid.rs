@@ -36,7 +36,8 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
         |number| wanted.contains(&number),
         |record| {
             if all > 1 {
-                let values: [(&str, &dyn Display); 2] = [("number", &record.id), ("count", &all)];
+                // It is the first of those that could be drawn, whatever its number among all calls.
+                let values: [(&str, &dyn Display); 2] = [("number", &MOST_CALLS), ("count", &all)];
                 writeln!(out, "%% {}", style.words.fill(Word::MermaidOther, &values))?;
             }
             out.write_all(diagram(&record, style).as_bytes())

@@ -97,7 +97,10 @@ fn how_many(count: u64, share: Share) -> Option<String> {
             of.saturating_sub(of_since)
         ),
         false if before + since == 0 => format!("{whole}, and none was accepted"),
-        false => format!("{whole}; {about}{before} were accepted before the first of them, {about}{since} after it"),
+        false => {
+            let were = if before == 1 { "was" } else { "were" };
+            format!("{whole}; {about}{before} {were} accepted before the first of them, {about}{since} after it")
+        }
     })
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::call::{Call, Heard, Kind, Outcome, Transaction};
+use crate::call::{Call, Heard, Kind, LEAP, Leap, Outcome, Transaction};
+use crate::capture::Timestamp;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Selected;
 use crate::report::scene::Scene;
@@ -34,7 +35,7 @@ pub struct Stats {
     pub sessions: Sessions,
     /// Delays, in seconds.
     pub delays: Delays,
-    /// Calls by the host that was asked first.
+    /// Calls by the host that was asked first, or to which the caller was redirected from there.
     pub peers: BTreeMap<String, Row>,
     /// Calls by what the caller got in the end.
     pub codes: BTreeMap<u16, u64>,
@@ -42,7 +43,22 @@ pub struct Stats {
     pub causes: BTreeMap<String, u64>,
     /// Peers and causes that were not counted apart.
     pub left_out: u64,
+    /// Delays that are not counted, because the clock of the capture leaps within them.
+    pub delays_across_leaps: u64,
+    #[serde(skip)]
+    doubtful: Vec<Doubtful>,
 }
+
+/// A delay of a day or more, of which only the end of the capture can say whether it is one.
+#[derive(Debug, Clone, Copy)]
+struct Doubtful {
+    of: Which,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// One kind of delay among all.
+type Which = fn(&mut Delays) -> &mut Delay;
 
 /// Registrations (RFC 6076 §4.1, §4.2).
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -127,6 +143,24 @@ impl Stats {
         }
     }
 
+    /// The capture has ended, and its clock leapt so. Nothing of SIP waits for a day; only calls last as long.
+    pub fn finish(&mut self, leaps: &[Leap]) {
+        for Doubtful { of, first, last } in std::mem::take(&mut self.doubtful) {
+            match leaps.iter().any(|leap| first <= leap.before && leap.after <= last) {
+                true => self.delays_across_leaps += 1,
+                false => of(&mut self.delays).add(last.since(first)),
+            }
+        }
+    }
+
+    fn delay(&mut self, of: Which, between: Option<(&Heard, &Heard)>) {
+        let Some((first, last)) = between.map(|(first, last)| (first.place.time, last.place.time)) else { return };
+        if last.since(first) < LEAP || self.doubtful.len() >= MOST_ROWS {
+            return of(&mut self.delays).add(last.since(first));
+        }
+        self.doubtful.push(Doubtful { of, first, last });
+    }
+
     fn registration(&mut self, call: &Call, outcome: Outcome) {
         let last = call.transactions.iter().rev().find(|transaction| transaction.method == Method::Register);
         let Some(status) = last.and_then(|transaction| call.final_status_of(transaction)) else {
@@ -140,7 +174,7 @@ impl Stats {
         let is_step = matches!(status.get(), 300..=399 | 401 | 402 | 407);
         self.registrations.ineffective += u64::from(!status.is_success() && !is_step);
         if let Some(transaction) = last.filter(|_| status.is_success()) {
-            self.delays.registration_request.add(answer_delay(call, transaction));
+            self.delay(|delays| &mut delays.registration_request, answered(call, transaction));
         }
     }
 
@@ -168,7 +202,7 @@ impl Stats {
         let is_ended = bye.and_then(|bye| call.final_status_of(bye)).is_some_and(StatusCode::is_success);
         sessions.completed += u64::from(is_established && is_ended);
         self.delays_of(call, bye);
-        if let Some(host) = call.attempts().next().map(|attempt| attempt.path.destination.ip()) {
+        if let Some(host) = decided_by(call) {
             let row =
                 Row { attempts: 1, established: u64::from(is_established), failed: u64::from(is_failed(outcome)) };
             self.peer(scene, host, row);
@@ -196,14 +230,15 @@ impl Stats {
         let status = call.final_status_of(attempt);
         let is_success = status.is_some_and(StatusCode::is_success);
         if is_success {
-            self.delays.successful_session_request.add(alerting.or(last).map(|heard| since(invite, heard)));
+            let shown = alerting.or(last).map(|heard| (invite, heard));
+            self.delay(|delays| &mut delays.successful_session_request, shown);
         } else if status.is_some_and(|status| status.get() >= 400 && !matches!(status.get(), 401 | 402 | 407)) {
-            self.delays.failed_session_request.add(last.map(|heard| since(invite, heard)));
+            self.delay(|delays| &mut delays.failed_session_request, last.map(|heard| (invite, heard)));
         }
         let Some(bye) = bye else { return };
-        self.delays.session_disconnect.add(answer_delay(call, bye));
+        self.delay(|delays| &mut delays.session_disconnect, answered(call, bye));
         if let (Some(answer), Some(request), true) = (last, call.request_of(bye), is_success) {
-            self.delays.session_duration.add(Some(since(answer, request)));
+            self.delay(|delays| &mut delays.session_duration, Some((answer, request)));
         }
     }
 }
@@ -238,8 +273,7 @@ impl Sessions {
 }
 
 impl Delay {
-    fn add(&mut self, delay: Option<Duration>) {
-        let Some(delay) = delay else { return };
+    fn add(&mut self, delay: Duration) {
         self.count += 1;
         self.sum += delay.as_secs_f64();
         if self.samples.len() < MOST_SAMPLES {
@@ -333,8 +367,24 @@ fn since(first: &Heard, last: &Heard) -> Duration {
     last.place.time.since(first.place.time)
 }
 
-fn answer_delay(call: &Call, transaction: &Transaction) -> Option<Duration> {
-    Some(since(call.request_of(transaction)?, call.final_of(transaction)?))
+/// A request and its final answer.
+fn answered<'a>(call: &'a Call, transaction: &Transaction) -> Option<(&'a Heard, &'a Heard)> {
+    Some((call.request_of(transaction)?, call.final_of(transaction)?))
+}
+
+/// The host that decided a call: the one that was asked first, or to which the caller was redirected from there.
+fn decided_by(call: &Call) -> Option<IpAddr> {
+    let first = call.attempts().next()?;
+    let of_caller = call.attempts().filter(|attempt| attempt.path.source.ip() == first.path.source.ip());
+    let mut decided = first;
+    for attempt in of_caller.skip(1) {
+        let is_redirected = call.final_status_of(decided).is_some_and(|status| (300..400).contains(&status.get()));
+        let is_elsewhere = attempt.path.destination.ip() != decided.path.destination.ip();
+        if is_redirected || !is_elsewhere {
+            decided = attempt;
+        }
+    }
+    Some(decided.path.destination.ip())
 }
 
 /// A sign that the callee is alerted: anything provisional but 100 (RFC 6076 §4.3.1).
@@ -369,7 +419,7 @@ mod tests {
     fn percentiles_are_values_that_were_seen() {
         let mut delay = Delay::default();
         for seconds in 1..=100 {
-            delay.add(Some(Duration::from_secs(seconds)));
+            delay.add(Duration::from_secs(seconds));
         }
         assert_eq!(
             (delay.percentile(50), delay.percentile(95), delay.percentile(100)),

@@ -25,8 +25,8 @@ pub struct Leap {
     pub spanned: Option<Place>,
 }
 
-/// What is called a leap.
-const LEAP: Duration = Duration::from_secs(86_400);
+/// What is called a leap: no request waits for its answer as long.
+pub const LEAP: Duration = Duration::from_secs(86_400);
 
 impl Tracker {
     /// Takes in that the time has gone on; what is open is given the time that it had left.

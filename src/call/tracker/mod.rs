@@ -28,7 +28,7 @@ use crate::call::tracker::answers::LastAnswers;
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
-pub use crate::call::tracker::leap::Leap;
+pub use crate::call::tracker::leap::{LEAP, Leap};
 use crate::call::tracker::learn::Rush;
 use crate::call::tracker::redirects::Redirects;
 pub use crate::call::tracker::retries::Retry;

@@ -51,6 +51,9 @@ impl Stats {
             let (name, count) = (named(&name, 43), grouped(delay.count()));
             let _ = writeln!(out, "  {name} {count:>7} {median:>8} {high:>8} {longest:>8}");
         }
+        if self.delays_across_leaps > 0 {
+            let _ = writeln!(out, "  {}", counted(words, Word::StatsAcrossLeaps, self.delays_across_leaps));
+        }
         for (heading, bars) in self.charts(style).into_iter().filter(|(_, bars)| !bars.is_empty()) {
             chart(&mut out, heading, &bars, style);
         }

@@ -70,6 +70,7 @@ fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
 
 fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
     let packets = counted(seen.count, "packet", "packets");
+    let carry = if seen.count == 1 { "carries" } else { "carry" };
     let finding = Finding::of(&RULE, Confidence::Proven)
         .titled("UDP checksums are left out")
         .claim_at(seen.first, "udp.checksum", "0x0000", "no checksum");
@@ -78,11 +79,11 @@ fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
             .severity(Severity::Warning)
             .party(Role::Network, None)
             .because(format!(
-                "{packets} of {sender} with SIP carry no UDP checksum. Over IPv6 a receiver is to drop such packets (RFC 8200 §8.1)."
+                "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv6 a receiver is to drop such packets (RFC 8200 §8.1)."
             ))
             .fix(format!("Let {sender}, or the tunnel or box that wrote these packets, send checksums.")),
         false => finding.party(Role::Network, None).because(format!(
-            "{packets} of {sender} with SIP carry no UDP checksum. Over IPv4 that is allowed (RFC 768); damage on the way is not \
+            "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv4 that is allowed (RFC 768); damage on the way is not \
              noticed then."
         )),
     }
