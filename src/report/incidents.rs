@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::call::{Call, End, Kind, Outcome, Surroundings};
@@ -11,7 +11,7 @@ use crate::diagnosis::{Diagnosis, Finding, Role, Severity};
 use crate::report::gatherer::Selected;
 use crate::report::moment::Moment;
 use crate::report::over_calls::{self, Over};
-use crate::report::record::Frame;
+use crate::report::record::{FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::secrets::{Privacy, Secrets};
 use crate::report::value::{Incident, is_failed};
@@ -68,6 +68,10 @@ pub(crate) struct Group {
     pub(crate) named: Vec<Named>,
     /// Whose calls they are, and when.
     pub(crate) over: Over,
+    /// The rules that found more in its calls than facts.
+    rules: BTreeSet<Cow<'static, str>>,
+    /// A request within one of its calls failed.
+    has_failure: bool,
     /// How much it matters.
     weight: Weight,
 }
@@ -194,6 +198,8 @@ impl Groups {
         }
         let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, secrets));
         group.count += 1;
+        group.rules.extend(found(diagnosis));
+        group.has_failure |= call.failures.iter().any(|failure| failure.normal.is_none());
         group.weight = group.weight.min(weight(diagnosis));
         let (began, ended) = (call.started(), call.ended());
         group.over.first = group.over.first.min(began);
@@ -272,6 +278,13 @@ impl Group {
     pub(crate) fn is_incident(&self) -> bool {
         self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped)
     }
+
+    /// True if its calls went well, and all that is to be said of them is said of the capture as a whole. Whether such
+    /// calls are looked at one by one hangs on what else is written.
+    pub(crate) fn is_told_by(&self, notes: &[FindingRecord]) -> bool {
+        let is_noted = |rule: &Cow<'static, str>| notes.iter().any(|note| note.rule == *rule);
+        is_well(self.outcome) && !self.has_failure && !self.rules.is_empty() && self.rules.iter().all(is_noted)
+    }
 }
 
 fn is_well(outcome: Outcome) -> bool {
@@ -281,6 +294,12 @@ fn is_well(outcome: Outcome) -> bool {
 /// What explains the outcome, else the first thing that is wrong.
 pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
     diagnosis.cause().or_else(|| diagnosis.findings.iter().find(|finding| finding.severity != Severity::Info))
+}
+
+/// The rules that found more in a call than facts.
+fn found(diagnosis: &Diagnosis) -> impl Iterator<Item = Cow<'static, str>> {
+    let findings = diagnosis.findings.iter().filter(|finding| finding.severity != Severity::Info);
+    findings.map(|finding| finding.rule.clone())
 }
 
 /// The group that a call begins, of which this is to be hidden.
@@ -308,7 +327,7 @@ pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
         rule: record.as_ref().map(|record| record.rule.clone()),
         title,
         calls: Vec::new(),
-        peer: peer.map(|peer| secrets.socket(peer)),
+        peer: peer.map(|peer| secrets.party(peer)),
         status: status.map(StatusCode::get),
         first: started,
         last: started,
@@ -337,6 +356,8 @@ pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
         called_the_same: true,
         named: Vec::new(),
         over,
+        rules: BTreeSet::new(),
+        has_failure: false,
         weight: weight(diagnosis),
     }
 }

@@ -9,7 +9,7 @@ use crate::report::decisive::decisive;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
 use crate::report::text::ended::outcome_word;
-use crate::report::text::words::{between, kind_word, title};
+use crate::report::text::words::{absent, between, confidence, frame, kind_word, title};
 use crate::report::value::is_failed;
 use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;
@@ -77,7 +77,9 @@ fn case(record: &CallRecord) -> String {
 
 fn message(record: &CallRecord) -> String {
     match (telling(record), decisive(record)) {
-        (Some(finding), _) => shown(&finding.title),
+        (Some(finding), _) => {
+            format!("{} ({})", shown(&finding.title), confidence(&Phrases::english(), finding.confidence))
+        }
         (None, Some(failure)) => format!("{} {}", failure.status, shown(&failure.reason_phrase)),
         (None, None) => outcome_word(&Phrases::english(), record.outcome).to_owned(),
     }
@@ -88,12 +90,17 @@ fn words(record: &CallRecord) -> String {
     let call_id = record.call_ids.first().map(shown).unwrap_or_default();
     lines.push(format!("Call-ID {call_id}"));
     if let Some(finding) = telling(record) {
-        lines.push(shown(&finding.explanation));
+        let sure = confidence(&Phrases::english(), finding.confidence);
+        lines.push(format!("{}, {sure}: {}", finding.rule, shown(&finding.explanation)));
         for claim in finding.claims.iter().take(12) {
-            let at = crate::report::text::words::frame(claim.frame);
-            lines.push(format!("frame {at}: {} = {} ({})", claim.field, shown(&claim.value), shown(&claim.says)));
+            let shows = || {
+                let at = frame(claim.frame);
+                format!("frame {at}: {} = {} ({})", claim.field, shown(&claim.value), shown(&claim.says))
+            };
+            lines.push(absent(&Phrases::english(), claim).unwrap_or_else(shows));
         }
         lines.extend(finding.fix.iter().enumerate().map(|(index, step)| format!("{}. {}", index + 1, shown(step))));
+        lines.extend(finding.next_capture.as_ref().map(|command| format!("To be sure: {}", shown(command))));
     }
     lines.join("\n")
 }

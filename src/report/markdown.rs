@@ -12,7 +12,7 @@ use crate::report::mermaid;
 use crate::report::pages::for_markdown;
 use crate::report::record::{CallRecord, FindingRecord};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::words::{confidence, counted, frame, frames, grouped, title};
+use crate::report::text::words::{absent, confidence, counted, frame, frames, grouped, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
 use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
@@ -179,6 +179,10 @@ fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> 
         let columns = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
         writeln!(out, "| {} |\n|--:|---|---|---|", columns.map(|column| words.word(column)).join(" | "))?;
         for claim in finding.claims.iter().take(20) {
+            if let Some(not_seen) = absent(words, claim) {
+                writeln!(out, "| {} | | | {} |", frame(claim.frame), for_markdown(&not_seen))?;
+                continue;
+            }
             let value = code(words, claim.value.raw()).replace('|', "\\|");
             writeln!(out, "| {} | `{}` | {value} | {} |", frame(claim.frame), claim.field, plain(&claim.says))?;
         }
@@ -191,7 +195,19 @@ fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> 
     if !finding.refuted.is_empty() {
         writeln!(out)?;
     }
-    steps(out, &finding.fix)
+    steps(out, &finding.fix)?;
+    match &finding.next_capture {
+        Some(command) => {
+            writeln!(
+                out,
+                "{}{}{}\n",
+                words.word(Word::WhatSettles),
+                words.word(Word::Colon),
+                code(words, command.raw())
+            )
+        }
+        None => Ok(()),
+    }
 }
 
 fn steps(out: &mut dyn Write, fix: &[Untrusted]) -> io::Result<()> {
@@ -224,11 +240,18 @@ fn plain(text: &Untrusted) -> String {
     for_markdown(&text.for_terminal()).replace("://", ":\\//").replace("www.", "www\\.")
 }
 
-/// Captured text as a span of code. A backtick would end it, so it is shown as an apostrophe.
+/// Captured text as a span of code. A backtick would end it: the span has a longer run of them around it than any within.
 fn code(words: &Phrases, text: &str) -> String {
     let text = Untrusted::from(text);
-    let shown = inert(&text.for_terminal());
-    if shown.trim().is_empty() { words.word(Word::Empty).into() } else { format!("`{shown}`") }
+    let shown = without_links(&text.for_terminal());
+    if shown.trim().is_empty() {
+        return words.word(Word::Empty).into();
+    }
+    let longest = shown.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    // One that begins or ends the text would join the run; the spaces between are no part of the code.
+    let space = if longest == 0 { "" } else { " " };
+    format!("{fence}{space}{shown}{space}{fence}")
 }
 
 /// Text inside a fence: no run of backticks may end it.
@@ -238,7 +261,11 @@ fn in_fence(text: &str) -> String {
 
 /// Code that stays code: nothing ends it, and a converter that looks for links inside finds none.
 fn inert(text: &str) -> String {
-    text.replace('`', "'").replace("](", "] (").replace("![", "! [")
+    without_links(&text.replace('`', "'"))
+}
+
+fn without_links(text: &str) -> String {
+    text.replace("](", "] (").replace("![", "! [")
 }
 
 #[cfg(test)]
@@ -247,7 +274,9 @@ mod tests {
 
     #[test]
     fn captured_text_is_no_markup() {
-        assert_eq!(code(&Phrases::english(), "a`b"), "`a'b`");
+        assert_eq!(code(&Phrases::english(), "a`b"), "`` a`b ``");
+        assert_eq!(code(&Phrases::english(), "`a``"), "``` `a`` ```");
+        assert_eq!(code(&Phrases::english(), "ab"), "`ab`");
         assert_eq!(plain(&Untrusted::from("[x](http://evil)")), "\\[x\\](http:\\//evil)");
         assert!(plain(&Untrusted::from("<b>bold</b>")).starts_with("\\<b"));
     }

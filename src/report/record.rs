@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Kind, NormalStep, Outcome};
 use crate::diagnosis::{Confidence, MadeBy, Reference, Role, Severity};
 use crate::report::moment::Moment;
+use crate::report::text::words::frame;
 use crate::sip::typed::Strict;
 use crate::untrusted::Untrusted;
 
@@ -165,7 +166,7 @@ impl OriginRecord {
         let rewritten = self
             .rewritten
             .as_ref()
-            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, other.frame.number()));
+            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, frame(other.frame)));
         format!("{who}: {}{}", grounds.join(", "), rewritten.unwrap_or_default())
     }
 }
@@ -190,12 +191,9 @@ pub struct GoodCallRecord {
 impl GoodCallRecord {
     /// In a sentence or two.
     pub(crate) fn words(&self) -> String {
-        let frame = match self.frame {
-            Frame::Number(number) => number.to_string(),
-            Frame::InFile { file, frame } => format!("{}:{frame}", file + 1),
-        };
         let between = format!(
-            "frame {frame}: a call from {} to {} that was accepted",
+            "frame {}: a call from {} to {} that was accepted",
+            frame(self.frame),
             host(&self.from_addr),
             host(&self.to_addr)
         );

@@ -9,7 +9,7 @@ use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, FindingRecord, Frame};
 use crate::report::text::ended::ended_word;
-use crate::report::text::words::{counted, frames, title};
+use crate::report::text::words::{absent, counted, frames, title};
 use crate::report::value::Tool;
 use crate::report::view::privacy_words;
 
@@ -103,7 +103,10 @@ impl All {
                 .claims
                 .iter()
                 .filter(|other| other.frame == claim.frame)
-                .map(|other| format!("{}: {}", other.field, other.says.for_terminal()))
+                .map(|other| match other.field.as_str() {
+                    "absent" => absent(&Phrases::english(), other).unwrap_or_default(),
+                    field => format!("{field}: {}", other.says.for_terminal()),
+                })
                 .collect();
             let says = format!("sipwhy {}{of_call}; here {}", sentence(finding), of_frame.join("; "));
             self.put(claim.frame, &says);

@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 use crate::analysis::MessageRead;
 use crate::call::Call;
 use crate::capture::Timestamp;
+use crate::catalogue::Phrases;
 use crate::cli::service::address::{Target, resolved};
 use crate::cli::service::queue::{Queue, Taken};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::error::Error;
 use crate::net::{HepRecord, Mirror, Path, RecordOf};
+use crate::report::text::words::{absent, frame};
 use crate::report::{FindingRecord, Scene};
 
 /// Bytes that wait to be sent.
@@ -190,8 +192,10 @@ fn words(finding: &FindingRecord) -> String {
     let mut text = format!("sipwhy: {} ({severity}, {confidence})\n{}", finding.title.for_terminal(), finding.rule);
     text.push_str(&format!(": {}", finding.explanation.for_terminal()));
     for claim in &finding.claims {
-        let (value, says) = (claim.value.for_terminal(), claim.says.for_terminal());
-        text.push_str(&format!("\nproof: frame {}: {} = {value}: {says}", claim.frame.number(), claim.field));
+        let (at, value, says) = (frame(claim.frame), claim.value.for_terminal(), claim.says.for_terminal());
+        let proof = absent(&Phrases::english(), claim)
+            .unwrap_or_else(|| format!("frame {at}: {} = {value}: {says}", claim.field));
+        text.push_str(&format!("\nproof: {proof}"));
     }
     for (number, fix) in (1..).zip(&finding.fix) {
         text.push_str(&format!("\nfix {number}: {}", fix.for_terminal()));

@@ -11,7 +11,7 @@ use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::words::{between, confidence, counted, frame, title};
+use crate::report::text::words::{absent, between, confidence, counted, frame, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
@@ -39,8 +39,13 @@ pub(crate) struct Whole<'a> {
 pub(crate) fn article(whole: &Whole<'_>) -> Markup {
     let Whole { record, page, .. } = whole;
     let words = &page.look.words;
+    let worst = record.findings.iter().map(|finding| finding.severity).min();
     let class = if is_well(record) {
-        "good"
+        match worst {
+            Some(Severity::Error) => "bad",
+            Some(Severity::Warning) => "calm",
+            Some(Severity::Info) | None => "good",
+        }
     } else if crate::report::value::is_failed(record.outcome) {
         "bad"
     } else {
@@ -140,9 +145,13 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
                         @for claim in finding.claims.iter().take(30) {
                             tr {
                                 td class="num" { (frame_link(whole.page, record, claim.frame)) }
-                                td { code { (claim.field) } }
-                                td class="mono" { (shown(&claim.value)) }
-                                td { (shown(&claim.says)) }
+                                @if let Some(not_seen) = absent(words, claim) {
+                                    td colspan="3" { (not_seen) }
+                                } @else {
+                                    td { code { (claim.field) } }
+                                    td class="mono" { (shown(&claim.value)) }
+                                    td { (shown(&claim.says)) }
+                                }
                             }
                         }
                     }

@@ -9,6 +9,7 @@ use crate::report::html::{Page, shown, shown_with_code};
 use crate::report::incidents::Group;
 use crate::report::text::words::{confidence, counted, frames, grouped, numbers_word};
 use crate::report::value::{InputRecord, Tool};
+use crate::untrusted::Untrusted;
 
 /// Incidents that are shown.
 const MOST_INCIDENTS: usize = 100;
@@ -31,9 +32,21 @@ pub(crate) fn title(words: &Phrases, gathered: &Gathered) -> String {
         0 if gathered.inputs.iter().all(|input| input.sip_messages == 0) => {
             words.fill(Word::TitleNoSip, &[("name", &name)])
         }
-        0 => words.fill(Word::TitleWell, &[("name", &name)]),
+        0 => match worst_of_all(gathered) {
+            Some(title) => format!("{name}{}{}", words.word(Word::Colon), shown(title)),
+            None => words.fill(Word::TitleWell, &[("name", &name)]),
+        },
         failed => words.count(Word::TitleFailed, failed, &[("name", &name), ("count", &grouped(failed))]),
     }
+}
+
+/// What is worst of all that was found, if that is more than a fact.
+fn worst_of_all(gathered: &Gathered) -> Option<&Untrusted> {
+    let of_group =
+        gathered.groups.iter().find(|group| group.incident.rule.is_some()).map(|group| &group.incident.title);
+    let of_note =
+        || gathered.notes.iter().filter(|note| note.severity != Severity::Info).min_by_key(|note| note.severity);
+    of_group.or_else(|| of_note().map(|note| &note.title))
 }
 
 pub(crate) fn summary(gathered: &Gathered, page: &Page<'_>) -> Markup {
@@ -64,7 +77,7 @@ pub(crate) fn summary(gathered: &Gathered, page: &Page<'_>) -> Markup {
         }
         ul class="tiles" {
             @for (count, word, class) in tiles.iter().filter(|(count, word, _)| *count > 0 || *word == Word::TileCalls) {
-                li { strong class=(if class.is_empty() { "" } else { "num" }) { (grouped(*count)) } span class=(class) { (words.word(*word)) } }
+                li { strong class=(if class.is_empty() { "" } else { "num" }) { (grouped(*count)) } span class=(class) { (words.count(*word, *count, &[])) } }
             }
         }
     }

@@ -25,8 +25,9 @@ const MOST_LEGS: usize = 6;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &mut Gathered, scope: Scope) -> io::Result<()> {
     let days = days(lines, gathered);
-    let Gathered { spool, groups, .. } = gathered;
-    let by_kept: BTreeMap<u32, &Group> = groups.iter().map(|group| (group.kept, group)).collect();
+    let Gathered { spool, groups, notes, .. } = gathered;
+    let told = groups.iter().filter(|group| !group.is_told_by(notes));
+    let by_kept: BTreeMap<u32, &Group> = told.map(|group| (group.kept, group)).collect();
     let wanted = |number: u32| scope == Scope::Everything || by_kept.contains_key(&number);
     spool.each_record(wanted, |record| {
         lines.empty()?;

@@ -18,7 +18,10 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered, scope: Scope) ->
         return lines.wrapped(Line::new(), &Line::new(), &text);
     }
     let holds_sip = gathered.inputs.iter().any(|input| input.sip_messages > 0);
-    if scope == Scope::Everything || !holds_sip || !gathered.groups.is_empty() {
+    if scope == Scope::Everything
+        || !holds_sip
+        || !gathered.groups.iter().all(|group| group.is_told_by(&gathered.notes))
+    {
         return Ok(());
     }
     lines.empty()?;

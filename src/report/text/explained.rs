@@ -2,6 +2,7 @@
 //!
 //! The cause comes before the general meaning of the code, and nothing is told twice of one call.
 
+use std::fmt::Display;
 use std::io;
 
 use unicode_width::UnicodeWidthStr;
@@ -13,7 +14,7 @@ use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
 use crate::report::text::ladder::FIRST_LANE;
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{confidence, frame};
+use crate::report::text::words::{absent, confidence, frame};
 use crate::sip::typed::{Because, Strict};
 use crate::untrusted::Untrusted;
 
@@ -194,12 +195,11 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
     beside(lines, words.word(Word::LabelHere), ink, &text)?;
     for claim in finding.claims.iter().take(MOST_CLAIMS) {
         let (frame, what, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
-        let text = match claim.field.as_str() {
-            "absent" => words.fill(Word::NotSeenAfter, &[("frame", &frame), ("what", &what), ("says", &says)]),
-            field => {
-                words.fill(Word::FrameShows, &[("frame", &frame), ("field", &field), ("value", &what), ("says", &says)])
-            }
-        };
+        let text = absent(&words, claim).unwrap_or_else(|| {
+            let values: [(&str, &dyn Display); 4] =
+                [("frame", &frame), ("field", &claim.field), ("value", &what), ("says", &says)];
+            words.fill(Word::FrameShows, &values)
+        });
         pointed(lines, &text)?;
     }
     for refuted in &finding.refuted {

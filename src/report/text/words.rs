@@ -6,7 +6,7 @@ use crate::call::Kind;
 use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Confidence;
 use crate::report::moment::Moment;
-use crate::report::record::{CallRecord, Frame};
+use crate::report::record::{CallRecord, ClaimRecord, Frame};
 use crate::report::text::lines::value;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
@@ -53,6 +53,13 @@ pub(crate) fn frame(frame: Frame) -> String {
         Frame::Number(number) => number.to_string(),
         Frame::InFile { file, frame } => format!("{}:{frame}", file + 1),
     }
+}
+
+/// A claim that something was not seen, in words: no field of Wireshark shows that.
+pub(crate) fn absent(words: &Phrases, claim: &ClaimRecord) -> Option<String> {
+    let (frame, what, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
+    (claim.field == "absent")
+        .then(|| words.fill(Word::NotSeenAfter, &[("frame", &frame), ("what", &what), ("says", &says)]))
 }
 
 /// The first frames of several, each once.
