@@ -2,6 +2,7 @@
 //!
 //! The caller keeps one dialog and ends the other at once with a BYE (RFC 3261 §13.2.2.4), after which the call goes on.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::call::transaction::Keys;
@@ -11,13 +12,18 @@ use crate::keyed::hash_of;
 /// A caller that does not want an answer ends its dialog as soon as it has it: a program does so, and no person.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// What is known of it.
-#[derive(Debug, Clone, Copy, Default)]
+/// What is known of it. Small, for every open call has one.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fork {
     /// The tag of the device that answered first.
-    answered_by: Option<u64>,
-    /// When another one did.
-    answered_again: Option<Timestamp>,
+    answered_by: Option<NonZeroU32>,
+    again: Option<Box<AnsweredAgain>>,
+}
+
+/// Another device answered too.
+#[derive(Debug, Clone, Copy)]
+struct AnsweredAgain {
+    at: Timestamp,
     /// The dialog that was ended because of it, by its tags.
     released: Option<u64>,
 }
@@ -25,23 +31,26 @@ pub(super) struct Fork {
 impl Fork {
     /// Notes a 2xx to an INVITE, which may have had one before.
     pub(super) fn note_answer(&mut self, answer: &Keys<'_>, was_answered: bool, now: Timestamp) {
-        let tag = hash_of(answer.to_tag);
-        let first = *self.answered_by.get_or_insert(tag);
-        if was_answered && first != tag {
-            self.answered_again = Some(now);
+        let tag = NonZeroU32::new(hash_of(answer.to_tag) as u32);
+        let first = *self.answered_by.get_or_insert(tag.unwrap_or(NonZeroU32::MAX));
+        if was_answered && Some(first) != tag {
+            let released = self.again.as_ref().and_then(|again| again.released);
+            self.again = Some(Box::new(AnsweredAgain { at: now, released }));
         }
     }
 
     /// True if a BYE ends the one dialog too many, on whatever hop, so that the call goes on.
     pub(super) fn is_released_by(&mut self, bye: &Keys<'_>, now: Timestamp) -> bool {
-        let Some(answered) = self.answered_again else { return false };
+        let Some(again) = &mut self.again else { return false };
         let dialog = hash_of(bye.from_tag) ^ hash_of(bye.to_tag);
-        let released = self.released.get_or_insert(dialog);
-        *released == dialog && now.since(answered) <= AT_ONCE
+        let released = again.released.get_or_insert(dialog);
+        *released == dialog && now.since(again.at) <= AT_ONCE
     }
 
     /// The clock was set by so many nanoseconds.
     pub(super) fn clock_set(&mut self, nanoseconds: i64) {
-        self.answered_again.iter_mut().for_each(|answered| answered.0 = answered.0.saturating_add(nanoseconds));
+        if let Some(again) = &mut self.again {
+            again.at.0 = again.at.0.saturating_add(nanoseconds);
+        }
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct SketchId([u32; 2]);
 
 /// Words of a row.
 const ROW: u64 = 1 << 14;
-/// Rows that are kept: what seven thousand calls that fail have to tell.
-const ROWS: u64 = 48;
+/// Rows that are kept: what two thousand calls that fail have to tell.
+const ROWS: u64 = 16;
 
 impl Sketches {
     /// Keeps what was found in a message; `None` if that is not worth it.
