@@ -327,7 +327,6 @@ words! {
     TicketNoCause = "ticket-no-cause", "In place of a cause",
     TicketProof = "ticket-proof", "Label",
     TicketProofIs = "ticket-proof-is", "A claim",
-    TicketProofIsAbsent = "ticket-proof-is-absent", "A claim that something was not seen",
     TicketRuledOut = "ticket-ruled-out", "Label",
     TicketSameCause = "ticket-same-cause", "Label",
     TicketQuestion = "ticket-question", "Label",

@@ -18,7 +18,7 @@ use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame, Rung};
 use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
-use crate::report::text::words::{between, confidence, frame, frames, lasting, title};
+use crate::report::text::words::{absent, between, confidence, frame, frames, lasting, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
 use crate::report::view::{drawn, privacy_words, telling};
@@ -186,9 +186,8 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
             let (at, shown, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
-            let is_absent = claim.field == "absent";
-            let proof = if is_absent { Word::TicketProofIsAbsent } else { Word::TicketProofIs };
-            lines.add(label(Word::TicketProof), &words.fill(proof, &values));
+            let proof = absent(words, claim).unwrap_or_else(|| words.fill(Word::TicketProofIs, &values));
+            lines.add(label(Word::TicketProof), &proof);
         }
         for refuted in finding.refuted.iter().take(8) {
             let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
