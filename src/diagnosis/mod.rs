@@ -29,6 +29,7 @@ pub mod rule;
 pub mod rules;
 mod said;
 mod scanners;
+mod signed_off;
 mod software_words;
 mod targets;
 mod tries;

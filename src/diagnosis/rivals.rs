@@ -56,31 +56,6 @@ fn rivals_of(code: u16) -> &'static [&'static str] {
     }
 }
 
-/// Rivals against which only speaks what no message holds: where the capture cut one off, nobody knows.
-const BY_ABSENCE: [&str; 21] = [
-    "credentials-rejected",
-    "forbidden-after-credentials",
-    "nonce-never-accepted",
-    "identity-rejected",
-    "number-changed-after-signing",
-    "caller-identity-refused",
-    "number-changed",
-    "callee-busy",
-    "blocked-by-analytics",
-    "replaces-unmatched",
-    "routing-loop",
-    "answered-elsewhere",
-    "cancelled-with-reason",
-    "media-profile-mismatch",
-    "address-family-mismatch",
-    "bandwidth-insufficient",
-    "fax-switch-failed",
-    "prack-missing",
-    "trunk-congested",
-    "server-overloaded",
-    "server-in-maintenance",
-];
-
 /// Names, at the finding that explains a failure, the rivals against which a fact speaks.
 pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     let Some(failure) = case.failure() else { return };
@@ -91,45 +66,29 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     }
     let is_cut = case.call.messages.iter().any(|heard| heard.message.is_cut());
     for rival in rivals_of(failure.status.get()) {
-        if is_cut && BY_ABSENCE.contains(rival) {
-            continue;
-        }
         let is_known = found.iter().any(|rule| rule == rival) || cause.refuted.iter().any(|one| one.rule == *rival);
         if is_known || cause.refuted.len() >= MOST {
             continue;
         }
-        if let Some(why) = against(case, failure, rival) {
+        let lacked = || against_by_absence(case, failure, rival).filter(|_| !is_cut);
+        if let Some(why) = against(case, failure, rival).or_else(lacked) {
             cause.refuted.push(Refuted { rule: (*rival).to_owned(), why: why.into() });
         }
     }
 }
 
-/// The fact that speaks against a rival, if there is one.
+/// What the messages show against a rival, if anything does.
 fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
     let (response, request) = (case.response(failure), case.request(failure));
     let invite = request.filter(|heard| heard.message.method() == Some(&Method::Invite));
     let rings = case.ringing(failure.transaction);
     let status = failure.status;
     match rival {
-        "credentials-rejected" | "forbidden-after-credentials" => {
-            no_credentials(case).then(|| "no request of the call carries credentials".into())
-        }
         "challenge-not-answered" => {
             let shown = request.is_some_and(has_credentials);
             shown.then(|| "the request that was refused carries credentials".into())
         }
-        "nonce-never-accepted" => {
-            let stale = case.tries().iter().any(|one| one.challenges.iter().any(|challenge| challenge.stale));
-            (!stale).then(|| "no challenge says that a nonce is stale".into())
-        }
         "retry-not-renumbered" => renumbered(case).then(|| "each try has a higher CSeq than the one before".into()),
-        "identity-rejected" | "number-changed-after-signing" => {
-            let identity = invite?.message.header("Identity").is_some();
-            (!identity).then(|| "the INVITE carries no Identity header".into())
-        }
-        "caller-identity-refused" => {
-            shows_number(invite?).then(|| "the caller shows a number, and asks for no privacy".into())
-        }
         "number-not-routable" => {
             let uri = case.target(failure)?;
             (!uri.user.is_empty() && !uri.is_number()).then(|| "what was called is a name, no number".into())
@@ -143,17 +102,9 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "request-uri-without-user" => {
             (!case.target(failure)?.user.is_empty()).then(|| "the Request-URI has a user part".into())
         }
-        "number-changed" => {
-            let says_so = status.get() == 410 || case.q850(response) == Some(22);
-            (!says_so).then(|| "neither the code nor a Q.850 cause says that the number has changed".into())
-        }
         "ring-timeout" | "callee-did-not-answer" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
         "callee-unreachable" => rings.map(|_| "a 180 to 189 came before it".into()),
         "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
-        "callee-busy" => {
-            let says_busy = matches!(status.get(), 486 | 600) || case.telling_cause(response) == Some(17);
-            (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
-        }
         "next-hop-silent" => {
             // Where the next hop answered for one that was silent behind it, it is the same thing on another hop.
             let is_silent = case.call.downstream_of(failure.transaction).any(|inner| inner.finals.is_empty());
@@ -165,25 +116,15 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
                 case.call.transactions.iter().filter(|one| one.is_initial_invite() && one.upstream.is_some());
             (branches.count() < 2).then(|| "no second branch of the call was seen".into())
         }
-        "blocked-by-analytics" => {
-            let told =
-                case.says_any(response, &["analytics", "network blocked", "blocked", "spam"]) || status.get() == 608;
-            (!told).then(|| "neither its phrase nor a Reason names a block by the network".into())
-        }
         "bye-crossed" => {
             let byes = case.call.transactions.iter().filter(|one| one.method == Method::Bye && one.upstream.is_none());
             (byes.count() < 2).then(|| "there are no two BYEs that could have crossed".into())
-        }
-        "replaces-unmatched" => {
-            let replaces = request.is_some_and(|heard| heard.message.header("Replaces").is_some());
-            (!replaces).then(|| "the request has no Replaces header".into())
         }
         "subscription-dead" => {
             let method = &case.call.transaction(failure.transaction).method;
             let subscribes = matches!(method, Method::Subscribe | Method::Notify);
             (!subscribes).then(|| format!("the request is {}, neither SUBSCRIBE nor NOTIFY", method.name()))
         }
-        "routing-loop" => no_loop(request?).then(|| "no host stands twice in the Vias of the request".into()),
         "hop-limit-too-low" => {
             let hops = request?.message.header("Max-Forwards")?.trim().parse::<u32>().ok()?;
             (hops >= 10).then(|| format!("the request came with Max-Forwards {hops}"))
@@ -191,19 +132,67 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "request-merged" => {
             (status.get() != 482).then(|| format!("a merged request is refused with 482, not {status}"))
         }
-        // A proxy may cancel for it without a word.
-        "answered-elsewhere" => (ended_silently(case) && !case.came_through_proxy())
-            .then(|| "no Reason says that somebody else answered".into()),
-        "cancelled-with-reason" => ended_silently(case).then(|| "nothing that ended the call carries a Reason".into()),
         "ended-before-answer" => {
             let bye = case.call.transactions.iter().any(|one| one.method == Method::Bye);
             (!bye).then(|| "there is no BYE".into())
         }
         "cancel-crossed-answer" => (!case.call.is_answered()).then(|| "no 2xx came to the INVITE".into()),
+        "late-offer-unsupported" => offer(invite?).map(|_| "the INVITE carries its offer".into()),
+        "reinvite-refused" => {
+            let opens = case.call.transaction(failure.transaction).is_initial_invite();
+            opens.then(|| "it is the INVITE that opens the call".into())
+        }
+        "cseq-regressed" => renumbered(case).then(|| "no CSeq is lower than one before".into()),
+        "destination-unreachable" => case.call.icmp.is_empty().then(|| "no ICMP error was seen".into()),
+        _ => None,
+    }
+}
+
+/// What the messages lack and a rival would need. Of messages that the capture cut off nobody can say that.
+fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
+    let (response, request) = (case.response(failure), case.request(failure));
+    let invite = request.filter(|heard| heard.message.method() == Some(&Method::Invite));
+    let status = failure.status;
+    match rival {
+        "credentials-rejected" | "forbidden-after-credentials" => {
+            no_credentials(case).then(|| "no request of the call carries credentials".into())
+        }
+        "nonce-never-accepted" => {
+            let stale = case.tries().iter().any(|one| one.challenges.iter().any(|challenge| challenge.stale));
+            (!stale).then(|| "no challenge says that a nonce is stale".into())
+        }
+        "identity-rejected" | "number-changed-after-signing" => {
+            let identity = invite?.message.header("Identity").is_some();
+            (!identity).then(|| "the INVITE carries no Identity header".into())
+        }
+        "caller-identity-refused" => {
+            shows_number(invite?).then(|| "the caller shows a number, and asks for no privacy".into())
+        }
+        "number-changed" => {
+            let says_so = status.get() == 410 || case.q850(response) == Some(22);
+            (!says_so).then(|| "neither the code nor a Q.850 cause says that the number has changed".into())
+        }
+        "callee-busy" => {
+            let says_busy = matches!(status.get(), 486 | 600) || case.telling_cause(response) == Some(17);
+            (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
+        }
+        "blocked-by-analytics" => {
+            let told =
+                case.says_any(response, &["analytics", "network blocked", "blocked", "spam"]) || status.get() == 608;
+            (!told).then(|| "neither its phrase nor a Reason names a block by the network".into())
+        }
+        "replaces-unmatched" => {
+            let replaces = request.is_some_and(|heard| heard.message.header("Replaces").is_some());
+            (!replaces).then(|| "the request has no Replaces header".into())
+        }
+        "routing-loop" => no_loop(request?).then(|| "no host stands twice in the Vias of the request".into()),
+        // A proxy may cancel for it without a word.
+        "answered-elsewhere" => (ended_silently(case) && !case.came_through_proxy())
+            .then(|| "no Reason says that somebody else answered".into()),
+        "cancelled-with-reason" => ended_silently(case).then(|| "nothing that ended the call carries a Reason".into()),
         "media-profile-mismatch" => {
             media_profile_mismatch::ruled_out(case, response, audio(offer(invite?)?)?).map(str::to_owned)
         }
-        "late-offer-unsupported" => offer(invite?).map(|_| "the INVITE carries its offer".into()),
         "address-family-mismatch" => {
             let sdp = offer(invite?)?;
             let has_six = sdp.media.iter().any(|media| sdp.address_of(media).contains(':'));
@@ -211,15 +200,10 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             (!has_six && !warned).then(|| "media are asked for by IPv4, and no Warning names the network".into())
         }
         "bandwidth-insufficient" => case.warned(response, &[370]).is_none().then(|| "there is no Warning 370".into()),
-        "reinvite-refused" => {
-            let opens = case.call.transaction(failure.transaction).is_initial_invite();
-            opens.then(|| "it is the INVITE that opens the call".into())
-        }
         "fax-switch-failed" => {
             let is_fax = offer(invite?)?.media.iter().any(|media| media.kind == "image");
             (!is_fax).then(|| "no fax (m=image) is offered".into())
         }
-        "cseq-regressed" => renumbered(case).then(|| "no CSeq is lower than one before".into()),
         "prack-missing" => {
             let reliable = case.call.messages.iter().any(|heard| heard.message.header("RSeq").is_some());
             (!reliable).then(|| "no provisional response had to be acknowledged (no RSeq)".into())
@@ -240,7 +224,6 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             let told = case.says_any(response, &["maintenance", "upgrade", "restart"]);
             (!told).then(|| "neither its phrase nor a Warning names maintenance".into())
         }
-        "destination-unreachable" => case.call.icmp.is_empty().then(|| "no ICMP error was seen".into()),
         _ => None,
     }
 }

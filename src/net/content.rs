@@ -330,12 +330,10 @@ impl Content {
 
 /// What a head begins with that may ask for WebSocket or grant it.
 const HEADS: [&[u8]; 2] = [b"GET ", b"HTTP/1.1 101"];
-/// What a HEP packet of version 3 begins with.
-const HEP: &[u8] = b"HEP3";
 
 /// True where bytes are too few to tell, and more may make something else of them than SIP.
 fn may_become_more(bytes: &[u8]) -> bool {
-    tls::may_become(bytes) || HEADS.into_iter().chain([HEP]).any(|whole| whole.starts_with(bytes))
+    tls::may_become(bytes) || HEADS.into_iter().chain([&hep::MARK[..]]).any(|whole| whole.starts_with(bytes))
 }
 
 fn beginning(bytes: &[u8]) -> Beginning {
@@ -348,7 +346,7 @@ fn beginning(bytes: &[u8]) -> Beginning {
     if websocket::begins_with_sip(bytes) {
         return Beginning::WebSocket;
     }
-    if bytes.starts_with(HEP) {
+    if bytes.starts_with(&hep::MARK) {
         return Beginning::Hep;
     }
     if has_start_line(bytes) { Beginning::Sip } else { Beginning::Unknown }

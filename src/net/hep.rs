@@ -26,6 +26,8 @@ use crate::net::inflate;
 use crate::net::ip::protocol;
 use crate::oddity::Oddity;
 
+/// What a packet of version 3 begins with.
+pub(super) const MARK: [u8; 4] = *b"HEP3";
 /// The longest message that is unpacked.
 const LONGEST: usize = 256 << 10;
 
@@ -118,7 +120,7 @@ impl<'a> HepHead<'a> {
 
 /// The value of the chunk with the key, if there is one.
 fn key(bytes: &[u8]) -> Option<&[u8]> {
-    let mut chunks = bytes.strip_prefix(b"HEP3")?.get(2..)?;
+    let mut chunks = bytes.strip_prefix(&MARK)?.get(2..)?;
     loop {
         let (vendor, number) = (u16_at(chunks, 0)?, u16_at(chunks, 2)?);
         let length = usize::from(u16_at(chunks, 4)?);
@@ -133,7 +135,7 @@ fn key(bytes: &[u8]) -> Option<&[u8]> {
 /// The length of the HEP3 packet that a stream begins with; `None` if it begins with something else or is too short.
 pub(super) fn length_in_stream(bytes: &[u8]) -> Option<usize> {
     let length = usize::from(u16_at(bytes, 4)?);
-    (bytes.starts_with(b"HEP3") && length >= 6).then_some(length)
+    (bytes.starts_with(&MARK) && length >= 6).then_some(length)
 }
 
 /// True where it is worth calling [`read`]: all versions begin with one of these bytes.
@@ -174,7 +176,7 @@ pub(super) mod chunk {
 /// Version 3: "HEP3", the length of everything, and chunks of vendor, type, length and value.
 fn read_chunks(rest: Rest<'_>) -> Option<Hep<'_>> {
     const SIP: u8 = 1;
-    if !rest.bytes.starts_with(b"HEP3") {
+    if !rest.bytes.starts_with(&MARK) {
         return None;
     }
     let length = usize::from(u16_at(rest.bytes, 4)?);

@@ -17,13 +17,12 @@ pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
 
 /// The request that a failure answers, as it came to the one who sent the failure.
 pub(crate) fn request_of<'a>(record: &'a CallRecord, failure: &FailureRecord) -> Option<&'a Rung> {
-    let before = record.ladder.iter().take_while(|rung| rung.frame != failure.frame);
-    let asks = |rung: &&Rung| rung.status.is_none() && rung.label == failure.method;
-    let mut asked: Vec<&Rung> = before.filter(asks).collect();
-    asked.reverse();
-    let came = |rung: &&&Rung| rung.from_addr == failure.to_addr && rung.to_addr == failure.from_addr;
-    let host_asked = |rung: &&&Rung| host(&rung.from_addr) == host(&failure.to_addr);
-    asked.iter().find(came).or_else(|| asked.iter().find(host_asked)).copied()
+    let until = record.ladder.iter().position(|rung| rung.frame == failure.frame)?;
+    let asked =
+        || record.ladder[..until].iter().rev().filter(|rung| rung.status.is_none() && rung.label == failure.method);
+    let came = |rung: &&Rung| rung.from_addr == failure.to_addr && rung.to_addr == failure.from_addr;
+    let host_asked = |rung: &&Rung| host(&rung.from_addr) == host(&failure.to_addr);
+    asked().find(came).or_else(|| asked().find(host_asked))
 }
 
 /// True if a request was sent on after it had come: its receiver is no end of the call.

@@ -14,7 +14,7 @@ use crate::report::record::{CallRecord, Rung, host};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, before, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{counted, frame, title};
+use crate::report::text::words::{counted, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, for_xml, privacy_words};
 use crate::untrusted::Untrusted;
@@ -152,13 +152,13 @@ fn arrow(
             path class="head" d=(head(end, y, if end > start { end - 9 } else { end + 9 })) {}
             text class="label" x=(usize::midpoint(start, end)) y=(y - 6) text-anchor="middle" { (label) }
         }
-        text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (frame(rung.frame)) }
+        text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (rung.frame) }
     };
     let class = format!("arrow {}", class(record, rung));
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {
-                title { (value(&rung.shown_label())) (style.words.fill(Word::AtFrame, &[("frame", &frame(rung.frame))])) }
+                title { (value(&rung.shown_label())) (style.words.fill(Word::AtFrame, &[("frame", &rung.frame)])) }
                 (drawing)
             }
         } @else {

@@ -362,14 +362,22 @@ pub(crate) fn begin(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
     }
 }
 
-/// How much a call matters among those that went wrong.
-fn weight(diagnosis: &Diagnosis) -> Weight {
-    let noise = |finding: &Finding| match &*finding.rule {
+/// True for a rule of traffic that nobody wants to be accepted.
+pub(crate) fn is_unwanted(rule: &str) -> bool {
+    noise(rule) != Noise::None
+}
+
+fn noise(rule: &str) -> Noise {
+    match rule {
         "scanner" | "probe-noise" | "credential-guessing" => Noise::Probe,
         "request-flood" => Noise::Flood,
         _ => Noise::None,
-    };
-    let noise = diagnosis.findings.iter().map(noise).max().unwrap_or(Noise::None);
+    }
+}
+
+/// How much a call matters among those that went wrong.
+fn weight(diagnosis: &Diagnosis) -> Weight {
+    let noise = diagnosis.findings.iter().map(|finding| noise(&finding.rule)).max().unwrap_or(Noise::None);
     let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
     let of_findings = telling_finding(diagnosis).map_or(Severity::Info, |finding| finding.severity);
     let severity = if failed { Severity::Error } else { of_findings };

@@ -9,7 +9,7 @@ use crate::report::decisive::decisive;
 use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
 use crate::report::text::ended::outcome_word;
-use crate::report::text::words::{absent, between, confidence, frame, kind_word, title};
+use crate::report::text::words::{absent, between, confidence, kind_word, title};
 use crate::report::value::is_failed;
 use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;
@@ -94,8 +94,8 @@ fn words(record: &CallRecord) -> String {
         lines.push(format!("{}, {sure}: {}", finding.rule, shown(&finding.explanation)));
         for claim in finding.claims.iter().take(12) {
             let shows = || {
-                let at = frame(claim.frame);
-                format!("frame {at}: {} = {} ({})", claim.field, shown(&claim.value), shown(&claim.says))
+                let (value, says) = (shown(&claim.value), shown(&claim.says));
+                format!("frame {}: {} = {value} ({says})", claim.frame, claim.field)
             };
             lines.push(absent(&Phrases::english(), claim).unwrap_or_else(shows));
         }

@@ -12,7 +12,7 @@ use crate::report::mermaid;
 use crate::report::pages::for_markdown;
 use crate::report::record::{CallRecord, FindingRecord};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::words::{absent, confidence, counted, frame, frames, grouped, title};
+use crate::report::text::words::{absent, confidence, counted, frames, grouped, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
 use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
@@ -180,11 +180,11 @@ fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> 
         writeln!(out, "| {} |\n|--:|---|---|---|", columns.map(|column| words.word(column)).join(" | "))?;
         for claim in finding.claims.iter().take(20) {
             if let Some(not_seen) = absent(words, claim) {
-                writeln!(out, "| {} | | | {} |", frame(claim.frame), for_markdown(&not_seen))?;
+                writeln!(out, "| {} | | | {} |", claim.frame, for_markdown(&not_seen))?;
                 continue;
             }
             let value = code(words, claim.value.raw()).replace('|', "\\|");
-            writeln!(out, "| {} | `{}` | {value} | {} |", frame(claim.frame), claim.field, plain(&claim.says))?;
+            writeln!(out, "| {} | `{}` | {value} | {} |", claim.frame, claim.field, plain(&claim.says))?;
         }
         writeln!(out)?;
     }

@@ -10,7 +10,7 @@ use crate::report::record::{CallRecord, host};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, names, shortened};
 use crate::report::text::lines::{fitted, value};
-use crate::report::text::words::{between, counted, frame, title};
+use crate::report::text::words::{between, counted, title};
 use crate::report::text::{Scope, Style};
 use crate::report::view::{drawn, privacy_words};
 
@@ -77,7 +77,7 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
         };
         let again = if rung.repeats > 0 { format!(" ×{}", rung.repeats + 1) } else { String::new() };
         let after = between(record.started, rung.time).as_secs_f64();
-        let at = words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))]);
+        let at = words.fill(Word::FrameNumber, &[("frame", &rung.frame)]);
         let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.shown_label()), LABEL));
         let _ = writeln!(text, "    p{}{arrow}p{}: {}", index(&rung.from_addr), index(&rung.to_addr), safe(&label));
     }

@@ -3,13 +3,13 @@
 //! The order of the fields is the order of the keys in JSON, and their names are a promise to other programs.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Kind, NormalStep, Outcome};
 use crate::diagnosis::{Confidence, MadeBy, Reference, Role, Severity};
 use crate::report::moment::Moment;
-use crate::report::text::words::frame;
 use crate::sip::typed::Strict;
 use crate::untrusted::Untrusted;
 
@@ -33,6 +33,16 @@ impl Frame {
     pub fn number(self) -> u64 {
         match self {
             Frame::Number(number) | Frame::InFile { frame: number, .. } => number,
+        }
+    }
+}
+
+/// As a reader finds it: `118`, with several inputs `2:118`.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Frame::Number(number) => write!(f, "{number}"),
+            Frame::InFile { file, frame } => write!(f, "{}:{frame}", file + 1),
         }
     }
 }
@@ -166,7 +176,7 @@ impl OriginRecord {
         let rewritten = self
             .rewritten
             .as_ref()
-            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, frame(other.frame)));
+            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, other.frame));
         format!("{who}: {}{}", grounds.join(", "), rewritten.unwrap_or_default())
     }
 }
@@ -193,7 +203,7 @@ impl GoodCallRecord {
     pub(crate) fn words(&self) -> String {
         let between = format!(
             "frame {}: a call from {} to {} that was accepted",
-            frame(self.frame),
+            self.frame,
             host(&self.from_addr),
             host(&self.to_addr)
         );

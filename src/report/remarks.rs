@@ -103,9 +103,9 @@ impl All {
                 .claims
                 .iter()
                 .filter(|other| other.frame == claim.frame)
-                .map(|other| match other.field.as_str() {
-                    "absent" => absent(&Phrases::english(), other).unwrap_or_default(),
-                    field => format!("{field}: {}", other.says.for_terminal()),
+                .map(|other| {
+                    let shows = || format!("{}: {}", other.field, other.says.for_terminal());
+                    absent(&Phrases::english(), other).unwrap_or_else(shows)
                 })
                 .collect();
             let says = format!("sipwhy {}{of_call}; here {}", sentence(finding), of_frame.join("; "));

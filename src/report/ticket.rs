@@ -13,12 +13,12 @@ use crate::catalogue::{Phrases, Word};
 use crate::diagnosis::Severity;
 use crate::report::decisive::{decisive, is_in_answered_call, request_of, told_caller, went_on};
 use crate::report::gatherer::Gathered;
-use crate::report::incidents::Group;
+use crate::report::incidents::{Group, is_unwanted};
 use crate::report::moment::Moment;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame, Rung};
 use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
-use crate::report::text::words::{absent, between, confidence, frame, frames, lasting, title};
+use crate::report::text::words::{absent, between, confidence, frames, lasting, title};
 use crate::report::text::{Scope, Zone};
 use crate::report::value::InputRecord;
 use crate::report::view::{drawn, privacy_words, telling};
@@ -34,8 +34,6 @@ const MOST_TICKETS: usize = 20;
 /// What makes a capture poorer than the wire was: whoever reads its proof should know.
 const SHORTCOMINGS: [&str; 5] =
     ["capture-drops", "capture-cut", "capture-truncated", "capture-one-sided", "clock-unsteady"];
-/// Rules of traffic that nobody wants to be accepted.
-const UNWANTED: [&str; 4] = ["scanner", "probe-noise", "credential-guessing", "request-flood"];
 
 /// What a ticket is about.
 pub(crate) struct Ticket<'a> {
@@ -51,6 +49,21 @@ pub(crate) struct Ticket<'a> {
     pub(crate) inputs: &'a [InputRecord],
     /// The language.
     pub(crate) words: &'a Phrases,
+}
+
+/// The failure that decided the call, with the request that it answers where that was seen.
+struct Refusal<'a> {
+    failure: &'a FailureRecord,
+    request: Option<&'a Rung>,
+}
+
+impl Refusal<'_> {
+    /// The method of the request; an INVITE within a dialog by the name that people use.
+    fn method(&self, record: &CallRecord) -> String {
+        let method = value(&self.failure.method);
+        let is_within = self.request.is_some_and(|request| is_in_answered_call(record, request));
+        if method == "INVITE" && is_within { "re-INVITE".into() } else { method }
+    }
 }
 
 /// Writes the tickets of the calls that were asked for, else one for each kind of trouble.
@@ -120,8 +133,8 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
     let method = method.unwrap_or_else(|| "request".into());
     let mut lines = Lines { text: String::new(), label: label_width(words, &method) };
     let label = |word: Word| words.word(word);
-    let failure = decisive(record);
-    let finding = told(record, failure);
+    let refusal = decisive(record).map(|failure| Refusal { failure, request: request_of(record, failure) });
+    let finding = told(record, refusal.as_ref());
     lines.add(label(Word::TicketSummary), &summary(words, record, *group));
     let mut call_ids: Vec<String> = record.call_ids.iter().map(value).collect();
     call_ids.dedup();
@@ -144,17 +157,17 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         lines.add(label(Word::TicketPath), &format!("{hop}{linked}"));
     }
     let response = |shown: &Untrusted, at: Moment, asked: Moment, of: Frame| {
-        let (after, of) = (lasting(between(asked, at)), frame(of));
+        let (after, of) = (lasting(between(asked, at)), of);
         let values: [(&str, &dyn Display); 3] = [("response", &value(shown)), ("duration", &after), ("frame", &of)];
         words.fill(Word::TicketResponseIs, &values)
     };
-    match failure {
-        Some(failure) => {
-            let request = request_of(record, failure);
+    match &refusal {
+        Some(refusal) => {
+            let Refusal { failure, request } = *refusal;
             if let Some(request) = request.filter(|request| !is_first(record, request)) {
-                let (moment, of) = (exact(request.time), frame(request.frame));
+                let (moment, of) = (exact(request.time), request.frame);
                 let values: [(&str, &dyn Display); 5] = [
-                    ("method", &asked_method(record, failure)),
+                    ("method", &refusal.method(record)),
                     ("time", &moment),
                     ("frame", &of),
                     ("from", &request.from_addr),
@@ -169,7 +182,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
                 let told = failure.headers.iter().find(|header| header.name == name);
                 lines.maybe(name, told.map(|header| header.value.raw()).or(header(*answer_text, name)));
             }
-            lines.add(label(Word::TicketSentBy), &sent_by(words, record, failure, request));
+            lines.add(label(Word::TicketSentBy), &sent_by(words, record, refusal));
         }
         None => {
             let outcome = ended_word(words, record);
@@ -183,7 +196,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
         lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(8) {
-            let (at, shown, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
+            let (at, shown, says) = (claim.frame, value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
             let proof = absent(words, claim).unwrap_or_else(|| words.fill(Word::TicketProofIs, &values));
@@ -197,7 +210,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         lines.add(label(Word::TicketCause), label(Word::TicketNoCause));
     }
     lines.add(label(Word::TicketSameCause), &same_cause(words, record, *group));
-    lines.add(label(Word::TicketQuestion), &question(words, record, failure, finding));
+    lines.add(label(Word::TicketQuestion), &question(words, record, refusal.as_ref(), finding));
     for note in notes.iter().filter(|note| SHORTCOMINGS.contains(&note.rule.as_str())) {
         let text = format!("{}{}{}", note.rule, words.word(Word::Colon), note.explanation.for_terminal());
         lines.add(label(Word::TicketCapture), &text);
@@ -276,10 +289,11 @@ fn summary(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> Strin
 }
 
 fn first_frame(record: &CallRecord) -> String {
-    record.ladder.first().map_or_else(|| "?".into(), |rung| frame(rung.frame))
+    record.ladder.first().map_or_else(|| "?".into(), |rung| rung.frame.to_string())
 }
 
-fn sent_by(words: &Phrases, record: &CallRecord, failure: &FailureRecord, request: Option<&Rung>) -> String {
+fn sent_by(words: &Phrases, record: &CallRecord, refusal: &Refusal<'_>) -> String {
+    let Refusal { failure, request } = *refusal;
     let hop = words.fill(Word::TicketBetween, &[("from", &failure.from_addr), ("to", &failure.to_addr)]);
     if let Some(made) = &record.generated_by {
         return format!("{hop}; {}", made.words());
@@ -309,7 +323,7 @@ fn same_cause(words: &Phrases, record: &CallRecord, group: Option<&Group>) -> St
 fn question(
     words: &Phrases,
     record: &CallRecord,
-    failure: Option<&FailureRecord>,
+    refusal: Option<&Refusal<'_>>,
     finding: Option<&FindingRecord>,
 ) -> String {
     let cited: Vec<Frame> =
@@ -317,13 +331,14 @@ fn question(
     let see = || words.fill(Word::TicketSee, &[("frames", &frames(words, &cited, 6))]);
     let proof = if cited.is_empty() { String::new() } else { see() };
     let party = finding.and_then(|finding| finding.party.addr.as_deref());
-    if finding.is_some_and(|finding| UNWANTED.contains(&finding.rule.as_str())) {
+    if finding.is_some_and(|finding| is_unwanted(&finding.rule)) {
         let who = party.unwrap_or(words.word(Word::TicketYourSide));
         return words.fill(Word::TicketAskStop, &[("who", &who), ("proof", &proof)]);
     }
-    if let Some(failure) = failure {
+    if let Some(refusal) = refusal {
+        let failure = refusal.failure;
         let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
-        let method = asked_method(record, failure);
+        let method = refusal.method(record);
         let values: [(&str, &dyn Display); 4] =
             [("who", &failure.from_addr), ("response", &answer), ("method", &method), ("proof", &proof)];
         return words.fill(Word::TicketAskWhy, &values);
@@ -345,15 +360,8 @@ fn question(
 }
 
 /// The finding that a ticket tells of: a mere fact only if it is about the failure.
-fn told<'a>(record: &'a CallRecord, failure: Option<&FailureRecord>) -> Option<&'a FindingRecord> {
-    telling(record).or_else(|| record.finding_about(failure?))
-}
-
-/// The method of the request that failed; an INVITE within a dialog by the name that people use.
-fn asked_method(record: &CallRecord, failure: &FailureRecord) -> String {
-    let method = value(&failure.method);
-    let is_within = request_of(record, failure).is_some_and(|request| is_in_answered_call(record, request));
-    if method == "INVITE" && is_within { "re-INVITE".into() } else { method }
+fn told<'a>(record: &'a CallRecord, refusal: Option<&Refusal<'_>>) -> Option<&'a FindingRecord> {
+    telling(record).or_else(|| record.finding_about(refusal?.failure))
 }
 
 fn is_first(record: &CallRecord, rung: &Rung) -> bool {

@@ -95,10 +95,12 @@ impl Network {
         Running(self.command(program, args).spawn().unwrap())
     }
 
-    /// Two ends of a cable, up, with room for what is sent into it.
+    /// Two ends of a cable, up, with room for what is sent into it. The kernel sends nothing of its own: without a
+    /// link-local address it asks for no router, and a test can count packets.
     pub fn cable(&self, one: &str, other: &str) {
         self.run("ip", &["link", "add", one, "type", "veth", "peer", "name", other]);
         for end in [one, other] {
+            self.run("ip", &["link", "set", end, "addrgenmode", "none"]);
             self.run("ip", &["link", "set", end, "mtu", "9000", "arp", "off", "txqueuelen", "10000", "up"]);
         }
     }

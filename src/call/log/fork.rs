@@ -2,7 +2,6 @@
 //!
 //! The caller keeps one dialog and ends the other at once with a BYE (RFC 3261 §13.2.2.4), after which the call goes on.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::call::transaction::Keys;
@@ -16,7 +15,7 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fork {
     /// The tag of the device that answered first.
-    answered_by: Option<NonZeroU32>,
+    answered_by: Option<u32>,
     again: Option<Box<AnsweredAgain>>,
 }
 
@@ -31,9 +30,9 @@ struct AnsweredAgain {
 impl Fork {
     /// Notes a 2xx to an INVITE, which may have had one before.
     pub(super) fn note_answer(&mut self, answer: &Keys<'_>, was_answered: bool, now: Timestamp) {
-        let tag = NonZeroU32::new(hash_of(answer.to_tag) as u32);
-        let first = *self.answered_by.get_or_insert(tag.unwrap_or(NonZeroU32::MAX));
-        if was_answered && Some(first) != tag {
+        let tag = hash_of(answer.to_tag) as u32;
+        let first = *self.answered_by.get_or_insert(tag);
+        if was_answered && first != tag {
             let released = self.again.as_ref().and_then(|again| again.released);
             self.again = Some(Box::new(AnsweredAgain { at: now, released }));
         }

@@ -10,7 +10,8 @@ use crate::catalogue::{
 use crate::catalogue::{in_words_of, question_items};
 use crate::cli::decide::walk::{Because, Walk};
 use crate::diagnosis::rules;
-use crate::report::text::words::{confidence, frame};
+use crate::report::Frame;
+use crate::report::text::words::confidence;
 
 /// What becomes of questions that the packets do not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +138,7 @@ fn told_by(because: &Because, words: &Phrases) -> String {
         Ground::Sign(sign) => words.word(of_sign(*sign)).to_owned(),
         Ground::Code(code) => words.fill(Word::DecideFinal, &[("code", code)]),
     };
-    let frames: Vec<String> = because.frames.iter().copied().map(frame).collect();
+    let frames: Vec<String> = because.frames.iter().map(Frame::to_string).collect();
     match frames.len() {
         0 => told,
         count => words.count(Word::DecideFrames, count as u64, &[("words", &told), ("frames", &frames.join(" "))]),

@@ -19,7 +19,7 @@ use crate::cli::service::queue::{Queue, Taken};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::error::Error;
 use crate::net::{HepRecord, Mirror, Path, RecordOf};
-use crate::report::text::words::{absent, frame};
+use crate::report::text::words::absent;
 use crate::report::{FindingRecord, Scene};
 
 /// Bytes that wait to be sent.
@@ -192,7 +192,7 @@ fn words(finding: &FindingRecord) -> String {
     let mut text = format!("sipwhy: {} ({severity}, {confidence})\n{}", finding.title.for_terminal(), finding.rule);
     text.push_str(&format!(": {}", finding.explanation.for_terminal()));
     for claim in &finding.claims {
-        let (at, value, says) = (frame(claim.frame), claim.value.for_terminal(), claim.says.for_terminal());
+        let (at, value, says) = (claim.frame, claim.value.for_terminal(), claim.says.for_terminal());
         let proof = absent(&Phrases::english(), claim)
             .unwrap_or_else(|| format!("frame {at}: {} = {value}: {says}", claim.field));
         text.push_str(&format!("\nproof: {proof}"));

@@ -11,7 +11,7 @@ use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::words::{absent, between, confidence, counted, frame, title};
+use crate::report::text::words::{absent, between, confidence, counted, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
@@ -189,7 +189,7 @@ fn messages(whole: &Whole<'_>) -> Markup {
                     tbody {
                         @for (index, rung) in record.ladder.iter().enumerate().take(texts.len()) {
                             tr {
-                                td class="num" { a href=(format!("#{}", drawing::anchor(record.id, index))) { (frame(rung.frame)) } }
+                                td class="num" { a href=(format!("#{}", drawing::anchor(record.id, index))) { (rung.frame) } }
                                 td class="num" { (format!("+{:.6}", between(record.started, rung.time).as_secs_f64())) }
                                 td class="mono" { (rung.from_addr) } td class="mono" { (rung.to_addr) }
                                 td { (shown(&rung.shown_label())) @if rung.repeats > 0 { " ×" (rung.repeats + 1) } }
@@ -204,7 +204,7 @@ fn messages(whole: &Whole<'_>) -> Markup {
             @for (index, (rung, text)) in record.ladder.iter().zip(texts).enumerate() {
                 details class="message" {
                     summary {
-                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &frame(rung.frame))])) " · " (page.zone.exact_time(rung.time)) }
+                        span class="num" { (words.fill(Word::FrameNumber, &[("frame", &rung.frame)])) " · " (page.zone.exact_time(rung.time)) }
                         " · "
                         span class=(badge(record, rung)) { (shown(&rung.shown_label())) } " · "
                         span class="mono faint" { (rung.from_addr) " → " (rung.to_addr) }

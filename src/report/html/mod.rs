@@ -19,7 +19,6 @@ use crate::catalogue::{Direction, Phrases, Word};
 use crate::report::drawing;
 use crate::report::gatherer::Gathered;
 use crate::report::record::{CallRecord, Frame};
-use crate::report::text::words::frame;
 use crate::report::text::{Style, Zone};
 use crate::report::view::{Provenance, in_english, is_well, privacy_words};
 use crate::untrusted::Untrusted;
@@ -170,8 +169,8 @@ pub(crate) fn frame_link(page: &Page<'_>, record: &CallRecord, of: Frame) -> Mar
     let rung = record.ladder.iter().position(|rung| rung.frame == of);
     html! {
         @match rung.filter(|_| page.detailed.contains(&record.id)) {
-            Some(rung) => a href=(format!("#{}", drawing::anchor(record.id, rung))) { (frame(of)) },
-            None => (frame(of)),
+            Some(rung) => a href=(format!("#{}", drawing::anchor(record.id, rung))) { (of.to_string()) },
+            None => (of.to_string()),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
 use crate::report::text::ladder::FIRST_LANE;
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
-use crate::report::text::words::{absent, confidence, frame};
+use crate::report::text::words::{absent, confidence};
 use crate::sip::typed::{Because, Strict};
 use crate::untrusted::Untrusted;
 
@@ -194,7 +194,7 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
     let text = format!("{} ({sure}){colon}{}", finding.rule, says.for_terminal());
     beside(lines, words.word(Word::LabelHere), ink, &text)?;
     for claim in finding.claims.iter().take(MOST_CLAIMS) {
-        let (frame, what, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
+        let (frame, what, says) = (claim.frame, value(&claim.value), claim.says.for_terminal());
         let text = absent(&words, claim).unwrap_or_else(|| {
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &frame), ("field", &claim.field), ("value", &what), ("says", &says)];

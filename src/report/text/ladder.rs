@@ -11,7 +11,7 @@ use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines, fitted, value};
 use crate::report::text::style::{Glyphs, Ink};
-use crate::report::text::words::{between, counted, frame, lasting};
+use crate::report::text::words::{between, counted, lasting};
 
 /// Columns of the time at the left.
 const TIME: usize = 14;
@@ -175,7 +175,7 @@ pub(crate) fn rung(
     let width = lines.width();
     let drawing = fitted(&drawing, width.saturating_sub(FIRST_LANE + FRAME));
     let ink = mark.ink();
-    let frame = frame(rung.frame);
+    let frame = rung.frame.to_string();
     let line = Line::new().plain(format!("{time:>TIME$}   ")).ink(ink, drawing);
     let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);

@@ -47,17 +47,9 @@ pub(crate) fn between(first: Moment, last: Moment) -> Duration {
     last.time.since(first.time)
 }
 
-/// Frames as a reader finds them: `118 121`, with several inputs `2:118`.
-pub(crate) fn frame(frame: Frame) -> String {
-    match frame {
-        Frame::Number(number) => number.to_string(),
-        Frame::InFile { file, frame } => format!("{}:{frame}", file + 1),
-    }
-}
-
 /// A claim that something was not seen, in words: no field of Wireshark shows that.
 pub(crate) fn absent(words: &Phrases, claim: &ClaimRecord) -> Option<String> {
-    let (frame, what, says) = (frame(claim.frame), value(&claim.value), claim.says.for_terminal());
+    let (frame, what, says) = (claim.frame, value(&claim.value), claim.says.for_terminal());
     (claim.field == "absent")
         .then(|| words.fill(Word::NotSeenAfter, &[("frame", &frame), ("what", &what), ("says", &says)]))
 }
@@ -71,7 +63,7 @@ pub(crate) fn frames(words: &Phrases, frames: &[Frame], most: usize) -> String {
         }
     }
     let more = if known.len() > most { " …" } else { "" };
-    let shown: Vec<String> = known.iter().take(most).map(|known| frame(*known)).collect();
+    let shown: Vec<String> = known.iter().take(most).map(Frame::to_string).collect();
     let shown = format!("{}{more}", shown.join(" "));
     words.count(Word::FramesList, known.len() as u64, &[("frames", &shown)])
 }

@@ -1,7 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::registration_lapsed::signed_off;
+use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
