@@ -479,7 +479,8 @@ impl Stairs {
         self.tracker.stream_carries(segment.stream);
         let known = self.streams.get_mut(&segment.stream);
         let taken = known.map(|stream| std::mem::take(&mut stream.framer));
-        let mut framer = taken.unwrap_or_else(|| Framer::new(self.framing));
+        let begun = if segment.midstream { Framer::midstream } else { Framer::new };
+        let mut framer = taken.unwrap_or_else(|| begun(self.framing));
         self.unframed = self.unframed.saturating_sub(framer.held());
         let mut oddities = OddityLog::default();
         oddities.at(place.time.0);

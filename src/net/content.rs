@@ -25,6 +25,7 @@ use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::hep;
 use crate::net::hep::Hep;
+use crate::net::preamble::Preamble;
 use crate::net::tls;
 use crate::net::tls::Channel;
 use crate::net::tls::KeyLog;
@@ -205,6 +206,18 @@ impl Content {
             }
             _ => (segment.gap, segment.place),
         };
+        let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream && gap == 0;
+        match Preamble::of(segment.bytes) {
+            Preamble::Whole(length) if is_first => {
+                let behind = segment.bytes.get(length..).filter(|behind| !behind.is_empty())?;
+                return Some(Segment { bytes: behind, ..segment });
+            }
+            Preamble::Begun if is_first => {
+                *self = Content::Start(segment.bytes.to_vec());
+                return None;
+            }
+            _ => {}
+        }
         match beginning(segment.bytes) {
             // Nothing is looked for in TLS that is itself within TLS.
             Beginning::Tls if segment.path.transport == Transport::Tls => {
@@ -234,8 +247,7 @@ impl Content {
                 return None;
             }
             Beginning::Unknown => {
-                let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream;
-                if is_first && gap == 0 && may_become_more(segment.bytes) {
+                if is_first && may_become_more(segment.bytes) {
                     *self = Content::Start(segment.bytes.to_vec());
                 } else {
                     self.unknown(segment, sink);
@@ -469,6 +481,19 @@ mod tests {
         }
         let bench = client(&[&packet[..], b"HEP3\0\x01", &[0; 40]].concat(), 500);
         assert_eq!(bench.payloads().len(), 1);
+    }
+
+    #[test]
+    fn behind_a_preamble_a_stream_begins() {
+        let preamble =
+            [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C"[..], b"\xC0\0\x02\x09\x0A\0\0\x02\x15\xB3\x13\x50"].concat();
+        // Four bytes of line ends alone are handed on: they may be keep-alives.
+        for size in [5, 13, 17, 30, 500] {
+            let tls = client(&[&preamble, &[22, 3, 1, 0, 2, 1, 1, 21, 3, 3, 0, 2, 2, 40][..]].concat(), size);
+            assert!(tls.events.iter().any(|event| event.what == ConnectionEvent::Encrypted), "in parts of {size}");
+            let sip = client(&[&preamble, &b"BYE sip:a@b SIP/2.0\r\n\r\n"[..]].concat(), size);
+            assert_eq!(sip.stream(Sender::Client), "BYE sip:a@b SIP/2.0\r\n\r\n", "in parts of {size}");
+        }
     }
 
     #[test]

@@ -282,13 +282,8 @@ fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<
     if let Some(inner) = tunnel_udp::read(source, destination, payload) {
         return Some(inner);
     }
-    match hep::read(payload) {
-        Some(Hep::Other) => return None,
-        Some(Hep::Sip(copied)) => {
-            copied.deliver(place, sink);
-            return None;
-        }
-        None => {}
+    if hep::deliver_all(payload, place, sink) {
+        return None;
     }
     let path = Path {
         source: SocketAddr::new(packet.source, source),

@@ -118,6 +118,20 @@ impl<'a> HepHead<'a> {
     }
 }
 
+/// Hands on what a UDP payload copies; false if it is no packet of HEP. Behind one of version 3 there may be more.
+pub(super) fn deliver_all(payload: Rest<'_>, place: Place, sink: &mut Sink<'_>) -> bool {
+    let mut next = Some(payload);
+    let mut is_hep = false;
+    while let Some((packet, rest)) = next.and_then(|rest| Some((read(rest)?, rest))) {
+        is_hep = true;
+        if let Hep::Sip(copied) = packet {
+            copied.deliver(place, sink);
+        }
+        next = length_in_stream(rest.bytes).and_then(|length| rest.skip(length));
+    }
+    is_hep
+}
+
 /// The value of the chunk with the key, if there is one.
 fn key(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = bytes.strip_prefix(&MARK)?.get(2..)?;
@@ -267,6 +281,8 @@ fn time(seconds: Option<u32>, microseconds: u32) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::frames;
+    use crate::net::frames::Bench;
 
     fn chunks(list: &[(u16, &[u8])]) -> Vec<u8> {
         let mut body = Vec::new();
@@ -310,6 +326,15 @@ mod tests {
         assert_eq!(HepHead::read(&log), Some(HepHead { time: None, key: None, is_sip: false }));
         assert_eq!(HepHead::read(b"GET / HTTP/1.1"), None);
         assert_eq!(key(b"HEP3\x00\x0c\0\0\0\x0e\0\x02"), None, "a chunk shorter than its head");
+    }
+
+    #[test]
+    fn a_datagram_may_hold_several_packets() {
+        let sip = chunks(&[(3, &[192, 0, 2, 1]), (4, &[192, 0, 2, 2]), (15, b"BYE sip:a@b SIP/2.0")]);
+        let other = chunks(&[(11, &[100]), (15, b"a line")]);
+        let mut bench = Bench::default();
+        bench.feed(1, &frames::ethernet(&frames::ipv4(17, &frames::udp_to(9060, &[&sip[..], &other, &sip].concat()))));
+        assert_eq!(bench.payloads(), [b"BYE sip:a@b SIP/2.0"; 2]);
     }
 
     #[test]

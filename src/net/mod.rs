@@ -39,6 +39,7 @@ mod link;
 mod made;
 mod older_link;
 mod pieces;
+mod preamble;
 mod rtp;
 mod sctp;
 mod sketch;

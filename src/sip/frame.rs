@@ -1,5 +1,7 @@
 //! Where messages begin and end: in a datagram by content, on a stream by Content-Length (RFC 3261 §18.3).
 
+mod buried;
+
 use memchr::memchr;
 
 use crate::capture::Place;
@@ -227,7 +229,7 @@ enum State {
     /// A message starts here.
     #[default]
     AtStart,
-    /// Something else is passing by, or the start was missed. A line begins here.
+    /// Something else is passing by, or the start was missed. A line may begin here.
     Searching,
     /// The same, in the midst of a line: where a segment begins says nothing.
     SearchingInLine,
@@ -255,6 +257,11 @@ impl Framer {
     /// A framer with these bounds.
     pub fn new(limits: Limits) -> Framer {
         Framer { limits, ..Framer::default() }
+    }
+
+    /// A framer whose first bytes may stand in the midst of a message.
+    pub fn midstream(limits: Limits) -> Framer {
+        Framer { limits, state: State::Searching, ..Framer::default() }
     }
 
     /// Bytes of memory that it holds.
@@ -388,14 +395,20 @@ impl Framer {
         if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
             oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
         }
-        match memchr(b'\n', rest) {
+        let end = memchr(b'\n', rest);
+        let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        if let Some(at) = buried::start_in(line) {
+            self.state = State::Searching;
+            return at;
+        }
+        match end {
             Some(end) => {
                 self.state = State::Searching;
                 end.saturating_add(1)
             }
             None => {
                 self.state = State::SearchingInLine;
-                rest.len()
+                rest.len().saturating_sub(buried::may_begin(rest))
             }
         }
     }
@@ -418,13 +431,12 @@ impl Framer {
     }
 
     /// Behind a hole the end of a line stands where a line could begin, and the end of a request line is a word and the
-    /// version: there a request line needs its URI.
+    /// version: there a request line needs its URI. Or the end of a body stands there, and its last word is no part of the
+    /// method.
     fn is_credible(&self, rest: &[u8], end: Option<usize>) -> bool {
         let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default().trim_ascii_end();
-        self.state == State::AtStart
-            || rest.get(..4).is_some_and(is_protocol)
-            || line.iter().filter(|byte| **byte == b' ').count() >= 2
-            || end.is_none()
+        let is_whole = || line.iter().filter(|byte| **byte == b' ').count() >= 2 && buried::start_in(line).is_none();
+        self.state == State::AtStart || rest.get(..4).is_some_and(is_protocol) || end.is_none() || is_whole()
     }
 
     /// Where the message ends, once its headers are there.

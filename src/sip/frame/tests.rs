@@ -134,3 +134,34 @@ fn where_a_second_message_begins() {
         assert_eq!(next_message(bytes), None, "{bytes:?}");
     }
 }
+
+#[test]
+fn a_message_behind_a_body_without_line_feed_is_found_however_it_is_cut() {
+    let refused = b"SIP/2.0 486 Busy Here\r\nl: 0\r\n\r\n";
+    for before in
+        [&b"</presence>"[..], b"hello", b"\x05\x01\0", b"\x01\x10 \xFF INFO \x80", b"sub INVITE x", b"SUBSCRIB"]
+    {
+        for message in [OPTIONS, refused] {
+            let stream = [before, message, OPTIONS].concat();
+            for size in 1..stream.len() {
+                let (mut framer, mut log, mut messages) =
+                    (Framer::midstream(Limits::default()), OddityLog::default(), Vec::new());
+                for piece in stream.chunks(size) {
+                    framer.push(piece, Place::default(), &mut log, &mut |framed| messages.push(framed.bytes.to_vec()));
+                }
+                assert_eq!(messages, [message, OPTIONS], "behind {before:?} in pieces of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_a_log_quotes_in_a_line_is_none() {
+    for before in ["<134>proxy: ", "msg=\"", "received:", "[", "\x01 "] {
+        let stream = [before.as_bytes(), b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\n\r\n", OPTIONS].concat();
+        for size in [1, 2, 5, 11, stream.len()] {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            assert_eq!(cut_up(&pieces), [OPTIONS], "behind {before:?} in pieces of {size}");
+        }
+    }
+}
