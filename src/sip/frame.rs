@@ -395,22 +395,12 @@ impl Framer {
         if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
             oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
         }
-        let end = memchr(b'\n', rest);
-        let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-        if let Some(at) = buried::start_in(line) {
-            self.state = State::Searching;
-            return at;
-        }
-        match end {
-            Some(end) => {
-                self.state = State::Searching;
-                end.saturating_add(1)
-            }
-            None => {
-                self.state = State::SearchingInLine;
-                rest.len().saturating_sub(buried::may_begin(rest))
-            }
-        }
+        let Some(end) = memchr(b'\n', rest) else {
+            self.state = State::SearchingInLine;
+            return rest.len().saturating_sub(buried::may_begin(rest));
+        };
+        self.state = State::Searching;
+        rest.get(..end).and_then(buried::start_in).unwrap_or(end.saturating_add(1))
     }
 
     fn has_seen_message(&self) -> bool {

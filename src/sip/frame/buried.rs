@@ -3,12 +3,14 @@
 //! A body may end without a line feed, and the capture may have missed its message; or the connection began with bytes of a
 //! proxy. What quotes a message, as a log does, has a space or a mark before it.
 
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memrchr};
+
+use crate::sip::frame::has_version;
 
 /// What stands before the first space of a start line (RFC 3261 §7.1, §7.2). Only methods that are known: of others nobody
 /// can say where they begin.
 const WORDS: [&[u8]; 15] = [
-    b"SIP/2.0",
+    VERSION,
     b"INVITE",
     b"PRACK",
     b"ACK",
@@ -24,34 +26,53 @@ const WORDS: [&[u8]; 15] = [
     b"PUBLISH",
     b"MESSAGE",
 ];
+const VERSION: &[u8] = b"SIP/2.0";
+/// Bytes of a line that is not whole yet which are kept at most.
+const LONGEST: usize = 4096;
 
-/// Where something that may be a start line begins, behind the first byte of a line.
+/// Where a start line begins behind the first byte of a whole line. Its URI holds no space here: the first word of what
+/// stands before it could be one of anything.
 pub(super) fn start_in(line: &[u8]) -> Option<usize> {
-    memchr_iter(b' ', line).find_map(|space| {
-        let (before, behind) = line.split_at_checked(space)?;
-        // The longest: PRACK ends as ACK does.
-        let word = WORDS.iter().filter(|word| before.ends_with(word)).max_by_key(|word| word.len())?;
-        let at = space.checked_sub(word.len())?;
-        let is_quoted = before.get(at.checked_sub(1)?).is_some_and(|byte| is_mark(*byte));
-        let goes_on = match word.first() {
-            Some(b'S') if word.contains(&b'/') => matches!(behind.get(1), Some(b'1'..=b'6')),
-            _ => behind.get(1).is_some_and(u8::is_ascii_alphabetic),
-        };
-        (!is_quoted && goes_on).then_some(at)
-    })
+    let line = line.trim_ascii_end();
+    if has_version(line) {
+        let before_version = line.get(..memrchr(b' ', line)?)?;
+        return begins_at(line, memrchr(b' ', before_version)?);
+    }
+    let is_status = |at: &usize| {
+        let digits = line.get(at.saturating_add(VERSION.len())..).unwrap_or_default();
+        matches!(
+            digits,
+            [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9'] | [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', b' ', ..]
+        )
+    };
+    memchr_iter(b' ', line).filter_map(|space| begins_at(line, space)).find(is_status)
 }
 
-/// Bytes at the end of a line that is not whole yet, which may begin a start line once more has come, and the byte before
+/// Bytes at the end of a line that is not whole yet which may begin a start line once more has come, and the byte before
 /// them, which says whether they are quoted.
 pub(super) fn may_begin(line: &[u8]) -> usize {
-    let begins = |word: &[u8], length: usize| {
-        let (known, space) = (length.min(word.len()), length > word.len());
-        let end = line.len().checked_sub(length).and_then(|at| line.get(at..)).unwrap_or_default();
-        end.get(..known) == word.get(..known) && (!space || end.last() == Some(&b' '))
-    };
-    let longest = |word: &&[u8]| (1..=word.len().saturating_add(1)).rev().find(|length| begins(word, *length));
-    let length = WORDS.iter().filter_map(longest).max().unwrap_or(0);
+    let line = line.get(line.len().saturating_sub(LONGEST)..).unwrap_or_default();
+    let begun = memchr_iter(b' ', line).find_map(|space| begins_at(line, space));
+    let length = begun.map_or_else(|| begun_word(line), |at| line.len().saturating_sub(at));
     length.saturating_add(1).min(line.len())
+}
+
+/// Where the word before a space begins, if it is one of a start line and not quoted.
+fn begins_at(line: &[u8], space: usize) -> Option<usize> {
+    let before = line.get(..space)?;
+    // The longest: PRACK ends as ACK does.
+    let word = WORDS.iter().filter(|word| before.ends_with(word)).max_by_key(|word| word.len())?;
+    let at = space.checked_sub(word.len())?;
+    let is_quoted = before.get(at.checked_sub(1)?).is_some_and(|byte| is_mark(*byte));
+    (!is_quoted).then_some(at)
+}
+
+/// Bytes at the end of the line with which such a word begins.
+fn begun_word(line: &[u8]) -> usize {
+    let longest = |word: &&[u8]| {
+        (1..=word.len()).rev().find(|length| word.get(..*length).is_some_and(|begun| line.ends_with(begun)))
+    };
+    WORDS.iter().filter_map(longest).max().unwrap_or(0)
 }
 
 /// What a log or a document sets before a message that it quotes.

@@ -138,9 +138,16 @@ fn where_a_second_message_begins() {
 #[test]
 fn a_message_behind_a_body_without_line_feed_is_found_however_it_is_cut() {
     let refused = b"SIP/2.0 486 Busy Here\r\nl: 0\r\n\r\n";
-    for before in
-        [&b"</presence>"[..], b"hello", b"\x05\x01\0", b"\x01\x10 \xFF INFO \x80", b"sub INVITE x", b"SUBSCRIB"]
-    {
+    for before in [
+        &b"</presence>"[..],
+        b"hello",
+        b"\x05\x01\0",
+        b"\x01\x10 \xFF INFO \x80",
+        b"sub INVITE x",
+        b"SUBSCRIB",
+        b"xBYE y zBYE",
+        b"<BYE sip:a SIP/2.0>",
+    ] {
         for message in [OPTIONS, refused] {
             let stream = [before, message, OPTIONS].concat();
             for size in 1..stream.len() {
