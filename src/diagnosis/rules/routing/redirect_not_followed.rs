@@ -1,8 +1,9 @@
-use crate::call::timer;
+use crate::call::{Heard, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::NameAddr;
 
 rule! {
     /// The caller was sent elsewhere and did not go there.
@@ -34,8 +35,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let contacts = response.message.headers("Contact");
-    let target = contacts.first().map(|contact| NameAddr::read(contact).uri);
+    if closes(case, response).is_some() {
+        return None; // Where it leads back to, it was sent before.
+    }
+    let target = best_contact(case, response);
     if target.is_none() && response.message.is_cut() {
         return None; // It may stand behind the cut, and have been followed.
     }
@@ -46,12 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => Confidence::Likely,
     };
     let (client, server) = (request.path.source, response.path.source);
-    let is_circle = target.as_deref().is_some_and(|target| was_tried(case, target));
     let because = match &target {
-        Some(target) if is_circle => format!(
-            "{server} sent the call on to {target} with {}, where it had been sent before: the redirects lead round.",
-            failure.status
-        ),
         Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
             there.", failure.status),
         None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
@@ -59,11 +57,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
-        Some(target) if is_circle => finding
-            .sender(Role::Uas, response)
-            .fix(format!("Correct the redirects of {server}: they lead back to {target}, where the call came from."))
-            .claim_status(response, "the callee is elsewhere")
-            .claim_header(response, "Contact", "namely where the call was before"),
         Some(target) => finding
             .sender(Role::Uac, request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
@@ -79,10 +72,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
 }
 
-/// True if the call was sent to this target before.
-fn was_tried(case: &Case<'_>, target: &str) -> bool {
-    let target = Uri::read(target);
-    case.tries().iter().any(|one| {
-        one.request.message.request_uri().is_some_and(|uri| Uri::read(&uri).is_same_target(&target))
-    })
+/// The first address that the client should have tried of those that a redirect names: the one with the greatest q
+/// (RFC 3261 §8.1.3.4) of those that were not tried yet.
+fn best_contact(case: &Case<'_>, redirect: &Heard) -> Option<String> {
+    let contacts = redirect.message.headers("Contact");
+    let is_untried = |contact: &&String| !case.call.messages.iter().any(|heard| goes_to(heard, contact));
+    // Of equals the last one is taken, and a redirect names the best one first.
+    let last_first = contacts.iter().rev().filter(is_untried);
+    let untried = last_first.max_by(|one, other| quality(one).total_cmp(&quality(other)));
+    untried.or(contacts.first()).map(|contact| NameAddr::read(contact).uri)
+}
+
+/// The q of a Contact; 1 if it has none (RFC 3261 §20.10).
+fn quality(contact: &str) -> f32 {
+    NameAddr::read(contact).parameters.get("q").and_then(|q| q.trim().parse().ok()).unwrap_or(1.0)
 }
