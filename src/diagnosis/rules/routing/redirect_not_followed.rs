@@ -49,7 +49,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => Confidence::Likely,
     };
     let (client, server) = (request.path.source, response.path.source);
+    let is_other_service = failure.status.get() == 380;
+    // Who is sent to the circuit-switched network is not seen here any more.
+    let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
     let because = match &target {
+        _ if is_other_service => format!(
+            "{server} answered {}: another service can carry this call, as the body of the response says. {client} did not call again \
+             in this capture; over another network it would not be seen here.",
+            failure.status
+        ),
         Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
             there.", failure.status),
         None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
@@ -57,6 +65,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
+        _ if is_other_service => {
+            let step = match names_emergency(response) {
+                true => format!(
+                    "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the circuit-switched network): that \
+                     is what the body asks for."
+                ),
+                false => format!("Read in the body of the response which service {server} means, and let {client} use that."),
+            };
+            finding
+                .sender(Role::Uac, request)
+                .fix(step)
+                .fix(format!("If {server} should have carried the call itself, give it a route for this number."))
+                .claim_status(response, "another service can carry the call")
+                .claim_header(response, "Content-Type", "it describes that service")
+                .claim_absent(response.place, "another request for this call", "the caller does not use it")
+        }
         Some(target) => finding
             .sender(Role::Uac, request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
@@ -70,6 +94,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the callee is elsewhere"),
     };
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
+}
+
+/// True if a 380 says that the number is one of emergency (RFC 3261 §21.3.5; 3GPP TS 24.229 gives its body that form).
+fn names_emergency(redirect: &Heard) -> bool {
+    let body = redirect.message.body().to_ascii_lowercase();
+    memchr::memmem::find(&body, b"emergency").is_some()
 }
 
 /// The first address that the client should have tried of those that a redirect names: the one with the greatest q
