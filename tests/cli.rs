@@ -196,6 +196,24 @@ fn calls_are_selected_by_number_party_address_and_time() {
     for none in [&["--call", "2"], &["--peer", "192.0.2.99"], &["--number", "carol"], &["--until", "08:00"]] {
         assert_eq!(count(none), 0, "{none:?}");
     }
+    // Through midnight, and not.
+    assert_eq!(count(&["--since", "22:00", "--until", "09:30"]), 1);
+    assert_eq!(count(&["--since", "22:00", "--until", "08:00"]), 0);
+}
+
+#[test]
+fn a_choice_that_no_call_can_fit_is_refused() {
+    let scene = Scene::of(OVERLOADED);
+    for (args, told) in [
+        (&["--number", "+"][..], "write digits"),
+        (&["--call", " "], "the number of a call"),
+        (&["--since", "2026-03-03", "--until", "2026-03-01"], "--until is not after --since"),
+        (&["--since", "25:00"], "write 08:14"),
+    ] {
+        let ran = scene.run(args);
+        assert_eq!(ran.status, 2, "{args:?}");
+        assert!(ran.err.contains(told), "{args:?}: {}", ran.err);
+    }
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn redirects_that_lead_round_are_not_followed_for_ever() {
                        Contact: <sip:bob@192.0.2.20>
 0.050  alice -> pbx    ACK
 end 60.0";
-    assert_eq!(cause(lines).as_deref(), Some("redirect-not-followed"));
+    assert_eq!(cause(lines).as_deref(), Some("redirect-loop"));
 }
 
 #[test]

@@ -19,12 +19,13 @@ const OTHERS: [u16; 19] =
     [409, 411, 473, 474, 475, 476, 477, 478, 479, 490, 510, 514, 520, 687, 701, 702, 703, 900, 1408];
 
 /// The names of the rules of the diagnosis.
-const RULES: [&str; 154] = [
+const RULES: [&str; 157] = [
     "ack-malformed",
     "ack-missing",
     "address-family-mismatch",
     "address-of-record-refused",
     "answer-malformed",
+    "answer-unusable",
     "answered-elsewhere",
     "attestation-low",
     "bandwidth-insufficient",
@@ -60,6 +61,7 @@ const RULES: [&str; 154] = [
     "cseq-regressed",
     "destination-unreachable",
     "dialog-identifiers-wrong",
+    "dialog-request-unanswered",
     "dialog-state-lost",
     "digest-algorithm-unsupported",
     "digest-uri-mismatch",
@@ -126,6 +128,7 @@ const RULES: [&str; 154] = [
     "probe-noise",
     "realm-mismatch",
     "record-route-bypassed",
+    "redirect-loop",
     "redirect-not-followed",
     "redirect-target-failed",
     "refused-by-policy",

@@ -257,7 +257,7 @@ pub(crate) struct Run {
     /// Only this call, by its number in the report or its Call-ID
     #[arg(long = "call", value_name = "N|CALL-ID")]
     pub(crate) calls: Vec<String>,
-    /// Only calls from or to a number that holds these digits
+    /// Only calls from or to a number that holds these digits, or a user whose name holds these letters: alice
     #[arg(long, value_name = "DIGITS")]
     pub(crate) number: Vec<String>,
     /// Only calls with this address

@@ -48,12 +48,21 @@ impl Selection {
                 Error::Usage(format!("--{option} {text}: write 08:14, 2026-11-20 or 2026-11-20T08:14:02"))
             }),
         };
+        let (since, until) = (moment("since", &run.since)?, moment("until", &run.until)?);
+        if let (Some(Moment::At(first)), Some(Moment::At(last))) = (since, until)
+            && last <= first
+        {
+            return Err(Error::Usage("--until is not after --since: no call can have begun between the two".into()));
+        }
+        if run.calls.iter().any(|call| call.trim().is_empty()) {
+            return Err(Error::Usage("--call: write the number of a call in the report, or its Call-ID".into()));
+        }
         Ok(Selection {
             calls: run.calls.clone(),
-            numbers: run.number.iter().map(|number| digits(number)).collect(),
+            numbers: run.number.iter().map(|number| wanted(number)).collect::<Result<_, Error>>()?,
             peers: run.peer.clone(),
-            since: moment("since", &run.since)?,
-            until: moment("until", &run.until)?,
+            since,
+            until,
             zone: zone.time_zone().clone(),
             display_filter: run.display_filter.as_deref().map(DisplayFilter::read).transpose()?,
             outcomes: if run.failed { Outcomes::Failed } else { Outcomes::Any },
@@ -77,8 +86,7 @@ impl Selection {
         let takes = self.has_name(call)
             && self.has_number(call)
             && self.has_peer(call)
-            && self.since.is_none_or(|since| !self.is_before(started, since))
-            && self.until.is_none_or(|until| self.is_before(started, until))
+            && self.began_in_time(started)
             && (self.outcomes == Outcomes::Any || is_failed(outcome) || outcome == Outcome::Dropped)
             && self.display_filter.as_ref().is_none_or(|filter| filter.takes(call));
         if takes { Selected::Yes } else { Selected::No }
@@ -118,6 +126,18 @@ impl Selection {
         self.peers.is_empty() || self.peers.iter().any(has)
     }
 
+    fn began_in_time(&self, started: Timestamp) -> bool {
+        let is_late_enough = self.since.is_none_or(|since| !self.is_before(started, since));
+        let is_early_enough = self.until.is_none_or(|until| self.is_before(started, until));
+        match (self.since, self.until) {
+            // From 22:00 until 06:00 is a night.
+            (Some(Moment::OfDay(since)), Some(Moment::OfDay(until))) if since > until => {
+                is_late_enough || is_early_enough
+            }
+            _ => is_late_enough && is_early_enough,
+        }
+    }
+
     fn is_before(&self, time: Timestamp, moment: Moment) -> bool {
         match moment {
             Moment::At(at) => time < at,
@@ -146,6 +166,17 @@ impl Moment {
     fn at(timestamp: jiff::Timestamp) -> Option<Moment> {
         i64::try_from(timestamp.as_nanosecond()).ok().map(|nanoseconds| Moment::At(Timestamp(nanoseconds)))
     }
+}
+
+/// What is looked for in numbers and users. Signs alone would be found in each of them.
+fn wanted(number: &str) -> Result<String, Error> {
+    let digits = digits(number);
+    if digits.is_empty() {
+        let says =
+            format!("--number {number}: write digits, such as 49170555, or the user of a SIP URI, such as alice");
+        return Err(Error::Usage(says));
+    }
+    Ok(digits)
 }
 
 /// The digits and letters of a number as people write it: `+49 170/555` is `49170555`.

@@ -58,6 +58,7 @@ const CHAINS: &[&[&str]] = &[
         "bandwidth-insufficient",
         "no-common-codec",
     ],
+    &["media-profile-mismatch", "media-keying-mismatch", "answer-unusable"],
     &["late-offer-unsupported", "server-fault"],
     &["late-offer-unsupported", "syntax-rejected"],
     &["request-uri-without-user", "syntax-rejected"],

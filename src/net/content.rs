@@ -241,6 +241,9 @@ impl Content {
                 *self = Content::Hep(Vec::new());
             }
             Beginning::Sip => {
+                if let Some(channel) = &mut marks.channel {
+                    channel.hear_clear(segment.path, segment.place);
+                }
                 note_gap(gap, since, sink);
                 *self = Content::Sip;
                 sink.deliver(Delivery::Segment(segment));

@@ -92,6 +92,7 @@ impl Channel {
             alerts: Vec::new(),
             records: 0,
             unread: None,
+            answered_in_clear: None,
             ended: None,
         };
         let inner = Path { transport: Transport::Tls, ..low };
@@ -141,6 +142,14 @@ impl Channel {
     pub(in crate::net) fn forget(&mut self, stream: StreamId) {
         let side = if Sender::of(stream) == Sender::Low { &mut self.low } else { &mut self.high };
         side.forget();
+    }
+
+    /// Notes SIP in clear from one of the two.
+    pub(in crate::net) fn hear_clear(&mut self, path: Path, place: Place) {
+        let seen = &mut self.shared.seen;
+        if path.source == seen.path.destination {
+            seen.answered_in_clear.get_or_insert(place);
+        }
     }
 
     /// Notes who ended the connection first.

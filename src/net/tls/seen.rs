@@ -42,6 +42,8 @@ pub struct TlsConnection {
     pub records: u64,
     /// Why records were not read, if there were such.
     pub unread: Option<Unread>,
+    /// Where the server answered the client's hello with SIP in clear.
+    pub answered_in_clear: Option<Place>,
     /// Who ended the TCP connection first, if that was captured.
     pub ended: Option<Ended>,
 }
@@ -51,6 +53,8 @@ pub struct TlsConnection {
 pub enum HandshakeFailure {
     /// By a fatal alert.
     Alert(Alert),
+    /// The server answered the client's hello with SIP in clear: it speaks no TLS there.
+    InClear(Place),
     /// The server did not answer the client's hello with one of its own.
     NoAnswer(Ended),
     /// The client had the server's certificate, and left without an alert.
@@ -62,6 +66,7 @@ impl HandshakeFailure {
     pub fn place(self) -> Place {
         match self {
             HandshakeFailure::Alert(alert) => alert.place,
+            HandshakeFailure::InClear(place) => place,
             HandshakeFailure::NoAnswer(ended) | HandshakeFailure::Left(ended) => ended.place,
         }
     }
@@ -102,12 +107,16 @@ impl TlsConnection {
         if self.records > most {
             return None;
         }
+        let has_hello = !self.offered_suites.is_empty();
+        // What the client says of such an answer, by an alert, is not what is wrong.
+        if let Some(place) = self.answered_in_clear.filter(|_| has_hello && self.version.is_none()) {
+            return Some(HandshakeFailure::InClear(place));
+        }
         let is_fatal = |alert: &&Alert| alert.level == TlsConnection::FATAL && alert.description != 0;
         if let Some(alert) = self.alerts.iter().find(is_fatal) {
             return Some(HandshakeFailure::Alert(*alert));
         }
         let ended = self.ended?;
-        let has_hello = !self.offered_suites.is_empty();
         let by_server = ended.by == self.path.destination;
         match self.version {
             None if has_hello && (by_server || ended.place.time.since(self.place.time) >= TlsConnection::IN_VAIN) => {

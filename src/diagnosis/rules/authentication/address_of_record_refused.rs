@@ -27,6 +27,9 @@ rule! {
     "A15" "address-of-record-refused" needs [403 404 483 604 REGISTRATION], check
 }
 
+/// Words of a registrar that takes no more devices of this user.
+const OF_NUMBER: &[&str] = &["contacts", "too many", "registrations", "max_contacts", "devices"];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.kind != Kind::Registration || case.is_scan() {
         return None;
@@ -72,6 +75,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ));
     }
     finding = match code {
+        403 if case.says_any(response, OF_NUMBER) => finding
+            .fix(format!("Look on {registrar} how many devices \"{user}\" may have registered, and take out those that are gone."))
+            .fix("Let a new registration of the same device take the place of its old one (Asterisk: `remove_existing`)."),
         403 => finding
             .fix(format!("Look on {registrar} which addresses may register \"{user}\", and whether {} is among \
                 them.", request.path.source.ip()))

@@ -1,30 +1,35 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::origin::came_from_behind;
+use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Try};
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::digest::DigestFit;
 
 rule! {
     /// The server refused the request after it had seen credentials.
     ///
     /// ## What it says
-    /// The challenge was answered, and the challenger itself answered 403.
+    /// The challenge was answered, and the challenger itself answered 403. It does not say whether it did so because of the
+    /// credentials or because of what the account may do.
     ///
     /// ## Why it happens
-    /// Some servers answer a wrong secret with 403 instead of a new challenge. Others refuse because the account is
-    /// disabled, the address is not allowed, the user in From is not that of the credentials, or too many devices are
-    /// registered.
+    /// Most servers challenge a wrong secret again. So a call that gets 403 is mostly refused for what the account may do:
+    /// the number dialled, the number shown, the dial plan. But some servers answer a wrong secret with 403 too, above
+    /// all to REGISTER. Others refuse because the account is disabled, the address is not allowed, the user in From is not
+    /// that of the credentials, or too many devices are registered.
     ///
     /// ## Evidence
     /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server. It is likely where
     /// the phrase names the password or the account, and only possible where it names nothing.
     ///
     /// ## How to fix
-    /// Compare the secret first, then look at the account on the server.
+    /// For a call, look at the permissions of the account, the dial plan and the caller's number first; for a registration,
+    /// and with servers that are known to answer a wrong secret with 403, compare the secret first.
     ///
     /// ## When it would be wrong
-    /// If the 403 names a policy, or comes from behind the challenger: then the credentials were good, and
-    /// `refused-by-policy` holds.
+    /// If the 403 names a policy or comes from behind the challenger, if the call had gone on before it, or if the same
+    /// server let the same user in elsewhere: then the credentials were good, and `refused-by-policy` holds.
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §22.1
@@ -98,6 +103,40 @@ pub(in crate::diagnosis::rules) fn is_behind(case: &Case<'_>, failure: &Failure)
     case.outer_failure().is_some_and(|outer| outer.transaction != failure.transaction)
 }
 
+/// Why it is known that the challenger accepted the credentials of a request that it answered with 403 all the same;
+/// `None` where that is not known.
+pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) -> Option<String> {
+    let (refused, asked) = refused_try(case, failure)?;
+    let response = case.response(failure);
+    let shown = refused.credentials.first()?;
+    // In words of the account or its credentials the server says what is wrong with them.
+    let is_doubted = case.says_any(response, CREDENTIALS)
+        || case.says_any(response, ACCOUNT)
+        || matches!(case.digest_fit(refused.request, &shown.username), Some((DigestFit::Differs, _)));
+    if is_doubted {
+        return None;
+    }
+    let gone_on = case
+        .provisionals(refused.transaction)
+        .find(|heard| heard.message.status().is_some_and(|status| (180..200).contains(&status.get())));
+    if let Some(status) = gone_on.and_then(|heard| heard.message.status()) {
+        return Some(format!("the call had gone on with {status} before it was refused"));
+    }
+    if let Some(ground) = came_from_behind(case, failure) {
+        return Some(format!("the refusal came from behind it: {ground}"));
+    }
+    if let (Some(challenger), Some(maker)) = (own_name(asked), own_name(response))
+        && challenger != maker
+    {
+        return Some(format!("the refusal came from behind it: the challenge is from {challenger}, the 403 from {maker}"));
+    }
+    let path = refused.request.path;
+    let from = refused.request.message.from()?.parsed();
+    let known = case.surroundings.registrations().of(from.bare_user(), &from.host)?;
+    let is_let_in = !known.let_in(&shown.username, path.source.ip(), path.destination.ip()).is_empty();
+    is_let_in.then(|| format!("it let \"{}\" register from {} in this capture", shown.username, path.source.ip()))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[403])?;
     let (refused, asked) = refused_try(case, failure)?;
@@ -106,6 +145,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let names_account = case.says_any(response, ACCOUNT);
     let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
     if is_behind(case, failure) || names_policy || case.q850(response).is_some() {
+        return None;
+    }
+    if accepted(case, failure).is_some() {
         return None;
     }
     let shown = refused.credentials.first()?;
@@ -133,7 +175,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let meaning = match ground {
         Ground::Credentials => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
         Ground::Account => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
-        Ground::Unsaid => "the secret is wrong, or the account is not allowed to do this".to_owned(),
+        Ground::Unsaid if is_of_the_secret_first(case, response) => {
+            "the secret is wrong, or the account is not allowed to do this".to_owned()
+        }
+        Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the secret is \
+            wrong".to_owned(),
     };
     let because = format!(
         "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
@@ -147,19 +193,32 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => because,
     };
     let mut finding = finding.because(because);
-    if ground == Ground::Account {
-        finding = finding.fix(format!("Look whether the account \"{user}\" exists on {server} and is enabled, \
-            in the domain \"{}\".", shown.realm));
-    } else {
-        finding = finding.fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both \
-            sides{}.", shown.realm, case.settings(Topic::PasswordOrAccount, response)));
-    }
-    if ground == Ground::Unsaid {
-        finding = finding.fix(format!(
-            "Look on {server} whether {} may use this account.",
-            refused.request.path.source.ip()
-        ));
-    }
+    let source = refused.request.path.source.ip();
+    let settings = case.settings(Topic::PasswordOrAccount, response);
+    finding = match ground {
+        Ground::Account => finding.fix(format!(
+            "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{}\".",
+            shown.realm
+        )),
+        Ground::Credentials => finding.fix(format!(
+            "Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.",
+            shown.realm
+        )),
+        Ground::Unsaid if is_of_the_secret_first(case, response) => finding
+            .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.", shown.realm))
+            .fix(format!("Look on {server} whether {source} may use this account.")),
+        Ground::Unsaid => finding
+            .fix(format!(
+                "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's number it may \
+                 show, its dial plan, and whether {source} may use it.",
+                case.callee(failure)
+            ))
+            .fix(format!(
+                "Only if other requests with these credentials fail too, compare the secret of \"{user}\" for realm \"{}\" on \
+                 both sides{settings}.",
+                shown.realm
+            )),
+    };
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
             same, or allow the difference on {server}."));
@@ -182,4 +241,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 that asked for credentials refused itself")
             .refuted("challenge-not-answered", "the request was sent again with credentials"),
     )
+}
+
+/// True if a wrong secret is the first thing to look at: at a registration there is nothing else to be allowed, and some
+/// servers are known to answer it with 403.
+fn is_of_the_secret_first(case: &Case<'_>, response: &Heard) -> bool {
+    let answers_so = matches!(case.platform(response), Some(Platform::FreeSwitch | Platform::Asterisk));
+    case.call.kind == Kind::Registration || answers_so
 }

@@ -125,8 +125,8 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     });
     because.push_str(&match (case.acks_to(success).next(), &contact) {
         (Some(ack), _) => format!(
-            " {} did send one to {} (frame {}); from there it does not go on to {server} in this capture.",
-            ack.path.source, ack.path.destination, ack.place.frame
+            " {} did send one to {}; from there it does not go on to {server} in this capture.",
+            ack.path.source, ack.path.destination
         ),
         (None, Some(fault)) => format!(" {fault}"),
         (None, None) => {

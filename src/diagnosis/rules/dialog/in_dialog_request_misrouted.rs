@@ -91,7 +91,7 @@ fn is_lost<'a>(case: &Case<'a>, transaction: &'a Transaction, request: &Heard) -
 }
 
 /// The newest message with which the other side of this request named its Contact, if it never named the Request-URI.
-fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     let uri = Uri::read(&request.message.request_uri()?);
     let peer = to_tag(request)?;
     let of_peer = |heard: &&Heard| {

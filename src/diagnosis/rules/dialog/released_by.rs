@@ -1,4 +1,5 @@
-use crate::call::Outcome;
+use crate::call::{Heard, Outcome};
+use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
@@ -46,7 +47,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let reason = bye.message.header("Reason").or_else(|| bye.message.header(PRIVATE_REASONS[0]));
     let why = match &reason {
-        Some(reason) => format!("with the reason {reason}"),
+        Some(reason) => format!("with the reason {reason}{}", meaning(case, bye)),
         None if bye.message.is_cut() => "and its reason, if any, is behind the cut".to_owned(),
         None => "and gives no reason".to_owned(),
     };
@@ -62,4 +63,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
     }
     Some(finding)
+}
+
+/// What the Q.850 cause of a BYE means, where its Reason leaves that out.
+fn meaning(case: &Case<'_>, bye: &Heard) -> String {
+    let silent = case.reasons(bye).iter().find(|reason| reason.text.is_none());
+    let cause = silent.and_then(|reason| reason.q850()).and_then(|cause| u8::try_from(cause).ok());
+    cause.and_then(q850).map(|known| format!(" ({})", known.name)).unwrap_or_default()
 }

@@ -33,7 +33,7 @@ rule! {
 }
 
 /// Refusals that are tried again, or that another rule explains better.
-const OTHER_MATTERS: [u16; 4] = [401, 407, 422, 491];
+const OTHER_MATTERS: [u16; 3] = [401, 407, 491];
 
 /// A BYE this soon after the refusal of a refresh is its consequence.
 const SOON: Duration = Duration::from_secs(5);
@@ -88,7 +88,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             bye.path.source,
             length(bye.place.time.since(last.time))
         ))
-        .fix(format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination))
+        .fix(match least(response) {
+            Some(least) => format!(
+                "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 §7.3).",
+                request.path.source
+            ),
+            None => {
+                format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination)
+            }
+        })
         .fix("Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.")
         .claim_header(success, "Session-Expires", "the agreed interval")
         .claim_method(request, "the refresh");
@@ -99,7 +107,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
 }
 
-/// The last re-INVITE or UPDATE before the BYE, if it failed.
+/// The least interval that the other side takes, if it refused a refresh for that (RFC 4028 §6).
+fn least(response: Option<&Heard>) -> Option<String> {
+    let refused = response.filter(|response| response.message.status().map(StatusCode::get) == Some(422))?;
+    refused.message.header("Min-SE").map(|least| least.into_owned())
+}
+
+/// The last re-INVITE or UPDATE before the BYE, if it failed. A 422 to the last one was followed by no other.
 fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<(&'a Heard, Option<&'a Heard>)> {
     let last = case
         .call

@@ -51,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let offer = Sdp::of(&request.message)?;
     let answer = Sdp::of(&success.message);
     let fault = match answer {
-        Some(answer) => fault(offer, answer)?,
+        Some(answer) => breaks_rfc_3264(offer, answer)?,
         None if is_missing(case, request, success) => "there is none, in this 2xx or before it".to_owned(),
         None => return None,
     };
@@ -101,7 +101,7 @@ fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
 }
 
 /// Where an answer breaks RFC 3264 §6.
-fn fault(offer: &Sdp, answer: &Sdp) -> Option<String> {
+pub(super) fn breaks_rfc_3264(offer: &Sdp, answer: &Sdp) -> Option<String> {
     let (offered, answered) = (offer.media.len(), answer.media.len());
     if offered != answered {
         return Some(format!("the offer has {offered} m= lines and the answer has {answered}"));
@@ -145,7 +145,7 @@ const OF_BEARER: [u32; 3] = [65, 79, 88];
 const OF_MEDIA: [u32; 3] = [415, 488, 606];
 
 /// True if the Reason of a BYE speaks of media.
-fn names_media(case: &Case<'_>, bye: &Heard) -> bool {
+pub(super) fn names_media(case: &Case<'_>, bye: &Heard) -> bool {
     case.reasons(bye).iter().any(|reason| {
         let text = reason.text.as_deref().unwrap_or_default().to_ascii_lowercase();
         reason.q850().is_some_and(|cause| OF_BEARER.contains(&cause))

@@ -50,18 +50,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None; // The capture ends before a fall-back could come.
     }
     let soon = bye.filter(|bye| bye.place.time.since(response.place.time) <= SOON);
-    let after = match bye {
-        Some(bye) => format!(
+    let kept = plain_voice(case, request).filter(|_| soon.is_none());
+    let after = match (&kept, bye) {
+        (Some(codec), _) => {
+            format!("The call stayed as it was, with {codec}: fax may have gone over that, and the signalling does not tell whether it did")
+        }
+        (None, Some(bye)) => format!(
             "No G.711 was tried instead, and {} ended the call {} later",
             case.side(bye).named(bye),
             length(bye.place.time.since(response.place.time))
         ),
-        None => "No G.711 was tried instead".to_owned(),
+        (None, None) => "No G.711 was tried instead".to_owned(),
     };
-    let finding = Finding::of(&RULE, Confidence::Likely);
-    let finding = match soon {
-        Some(_) => finding.explains(Some(status)),
-        None => finding.about(status).severity(Severity::Warning),
+    let finding = match (soon, &kept) {
+        (Some(_), _) => Finding::of(&RULE, Confidence::Likely).explains(Some(status)),
+        (None, None) => Finding::of(&RULE, Confidence::Likely).about(status).severity(Severity::Warning),
+        (None, Some(_)) => Finding::of(&RULE, Confidence::Possible).about(status),
     };
     let mut finding = finding
         .sender(Role::Uas, response)
@@ -70,14 +74,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             response.path.source
         ))
         .fix(format!("Enable T.38 on {}.", response.path.source))
-        .fix(format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source))
+        .fix(match &kept {
+            Some(_) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
+            None => format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source),
+        })
         .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
-        .claim_status(response, "refused")
-        .claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711");
+        .claim_status(response, "refused");
+    if kept.is_none() {
+        finding =
+            finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711");
+    }
     if let Some(bye) = soon {
         finding = finding.claim_method(bye, "the end of the call");
     }
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// The codec of the voice that a refusal leaves as it was (RFC 3264 §8), if fax can go over it: G.711.
+fn plain_voice(case: &Case<'_>, refused: &Heard) -> Option<String> {
+    let exchange = case.exchanges().into_iter().rfind(|one| one.answer.place < refused.place)?;
+    let media = exchange.answer_sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0)?;
+    let codec = media.main_codecs().into_iter().next()?;
+    matches!(codec.name.as_str(), "PCMA" | "PCMU").then_some(codec.name)
 }
 
 fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Media)> {

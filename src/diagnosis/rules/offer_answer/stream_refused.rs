@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::answer_unusable;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::Sdp;
 
@@ -26,6 +27,9 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    if answer_unusable::holds(case) {
+        return None; // The call did not go on without audio: it was ended for it.
+    }
     let (transaction, success) = case.answer()?;
     let request = case.call.request_of(transaction)?;
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);

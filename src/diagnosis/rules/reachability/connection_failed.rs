@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::silent_downstream;
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{Path, Transport};
@@ -32,14 +33,14 @@ rule! {
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
-    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN], check, capture check_capture
+    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN] [PROVISIONAL BROKEN], check, capture check_capture
 }
 
 /// What Kamailio answers when it cannot send to the next hop.
 const NOT_SENT: u16 = 477;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    broke_off(case).or_else(|| half_open(case)).or_else(|| unacknowledged(case)).or_else(|| did_not_come_about(case))
+    broke_off(case).or_else(|| half_open(case)).or_else(|| unacknowledged(case)).or_else(|| did_not_come_about(case)).or_else(|| given_up(case))
 }
 
 /// A request went into a connection that the other end no longer knew: nothing came back, and a new one did not come
@@ -206,30 +207,46 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     let caller = request.path.source.ip();
     // Who says that it could not send may have tried from another of its addresses.
     let is_its_own = |failed: &FailedConnection| failure.status.get() == NOT_SENT || failed.client.ip() == proxy.ip();
-    let mut fitting = case.surroundings.failed_connections().iter().filter(|failed| {
-        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
-            && is_its_own(failed)
-            && request.place < failed.asked
-            && failed.asked < response.place
-            && failed.server.ip() != caller
-    });
-    let failed = fitting.next()?;
-    // Attempts at several servers show that more than this call was at work.
-    if fitting.any(|other| other.server != failed.server) {
+    let mut fitting: Vec<&FailedConnection> = case
+        .surroundings
+        .failed_connections()
+        .iter()
+        .filter(|failed| {
+            matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+                && is_its_own(failed)
+                && request.place < failed.asked
+                && failed.asked < response.place
+                && failed.server.ip() != caller
+        })
+        .collect();
+    fitting.sort_by_key(|failed| failed.asked);
+    let failed = *fitting.first()?;
+    let others: Vec<&FailedConnection> =
+        fitting.iter().filter(|other| other.server != failed.server).copied().collect();
+    // Attempts at several servers at once show that more than this call was at work; one call tries them in turn.
+    let is_in_turn = fitting.windows(2).all(|pair| pair[0].place < pair[1].asked);
+    if !others.is_empty() && !is_in_turn {
         return None;
     }
     let at_once = failed.how == HowFailed::Refused
         && failed.place < response.place
         && response.place.time.since(failed.place.time).as_secs() < 1;
-    let sure = if at_once { Confidence::Likely } else { Confidence::Possible };
+    let sure = if at_once && others.is_empty() { Confidence::Likely } else { Confidence::Possible };
     let server = failed.server;
+    let in_turn: String = others
+        .iter()
+        .map(|other| format!("; after that it tried {}, {}", other.server, what_came(other)))
+        .collect();
+    let finding = others.iter().fold(prove(Finding::of(&RULE, sure), failed), |finding, other| {
+        finding.claim_at(other.asked, "tcp.dstport", other.server.port().to_string(), "a connection to another server is asked for")
+    });
     Some(
-        prove(Finding::of(&RULE, sure), failed)
+        finding
             .titled(title(failed.how))
             .explains(case.outer_failure().map(|outer| outer.status))
             .party(Role::Uas, Some(server))
             .because(format!(
-                "{} tried to reach {server} over TCP while {proxy} had the {}, {}; then {proxy} answered {}.",
+                "{} tried to reach {server} over TCP while {proxy} had the {}, {}{in_turn}; then {proxy} answered {}.",
                 failed.client.ip(),
                 case.call.transaction(failure.transaction).method,
                 what_came(failed),
@@ -238,6 +255,39 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the answer that followed")
             .refuted("server-fault", "the response followed a connection that did not come about")
             .next_capture(capture_of(server)),
+    )
+}
+
+/// The hop that had taken the call over asked for a connection in vain until the caller gave up.
+fn given_up(case: &Case<'_>) -> Option<Finding> {
+    let (request, trying, end) = silent_downstream::given_up(case)?;
+    let (hop, caller) = (trying.path.source, request.path.source.ip());
+    let mut fitting = case.surroundings.failed_connections().of_client(hop.ip()).iter().filter(|failed| {
+        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+            && request.place < failed.asked
+            && failed.asked.time < end
+            && failed.server.ip() != caller
+    });
+    let failed = fitting.next()?;
+    // Attempts at several servers show that more than this call was at work.
+    if fitting.any(|other| other.server != failed.server) {
+        return None;
+    }
+    Some(
+        prove(Finding::of(&RULE, Confidence::Possible), failed)
+            .titled(title(failed.how))
+            .explains(case.outer_failure().map(|outer| outer.status))
+            .party(Role::Uas, Some(failed.server))
+            .because(format!(
+                "{} tried to reach {} over TCP while {hop} had the {}, {}; nothing came from {hop} but 100 until the caller gave up.",
+                failed.client.ip(),
+                failed.server,
+                case.call.transaction(request.transaction).method,
+                what_came(failed)
+            ))
+            .claim_status(trying, "the next hop has the request")
+            .refuted("caller-abandoned", "the caller had waited in vain for a call that went nowhere")
+            .next_capture(capture_of(failed.server)),
     )
 }
 

@@ -93,6 +93,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// The INVITE that a hop took over and said nothing of until the caller gave it up: its request and that hop's 100.
+pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, crate::capture::Timestamp)> {
+    let last = last_that_took_it(case, case.deciding().filter(|deciding| deciding.is_initial_invite())?)?;
+    let request = case.call.request_of(last)?;
+    let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
+    let end = end_of_wait(case, request);
+    let is_long = end.time.since(trying.place.time) >= SILENCE;
+    (is_long && matches!(end.kind, Kind::Cancel(_))).then_some((request, trying, end.time))
+}
+
 /// The innermost hop of an INVITE that was passed on from one to the next, if nothing but 100 came on any of them.
 fn last_that_took_it<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Transaction> {
     let mut here = deciding;

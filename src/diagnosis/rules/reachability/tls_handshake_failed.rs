@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use crate::call::{FailedConnection, Heard, HowFailed, Lookups};
+use crate::capture::Place;
 use crate::catalogue::tls_alert;
 use crate::diagnosis::certificates;
 use crate::diagnosis::certificates::CertificateFault;
@@ -25,7 +26,8 @@ rule! {
     /// ## Evidence
     /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
     /// the certificate; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
-    /// secrets; the name that the client asked for, in its hello or by DNS before it; the versions that it offered; plain SIP to the port of TLS.
+    /// secrets; the name that the client asked for, in its hello or by DNS before it; the versions that it offered; plain SIP
+    /// to the port of TLS; a response in plain SIP to the first bytes of TLS.
     ///
     /// ## How to fix
     /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content. Where
@@ -37,7 +39,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8446 §6; RFC 5246 §7.2; RFC 5922 §7; RFC 3261 §26.2.1
-    "B6" "tls-handshake-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN], check, each of capture check_capture
+    "B6" "tls-handshake-failed" needs [UNANSWERED BROKEN] [400 408 477 480 500 502 503 504 BROKEN], check, each of capture check_capture
 }
 
 /// The ports of SIP (RFC 3261 §19.1.1).
@@ -50,7 +52,47 @@ const PLAIN_PORT: u16 = 5060;
 const MOST: usize = 8;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    plain_to_tls(case).or_else(|| behind(case))
+    plain_to_tls(case).or_else(|| tls_to_plain(case)).or_else(|| behind(case))
+}
+
+/// A response that answers no request, but the first bytes of TLS on its connection.
+fn tls_to_plain(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[400])?;
+    let response = case.response(failure);
+    if case.request(failure).is_some() || response.path.transport != Transport::Tcp {
+        return None;
+    }
+    let (server, client) = (response.path.source, response.path.destination);
+    let known = case.surroundings.failed_connections().of_client(client.ip());
+    let begun = known.iter().find(|failed| {
+        (failed.client, failed.server) == (client, server)
+            && matches!(failed.how, HowFailed::Handshake(_))
+            && failed.place <= response.place
+    })?;
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .titled(TO_PLAIN)
+            .explains(Some(failure.status))
+            .party(Role::Uac, Some(client))
+            .because(format!(
+                "{client} began TLS with {server}, which took the first bytes for a broken request: it answered {} in clear. It \
+                 speaks plain SIP on that port.",
+                failure.status
+            ))
+            .fix(cure_of_plain(server))
+            .fix(format!("Or let {server} speak TLS; look at its transport in its configuration."))
+            .claim_at(begun.asked, "tcp.dstport", server.port().to_string(), "the client's hello goes to this port")
+            .claim_status(response, "it is answered in clear")
+            .refuted("syntax-rejected", "what was refused is no SIP at all, but the beginning of TLS"),
+    )
+}
+
+/// The title of findings about TLS that nobody speaks on that port.
+const TO_PLAIN: &str = "TLS was begun towards a port of plain SIP";
+
+fn cure_of_plain(server: SocketAddr) -> String {
+    let other = if server.port() == TLS_PORT { "the port on which it speaks TLS".into() } else { format!("port {TLS_PORT}") };
+    format!("Send TLS to {other} of {}, or plain SIP to port {}.", server.ip(), server.port())
 }
 
 /// Plain SIP was sent to a port of TLS.
@@ -183,6 +225,7 @@ fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
     let findings = kinds.into_iter().filter_map(|(_, seen, count)| {
         let finding = match seen.failure() {
             Some(HandshakeFailure::Alert(alert)) => of_alert(case, seen, alert, count),
+            Some(HandshakeFailure::InClear(place)) => of_clear(seen, place, count),
             Some(HandshakeFailure::NoAnswer(ended)) => of_silence(case, seen, ended, count),
             Some(HandshakeFailure::Left(ended)) => of_leaving(case, seen, ended, count),
             None => of_acceptance(case, seen, count)?,
@@ -198,6 +241,7 @@ fn kind(case: &CaptureCase<'_>, seen: &TlsConnection) -> Option<Kind> {
         HandshakeFailure::Alert(alert) => (0, Some(alert.description)),
         HandshakeFailure::NoAnswer(_) => (1, None),
         HandshakeFailure::Left(_) => (2, None),
+        HandshakeFailure::InClear(_) => (3, None),
     });
     let fault = certificates::fault(seen, lookups(case)).map(|(_, fault)| fault);
     (how.is_some() || fault.is_some()).then_some((client, server, how, fault))
@@ -224,7 +268,10 @@ fn of_alert(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert, count: u
     let (sender, other) = (alert.path.source, alert.path.destination);
     let number = alert.description;
     let known = tls_alert(number);
-    let meaning = known.map(|known| format!(" {}", known.meaning)).unwrap_or_default();
+    let meaning = match seen.hello_place {
+        Some(_) => known.map(|known| format!(" {}", known.meaning)).unwrap_or_default(),
+        None => " No hello of TLS before it is in the capture: it may answer something that is not TLS.".to_owned(),
+    };
     let role = if sender == seen.path.source { Role::Uac } else { Role::Uas };
     // Without a hello before it the alert may be the answer to something that is not TLS.
     let did = match seen.hello_place {
@@ -245,10 +292,28 @@ fn of_alert(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert, count: u
     for step in steps(case, seen, alert) {
         finding = finding.fix(step);
     }
-    if let Some(known) = known {
-        finding = finding.fix(known.fix.as_str());
+    match known.filter(|_| seen.hello_place.is_some()) {
+        Some(known) => finding.fix(known.fix.as_str()),
+        None => finding.fix(format!("Look what {other} sends to {sender} first: TLS must begin with its hello.")),
     }
-    finding
+}
+
+/// The server answered in plain SIP.
+fn of_clear(seen: &TlsConnection, place: Place, count: u64) -> Finding {
+    let (client, server) = (seen.path.source, seen.path.destination);
+    let handshakes = counted(count, "TLS handshake", "TLS handshakes");
+    Finding::of(&RULE, Confidence::Proven)
+        .titled(TO_PLAIN)
+        .severity(Severity::Error)
+        .party(Role::Uac, Some(client))
+        .because(format!(
+            "{client} began {handshakes} with {server}, and {server} answered in plain SIP: it speaks no TLS on that port."
+        ))
+        .fix(cure_of_plain(server))
+        .fix(format!("Or let {server} speak TLS; look at its transport in its configuration."))
+        .claim_at(seen.hello_place.unwrap_or(seen.place), "tcp.dstport", server.port().to_string(), "the client's hello goes to this port")
+        .claim_at(place, "tcp.srcport", server.port().to_string(), "it is answered in clear")
+        .refuted("connection-failed", "the TCP connection came about, and TLS began on it")
 }
 
 /// The server did not answer in TLS.
@@ -265,7 +330,7 @@ fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u
     };
     let (title, confidence, meaning) = match is_plain {
         true => (
-            "TLS was begun towards a port of plain SIP",
+            TO_PLAIN,
             Confidence::Likely,
             format!(" Port {PLAIN_PORT} is that of plain SIP."),
         ),

@@ -1,8 +1,9 @@
-use crate::call::timer;
+use crate::call::{Heard, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::NameAddr;
 
 rule! {
     /// The caller was sent elsewhere and did not go there.
@@ -34,8 +35,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let contacts = response.message.headers("Contact");
-    let target = contacts.first().map(|contact| NameAddr::read(contact).uri);
+    if closes(case, response).is_some() {
+        return None; // Where it leads back to, it was sent before.
+    }
+    let target = best_contact(case, response);
     if target.is_none() && response.message.is_cut() {
         return None; // It may stand behind the cut, and have been followed.
     }
@@ -46,10 +49,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => Confidence::Likely,
     };
     let (client, server) = (request.path.source, response.path.source);
-    let is_circle = target.as_deref().is_some_and(|target| was_tried(case, target));
+    let is_other_service = failure.status.get() == 380;
+    // Who is sent to the circuit-switched network is not seen here any more.
+    let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
     let because = match &target {
-        Some(target) if is_circle => format!(
-            "{server} sent the call on to {target} with {}, where it had been sent before: the redirects lead round.",
+        _ if is_other_service => format!(
+            "{server} answered {}: another service can carry this call, as the body of the response says. {client} did not call again \
+             in this capture; over another network it would not be seen here.",
             failure.status
         ),
         Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
@@ -59,11 +65,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
-        Some(target) if is_circle => finding
-            .sender(Role::Uas, response)
-            .fix(format!("Correct the redirects of {server}: they lead back to {target}, where the call came from."))
-            .claim_status(response, "the callee is elsewhere")
-            .claim_header(response, "Contact", "namely where the call was before"),
+        _ if is_other_service => {
+            let step = match names_emergency(response) {
+                true => format!(
+                    "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the circuit-switched network): that \
+                     is what the body asks for."
+                ),
+                false => format!("Read in the body of the response which service {server} means, and let {client} use that."),
+            };
+            finding
+                .sender(Role::Uac, request)
+                .fix(step)
+                .fix(format!("If {server} should have carried the call itself, give it a route for this number."))
+                .claim_status(response, "another service can carry the call")
+                .claim_header(response, "Content-Type", "it describes that service")
+                .claim_absent(response.place, "another request for this call", "the caller does not use it")
+        }
         Some(target) => finding
             .sender(Role::Uac, request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
@@ -79,10 +96,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
 }
 
-/// True if the call was sent to this target before.
-fn was_tried(case: &Case<'_>, target: &str) -> bool {
-    let target = Uri::read(target);
-    case.tries().iter().any(|one| {
-        one.request.message.request_uri().is_some_and(|uri| Uri::read(&uri).is_same_target(&target))
-    })
+/// True if a 380 says that the number is one of emergency (RFC 3261 §21.3.5; 3GPP TS 24.229 gives its body that form).
+fn names_emergency(redirect: &Heard) -> bool {
+    let body = redirect.message.body().to_ascii_lowercase();
+    memchr::memmem::find(&body, b"emergency").is_some()
+}
+
+/// The first address that the client should have tried of those that a redirect names: the one with the greatest q
+/// (RFC 3261 §8.1.3.4) of those that were not tried yet.
+fn best_contact(case: &Case<'_>, redirect: &Heard) -> Option<String> {
+    let contacts = redirect.message.headers("Contact");
+    let is_untried = |contact: &&String| !case.call.messages.iter().any(|heard| goes_to(heard, contact));
+    // Of equals the last one is taken, and a redirect names the best one first.
+    let last_first = contacts.iter().rev().filter(is_untried);
+    let untried = last_first.max_by(|one, other| quality(one).total_cmp(&quality(other)));
+    untried.or(contacts.first()).map(|contact| NameAddr::read(contact).uri)
+}
+
+/// The q of a Contact; 1 if it has none (RFC 3261 §20.10).
+fn quality(contact: &str) -> f32 {
+    NameAddr::read(contact).parameters.get("q").and_then(|q| q.trim().parse().ok()).unwrap_or(1.0)
 }

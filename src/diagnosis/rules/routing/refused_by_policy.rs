@@ -1,7 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, is_behind, refused_try};
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::caller_identity_refused;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::{StatusCode, auth};
@@ -17,11 +17,12 @@ rule! {
     /// limit of the account is reached.
     ///
     /// ## Evidence
-    /// 403 although nothing was challenged; or 403 after good credentials that names a policy or comes from behind the
-    /// challenger; 402; a Q.850 cause that speaks of barring or of a subscription.
+    /// 403 although nothing was challenged; or 403 after good credentials: it names a policy or comes from behind the
+    /// challenger, the call had gone on before it, or the same server let the same user register; 402; a Q.850 cause that speaks of barring or of a subscription.
     ///
     /// ## How to fix
-    /// Read what the server says of itself, and look at the permissions of the account there. Let nobody in who floods the
+    /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the numbers
+    /// that it may show. Let nobody in who floods the
     /// server or tries one user after the other.
     ///
     /// ## When it would be wrong
@@ -127,6 +128,16 @@ fn of_peer(
         _ if ground.is_named => {
             format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")
         }
+        _ if ground.asked.is_some() && !ground.is_behind => format!(
+            "Look on {server} what the account may do: the number dialled (\"{callee}\"), the caller's number that it may show, and \
+             its dial plan. The secret is right."
+        ),
+        _ if ground.asked.is_some() => format!(
+            "Look on {server} what it allows to {}: the number dialled (\"{callee}\"), the caller's number, and whether the address \
+             is known there as this peer{}. The secret of the caller is right.",
+            request.path.source.ip(),
+            case.settings(Topic::AddressRefused, response)
+        ),
         _ => format!(
             "Look on {server} whether the address {} is known there as this peer{}.",
             request.path.source.ip(),
@@ -158,7 +169,9 @@ struct Ground<'a> {
     is_named: bool,
     /// The challenge that was answered before.
     asked: Option<&'a Heard>,
-    why_not_credentials: &'static str,
+    /// True if another server refused than the one that asked for credentials.
+    is_behind: bool,
+    why_not_credentials: String,
 }
 
 fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Ground<'a>> {
@@ -176,7 +189,8 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     let is_named = names_policy || meaning.is_some() || code == 402;
     let asked = refused_try(case, failure).map(|(_, asked)| asked);
     let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
-    let ground = |words: String, why| Some(Ground { confidence, words, is_named, asked, why_not_credentials: why });
+    let is_behind = is_behind(case, failure);
+    let ground = |words: String, why: &str| Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) });
     if code == 603 {
         let is_own = of_603(case, failure, response, names_policy);
         let found = ground(cause_words, "nothing was challenged");
@@ -195,12 +209,16 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
             ground(words, "").map(|found| Ground { confidence: Confidence::Possible, ..found })
         }
         None => ground(format!("{cause_words}, without asking for credentials"), ""),
-        Some(_) if is_behind(case, failure) => ground(
+        Some(_) if is_behind => ground(
             format!("{cause_words}, from behind the server that had accepted the credentials"),
             "the server that asked for credentials passed the request on, so it accepted them",
         ),
         Some(_) if is_named => ground(format!("{cause_words}, after the credentials had been \
             accepted"), "the response names another ground than the credentials"),
+        Some(_) if code == 403 => accepted(case, failure).and_then(|why| {
+            let words = format!("{cause_words}, although the credentials were good: {why}");
+            ground(words, &format!("the credentials were accepted: {why}"))
+        }),
         Some(_) => None,
     }
 }

@@ -1,0 +1,236 @@
+use std::time::Duration;
+
+use crate::call::{Heard, Kind};
+use crate::diagnosis::case::ENOUGH_REPEATS;
+use crate::diagnosis::media::ENOUGH;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::in_dialog_request_misrouted::named_elsewhere;
+use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
+use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
+use crate::sip::Method;
+use crate::sip::sdp::Sdp;
+
+rule! {
+    /// A request inside the call was never answered.
+    ///
+    /// ## What it says
+    /// A re-INVITE, UPDATE, INFO, REFER or OPTIONS went into a running call again and again, as its timers want, and nothing
+    /// came back. Who gets no answer for 64·T1 (32 s) ends the call.
+    ///
+    /// ## Why it happens
+    /// The other side is gone; the way to its Contact has closed meanwhile (a NAT binding, an entry of a firewall); or it
+    /// drops the request without a word, because it is too large for the way or of a kind that it does not know.
+    ///
+    /// ## Evidence
+    /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever came is
+    /// likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is said than what
+    /// was seen until then. A BYE of the same side just when that time is over completes it.
+    ///
+    /// ## How to fix
+    /// See at the other side whether the request arrives. If it does not, compare where it went with the Contact of that side;
+    /// if it does, look why nothing answers it.
+    ///
+    /// ## When it would be wrong
+    /// In a capture of one direction the answers exist and are not seen. A refresh of the session timer that failed is
+    /// `session-refresh-failed`, a BYE `bye-unanswered`, a request to a wrong target `in-dialog-request-misrouted`.
+    ///
+    /// ## References
+    /// RFC 3261 §12.2.1.2, §14.1, §17.1.1.2, §17.1.2.2
+    "C21" "dialog-request-unanswered" needs [IN_DIALOG UNANSWERED REPEATED], check
+}
+
+/// What is asked inside a call; BYE and PRACK have rules of their own.
+const ASKED: [Method; 5] = [Method::Invite, Method::Update, Method::Info, Method::Refer, Method::Options];
+
+/// A B2BUA sends a request on this soon.
+const SENT_ON: Duration = Duration::from_secs(1);
+
+/// Who gives up sends BYE at once: this much later or sooner than 64·T1 is still at that time.
+const TOLERANCE: f64 = 0.15;
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Asked { transaction, request } = unanswered(case)?;
+    let confidence = case.absence_of_answer(request);
+    let bye = given_up(case, request);
+    let finding = Finding::of(&RULE, confidence);
+    let finding = match bye {
+        Some(_) if case.call.is_answered() => finding.explains(None).drops_the_call(),
+        _ => finding.severity(Severity::Warning),
+    };
+    let (from, to) = (request.path.source, request.path.destination);
+    let what = what(request, &transaction.method);
+    let sent = format!(
+        "{from} sent {what} inside the call {} times within {}",
+        request.repeated + 1,
+        length(request.last_place().time.since(request.place.time))
+    );
+    let tail = length(case.tail(request.place));
+    let because = match confidence {
+        Confidence::Unseen => format!(
+            "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early to say that \
+             {to} never answered."
+        ),
+        _ => format!("{sent}, and {to} never answered."),
+    };
+    let end = match bye {
+        Some(bye) => format!(
+            " {} after the first copy {from} gave up and ended the call with BYE, as RFC 3261 asks of who gets no answer.",
+            length(bye.place.time.since(request.place.time))
+        ),
+        None => String::new(),
+    };
+    let life = Life::of(case, request);
+    let because = format!("{because}{end}{}", life.as_ref().map(|life| life.told(request)).unwrap_or_default());
+    let mut finding = match case.private_contact(request) {
+        Some(contact) => contact.told_in(finding, &because, from),
+        None => finding.party(Role::Network, Some(to)).because(because),
+    };
+    if confidence == Confidence::Unseen {
+        finding = finding.titled("A request inside the call had got no answer when the capture ended");
+    }
+    if let Some(Life::Answered(_)) = life {
+        finding = finding.fix(format!(
+            "Other requests reach that side: compare them with this {} of {} bytes. What is too large for the way, or of a kind \
+             that something on it does not know, is lost without a word.",
+            transaction.method,
+            request.message.bytes().len()
+        ));
+    }
+    finding = finding
+        .fix(format!(
+            "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, is out of date.",
+            to.ip(),
+            transaction.method
+        ))
+        .fix(format!("If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.", to.ip()))
+        .next_capture(capture_at(to.ip(), request.path))
+        .claim_method(request, "a request inside the call");
+    if let Some(last) = request.repeats.last() {
+        let cseq = request.message.header("CSeq").unwrap_or_default().into_owned();
+        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
+    }
+    finding = finding.claim_absent(
+        request.place,
+        format!("any response to this {}", transaction.method),
+        format!("the capture goes on for {tail} after the first copy"),
+    );
+    if let Some(bye) = bye {
+        finding = finding.claim_method(bye, "its sender gives the call up");
+    }
+    Some(
+        finding
+            .refuted("destination-unreachable", "no ICMP error quotes this request")
+            .refuted("reinvite-refused", "it was not refused: it got no response at all")
+            .refuted("dialog-state-lost", "it got no answer at all, and no 481"),
+    )
+}
+
+/// The first request inside the call that was repeated and got nothing at all on the last hop on which it is seen.
+fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
+    if case.call.kind != Kind::Call {
+        return None;
+    }
+    let ended = case.asked(&Method::Bye).map(|bye| bye.request.place).min();
+    let is_lost = |asked: &Asked<'a>| {
+        let Asked { transaction, request } = *asked;
+        let is_alone = !case.has_response(transaction) && transaction.acks.is_empty();
+        let is_last = case.call.downstream_of(transaction.id).next().is_none();
+        let is_told = case.call.icmp.iter().any(|icmp| icmp.message == request.id);
+        transaction.in_dialog
+            && is_alone
+            && is_last
+            && !is_told
+            && request.repeated >= ENOUGH_REPEATS
+            && !request.path.transport.is_reliable()
+            && ended.is_none_or(|bye| request.place < bye)
+    };
+    let mut all: Vec<Asked<'a>> = ASKED.iter().flat_map(|method| case.asked(method)).filter(is_lost).collect();
+    all.sort_by_key(|asked| asked.request.place);
+    let mut lost = *all.first()?;
+    // A B2BUA asks on its other leg in words of its own, and waits for that answer.
+    for next in &all {
+        let (before, after) = (lost.request, next.request);
+        let goes_on = lost.transaction.method == next.transaction.method
+            && before.path.destination.ip() == after.path.source.ip()
+            && after.place > before.place
+            && after.place.time.since(before.place.time) <= SENT_ON;
+        if goes_on {
+            lost = *next;
+        }
+    }
+    let is_confirmed = case.answer().is_none_or(|(_, success)| case.acks_to(success).next().is_some());
+    let is_told_elsewhere =
+        || named_elsewhere(case, lost.request).is_some() || is_failed_refresh(case, lost.request);
+    (is_confirmed && !is_told_elsewhere()).then_some(lost)
+}
+
+/// The BYE with which the sender of a request gave up after 64·T1, by the T1 that its own copies show (RFC 3261 §12.2.1.2).
+fn given_up<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+    let first = request.repeats.first()?;
+    let patience = first.time.since(request.place.time) * 64;
+    let bye = case.asked_first(&Method::Bye).map(|bye| bye.request).find(|bye| {
+        bye.message.call_id() == request.message.call_id() && bye.path.source.ip() == request.path.source.ip()
+    })?;
+    let waited = bye.place.time.since(request.place.time);
+    let is_in_time = waited >= patience.mul_f64(1.0 - TOLERANCE) && waited <= patience.mul_f64(1.0 + TOLERANCE);
+    is_in_time.then_some(bye)
+}
+
+/// `a re-INVITE (hold)`, `an UPDATE`: what was asked for.
+fn what(request: &Heard, method: &Method) -> String {
+    if *method != Method::Invite {
+        return format!("{} {method}", if method.name().starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" });
+    }
+    let media = Sdp::of(&request.message).and_then(|sdp| Some((sdp.media.first()?.kind.clone(), sdp.direction_of(sdp.media.first()?))));
+    match media {
+        Some((kind, _)) if kind == "image" => "a re-INVITE to T.38 fax".into(),
+        Some((_, direction)) if direction != "sendrecv" => format!("a re-INVITE that makes the media {direction} (hold)"),
+        _ => "a re-INVITE".into(),
+    }
+}
+
+/// What shows that the other side was there while the request waited, or after that.
+enum Life<'a> {
+    /// A request of its own.
+    Asked(&'a Heard),
+    /// Its response to another request.
+    Answered(&'a Heard),
+    /// Its media.
+    Media,
+}
+
+impl<'a> Life<'a> {
+    fn of(case: &Case<'a>, request: &Heard) -> Option<Life<'a>> {
+        let (from, to) = (request.path.source.ip(), request.path.destination.ip());
+        let spoke = case.call.messages.iter().find(|heard| {
+            heard.place > request.place && heard.path.source.ip() == to && heard.path.destination.ip() == from
+        });
+        if let Some(heard) = spoke {
+            return Some(if heard.message.is_request() { Life::Asked(heard) } else { Life::Answered(heard) });
+        }
+        let last = request.last_place().time;
+        let talk = case.talk()?;
+        let streams = if case.side(request) == Side::Caller { talk.caller.streams } else { talk.callee.streams };
+        streams.iter().any(|stream| stream.packets >= ENOUGH && stream.last.time > last).then_some(Life::Media)
+    }
+
+    fn told(&self, request: &Heard) -> String {
+        let after = |heard: &Heard| length(heard.place.time.since(request.place.time));
+        match self {
+            Life::Asked(heard) => match heard.message.method() {
+                Some(method) => format!(" The other side is there: it sent its own {method} {} after the first copy.", after(heard)),
+                None => String::new(),
+            },
+            Life::Answered(heard) => match heard.message.status() {
+                Some(status) => {
+                    format!(" The other side is there: it answered another request with {status} {} after the first copy.", after(heard))
+                }
+                None => String::new(),
+            },
+            Life::Media => {
+                " The media of the other side went on: it is there, and only its signalling is silent.".into()
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use crate::call::Heard;
+use crate::diagnosis::offers::{Exchange, asks_for_nothing};
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::answer_malformed::{breaks_rfc_3264, names_media};
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::sdp::Media;
+
+rule! {
+    /// The call was answered, and the answer left the caller nothing to speak over.
+    ///
+    /// ## What it says
+    /// Offer and answer are as RFC 3264 allows, and yet the caller's side ended the call at once: every stream was refused
+    /// with port 0, or stands at no address, or the caller's side says itself that it cannot use what was agreed on.
+    ///
+    /// ## Why it happens
+    /// The side that answers has nothing in common with the offer and answers all the same, in place of 488; it answers
+    /// before it has a media port; or the caller's side cannot do what it offered (a codec, a crypto suite, a transport).
+    ///
+    /// ## Evidence
+    /// A BYE of the caller's side within two seconds of the answer, without a Reason or with one that speaks of media (Q.850
+    /// 65, 79 or 88, SIP 415, 488 or 606), and: port 0 for every stream that was offered; or 0.0.0.0 as the address of every
+    /// stream that was accepted; or that Reason. A BYE that follows at once and says nothing, behind an answer that can be
+    /// used, tells nothing.
+    ///
+    /// ## How to fix
+    /// Make both sides able to use one codec, profile and address. Let the side that cannot take a call refuse it (488) in
+    /// place of answering: so the other one learns why, and nothing is billed.
+    ///
+    /// ## When it would be wrong
+    /// Somebody may have hung up at once by chance. An answer that RFC 3264 forbids is `answer-malformed`, keys that do not
+    /// fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds.
+    ///
+    /// ## References
+    /// RFC 3264 §6, §8.4; RFC 3261 §13.2.2.4; RFC 3326
+    "D19" "answer-unusable" needs [ANSWERED BYE BODY], check
+}
+
+/// A BYE so soon after the answer is because of it.
+const SOON: Duration = Duration::from_secs(2);
+
+/// What is not usable about an answer.
+enum Fault<'a> {
+    /// Every stream was refused with port 0.
+    Refused(&'a Media),
+    /// What was accepted stands at no address.
+    NoAddress(&'a str),
+    /// The one who ended the call says so.
+    Said(&'a Heard),
+}
+
+/// True if the caller's side ended the call at once because of an answer like that.
+pub(super) fn holds(case: &Case<'_>) -> bool {
+    unusable(case).is_some()
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let (exchange, bye, fault) = unusable(case)?;
+    let (offer, answer) = (exchange.offer, exchange.answer);
+    let after = length(bye.place.time.since(case.answer()?.1.place.time));
+    let is_late = answer.message.is_request();
+    let author = if is_late { answer } else { case.as_written(answer) };
+    let (who, ender) = (author.path.source, bye.path.source);
+    let ended = format!("{ender} ended the call {after} after it was answered.");
+    let sure = match fault {
+        // It may also be an old way of holding the call from the start.
+        Fault::NoAddress(_) if case.reasons(bye).is_empty() => Confidence::Possible,
+        _ => Confidence::Likely,
+    };
+    let finding = Finding::of(&RULE, sure).explains(case.call.final_status).drops_the_call();
+    let finding = match &fault {
+        Fault::Refused(media) => finding
+            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
+            .because(format!(
+                "{who} refused every stream that was offered with port 0 ({:?}). Such an answer is legal, and leaves nothing to \
+                 speak over: {ended}",
+                media.line
+            ))
+            .fix(format!("Compare the codecs and the profile of the offer with what {who} allows."))
+            .claim(answer, "sdp.media", media.line.clone(), "refused with port 0"),
+        Fault::NoAddress(address) => finding
+            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
+            .because(format!(
+                "{who} named {address} as the address of its media: that is legal and means hold, but at the start of a call \
+                 nobody knows where to send. {ended}"
+            ))
+            .fix(format!("Let {who} name the address of its media when it answers: its media server may not be ready so soon."))
+            .claim(answer, "sdp.connection_info.address", *address, "no address for the media"),
+        Fault::Said(bye) => {
+            let says = bye.message.header("Reason").unwrap_or_default().into_owned();
+            let agreed = exchange.answer_sdp.media.first().map(|media| media.line.clone()).unwrap_or_default();
+            finding
+                .sender(Role::Uac, bye)
+                .because(format!(
+                    "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the answer fits the \
+                     offer."
+                ))
+                .fix(format!(
+                    "Look at {ender} for what it cannot use of its own offer: a codec, packet time, crypto suite or transport that it \
+                     names and does not really have."
+                ))
+        }
+    };
+    // Who was offered something in the answer has no other way to say no (RFC 3261 §13.2.2.4).
+    let finding = match fault {
+        Fault::Refused(_) if !is_late => finding
+            .fix(format!("Let {who} refuse such a call with 488 in place of answering it: so the other side learns why.")),
+        _ => finding,
+    };
+    let offered = exchange.offer_sdp.media.first()?;
+    Some(
+        finding
+            .claim(offer, "sdp.media", offered.line.clone(), "the offer")
+            .claim_method(bye, "the caller's side ends the call at once")
+            .claim_header(bye, "Reason", "why, as its sender says")
+            .refuted("no-common-codec", "the call was answered, not refused")
+            .refuted("answer-malformed", "the answer is one that RFC 3264 allows"),
+    )
+}
+
+fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)> {
+    let (invite, success) = case.answer()?;
+    let bye = case.first_bye()?.request;
+    if bye.place.time.since(success.place.time) > SOON || case.side(bye) != Side::Caller {
+        return None; // So are most calls, and their descriptions need not be read.
+    }
+    let says = !case.reasons(bye).is_empty();
+    if says && !names_media(case, bye) {
+        return None;
+    }
+    let is_cut = |heard: &Heard| heard.message.is_cut();
+    let of_opening = |one: &Exchange<'_>| {
+        [one.offer, one.answer].iter().all(|heard| case.call.leg(heard.leg).call_id == case.call.leg(invite.leg).call_id)
+            && one.answer.place < bye.place
+    };
+    let exchange = case.exchanges().into_iter().rfind(of_opening)?;
+    if is_cut(exchange.offer) || is_cut(exchange.answer) || asks_for_nothing(exchange.offer_sdp) {
+        return None;
+    }
+    if breaks_rfc_3264(exchange.offer_sdp, exchange.answer_sdp).is_some() {
+        return None; // answer-malformed, or the answer to an offer that came late.
+    }
+    let accepted: Vec<&Media> = exchange.answer_sdp.media.iter().filter(|media| media.port != 0).collect();
+    let fault = match accepted.first() {
+        None => Fault::Refused(exchange.answer_sdp.media.first()?),
+        Some(first) => {
+            let nowhere = |media: &&Media| matches!(exchange.answer_sdp.address_of(media), "0.0.0.0" | "::");
+            let is_offered = exchange.offer_sdp.media.iter().any(|media| exchange.offer_sdp.direction_of(media) == "sendrecv");
+            match accepted.iter().all(nowhere) && is_offered {
+                true => Fault::NoAddress(exchange.answer_sdp.address_of(first)),
+                false => Fault::Said(Some(bye).filter(|_| says)?),
+            }
+        }
+    };
+    Some((exchange, bye, fault))
+}
