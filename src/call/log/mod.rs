@@ -265,6 +265,13 @@ impl Log {
         young.map(|way| way.looked_at += 1).is_some()
     }
 
+    /// Says that the sender of this way need not be looked at any more.
+    pub(crate) fn look_no_more(&mut self, WayId(id): WayId) {
+        if let Some(way) = self.ways.get_mut(id as usize) {
+            way.looked_at = LOOKED_AT;
+        }
+    }
+
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
     fn asks_for_foreign_media(&self) -> bool {
         if self.media_blocks == 0 {
