@@ -34,6 +34,18 @@ where
     ordered(table).serialize(serializer)
 }
 
+/// Writes a table of tables, each in the order of its keys: for `serialize_with`.
+pub(crate) fn each_in_order<K, J, V, S>(tables: &Table<K, Table<J, V>>, serializer: S) -> Result<S::Ok, S::Error>
+where
+    K: Serialize + Ord,
+    J: Serialize + Ord,
+    V: Serialize,
+    S: Serializer,
+{
+    let in_order: BTreeMap<&K, BTreeMap<&J, &V>> = tables.iter().map(|(key, table)| (key, ordered(table))).collect();
+    in_order.serialize(serializer)
+}
+
 /// A table by what [`Keyed`] has hashed already.
 pub(crate) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;
 

@@ -11,6 +11,7 @@ use crate::call::model::{Call, Transaction};
 use crate::call::neighbours::add;
 use crate::call::surroundings::Seen;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::Table;
 use crate::sip::auth::credentials;
 use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 
@@ -20,7 +21,7 @@ pub struct Accepted {
     /// When a client showed credentials, by the [`call_key`](crate::call::call_key) of its From URI and its address: numbers
     /// are compared sooner than addresses.
     #[serde(with = "as_pairs")]
-    credentials: BTreeMap<(u64, IpAddr), Seen>,
+    credentials: Table<(u64, IpAddr), Seen>,
     /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
     /// The hosts of Request-URIs that each server accepted, in order. Nearly always it is one: a set would take ten times
@@ -211,23 +212,27 @@ fn has_credentials(message: &Message<'_>) -> bool {
     has(HeaderName::Authorization) || has(HeaderName::ProxyAuthorization)
 }
 
-/// Maps with keys of two parts, as lists: JSON has text keys only.
+/// Maps with keys of two parts, as lists in the order of their keys: JSON has text keys only.
 mod as_pairs {
-    use std::collections::BTreeMap;
-
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        map.iter().collect::<Vec<_>>().serialize(serializer)
+    pub(super) fn serialize<'m, K, V, M, S>(map: &'m M, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize + Ord + 'm,
+        V: Serialize + 'm,
+        &'m M: IntoIterator<Item = (&'m K, &'m V)>,
+        S: Serializer,
+    {
+        let mut pairs: Vec<(&K, &V)> = map.into_iter().collect();
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        pairs.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    pub(super) fn deserialize<'de, K, V, M, D>(deserializer: D) -> Result<M, D::Error>
     where
-        K: Deserialize<'de> + Ord,
+        K: Deserialize<'de>,
         V: Deserialize<'de>,
+        M: FromIterator<(K, V)> + IntoIterator<Item = (K, V)>,
         D: Deserializer<'de>,
     {
         Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())

@@ -4,7 +4,6 @@
 //! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::{Table, each_in_order, ordered};
 use crate::net::Path;
 use crate::sip::sdp::{Media, Sdp};
 use crate::sip::{Message, Uri, first_letters};
@@ -78,7 +78,8 @@ pub struct Taken {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GoodCalls {
     /// By server and client.
-    samples: BTreeMap<IpAddr, BTreeMap<IpAddr, Vec<Sample>>>,
+    #[serde(serialize_with = "each_in_order")]
+    samples: Table<IpAddr, Table<IpAddr, Vec<Sample>>>,
     /// How many there are of all hops.
     count: usize,
 }
@@ -139,8 +140,8 @@ impl GoodCalls {
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &GoodCalls) {
-        for (server, clients) in &other.samples {
-            for (client, samples) in clients {
+        for (server, clients) in ordered(&other.samples) {
+            for (client, samples) in ordered(clients) {
                 samples.iter().for_each(|sample| self.note(*client, *server, sample.clone()));
             }
         }

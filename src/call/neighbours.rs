@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::call::checksums::Checksums;
 use crate::call::dns::Lookups;
@@ -17,7 +17,7 @@ use crate::call::rings::Rings;
 use crate::call::timeline::Decisions;
 use crate::call::tracker::{AnsweredBefore, Leap, Retry};
 use crate::capture::{Place, Timestamp};
-use crate::keyed::{Table, ordered};
+use crate::keyed::{Table, each_in_order, in_order, ordered};
 use crate::sip::digest::DigestFit;
 use crate::sip::first_letters;
 
@@ -31,11 +31,12 @@ pub struct Neighbours {
     dialogs: BTreeMap<u64, Vec<Tags>>,
     /// How many calls were up when one was accepted or refused, by server and client.
     #[serde(serialize_with = "each_in_order")]
-    occupancy: BTreeMap<IpAddr, Table<IpAddr, Occupancy>>,
+    occupancy: Table<IpAddr, Table<IpAddr, Occupancy>>,
     /// OPTIONS outside of dialogs, by server and client.
     probes: BTreeMap<IpAddr, BTreeMap<IpAddr, Probes>>,
     /// Sources whose credentials were refused.
-    guessing: BTreeMap<IpAddr, Guessing>,
+    #[serde(serialize_with = "in_order")]
+    guessing: Table<IpAddr, Guessing>,
     /// Sources of very many requests.
     floods: BTreeMap<IpAddr, Flood>,
     /// Requests whose credentials were checked against a secret, and how that came out, in order.
@@ -155,7 +156,7 @@ impl Neighbours {
 
     /// Each way with how busy it was: client, server; in order of the servers' addresses, and then of the clients'.
     pub fn occupancies(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Occupancy)> {
-        let servers = self.occupancy.keys();
+        let servers = ordered(&self.occupancy).into_keys();
         servers.flat_map(|server| self.occupancies_at(*server).map(|(client, known)| (client, *server, known)))
     }
 
@@ -174,7 +175,10 @@ impl Neighbours {
     }
 
     fn occupancy_mut(&mut self, client: IpAddr, server: IpAddr) -> Option<&mut Occupancy> {
-        let clients = room(&mut self.occupancy, server, Neighbours::MOST)?;
+        if self.occupancy.len() >= Neighbours::MOST && !self.occupancy.contains_key(&server) {
+            return None;
+        }
+        let clients = self.occupancy.entry(server).or_default();
         if clients.len() >= Neighbours::MOST_OF_ONE {
             return clients.get_mut(&client);
         }
@@ -207,9 +211,9 @@ impl Neighbours {
         self.guessing.get(&source)
     }
 
-    /// Each source whose credentials were refused.
+    /// Each source whose credentials were refused, in order.
     pub fn guessers(&self) -> impl Iterator<Item = (&IpAddr, &Guessing)> {
-        self.guessing.iter()
+        ordered(&self.guessing).into_iter()
     }
 
     /// Notes that credentials of a source were refused.
@@ -448,15 +452,6 @@ impl RefusedAt {
         let (least, greatest) = other.callees;
         self.callees = (self.callees.0.min(least), self.callees.1.max(greatest));
     }
-}
-
-/// Writes tables in the order of their keys.
-fn each_in_order<S: Serializer>(
-    tables: &BTreeMap<IpAddr, Table<IpAddr, Occupancy>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let in_order: BTreeMap<_, _> = tables.iter().map(|(server, clients)| (server, ordered(clients))).collect();
-    in_order.serialize(serializer)
 }
 
 /// The entry of a key, made if there is room for it.

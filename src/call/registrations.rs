@@ -1,6 +1,6 @@
 //! Who registered where, for how long: for telling why a callee could not be reached (RFC 3261 §10).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::LazyLock;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
+use crate::keyed::{Table, in_order, ordered};
 use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
 
 /// A REGISTER as it was asked.
@@ -76,7 +77,8 @@ impl Registered {
 /// The registrations of a capture, by address-of-record. Mergeable.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registrations {
-    of: BTreeMap<String, Registered>,
+    #[serde(serialize_with = "in_order")]
+    of: Table<String, Registered>,
     /// Where REGISTERs came from.
     sources: BTreeSet<SocketAddr>,
 }
@@ -96,8 +98,13 @@ impl Registrations {
         self.of.get(&key(user, host))
     }
 
-    /// Each address-of-record, `user@host`, with what is known of it.
+    /// Each address-of-record, `user@host`, with what is known of it, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Registered)> {
+        ordered(&self.of).into_iter().map(|(address, registered)| (address.as_str(), registered))
+    }
+
+    /// The same, in any order: for what does not depend on it.
+    pub(crate) fn in_any_order(&self) -> impl Iterator<Item = (&str, &Registered)> {
         self.of.iter().map(|(address, registered)| (address.as_str(), registered))
     }
 

@@ -18,7 +18,7 @@ use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::capture::{Place, Timestamp};
-use crate::keyed::Table;
+use crate::keyed::{Table, in_order};
 use crate::net::IcmpCode;
 use crate::sip::first_letters;
 
@@ -152,7 +152,8 @@ pub struct Surroundings {
     /// Who registered where.
     registrations: Registrations,
     /// Who registered, by address.
-    registering: BTreeMap<IpAddr, Vec<Registering>>,
+    #[serde(serialize_with = "in_order")]
+    registering: Table<IpAddr, Vec<Registering>>,
     /// Ports on which nothing listens, by address and port.
     dead_ports: BTreeMap<SocketAddr, Vec<DeadPort>>,
     /// TCP connections that failed.
@@ -216,15 +217,18 @@ impl Surroundings {
 
     /// Notes a REGISTER; of each Call-ID the first stays.
     pub fn note_registering(&mut self, address: IpAddr, registering: Registering) {
-        if self.registering.len() >= Surroundings::MOST_HOPS && !self.registering.contains_key(&address) {
-            return;
-        }
-        let known = self.registering.entry(address).or_default();
+        let has_room = self.registering.len() < Surroundings::MOST_HOPS;
+        let known = match self.registering.get_mut(&address) {
+            Some(known) => known,
+            None if has_room => self.registering.entry(address).or_default(),
+            None => return,
+        };
         let is_same = |known: &Registering| {
             known.call_key == registering.call_key && known.address_of_record == registering.address_of_record
         };
         match known.iter().position(is_same) {
-            Some(at) => known[at].place = known[at].place.min(registering.place),
+            Some(at) if known[at].place <= registering.place => return,
+            Some(at) => known[at].place = registering.place,
             None if known.len() < Surroundings::MOST_REGISTERING => known.push(registering),
             None => return,
         }

@@ -35,41 +35,10 @@ pub(crate) enum Hearing {
 }
 
 impl<'a> Keys<'a> {
-    /// Words for what was looked for inside of headers: a place for the branch and for each tag, and the hash of the
-    /// branch in two halves.
-    pub(crate) const WORDS: usize = 5;
-
     pub(crate) fn read(message: &'a Message<'_>) -> Keys<'a> {
         let bytes = |name| message.header_bytes(name).unwrap_or_default();
         let branch = crate::sip::top_branch(bytes(HeaderName::Via));
         let tag = |name| crate::sip::tag(bytes(name));
-        Keys::found(message, branch, hash_of(branch), [tag(HeaderName::From), tag(HeaderName::To)])
-    }
-
-    /// What was looked for inside of headers, in few words; `None` if something stands too far behind for that.
-    pub(crate) fn words(&self, message: &Message<'_>) -> Option<[u32; Keys::WORDS]> {
-        Some([
-            message.place_of(self.branch)?,
-            message.place_of(self.from_tag)?,
-            message.place_of(self.to_tag)?,
-            (self.branch_hash >> 32) as u32,
-            self.branch_hash as u32,
-        ])
-    }
-
-    /// The same keys of the same message, by these words.
-    pub(crate) fn of_words(message: &'a Message<'_>, words: &[u32; Keys::WORDS]) -> Keys<'a> {
-        let [branch, from_tag, to_tag, high, low] = *words;
-        let branch_hash = u64::from(high) << 32 | u64::from(low);
-        Keys::found(message, message.piece(branch), branch_hash, [message.piece(from_tag), message.piece(to_tag)])
-    }
-
-    fn found(
-        message: &'a Message<'_>,
-        branch: &'a [u8],
-        branch_hash: u64,
-        [from_tag, to_tag]: [&'a [u8]; 2],
-    ) -> Keys<'a> {
         let cseq = message.cseq().filter(|_| !message.has_cut_cseq());
         let number = cseq.map_or(NO_CSEQ, |cseq| cseq.number);
         // The method of a request line counts more than that of its CSeq.
@@ -77,9 +46,9 @@ impl<'a> Keys<'a> {
         Keys {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
             branch,
-            branch_hash,
-            from_tag,
-            to_tag,
+            branch_hash: hash_of(branch),
+            from_tag: tag(HeaderName::From),
+            to_tag: tag(HeaderName::To),
             status: message.status(),
             is_request: message.is_request(),
             call_id: message.call_id(),

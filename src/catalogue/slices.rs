@@ -23,10 +23,19 @@ pub(super) struct Slice<'a> {
 /// Cuts `text` at its lines that read `[[name]]`. What stands before the first is not in any piece.
 pub(super) fn cut<'a>(text: &'a str, name: &str) -> Vec<Slice<'a>> {
     let header = format!("[[{name}]]");
+    cut_at(text, |line| line.starts_with(&header))
+}
+
+/// Cuts `text` at each line that reads `[[…]]`, whatever name stands there.
+pub(super) fn cut_all(text: &str) -> Vec<Slice<'_>> {
+    cut_at(text, |line| line.starts_with("[["))
+}
+
+fn cut_at(text: &str, begins: impl Fn(&str) -> bool) -> Vec<Slice<'_>> {
     let mut starts: Vec<(usize, usize)> = Vec::new();
     let mut offset = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        if line.starts_with(&header) {
+        if begins(line) {
             starts.push((offset, number + 1));
         }
         offset += line.len();

@@ -171,7 +171,7 @@ impl Facts {
             (Facts::LOOKUPS, !neighbours.lookups().is_empty()),
             (Facts::BROKEN, !surroundings.failed_connections().is_empty()),
             (Facts::RETRIED, !neighbours.retries().is_empty()),
-            (Facts::GUESSED, neighbours.guessers().next().is_some()),
+            (Facts::GUESSED, !neighbours.has_no_guesser()),
             (Facts::FLOODED, neighbours.floods().next().is_some()),
         ])
     }

@@ -55,7 +55,7 @@ impl Case<'_> {
         // Many phones behind many NATs have the same private address.
         let user = request.message.target().map(|uri| uri.user.as_str()).unwrap_or_default();
         let is_bound = |(.., contact): &Naming| Uri::read(contact).user == user;
-        let registrations = self.surroundings.registrations().iter().flat_map(|(_, known)| &known.asked);
+        let registrations = self.surroundings.registrations().in_any_order().flat_map(|(_, known)| &known.asked);
         let registered =
             registrations.map(|asked| (asked.place, asked.source, "REGISTER".into(), asked.contact.clone()));
         let registered = || registered.filter(leads_there).filter(is_bound).max_by_key(|(place, ..)| *place);

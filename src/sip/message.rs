@@ -11,7 +11,7 @@ use crate::sip::auth::{Challenge, Credentials};
 use crate::sip::frame;
 use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
-use crate::sip::outline::{LONGEST_SKETCHED, Outline, Place};
+use crate::sip::outline::Outline;
 use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
@@ -56,18 +56,20 @@ impl<'a> Message<'a> {
     /// Reads a message from the bytes of one datagram, or of one message framed on a stream. `None` only if they do
     /// not start like SIP ([`crate::sip::looks_like_sip`]).
     pub fn read(bytes: &'a [u8], cut: Cut) -> Option<Message<'a>> {
-        let bytes = bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default();
-        let start_at = frame::start_of_message(bytes)?;
-        let (mut outline, mut oddities) = (Outline::default(), Vec::new());
-        let start = outline.read(bytes, start_at, cut, &mut oddities);
-        Some(Message::of(Cow::Borrowed(bytes), start, outline, oddities))
+        Message::of_bytes(Cow::Borrowed(bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default()), cut)
     }
 
-    /// The message of these bytes that was read before, by its sketch ([`Message::sketch`]).
-    pub(crate) fn of_sketch(bytes: Cow<'a, [u8]>, words: &[u32]) -> Option<Message<'a>> {
-        let mut outline = Outline::default();
-        let start = outline.read_sketch(words)?;
-        Some(Message::of(bytes, start, outline, Vec::new()))
+    /// The same with bytes of its own: the form in which calls keep it.
+    pub(crate) fn read_stored(bytes: Cow<'_, [u8]>, cut: Cut) -> Option<Message<'static>> {
+        Message::of_bytes(Cow::Owned(bytes.into_owned()), cut)
+    }
+
+    #[inline]
+    fn of_bytes(bytes: Cow<'a, [u8]>, cut: Cut) -> Option<Message<'a>> {
+        let start_at = frame::start_of_message(&bytes)?;
+        let (mut outline, mut oddities) = (Outline::default(), Vec::new());
+        let start = outline.read(&bytes, start_at, cut, &mut oddities);
+        Some(Message::of(bytes, start, outline, oddities))
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
@@ -81,34 +83,9 @@ impl<'a> Message<'a> {
 }
 
 impl Message<'_> {
-    /// The most words of a sketch.
-    pub(crate) const SKETCH: usize = Outline::MOST_WORDS;
-
     /// The bytes as they came.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// What its reading found, in few words, and how many they are; they are read by [`Message::of_sketch`]. `None` for what
-    /// is not worth it: a message that is odd, very long, or of a method that nobody registered.
-    pub(crate) fn sketch(&self, words: &mut [u32; Message::SKETCH]) -> Option<usize> {
-        let is_plain = self.oddities.is_empty() && self.bytes.len() <= LONGEST_SKETCHED;
-        if is_plain { self.outline.sketch(&self.start, words) } else { None }
-    }
-
-    /// Where a piece of it stands that was found in it, in one word; `None` if it lies too far behind for that.
-    pub(crate) fn place_of(&self, piece: &[u8]) -> Option<u32> {
-        if piece.is_empty() {
-            return Some(0);
-        }
-        let start = piece.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
-        let end = start.checked_add(piece.len()).filter(|end| *end <= self.bytes.len().min(LONGEST_SKETCHED))?;
-        Some(Place::new(start..end).word())
-    }
-
-    /// The piece of it that stands there.
-    pub(crate) fn piece(&self, word: u32) -> &[u8] {
-        Place::of_word(word).of(&self.bytes)
     }
 
     /// The start line.

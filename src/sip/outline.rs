@@ -4,8 +4,6 @@
 //! Every message of a capture is walked over, so this is the one place in the program where a nanosecond counts. The
 //! places of all other headers are found when they are asked for ([`super::places`]).
 
-mod sketch;
-
 use std::ops::Range;
 
 use memchr::memchr;
@@ -16,7 +14,6 @@ use crate::sip::frame;
 use crate::sip::header::HeaderName;
 use crate::sip::lines::Lines;
 use crate::sip::message::Cut;
-pub(super) use crate::sip::outline::sketch::LONGEST as LONGEST_SKETCHED;
 use crate::sip::places;
 use crate::sip::start_line::{self, StartLine};
 use crate::sip::swift::first_of;

@@ -1,9 +1,6 @@
 //! From the log of a call to the call itself, when it has ended; and the shorter log of a call that goes well.
 
-use std::borrow::Cow;
-
 use crate::call::judge::Outcome;
-use crate::call::log::entry::Known;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
 use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
@@ -63,13 +60,12 @@ impl Log {
         let mut bytes = Chain::default();
         let mut entries = Vec::with_capacity(kept.len());
         for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
-            let What::Message { spot, length, known } = entry.what else { continue };
+            let What::Message { spot, length, cut } = entry.what else { continue };
             let head = pool.get(spot, entry.head as usize).into_owned();
             let body = length.saturating_sub(entry.head);
-            let cut = if body == 0 { Cut::Whole } else { Cut::Missing(body) };
+            let cut = if body == 0 { cut } else { Cut::Missing(body) };
             let (spot, length) = (pool.append(&mut bytes, &head), entry.head);
-            let known = if cut == Cut::Whole { known } else { Known::Cut(cut) };
-            entries.push(Entry { what: What::Message { spot, length, known }, ..*entry });
+            entries.push(Entry { what: What::Message { spot, length, cut }, ..*entry });
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
@@ -164,26 +160,16 @@ impl Log {
         ids: &[Option<MessageId>],
     ) -> Option<MessageId> {
         let arrival = entry.arrival(path);
-        let (bytes, known) = match entry.what {
+        let (bytes, cut) = match entry.what {
             What::Copy(of) => {
                 let known = ids.get(of.0 as usize).copied().flatten()?;
                 call.note_copy(known, &arrival);
                 return Some(known);
             }
-            What::Message { spot, length, known } => (pool.get(spot, length as usize), known),
+            What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
         };
-        let sketched = match known {
-            Known::Sketched(sketch) => pool.sketches.get(sketch),
-            Known::Cut(_) => None,
-        };
-        let message = match sketched {
-            Some((_, sketch)) => Message::of_sketch(Cow::Owned(bytes.into_owned()), sketch)?,
-            None => Message::read(&bytes, known.cut())?.into_stored(),
-        };
-        let mut keys = match sketched {
-            Some((of_keys, _)) => Keys::of_words(&message, of_keys),
-            None => Keys::read(&message),
-        };
+        let message = Message::read_stored(bytes, cut)?;
+        let mut keys = Keys::read(&message);
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {
             keys.call_id = whole;
         }

@@ -1,11 +1,10 @@
-//! One message in the log of an open call: where its bytes are, how it arrived, and what its reading found.
+//! One message in the log of an open call: where its bytes are and how it arrived.
 
 use std::borrow::Cow;
 use std::num::NonZeroU16;
 
 use crate::call::log::EntryId;
 use crate::call::log::pool::{Pool, Spot};
-use crate::call::log::sketches::SketchId;
 use crate::call::model::Arrival;
 use crate::capture::Place;
 use crate::net::Path;
@@ -24,29 +23,10 @@ pub(super) struct Entry {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
-    /// A message: where its bytes are, and what is known of it.
-    Message { spot: Spot, length: u32, known: Known },
+    /// A message: where its bytes are and how much of it the capture holds.
+    Message { spot: Spot, length: u32, cut: Cut },
     /// The same bytes again.
     Copy(EntryId),
-}
-
-/// What is known of the reading of a message.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Known {
-    /// All that was found in it, and that nothing is odd.
-    Sketched(SketchId),
-    /// How much of it the capture holds.
-    Cut(Cut),
-}
-
-impl Known {
-    /// How much of the message the capture holds.
-    pub(super) fn cut(self) -> Cut {
-        match self {
-            Known::Sketched(_) => Cut::Whole,
-            Known::Cut(cut) => cut,
-        }
-    }
 }
 
 impl Entry {

@@ -11,14 +11,13 @@ mod linking;
 mod occupancy;
 mod phase;
 mod pool;
-mod sketches;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::call::link::LinkedBy;
-use crate::call::log::entry::{Entry, Known, What};
+use crate::call::log::entry::{Entry, What};
 use crate::call::log::fork::Fork;
 use crate::call::log::occupancy::private_block;
 pub(crate) use crate::call::log::phase::{EarlyWord, Leisure, Phase};
@@ -30,7 +29,7 @@ use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, hash_of};
 use crate::net::{IcmpError, Path};
-use crate::sip::{Cut, Message, Method, StatusCode};
+use crate::sip::{Cut, Message, Method};
 
 /// An open call. The bytes of its messages stand in the [`Pool`].
 #[derive(Debug, Default)]
@@ -266,6 +265,13 @@ impl Log {
         young.map(|way| way.looked_at += 1).is_some()
     }
 
+    /// Says that the sender of this way need not be looked at any more.
+    pub(crate) fn look_no_more(&mut self, WayId(id): WayId) {
+        if let Some(way) = self.ways.get_mut(id as usize) {
+            way.looked_at = LOOKED_AT;
+        }
+    }
+
     /// True if media were asked for at a private address of a block in which no party of the call was seen.
     fn asks_for_foreign_media(&self) -> bool {
         if self.media_blocks == 0 {
@@ -416,14 +422,9 @@ impl Log {
     }
 
     fn keep(&mut self, heard: &Hearing<'_, '_>, way: u16, pool: &mut Pool) {
-        let Hearing { message, keys, cut, arrival, .. } = *heard;
+        let Hearing { message, cut, arrival, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
-        // What is answered and goes on as it should is hardly ever looked at again.
-        let is_success = keys.status.is_some_and(StatusCode::is_success);
-        let is_of_trouble = self.is_special || self.answered.is_none() && !is_success;
-        let sketch = (cut == Cut::Whole && is_of_trouble).then(|| pool.sketches.add(message, keys)).flatten();
-        let known = sketch.map_or(Known::Cut(cut), Known::Sketched);
-        let what = What::Message { spot, length: message.bytes().len() as u32, known };
+        let what = What::Message { spot, length: message.bytes().len() as u32, cut };
         self.distinct += 1;
         let head = message.head_length() as u32;
         let ip_id = arrival.ip_id.and_then(NonZeroU16::new);

@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use crate::call::log::sketches::Sketches;
-
 /// Bytes of a block: more than most messages take, and little to waste at the end of a call.
 const BLOCK: usize = 1024;
 /// Blocks that are asked of the system at once.
@@ -21,8 +19,6 @@ pub(crate) struct Pool {
     /// The block that follows each: in its call, or in the list of free ones.
     next: Vec<u32>,
     free: u32,
-    /// What was found in the messages.
-    pub(super) sketches: Sketches,
 }
 
 /// The bytes of one call: a row of blocks.
@@ -57,7 +53,7 @@ impl Chain {
 
 impl Default for Pool {
     fn default() -> Pool {
-        Pool { slabs: Vec::new(), next: Vec::new(), free: NONE, sketches: Sketches::default() }
+        Pool { slabs: Vec::new(), next: Vec::new(), free: NONE }
     }
 }
 

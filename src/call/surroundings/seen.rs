@@ -11,13 +11,41 @@ use crate::capture::Timestamp;
 
 /// When something was seen, as spans: moments closer than [`Seen::CLOSE`] are one span.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Spans", into = "Spans")]
 pub struct Seen {
-    spans: Vec<(Timestamp, Timestamp)>,
+    /// The last span, apart from the others: nearly every message lengthens it, and is one of very many hops.
+    last: Option<Span>,
+    /// Those before it, in order.
+    earlier: Vec<Span>,
     /// Up to here spans may have been joined over silence: of what lies within one of them nothing is certain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     blurred_until: Option<Timestamp>,
     /// How many messages.
     pub count: u64,
+}
+
+/// When it began, and when it ended.
+type Span = (Timestamp, Timestamp);
+
+/// The form in which it is written.
+#[derive(Serialize, Deserialize)]
+struct Spans {
+    spans: Vec<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blurred_until: Option<Timestamp>,
+    count: u64,
+}
+
+impl From<Spans> for Seen {
+    fn from(Spans { spans: mut earlier, blurred_until, count }: Spans) -> Seen {
+        Seen { last: earlier.pop(), earlier, blurred_until, count }
+    }
+}
+
+impl From<Seen> for Spans {
+    fn from(Seen { last, earlier: mut spans, blurred_until, count }: Seen) -> Spans {
+        spans.extend(last);
+        Spans { spans, blurred_until, count }
+    }
 }
 
 impl Seen {
@@ -33,25 +61,30 @@ impl Seen {
     /// Notes one message.
     pub fn note(&mut self, time: Timestamp) {
         self.count = self.count.saturating_add(1);
-        let has_room = self.spans.len() < Seen::MOST;
-        match self.spans.last_mut() {
+        let has_room = self.earlier.len() + 1 < Seen::MOST;
+        match &mut self.last {
             Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
             Some((first, last)) if *first <= time && time <= *last => {}
-            Some((_, last)) if *last < time && has_room => self.spans.push((time, time)),
-            None => self.spans.push((time, time)),
+            Some(span) if span.1 < time && has_room => self.earlier.push(std::mem::replace(span, (time, time))),
+            None => self.last = Some((time, time)),
             _ => self.join((time, time)),
         }
     }
 
+    /// All of them, in order.
+    fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.earlier.iter().chain(&self.last)
+    }
+
     /// True if anything may have been seen in this span. False only where nothing was.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.spans.iter().any(|(first, last)| *first <= to && from <= *last)
+        self.spans().any(|(first, last)| *first <= to && from <= *last)
     }
 
     /// True if something was seen in this span. What was kept coarsely proves nothing but at its ends.
     pub fn surely_within(&self, from: Timestamp, to: Timestamp) -> bool {
         let sure = self.blurred_until.map_or(from, |until| from.max(until));
-        self.spans.iter().any(|(first, last)| {
+        self.spans().any(|(first, last)| {
             let has_end = [first, last].into_iter().any(|end| from <= *end && *end <= to);
             has_end || *first <= to && sure <= to && sure <= *last
         })
@@ -59,69 +92,71 @@ impl Seen {
 
     /// When something was seen first and last.
     pub fn first_and_last(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.spans.first()?.0, self.spans.last()?.1))
+        Some((self.spans().next()?.0, self.last?.1))
     }
 
-    fn join(&mut self, span: (Timestamp, Timestamp)) {
-        self.spans.push(span);
-        self.spans.sort_unstable();
-        let mut joined: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(self.spans.len());
-        for (first, last) in self.spans.drain(..) {
+    fn join(&mut self, span: Span) {
+        let mut spans = std::mem::take(&mut self.earlier);
+        spans.extend(self.last.into_iter().chain([span]));
+        spans.sort_unstable();
+        let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
+        for (first, last) in spans {
             match joined.last_mut() {
                 Some((_, end)) if first <= *end || first.since(*end) <= Seen::CLOSE => *end = (*end).max(last),
                 _ => joined.push((first, last)),
             }
         }
-        self.spans = joined;
         // Where there are too many, the two that are closest to each other become one.
-        while self.spans.len() > Seen::MOST
-            && let Some(at) = (1..self.spans.len()).min_by_key(|at| self.spans[*at].0.since(self.spans[*at - 1].1))
+        while joined.len() > Seen::MOST
+            && let Some(at) = (1..joined.len()).min_by_key(|at| joined[*at].0.since(joined[*at - 1].1))
         {
-            let (silence, end) = (self.spans[at].0.since(self.spans[at - 1].1), self.spans[at].1);
-            self.spans[at - 1].1 = end;
-            self.spans.remove(at);
+            let (silence, end) = (joined[at].0.since(joined[at - 1].1), joined[at].1);
+            joined[at - 1].1 = end;
+            joined.remove(at);
             if silence > Seen::BRIDGED {
                 self.blurred_until = self.blurred_until.max(Some(end));
             }
         }
+        self.last = joined.pop();
+        self.earlier = joined;
     }
 
     pub(crate) fn merge(&mut self, other: &Seen) {
         self.count = self.count.saturating_add(other.count);
         self.blurred_until = self.blurred_until.max(other.blurred_until);
-        for span in &other.spans {
+        for span in other.spans() {
             self.join(*span);
         }
     }
 
     /// Forgets spans that ended before this moment; the last one stays.
     pub(crate) fn forget(&mut self, before: Timestamp) {
-        let old = self.spans.partition_point(|(_, last)| *last < before).min(self.spans.len().saturating_sub(1));
+        let old = self.earlier.partition_point(|(_, last)| *last < before);
         if old > 0 {
-            self.spans.drain(..old);
+            self.earlier.drain(..old);
             self.give_back_room();
         }
     }
 
     /// Joins the spans that ended before this moment, over the silence between them.
     pub(crate) fn blur(&mut self, before: Timestamp) {
-        let old = self.spans.partition_point(|(_, last)| *last < before);
-        let (Some((first, _)), Some(at)) = (self.spans.first().copied(), old.checked_sub(1)) else { return };
+        let old = self.spans().take_while(|(_, last)| *last < before).count();
+        let (Some((first, _)), Some(at)) = (self.earlier.first().copied(), old.checked_sub(1)) else { return };
         if at == 0 {
             return;
         }
-        if let Some((begin, end)) = self.spans.get_mut(at) {
+        if let Some((begin, end)) = self.earlier.get_mut(at).or(self.last.as_mut()) {
             *begin = first;
             self.blurred_until = self.blurred_until.max(Some(*end));
         }
-        self.spans.drain(..at);
+        self.earlier.drain(..at);
         self.give_back_room();
     }
 
     /// Gives back room that was needed once, and leaves some for the next spans: tens of thousands of rows that each grow
     /// and shrink by turns leave holes in the heap.
     fn give_back_room(&mut self) {
-        self.spans.shrink_to((2 * self.spans.len()).max(Seen::FEW));
+        self.earlier.shrink_to((2 * self.earlier.len()).max(Seen::FEW));
     }
 }
 
@@ -137,7 +172,7 @@ mod tests {
             // A gap of a day in the middle.
             seen.note(minute(number + if number < 25_000 { 0 } else { 1440 }));
         }
-        assert_eq!((seen.count, seen.spans.len()), (50_000, Seen::MOST));
+        assert_eq!((seen.count, seen.spans().count()), (50_000, Seen::MOST));
         assert_eq!(seen.first_and_last(), Some((minute(0), minute(51_439))));
         assert!(seen.within(minute(51_439), minute(51_440)) && seen.within(minute(0), minute(0)));
         assert!(!seen.within(minute(25_010), minute(26_000)), "nothing was seen in the gap");
@@ -152,7 +187,7 @@ mod tests {
         hours.chain([30 * 60 + 20]).for_each(|number| seen.note(minute(number)));
         let last = Seen::MOST as i64 * 60;
         (0..20).for_each(|turn| seen.note(Timestamp(minute(last).0 + turn * 20_000_000_000)));
-        assert_eq!(seen.spans.len(), Seen::MOST);
+        assert_eq!(seen.spans().count(), Seen::MOST);
         let within =
             |from: i64, to: i64| (seen.within(minute(from), minute(to)), seen.surely_within(minute(from), minute(to)));
         let joined = 30 * 60;
@@ -184,7 +219,7 @@ mod tests {
         let mut seen = Seen::default();
         (0..10).for_each(|turn| seen.note(minutes(10 * turn)));
         seen.blur(minutes(65));
-        assert_eq!((seen.spans.len(), seen.count), (4, 10));
+        assert_eq!((seen.spans().count(), seen.count), (4, 10));
         let within = |from: i64, to: i64| {
             (seen.within(minutes(from), minutes(to)), seen.surely_within(minutes(from), minutes(to)))
         };

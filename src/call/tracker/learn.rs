@@ -38,6 +38,13 @@ pub(crate) struct Rush {
     of: Table<IpAddr, (Timestamp, u32)>,
 }
 
+/// Whether the software of an address is known, or was looked for often enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sought {
+    Found,
+    NotYet,
+}
+
 impl Tracker {
     /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
     pub(super) fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
@@ -50,23 +57,23 @@ impl Tracker {
 
     /// Notes the software that the sender names, in one of its first messages. A proxy passes on the name of another:
     /// only a message with one Via tells of the one who sends it.
-    pub(super) fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) {
+    pub(super) fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) -> Sought {
         let address = arrival.path.source.ip();
         let full = self.looked_for_software.len() >= MOST_ADDRESSES;
         let tries = match self.looked_for_software.get_mut(&address) {
-            Some(tries) if *tries >= SOFTWARE_TRIES => return,
+            Some(tries) if *tries >= SOFTWARE_TRIES => return Sought::Found,
             Some(tries) => tries,
-            None if full => return,
+            None if full => return Sought::NotYet,
             None => self.looked_for_software.entry(address).or_default(),
         };
         *tries += 1;
         if !message.second_branch().is_empty() {
-            return;
+            return Sought::NotYet;
         }
-        if let Some(name) = message.software() {
-            *tries = SOFTWARE_TRIES;
-            self.surroundings.note_software(address, arrival.place, &name);
-        }
+        let Some(name) = message.software() else { return Sought::NotYet };
+        *tries = SOFTWARE_TRIES;
+        self.surroundings.note_software(address, arrival.place, &name);
+        Sought::Found
     }
 
     pub(super) fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {

@@ -22,14 +22,14 @@ use crate::call::judge::Outcome;
 use crate::call::link::{Guesses, Ties};
 use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
-use crate::call::surroundings::{DeadPort, Surroundings};
+use crate::call::surroundings::{DeadPort, HopId, Surroundings};
 pub use crate::call::tracker::answers::AnsweredBefore;
 use crate::call::tracker::answers::LastAnswers;
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
 pub use crate::call::tracker::leap::{LEAP, Leap};
-use crate::call::tracker::learn::Rush;
+use crate::call::tracker::learn::{Rush, Sought};
 use crate::call::tracker::redirects::Redirects;
 pub use crate::call::tracker::retries::Retry;
 use crate::call::tracker::retries::Tries;
@@ -81,8 +81,8 @@ pub struct Tracker {
     answers: LastAnswers,
     hasher: Keyed,
     guesses: Guesses,
-    /// The call that last sent a request on a path, for ICMP errors that quote no more than ports.
-    last_on_path: ByHash<u32>,
+    /// What was last on each path.
+    last_on_path: ByHash<LastOnPath>,
     deadlines: Agenda,
     wanted: Wanted,
     closed: VecDeque<Ended>,
@@ -169,6 +169,15 @@ enum Link {
     Call(u32),
     /// In several, the last time at this moment.
     Ambiguous(Timestamp),
+}
+
+/// What was last on a path.
+#[derive(Debug, Clone, Copy)]
+struct LastOnPath {
+    /// The call, for ICMP errors that quote no more than ports.
+    index: u32,
+    /// The hop, which need not be looked up by its addresses then.
+    hop: HopId,
 }
 
 /// Addresses whose software is looked for.
@@ -291,7 +300,7 @@ impl Tracker {
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
             .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
         let index =
-            by_call_id.or_else(|| self.last_on_path.get(&self.ends(quoted.source, quoted.destination)).copied());
+            by_call_id.or_else(|| Some(self.last_on_path.get(&self.ends(quoted.source, quoted.destination))?.index));
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
             return index.map_or((), |index| self.consider_a_word(index));
@@ -440,18 +449,30 @@ impl Tracker {
             Some(hop) => hop,
             None => {
                 let (from, to) = (arrival.path.source, arrival.path.destination);
-                let hop = self.surroundings.hop_id(from.ip(), to.ip());
+                let key = self.hasher.hash_one((from, to));
+                let hop = match self.last_on_path.get_mut(&key) {
+                    Some(last) => {
+                        last.index = index;
+                        last.hop
+                    }
+                    None => {
+                        let hop = self.surroundings.hop_id(from.ip(), to.ip());
+                        if self.last_on_path.len() < MOST_PATHS {
+                            self.last_on_path.insert(key, LastOnPath { index, hop });
+                        }
+                        hop
+                    }
+                };
                 open.log.set_hop(way, hop);
-                let key = self.ends(from, to);
-                if self.last_on_path.len() < MOST_PATHS || self.last_on_path.contains_key(&key) {
-                    self.last_on_path.insert(key, index);
-                }
                 hop
             }
         };
         self.surroundings.note_on(hop, arrival.place.time);
-        if looks_at_sender {
-            self.note_software(message, arrival);
+        if looks_at_sender
+            && self.note_software(message, arrival) == Sought::Found
+            && let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut)
+        {
+            open.log.look_no_more(way);
         }
         Some(way)
     }

@@ -42,20 +42,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if request.path.transport.is_reliable() || !case.surroundings.registrations().came_from(target) {
         return None;
     }
-    let (before, after) = case.surroundings.registrations().iter().find_map(|(_, known)| {
+    let moved = case.surroundings.registrations().in_any_order().filter_map(|(address, known)| {
         let before = known.asked.iter().rev().find(|asked| asked.source == target && asked.place < request.place)?;
         let after = known.asked.iter().find(|asked| {
             asked.place > request.place && asked.source != target && is_same_device(asked, before)
         })?;
-        Some((before.clone(), after.clone()))
-    })?;
+        Some((address, before, after))
+    });
+    let (_, before, after) = moved.min_by_key(|(address, ..)| *address)?;
     let quiet = request.place.time.since(before.place.time);
     let since = crate::capture::Timestamp(request.place.time.0.saturating_sub(KEPT.as_nanos() as i64));
     let was_heard = case
         .surroundings
         .hop(target.ip(), request.path.source.ip())
         .is_some_and(|seen| seen.within(since, request.place.time));
-    if quiet < KEPT || was_heard || was_unregistered(case, &before, request.place) {
+    if quiet < KEPT || was_heard || was_unregistered(case, before, request.place) {
         return None;
     }
     Some(
@@ -87,7 +88,7 @@ fn is_same_device(one: &Asked, other: &Asked) -> bool {
 
 /// True if the device took its registration back itself before the request.
 fn was_unregistered(case: &Case<'_>, before: &Asked, request: crate::capture::Place) -> bool {
-    case.surroundings.registrations().iter().any(|(_, known)| {
+    case.surroundings.registrations().in_any_order().any(|(_, known)| {
         known.asked.iter().any(|asked| asked.place == before.place)
             && known
                 .granted
