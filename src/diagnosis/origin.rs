@@ -96,13 +96,6 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
     })
 }
 
-/// Why a response most likely came from behind its sender; `None` where that is not known.
-pub(crate) fn came_from_behind(case: &Case<'_>, failure: &Failure) -> Option<String> {
-    let (made_by, confidence, grounds) = weighed(case, failure, case.response(failure), None);
-    let is_behind = made_by == MadeBy::Behind && confidence <= Confidence::Likely;
-    grounds.into_iter().next().filter(|_| is_behind)
-}
-
 /// The failure that somebody decided: a 487 that answers a CANCEL which nobody before asked for decides nothing. The one
 /// who sent that CANCEL did, and told the side before it another code (RFC 3261 §9.1, §16.8).
 fn decided_by<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {

@@ -1,6 +1,5 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
-use crate::diagnosis::origin::came_from_behind;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
@@ -29,7 +28,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// If the 403 names a policy or comes from behind the challenger, if the call had gone on before it, or if the same
-    /// server let the same user in elsewhere: then the credentials were good, and `refused-by-policy` holds.
+    /// server had let the same user register before: then the credentials were good, and `refused-by-policy` holds.
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §22.1
@@ -113,7 +112,8 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     let is_doubted = case.says_any(response, CREDENTIALS)
         || case.says_any(response, ACCOUNT)
         || matches!(case.digest_fit(refused.request, &shown.username), Some((DigestFit::Differs, _)));
-    if is_doubted {
+    // A registration is refused for its secret more often than for anything else, and that may change at any time.
+    if is_doubted || case.call.kind == Kind::Registration {
         return None;
     }
     let gone_on = case
@@ -121,9 +121,6 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
         .find(|heard| heard.message.status().is_some_and(|status| (180..200).contains(&status.get())));
     if let Some(status) = gone_on.and_then(|heard| heard.message.status()) {
         return Some(format!("the call had gone on with {status} before it was refused"));
-    }
-    if let Some(ground) = came_from_behind(case, failure) {
-        return Some(format!("the refusal came from behind it: {ground}"));
     }
     if let (Some(challenger), Some(maker)) = (own_name(asked), own_name(response))
         && challenger != maker
@@ -133,8 +130,10 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     let path = refused.request.path;
     let from = refused.request.message.from()?.parsed();
     let known = case.surroundings.registrations().of(from.bare_user(), &from.host)?;
-    let is_let_in = !known.let_in(&shown.username, path.source.ip(), path.destination.ip()).is_empty();
-    is_let_in.then(|| format!("it let \"{}\" register from {} in this capture", shown.username, path.source.ip()))
+    let let_in = known.let_in(&shown.username, path.source.ip(), path.destination.ip());
+    // Who is let in only later may have got another secret meanwhile.
+    let was_let_in = let_in.iter().any(|place| *place < refused.request.place);
+    was_let_in.then(|| format!("it had let \"{}\" register from {} before", shown.username, path.source.ip()))
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

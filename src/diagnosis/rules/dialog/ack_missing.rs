@@ -174,8 +174,12 @@ fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
     case.first_bye().is_none() && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
 }
 
-/// What is wrong with the Contact of a 2xx: an address for private networks, other than the one it came from.
+/// What is wrong with the Contact of a 2xx: that there is none, or an address for private networks, other than the one it
+/// came from.
 fn contact_fault(success: &Heard) -> Option<String> {
+    if success.message.header("Contact").is_none() && !success.message.is_cut() {
+        return Some("The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go.".into());
+    }
     let uri = success.message.contact()?.parsed();
     let contact: std::net::IpAddr = uri.host.parse().ok()?;
     let source = success.path.source.ip();

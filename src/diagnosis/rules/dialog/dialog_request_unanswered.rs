@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Kind};
+use crate::call::{Heard, Kind, timer};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
@@ -16,7 +16,7 @@ rule! {
     ///
     /// ## What it says
     /// A re-INVITE, UPDATE, INFO, REFER or OPTIONS went into a running call again and again, as its timers want, and nothing
-    /// came back. Who gets no answer for 64·T1 (32 s) ends the call.
+    /// came back; or a NOTIFY or SUBSCRIBE into a subscription. Who gets no answer for 64·T1 (32 s) ends the call.
     ///
     /// ## Why it happens
     /// The other side is gone; the way to its Contact has closed meanwhile (a NAT binding, an entry of a firewall); or it
@@ -25,7 +25,8 @@ rule! {
     /// ## Evidence
     /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever came is
     /// likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is said than what
-    /// was seen until then. A BYE of the same side just when that time is over completes it.
+    /// was seen until then. A BYE of the same side just when that time is over completes it. Or a re-INVITE that got 100 and
+    /// nothing else for as long, while the call was up.
     ///
     /// ## How to fix
     /// See at the other side whether the request arrives. If it does not, compare where it went with the Contact of that side;
@@ -37,11 +38,19 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.1.2, §14.1, §17.1.1.2, §17.1.2.2
-    "C21" "dialog-request-unanswered" needs [IN_DIALOG UNANSWERED REPEATED], check
+    "C21" "dialog-request-unanswered" needs [IN_DIALOG UNANSWERED REPEATED] [IN_DIALOG PROVISIONAL], check
 }
 
 /// What is asked inside a call; BYE and PRACK have rules of their own.
-const ASKED: [Method; 5] = [Method::Invite, Method::Update, Method::Info, Method::Refer, Method::Options];
+const ASKED: [Method; 7] = [
+    Method::Invite,
+    Method::Update,
+    Method::Info,
+    Method::Refer,
+    Method::Options,
+    Method::Notify,
+    Method::Subscribe,
+];
 
 /// A B2BUA sends a request on this soon.
 const SENT_ON: Duration = Duration::from_secs(1);
@@ -50,6 +59,50 @@ const SENT_ON: Duration = Duration::from_secs(1);
 const TOLERANCE: f64 = 0.15;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    never_answered(case).or_else(|| taken_over(case))
+}
+
+/// A re-INVITE that was confirmed with 100, and got nothing final for longer than any request may wait for its first
+/// response: there timer B has stopped, and nothing ends the wait (RFC 3261 §17.1.1.2).
+fn taken_over(case: &Case<'_>) -> Option<Finding> {
+    let is_trying = |heard: &Heard| heard.message.status().is_some_and(|status| status.get() == 100);
+    let end_of = |asked: &Asked<'_>| {
+        let response = case.finals(asked.transaction).map(|heard| heard.place).next();
+        let bye = case.first_bye().map(|bye| bye.request.place).filter(|bye| *bye > asked.request.place);
+        response.into_iter().chain(bye).map(|place| place.time).min().unwrap_or(case.call.until)
+    };
+    let (asked, trying, waited) = case.asked(&Method::Invite).find_map(|asked| {
+        let trying = case.provisionals(asked.transaction).next().filter(|heard| is_trying(heard))?;
+        let waited = end_of(&asked).since(asked.request.place.time);
+        let is_inside = asked.transaction.in_dialog && asked.transaction.cancelled_by.is_none();
+        let is_last = case.call.downstream_of(asked.transaction.id).next().is_none();
+        let is_alone = case.provisionals(asked.transaction).all(is_trying);
+        (is_inside && is_last && is_alone && waited >= timer::GIVE_UP).then_some((asked, trying, waited))
+    })?;
+    let request = asked.request;
+    let confidence = Some(case.absence(request, timer::GIVE_UP)).filter(|sure| *sure != Confidence::Unseen)?;
+    let (from, to) = (request.path.source, request.path.destination);
+    Some(
+        Finding::of(&RULE, confidence)
+            .titled("A change of the call was taken over, and never answered")
+            .severity(Severity::Warning)
+            .sender(Role::Uas, trying)
+            .because(format!(
+                "{to} confirmed {} of {from} with 100, and gave no final answer for {}: whether the change was made, {from} does not \
+                 know, and it may not ask for another one meanwhile (RFC 3261 §14.1).",
+                what(request, &Method::Invite),
+                length(waited)
+            ))
+            .fix(format!("Look at {to}: where did it send this re-INVITE, and what did it get?"))
+            .fix(format!("Let {to} refuse a change that it cannot make (488, or 491 while another one goes on)."))
+            .claim_method(request, "a change of the running call")
+            .claim_status(trying, "it is taken over")
+            .claim_absent(trying.place, "a final response to this re-INVITE", format!("none came for {}", length(waited)))
+            .refuted("reinvite-refused", "no final response came while the call was up"),
+    )
+}
+
+fn never_answered(case: &Case<'_>) -> Option<Finding> {
     let Asked { transaction, request } = unanswered(case)?;
     let confidence = case.absence_of_answer(request);
     let bye = given_up(case, request);
@@ -61,7 +114,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (from, to) = (request.path.source, request.path.destination);
     let what = what(request, &transaction.method);
     let sent = format!(
-        "{from} sent {what} inside the call {} times within {}",
+        "{from} sent {what} inside the {} {} times within {}",
+        if case.call.kind == Kind::Call { "call" } else { "subscription" },
         request.repeated + 1,
         length(request.last_place().time.since(request.place.time))
     );
@@ -71,7 +125,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early to say that \
              {to} never answered."
         ),
-        _ => format!("{sent}, and {to} never answered."),
+        _ if case.is_visible(to.ip(), from.ip()) => format!("{sent}, and {to} never answered."),
+        _ => format!("{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."),
     };
     let end = match bye {
         Some(bye) => format!(
@@ -128,7 +183,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The first request inside the call that was repeated and got nothing at all on the last hop on which it is seen.
 fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
-    if case.call.kind != Kind::Call {
+    if !matches!(case.call.kind, Kind::Call | Kind::Subscription) {
         return None;
     }
     let ended = case.asked(&Method::Bye).map(|bye| bye.request.place).min();

@@ -20,7 +20,8 @@ rule! {
     /// ## Evidence
     /// After a 180 or 183: a CANCEL only behind the system that rings, while the caller sent none; or a 408 to the
     /// INVITE; or an end after more than three minutes, which is timer C; or three calls and more that the same system
-    /// cancelled after the same round time (two that a device refused), which people do not do.
+    /// cancelled after the same round time (two that a device refused), which people do not do; or a 487 just when the time
+    /// was over that the INVITE allows in Expires.
     ///
     /// ## How to fix
     /// If the time is too short, raise the no-answer timer of that system, or let it forward to voice mail.
@@ -55,7 +56,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
         Some(EarlyEnd::Cancel(cancel)) => by_plateau(case).or_else(|| by_timer_c(case, cancel)),
         Some(EarlyEnd::Bye(_)) => None,
-        Some(EarlyEnd::Unknown(_)) | None => by_code(case).or_else(|| by_plateau(case)),
+        Some(EarlyEnd::Unknown(_)) => by_expiry(case).or_else(|| by_code(case)).or_else(|| by_plateau(case)),
+        None => by_code(case).or_else(|| by_plateau(case)),
     }
 }
 
@@ -132,6 +134,42 @@ fn by_timer_c(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .claim_status(ring, "the callee's side rings")
             .claim_method(cancel, "the end of the ringing")
             .refuted("answered-elsewhere", "no branch was answered"),
+    )
+}
+
+/// The time that an INVITE allows for its answer was over when its 487 came: who was asked ends it then by itself
+/// (RFC 3261 §13.3.1). The request, the 487, and that time.
+pub(super) fn expired<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Duration)> {
+    let failure = case.failure_with(&[487])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let seconds: u64 = request.message.header("Expires")?.trim().parse().ok()?;
+    let (allowed, took) = (Duration::from_secs(seconds), response.place.time.since(request.place.time));
+    let is_cancelled = case.call.transaction(failure.transaction).cancelled_by.is_some();
+    let is_over = took >= allowed.saturating_sub(ROUGHLY) && took <= allowed.saturating_add(2 * ROUGHLY);
+    (is_over && seconds > 0 && !is_cancelled).then_some((request, response, allowed))
+}
+
+/// How exactly the end of that time is kept.
+const ROUGHLY: Duration = Duration::from_secs(1);
+
+/// The INVITE itself said how long it may ring.
+fn by_expiry(case: &Case<'_>) -> Option<Finding> {
+    let (request, response, allowed) = expired(case)?;
+    let (client, server) = (request.path.source, response.path.source);
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains_calmly(case.call.final_status)
+            .sender(Role::Uac, request)
+            .because(format!(
+                "The INVITE of {client} allowed {} for an answer (Expires), and when they were over {server} ended it with 487, as \
+                 RFC 3261 §13.3.1 wants. Nobody gave up.",
+                length(allowed)
+            ))
+            .fix(format!("If the callee needs longer, let {client} put a greater Expires into its INVITEs, or none."))
+            .claim_header(request, "Expires", "how long the INVITE is good for")
+            .claim_status(response, "the end of the ringing")
+            .refuted("caller-abandoned", "the caller's side sent neither CANCEL nor BYE")
+            .refuted("termination-not-captured", "the time of the INVITE itself was over"),
     )
 }
 

@@ -1,6 +1,7 @@
 use crate::call::Outcome;
 use crate::diagnosis::early_end::EarlyEnd;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::ring_timeout;
 use crate::diagnosis::words::capture_at;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -33,6 +34,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let Some(EarlyEnd::Unknown(response)) = case.early_end() else { return None };
+    if ring_timeout::expired(case).is_some() {
+        return None; // The INVITE said itself how long it was good for.
+    }
     let from = response.path.source;
     let cancel = case.deciding().and_then(|invite| invite.cancelled_by);
     let because = match cancel {

@@ -91,16 +91,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Fault::Said(bye) => {
             let says = bye.message.header("Reason").unwrap_or_default().into_owned();
             let agreed = exchange.answer_sdp.media.first().map(|media| media.line.clone()).unwrap_or_default();
-            finding
-                .sender(Role::Uac, bye)
-                .because(format!(
-                    "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the answer fits the \
-                     offer."
-                ))
-                .fix(format!(
+            let finding = finding.because(format!(
+                "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the answer fits the \
+                 offer.{}",
+                if lacks_multiplexing(&exchange) {
+                    " The offer wants RTP and RTCP on one port (a=rtcp-mux) and the answer does not agree: browsers take no such answer."
+                } else {
+                    ""
+                }
+            ));
+            match lacks_multiplexing(&exchange) {
+                true => finding
+                    .sender(if is_late { Role::Uac } else { Role::Uas }, author)
+                    .fix(format!("Let {who} answer with a=rtcp-mux (Asterisk: `rtcp_mux=yes`, or `webrtc=yes`).")),
+                false => finding.sender(Role::Uac, bye).fix(format!(
                     "Look at {ender} for what it cannot use of its own offer: a codec, packet time, crypto suite or transport that it \
                      names and does not really have."
-                ))
+                )),
+            }
         }
     };
     // Who was offered something in the answer has no other way to say no (RFC 3261 §13.2.2.4).
@@ -155,4 +163,12 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
         }
     };
     Some((exchange, bye, fault))
+}
+
+/// True if an offer of a browser, with its keys by DTLS, wants RTCP on the port of RTP, and the answer does not say yes
+/// (RFC 5761 §5.1.1; RFC 8834 §4.5).
+fn lacks_multiplexing(exchange: &Exchange<'_>) -> bool {
+    let multiplexes = |media: &&Media| media.attributes.iter().any(|attribute| attribute.trim() == "rtcp-mux");
+    let wants = |media: &&Media| media.protocol.contains("TLS") && media.port != 0 && multiplexes(media);
+    exchange.offer_sdp.media.iter().any(|media| wants(&media)) && !exchange.answer_sdp.media.iter().any(|media| multiplexes(&media))
 }

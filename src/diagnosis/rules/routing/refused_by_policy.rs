@@ -18,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// 403 although nothing was challenged; or 403 after good credentials: it names a policy or comes from behind the
-    /// challenger, the call had gone on before it, or the same server let the same user register; 402; a Q.850 cause that speaks of barring or of a subscription.
+    /// challenger, the call had gone on before it, or the same server had let the same user register; 402; a Q.850 cause
+    /// that speaks of barring or of a subscription.
     ///
     /// ## How to fix
     /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the numbers
