@@ -39,7 +39,7 @@ rule! {
 }
 
 /// A BYE so soon after the answer is because of it.
-pub(super) const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(2);
 
 /// What is not usable about an answer.
 enum Fault<'a> {

@@ -27,9 +27,6 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if answer_unusable::holds(case) {
-        return None; // The call did not go on without audio: it was ended for it.
-    }
     let (transaction, success) = case.answer()?;
     let request = case.call.request_of(transaction)?;
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
@@ -42,15 +39,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let author = case.as_written(success);
-    // Of a capture that ends at once nobody knows whether the call went on, or was ended for it.
-    let goes_on = case.tail(success.place) > answer_unusable::SOON;
+    // Where the call did not go on without audio, but was ended for it, answer-unusable says that.
+    let is_over = answer_unusable::holds(case);
+    let went_on = if is_over { "" } else { " The call is up without an audio stream." };
     Some(
-        Finding::of(&RULE, if goes_on { Confidence::Proven } else { Confidence::Likely })
-            .severity(Severity::Warning)
+        Finding::of(&RULE, Confidence::Proven)
+            .severity(if is_over { Severity::Info } else { Severity::Warning })
             .sender(Role::Uas, author)
             .because(format!(
-                "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}. The call is up \
-                 without an audio stream.",
+                "{} answered the call and refused its audio: the answer has {:?} where the offer has {:?}.{went_on}",
                 author.path.source, refused.line, offered.line
             ))
             .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", author.path.source))
