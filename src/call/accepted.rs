@@ -12,6 +12,7 @@ use crate::call::neighbours::add;
 use crate::call::surroundings::Seen;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
+use crate::net::Path;
 use crate::sip::auth::credentials;
 use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 
@@ -149,19 +150,24 @@ impl Accepted {
             return;
         }
         let Some(request) = call.request_of(transaction) else { return };
-        let (client, server) = (transaction.path.source.ip(), transaction.path.destination.ip());
-        let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
+        self.learn_accepted(&request.message, transaction.path, request.place);
+    }
+
+    /// Learns from a request outside of dialogs that rang or succeeded.
+    pub(crate) fn learn_accepted(&mut self, request: &Message<'_>, path: Path, place: Place) {
+        let (client, server) = (path.source.ip(), path.destination.ip());
+        let uri = Uri::read(&request.request_uri().unwrap_or_default());
         self.note_host(server, &uri.host.to_ascii_lowercase());
-        self.note_server(client, &uri.host, transaction.path.destination);
-        if !has_credentials(&request.message) {
+        self.note_server(client, &uri.host, path.destination);
+        if !has_credentials(request) {
             return;
         }
-        for shown in credentials(&request.message) {
+        for shown in credentials(request) {
             if !Uri::read(&shown.uri).is_same_target(&uri) {
                 self.note_other_digest_uri(server, client);
             }
             if let Some(count) = shown.nonce_count {
-                self.note_nonce_count(server, &shown.nonce, count, request.place);
+                self.note_nonce_count(server, &shown.nonce, count, place);
             }
         }
     }

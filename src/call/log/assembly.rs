@@ -6,7 +6,7 @@ use crate::call::log::pool::{Chain, Pool};
 use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
 use crate::call::model::{Call, IcmpSeen, MessageId};
 use crate::call::transaction::{Hearing, Keys};
-use crate::capture::Timestamp;
+use crate::capture::{Place, Timestamp};
 use crate::keyed::ByHash;
 use crate::net::Path;
 use crate::sip::{Cut, Message};
@@ -112,6 +112,21 @@ impl Log {
         self.links = Vec::new();
         self.distinct = 0;
         self.settled = 0;
+    }
+
+    /// The requests outside of dialogs that rang or succeeded, each with its path and place; `None` where only the
+    /// transactions tell which these are.
+    pub(crate) fn accepted_requests(
+        &self,
+        pool: &Pool,
+    ) -> Option<impl Iterator<Item = (Message<'static>, Path, Place)>> {
+        let accepted = self.steps.iter().filter(|step| !step.in_dialog && (step.rings || step.is_good()));
+        let requests = accepted.filter_map(|step| {
+            let entry = self.entries.get(step.request?.0 as usize)?;
+            let What::Message { cut, .. } = entry.what else { return None };
+            Some((Message::read_stored(entry.bytes(pool), cut)?, self.path(step.way)?, entry.place))
+        });
+        (!self.has_altered_requests).then_some(requests)
     }
 
     /// Works out transactions, legs and dialogs, and judges the call.

@@ -25,6 +25,7 @@ impl Log {
                 step.ack = Some(entry);
                 return;
             }
+            self.has_altered_requests |= step.request.is_some();
             step.request = Some(entry);
             if step.method == Verb::Bye && !self.fork.is_released_by(keys, arrival.place.time) {
                 self.byes += 1;
@@ -48,6 +49,7 @@ impl Log {
         if status.is_provisional() {
             self.is_special |= step.status != 0;
             step.provisional = true;
+            step.rings |= status.get() > 100;
             return;
         }
         let was_answered = step.is_good();

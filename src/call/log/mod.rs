@@ -66,6 +66,8 @@ pub(crate) struct Log {
     session_expires: Option<u32>,
     /// A REFER was accepted, and no NOTIFY has said yet that this was all.
     is_transferring: bool,
+    /// A request came again with other bytes.
+    has_altered_requests: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,8 @@ struct Step {
     status: u16,
     in_dialog: bool,
     provisional: bool,
+    /// One of these was more than a 100.
+    rings: bool,
     acked: bool,
     /// Another step is known to carry it on.
     forwarded: bool,
@@ -410,6 +414,7 @@ impl Log {
             status: 0,
             in_dialog: !keys.to_tag.is_empty() && keys.is_request,
             provisional: false,
+            rings: false,
             acked: false,
             forwarded: false,
             request: None,

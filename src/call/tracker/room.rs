@@ -149,20 +149,26 @@ impl Tracker {
         let is_media_sound = self.port_died.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
         let good =
             log.plainly_good().filter(|_| is_media_sound && log.has_sound_media(self.surroundings.media(), &self.pool));
-        if let (Some(outcome), Wanted::Troubled) = (good, self.wanted)
-            && !self.has_to_learn(log)
+        let counted = good.filter(|_| self.wanted == Wanted::Troubled);
+        let counted = counted.map(|outcome| GoodCall { kind: log.kind, outcome, messages: log.heard() });
+        if let Some(good) = counted
+            && (!self.has_to_learn(log) || self.learn_accepted(log))
         {
-            return Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() });
+            return Ended::Good(good);
         }
         let call = log.assemble(self.watched_until(moved), &self.pool);
         self.surroundings.accepted_mut().learn_call(&call);
         self.surroundings.neighbours_mut().rings_mut().learn_call(&call);
-        match (good, self.wanted) {
-            (Some(outcome), Wanted::Troubled) => {
-                Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() })
-            }
-            _ => Ended::Call(Box::new(call)),
-        }
+        counted.map_or_else(|| Ended::Call(Box::new(call)), Ended::Good)
+    }
+
+    /// Learns from a good call without assembling it; false where that cannot be done. How long it rang tells nothing, for
+    /// it was answered.
+    fn learn_accepted(&mut self, log: &Log) -> bool {
+        let Some(requests) = log.accepted_requests(&self.pool) else { return false };
+        let accepted = self.surroundings.accepted_mut();
+        requests.for_each(|(request, path, place)| accepted.learn_accepted(&request, path, place));
+        true
     }
 
     /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
