@@ -1,7 +1,6 @@
 //! The program on interfaces, in a network that each test makes for itself: nothing leaves it.
 //!
-//! Where the machine does not allow that, or lacks a program that is needed, the test says `SKIPPED` and why
-//! (`cargo test --test live -- --nocapture`).
+//! Where the machine does not allow that, or lacks a program that is needed, the test says `SKIPPED` and why.
 
 mod alive;
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -27,12 +27,12 @@ impl Drop for Network {
 }
 
 /// A network with a loopback interface, if this machine lets tests have one and has these programs; else the reason is
-/// printed, and the test ends.
+/// said, whatever of a test's output is shown, and the test ends.
 pub fn network(test: &str, programs: &[&str]) -> Option<Network> {
     match make(programs) {
         Ok(network) => Some(network),
         Err(why) => {
-            println!("SKIPPED {test}: {why}");
+            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
             None
         }
     }
