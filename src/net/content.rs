@@ -207,16 +207,17 @@ impl Content {
             _ => (segment.gap, segment.place),
         };
         let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream && gap == 0;
-        match Preamble::of(segment.bytes) {
-            Preamble::Whole(length) if is_first => {
+        let preamble = if is_first { Preamble::of(segment.bytes) } else { Preamble::None };
+        match preamble {
+            Preamble::Whole(length) => {
                 let behind = segment.bytes.get(length..).filter(|behind| !behind.is_empty())?;
                 return Some(Segment { bytes: behind, ..segment });
             }
-            Preamble::Begun if is_first => {
+            Preamble::Begun => {
                 *self = Content::Start(segment.bytes.to_vec());
                 return None;
             }
-            _ => {}
+            Preamble::None => {}
         }
         match beginning(segment.bytes) {
             // Nothing is looked for in TLS that is itself within TLS.

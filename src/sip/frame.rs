@@ -392,7 +392,7 @@ impl Framer {
 
     /// Passes over a line that starts no message; says so once for each stretch.
     fn skip(&mut self, rest: &[u8], place: Place, oddities: &mut OddityLog) -> usize {
-        if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) && self.has_seen_message() {
+        if self.state == State::AtStart && rest.first().is_some_and(|byte| is_token(*byte)) {
             oddities.note(Oddity::BytesBeforeMessage { bytes: rest.len() as u32 }, Some(place.frame));
         }
         let Some(end) = memchr(b'\n', rest) else {
@@ -401,10 +401,6 @@ impl Framer {
         };
         self.state = State::Searching;
         rest.get(..end).and_then(buried::start_in).unwrap_or(end.saturating_add(1))
-    }
-
-    fn has_seen_message(&self) -> bool {
-        self.state == State::AtStart
     }
 
     /// Whether a message starts here.

@@ -28,6 +28,24 @@ pub enum Method {
 }
 
 impl Method {
+    /// The tokens of the methods that have a name here.
+    pub const NAMES: [&str; 14] = [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "REGISTER",
+        "OPTIONS",
+        "PRACK",
+        "UPDATE",
+        "INFO",
+        "REFER",
+        "SUBSCRIBE",
+        "NOTIFY",
+        "PUBLISH",
+        "MESSAGE",
+    ];
+
     /// Reads a method; bytes that are not UTF-8 become U+FFFD.
     pub fn read(token: &[u8]) -> Method {
         match token {
@@ -94,5 +112,16 @@ impl From<Method> for String {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_as_its_method() {
+        let known = Method::NAMES.map(|name| Method::read(name.as_bytes()).known_name());
+        assert_eq!(known, Method::NAMES.map(Some));
     }
 }

@@ -5,33 +5,16 @@
 
 use memchr::{memchr_iter, memrchr};
 
+use crate::sip::Method;
 use crate::sip::frame::has_version;
 
-/// What stands before the first space of a start line (RFC 3261 §7.1, §7.2). Only methods that are known: of others nobody
-/// can say where they begin.
-const WORDS: [&[u8]; 15] = [
-    VERSION,
-    b"INVITE",
-    b"PRACK",
-    b"ACK",
-    b"BYE",
-    b"CANCEL",
-    b"REGISTER",
-    b"OPTIONS",
-    b"UPDATE",
-    b"INFO",
-    b"REFER",
-    b"SUBSCRIBE",
-    b"NOTIFY",
-    b"PUBLISH",
-    b"MESSAGE",
-];
+/// What a status line begins with (RFC 3261 §7.2).
 const VERSION: &[u8] = b"SIP/2.0";
 /// Bytes of a line that is not whole yet which are kept at most.
 const LONGEST: usize = 4096;
 
-/// Where a start line begins behind the first byte of a whole line. Its URI holds no space here: the first word of what
-/// stands before it could be one of anything.
+/// Where a start line begins behind the first byte of a whole line. Its URI holds no space here, or nobody could say which
+/// word is the method.
 pub(super) fn start_in(line: &[u8]) -> Option<usize> {
     let line = line.trim_ascii_end();
     if has_version(line) {
@@ -39,11 +22,8 @@ pub(super) fn start_in(line: &[u8]) -> Option<usize> {
         return begins_at(line, memrchr(b' ', before_version)?);
     }
     let is_status = |at: &usize| {
-        let digits = line.get(at.saturating_add(VERSION.len())..).unwrap_or_default();
-        matches!(
-            digits,
-            [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9'] | [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', b' ', ..]
-        )
+        let behind = line.get(at.saturating_add(VERSION.len())..).unwrap_or_default();
+        matches!(behind, [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', rest @ ..] if matches!(rest, [] | [b' ', ..]))
     };
     memchr_iter(b' ', line).filter_map(|space| begins_at(line, space)).find(is_status)
 }
@@ -57,11 +37,17 @@ pub(super) fn may_begin(line: &[u8]) -> usize {
     length.saturating_add(1).min(line.len())
 }
 
+/// What stands before the first space of a start line (RFC 3261 §7.1, §7.2). Only methods that are known: of others nobody
+/// can say where they begin.
+fn words() -> impl Iterator<Item = &'static [u8]> {
+    Method::NAMES.iter().map(|name| name.as_bytes()).chain([VERSION])
+}
+
 /// Where the word before a space begins, if it is one of a start line and not quoted.
 fn begins_at(line: &[u8], space: usize) -> Option<usize> {
     let before = line.get(..space)?;
     // The longest: PRACK ends as ACK does.
-    let word = WORDS.iter().filter(|word| before.ends_with(word)).max_by_key(|word| word.len())?;
+    let word = words().filter(|word| before.ends_with(word)).max_by_key(|word| word.len())?;
     let at = space.checked_sub(word.len())?;
     let is_quoted = before.get(at.checked_sub(1)?).is_some_and(|byte| is_mark(*byte));
     (!is_quoted).then_some(at)
@@ -69,10 +55,10 @@ fn begins_at(line: &[u8], space: usize) -> Option<usize> {
 
 /// Bytes at the end of the line with which such a word begins.
 fn begun_word(line: &[u8]) -> usize {
-    let longest = |word: &&[u8]| {
+    let longest = |word: &[u8]| {
         (1..=word.len()).rev().find(|length| word.get(..*length).is_some_and(|begun| line.ends_with(begun)))
     };
-    WORDS.iter().filter_map(longest).max().unwrap_or(0)
+    words().filter_map(longest).max().unwrap_or(0)
 }
 
 /// What a log or a document sets before a message that it quotes.
