@@ -552,6 +552,8 @@ fn a_ticket_speaks_of_the_request_that_went_wrong_and_asks_the_one_who_can_tell(
         ("fax-switch-failed", "the capture shows no hop behind it"),
         ("reinvite-refused", "(reinvite-refused, proven)"),
         ("redirect-target-failed", "Response 404 Not Found after 0.010 s, frame 5"),
+        // Of redirects that lead round, each normal by itself, the one that led back.
+        ("redirect-loop", "Why did 198.51.100.30:5060 answer 302 Moved Temporarily to this INVITE"),
         // Of several failures the one that the caller got.
         ("fork-all-failed", "Why did 192.0.2.20:5060 answer 408 Request Timeout to this INVITE"),
         ("scanner", "can this traffic be stopped where it comes from?"),

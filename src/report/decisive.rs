@@ -6,13 +6,17 @@
 use crate::report::record::{CallRecord, FailureRecord, Rung, host};
 use crate::report::view::telling;
 
-/// The failure that the telling finding is about: the first that it cites, else the last with its code. Where no finding
-/// tells anything, the last that is no normal step.
+/// The failure that the telling finding is about: the first that it cites; where it cites none but normal steps, as of
+/// redirects that lead round, the one that its party sent; else the last with its code. Where no finding tells anything,
+/// the last that is no normal step.
 pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
     let judged = || record.failures.iter().filter(|failure| !failure.normal);
     let Some(finding) = telling(record) else { return judged().next_back() };
-    let cited = finding.claims.iter().find_map(|claim| judged().find(|failure| failure.frame == claim.frame));
-    cited.or_else(|| judged().rfind(|failure| finding.status == Some(failure.status)))
+    let cited = || finding.claims.iter().flat_map(|claim| record.failures.iter().filter(|it| it.frame == claim.frame));
+    let has_code = |failure: &&FailureRecord| finding.status == Some(failure.status);
+    let is_of_party = |failure: &&FailureRecord| finding.party.addr.as_ref() == Some(&failure.from_addr);
+    let of_party = || cited().filter(has_code).find(is_of_party);
+    cited().find(|failure| !failure.normal).or_else(of_party).or_else(|| judged().rfind(has_code))
 }
 
 /// The request that a failure answers, as it came to the one who sent the failure.
