@@ -94,6 +94,7 @@ const RULES: [&str; 157] = [
     "in-dialog-request-misrouted",
     "large-request-lost",
     "late-offer-unsupported",
+    "leg-not-released",
     "malformed-request-ignored",
     "media-address-differs",
     "media-inactivity-teardown",

@@ -70,7 +70,25 @@ impl Log {
         }
         let open = self.steps.iter().enumerate().skip(self.settled as usize);
         let of_steps = open.map(|(index, step)| self.phase_of(index, step)).max();
-        of_steps.unwrap_or(if self.settled == 0 { Phase::Waiting } else { Phase::Settled })
+        match of_steps.unwrap_or(if self.settled == 0 { Phase::Waiting } else { Phase::Settled }) {
+            Phase::Settled if self.has_standing_leg() => Phase::Waiting,
+            phase => phase,
+        }
+    }
+
+    /// True if a party hung up, and on the way of another Call-ID of the call there is no BYE: the system between them may
+    /// have forgotten that leg.
+    fn has_standing_leg(&self) -> bool {
+        if self.links.is_empty() || self.byes == 0 {
+            return false;
+        }
+        let hosts = |step: &Step| self.path(step.way).map(|path| (path.source.ip(), path.destination.ip()));
+        let is_ended = |(one, other)| {
+            let mut ended = self.steps.iter().filter(|step| step.method == Verb::Bye).filter_map(hosts);
+            ended.any(|ends| ends == (one, other) || ends == (other, one))
+        };
+        let mut answered = self.steps.iter().filter(|step| step.is_attempt() && step.is_good()).filter_map(hosts);
+        answered.any(|ends| !is_ended(ends))
     }
 
     /// Passes over the first steps that are settled: they stay so, and a long call is not looked through for each message.
