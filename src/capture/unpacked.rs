@@ -285,7 +285,10 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use lz4_flex::frame::BlockMode;
+    use lz4_flex::frame::BlockSize;
     use lz4_flex::frame::FrameEncoder;
+    use lz4_flex::frame::FrameInfo;
     use proptest::prelude::*;
     use ruzstd::encoding::CompressionLevel;
     use ruzstd::encoding::compress_to_vec;
@@ -346,6 +349,26 @@ mod tests {
             assert_eq!(facts.format, format);
             assert!(seen == wanted, "{format}");
             assert!(facts.oddities.is_empty(), "{format}: {:?}", facts.oddities);
+        }
+    }
+
+    #[test]
+    fn frames_of_different_block_sizes_are_one_stream() {
+        let plain = capture();
+        let (wanted, _) = read(&plain, Reading::default());
+        for mode in [BlockMode::Independent, BlockMode::Linked] {
+            let frame = |bytes: &[u8], size| {
+                let form = FrameInfo::new().block_mode(mode).block_size(size);
+                let mut encoder = FrameEncoder::with_frame_info(form, Vec::new());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            };
+            let sizes = [BlockSize::Max64KB, BlockSize::Max4MB, BlockSize::Max64KB, BlockSize::Max256KB];
+            let stored: Vec<u8> =
+                plain.chunks(plain.len() / 3).zip(sizes).flat_map(|(piece, size)| frame(piece, size)).collect();
+            let (seen, facts) = read(&stored, Reading::default());
+            assert!(seen == wanted, "{mode:?}");
+            assert!(facts.oddities.is_empty(), "{mode:?}: {:?}", facts.oddities);
         }
     }
 

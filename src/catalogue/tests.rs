@@ -19,7 +19,7 @@ const OTHERS: [u16; 19] =
     [409, 411, 473, 474, 475, 476, 477, 478, 479, 490, 510, 514, 520, 687, 701, 702, 703, 900, 1408];
 
 /// The names of the rules of the diagnosis.
-const RULES: [&str; 157] = [
+const RULES: [&str; 158] = [
     "ack-malformed",
     "ack-missing",
     "address-family-mismatch",

@@ -203,7 +203,7 @@ impl<'a> MediaAfter<'a> {
     fn of(case: &Case<'a>, bye: &Heard, [opening, answer]: [&Heard; 2]) -> MediaAfter<'a> {
         let media = case.surroundings.media();
         let last_to = |described: &Heard| {
-            let ends = Sdp::of(&described.message).map(|sdp| ends(sdp)).unwrap_or_default();
+            let ends = Sdp::of(&described.message).map(ends).unwrap_or_default();
             let streams = ends.into_iter().flat_map(|end| media.to(end));
             // Ports are used again: what began later is of another call.
             streams.filter(|stream| stream.first.time <= bye.place.time).max_by_key(|stream| stream.last)
