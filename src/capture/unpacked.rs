@@ -9,6 +9,8 @@ use std::io;
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Read;
+use std::panic;
+use std::panic::AssertUnwindSafe;
 
 use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder as Lz4Decoder;
@@ -150,14 +152,22 @@ impl Unpacked {
     }
 
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = match &mut self.stream {
+        let stream = &mut self.stream;
+        let count = outliving_faults(|| match stream {
             Stream::Plain(stored) => stored.read(buffer),
             Stream::Gzip(decoder) => decoder.read(buffer),
             Stream::Zstd(zstd) => zstd.read(buffer),
             Stream::Lz4(decoder) => read_lz4(decoder, buffer),
-        };
+        });
         count.map_err(|error| self.say_what(error))
     }
+}
+
+/// Reads with a library that may have a fault of its own: what a damaged stream does to it costs the rest of that stream, and
+/// not the report of what was read before.
+fn outliving_faults(read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(io::Error::other("the program failed to unpack it")))
 }
 
 /// True if so few stored bytes cannot hold so many honest ones.
@@ -389,6 +399,13 @@ mod tests {
             assert!(seen.len() < 200, "{}", seen.len());
             assert!(facts.oddities.of("decompression-limit").is_some());
         }
+    }
+
+    #[test]
+    fn a_fault_of_an_unpacker_is_an_error_of_its_stream() {
+        assert_eq!(outliving_faults(|| Ok(7)).unwrap(), 7);
+        let error = outliving_faults(|| panic!("a fault")).unwrap_err();
+        assert!(error.to_string().contains("failed to unpack"), "{error}");
     }
 
     #[test]
