@@ -238,6 +238,9 @@ impl Decoder {
             protocol::MPLS => return Some((Layer::Mpls, rest)),
             protocol::ETHERNET => return Some((Layer::Ethernet, rest)),
             protocol::ETHERIP => return tunnel::etherip(rest),
+            protocol::L2TP => return tunnel_udp::l2tp_3(rest),
+            // Where UDP has its length, this has how much of it the checksum covers: it ends with the IP packet.
+            protocol::UDP_LITE => return datagram_behind_header(place, packet, rest, sink),
             _ => {}
         }
         None
@@ -262,23 +265,35 @@ impl Decoder {
     }
 }
 
+/// Bytes of a UDP header (RFC 768).
+const UDP_HEADER: usize = 8;
+
 /// Hands on a UDP payload, or says what is inside of it.
 fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<'_>) -> Option<(Layer, Rest<'a>)> {
-    const HEADER: usize = 8;
-    let source = u16_at(rest.bytes, 0)?;
-    let destination = u16_at(rest.bytes, 2)?;
     let said = u16_at(rest.bytes, 4)?;
     let had = rest.on_wire();
     let within = match usize::from(said) {
         // Not set, as segmentation offload leaves it.
         0 => rest,
-        length if length < HEADER || length > had => {
+        length if length < UDP_HEADER || length > had => {
             sink.note(Oddity::BrokenUdpLength { said, had: to_u32(had) }, place);
-            if length < HEADER { rest } else { rest.limit(length) }
+            if length < UDP_HEADER { rest } else { rest.limit(length) }
         }
         length => rest.limit(length),
     };
-    let payload = within.skip(HEADER)?;
+    datagram_behind_header(place, packet, within, sink)
+}
+
+/// The same of a datagram that ends where these bytes do.
+fn datagram_behind_header<'a>(
+    place: Place,
+    packet: &IpPacket<'_>,
+    rest: Rest<'a>,
+    sink: &mut Sink<'_>,
+) -> Option<(Layer, Rest<'a>)> {
+    let source = u16_at(rest.bytes, 0)?;
+    let destination = u16_at(rest.bytes, 2)?;
+    let payload = rest.skip(UDP_HEADER)?;
     if let Some(inner) = tunnel_udp::read(source, destination, payload) {
         return Some(inner);
     }
@@ -313,6 +328,18 @@ mod tests {
     fn vxlan(ip: &[u8]) -> Vec<u8> {
         let head = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &frames::ethernet(ip)].concat();
         frames::ipv4(17, &frames::udp_to(4789, &head))
+    }
+
+    #[test]
+    fn udp_lite_reaches_as_far_as_its_packet() {
+        for coverage in [0, 8, 20] {
+            let mut udp = frames::udp(TEXT);
+            udp[5] = coverage;
+            let mut bench = Bench::default();
+            bench.feed(1, &frames::ethernet(&frames::ipv4(136, &udp)));
+            assert_eq!(bench.payloads(), [TEXT], "{coverage}");
+            assert!(bench.log.is_empty());
+        }
     }
 
     #[test]
