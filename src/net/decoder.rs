@@ -24,11 +24,11 @@ use crate::net::exported::Exported;
 use crate::net::fast;
 use crate::net::fragments::DatagramKey;
 use crate::net::fragments::FragmentTable;
+use crate::net::fragments::Whole;
 use crate::net::hep;
 use crate::net::hep::Hep;
 use crate::net::icmp;
 use crate::net::ip;
-use crate::net::ip::Fragment;
 use crate::net::ip::IpPacket;
 use crate::net::ip::Lengths;
 use crate::net::ip::protocol;
@@ -148,7 +148,9 @@ impl Decoder {
     /// Goes inward until something was handed on, or nothing is left.
     fn layers(&mut self, place: Place, layer: Layer, rest: Rest<'_>, mut depth: u8, sink: &mut Sink<'_>) {
         let mut next = Some((layer, rest));
+        let mut network = 0;
         while let Some((layer, rest)) = next {
+            network = link::network_behind(layer, rest, network);
             // Only these nest; every other layer is a header that is shorter than what it came in.
             if matches!(layer, Layer::Ip | Layer::Ethernet) {
                 if depth >= self.limits.layers {
@@ -157,7 +159,7 @@ impl Decoder {
                 depth = depth.saturating_add(1);
             }
             next = match layer {
-                Layer::Ip => self.ip(place, rest, depth, sink),
+                Layer::Ip => self.ip(place, rest, depth, network, sink),
                 Layer::Aggregate => {
                     for frame in wireless::parts(rest) {
                         self.layers(place, Layer::Ethernet, frame, depth, sink);
@@ -169,7 +171,14 @@ impl Decoder {
         }
     }
 
-    fn ip<'a>(&mut self, place: Place, rest: Rest<'a>, depth: u8, sink: &mut Sink<'_>) -> Option<(Layer, Rest<'a>)> {
+    fn ip<'a>(
+        &mut self,
+        place: Place,
+        rest: Rest<'a>,
+        depth: u8,
+        network: u32,
+        sink: &mut Sink<'_>,
+    ) -> Option<(Layer, Rest<'a>)> {
         let Some(packet) = ip::read(rest) else {
             // A header that the capture cut off is not broken.
             if rest.missing == 0 {
@@ -183,21 +192,23 @@ impl Decoder {
         match packet.fragment {
             None => self.transport(place, &packet, packet.protocol, packet.payload, sink),
             Some(fragment) => {
-                self.fragment(place, &packet, fragment, depth, sink);
+                let key = DatagramKey {
+                    source: packet.source,
+                    destination: packet.destination,
+                    protocol: if packet.source.is_ipv4() { packet.protocol } else { 0 },
+                    id: fragment.id,
+                    network,
+                };
+                let whole = self.fragments.add(key, packet.protocol, fragment, packet.payload, place, sink.oddities);
+                if let Some(whole) = whole {
+                    self.reassembled(place, &packet, &whole, depth, sink);
+                }
                 None
             }
         }
     }
 
-    fn fragment(&mut self, place: Place, packet: &IpPacket<'_>, fragment: Fragment, depth: u8, sink: &mut Sink<'_>) {
-        let key = DatagramKey {
-            source: packet.source,
-            destination: packet.destination,
-            protocol: if packet.source.is_ipv4() { packet.protocol } else { 0 },
-            id: fragment.id,
-        };
-        let whole = self.fragments.add(key, packet.protocol, fragment, packet.payload, place, sink.oddities);
-        let Some(whole) = whole else { return };
+    fn reassembled(&mut self, place: Place, packet: &IpPacket<'_>, whole: &Whole, depth: u8, sink: &mut Sink<'_>) {
         let rest = Rest { bytes: &whole.bytes, missing: whole.missing };
         let (protocol, rest, _) = ip::skip_extensions(whole.protocol, rest);
         if let Some((layer, rest)) = self.transport(place, packet, protocol, rest, sink) {

@@ -160,8 +160,8 @@ fn llc(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
 fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     match number {
         ether_type::IPV4 | ether_type::IPV6 => Some((Layer::Ip, rest)),
-        // IEEE 802.1Q and 802.1ad, and the numbers that were in use before these; any number of tags.
-        0x8100 | 0x88A8 | 0x9100 | 0x9200 | 0x9300 => numbered(rest, 2),
+        // Any number of tags.
+        number if is_tag(number) => numbered(rest, 2),
         // IEEE 802.1ah: a service tag, then the customer's frame.
         0x88E7 => Some((Layer::Ethernet, rest.skip(4)?)),
         // VN-tag and Cisco metadata stand before another EtherType.
@@ -186,6 +186,22 @@ fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         ether_type::PPP => Some((Layer::Ppp, rest)),
         ether_type::BRIDGED => Some((Layer::Ethernet, rest)),
         _ => None,
+    }
+}
+
+/// IEEE 802.1Q and 802.1ad, and the numbers that were in use before these.
+fn is_tag(number: u16) -> bool {
+    matches!(number, 0x8100 | 0x88A8 | 0x9100 | 0x9200 | 0x9300)
+}
+
+/// The virtual networks that what is behind this layer is in: those before it, and the one that a tag names.
+pub(super) fn network_behind(layer: Layer, rest: Rest<'_>, before: u32) -> u32 {
+    const IDENTIFIER: u16 = 0x0FFF;
+    match (layer, u16_at(rest.bytes, 0)) {
+        (Layer::EtherType(number), Some(tag)) if is_tag(number) => {
+            before.wrapping_mul(1 << 12).wrapping_add(u32::from(tag & IDENTIFIER))
+        }
+        _ => before,
     }
 }
 
