@@ -62,6 +62,8 @@ pub(super) mod ether_type {
     pub(in crate::net) const BRIDGED: u16 = 0x6558;
     /// PPP inside of GRE (RFC 2637).
     pub(in crate::net) const PPP: u16 = 0x880B;
+    /// Ethernet inside of GRE, as MikroTik's routers tunnel it.
+    pub(in crate::net) const ETHERNET_OVER_IP: u16 = 0x6400;
     /// A mirrored frame, ERSPAN types I and II.
     pub(in crate::net) const ERSPAN: u16 = 0x88BE;
     /// A mirrored frame, ERSPAN type III.
