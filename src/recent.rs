@@ -57,6 +57,12 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
         self.value_mut(slot)
     }
 
+    /// The value of a key, which stays as recent as it is.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        let slot = self.slot(key)?;
+        self.slots.get(slot as usize)?.entry.as_ref().map(|(_, value)| value)
+    }
+
     /// The entry of a key, whose age stays as it is.
     pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
         let slot = if self.is_at(self.newest, key) { self.newest } else { self.slot(key)? };

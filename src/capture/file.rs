@@ -190,7 +190,13 @@ fn begin(
     let packing = unpacked.packing();
     let mut window = Window::new(unpacked, manner.window);
     window.fill(FILE_HEADER);
-    if let Some(layout) = Layout::find(&mut window, ledger) {
+    if let Some(mut layout) = Layout::find(&mut window, ledger) {
+        // What is still being written into a pipe is not waited for.
+        if let Layout::Pcap(records) = &mut layout
+            && window.source().stored().size().is_some()
+        {
+            records.look_ahead(&mut window);
+        }
         return Ok((window, layout));
     }
     window.fill(HEAD);

@@ -29,11 +29,11 @@ const KNOWN: &[(&[u8], &str)] = &[
     (b"\x7fver", "an EtherPeek capture; convert it first: editcap -F pcapng IN OUT"),
     (b"\xaa\xaa\xaa\xaa", "a 5Views capture; convert it first: editcap -F pcapng IN OUT"),
     (b"\x05VNF", "a Visual Networks capture; convert it first: editcap -F pcapng IN OUT"),
+    (b"TR\x00\x64", "an HP-UX nettl capture; convert it first: editcap -F pcapng IN OUT"),
+    (b"\x01\x10\x4c\x00", "a LANalyzer capture; convert it first: editcap -F pcapng IN OUT"),
     (b"btsnoop\x00", "a Bluetooth log"),
     (b"snoop\x00\x00\x00", "a snoop capture whose header is cut short or damaged"),
     (b"\x0a\x0d\x0d\x0a", "a pcapng file whose first block is damaged: its byte order cannot be told"),
-    (b"\x34\xcd\xb2\xa1", "a modified pcap file of a big-endian machine; convert it first: editcap -F pcapng IN OUT"),
-    (b"\xa1\xb2\xcd\x34", "a modified pcap file of a big-endian machine; convert it first: editcap -F pcapng IN OUT"),
 ];
 
 /// One clause: what it looks like, and what to do where that is known.

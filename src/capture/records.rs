@@ -10,7 +10,6 @@ use pcap_parser::LegacyPcapBlock;
 use pcap_parser::PcapHeader;
 use pcap_parser::parse_pcap_frame;
 use pcap_parser::parse_pcap_frame_be;
-use pcap_parser::parse_pcap_frame_modified;
 use pcap_parser::parse_pcap_header;
 
 use crate::capture::damage;
@@ -32,6 +31,14 @@ pub(super) const FILE_HEADER: usize = 24;
 /// Seconds by which a record that was searched for may be away from the last one that was read: 30 days.
 const NEAR: i64 = 30 * 24 * 3600;
 
+/// The magic number of Kuznetzov's modified tcpdump, and the same in the order of big-endian machines.
+const MODIFIED: u32 = 0xa1b2_cd34;
+const MODIFIED_SWAPPED: u32 = MODIFIED.swap_bytes();
+
+/// Records that are looked at to tell how long their headers are, and bytes in which they are looked for.
+const LOOKED_AT: usize = 4;
+const LOOKED_THROUGH: usize = 16 << 10;
+
 /// How a pcap file is laid out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Records {
@@ -43,11 +50,16 @@ pub(super) struct Records {
     last_second: Option<u32>,
 }
 
+/// How long the header of a record is. Its first sixteen bytes are always the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     Usual,
-    /// Magic 0xa1b2cd34: eight more bytes in each record header.
+    /// Nokia's: four more bytes, under the usual magic number.
+    Nokia,
+    /// Magic 0xa1b2cd34: eight more bytes, interface, protocol and kind. RedHat's of 1999 have them under the usual number.
     Modified,
+    /// SuSE's of 1999, under the same number: twelve more.
+    Suse,
 }
 
 /// The numbers of a record's header.
@@ -63,13 +75,13 @@ impl Records {
     /// True if a file that begins so is a pcap file.
     pub(super) fn recognises(head: &[u8]) -> bool {
         let Some(magic) = Order::Little.u32(head, 0) else { return false };
-        matches!(magic, 0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34 | 0xd4c3_b2a1 | 0x4d3c_b2a1)
+        matches!(magic, 0xa1b2_c3d4 | 0xa1b2_3c4d | MODIFIED | 0xd4c3_b2a1 | 0x4d3c_b2a1 | MODIFIED_SWAPPED)
     }
 
     /// Reads the file header; `None` if it is not whole.
     pub(super) fn open<R: Read>(window: &mut Window<R>, ledger: &mut Ledger) -> Option<Records> {
         window.fill(FILE_HEADER);
-        let (_, header) = parse_pcap_header(window.bytes()).ok()?;
+        let (header, order) = file_header(window.bytes())?;
         window.consume(FILE_HEADER);
         if header.version_major != 2 {
             ledger.note(Oddity::UnknownVersion { major: header.version_major, minor: header.version_minor });
@@ -77,13 +89,43 @@ impl Records {
         if header.is_nanosecond_precision() {
             ledger.has_nanoseconds();
         }
-        Some(Records::of(&header))
+        Some(Records::of(&header, order))
     }
 
-    fn of(header: &PcapHeader) -> Records {
+    /// Looks at the first records to tell how long their headers are: the magic number does not always say it.
+    pub(super) fn look_ahead<R: Read>(&mut self, window: &mut Window<R>) {
+        window.fill(LOOKED_THROUGH);
+        let others: &[Layout] = match self.layout {
+            Layout::Usual => &[Layout::Modified, Layout::Nokia],
+            _ => &[Layout::Suse],
+        };
+        let seen = |layout: Layout| Records { layout, ..*self }.seen(window.bytes());
+        if seen(self.layout).is_none()
+            && let Some(layout) = others.iter().copied().find(|layout| seen(*layout) >= Some(2))
+        {
+            self.layout = layout;
+        }
+    }
+
+    /// How many of the first records are here; `None` if one of them cannot be right.
+    fn seen(&self, mut bytes: &[u8]) -> Option<usize> {
+        let mut records = *self;
+        let mut count: usize = 0;
+        while let Some(header) = self.header(bytes).filter(|_| count < LOOKED_AT) {
+            if !self.is_ordinary(header) || !records.is_near(header) {
+                return None;
+            }
+            records.last_second = Some(header.second);
+            count = count.saturating_add(1);
+            bytes = bytes.get(self.record_len(header)..).unwrap_or_default();
+        }
+        Some(count)
+    }
+
+    fn of(header: &PcapHeader, order: Order) -> Records {
         Records {
             layout: if header.is_modified_format() { Layout::Modified } else { Layout::Usual },
-            order: if header.is_bigendian() { Order::Big } else { Order::Little },
+            order,
             nanoseconds_per_unit: if header.is_nanosecond_precision() { 1 } else { 1000 },
             // The upper bits hold the length of a frame check sequence, if any.
             link: LinkType(header.network.0.cast_unsigned() & 0xffff),
@@ -128,7 +170,7 @@ impl Records {
         let parsed = match (self.layout, self.order) {
             (Layout::Usual, Order::Little) => parse_pcap_frame(bytes),
             (Layout::Usual, Order::Big) => parse_pcap_frame_be(bytes),
-            (Layout::Modified, _) => parse_pcap_frame_modified(bytes),
+            _ => return self.header(bytes).filter(|header| bytes.len() >= self.record_len(*header)),
         };
         parsed.ok().map(|(_, frame)| Header::of(&frame))
     }
@@ -158,10 +200,7 @@ impl Records {
     }
 
     fn header_len(&self) -> usize {
-        match self.layout {
-            Layout::Usual => 16,
-            Layout::Modified => 24,
-        }
+        self.layout.header_len()
     }
 
     fn record_len(&self, header: Header) -> usize {
@@ -288,6 +327,36 @@ impl Records {
     }
 }
 
+impl Layout {
+    fn header_len(self) -> usize {
+        match self {
+            Layout::Usual => 16,
+            Layout::Nokia => 20,
+            Layout::Modified => 24,
+            Layout::Suse => 28,
+        }
+    }
+}
+
+/// Reads the file header. The one number that its reader does not know is given to it in the other order, with the rest.
+fn file_header(bytes: &[u8]) -> Option<(PcapHeader, Order)> {
+    const FIELDS: [usize; 7] = [4, 2, 2, 4, 4, 4, 4];
+    if Order::Little.u32(bytes, 0) != Some(MODIFIED_SWAPPED) {
+        let (_, header) = parse_pcap_header(bytes).ok()?;
+        let order = if header.is_bigendian() { Order::Big } else { Order::Little };
+        return Some((header, order));
+    }
+    let mut swapped = bytes.get(..FILE_HEADER)?.to_vec();
+    let mut rest = swapped.as_mut_slice();
+    for length in FIELDS {
+        let (field, behind) = rest.split_at_mut_checked(length)?;
+        field.reverse();
+        rest = behind;
+    }
+    let (_, header) = parse_pcap_header(&swapped).ok()?;
+    Some((header, Order::Big))
+}
+
 /// Whether the stream may end behind a record that was searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behind {
@@ -312,8 +381,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::capture::Reading;
     use crate::capture::written::Pcap;
     use crate::capture::written::T0;
+    use crate::capture::written::read_files;
     use crate::capture::written::read_pcap;
 
     #[test]
@@ -323,7 +394,8 @@ mod tests {
             (Order::Big, 0xa1b2_c3d4, 250_000),
             (Order::Little, 0xa1b2_3c4d, 250_000_000),
             (Order::Big, 0xa1b2_3c4d, 250_000_000),
-            (Order::Little, 0xa1b2_cd34, 250_000),
+            (Order::Little, MODIFIED, 250_000),
+            (Order::Big, MODIFIED, 250_000),
         ] {
             let file = Pcap::with(order, magic, 113).packet(T0, fraction, b"first").packet(T0 + 1, 0, b"second");
             let (seen, facts) = read_pcap(&file.bytes);
@@ -333,6 +405,30 @@ mod tests {
             assert_eq!(facts.link_types, ["LINUX_SLL"]);
             assert_eq!(facts.nanoseconds, magic == 0xa1b2_3c4d);
             assert!(facts.oddities.is_empty());
+        }
+    }
+
+    #[test]
+    fn longer_headers_that_the_magic_number_does_not_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcap");
+        let whole = |magic: u32, extra: usize| {
+            let file = Pcap::with(Order::Little, magic, 1).with_longer_headers(extra);
+            file.packet(T0, 1, &[1; 60]).packet(T0, 2, &[2; 50]).packet(T0 + 1, 0, &[3; 40]).bytes
+        };
+        for (magic, extra) in [(0xa1b2_c3d4, 0), (0xa1b2_c3d4, 4), (0xa1b2_c3d4, 8), (MODIFIED, 8), (MODIFIED, 12)] {
+            std::fs::write(&path, whole(magic, extra)).unwrap();
+            let (seen, facts) = read_files(std::slice::from_ref(&path), Reading::default());
+            let bytes: Vec<_> = seen.iter().map(|it| (it.bytes[0], it.bytes.len())).collect();
+            assert_eq!(bytes, [(1, 60), (2, 50), (3, 40)], "{magic:x} {extra}");
+            assert!(facts[0].oddities.is_empty());
+        }
+        // What is left of a record may be as long as what another layout adds.
+        for cut in 1..60 {
+            let file = whole(0xa1b2_c3d4, 0);
+            std::fs::write(&path, &file[..FILE_HEADER + 76 + cut]).unwrap();
+            let (seen, _) = read_files(std::slice::from_ref(&path), Reading::default());
+            assert_eq!(seen[0].bytes, [1; 60], "{cut}");
         }
     }
 

@@ -37,6 +37,11 @@ impl Pcap {
         pcap
     }
 
+    /// So many bytes more in the header of each record.
+    pub(super) fn with_longer_headers(self, extra: usize) -> Pcap {
+        Pcap { extra, ..self }
+    }
+
     fn numbers(&mut self, numbers: &[u32]) {
         self.bytes.extend(numbers.iter().flat_map(|number| u32_in(self.order, *number)));
     }

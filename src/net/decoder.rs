@@ -24,11 +24,11 @@ use crate::net::exported::Exported;
 use crate::net::fast;
 use crate::net::fragments::DatagramKey;
 use crate::net::fragments::FragmentTable;
+use crate::net::fragments::Whole;
 use crate::net::hep;
 use crate::net::hep::Hep;
 use crate::net::icmp;
 use crate::net::ip;
-use crate::net::ip::Fragment;
 use crate::net::ip::IpPacket;
 use crate::net::ip::Lengths;
 use crate::net::ip::protocol;
@@ -148,7 +148,9 @@ impl Decoder {
     /// Goes inward until something was handed on, or nothing is left.
     fn layers(&mut self, place: Place, layer: Layer, rest: Rest<'_>, mut depth: u8, sink: &mut Sink<'_>) {
         let mut next = Some((layer, rest));
+        let mut network = 0;
         while let Some((layer, rest)) = next {
+            network = link::network_behind(layer, rest, network);
             // Only these nest; every other layer is a header that is shorter than what it came in.
             if matches!(layer, Layer::Ip | Layer::Ethernet) {
                 if depth >= self.limits.layers {
@@ -157,7 +159,7 @@ impl Decoder {
                 depth = depth.saturating_add(1);
             }
             next = match layer {
-                Layer::Ip => self.ip(place, rest, depth, sink),
+                Layer::Ip => self.ip(place, rest, depth, network, sink),
                 Layer::Aggregate => {
                     for frame in wireless::parts(rest) {
                         self.layers(place, Layer::Ethernet, frame, depth, sink);
@@ -169,7 +171,14 @@ impl Decoder {
         }
     }
 
-    fn ip<'a>(&mut self, place: Place, rest: Rest<'a>, depth: u8, sink: &mut Sink<'_>) -> Option<(Layer, Rest<'a>)> {
+    fn ip<'a>(
+        &mut self,
+        place: Place,
+        rest: Rest<'a>,
+        depth: u8,
+        network: u32,
+        sink: &mut Sink<'_>,
+    ) -> Option<(Layer, Rest<'a>)> {
         let Some(packet) = ip::read(rest) else {
             // A header that the capture cut off is not broken.
             if rest.missing == 0 {
@@ -183,21 +192,23 @@ impl Decoder {
         match packet.fragment {
             None => self.transport(place, &packet, packet.protocol, packet.payload, sink),
             Some(fragment) => {
-                self.fragment(place, &packet, fragment, depth, sink);
+                let key = DatagramKey {
+                    source: packet.source,
+                    destination: packet.destination,
+                    protocol: if packet.source.is_ipv4() { packet.protocol } else { 0 },
+                    id: fragment.id,
+                    network,
+                };
+                let whole = self.fragments.add(key, packet.protocol, fragment, packet.payload, place, sink.oddities);
+                if let Some(whole) = whole {
+                    self.reassembled(place, &packet, &whole, depth, sink);
+                }
                 None
             }
         }
     }
 
-    fn fragment(&mut self, place: Place, packet: &IpPacket<'_>, fragment: Fragment, depth: u8, sink: &mut Sink<'_>) {
-        let key = DatagramKey {
-            source: packet.source,
-            destination: packet.destination,
-            protocol: if packet.source.is_ipv4() { packet.protocol } else { 0 },
-            id: fragment.id,
-        };
-        let whole = self.fragments.add(key, packet.protocol, fragment, packet.payload, place, sink.oddities);
-        let Some(whole) = whole else { return };
+    fn reassembled(&mut self, place: Place, packet: &IpPacket<'_>, whole: &Whole, depth: u8, sink: &mut Sink<'_>) {
         let rest = Rest { bytes: &whole.bytes, missing: whole.missing };
         let (protocol, rest, _) = ip::skip_extensions(whole.protocol, rest);
         if let Some((layer, rest)) = self.transport(place, packet, protocol, rest, sink) {
@@ -238,6 +249,9 @@ impl Decoder {
             protocol::MPLS => return Some((Layer::Mpls, rest)),
             protocol::ETHERNET => return Some((Layer::Ethernet, rest)),
             protocol::ETHERIP => return tunnel::etherip(rest),
+            protocol::L2TP => return tunnel_udp::l2tp_3(rest),
+            // Where UDP has its length, this has how much of it the checksum covers: it ends with the IP packet.
+            protocol::UDP_LITE => return datagram_behind_header(place, packet, rest, sink),
             _ => {}
         }
         None
@@ -262,23 +276,35 @@ impl Decoder {
     }
 }
 
+/// Bytes of a UDP header (RFC 768).
+const UDP_HEADER: usize = 8;
+
 /// Hands on a UDP payload, or says what is inside of it.
 fn udp<'a>(place: Place, packet: &IpPacket<'_>, rest: Rest<'a>, sink: &mut Sink<'_>) -> Option<(Layer, Rest<'a>)> {
-    const HEADER: usize = 8;
-    let source = u16_at(rest.bytes, 0)?;
-    let destination = u16_at(rest.bytes, 2)?;
     let said = u16_at(rest.bytes, 4)?;
     let had = rest.on_wire();
     let within = match usize::from(said) {
         // Not set, as segmentation offload leaves it.
         0 => rest,
-        length if length < HEADER || length > had => {
+        length if length < UDP_HEADER || length > had => {
             sink.note(Oddity::BrokenUdpLength { said, had: to_u32(had) }, place);
-            if length < HEADER { rest } else { rest.limit(length) }
+            if length < UDP_HEADER { rest } else { rest.limit(length) }
         }
         length => rest.limit(length),
     };
-    let payload = within.skip(HEADER)?;
+    datagram_behind_header(place, packet, within, sink)
+}
+
+/// The same of a datagram that ends where these bytes do.
+fn datagram_behind_header<'a>(
+    place: Place,
+    packet: &IpPacket<'_>,
+    rest: Rest<'a>,
+    sink: &mut Sink<'_>,
+) -> Option<(Layer, Rest<'a>)> {
+    let source = u16_at(rest.bytes, 0)?;
+    let destination = u16_at(rest.bytes, 2)?;
+    let payload = rest.skip(UDP_HEADER)?;
     if let Some(inner) = tunnel_udp::read(source, destination, payload) {
         return Some(inner);
     }
@@ -313,6 +339,18 @@ mod tests {
     fn vxlan(ip: &[u8]) -> Vec<u8> {
         let head = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &frames::ethernet(ip)].concat();
         frames::ipv4(17, &frames::udp_to(4789, &head))
+    }
+
+    #[test]
+    fn udp_lite_reaches_as_far_as_its_packet() {
+        for coverage in [0, 8, 20] {
+            let mut udp = frames::udp(TEXT);
+            udp[5] = coverage;
+            let mut bench = Bench::default();
+            bench.feed(1, &frames::ethernet(&frames::ipv4(136, &udp)));
+            assert_eq!(bench.payloads(), [TEXT], "{coverage}");
+            assert!(bench.log.is_empty());
+        }
     }
 
     #[test]

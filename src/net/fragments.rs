@@ -30,6 +30,9 @@ pub(super) struct DatagramKey {
     pub protocol: u8,
     /// Its number.
     pub id: u32,
+    /// The virtual networks that it was seen in, 0 for none. Networks may have the same addresses, and then the same numbers;
+    /// but the fragments of one datagram may also go through several of them.
+    pub network: u32,
 }
 
 /// A datagram that was put together.
@@ -54,6 +57,8 @@ pub(super) struct Unfinished {
     length: Option<u64>,
     /// The protocol that the first piece names.
     protocol: u8,
+    /// The networks that the first piece was seen in.
+    network: u32,
     /// Fragments since the last time it was whole.
     fragments: u32,
     /// True once it was whole; what comes then is a second copy, as a tap on two ports makes it.
@@ -77,10 +82,23 @@ impl FragmentTable {
             oddities.note(Oddity::FragmentsOverlap, Some(place.frame));
             return None;
         }
+        let network = key.network;
+        let key = self.key_for(key, fragment, rest);
         self.take_in(key, place, oddities, |unfinished, oddities| {
+            if unfinished.is_empty() {
+                unfinished.network = network;
+            }
             unfinished.add(protocol, fragment, rest, place, oddities);
             unfinished.whole()
         })
+    }
+
+    /// Fragments belong together whatever network they came through, until one comes through another one that contradicts.
+    fn key_for(&self, key: DatagramKey, fragment: Fragment, rest: Rest<'_>) -> DatagramKey {
+        let shared = DatagramKey { network: 0, ..key };
+        let is_apart = key.network != 0 && self.get(&key).is_some_and(|apart| !apart.is_empty());
+        let contradicts = |other: &Unfinished| other.network != key.network && !other.agrees(fragment, rest);
+        if is_apart || self.get(&shared).is_some_and(contradicts) { key } else { shared }
     }
 }
 
@@ -125,6 +143,15 @@ impl Unfinished {
         self.last = place;
     }
 
+    /// Whether a fragment can be one of this datagram: a part that is not there yet, or a copy of what is.
+    fn agrees(&self, fragment: Fragment, rest: Rest<'_>) -> bool {
+        let at = u64::from(fragment.offset);
+        let end = at.saturating_add(rest.on_wire() as u64);
+        let ends_here = fragment.more == More::Last;
+        self.pieces.agrees(at, rest)
+            && self.length.is_none_or(|length| if ends_here { end == length } else { end < length })
+    }
+
     /// The datagram, if nothing is missing. What comes later begins anew.
     fn whole(&mut self) -> Option<Whole> {
         let length = self.length?;
@@ -158,6 +185,7 @@ mod tests {
         destination: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)),
         protocol: 17,
         id: 7,
+        network: 0,
     };
 
     fn place(frame: u64) -> Place {
@@ -204,6 +232,41 @@ mod tests {
         }
         add(&mut table, &mut log, part(8, More::Last), b"abc", 5);
         table.finish(&mut log);
+        assert!(log.is_empty());
+    }
+
+    #[test]
+    fn networks_with_the_same_addresses_are_kept_apart() {
+        for order in [[0, 1, 2, 3], [0, 1, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]] {
+            let mut table = FragmentTable::new(1 << 20);
+            let mut log = OddityLog::default();
+            let parts = [
+                (1, part(0, More::Follow), &b"12345678"[..]),
+                (2, part(0, More::Follow), b"abcdefgh"),
+                (1, part(8, More::Last), b"9"),
+                (2, part(8, More::Last), b"ij"),
+            ];
+            let mut wholes: Vec<Vec<u8>> = Vec::new();
+            for (network, fragment, bytes) in order.map(|index| parts[index]) {
+                let key = DatagramKey { network, ..KEY };
+                let whole = table.add(key, 17, fragment, Rest::whole(bytes), place(1), &mut log);
+                wholes.extend(whole.map(|whole| whole.bytes));
+            }
+            wholes.sort();
+            assert_eq!(wholes, [b"123456789".to_vec(), b"abcdefghij".to_vec()], "{order:?}");
+            table.finish(&mut log);
+            assert!(log.is_empty());
+        }
+    }
+
+    #[test]
+    fn fragments_of_one_datagram_may_take_several_networks() {
+        let mut table = FragmentTable::new(1 << 20);
+        let mut log = OddityLog::default();
+        add(&mut table, &mut log, part(0, More::Follow), b"12345678", 1);
+        let key = DatagramKey { network: 5, ..KEY };
+        let whole = table.add(key, 17, part(8, More::Last), Rest::whole(b"9"), place(2), &mut log);
+        assert_eq!(whole.map(|whole| whole.bytes), Some(b"123456789".to_vec()));
         assert!(log.is_empty());
     }
 

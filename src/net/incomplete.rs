@@ -48,6 +48,11 @@ impl<K: Copy + Eq + Hash, T: Incomplete> IncompleteTable<K, T> {
         IncompleteTable { of: Recent::new(), bytes: 0, limit }
     }
 
+    /// What is there of this key.
+    pub(super) fn get(&self, key: &K) -> Option<&T> {
+        self.of.peek(key)
+    }
+
     /// Takes in a part: `add` adds it to what it belongs to, and gives what is whole now.
     pub(super) fn take_in<W>(
         &mut self,

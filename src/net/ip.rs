@@ -44,10 +44,14 @@ pub(super) mod protocol {
     pub(in crate::net) const DESTINATION: u8 = 60;
     /// Ethernet in IP (RFC 3378).
     pub(in crate::net) const ETHERIP: u8 = 97;
+    /// L2TP version 3 without UDP (RFC 3931 §4.1.1).
+    pub(in crate::net) const L2TP: u8 = 115;
     /// SCTP (RFC 9260).
     pub(in crate::net) const SCTP: u8 = 132;
     /// IPv6 mobility header (RFC 6275).
     pub(in crate::net) const MOBILITY: u8 = 135;
+    /// UDP-Lite (RFC 3828).
+    pub(in crate::net) const UDP_LITE: u8 = 136;
     /// MPLS in IP (RFC 4023).
     pub(in crate::net) const MPLS: u8 = 137;
     /// Host Identity Protocol (RFC 7401) and Shim6 (RFC 5533), headers of IPv6 by their form (RFC 7045 §4).

@@ -62,6 +62,8 @@ pub(super) mod ether_type {
     pub(in crate::net) const BRIDGED: u16 = 0x6558;
     /// PPP inside of GRE (RFC 2637).
     pub(in crate::net) const PPP: u16 = 0x880B;
+    /// Ethernet inside of GRE, as MikroTik's routers tunnel it.
+    pub(in crate::net) const ETHERNET_OVER_IP: u16 = 0x6400;
     /// A mirrored frame, ERSPAN types I and II.
     pub(in crate::net) const ERSPAN: u16 = 0x88BE;
     /// A mirrored frame, ERSPAN type III.
@@ -76,6 +78,8 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         9 | 50 => Some((Layer::Ppp, rest)),
         51 => Some((Layer::Pppoe, rest)),
         12 | 14 | 101 | 228 | 229 => Some((Layer::Ip, rest)),
+        // Solaris' taps between zones: 24 bytes, of which nothing is needed.
+        226 => rest.skip(24).map(|rest| (Layer::Ip, rest)),
         104 => ether_typed(rest, 2),
         105 => wireless::frame(rest),
         113 => cooked(rest),
@@ -83,11 +87,20 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         119 | 163 => wireless::older_radio(rest),
         127 => wireless::radiotap(rest),
         // A direction in place of the address, or before the frame.
-        166 => with_direction(rest, 2),
-        204 => with_direction(rest, 1),
+        166 => rest.skip(2).map(|rest| (Layer::Ppp, rest)),
+        204 => rest.skip(1).map(|rest| (Layer::Ppp, rest)),
+        205 => ether_typed(rest, 3),
+        206 => rest.skip(1).and_then(older_link::frame_relay),
+        219 => Some((Layer::Mpls, rest)),
         239 => netfilter_log(rest),
-        // Four bytes of an analyser before the frame.
-        240 => rest.skip(4).map(|rest| (Layer::Ethernet, rest)),
+        // Four bytes of an analyser before the frame, or of a switch's chip; the preamble of a frame; or both.
+        240 | 282 => rest.skip(4).map(|rest| (Layer::Ethernet, rest)),
+        259 | 274 => rest.skip(8).map(|rest| (Layer::Ethernet, rest)),
+        241 => rest.skip(12).map(|rest| (Layer::Ethernet, rest)),
+        // What a switch's chip tells its processor, between the addresses and the EtherType.
+        281 | 284 => numbered(rest, 16),
+        285 => numbered(rest, 20),
+        143 => older_link::docsis(rest),
         6 => older_link::token_ring(rest),
         10 => older_link::fddi(rest),
         100 => Some((Layer::Llc, rest)),
@@ -95,7 +108,12 @@ pub(super) fn start(link: LinkType, rest: Rest<'_>) -> Start<'_> {
         109 => rest.skip(12).and_then(guessed_ip),
         122 => rest.skip(16).map(|rest| (Layer::Llc, rest)),
         123 => rest.skip(4).map(|rest| (Layer::Llc, rest)),
-        178 => older_link::juniper(rest),
+        19 | 106 => older_link::classical_ip(rest),
+        138 => ether_typed(rest, 16),
+        167 | 178..=181 => older_link::juniper(link, rest),
+        197 => older_link::endace(rest),
+        // The addresses of InfiniBand, then an EtherType and two bytes that are reserved (RFC 4391 §6).
+        242 => ether_typed(rest, 40).and_then(|(layer, rest)| Some((layer, rest.skip(2)?))),
         192 => return per_packet(rest),
         258 => return packet_tap(rest),
         276 => cooked_2(rest),
@@ -123,19 +141,20 @@ pub(super) fn step(layer: Layer, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
 }
 
 fn ethernet(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    let number = u16_at(rest.bytes, 12)?;
-    let behind = rest.skip(14)?;
-    if number >= 0x0600 {
-        return Some((Layer::EtherType(number), behind));
+    match rest.bytes.first_chunk::<5>()? {
+        // Cisco's ISL: a header of 26 bytes, of which these are the destination, then the frame itself.
+        [0x01 | 0x03, 0, 0x0C, 0, 0] => Some((Layer::Ethernet, rest.skip(26)?)),
+        _ => numbered(rest, 12),
     }
-    Some((Layer::Llc, behind.limit(usize::from(number))))
 }
 
-/// Logical link control; SNAP names an EtherType (RFC 1042).
+/// Logical link control; SNAP names an EtherType (RFC 1042), or a frame that was bridged (RFC 2684 §5.2).
 fn llc(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     match rest.bytes.first_chunk::<6>()? {
+        [0xAA, 0xAA, 0x03, 0x00, 0x80, 0xC2] => older_link::bridged(u16_at(rest.bytes, 6)?, rest.skip(10)?),
         [0xAA, 0xAA, 0x03, _, _, _] => ether_typed(rest, 6),
         [0x06, 0x06, 0x03, ..] => Some((Layer::Ip, rest.skip(3)?)),
+        [0xFE, 0xFE, 0x03, ..] => older_link::network_layer(rest.skip(3)?),
         _ => None,
     }
 }
@@ -143,8 +162,8 @@ fn llc(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
 fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     match number {
         ether_type::IPV4 | ether_type::IPV6 => Some((Layer::Ip, rest)),
-        // IEEE 802.1Q and 802.1ad, and the numbers that were in use before these; any number of tags.
-        0x8100 | 0x88A8 | 0x9100 | 0x9200 | 0x9300 => tagged(rest),
+        // Any number of tags.
+        number if is_tag(number) => numbered(rest, 2),
         // IEEE 802.1ah: a service tag, then the customer's frame.
         0x88E7 => Some((Layer::Ethernet, rest.skip(4)?)),
         // VN-tag and Cisco metadata stand before another EtherType.
@@ -153,6 +172,15 @@ fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         // The tag of an extended bridge port (IEEE 802.1BR), and that of a redundant ring (IEC 62439-3).
         0x893F => ether_typed(rest, 6),
         0x892F => ether_typed(rest, 4),
+        // Ethernet over routed bridges: TRILL with its options (RFC 6325 §3), and what Cisco calls FabricPath.
+        0x22F3 => {
+            let options = usize::from(u16_at(rest.bytes, 0)? >> 6 & 0x1F).checked_mul(4)?;
+            Some((Layer::Ethernet, rest.skip(6)?.skip(options)?))
+        }
+        0x8903 => Some((Layer::Ethernet, rest.skip(2)?)),
+        // Frame Relay in GRE, and what a router hands to a cache (WCCP), with or without four bytes before it.
+        0x6559 => older_link::frame_relay(rest),
+        0x883E => guessed_ip(rest).or_else(|| guessed_ip(rest.skip(4)?)),
         0x894F => Some((Layer::Nsh, rest)),
         0x88E5 => secured(rest),
         ether_type::MPLS | 0x8848 => Some((Layer::Mpls, rest)),
@@ -160,6 +188,22 @@ fn ether_type(number: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         ether_type::PPP => Some((Layer::Ppp, rest)),
         ether_type::BRIDGED => Some((Layer::Ethernet, rest)),
         _ => None,
+    }
+}
+
+/// IEEE 802.1Q and 802.1ad, and the numbers that were in use before these.
+fn is_tag(number: u16) -> bool {
+    matches!(number, 0x8100 | 0x88A8 | 0x9100 | 0x9200 | 0x9300)
+}
+
+/// The virtual networks that what is behind this layer is in: those before it, and the one that a tag names.
+pub(super) fn network_behind(layer: Layer, rest: Rest<'_>, before: u32) -> u32 {
+    const IDENTIFIER: u16 = 0x0FFF;
+    match (layer, u16_at(rest.bytes, 0)) {
+        (Layer::EtherType(number), Some(tag)) if is_tag(number) => {
+            before.wrapping_mul(1 << 12).wrapping_add(u32::from(tag & IDENTIFIER))
+        }
+        _ => before,
     }
 }
 
@@ -174,10 +218,10 @@ fn secured(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     ether_typed(rest, if bits & NAMES_CHANNEL != 0 { 14 } else { 6 })
 }
 
-/// A VLAN tag; behind it an EtherType, or a length as in IEEE 802.3.
-fn tagged(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    let number = u16_at(rest.bytes, 2)?;
-    let behind = rest.skip(4)?;
+/// An EtherType at `at`, as behind addresses or in a VLAN tag, or a length as in IEEE 802.3.
+fn numbered(rest: Rest<'_>, at: usize) -> Option<(Layer, Rest<'_>)> {
+    let number = u16_at(rest.bytes, at)?;
+    let behind = rest.skip(at.checked_add(2)?)?;
     if number >= 0x0600 {
         return Some((Layer::EtherType(number), behind));
     }
@@ -232,11 +276,6 @@ fn cooked_payload(hardware: u16, number: u16, rest: Rest<'_>) -> Option<(Layer, 
         ether_type::ERSPAN if hardware == 778 => Some((Layer::Ethernet, rest.skip(8)?)),
         _ => Some((Layer::EtherType(number), rest)),
     }
-}
-
-/// PPP behind so many bytes that say in which direction it went.
-fn with_direction(rest: Rest<'_>, bytes: usize) -> Option<(Layer, Rest<'_>)> {
-    Some((Layer::Ppp, rest.skip(bytes)?))
 }
 
 /// IP, if the first half byte says 4 or 6 and the header has its least length.
@@ -377,7 +416,45 @@ mod tests {
         assert_eq!(ip_of(113, &cooked), Some(ip.clone()));
         assert_eq!(ip_of(204, &with(&[0, 0xFF, 3, 0, 0x21], &ip)), Some(ip.clone()));
         assert_eq!(ip_of(166, &with(&[1, 3, 0, 0x21], &ip)), Some(ip.clone()));
-        assert_eq!(ip_of(240, &with(&[0; 4], &frames::ethernet(&ip))), Some(ip));
+        assert_eq!(ip_of(205, &with(&[0, 0x0F, 0, 8, 0], &ip)), Some(ip.clone()));
+        assert_eq!(ip_of(206, &with(&[0, 0x18, 0x41, 3, 0xCC], &ip)), Some(ip));
+    }
+
+    #[test]
+    fn ethernet_with_something_before_it_or_in_it() {
+        let ip = frames::udp_v4(b"x");
+        let frame = frames::ethernet(&ip);
+        let isl = [&[1, 0, 0x0C, 0, 0, 0][..], &[2; 6], &[0, 90, 0xAA, 0xAA, 3, 0, 0, 0x0C], &[0; 6]].concat();
+        for (link, length) in [(240, 4), (282, 4), (259, 8), (274, 8), (241, 12)] {
+            assert_eq!(ip_of(link, &with(&vec![0x55; length], &frame)), Some(ip.clone()), "{link}");
+        }
+        for (link, length) in [(281, 4), (284, 4), (285, 8)] {
+            let tagged = [&frame[..12], &vec![0xDA; length], &frame[12..]].concat();
+            assert_eq!(ip_of(link, &tagged), Some(ip.clone()), "{link}");
+        }
+        assert_eq!(ip_of(1, &with(&isl, &frame)), Some(ip.clone()));
+        for head in
+            [&[0x22, 0xF3, 0, 6, 0, 1, 0, 2][..], &[0x22, 0xF3, 0, 0x46, 0, 1, 0, 2, 9, 9, 9, 9], &[0x89, 3, 0, 5]]
+        {
+            assert_eq!(ip_of(1, &[&[2; 12][..], head, &frame].concat()), Some(ip.clone()), "{head:x?}");
+        }
+        let bridged = [0xAA, 0xAA, 3, 0, 0x80, 0xC2, 0, 7, 0, 0];
+        assert_eq!(ip_of(100, &with(&bridged, &frame)), Some(ip));
+    }
+
+    #[test]
+    fn links_with_addresses_of_their_own() {
+        let ip = frames::udp_v4(b"x");
+        assert_eq!(ip_of(138, &[&[1; 16][..], &[8, 0], &ip].concat()), Some(ip.clone()));
+        assert_eq!(ip_of(242, &[&[1; 40][..], &[8, 0, 0, 0], &ip].concat()), Some(ip.clone()));
+        assert_eq!(ip_of(226, &with(&[1; 24], &ip)), Some(ip.clone()));
+        assert_eq!(ip_of(219, &with(&[0, 1, 1, 64], &ip)), Some(ip.clone()));
+        for head in [&[][..], &[0xAA, 0xAA, 3, 0, 0, 0, 8, 0]] {
+            assert_eq!(ip_of(106, &with(head, &ip)), Some(ip.clone()));
+        }
+        for head in [&[0xFE, 0xFE, 3, 0xCC][..], &[0xFE, 0xFE, 3, 0xCF, 0, 0x21]] {
+            assert_eq!(ip_of(100, &with(head, &ip)), Some(ip.clone()));
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod preamble;
 mod rtp;
 mod sctp;
 mod sketch;
+mod start_line;
 mod stream;
 mod tcp;
 mod tls;

@@ -95,6 +95,22 @@ impl Pieces {
         end
     }
 
+    /// True if a piece is wholly new, or a copy of what is there.
+    pub(super) fn agrees(&self, at: u64, rest: Rest<'_>) -> bool {
+        let end = end_of(at, rest);
+        let mut covered: u64 = 0;
+        let first = self.pieces.partition_point(|piece| piece.end() <= at);
+        for piece in self.pieces.iter().skip(first).take_while(|piece| piece.at < end) {
+            let (from, until) = (piece.at.max(at), piece.end().min(end));
+            let old = part(piece.at, Rest { bytes: &piece.bytes, missing: piece.missing }, from, until);
+            if different(old.bytes, part(at, rest, from, until).bytes) > 0 {
+                return false;
+            }
+            covered = covered.saturating_add(until.saturating_sub(from));
+        }
+        covered == 0 || covered == end.saturating_sub(at)
+    }
+
     /// Adds what is new in a piece; where there were bytes before, those are kept.
     pub(super) fn insert(&mut self, at: u64, rest: Rest<'_>, place: Place) -> Overlap {
         let mut overlap = Overlap::default();
@@ -179,6 +195,18 @@ mod tests {
         pieces.insert(5, Rest::whole(b"f"), Place::default());
         assert_eq!(pieces.contiguous_end(), 6);
         assert_eq!(pieces.insert(3, Rest::whole(b"d"), Place::default()).covered, 1);
+    }
+
+    #[test]
+    fn a_piece_agrees_if_it_is_new_or_a_copy() {
+        let mut pieces = Pieces::default();
+        pieces.insert(10, Rest::whole(b"cde"), Place::default());
+        pieces.insert(13, Rest::whole(b"fg"), Place::default());
+        for (at, bytes, agrees) in
+            [(10, &b"cde"[..], true), (11, b"def", true), (4, b"xyz", true), (10, b"cdE", false), (12, b"efgh", false)]
+        {
+            assert_eq!(pieces.agrees(at, Rest::whole(bytes)), agrees, "{bytes:?}");
+        }
     }
 
     proptest! {

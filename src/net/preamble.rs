@@ -8,6 +8,8 @@ use crate::net::bytes::u16_at;
 
 /// What version 2 begins with.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Bytes of it that are line ends.
+const LINE_ENDS: usize = 4;
 /// What version 1, a line, begins with.
 const WORD: &[u8; 6] = b"PROXY ";
 /// The longest line of version 1, its end included.
@@ -37,6 +39,17 @@ impl Preamble {
     }
 }
 
+/// The line ends that version 2 begins with, so many bytes of them.
+pub(super) fn line_ends(bytes: usize) -> &'static [u8] {
+    SIGNATURE.get(..bytes.min(LINE_ENDS)).unwrap_or_default()
+}
+
+/// Whether these bytes are line ends that a preamble may begin with, and nothing else. As keep-alives (RFC 5626 §3.5.1) they wait
+/// for nothing.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.len() <= LINE_ENDS && SIGNATURE.starts_with(bytes)
+}
+
 fn line(bytes: &[u8]) -> Preamble {
     if !begin_alike(bytes, WORD) {
         return Preamble::None;
@@ -53,8 +66,7 @@ fn header(bytes: &[u8]) -> Preamble {
     const FIXED: usize = 16;
     const VERSION: u8 = 0x20;
     let is_other = u8_at(bytes, 12).is_some_and(|version| version & 0xF0 != VERSION);
-    // Line ends alone are keep-alives (RFC 5626 §3.5.1), and wait for nothing.
-    if !begin_alike(bytes, SIGNATURE) || bytes.len() <= 4 || is_other {
+    if !begin_alike(bytes, SIGNATURE) || bytes.len() <= LINE_ENDS || is_other {
         return Preamble::None;
     }
     match u16_at(bytes, 14).map(|length| usize::from(length).saturating_add(FIXED)) {
@@ -89,6 +101,17 @@ mod tests {
         assert_eq!(said[..5], [Preamble::None; 5], "keep-alives");
         assert_eq!(said[5..28], [Preamble::Begun; 23]);
         assert_eq!(said[28..], [Preamble::Whole(28); 7]);
+    }
+
+    #[test]
+    fn line_ends_may_be_keep_alives_or_a_beginning() {
+        for (bytes, may) in
+            [(&b""[..], false), (b"\r", true), (b"\r\n", true), (b"\r\n\r\n", true), (b"\r\n\r\n\0", false)]
+        {
+            assert_eq!(may_begin(bytes), may, "{bytes:?}");
+        }
+        assert_eq!(line_ends(2), b"\r\n");
+        assert_eq!(line_ends(99), b"\r\n\r\n");
     }
 
     #[test]

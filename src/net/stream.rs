@@ -172,6 +172,11 @@ impl Stream {
         self.first.is_some()
     }
 
+    /// Whether bytes were handed on, or passed over.
+    pub(super) fn has_carried(&self) -> bool {
+        self.next().is_some_and(|next| self.first.is_none_or(|first| sequence_of(next) != first.wrapping_add(1)))
+    }
+
     /// Whether bytes are held.
     pub(super) fn is_holding(&self) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_empty())
@@ -366,7 +371,7 @@ impl Stream {
     /// What the snap length took from a segment does not come any more: a message that waits for it is handed on now,
     /// before what answers it.
     fn end_cut_message(&mut self, place: Place, line: &mut Line<'_, '_>) {
-        if matches!(self.content, Content::Sip) {
+        if matches!(self.content, Content::Sip(_)) {
             let gap = std::mem::take(&mut self.gap);
             let segment = Segment { place, path: line.path, stream: self.id, gap, midstream: false, bytes: &[] };
             self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);

@@ -254,6 +254,36 @@ mod tests {
     }
 
     #[test]
+    fn what_has_ended_may_begin_again_with_the_same_number() {
+        let reset = Tcp { flags: RST, ..Tcp::of(104, b"") };
+        let closed = [
+            Tcp { flags: FIN | ACK, ..Tcp::of(104, b"") },
+            Tcp { sender: From::Server, flags: FIN | ACK, acknowledgment: 105, ..Tcp::of(9001, b"") },
+        ];
+        for end in [&[reset][..], &closed] {
+            let mut bench = Bench::default();
+            bench.handshake(100);
+            bench.tcp(&[Tcp::of(101, b"abc")]);
+            bench.tcp(end);
+            bench.handshake(100);
+            bench.tcp(&[Tcp::of(101, b"xyz")]);
+            assert_eq!(bench.stream(From::Client), "abcxyz");
+            assert!(bench.log.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_is_refused_once_however_often_it_is_tried() {
+        let mut bench = Bench::default();
+        let refusal = Tcp { sender: From::Server, flags: RST | ACK, sequence: 0, acknowledgment: 101, payload: b"" };
+        for _ in 0..3 {
+            bench.tcp(&[Tcp { flags: SYN, ..Tcp::of(100, b"") }, refusal]);
+        }
+        let refused = events(&bench).into_iter().filter(|event| event.0 == ConnectionEvent::Refused).count();
+        assert_eq!(refused, 1);
+    }
+
+    #[test]
     fn keep_alive_probes_are_no_data() {
         let mut bench = Bench::default();
         bench.handshake(100);

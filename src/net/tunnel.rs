@@ -79,6 +79,8 @@ pub(super) fn gre(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         // Type I has no header of its own, and no sequence number; type II has eight bytes.
         ether_type::ERSPAN if flags & SEQUENCE == 0 => Some((Layer::Ethernet, behind)),
         ether_type::ERSPAN => Some((Layer::Ethernet, behind.skip(8)?)),
+        // MikroTik's Ethernet over IP: a length and a tunnel stand where the key would.
+        ether_type::ETHERNET_OVER_IP => Some((Layer::Ethernet, behind)),
         ether_type::ERSPAN_3 => {
             let more = u8_at(behind.bytes, 11)? & 1 == 1;
             Some((Layer::Ethernet, behind.skip(if more { 20 } else { 12 })?))
@@ -205,6 +207,8 @@ mod tests {
         assert_eq!(read(gre(Rest::whole(&all))), (Layer::EtherType(0x6558), vec![2]));
         let pptp = with(&[0x30, 0x81, 0x88, 0x0B], &[[0; 12].as_slice(), &[0xFF]].concat());
         assert_eq!(read(gre(Rest::whole(&pptp))), (Layer::EtherType(0x880B), vec![0xFF]));
+        let over_ip = with(&[0x20, 1, 0x64, 0, 0, 1, 7, 0], &[0xFF]);
+        assert_eq!(read(gre(Rest::whole(&over_ip))), (Layer::Ethernet, vec![0xFF]));
     }
 
     #[test]

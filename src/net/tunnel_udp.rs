@@ -1,17 +1,20 @@
 //! Tunnels over UDP.
 //!
-//! Knows VXLAN, GENEVE, GTP, TZSP, L2TP, Teredo, LISP, CAPWAP, and MPLS and GRE in UDP. Is given a UDP payload and its ports;
-//! says what is inside. Deliberately takes a payload for a tunnel only if port and content agree: a phone may use the
+//! Knows VXLAN, GENEVE, GTP, TZSP, L2TP, Teredo, LISP, CAPWAP, AYIYA, and MPLS and GRE in UDP. Is given a UDP payload and its
+//! ports; says what is inside. Deliberately takes a payload for a tunnel only if port and content agree: a phone may use the
 //! same port for SIP or RTP.
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
+use crate::net::bytes::u32_at;
 use crate::net::ip::protocol;
+use crate::net::link;
 use crate::net::link::Layer;
 use crate::net::link::ether_type;
 use crate::net::sctp;
 use crate::net::tunnel;
+use crate::net::wireless;
 
 /// Ports of tunnels over UDP: VXLAN (RFC 7348), the same as Linux had it before, GENEVE (RFC 8926), GTP-U
 /// (3GPP TS 29.281), TZSP, L2TP (RFC 2661).
@@ -33,17 +36,25 @@ const GTP_0: u16 = 3386;
 const ESP: u16 = 4500;
 /// SCTP behind NAT (RFC 6951).
 const SCTP: u16 = 9899;
+/// Anything in anything (draft-massar-v6ops-ayiya), by which tunnel brokers gave IPv6.
+const AYIYA: u16 = 5072;
 
 /// True where a tunnel may be behind a UDP header with these ports.
 #[inline]
 pub(super) fn may_be_tunnel(source: u16, destination: u16) -> bool {
-    is_port(destination) || matches!(source, L2TP | TEREDO | ESP | SCTP)
+    is_port(destination) || is_answered_from(source) || matches!(source, ESP | SCTP)
+}
+
+/// Tunnels whose other end may have any port, and so is answered there.
+#[inline]
+fn is_answered_from(source: u16) -> bool {
+    matches!(source, L2TP | TEREDO | CAPWAP | GTP_U | LISP | AYIYA)
 }
 
 #[inline]
 fn is_port(destination: u16) -> bool {
     matches!(destination, VXLAN | VXLAN_LINUX | VXLAN_GPE | GENEVE | GTP_U | GTP_0 | TZSP | L2TP)
-        || matches!(destination, MPLS | GRE | TEREDO | LISP | CAPWAP | ESP | SCTP)
+        || matches!(destination, MPLS | GRE | TEREDO | LISP | CAPWAP | ESP | SCTP | AYIYA)
 }
 
 /// A transport within UDP, for the sake of NAT: its number and its bytes. Told by port and content.
@@ -62,8 +73,8 @@ pub(super) fn transport(rest: Rest<'_>) -> Option<(u8, Rest<'_>)> {
 
 /// What a UDP payload carries, if it is a tunnel.
 pub(super) fn read(source: u16, destination: u16, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
-    // An answer through NAT goes to the port that the NAT gave, and comes from the one of the tunnel.
-    let port = if matches!(source, L2TP | TEREDO) { source } else { destination };
+    // An answer goes to the port that the other end or a NAT took, and comes from the one of the tunnel.
+    let port = if is_answered_from(source) { source } else { destination };
     match port {
         VXLAN | VXLAN_LINUX => vxlan(rest),
         VXLAN_GPE => vxlan_gpe(rest),
@@ -77,8 +88,20 @@ pub(super) fn read(source: u16, destination: u16, rest: Rest<'_>) -> Option<(Lay
         TEREDO => teredo(rest),
         LISP => lisp(rest),
         CAPWAP => capwap(rest),
+        AYIYA => ayiya(rest),
         _ => None,
     }
+}
+
+/// AYIYA: how long the sender's name and its signature are, an operation (1 hands on), a protocol, a time.
+fn ayiya(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let [name, signature, operation, number] = *rest.bytes.first_chunk()?;
+    if operation & 0x0F != 1 || !matches!(number, protocol::IPV4 | protocol::IPV6) {
+        return None;
+    }
+    let name = 1_usize.checked_shl(u32::from(name >> 4))?;
+    let signature = usize::from(signature >> 4).checked_mul(4)?;
+    ip_header(rest.skip(8)?.skip(name)?.skip(signature)?)
 }
 
 /// MPLS whose first label leads to IP. A SIP message begins with letters, which make no such stack.
@@ -128,7 +151,7 @@ fn capwap(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         return None;
     }
     let frame = rest.skip(length)?;
-    if kind & 1 == 0 { Some((Layer::Ethernet, frame)) } else { Some((Layer::Wireless, frame)) }
+    if kind & 1 == 0 { Some((Layer::Ethernet, frame)) } else { wireless::tunnelled(frame) }
 }
 
 /// GTP version 0 (GSM 09.60): a header of twenty bytes, a user's packet.
@@ -203,9 +226,10 @@ fn gtp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
             inner = inner.skip(extension)?;
         }
     }
+    // A session of 5G may carry Ethernet.
     match u8_at(inner.bytes, 0)? >> 4 {
         4 | 6 => Some((Layer::Ip, inner)),
-        _ => None,
+        _ => Some((Layer::Ethernet, inner)).filter(|(layer, inner)| lead_to_ip(*layer, *inner)),
     }
 }
 
@@ -237,7 +261,11 @@ fn l2tp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const SEQUENCE: u16 = 0x0800;
     const OFFSET: u16 = 0x0200;
     const RESERVED: u16 = 0x34F0;
+    const VERSION_3: u16 = 3;
     let flags = u16_at(rest.bytes, 0)?;
+    if flags == VERSION_3 {
+        return l2tp_3(rest.skip(4)?);
+    }
     if flags & (CONTROL | RESERVED) != 0 || flags & 0x0F != 2 {
         return None;
     }
@@ -257,6 +285,33 @@ fn l2tp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
         (Layer::Ip, inner) => Some((Layer::Ip, inner)),
         _ => None,
     }
+}
+
+/// The data of L2TP version 3 (RFC 3931 §4.1): a session, perhaps a cookie of four or eight bytes and a sublayer of four, and
+/// Ethernet, PPP or IP. Which of these were agreed on does not show: what leads to IP that fits tells it.
+pub(super) fn l2tp_3(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    const CONTROL: u32 = 0;
+    if u32_at(rest.bytes, 0)? == CONTROL {
+        return None;
+    }
+    [4, 8, 12, 16].into_iter().find_map(|length| {
+        let inner = rest.skip(length)?;
+        let layers = [Layer::Ip, Layer::Ethernet, Layer::Ppp];
+        layers.into_iter().find(|layer| lead_to_ip(*layer, inner)).map(|layer| (layer, inner))
+    })
+}
+
+/// True if these bytes, taken as this layer, lead to IP whose length fits.
+fn lead_to_ip(mut layer: Layer, mut rest: Rest<'_>) -> bool {
+    const TAGS: usize = 8;
+    for _ in 0..TAGS {
+        if layer == Layer::Ip {
+            return ip_header(rest).is_some();
+        }
+        let Some(next) = link::step(layer, rest) else { return false };
+        (layer, rest) = next;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -320,6 +375,43 @@ mod tests {
         let teredo = frames::udp_v6(b"x");
         assert_eq!(found(read(3544, 60_001, Rest::whole(&teredo))), (Layer::Ip, teredo));
         assert_eq!(read(4789, 60_001, Rest::whole(&with(&[8, 0, 0, 0, 0, 0, 5, 0], b"eth"))), None);
+        let capwap = with(&[0, 0x10, 0, 0, 0, 0, 0, 0], b"eth");
+        assert_eq!(found(read(5247, 60_001, Rest::whole(&capwap))), (Layer::Ethernet, b"eth".to_vec()));
+        let ip = frames::udp_v4(b"x");
+        for (port, head) in [(2152, [0x30, 255, 0, 29, 0, 0, 0, 1]), (4341, [0x80, 0, 0, 1, 0, 0, 0, 1])] {
+            assert_eq!(found(read(port, 60_001, Rest::whole(&with(&head, &ip)))), (Layer::Ip, ip.clone()), "{port}");
+        }
+    }
+
+    #[test]
+    fn l2tp_version_3_with_whatever_was_agreed_on() {
+        let ip = frames::udp_v4(b"x");
+        let frame = frames::ethernet(&ip);
+        for between in [&b""[..], &[0; 4], b"ABCD", b"ABCDEFGH", b"ABCDEFGH\x40\0\0\x01"] {
+            for (layer, inner) in
+                [(Layer::Ethernet, &frame), (Layer::Ip, &ip), (Layer::Ppp, &with(&[0xFF, 3, 0, 0x21], &ip))]
+            {
+                let data = [&[0, 0, 0, 7][..], between, inner].concat();
+                assert_eq!(found(l2tp_3(Rest::whole(&data))), (layer, inner.clone()), "{between:x?}");
+                let in_udp = with(&[0, 3, 0, 0], &data);
+                assert_eq!(found(read_to(1701, Rest::whole(&in_udp))), (layer, inner.clone()), "{between:x?}");
+            }
+        }
+        assert_eq!(l2tp_3(Rest::whole(&[&[0; 4][..], &frame].concat())), None, "control");
+        assert_eq!(l2tp_3(Rest::whole(&[&[0, 0, 0, 7][..], &[9; 60]].concat())), None);
+    }
+
+    #[test]
+    fn a_session_of_5g_and_a_broker_of_ipv6() {
+        let frame = frames::ethernet(&frames::udp_v4(b"x"));
+        let length = u8::try_from(frame.len()).unwrap();
+        let gtp = with(&[0x30, 255, 0, length, 0, 0, 0, 1], &frame);
+        assert_eq!(found(read_to(2152, Rest::whole(&gtp))), (Layer::Ethernet, frame));
+        assert_eq!(read_to(2152, Rest::whole(&with(&[0x30, 255, 0, 40, 0, 0, 0, 1], &[9; 40]))), None);
+        let ip = frames::udp_v6(b"x");
+        let head = [&[0x44, 0x52, 0x11, 41][..], &[0; 4], &[1; 16], &[2; 20]].concat();
+        assert_eq!(found(read(40_000, 5072, Rest::whole(&with(&head, &ip)))), (Layer::Ip, ip.clone()));
+        assert_eq!(found(read(5072, 40_000, Rest::whole(&with(&head, &ip)))), (Layer::Ip, ip));
     }
 
     #[test]
@@ -345,7 +437,7 @@ mod tests {
             (4790, &[0x0C, 0, 0, 4, 0, 0, 5, 0], Layer::Nsh),
             (4341, &[0x80, 0, 0, 1, 0, 0, 0, 1], Layer::Ip),
             (5247, &capwap(0), Layer::Ethernet),
-            (5247, &capwap(1), Layer::Wireless),
+            (5247, &[&capwap(1)[..], &[1, 8], &[0; 22]].concat(), Layer::Llc),
             (3386, &[&[0x1E, 255, 0, 29][..], &[0; 16]].concat(), Layer::Ip),
             (37_008, &[1, 0, 0, 18, 1], Layer::Wireless),
             (6081, &[0, 0, 0x88, 0x47, 0, 0, 5, 0], Layer::EtherType(0x8847)),

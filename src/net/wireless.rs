@@ -21,6 +21,14 @@ pub(super) fn frame(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     data(rest, Padding::None)
 }
 
+/// A frame as access points tunnel it: Cisco's have the two bytes of frame control in the other order.
+pub(super) fn tunnelled(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
+    let [first, second] = *rest.bytes.first_chunk()?;
+    // Versions other than 0 do not occur.
+    let control = if first & 0x03 == 0 && first & 0x0F != 0 { [first, second] } else { [second, first] };
+    data_of(control, rest, Padding::None)
+}
+
 /// The same behind a radiotap header.
 pub(super) fn radiotap(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const PADDED: u8 = 0x20;
@@ -53,13 +61,17 @@ fn flags(header: &[u8]) -> Option<u8> {
 
 /// IEEE 802.11-2020 §9.2, §9.3.2.
 fn data(rest: Rest<'_>, padding: Padding) -> Option<(Layer, Rest<'_>)> {
+    data_of(*rest.bytes.first_chunk()?, rest, padding)
+}
+
+/// The same with the two bytes of its frame control.
+fn data_of([control, flags]: [u8; 2], rest: Rest<'_>, padding: Padding) -> Option<(Layer, Rest<'_>)> {
     const TO_AND_FROM: u8 = 0x03;
     const PROTECTED: u8 = 0x40;
     const HIGH_THROUGHPUT: u8 = 0x80;
     const QOS: u8 = 0x80;
     const WITHOUT_DATA: u8 = 0x40;
     const AGGREGATE: u8 = 0x80;
-    let [control, flags] = *rest.bytes.first_chunk()?;
     let is_data = control & 0x0F == 0x08 && control & WITHOUT_DATA == 0;
     if !is_data || flags & PROTECTED != 0 {
         return None;
@@ -112,6 +124,16 @@ mod tests {
         for (control, flags, length) in [(0x08, 1, 24), (0x08, 2, 24), (0x08, 3, 30), (0x88, 1, 26), (0x88, 0x83, 36)] {
             let head = [&[control, flags][..], &vec![0; length - 2], &SNAP].concat();
             assert_eq!(found(&head), Some((Layer::Llc, SNAP.to_vec())), "{control:x} {flags:x}");
+        }
+    }
+
+    #[test]
+    fn a_tunnelled_frame_may_have_its_frame_control_in_the_other_order() {
+        for control in [[0x08, 1], [1, 0x08], [0x88, 2], [2, 0x88], [0, 0x08]] {
+            let length = if control.contains(&0x88) { 24 } else { 22 };
+            let bytes = [&control[..], &vec![0; length], &SNAP].concat();
+            let found = tunnelled(Rest::whole(&bytes)).map(|(layer, rest)| (layer, rest.bytes.to_vec()));
+            assert_eq!(found, Some((Layer::Llc, SNAP.to_vec())), "{control:x?}");
         }
     }
 

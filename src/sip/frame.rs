@@ -95,7 +95,7 @@ fn is_start_line(bytes: &[u8]) -> bool {
 /// The same; where the line ends is asked for only if its beginning may be one.
 fn is_start_line_up_to(bytes: &[u8], end: impl FnOnce() -> Option<usize>) -> bool {
     if begins_with_version(bytes) {
-        return true;
+        return !names_transport(bytes);
     }
     let method = bytes.iter().take(LONGEST_METHOD).take_while(|byte| is_token(**byte)).count();
     if method == 0 || bytes.get(method) != Some(&b' ') {
@@ -115,6 +115,15 @@ fn has_version(line: &[u8]) -> bool {
 /// `SIP/` and a digit. What sends it must write capitals, what reads it must not insist on them (RFC 3261 §7.1).
 fn begins_with_version(bytes: &[u8]) -> bool {
     bytes.first_chunk::<5>().is_some_and(|[name @ .., digit]| digit.is_ascii_digit() && is_protocol(name))
+}
+
+/// Whether a transport follows the version, as in a Via (RFC 3261 §20.42): where a segment begins within such a header, or
+/// its value is folded, the version stands where a status line has it.
+fn names_transport(bytes: &[u8]) -> bool {
+    const NAME: usize = 4;
+    const LONGEST_NUMBER: usize = 16;
+    let mut number = bytes.iter().skip(NAME).take(LONGEST_NUMBER);
+    number.find(|byte| !byte.is_ascii_digit() && **byte != b'.') == Some(&b'/')
 }
 
 /// `SIP/` in capitals or not.

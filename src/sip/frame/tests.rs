@@ -51,6 +51,21 @@ fn a_start_in_the_middle_is_passed_over() {
 }
 
 #[test]
+fn what_a_via_says_is_no_status_line() {
+    for via in ["SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\nTo: a\r\n", "SIP/2.0/TC", "sip/2.0/tls x"] {
+        assert!(!looks_like_sip(via.as_bytes()), "{via}");
+        let mut framer = Framer::midstream(Limits::default());
+        let (mut log, mut given) = (OddityLog::default(), 0);
+        framer.push(via.as_bytes(), Place::default(), &mut log, &mut |_| given += 1);
+        framer.finish(Place::default(), &mut |_| given += 1);
+        assert_eq!(given, 0, "{via}");
+    }
+    for line in ["SIP/2.0 200 OK\r\n", "SIP/2.0", "SIP/2.", "SIP/2.0 4/5"] {
+        assert!(looks_like_sip(line.as_bytes()), "{line}");
+    }
+}
+
+#[test]
 fn that_a_stream_ends_within_a_message_is_said_once() {
     let (mut framer, mut log, mut said) = (Framer::default(), OddityLog::default(), Vec::new());
     let mut give = |framed: Framed<'_>| {
