@@ -243,3 +243,26 @@ fn hops_that_are_used_up_behind_a_server_are_a_loop_there() {
 end 60.0";
     assert_eq!(cause(lines).as_deref(), Some("routing-loop"));
 }
+
+#[test]
+fn a_changed_call_that_nobody_confirmed_is_given_up_by_the_one_who_answered() {
+    let changed_by = |one: &str, other: &str| {
+        format!(
+            "
+0.000   alice -> bob  INVITE sip:bob@example.com
+0.100   bob -> alice  180 Ringing
+2.000   bob -> alice  200 OK
+2.020   alice -> bob  ACK
+10.000  {one} -> {other}  INVITE
+                          sdp offer PCMA sendonly
+10.020  {other} -> {one}  200 OK
+                          again 2xx
+42.100  alice -> bob  BYE
+42.120  bob -> alice  200 OK
+end 90.0"
+        )
+    };
+    assert_eq!(cause(&changed_by("bob", "alice")).as_deref(), Some("ack-missing"));
+    // Who got the answer may hang up whenever that is.
+    assert_eq!(cause(&changed_by("alice", "bob")), None);
+}
