@@ -215,6 +215,11 @@ impl<'a> Case<'a> {
         self.first_provisional(transaction, |status| status.get() == 180)
     }
 
+    /// What tells how long a call was under way before its end: the 180 that says that it rings, else the first of 181 to 189.
+    pub fn alerting_or_progress(&self, transaction: TransactionId) -> Option<&'a Heard> {
+        self.alerting(transaction).or_else(|| self.ringing(transaction))
+    }
+
     fn first_provisional(
         &self,
         transaction: TransactionId,
