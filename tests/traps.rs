@@ -266,3 +266,65 @@ end 90.0"
     // Who got the answer may hang up whenever that is.
     assert_eq!(cause(&changed_by("alice", "bob")), None);
 }
+
+/// An exchange calls with a Call-ID, a tag and a session description of its own for each leg.
+fn leg(id: u32, caller: &str) -> String {
+    format!(
+        "
+                       From: <sip:{caller}@192.0.2.21>;tag=leg{id}
+                       Content-Type: application/sdp
+                       | v=0
+                       | o=- {id} {id} IN IP4 192.0.2.21
+                       | s=-
+                       | c=IN IP4 192.0.2.21
+                       | t=0 0
+                       | m=audio 12000 RTP/AVP 8"
+    )
+}
+
+#[test]
+fn of_two_devices_of_one_callee_the_last_one_decides() {
+    let (one, other) = (leg(11_111, "alice"), leg(22_222, "alice"));
+    let lines = format!(
+        "
+0.000  alice -> pbx    INVITE sip:20001@example.com
+0.010  pbx -> alice    100 Trying
+0.020  pbx -> gw       [b] INVITE sip:20001@198.51.100.30{one}
+0.021  pbx -> bob      [c] INVITE sip:20001@198.51.100.40{other}
+0.100  gw -> pbx       [b] 488 Not Acceptable Here
+0.110  pbx -> gw       [b] ACK
+0.120  bob -> pbx      [c] 180 Ringing
+0.130  pbx -> alice    180 Ringing
+8.000  bob -> pbx      [c] 486 Busy Here
+8.010  pbx -> bob      [c] ACK
+8.020  pbx -> alice    486 Busy Here
+8.030  alice -> pbx    ACK
+end 60.0"
+    );
+    assert_eq!(cause(&lines).as_deref(), Some("rejected-by-callee"));
+}
+
+#[test]
+fn a_leg_that_failed_long_before_is_not_why_another_code_came() {
+    let (one, other) = (leg(11_111, "alice"), leg(22_222, "+15559999"));
+    let lines = format!(
+        "
+0.000  alice -> pbx    INVITE sip:+15550100@example.com
+0.010  pbx -> alice    100 Trying
+0.020  pbx -> gw       [b] INVITE sip:+15550100@198.51.100.30{one}
+0.300  gw -> pbx       [b] 403 Forbidden
+0.310  pbx -> gw       [b] ACK
+0.320  pbx -> gw       [c] INVITE sip:+15550100@198.51.100.30{other}
+1.300  gw -> pbx       [c] 486 Busy Here
+1.310  pbx -> gw       [c] ACK
+1.320  pbx -> alice    486 Busy Here
+1.330  alice -> pbx    ACK
+end 60.0"
+    );
+    let text = format!("# A trap.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
+    let causes: Vec<Option<String>> = diagnosed(&Story::parse(&text).expect("a story"))
+        .iter()
+        .map(|(_, diagnosis)| diagnosis.cause().map(|cause| cause.rule.to_string()))
+        .collect();
+    assert!(!causes.contains(&Some("refused-by-policy".to_owned())), "{causes:?}");
+}

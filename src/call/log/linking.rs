@@ -13,6 +13,9 @@ use crate::sip::Message;
 /// An exchange goes on to the next way this soon after one has failed.
 const NEXT_TRY: Duration = Duration::from_secs(10);
 
+/// An exchange calls the devices of one callee within this time.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 impl Log {
     /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
     pub(crate) fn continued_by(&self, path: Path) -> Option<StepId> {
@@ -46,6 +49,13 @@ impl Log {
         let Some(step) = self.steps.get(step.0 as usize).filter(|step| step.status >= 300) else { return false };
         let response = step.response.and_then(|entry| self.entries.get(entry.0 as usize));
         response.is_some_and(|response| now.since(response.place.time) <= NEXT_TRY)
+    }
+
+    /// True if the INVITE of a step was sent a moment before, as where several devices of one callee are called at once.
+    pub(crate) fn was_just_sent(&self, step: StepId, now: Timestamp) -> bool {
+        let request = self.steps.get(step.0 as usize).and_then(|step| step.request);
+        let request = request.and_then(|entry| self.entries.get(entry.0 as usize));
+        request.is_some_and(|request| now.since(request.place.time) <= AT_ONCE)
     }
 
     /// True if the INVITE of a step has waited for longer than one copy of it, and nothing was said of it.

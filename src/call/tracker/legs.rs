@@ -63,16 +63,17 @@ impl Tracker {
         self.last_try(arrival.path, ties).is_some_and(|(attempt, _)| attempt.index == index)
     }
 
-    /// The open call of which a system opens the next leg, after the one before it has just failed: the same caller and
-    /// callee, and whoever called the system still waits. With the step that the leg continues.
+    /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the
+    /// same caller and callee, and whoever called the system still waits. With the step that the leg continues.
     fn tried_before(&self, arrival: &Arrival, ties: &Ties<'_>) -> Option<(u32, StepId)> {
         let (attempt, before) = self.last_try(arrival.path, ties)?;
         let open = self.open_at(attempt.index)?;
         let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step)?;
         let is_elsewhere = before.destination != arrival.path.destination;
-        let has_failed = open.log.was_just_refused(attempt.step, self.now)
-            || (is_elsewhere && open.log.waits_in_vain(attempt.step, self.now));
-        has_failed.then_some((attempt.index, upstream))
+        let is_another =
+            open.log.was_just_sent(attempt.step, self.now) || open.log.waits_in_vain(attempt.step, self.now);
+        let goes_on = open.log.was_just_refused(attempt.step, self.now) || (is_elsewhere && is_another);
+        goes_on.then_some((attempt.index, upstream))
     }
 
     /// The last INVITE of an open call that a system sent for the same caller to the same callee, and its path.
