@@ -328,3 +328,26 @@ end 60.0"
         .collect();
     assert!(!causes.contains(&Some("refused-by-policy".to_owned())), "{causes:?}");
 }
+
+#[test]
+fn a_server_that_fails_while_it_rings_has_no_timer() {
+    let ended = |at: u32| {
+        format!(
+            "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  100 Trying
+0.020  proxy -> bob    INVITE sip:bob@198.51.100.40
+1.000  bob -> proxy    180 Ringing
+1.010  proxy -> alice  180 Ringing
+{at}.000  proxy -> alice  503 Service Unavailable
++0.010  alice -> proxy  ACK
++0.010  proxy -> bob    CANCEL
++0.010  bob -> proxy    200 OK
++0.010  bob -> proxy    [INVITE] 487 Request Terminated
++0.010  proxy -> bob    ACK
+end 90.0"
+        )
+    };
+    assert_eq!(cause(&ended(8)).as_deref(), Some("server-fault"));
+    assert_eq!(cause(&ended(31)).as_deref(), Some("ring-timeout"));
+}

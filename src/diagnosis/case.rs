@@ -179,7 +179,7 @@ impl<'a> Case<'a> {
     /// True if a failure may be what the hop before it was told. On a leg that is joined by a guess another code came from
     /// there only where it was told at once, or after an announcement: meanwhile another try may have failed, unseen or under
     /// numbers of its own.
-    fn may_be_told_as(&self, inner: &Failure, outer: &Failure) -> bool {
+    pub(super) fn may_be_told_as(&self, inner: &Failure, outer: &Failure) -> bool {
         let leg = self.call.leg(self.call.transaction(inner.transaction).leg);
         if inner.status == outer.status || leg.linked_by != Some(LinkedBy::NumberAndTime) {
             return true;

@@ -50,6 +50,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(EarlyEnd::InnerCancel { invite, cancel }) => {
             let ring = case.alerting_or_progress(invite.id).filter(|ring| ring.place < cancel.place)?;
             let rang = cancel.place.time.since(ring.place.time);
+            // Who says that it failed itself did not wait for a timer, unless it ends after a time as timers have it.
+            let says_it_failed = case.outer_failure().is_some_and(|outer| matches!(outer.status.get(), 500..=503 | 505..=599));
+            let millis = u32::try_from(rang.as_millis()).unwrap_or(u32::MAX);
+            if says_it_failed && !is_round(millis, RungUntil::Cancel) {
+                return None;
+            }
             let finding = tell(case, ring, cancel, rang).claim_method(cancel, "this hop cancels");
             let place = case.deciding().and_then(|deciding| case.call.request_of(deciding))?.place;
             Some(finding.claim_absent(place, "a CANCEL of the caller's side", "the caller did not give up"))
