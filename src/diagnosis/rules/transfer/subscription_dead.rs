@@ -54,7 +54,7 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
             .sender(Role::Uas, refusal)
             .because(format!(
                 "{subscriber} wanted to renew its subscription, and {notifier} answered 481: it does not know this \
-                 subscription any more, and sends no reports for it.",
+                 subscription any more.",
             ))
             .fix(format!("Let {subscriber} subscribe anew with a new dialog as soon as a renewal is refused with 481."))
             .fix(format!("If this recurs, look at {notifier} for restarts, a failover without its subscriptions, or a shorter time of its own."))
