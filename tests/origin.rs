@@ -158,3 +158,19 @@ fn the_487_to_its_own_cancel_was_not_made_into_the_408() {
     assert_eq!(origin.sender.to_string(), "192.0.2.20:5060");
     assert_made(&origin, MadeBy::Sender, Confidence::Likely, "487, which only answers its own CANCEL,");
 }
+
+#[test]
+fn a_guessed_leg_that_failed_long_before_does_not_tell() {
+    let told_after = |seconds: &str| {
+        origin(&format!(
+            "0.000 alice -> proxy INVITE sip:+15550100@example.com\n\
+             0.010 proxy -> bob [b] INVITE sip:+15550100@192.0.2.30\n      From: <sip:alice@192.0.2.20>;tag=b1\n      sdp none\n\
+             0.200 bob -> proxy [b] 403 Forbidden\n\
+             0.210 proxy -> bob [b] ACK\n\
+             {seconds} proxy -> alice 486 Busy Here\n\
+             +0.010 alice -> proxy ACK\n"
+        ))
+    };
+    let late = told_after("1.300");
+    assert_made(&late, MadeBy::Unknown, Confidence::Possible, "got 403 from there");
+}

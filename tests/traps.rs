@@ -243,3 +243,111 @@ fn hops_that_are_used_up_behind_a_server_are_a_loop_there() {
 end 60.0";
     assert_eq!(cause(lines).as_deref(), Some("routing-loop"));
 }
+
+#[test]
+fn a_changed_call_that_nobody_confirmed_is_given_up_by_the_one_who_answered() {
+    let changed_by = |one: &str, other: &str| {
+        format!(
+            "
+0.000   alice -> bob  INVITE sip:bob@example.com
+0.100   bob -> alice  180 Ringing
+2.000   bob -> alice  200 OK
+2.020   alice -> bob  ACK
+10.000  {one} -> {other}  INVITE
+                          sdp offer PCMA sendonly
+10.020  {other} -> {one}  200 OK
+                          again 2xx
+42.100  alice -> bob  BYE
+42.120  bob -> alice  200 OK
+end 90.0"
+        )
+    };
+    assert_eq!(cause(&changed_by("bob", "alice")).as_deref(), Some("ack-missing"));
+    // Who got the answer may hang up whenever that is.
+    assert_eq!(cause(&changed_by("alice", "bob")), None);
+}
+
+/// An exchange calls with a Call-ID, a tag and a session description of its own for each leg.
+fn leg(id: u32, caller: &str) -> String {
+    format!(
+        "
+                       From: <sip:{caller}@192.0.2.21>;tag=leg{id}
+                       Content-Type: application/sdp
+                       | v=0
+                       | o=- {id} {id} IN IP4 192.0.2.21
+                       | s=-
+                       | c=IN IP4 192.0.2.21
+                       | t=0 0
+                       | m=audio 12000 RTP/AVP 8"
+    )
+}
+
+#[test]
+fn of_two_devices_of_one_callee_the_last_one_decides() {
+    let (one, other) = (leg(11_111, "alice"), leg(22_222, "alice"));
+    let lines = format!(
+        "
+0.000  alice -> pbx    INVITE sip:20001@example.com
+0.010  pbx -> alice    100 Trying
+0.020  pbx -> gw       [b] INVITE sip:20001@198.51.100.30{one}
+0.021  pbx -> bob      [c] INVITE sip:20001@198.51.100.40{other}
+0.100  gw -> pbx       [b] 488 Not Acceptable Here
+0.110  pbx -> gw       [b] ACK
+0.120  bob -> pbx      [c] 180 Ringing
+0.130  pbx -> alice    180 Ringing
+8.000  bob -> pbx      [c] 486 Busy Here
+8.010  pbx -> bob      [c] ACK
+8.020  pbx -> alice    486 Busy Here
+8.030  alice -> pbx    ACK
+end 60.0"
+    );
+    assert_eq!(cause(&lines).as_deref(), Some("rejected-by-callee"));
+}
+
+#[test]
+fn a_leg_that_failed_long_before_is_not_why_another_code_came() {
+    let (one, other) = (leg(11_111, "alice"), leg(22_222, "+15559999"));
+    let lines = format!(
+        "
+0.000  alice -> pbx    INVITE sip:+15550100@example.com
+0.010  pbx -> alice    100 Trying
+0.020  pbx -> gw       [b] INVITE sip:+15550100@198.51.100.30{one}
+0.300  gw -> pbx       [b] 403 Forbidden
+0.310  pbx -> gw       [b] ACK
+0.320  pbx -> gw       [c] INVITE sip:+15550100@198.51.100.30{other}
+1.300  gw -> pbx       [c] 486 Busy Here
+1.310  pbx -> gw       [c] ACK
+1.320  pbx -> alice    486 Busy Here
+1.330  alice -> pbx    ACK
+end 60.0"
+    );
+    let text = format!("# A trap.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
+    let causes: Vec<Option<String>> = diagnosed(&Story::parse(&text).expect("a story"))
+        .iter()
+        .map(|(_, diagnosis)| diagnosis.cause().map(|cause| cause.rule.to_string()))
+        .collect();
+    assert!(!causes.contains(&Some("refused-by-policy".to_owned())), "{causes:?}");
+}
+
+#[test]
+fn a_server_that_fails_while_it_rings_has_no_timer() {
+    let ended = |at: u32| {
+        format!(
+            "
+0.000  alice -> proxy  INVITE sip:bob@example.com
+0.010  proxy -> alice  100 Trying
+0.020  proxy -> bob    INVITE sip:bob@198.51.100.40
+1.000  bob -> proxy    180 Ringing
+1.010  proxy -> alice  180 Ringing
+{at}.000  proxy -> alice  503 Service Unavailable
++0.010  alice -> proxy  ACK
++0.010  proxy -> bob    CANCEL
++0.010  bob -> proxy    200 OK
++0.010  bob -> proxy    [INVITE] 487 Request Terminated
++0.010  proxy -> bob    ACK
+end 90.0"
+        )
+    };
+    assert_eq!(cause(&ended(8)).as_deref(), Some("server-fault"));
+    assert_eq!(cause(&ended(31)).as_deref(), Some("ring-timeout"));
+}

@@ -77,6 +77,7 @@ impl Call {
             Some(_) => Outcome::Failed,
             None if self.was_answered_unseen(last) => Outcome::Answered,
             None if cancelled => Outcome::Cancelled,
+            None if self.was_refused_unseen(last) => Outcome::Failed,
             None => self.judge_silence(last),
         };
         (outcome, status)
@@ -92,6 +93,18 @@ impl Call {
                 let branch = via.first().map(|via| via.branch().as_bytes().to_vec()).unwrap_or_default();
                 has_cookie(&branch) && has_cookie(&attempt.branch) && *branch != *attempt.branch
             })
+    }
+
+    /// True if the refusal of an INVITE was not captured, and its ACK was: only that to a refusal has the branch of its INVITE
+    /// (RFC 3261 §17.1.1.3). Where something else was sent in a dialog, the branch may be an old stack's.
+    fn was_refused_unseen(&self, attempt: &Transaction) -> bool {
+        let is_acked = attempt.acks.iter().any(|id| {
+            let via = self.message(*id).message.vias();
+            let branch = via.first().map(|via| via.branch().as_bytes().to_vec()).unwrap_or_default();
+            branch.starts_with(Via::COOKIE.as_bytes()) && *branch == *attempt.branch
+        });
+        let goes_on = |transaction: &Transaction| transaction.in_dialog && transaction.method != Method::Ack;
+        attempt.finals.is_empty() && is_acked && !self.transactions.iter().any(goes_on)
     }
 
     /// The final status that the caller got for its last try; of several the last.

@@ -95,6 +95,12 @@ fn keys<'a>(message: &'a Message<'_>) -> impl Iterator<Item = LinkKey<'a>> {
 }
 
 impl LinkKey<'_> {
+    /// True of what a system makes for itself, and many make anew only with each second: two legs that it opens at once may
+    /// share it by chance.
+    pub(crate) fn is_made_by_each(&self) -> bool {
+        self.kind == KeyKind::SdpOrigin
+    }
+
     /// Why legs that share it belong together.
     pub(crate) fn links_by(&self) -> LinkedBy {
         match self.kind {
@@ -251,6 +257,12 @@ impl Guesses {
             Some(waiting)
         })
         .take(MOST_ALIKE)
+    }
+
+    /// Who sends this, who calls and who is called, by the ends of the numbers: the same for each try of one call.
+    pub(crate) fn parties(&self, path: Path, ties: &Ties<'_>) -> Option<u64> {
+        let is_known = !ties.called.is_empty() && !ties.calling.is_empty();
+        is_known.then(|| self.hasher.hash_one((path.source.ip(), tail(&ties.calling), tail(&ties.called))))
     }
 
     fn forget(&mut self, now: Timestamp) {

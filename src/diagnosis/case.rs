@@ -10,12 +10,16 @@ use crate::call::{
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
+use crate::diagnosis::words::alerts;
 use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// Copies of a request after its response that show that the response did not count.
 pub(crate) const ENOUGH_COPIES: usize = 2;
 /// Repeats of a message that show that its sender does not hear what should end them: a single one may have crossed it.
 pub(crate) const ENOUGH_REPEATS: u32 = 2;
+
+/// An exchange that tells its caller what happened behind it does so within this time.
+const TOLD_AT_ONCE: Duration = Duration::from_millis(500);
 
 /// What is known of the capture as a whole when a call is diagnosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -158,7 +162,8 @@ impl<'a> Case<'a> {
                     self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
                 })
                 .filter(|failure| !failure.status.is_challenge() || is_rewritten_challenge(failure))
-                .filter(|failure| self.call.message(failure.response).place <= until);
+                .filter(|failure| self.call.message(failure.response).place <= until)
+                .filter(|failure| self.may_be_told_as(failure, arose));
             // The branch whose code was passed on; where the code was rewritten, the last one to fail.
             let mut candidates: Vec<&Failure> = behind.collect();
             candidates
@@ -169,6 +174,21 @@ impl<'a> Case<'a> {
             }
         }
         arose
+    }
+
+    /// True if a failure may be what the hop before it was told. On a leg that is joined by a guess another code came from
+    /// there only where it was told at once, or after an announcement: meanwhile another try may have failed, unseen or under
+    /// numbers of its own.
+    pub(super) fn may_be_told_as(&self, inner: &Failure, outer: &Failure) -> bool {
+        let leg = self.call.leg(self.call.transaction(inner.transaction).leg);
+        if inner.status == outer.status || leg.linked_by != Some(LinkedBy::NumberAndTime) {
+            return true;
+        }
+        let (failed, told) = (self.response(inner).place, self.response(outer).place);
+        let since = |heard: &&Heard| failed < heard.place;
+        let mut between = self.provisionals(self.call.transaction(outer.transaction)).filter(since).peekable();
+        let is_announced = between.peek().is_some() && !between.any(alerts);
+        told.time.since(failed.time) <= TOLD_AT_ONCE || is_announced
     }
 
     /// The failure that decided the outcome, if it is a challenge that nobody met: as the caller got it, or on the leg
@@ -213,6 +233,11 @@ impl<'a> Case<'a> {
     /// The first 180 before the final response on any hop of this INVITE: a device rang. A 183 may be an announcement.
     pub fn alerting(&self, transaction: TransactionId) -> Option<&'a Heard> {
         self.first_provisional(transaction, |status| status.get() == 180)
+    }
+
+    /// What tells how long a call was under way before its end: the 180 that says that it rings, else the first of 181 to 189.
+    pub fn alerting_or_progress(&self, transaction: TransactionId) -> Option<&'a Heard> {
+        self.alerting(transaction).or_else(|| self.ringing(transaction))
     }
 
     fn first_provisional(

@@ -7,7 +7,7 @@ use crate::call::{Failure, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
-use crate::diagnosis::finding::{Confidence, Finding, Refuted};
+use crate::diagnosis::finding::{Confidence, Finding, Refuted, Severity};
 use crate::diagnosis::origin::{Origin, origin};
 use crate::diagnosis::precedence::outranks;
 use crate::diagnosis::questions::questions;
@@ -124,6 +124,7 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
     for (winner, loser) in outranked {
         refute(&mut findings, &winner, loser);
     }
+    calm_beside_the_end(case, &mut findings);
     rivals::add(case, &mut findings);
     software_words::add(case, &mut findings);
     let outcome = outcome(case, &findings);
@@ -177,6 +178,17 @@ fn in_order(found: Vec<Finding>) -> (Vec<Finding>, Vec<(Name, Name)>) {
     }
     kept.sort_by_key(|finding| (!finding.explains, finding.confidence));
     (kept, outranked)
+}
+
+/// What else went wrong in a call that the caller gave up did not decide how it ended: it is a warning there.
+fn calm_beside_the_end(case: &Case<'_>, findings: &mut [Finding]) {
+    let Some((first, others)) = findings.split_first_mut() else { return };
+    if case.call.outcome != Outcome::Cancelled || !first.explains || first.severity != Severity::Info {
+        return;
+    }
+    for other in others.iter_mut().filter(|other| other.severity == Severity::Error) {
+        other.severity = Severity::Warning;
+    }
 }
 
 /// Names, at the finding that won, the one that it outranks.

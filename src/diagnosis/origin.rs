@@ -176,7 +176,13 @@ fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
     };
     let codes: Vec<String> = case.call.downstream_of(arose.transaction).map(came).collect();
     let ground = format!("it had sent the request on, and got {} from there", list(&codes));
-    (!codes.is_empty()).then_some((MadeBy::Sender, Confidence::Likely, ground))
+    // Long after a leg that is joined by a guess has failed, it may have got the code from another that is not joined.
+    let is_long_after = case.call.downstream_of(arose.transaction).filter(|one| !is_own_cancel(case, one)).any(|one| {
+        let mut failures = case.call.failures.iter().filter(|failure| failure.transaction == one.id);
+        failures.any(|inner| !case.may_be_told_as(inner, arose))
+    });
+    let sure = if is_long_after { Confidence::Possible } else { Confidence::Likely };
+    (!codes.is_empty()).then_some((MadeBy::Sender, sure, ground))
 }
 
 /// A request that may not go on (RFC 3261 §16.3 item 3) was answered where it was.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::call::Heard;
 use crate::net::Path;
+use crate::sip::StatusCode;
 
 /// A length of time as people say it: `240 ms`, `3.9 s`, `32 s`, `4 min 12 s`, `5 h 20 min`, `907 days`.
 pub(crate) fn length(duration: Duration) -> String {
@@ -101,6 +103,25 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
         }
         IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
+}
+
+/// True of a 180: of the provisional responses only it says that a device rings (RFC 3261 §21.1.2). A 183 may go with an
+/// announcement.
+pub(crate) fn alerts(provisional: &Heard) -> bool {
+    provisional.message.status().map(StatusCode::get) == Some(180)
+}
+
+/// What a provisional response shows, as a claim says it.
+pub(crate) fn shows(provisional: &Heard) -> &'static str {
+    match alerts(provisional) {
+        true => "the callee's side rings",
+        false => "the call goes on, and it does not say that it rings",
+    }
+}
+
+/// Its code with its article: `a 183`, `a 180`.
+pub(crate) fn a_code(provisional: &Heard) -> String {
+    format!("a {}", provisional.message.status().map_or(0, StatusCode::get))
 }
 
 #[cfg(test)]

@@ -1,8 +1,20 @@
 //! Which of its INVITEs another one, with a Call-ID of its own, may carry on.
 
+use std::time::Duration;
+
 use crate::call::link::LinkedBy;
-use crate::call::log::{EntryId, Link, Log, StepId};
+use crate::call::log::entry::What;
+use crate::call::log::{EntryId, Link, Log, Pool, StepId};
+use crate::call::timer;
+use crate::capture::Timestamp;
 use crate::net::Path;
+use crate::sip::Message;
+
+/// An exchange goes on to the next way this soon after one has failed.
+const NEXT_TRY: Duration = Duration::from_secs(10);
+
+/// An exchange calls the devices of one callee within this time.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 impl Log {
     /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
@@ -30,6 +42,35 @@ impl Log {
         self.steps.get(step.0 as usize).is_some_and(|step| {
             step.is_attempt() && step.status == 0 && !step.forwarded && self.path(step.way) == Some(path)
         })
+    }
+
+    /// True if the INVITE of a step was refused a moment before.
+    pub(crate) fn was_just_refused(&self, step: StepId, now: Timestamp) -> bool {
+        let Some(step) = self.steps.get(step.0 as usize).filter(|step| step.status >= 300) else { return false };
+        let response = step.response.and_then(|entry| self.entries.get(entry.0 as usize));
+        response.is_some_and(|response| now.since(response.place.time) <= NEXT_TRY)
+    }
+
+    /// True if the INVITE of a step was sent a moment before, as where several devices of one callee are called at once.
+    pub(crate) fn was_just_sent(&self, step: StepId, now: Timestamp) -> bool {
+        let request = self.steps.get(step.0 as usize).and_then(|step| step.request);
+        let request = request.and_then(|entry| self.entries.get(entry.0 as usize));
+        request.is_some_and(|request| now.since(request.place.time) <= AT_ONCE)
+    }
+
+    /// True if the INVITE of a step has waited for longer than one copy of it, and nothing was said of it.
+    pub(crate) fn waits_in_vain(&self, step: StepId, now: Timestamp) -> bool {
+        let Some(step) = self.steps.get(step.0 as usize) else { return false };
+        let request = step.request.and_then(|entry| self.entries.get(entry.0 as usize));
+        let is_silent = step.status == 0 && !step.provisional;
+        is_silent && request.is_some_and(|request| now.since(request.place.time) >= timer::T1)
+    }
+
+    /// The INVITE of a step, read anew.
+    pub(crate) fn invite_of(&self, step: StepId, pool: &Pool) -> Option<Message<'static>> {
+        let entry = self.entries.get(self.steps.get(step.0 as usize)?.request?.0 as usize)?;
+        let What::Message { cut, .. } = entry.what else { return None };
+        Message::read_stored(entry.bytes(pool), cut)
     }
 
     /// The next message opens a leg that continues a step, or comes in place of an earlier try.

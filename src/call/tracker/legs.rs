@@ -8,6 +8,9 @@ use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::net::Path;
 use crate::sip::Message;
 
+/// Callers and callees of whom the last try is kept.
+const MOST_TRIES: usize = 8192;
+
 impl Tracker {
     /// The open call that this INVITE continues: where a redirect sent it, or as another leg, by a key that both carry, else
     /// by number and time. With the step that a leg continues; what follows a redirect comes in place of what was redirected.
@@ -27,18 +30,57 @@ impl Tracker {
             if self.watched_until(open.moved) < self.now {
                 continue;
             }
-            if let Some(upstream) = open.log.continued_by(arrival.path) {
-                return Some((*index, key.links_by(), Some(upstream)));
+            let Some(upstream) = open.log.continued_by(arrival.path) else { continue };
+            if key.is_made_by_each() && !self.carries(*index, upstream, *hash) && !self.is_try_of(*index, arrival, ties)
+            {
+                continue;
             }
+            return Some((*index, key.links_by(), Some(upstream)));
         }
         let (path, now) = (arrival.path, arrival.place.time);
         let adjacent = self.guesses.fitting(path, &ties.called, now);
         let guess = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path)));
+        if guess.is_none()
+            && let Some((index, upstream)) = self.tried_before(arrival, ties)
+        {
+            return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
+        }
         let (attempt, _) = guess.or_else(|| {
             let elsewhere = self.guesses.fitting_elsewhere(ties, now);
             only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
         })?;
         Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step)))
+    }
+
+    /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the key in.
+    fn carries(&self, index: u32, step: StepId, key: u64) -> bool {
+        let invite = self.open_at(index).and_then(|open| open.log.invite_of(step, &self.pool));
+        invite.is_some_and(|invite| Ties::of(&invite, &self.hasher).keys.iter().any(|(hash, _)| *hash == key))
+    }
+
+    /// True if the last try of the same parties from the same system belongs to this call.
+    fn is_try_of(&self, index: u32, arrival: &Arrival, ties: &Ties<'_>) -> bool {
+        self.last_try(arrival.path, ties).is_some_and(|(attempt, _)| attempt.index == index)
+    }
+
+    /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the
+    /// same caller and callee, and whoever called the system still waits. With the step that the leg continues.
+    fn tried_before(&self, arrival: &Arrival, ties: &Ties<'_>) -> Option<(u32, StepId)> {
+        let (attempt, before) = self.last_try(arrival.path, ties)?;
+        let open = self.open_at(attempt.index)?;
+        let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step)?;
+        let is_elsewhere = before.destination != arrival.path.destination;
+        let is_another =
+            open.log.was_just_sent(attempt.step, self.now) || open.log.waits_in_vain(attempt.step, self.now);
+        let goes_on = open.log.was_just_refused(attempt.step, self.now) || (is_elsewhere && is_another);
+        goes_on.then_some((attempt.index, upstream))
+    }
+
+    /// The last INVITE of an open call that a system sent for the same caller to the same callee, and its path.
+    fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+        let (attempt, before) = self.last_tries.get(&self.guesses.parties(path, ties)?).copied()?;
+        let is_same = self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call);
+        is_same.then_some((attempt, before))
     }
 
     /// True if it is the INVITE of its call that one on this path may continue.
@@ -83,6 +125,12 @@ impl Tracker {
         let Some(open) = self.open_at(index) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
         self.guesses.note(attempt, path, ties, self.now);
+        if let Some(parties) = self.guesses.parties(path, ties) {
+            if self.last_tries.len() >= MOST_TRIES {
+                self.last_tries.clear();
+            }
+            self.last_tries.insert(parties, (attempt, path));
+        }
         for (hash, _) in &ties.keys {
             self.note_link(*hash, index);
         }

@@ -7,7 +7,7 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::call::NormalStep;
+use crate::call::{NormalStep, Outcome};
 use crate::catalogue::Word;
 use crate::diagnosis::Severity;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
@@ -282,7 +282,9 @@ pub(crate) fn without_failure(lines: &mut Lines<'_>, record: &CallRecord, told: 
         Some(finding) => cause(lines, finding, told)?,
         None if record.unexplained => {
             let words = lines.style.words;
-            beside(lines, words.word(Word::LabelHere), Ink::Doubtful, words.word(Word::NoRuleSilent))?;
+            // The ACK of a call that failed shows that its final response came, and was not captured.
+            let says = if record.outcome == Outcome::Failed { Word::NoRule } else { Word::NoRuleSilent };
+            beside(lines, words.word(Word::LabelHere), Ink::Doubtful, words.word(says))?;
         }
         None => {}
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
-use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
@@ -87,7 +87,7 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
                 success.message.header("CSeq").unwrap_or_default().into_owned(),
                 "its last repetition",
             )
-            .claim_method(bye, "the callee's side gives up"),
+            .claim_method(bye, "the one who answered gives up"),
     )
 }
 
@@ -164,7 +164,12 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
 fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
     let Asked { request: bye, .. } =
         case.asked(&Method::Bye).find(|bye| bye.request.message.call_id() == success.message.call_id())?;
-    (case.gives_up(success, bye) && case.side(bye) != Side::Caller).then_some(bye)
+    // A re-INVITE is answered by either side: there the tag tells whose BYE it is.
+    let is_of_answerer = match case.call.transaction(success.transaction).in_dialog {
+        true => from_tag(bye) == to_tag(success),
+        false => case.side(bye) != Side::Caller,
+    };
+    (is_of_answerer && case.gives_up(success, bye)).then_some(bye)
 }
 
 /// No BYE at all, and time enough for the sender to have given up.
@@ -206,7 +211,7 @@ fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Hear
         format!("none in the {} that the capture goes on", length(case.tail(success.place))),
     );
     if let Some(bye) = bye {
-        finding = finding.claim_method(bye, "the callee's side gives up");
+        finding = finding.claim_method(bye, "the one who answered gives up");
     }
     let finding = finding
         .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains");

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::call::{AnsweredBefore, Heard};
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -48,7 +48,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let deciding = case.deciding()?;
     let invite = case.call.request_of(deciding)?;
     let waited = cancel.place.time.since(invite.place.time);
-    let ring = case.ringing(deciding.id);
+    let ring = case.alerting_or_progress(deciding.id);
     let progress =
         case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
     let by_proxy = case.came_through_proxy() && reasons.is_empty();
@@ -65,7 +65,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     let state = match ring {
-        Some(ring) => format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time))),
+        Some(ring) if alerts(ring) => {
+            format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time)))
+        }
+        Some(progress) => format!(
+            "{} after {}, which does not say that a device rings",
+            length(cancel.place.time.since(progress.place.time)),
+            a_code(progress)
+        ),
         None if progress => "before it was answered".to_owned(),
         None => "before it rang".to_owned(),
     };
@@ -100,7 +107,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finding.claim_at(answer, "sip.Status-Code", "200", "the sender of the CANCEL answers who dialled a code");
     }
     if let Some(ring) = ring {
-        finding = finding.claim_status(ring, "the callee's side rang");
+        finding = finding.claim_status(ring, shows(ring));
     }
     if let Some(last) = case.finals(deciding).last() {
         finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");

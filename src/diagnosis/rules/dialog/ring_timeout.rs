@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::call::{Heard, Rung, RungUntil, timer};
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{a_code, alerts, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::StatusCode;
 
@@ -48,8 +48,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     match case.early_end() {
         Some(EarlyEnd::InnerCancel { invite, cancel }) => {
-            let ring = case.ringing(invite.id).filter(|ring| ring.place < cancel.place)?;
+            let ring = case.alerting_or_progress(invite.id).filter(|ring| ring.place < cancel.place)?;
             let rang = cancel.place.time.since(ring.place.time);
+            // Who says that it failed itself did not wait for a timer, unless it ends after a time as timers have it.
+            let says_it_failed = case.outer_failure().is_some_and(|outer| matches!(outer.status.get(), 500..=503 | 505..=599));
+            let millis = u32::try_from(rang.as_millis()).unwrap_or(u32::MAX);
+            if says_it_failed && !is_round(millis, RungUntil::Cancel) {
+                return None;
+            }
             let finding = tell(case, ring, cancel, rang).claim_method(cancel, "this hop cancels");
             let place = case.deciding().and_then(|deciding| case.call.request_of(deciding))?.place;
             Some(finding.claim_absent(place, "a CANCEL of the caller's side", "the caller did not give up"))
@@ -81,7 +87,7 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
     if !is_given_up || like < enough || like * 2 < near {
         return None;
     }
-    let ring = case.ringing(deciding.id)?;
+    let ring = case.alerting_or_progress(deciding.id)?;
     let (hop, length) = (end.path.source, length(Duration::from_millis(u64::from(millis))));
     let status = case.call.final_status;
     let finding = Finding::of(&RULE, Confidence::Likely);
@@ -93,13 +99,14 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(if rung.until == RungUntil::Cancel { Role::Uac } else { Role::Uas }, end)
             .because(format!(
-                "It rang without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after the \
+                "{} without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after the \
                  same time, half a second more or less, as a no-answer timer of {hop} or of what stands behind it does, and \
-                 people do not."
+                 people do not.",
+                if alerts(ring) { "It rang" } else { "It was on its way" }
             ))
             .fix(format!("If the callee needs longer, raise the no-answer timer at {hop} or behind it."))
             .fix("To catch such calls, forward them to voice mail or to another number when nobody answers.")
-            .claim_status(ring, "the callee's side rings")
+            .claim_status(ring, shows(ring))
             .refuted(
                 if rung.until == RungUntil::Cancel { "caller-abandoned" } else { "rejected-by-callee" },
                 format!("people do not end {like} calls after the same time"),
@@ -115,7 +122,7 @@ fn is_round(millis: u32, until: RungUntil) -> bool {
 
 /// The caller's side cancelled after the time that timer C gives, and says nothing else.
 fn by_timer_c(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
-    let ring = case.ringing(case.deciding()?.id).filter(|ring| ring.place < cancel.place)?;
+    let ring = case.alerting_or_progress(case.deciding()?.id).filter(|ring| ring.place < cancel.place)?;
     let rang = cancel.place.time.since(ring.place.time);
     if rang < timer::C || cancel_says(case.reasons(cancel)) != CancelSays::GivenUp {
         return None;
@@ -126,12 +133,12 @@ fn by_timer_c(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .sender(Role::Uac, cancel)
             .because(format!(
-                "It rang for {} without an answer, and then {hop} cancelled. That is more than the three minutes after which a \
+                "{} without an answer, and then {hop} cancelled. That is more than the three minutes after which a \
                  proxy stops waiting (timer C): a timer of {hop} or before it, if no person let it ring for so long.",
-                length(rang)
+                went_on(ring, rang)
             ))
             .fix(format!("Give {hop} a shorter no-answer timer, with a forwarding to voice mail or to another number."))
-            .claim_status(ring, "the callee's side rings")
+            .claim_status(ring, shows(ring))
             .claim_method(cancel, "the end of the ringing")
             .refuted("answered-elsewhere", "no branch was answered"),
     )
@@ -177,7 +184,7 @@ fn by_expiry(case: &Case<'_>) -> Option<Finding> {
 fn by_code(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure()?;
     let response = case.response(failure);
-    let ring = case.ringing(failure.transaction).filter(|ring| ring.place < response.place)?;
+    let ring = case.alerting_or_progress(failure.transaction).filter(|ring| ring.place < response.place)?;
     let rang = response.place.time.since(ring.place.time);
     let is_timeout = failure.status.get() == 408;
     let is_timer_c = rang >= timer::C && matches!(failure.status.get(), 408 | 480 | 487 | 504);
@@ -186,6 +193,14 @@ fn by_code(case: &Case<'_>) -> Option<Finding> {
     }
     let arose = case.failure().map_or(response, |arose| case.response(arose));
     Some(tell(case, ring, arose, rang).claim_status(arose, "the end of the ringing"))
+}
+
+/// For how long it rang, or was under way where nothing says that it rang.
+fn went_on(ring: &Heard, rang: Duration) -> String {
+    match alerts(ring) {
+        true => format!("It rang for {}", length(rang)),
+        false => format!("It went on for {} after {}, which does not say that a device rings,", length(rang), a_code(ring)),
+    }
 }
 
 /// `end` was sent by the system whose timer ran out.
@@ -201,14 +216,14 @@ fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration) -> Finding {
     finding
         .sender(Role::Proxy, end)
         .because(format!(
-            "It rang for {} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer timer \
+            "{} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer timer \
              of {hop} is about {}.",
-            length(rang),
+            went_on(ring, rang),
             length(Duration::from_secs((rang.as_millis() as u64 + 500) / 1000))
         ))
         .fix(format!("If the callee needs longer, raise the no-answer timer of {hop}."))
         .fix("To catch such calls, forward them to voice mail or to another number when nobody answers.")
-        .claim_status(ring, "the callee's side rings")
+        .claim_status(ring, shows(ring))
         .refuted("caller-abandoned", "the caller's side sent neither CANCEL nor BYE")
         .refuted("answered-elsewhere", "no branch was answered")
         .refuted("callee-did-not-answer", "it was the timer of a system on the way, and not the callee's device, that ended it")

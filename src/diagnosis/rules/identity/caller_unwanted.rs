@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::{a_code, alerts};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -31,9 +32,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let server = response.path.source;
     let said = case.quotation(response).map(|said| format!("; {said}")).unwrap_or_default();
-    let rang = match case.ringing(failure.transaction) {
-        Some(_) => "after it had rung",
-        None => "without ringing",
+    let rang = match case.alerting_or_progress(failure.transaction) {
+        Some(ring) if alerts(ring) => "after it had rung".to_owned(),
+        Some(progress) => format!("after {}", a_code(progress)),
+        None => "without ringing".to_owned(),
     };
     Some(
         Finding::of(&RULE, Confidence::Proven)

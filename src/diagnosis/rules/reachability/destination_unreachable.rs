@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use crate::call::{Call, Heard, IcmpSeen, Outcome};
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::capture_at;
+use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
 use crate::net::Undelivered;
 use crate::sip::{Method, StatusCode};
@@ -59,15 +59,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .party(role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
         .because(format!(
-            "{} answered the {label} to {target} with ICMP {}{}: {}.",
+            "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
             icmp.reporter,
             name_of(icmp),
             if count > 1 { format!(" ({count} times)") } else { String::new() },
             says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
+            heard_since(call, icmp),
         ))
         .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
         .next_capture(capture_at(target.ip(), icmp.quoted));
     Some(prove(finding, icmp, quoted))
+}
+
+/// That the destination sent something after the error: it was not there for a moment only.
+fn heard_since(call: &Call, icmp: &IcmpSeen) -> String {
+    let target = icmp.quoted.destination;
+    let sent = call.messages.iter().find(|heard| heard.path.source == target && icmp.place < heard.place);
+    match sent {
+        Some(heard) => format!(
+            " That was so at this moment: {} later {target} sent SIP itself.",
+            length(heard.place.time.since(icmp.place.time))
+        ),
+        None => String::new(),
+    }
 }
 
 /// What an ICMP error says of the destination.

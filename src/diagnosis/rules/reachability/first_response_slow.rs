@@ -74,7 +74,10 @@ pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &
         let response = case.provisionals(transaction).chain(case.finals(transaction)).min_by_key(|heard| heard.place)?;
         let first = *request.repeats.first()?;
         let goes_on = !request.repeats.iter().any(|repeat| *repeat > response.place);
-        (first < response.place && goes_on && !request.path.transport.is_reliable()).then_some((request, response))
+        // A copy that an ICMP error answered was neither lost nor waited on.
+        let was_refused = case.call.icmp.iter().any(|icmp| icmp.message == request.id && icmp.place < response.place);
+        let is_repeated = first < response.place && goes_on && !request.path.transport.is_reliable();
+        (is_repeated && !was_refused).then_some((request, response))
     })
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Outcome, Transaction};
+use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -45,7 +46,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
     let end = end_of_wait(case, request);
     let silence = end.time.since(trying.place.time);
-    if silence < SILENCE {
+    let is_silent_to_the_end = matches!(end.kind, Kind::EndOfCapture);
+    if silence < SILENCE || (is_silent_to_the_end && is_cut_off(case, request, end.time)) {
         return None;
     }
     let ended = match end.kind {
@@ -94,7 +96,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// The INVITE that a hop took over and said nothing of until the caller gave it up: its request and that hop's 100.
-pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, crate::capture::Timestamp)> {
+pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Timestamp)> {
     let last = last_that_took_it(case, case.deciding().filter(|deciding| deciding.is_initial_invite())?)?;
     let request = case.call.request_of(last)?;
     let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
@@ -120,12 +122,18 @@ fn last_that_took_it<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&
     None
 }
 
+/// True if the connection on which the INVITE waited was ended from the other end: that hop did not stay silent.
+fn is_cut_off(case: &Case<'_>, request: &Heard, until: Timestamp) -> bool {
+    let broken = case.surroundings.failed_connections().broken(request.path, request.place.time, until);
+    request.path.transport.is_reliable() && broken.is_some()
+}
+
 fn is_trying(heard: &Heard) -> bool {
     heard.message.status().map(StatusCode::get) == Some(100)
 }
 
 struct End<'a> {
-    time: crate::capture::Timestamp,
+    time: Timestamp,
     kind: Kind<'a>,
 }
 

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{a_code, alerts, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -30,7 +30,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let cause = case.q850(response);
     let says_no_answer = cause == Some(19);
-    let ringing = case.ringing(failure.transaction);
+    let ringing = case.alerting_or_progress(failure.transaction);
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
     }
@@ -49,6 +49,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let responder = response.path.source;
     let because = match ringing {
+        Some(progress) if !alerts(progress) => format!(
+            "Nobody answered in the {} after {}, which does not say that a device rings; then {responder} ended it with {}{}.",
+            length(response.place.time.since(progress.place.time)),
+            a_code(progress),
+            failure.status,
+            if says_no_answer { ", Q.850 cause 19 (no answer from the user)" } else { "" }
+        ),
         Some(ringing) => format!(
             "The call rang for {} and nobody answered; then {responder} ended it with {}{}.",
             length(response.place.time.since(ringing.place.time)),
@@ -64,15 +71,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             callee's device."))
         .fix("If nobody may be there, divert unanswered calls to a voicemail or another number.");
     if let Some(ringing) = ringing {
-        finding = finding.claim_status(ringing, "the callee's device rings");
+        finding = finding.claim_status(ringing, shows(ringing));
     }
-    finding = finding.claim_status(response, "the ringing ends without an answer");
+    finding = finding.claim_status(response, "it ends without an answer");
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
     }
     Some(
         finding
-            .refuted("callee-unreachable", "a device rang")
+            .refuted(
+                "callee-unreachable",
+                match ringing {
+                    Some(progress) if !alerts(progress) => format!("{} came before it: the call was on its way", a_code(progress)),
+                    _ => "a device rang".to_owned(),
+                },
+            )
             .refuted("ring-timeout", "no hop cancelled the ringing while the caller still waited")
             .refuted("rejected-by-callee", format!("{} is not the code of a refusal by the callee", failure.status)),
     )

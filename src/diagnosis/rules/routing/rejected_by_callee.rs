@@ -105,6 +105,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
     finding = match (code, ringing) {
+        (486, _) if alerting.is_none() => finding
+            .refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded"),
         (486, _) => finding.refuted("callee-busy", "the device rang first, so it had a free line; a second call \
             that came meanwhile is not excluded"),
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
