@@ -34,7 +34,7 @@ rule! {
     /// gone another way than past the capture. Without media the finding is only possible for that.
     ///
     /// ## References
-    /// RFC 3261 §15; RFC 7092 §3
+    /// RFC 3261 §15; RFC 4028 §10
     "C22" "leg-not-released" needs [BYE ANSWERED SEVERAL], check
 }
 
