@@ -86,25 +86,27 @@ impl Call {
     /// True if the answer to an INVITE was not captured, and its ACK was: the ACK to a 2xx is a transaction of its own,
     /// with another branch (RFC 3261 §13.2.2.4, §17.1.1.3).
     fn was_answered_unseen(&self, attempt: &Transaction) -> bool {
-        let has_cookie = |branch: &[u8]| branch.starts_with(Via::COOKIE.as_bytes());
         attempt.finals.is_empty()
-            && attempt.acks.iter().any(|id| {
-                let via = self.message(*id).message.vias();
-                let branch = via.first().map(|via| via.branch().as_bytes().to_vec()).unwrap_or_default();
-                has_cookie(&branch) && has_cookie(&attempt.branch) && *branch != *attempt.branch
-            })
+            && attempt.branch.starts_with(Via::COOKIE.as_bytes())
+            && self.has_ack(attempt, |branch| *branch != *attempt.branch)
     }
 
     /// True if the refusal of an INVITE was not captured, and its ACK was: only that to a refusal has the branch of its INVITE
     /// (RFC 3261 §17.1.1.3). Where something else was sent in a dialog, the branch may be an old stack's.
     fn was_refused_unseen(&self, attempt: &Transaction) -> bool {
-        let is_acked = attempt.acks.iter().any(|id| {
+        let goes_on = |transaction: &Transaction| transaction.in_dialog && transaction.method != Method::Ack;
+        attempt.finals.is_empty()
+            && self.has_ack(attempt, |branch| *branch == *attempt.branch)
+            && !self.transactions.iter().any(goes_on)
+    }
+
+    /// True if an INVITE has an ACK with such a branch. One that RFC 3261 did not make (§8.1.1.7) tells nothing.
+    fn has_ack(&self, attempt: &Transaction, is_such: impl Fn(&[u8]) -> bool) -> bool {
+        attempt.acks.iter().any(|id| {
             let via = self.message(*id).message.vias();
             let branch = via.first().map(|via| via.branch().as_bytes().to_vec()).unwrap_or_default();
-            branch.starts_with(Via::COOKIE.as_bytes()) && *branch == *attempt.branch
-        });
-        let goes_on = |transaction: &Transaction| transaction.in_dialog && transaction.method != Method::Ack;
-        attempt.finals.is_empty() && is_acked && !self.transactions.iter().any(goes_on)
+            branch.starts_with(Via::COOKIE.as_bytes()) && is_such(&branch)
+        })
     }
 
     /// The final status that the caller got for its last try; of several the last.

@@ -191,6 +191,8 @@ pub(crate) struct Guesses {
     left: u64,
     /// The latest of each thread: its place in the row, counted from the first that ever stood there.
     latest: ByHash<u64>,
+    /// The last INVITE of each system for the same caller to the same callee.
+    last_tries: ByHash<(Attempt, Path)>,
     hasher: Keyed,
 }
 
@@ -206,11 +208,19 @@ const GUESS_DIGITS: usize = 5;
 const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
 const MOST_WAITING: usize = 20_000;
+/// Callers and callees of whom the last try is kept.
+const MOST_TRIES: usize = 8192;
 
 impl Guesses {
     /// Notes an INVITE that waits for its answer.
     pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
         self.forget(now);
+        if let Some(parties) = self.parties(path, ties) {
+            if self.last_tries.len() >= MOST_TRIES {
+                self.last_tries.clear();
+            }
+            self.last_tries.insert(parties, (attempt, path));
+        }
         if ties.called.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
@@ -259,8 +269,13 @@ impl Guesses {
         .take(MOST_ALIKE)
     }
 
+    /// The last INVITE that the system on this path sent for the same caller to the same callee, and its path.
+    pub(crate) fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+        self.last_tries.get(&self.parties(path, ties)?).copied()
+    }
+
     /// Who sends this, who calls and who is called, by the ends of the numbers: the same for each try of one call.
-    pub(crate) fn parties(&self, path: Path, ties: &Ties<'_>) -> Option<u64> {
+    fn parties(&self, path: Path, ties: &Ties<'_>) -> Option<u64> {
         let is_known = !ties.called.is_empty() && !ties.calling.is_empty();
         is_known.then(|| self.hasher.hash_one((path.source.ip(), tail(&ties.calling), tail(&ties.called))))
     }

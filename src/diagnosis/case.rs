@@ -221,7 +221,7 @@ impl<'a> Case<'a> {
 
     /// True if 180 came on any hop: a device rang, and not only an announcement was played (RFC 3261 §21.1.2, §21.1.5).
     pub fn was_alerting(&self) -> bool {
-        self.call.messages.iter().any(|heard| heard.message.status().is_some_and(|status| status.get() == 180))
+        self.call.messages.iter().any(alerts)
     }
 
     /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: the callee's side

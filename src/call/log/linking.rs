@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::call::link::LinkedBy;
-use crate::call::log::entry::What;
+use crate::call::log::entry::{Entry, What};
 use crate::call::log::{EntryId, Link, Log, Pool, StepId};
 use crate::call::timer;
 use crate::capture::Timestamp;
@@ -46,31 +46,31 @@ impl Log {
 
     /// True if the INVITE of a step was refused a moment before.
     pub(crate) fn was_just_refused(&self, step: StepId, now: Timestamp) -> bool {
-        let Some(step) = self.steps.get(step.0 as usize).filter(|step| step.status >= 300) else { return false };
-        let response = step.response.and_then(|entry| self.entries.get(entry.0 as usize));
+        let refused = self.steps.get(step.0 as usize).filter(|step| step.status >= 300);
+        let response = refused.and_then(|step| self.entries.get(step.response?.0 as usize));
         response.is_some_and(|response| now.since(response.place.time) <= NEXT_TRY)
     }
 
     /// True if the INVITE of a step was sent a moment before, as where several devices of one callee are called at once.
     pub(crate) fn was_just_sent(&self, step: StepId, now: Timestamp) -> bool {
-        let request = self.steps.get(step.0 as usize).and_then(|step| step.request);
-        let request = request.and_then(|entry| self.entries.get(entry.0 as usize));
-        request.is_some_and(|request| now.since(request.place.time) <= AT_ONCE)
+        self.invite_entry(step).is_some_and(|invite| now.since(invite.place.time) <= AT_ONCE)
     }
 
     /// True if the INVITE of a step has waited for longer than one copy of it, and nothing was said of it.
     pub(crate) fn waits_in_vain(&self, step: StepId, now: Timestamp) -> bool {
-        let Some(step) = self.steps.get(step.0 as usize) else { return false };
-        let request = step.request.and_then(|entry| self.entries.get(entry.0 as usize));
-        let is_silent = step.status == 0 && !step.provisional;
-        is_silent && request.is_some_and(|request| now.since(request.place.time) >= timer::T1)
+        let is_silent = self.steps.get(step.0 as usize).is_some_and(|step| step.status == 0 && !step.provisional);
+        is_silent && self.invite_entry(step).is_some_and(|invite| now.since(invite.place.time) >= timer::T1)
     }
 
     /// The INVITE of a step, read anew.
     pub(crate) fn invite_of(&self, step: StepId, pool: &Pool) -> Option<Message<'static>> {
-        let entry = self.entries.get(self.steps.get(step.0 as usize)?.request?.0 as usize)?;
+        let entry = self.invite_entry(step)?;
         let What::Message { cut, .. } = entry.what else { return None };
         Message::read_stored(entry.bytes(pool), cut)
+    }
+
+    fn invite_entry(&self, step: StepId) -> Option<&Entry> {
+        self.entries.get(self.steps.get(step.0 as usize)?.request?.0 as usize)
     }
 
     /// The next message opens a leg that continues a step, or comes in place of an earlier try.

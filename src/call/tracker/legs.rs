@@ -8,9 +8,6 @@ use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::net::Path;
 use crate::sip::Message;
 
-/// Callers and callees of whom the last try is kept.
-const MOST_TRIES: usize = 8192;
-
 impl Tracker {
     /// The open call that this INVITE continues: where a redirect sent it, or as another leg, by a key that both carry, else
     /// by number and time. With the step that a leg continues; what follows a redirect comes in place of what was redirected.
@@ -78,7 +75,7 @@ impl Tracker {
 
     /// The last INVITE of an open call that a system sent for the same caller to the same callee, and its path.
     fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
-        let (attempt, before) = self.last_tries.get(&self.guesses.parties(path, ties)?).copied()?;
+        let (attempt, before) = self.guesses.last_try(path, ties)?;
         let is_same = self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call);
         is_same.then_some((attempt, before))
     }
@@ -125,12 +122,6 @@ impl Tracker {
         let Some(open) = self.open_at(index) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
         self.guesses.note(attempt, path, ties, self.now);
-        if let Some(parties) = self.guesses.parties(path, ties) {
-            if self.last_tries.len() >= MOST_TRIES {
-                self.last_tries.clear();
-            }
-            self.last_tries.insert(parties, (attempt, path));
-        }
         for (hash, _) in &ties.keys {
             self.note_link(*hash, index);
         }

@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::agenda::Agenda;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
-use crate::call::link::{Attempt, Guesses, Ties};
+use crate::call::link::{Guesses, Ties};
 use crate::call::log::{Hearing, Leisure, Log, Phase, Pool, Told, WayId};
 use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{DeadPort, HopId, Surroundings};
@@ -36,7 +36,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection, Undelivered};
+use crate::net::{Connection, IcmpError, StreamId, TlsConnection, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, Message, Method};
@@ -77,8 +77,6 @@ pub struct Tracker {
     clues: Clues,
     /// What tells that a call is the next try of another.
     tries: Tries,
-    /// The last INVITE of each system for the same caller to the same callee.
-    last_tries: ByHash<(Attempt, Path)>,
     redirects: Redirects,
     answers: LastAnswers,
     hasher: Keyed,
@@ -233,7 +231,6 @@ impl Tracker {
             links: ByHash::default(),
             clues: Clues::default(),
             tries: Tries::default(),
-            last_tries: ByHash::default(),
             redirects: Redirects::default(),
             answers: LastAnswers::default(),
             hasher: Keyed::default(),

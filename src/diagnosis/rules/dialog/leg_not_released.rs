@@ -42,21 +42,23 @@ rule! {
 const UNDERWAY: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Standing { bye, answer, opening, side } = standing(case)?;
-    let (system, party) = match side {
-        Side::Callee => (answer.path.destination, answer.path.source),
-        Side::Caller => (answer.path.source, answer.path.destination),
+    let Standing { bye, left, system: role } = standing(case)?;
+    let (opening, answer) = (left.request, left.success);
+    // Who sent the INVITE and who answered it, each with the message that says where it hears.
+    let (client, server) = ((answer.path.destination, opening), (answer.path.source, answer));
+    let (leg, (system, of_system), (party, of_party)) = match role {
+        Role::Uac => ("callee's", client, server),
+        _ => ("caller's", server, client),
     };
-    let media = MediaAfter::of(case, bye, [opening, answer]);
-    let media = if side == Side::Callee { media } else { media.reversed() };
-    if media.to_party.is_some_and(|stream| goes_on_after(bye, stream)) {
+    let (to_party, by_party) = (last_to(case, bye, of_party), last_to(case, bye, of_system));
+    if to_party.is_some_and(|stream| goes_on_after(bye, stream)) {
         return None; // It hears something still: music, or another party.
     }
-    let sends_in_vain = media.of_party.filter(|stream| goes_on_after(bye, stream));
-    if media.of_party.is_some() && sends_in_vain.is_none() {
+    let sends_in_vain = by_party.filter(|stream| goes_on_after(bye, stream));
+    if by_party.is_some() && sends_in_vain.is_none() {
         return None; // It stopped as well: somebody told it, past the capture.
     }
-    let confidence = match (media.to_party, sends_in_vain) {
+    let confidence = match (to_party, sends_in_vain) {
         (Some(_), Some(_)) => Confidence::Likely,
         _ => Confidence::Possible,
     };
@@ -69,10 +71,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => String::new(),
     };
     let after = length(case.tail(bye.place));
-    let (leg, role) = match side {
-        Side::Callee => ("callee's", Role::Uac),
-        Side::Caller => ("caller's", Role::Uas),
-    };
     let finding = Finding::of(&RULE, confidence)
         .severity(Severity::Warning)
         .party(role, Some(system))
@@ -98,17 +96,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 struct Standing<'a> {
     /// The BYE on the other leg.
     bye: &'a Heard,
-    /// The 2xx with which it was answered, and the INVITE that was.
-    answer: &'a Heard,
-    opening: &'a Heard,
-    side: Side,
-}
-
-/// Whose leg it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Caller,
-    Callee,
+    left: Answered<'a>,
+    /// As what the system between the legs stands on this one.
+    system: Role,
 }
 
 /// An INVITE that opened a leg and was answered.
@@ -146,19 +136,19 @@ fn standing<'a>(case: &Case<'a>) -> Option<Standing<'a>> {
         outer.map(move |outer| (outer, inner))
     });
     pairs
-        .flat_map(|(outer, inner)| [(outer, inner, Side::Callee), (inner, outer, Side::Caller)])
-        .find_map(|(ended, left, side)| left_standing(case, ended, left, side))
+        .flat_map(|(outer, inner)| [(outer, inner, Role::Uac), (inner, outer, Role::Uas)])
+        .find_map(|(ended, left, system)| left_standing(case, ended, left, system))
 }
 
 fn left_standing<'a>(
     case: &Case<'a>,
     ended: &Answered<'a>,
     left: &Answered<'a>,
-    side: Side,
+    role: Role,
 ) -> Option<Standing<'a>> {
-    let system = match side {
-        Side::Callee => ended.invite.path.destination.ip(),
-        Side::Caller => ended.invite.path.source.ip(),
+    let system = match role {
+        Role::Uac => ended.invite.path.destination.ip(),
+        _ => ended.invite.path.source.ip(),
     };
     let bye = case.asked(&Method::Bye).find(|bye| {
         bye.request.message.call_id() == &*ended.leg.call_id
@@ -179,7 +169,7 @@ fn left_standing<'a>(
     // What does not pass the capture cannot be missed in it: the ACK did.
     let is_seen = case.acks_to(left.success).next().is_some();
     let is_left = is_seen && case.tail(bye.place) >= OVERDUE && !was_released() && !was_used() && !goes_elsewhere();
-    is_left.then_some(Standing { bye, answer: left.success, opening: left.request, side })
+    is_left.then_some(Standing { bye, left: *left, system: role })
 }
 
 /// True for a leg that a key of its own messages joins to the call: not for a guess, and not where the caller itself went on.
@@ -192,29 +182,13 @@ fn is_joined_by_key(leg: &Leg) -> bool {
     }
 }
 
-/// The last that was sent on a leg, to the party on it and by it.
-struct MediaAfter<'a> {
-    to_party: Option<&'a Stream>,
-    of_party: Option<&'a Stream>,
-}
-
-impl<'a> MediaAfter<'a> {
-    /// Of a leg that the system opened: its INVITE says where the system hears, and the answer where the party does.
-    fn of(case: &Case<'a>, bye: &Heard, [opening, answer]: [&Heard; 2]) -> MediaAfter<'a> {
-        let media = case.surroundings.media();
-        let last_to = |described: &Heard| {
-            let ends = Sdp::of(&described.message).map(ends).unwrap_or_default();
-            let streams = ends.into_iter().flat_map(|end| media.to(end));
-            // Ports are used again: what began later is of another call.
-            streams.filter(|stream| stream.first.time <= bye.place.time).max_by_key(|stream| stream.last)
-        };
-        MediaAfter { to_party: last_to(answer), of_party: last_to(opening) }
-    }
-
-    /// The same of a leg that the party opened.
-    fn reversed(self) -> MediaAfter<'a> {
-        MediaAfter { to_party: self.of_party, of_party: self.to_party }
-    }
+/// The last stream of this call to where a message asks for audio.
+fn last_to<'a>(case: &Case<'a>, bye: &Heard, described: &Heard) -> Option<&'a Stream> {
+    let media = case.surroundings.media();
+    let ends = Sdp::of(&described.message).map(ends).unwrap_or_default();
+    let streams = ends.into_iter().flat_map(|end| media.to(end));
+    // Ports are used again: what began later is of another call.
+    streams.filter(|stream| stream.first.time <= bye.place.time).max_by_key(|stream| stream.last)
 }
 
 fn goes_on_after(bye: &Heard, stream: &Stream) -> bool {

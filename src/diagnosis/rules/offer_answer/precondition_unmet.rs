@@ -1,9 +1,10 @@
 use crate::call::{Heard, Outcome};
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::alerts;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
-use crate::sip::{Method, StatusCode};
+use crate::sip::Method;
 
 rule! {
     /// A precondition of the call was never met.
@@ -65,7 +66,7 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     let request = case.call.request_of(deciding)?;
     let line = wanted(request).filter(|line| line.contains("mandatory"))?;
     let answer = case.provisionals(deciding).find(|heard| Sdp::of(&heard.message).is_some())?;
-    let rang = case.provisionals(deciding).any(|heard| heard.message.status().map(StatusCode::get) == Some(180));
+    let rang = case.provisionals(deciding).any(alerts);
     let is_met = case.call.messages.iter().filter(|heard| heard.id > request.id).any(is_reserved);
     if rang || is_met || is_reserved(request) {
         return None;
