@@ -28,5 +28,6 @@ pub mod oddity;
 mod recent;
 pub mod report;
 pub mod sip;
+mod sparing;
 pub mod story;
 pub mod untrusted;

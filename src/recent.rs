@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 
 use crate::keyed::Keyed;
+use crate::sparing::make_room;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -114,6 +115,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
             None => {
                 // Every table of this kind has a bound far below the numbers that there are.
                 let Ok(slot) = u32::try_from(self.slots.len()) else { return };
+                make_room(&mut self.slots);
                 self.slots.push(filled);
                 slot
             }

@@ -1,9 +1,10 @@
 //! Who registered where, for how long: for telling why a callee could not be reached (RFC 3261 §10).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use memchr::memmem::Finder;
@@ -15,6 +16,7 @@ use crate::call::model::Arrival;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order, ordered};
 use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
+use crate::sparing::make_room;
 
 /// A REGISTER as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,8 +25,8 @@ pub struct Asked {
     pub place: Place,
     /// Where it came from.
     pub source: SocketAddr,
-    /// The Contact that it names, as sent; empty if it only asks.
-    pub contact: String,
+    /// The Contact that it names, as sent; empty if it only asks. A device sends the same one each time: it is kept once.
+    pub contact: Arc<str>,
     /// Which device asks: [`call_key`] of `+sip.instance`, else of the Call-ID.
     pub device: u64,
     /// True if `+sip.instance` names the device: then another one is another device, whatever else changes.
@@ -40,7 +42,7 @@ pub struct Asked {
 impl Asked {
     /// True if it binds an address over UDP: there a change of port tells something.
     pub fn is_over_udp(&self) -> bool {
-        self.over_udp && !self.contact.is_empty() && self.contact != "*"
+        self.over_udp && !self.contact.is_empty() && &*self.contact != "*"
     }
 }
 
@@ -52,7 +54,7 @@ pub struct Granted {
     /// Until when the longest of the bindings lasts; the time of the response if there is none any more.
     pub until: Timestamp,
     /// The URIs of the bindings, as sent, at most [`Registrations::MOST_BINDINGS`].
-    pub bindings: Vec<String>,
+    pub bindings: Vec<Arc<str>>,
     /// Whose credentials the REGISTER showed, as in [`Asked::account`].
     account: Option<NonZeroU64>,
 }
@@ -136,14 +138,16 @@ impl Registrations {
                 if known.asked.last().is_none_or(|last| last.source != arrival.path.source) {
                     self.sources.insert(arrival.path.source);
                 }
-                known.note_asked(asked(message, arrival));
+                let asked = asked(message, arrival, known);
+                known.note_asked(asked);
             }
             false if known.granted.len() < Registrations::MOST_ENTRIES => {
                 let number = message.cseq().map(|cseq| cseq.number);
                 let is_asked =
                     |asked: &&Asked| Some(asked.cseq) == number && asked.source.ip() == arrival.path.destination.ip();
                 let account = known.asked.iter().rfind(is_asked).and_then(|asked| asked.account);
-                known.note_granted(Granted { account, ..granted(message, arrival) });
+                let granted = Granted { account, ..granted(message, arrival, known) };
+                known.note_granted(granted);
             }
             _ => {}
         }
@@ -193,6 +197,14 @@ impl Registered {
         keep_last(&mut self.granted);
     }
 
+    /// A Contact, in the one copy of it that is kept if it is one of the last.
+    fn kept_once(&self, contact: &str) -> Arc<str> {
+        let asked = self.asked.last().map(|asked| &asked.contact);
+        let granted = self.granted.last().into_iter().flat_map(|granted| &granted.bindings);
+        let known = asked.into_iter().chain(granted).find(|known| &***known == contact);
+        known.cloned().unwrap_or_else(|| contact.into())
+    }
+
     /// True if everything was kept, so that what is missing was not there.
     pub fn is_whole(&self) -> bool {
         self.asked.len() < Registrations::MOST_ENTRIES && self.granted.len() < Registrations::MOST_ENTRIES
@@ -202,6 +214,7 @@ impl Registered {
 /// Puts an entry in its order, once, while there is room.
 fn insert<T: Ord>(row: &mut Vec<T>, entry: T) {
     if let (true, Err(at)) = (row.len() < Registrations::MOST_ENTRIES, row.binary_search(&entry)) {
+        make_room(row);
         row.insert(at, entry);
     }
 }
@@ -221,12 +234,12 @@ fn key(user: &str, host: &str) -> String {
     key
 }
 
-fn asked(message: &Message<'_>, arrival: &Arrival) -> Asked {
+fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked {
     let (contact, instance) = contact_and_instance(message);
     Asked {
         place: arrival.place,
         source: arrival.path.source,
-        contact,
+        contact: known.kept_once(&contact),
         has_instance: instance.is_some(),
         device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
@@ -256,14 +269,14 @@ fn shown_user<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
 static USER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("username=\""));
 
 /// The URI of the first Contact, and the device that it names (`+sip.instance`, RFC 5626 §4.1).
-fn contact_and_instance(message: &Message<'_>) -> (String, Option<String>) {
-    let Some(line) = message.header_bytes(HeaderName::Contact) else { return (String::new(), None) };
+fn contact_and_instance<'m>(message: &'m Message<'_>) -> (Cow<'m, str>, Option<String>) {
+    let Some(line) = message.header_bytes(HeaderName::Contact) else { return (Cow::Borrowed(""), None) };
     if is_one_without_instance(line) {
-        return (text(uri_of(line)).into_owned(), None);
+        return (text(uri_of(line)), None);
     }
     let contact = message.contact().unwrap_or_default();
     let instance = contact.parameters.get("+sip.instance").map(str::to_owned);
-    (contact.uri, instance)
+    (contact.uri.into(), instance)
 }
 
 /// True for the plainest form, which most phones send: of that the URI is all that is needed.
@@ -274,7 +287,7 @@ fn is_one_without_instance(line: &[u8]) -> bool {
     uri.starts_with(b"<") && !parameters.contains(&b'+') && !is_listed_or_quoted && line.is_ascii()
 }
 
-fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
+fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Granted {
     let seconds = |text: &str| text.trim().parse::<u32>().ok();
     let of_message = message.header("Expires").and_then(|value| seconds(&value));
     // Most phones have one binding: what lasts as long as the capture takes no more room than that.
@@ -284,7 +297,7 @@ fn granted(message: &Message<'_>, arrival: &Arrival) -> Granted {
         for binding in split_list(&line).map(NameAddr::read) {
             longest = longest.max(binding.parameters.get("expires").and_then(seconds).or(of_message));
             if bindings.len() < Registrations::MOST_BINDINGS {
-                bindings.push(binding.uri);
+                bindings.push(known.kept_once(&binding.uri));
             }
         }
     }
@@ -308,7 +321,7 @@ mod tests {
             let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
             let contact = message.contact().unwrap();
             let instance = contact.parameters.get("+sip.instance").map(str::to_owned);
-            assert_eq!(contact_and_instance(&message), (contact.uri, instance), "{text}");
+            assert_eq!(contact_and_instance(&message), (contact.uri.into(), instance), "{text}");
             is_one_without_instance(message.header_bytes(HeaderName::Contact).unwrap())
         };
         assert!(of("<sip:+15550100@192.0.2.1:5060;ob>;expires=60") && of("<sip:a@[2001:db8::1]>;q=0.5"));

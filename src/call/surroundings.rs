@@ -21,6 +21,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order};
 use crate::net::IcmpCode;
 use crate::sip::first_letters;
+use crate::sparing::make_room;
 
 pub use crate::call::surroundings::seen::Seen;
 
@@ -229,7 +230,10 @@ impl Surroundings {
         match known.iter().position(is_same) {
             Some(at) if known[at].place <= registering.place => return,
             Some(at) => known[at].place = registering.place,
-            None if known.len() < Surroundings::MOST_REGISTERING => known.push(registering),
+            None if known.len() < Surroundings::MOST_REGISTERING => {
+                make_room(known);
+                known.push(registering);
+            }
             None => return,
         }
         known.sort_unstable();

@@ -57,7 +57,7 @@ impl Case<'_> {
         let is_bound = |(.., contact): &Naming| Uri::read(contact).user == user;
         let registrations = self.surroundings.registrations().in_any_order().flat_map(|(_, known)| &known.asked);
         let registered =
-            registrations.map(|asked| (asked.place, asked.source, "REGISTER".into(), asked.contact.clone()));
+            registrations.map(|asked| (asked.place, asked.source, "REGISTER".into(), asked.contact.to_string()));
         let registered = || registered.filter(leads_there).filter(is_bound).max_by_key(|(place, ..)| *place);
         let (place, source, method, contact) = of_call.find(leads_there).or_else(registered)?;
         Some(PrivateContact { named, place, source, method, contact })

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
@@ -48,7 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.call.request_of(silent)?;
     let target = request.message.target()?;
     let listed = known.granted.iter().rev().find(|granted| {
-        let has = |uri: &String| Uri::read(uri).is_same_target(target);
+        let has = |uri: &Arc<str>| Uri::read(uri).is_same_target(target);
         granted.place.time <= request.place.time && granted.bindings.len() > 1 && granted.bindings.iter().any(has)
     })?;
     let answer = answered.provisionals.first().or(answered.finals.first()).map(|id| case.call.message(*id))?;
