@@ -5,7 +5,7 @@ use crate::call::{Heard, Leg, LinkedBy, Stream, Transaction};
 use crate::diagnosis::media::{claim_packet, ends};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::Sdp;
 use crate::sip::{HeaderName, Method};
 
@@ -42,7 +42,7 @@ rule! {
 const UNDERWAY: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Standing { bye, left, system: role } = standing(case)?;
+    let Standing { bye, taken, left, system: role } = standing(case)?;
     let (opening, answer) = (left.request, left.success);
     // Who sent the INVITE and who answered it, each with the message that says where it hears.
     let (client, server) = ((answer.path.destination, opening), (answer.path.source, answer));
@@ -83,6 +83,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix("Let session timers (RFC 4028) or a check of media activity end legs that were forgotten.")
         .next_capture(capture_at(system.ip(), answer.path))
         .claim_method(bye, "one party hangs up")
+        .claim_status(taken, "the system takes that")
         .claim_status(answer, "the other leg was answered")
         .claim_absent(bye.place, "a request of the system on the other leg", format!("the capture goes on for {after}"))
         .refuted("bye-unanswered", "the BYE was answered");
@@ -96,6 +97,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 struct Standing<'a> {
     /// The BYE on the other leg.
     bye: &'a Heard,
+    /// The 2xx with which the system took it.
+    taken: &'a Heard,
     left: Answered<'a>,
     /// As what the system between the legs stands on this one.
     system: Role,
@@ -150,12 +153,14 @@ fn left_standing<'a>(
         Role::Uac => ended.invite.path.destination.ip(),
         _ => ended.invite.path.source.ip(),
     };
-    let bye = case.asked(&Method::Bye).find(|bye| {
-        bye.request.message.call_id() == &*ended.leg.call_id
-            && bye.request.path.destination.ip() == system
-            && case.finals(bye.transaction).any(|heard| heard.message.status().is_some_and(|status| status.is_success()))
-    })?;
-    let bye = bye.request;
+    let to_system = |bye: &Asked<'a>| {
+        bye.request.message.call_id() == &*ended.leg.call_id && bye.request.path.destination.ip() == system
+    };
+    let is_success = |heard: &&Heard| heard.message.status().is_some_and(|status| status.is_success());
+    let (bye, taken) = case
+        .asked(&Method::Bye)
+        .filter(to_system)
+        .find_map(|bye| Some((bye.request, case.finals(bye.transaction).find(is_success)?)))?;
     let is_on_leg = |heard: &&Heard| heard.message.call_id() == &*left.leg.call_id;
     let was_released = || case.asked(&Method::Bye).map(|bye| bye.request).any(|bye| is_on_leg(&bye));
     let was_used = || {
@@ -169,7 +174,7 @@ fn left_standing<'a>(
     // What does not pass the capture cannot be missed in it: the ACK did.
     let is_seen = case.acks_to(left.success).next().is_some();
     let is_left = is_seen && case.tail(bye.place) >= OVERDUE && !was_released() && !was_used() && !goes_elsewhere();
-    is_left.then_some(Standing { bye, left: *left, system: role })
+    is_left.then_some(Standing { bye, taken, left: *left, system: role })
 }
 
 /// True for a leg that a key of its own messages joins to the call: not for a guess, and not where the caller itself went on.
