@@ -97,11 +97,13 @@ impl Call {
     }
 
     /// Keeps a new message, which belongs to this transaction.
-    pub(crate) fn keep(&mut self, mut heard: Heard, transaction: TransactionId) -> MessageId {
-        heard.id = MessageId(self.messages.len() as u32);
-        (heard.leg, heard.transaction) = (self.transaction(transaction).leg, transaction);
-        let id = heard.id;
+    pub(crate) fn keep(&mut self, heard: Heard, transaction: TransactionId) -> MessageId {
+        let id = MessageId(self.messages.len() as u32);
+        let leg = self.transaction(transaction).leg;
         self.messages.push(heard);
+        if let Some(kept) = self.messages.last_mut() {
+            (kept.id, kept.leg, kept.transaction) = (id, leg, transaction);
+        }
         id
     }
 
