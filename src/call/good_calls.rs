@@ -4,7 +4,10 @@
 //! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,12 +17,14 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, each_in_order, ordered};
 use crate::net::Path;
 use crate::sip::sdp::{Media, Sdp};
-use crate::sip::{Message, Uri, first_letters};
+use crate::sip::{Cut, Message, Uri, first_letters};
 
 /// Bytes of a request beyond which UDP may lose it (RFC 3261 §18.1.1).
 const LARGE: usize = 1300;
 /// Letters of one value that are kept.
 const LONGEST: usize = 160;
+/// Bytes of an INVITE beyond which its properties take less room than itself.
+const LONG: usize = 4096;
 /// Headers of which the value is compared, and holds no person.
 const BY_VALUE: [&str; 4] = ["Require", "Proxy-Require", "Privacy", "Session-Expires"];
 /// Headers of which only the presence is compared.
@@ -60,9 +65,19 @@ pub struct Sample {
     /// What it calls itself (User-Agent).
     pub software: String,
     /// Its properties, in a fixed order.
-    pub traits: Vec<Trait>,
+    pub traits: Traits,
     /// What its 2xx took of the offer; `None` if that carries no answer.
     pub taken: Option<Taken>,
+}
+
+/// The properties of an INVITE. Those of a good call are read when they are first asked for: nobody asks but where a call
+/// on the same hop fails.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Trait>", into = "Vec<Trait>")]
+pub struct Traits {
+    read: OnceLock<Vec<Trait>>,
+    /// What they are read from: the INVITE, and from whom to whom it went.
+    unread: Option<(Box<[u8]>, Path)>,
 }
 
 /// What a server took of an offer.
@@ -155,12 +170,74 @@ impl Trait {
     }
 }
 
+impl Traits {
+    fn read(&self) -> &[Trait] {
+        self.read.get_or_init(|| {
+            let unread = self.unread.as_ref();
+            let read = unread.and_then(|(invite, path)| Some(traits(&Message::read(invite, Cut::Whole)?, *path)));
+            read.unwrap_or_default()
+        })
+    }
+}
+
+impl Deref for Traits {
+    type Target = [Trait];
+
+    fn deref(&self) -> &[Trait] {
+        self.read()
+    }
+}
+
+impl From<Vec<Trait>> for Traits {
+    fn from(mut traits: Vec<Trait>) -> Traits {
+        // They are kept for hours, and a third of what they grew to is empty.
+        traits.shrink_to_fit();
+        Traits { read: traits.into(), unread: None }
+    }
+}
+
+impl From<Traits> for Vec<Trait> {
+    fn from(traits: Traits) -> Vec<Trait> {
+        traits.to_vec()
+    }
+}
+
+impl PartialEq for Traits {
+    fn eq(&self, other: &Traits) -> bool {
+        self.read() == other.read()
+    }
+}
+
+impl Eq for Traits {}
+
+impl PartialOrd for Traits {
+    fn partial_cmp(&self, other: &Traits) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Traits {
+    fn cmp(&self, other: &Traits) -> Ordering {
+        self.read().cmp(other.read())
+    }
+}
+
 impl Sample {
     /// The digest of an INVITE.
     pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
-        let mut traits = traits(message, path);
-        // It is kept for hours, and a third of what it grew to is empty.
-        traits.shrink_to_fit();
+        Sample::with_traits(message, place, traits(message, path).into())
+    }
+
+    /// The same of an INVITE of which the capture holds all, and of whose properties nobody may ask.
+    pub(crate) fn of_whole(message: &Message<'_>, path: Path, place: Place) -> Sample {
+        if message.bytes().len() > LONG {
+            return Sample::of(message, path, place);
+        }
+        let unread = Some((message.bytes().into(), path));
+        Sample::with_traits(message, place, Traits { read: OnceLock::new(), unread })
+    }
+
+    fn with_traits(message: &Message<'_>, place: Place, traits: Traits) -> Sample {
         let call_id = shortened(&crate::sip::text(message.call_id()));
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
         Sample { place, call_id, software, traits, taken: None }
@@ -269,6 +346,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Transport;
 
     #[test]
     fn numbers_are_told_by_their_form() {
@@ -282,7 +360,23 @@ mod tests {
 
     fn sample(seconds: i64) -> Sample {
         let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
-        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Vec::new(), taken: None }
+        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Traits::default(), taken: None }
+    }
+
+    #[test]
+    fn properties_that_are_read_later_are_the_same() {
+        let invite = "INVITE sip:+12025550123@example.com SIP/2.0\r\nFrom: <sip:1001@192.0.2.1>\r\nUser-Agent: x\r\n\
+                      Content-Type: application/sdp\r\n\r\nm=audio 4000 RTP/AVP 8\r\n";
+        let path = Path {
+            source: "192.0.2.1:5060".parse().unwrap(),
+            destination: "192.0.2.2:5060".parse().unwrap(),
+            transport: Transport::Udp,
+        };
+        let message = Message::read(invite.as_bytes(), Cut::Whole).unwrap();
+        let (now, later) =
+            (Sample::of(&message, path, Place::default()), Sample::of_whole(&message, path, Place::default()));
+        assert!(later.traits.read.get().is_none() && now.traits.len() > 10);
+        assert_eq!(now, later);
     }
 
     #[test]

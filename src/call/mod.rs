@@ -28,7 +28,7 @@ pub use crate::call::accepted::Accepted;
 pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::dns::{Lookup, Lookups};
-pub use crate::call::good_calls::{CALLED_USER, GoodCalls, Sample, Taken, Trait};
+pub use crate::call::good_calls::{CALLED_USER, GoodCalls, Sample, Taken, Trait, Traits};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
 pub use crate::call::link::LinkedBy;

@@ -63,6 +63,23 @@ impl Heard {
     /// Places of repeats that are kept.
     pub const MOST_REPEATS: usize = 64;
 
+    /// A message that came alone so far, before it is known where it belongs.
+    #[inline]
+    pub(crate) fn first(message: Message<'static>, arrival: &Arrival) -> Heard {
+        Heard {
+            id: MessageId(0),
+            place: arrival.place,
+            path: arrival.path,
+            message,
+            leg: LegId(0),
+            transaction: TransactionId(0),
+            repeats: Vec::new(),
+            repeated: 0,
+            duplicates: 0,
+            last_copy: (arrival.place.time, arrival.ip_id),
+        }
+    }
+
     /// When it was sent for the last time.
     pub fn last_place(&self) -> Place {
         self.repeats.last().copied().unwrap_or(self.place)

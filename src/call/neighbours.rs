@@ -149,15 +149,16 @@ impl Neighbours {
         self.occupancy.get(&server)?.get(&client)
     }
 
-    /// Each client of a server, with how busy the way between them was; in order of their addresses.
+    /// Each client of a server, with how busy the way between them was; in no order.
     pub fn occupancies_at(&self, server: IpAddr) -> impl Iterator<Item = (IpAddr, &Occupancy)> {
-        self.occupancy.get(&server).into_iter().flat_map(ordered).map(|(client, known)| (*client, known))
+        self.occupancy.get(&server).into_iter().flatten().map(|(client, known)| (*client, known))
     }
 
     /// Each way with how busy it was: client, server; in order of the servers' addresses, and then of the clients'.
     pub fn occupancies(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Occupancy)> {
-        let servers = ordered(&self.occupancy).into_keys();
-        servers.flat_map(|server| self.occupancies_at(*server).map(|(client, known)| (client, *server, known)))
+        let servers = ordered(&self.occupancy).into_iter();
+        servers
+            .flat_map(|(server, clients)| ordered(clients).into_iter().map(|(client, known)| (*client, *server, known)))
     }
 
     /// Notes that a call was accepted while so many others were up.

@@ -96,27 +96,14 @@ impl Call {
         Hearing::New(transaction)
     }
 
-    /// Keeps a new message of a transaction.
-    pub(crate) fn keep(
-        &mut self,
-        message: Message<'static>,
-        transaction: TransactionId,
-        arrival: &Arrival,
-    ) -> MessageId {
+    /// Keeps a new message, which belongs to this transaction.
+    pub(crate) fn keep(&mut self, heard: Heard, transaction: TransactionId) -> MessageId {
         let id = MessageId(self.messages.len() as u32);
-        let leg = self.transactions[transaction.0 as usize].leg;
-        self.messages.push(Heard {
-            id,
-            place: arrival.place,
-            path: arrival.path,
-            message,
-            leg,
-            transaction,
-            repeats: Vec::new(),
-            repeated: 0,
-            duplicates: 0,
-            last_copy: (arrival.place.time, arrival.ip_id),
-        });
+        let leg = self.transaction(transaction).leg;
+        self.messages.push(heard);
+        if let Some(kept) = self.messages.last_mut() {
+            (kept.id, kept.leg, kept.transaction) = (id, leg, transaction);
+        }
         id
     }
 
@@ -239,10 +226,7 @@ impl Call {
             Method::Ack => Method::Invite,
             method => method.clone(),
         };
-        let upstream = self
-            .upstream_of(message, keys, &method)
-            .or_else(|| self.upstream_of_leg(leg, keys))
-            .or_else(|| self.upstream_of_same_call_id(message, keys, path));
+        let upstream = self.upstream(message, keys, (&method, leg, path));
         self.transactions.push(Transaction {
             id,
             method,
@@ -282,6 +266,21 @@ impl Call {
         self.legs[leg.0 as usize].linked_by = Some(by);
     }
 
+    /// The transaction that a new one, of this method on this leg and path, carries on.
+    fn upstream(
+        &self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        (method, leg, path): (&Method, LegId, Path),
+    ) -> Option<TransactionId> {
+        if self.transactions.is_empty() {
+            return None; // Most calls have one transaction and no other.
+        }
+        self.upstream_of(message, keys, method)
+            .or_else(|| self.upstream_of_leg(leg, keys))
+            .or_else(|| self.upstream_of_same_call_id(message, keys, path))
+    }
+
     /// The transaction whose branch stands in the second Via of this message (§16.6 step 8).
     fn upstream_of(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<TransactionId> {
         if keys.cseq.method == Method::Ack {
@@ -317,18 +316,19 @@ impl Call {
     /// A B2BUA may keep the Call-ID for the leg that it opens: it has a From tag and a Via of its own, and comes from where
     /// an INVITE of another From tag went that waits for its answer.
     fn upstream_of_same_call_id(&self, message: &Message<'_>, keys: &Keys<'_>, path: Path) -> Option<TransactionId> {
-        if !keys.is_attempt() || message.second_via().is_some() {
+        if !keys.is_attempt() {
             return None;
         }
         let waiting = self.transactions.iter().filter(|known| known.is_initial_invite() && known.finals.is_empty());
         let mut waiting = waiting.filter(|known| {
-            let from = known.request.map(|id| Keys::read(&self.message(id).message).from_tag.to_vec());
+            let from = || Some(crate::sip::tag(self.request_of(known)?.message.header_bytes(HeaderName::From)?));
             known.path.destination.ip() == path.source.ip()
                 && known.path.source.ip() != path.destination.ip()
                 && *self.leg(known.leg).call_id == *keys.call_id
-                && from.is_some_and(|from| !from.is_empty() && from != keys.from_tag)
+                && from().is_some_and(|from| !from.is_empty() && from != keys.from_tag)
         });
-        waiting.next().map(|known| known.id)
+        // The Vias are read last: next to no INVITE comes from where another one waits.
+        waiting.next().filter(|_| message.second_via().is_none()).map(|known| known.id)
     }
 
     /// Some proxies change the branch of the one before them. The host in the second Via still tells who that was.

@@ -189,6 +189,9 @@ struct Language {
     /// The texts of which comparisons are composed.
     #[serde(default)]
     gist: BTreeMap<String, GistWords>,
+    /// The text of each word, English where there is no own one: reports ask for them thousands of times.
+    #[serde(skip)]
+    texts: OnceLock<Box<[&'static Text]>>,
 }
 
 /// The texts of `data/gists.toml` in another language.
@@ -312,9 +315,14 @@ impl Phrases {
     /// The text of a word, in English if this language lacks it.
     pub(super) fn text(&self, word: Word) -> &'static Text {
         static NOTHING: Text = Text::Any(String::new());
-        let own = self.language.words.get(word.key());
-        // A test holds English to every word.
-        own.or_else(|| language(ENGLISH).words.get(word.key())).unwrap_or(&NOTHING)
+        let language = self.language;
+        let own_or_english = |word: &Word| {
+            let own = language.words.get(word.key());
+            // A test holds English to every word.
+            own.or_else(|| self::language(ENGLISH).words.get(word.key())).unwrap_or(&NOTHING)
+        };
+        let texts = language.texts.get_or_init(|| Word::ALL.iter().map(own_or_english).collect());
+        texts.get(word as usize).copied().unwrap_or(&NOTHING)
     }
 
     /// The tag of the language in which a word is said.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::signature::{is_named, settings};
+use super::signature::{is_named, settings_about};
 
 /// What advice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -67,8 +67,8 @@ pub struct Setting {
 impl Setting {
     /// The words of the software that calls itself so, in lower case.
     pub fn of(about: Topic, name: &str) -> Option<&'static Setting> {
-        let fits = |row: &&Setting| row.about == about && row.software.iter().any(|software| is_named(software, name));
-        settings().iter().find(fits)
+        let is_of_software = |row: &&Setting| row.software.iter().any(|software| is_named(software, name));
+        settings_about(about).find(is_of_software)
     }
 
     /// True if a text names one of the settings that stand between the marks of code here.
@@ -87,11 +87,12 @@ fn bare(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::signature::settings;
 
     #[test]
     fn rows_stand_in_order_and_none_is_hidden() {
         let keys: Vec<(String, &[String])> =
-            settings().iter().map(|row| (format!("{:?}", row.about), &*row.software)).collect();
+            settings().map(|row| (format!("{:?}", row.about), &*row.software)).collect();
         assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{keys:?}");
         for row in settings() {
             assert!(row.software.iter().all(|software| is_named(software, &software.to_lowercase())), "{row:?}");

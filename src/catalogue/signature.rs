@@ -1,13 +1,14 @@
 //! What the words of a response tell where the software that sent it is known.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 
-use super::setting::Setting;
-use super::slices;
+use super::setting::{Setting, Topic};
+use super::slices::{self, Row, Slice};
 
 /// A row of the table of signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -75,25 +76,57 @@ struct Software {
     except: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Table {
-    software: Vec<Software>,
-    signature: Vec<Signature>,
-    setting: Vec<Setting>,
+/// The rows of the table. Each is parsed when it is first asked for: most are of codes, software and settings that a
+/// capture does not have.
+#[derive(Default)]
+struct Rows {
+    /// By their names.
+    software: Vec<Row<&'static str, Software>>,
+    signatures: Vec<Row<Holds, Signature>>,
+    /// By what they are about.
+    settings: Vec<Row<Topic, Setting>>,
+}
+
+/// For which answers a row may hold, as far as its first lines tell: most rows need no parse.
+#[derive(Debug, PartialEq, Eq)]
+struct Holds {
+    /// Any if empty.
+    codes: Vec<u16>,
+    software: Vec<&'static str>,
+    told_by: ToldBy,
+}
+
+impl Holds {
+    /// If a row may hold for an answer, its words apart.
+    fn holds_for(&self, answer: Said<'_>) -> bool {
+        let is_named = |name: &str| self.software.iter().any(|software| is_named(software, name));
+        let is_known = || self.software.iter().any(|software| software_of(software).is_some());
+        let of_code = self.codes.is_empty() || self.codes.contains(&answer.code);
+        of_code
+            && match self.told_by {
+                ToldBy::Phrase => answer.server.is_empty() || !is_known() || is_named(answer.server),
+                ToldBy::Header => true,
+                ToldBy::Name => is_named(answer.server),
+                ToldBy::Client => is_named(answer.client),
+            }
+    }
 }
 
 impl Signature {
     /// The first row that tells what the server means by its answer.
     pub fn of_server(answer: Said<'_>) -> Option<&'static Signature> {
-        let pairs = Pairs::of(answer.says);
-        rows_for(answer.code).iter().copied().find(|row| row.told_by != ToldBy::Client && row.fits(answer, &pairs))
+        Signature::first(answer, |told_by| told_by != ToldBy::Client)
     }
 
     /// The first row that tells what the client makes of the answer.
     pub fn of_client(answer: Said<'_>) -> Option<&'static Signature> {
+        Signature::first(answer, |told_by| told_by == ToldBy::Client)
+    }
+
+    fn first(answer: Said<'_>, is_wanted: impl Fn(ToldBy) -> bool) -> Option<&'static Signature> {
         let pairs = Pairs::of(answer.says);
-        rows_for(answer.code).iter().copied().find(|row| row.told_by == ToldBy::Client && row.fits(answer, &pairs))
+        let mut rows = rows().signatures.iter().filter(|row| is_wanted(row.key.told_by) && row.key.holds_for(answer));
+        rows.find_map(|row| Some(row.read()).filter(|row| row.fits(answer, &pairs)))
     }
 
     /// The software as it is named in a sentence: the one that `name` names, else all of the row.
@@ -102,26 +135,11 @@ impl Signature {
         named.cloned().unwrap_or_else(|| self.software.join(" or "))
     }
 
-    fn holds_for(&self, code: u16) -> bool {
-        self.codes.is_empty() || self.codes.contains(&code)
-    }
-
-    /// If a row that holds for the code fits the rest of the answer.
+    /// If a row that holds for an answer fits its words too.
     fn fits(&self, answer: Said<'_>, pairs: &Pairs) -> bool {
         let of_method = self.methods.is_empty() || self.methods.iter().any(|method| method == answer.method);
         // Texts are searched last, for that takes longest.
-        of_method && self.is_told_by_name(answer) && self.is_told_by_words(answer.says, pairs)
-    }
-
-    fn is_told_by_name(&self, answer: Said<'_>) -> bool {
-        let is_named = |name: &str| self.software.iter().any(|software| is_named(software, name));
-        let is_known = || self.software.iter().any(|software| words_of(software).is_some());
-        match self.told_by {
-            ToldBy::Phrase => answer.server.is_empty() || !is_known() || is_named(answer.server),
-            ToldBy::Header => true,
-            ToldBy::Name => is_named(answer.server),
-            ToldBy::Client => is_named(answer.client),
-        }
+        of_method && self.is_told_by_words(answer.says, pairs)
     }
 
     fn is_told_by_words(&self, said: &str, pairs: &Pairs) -> bool {
@@ -158,16 +176,13 @@ impl Pairs {
     }
 }
 
-fn software_of(software: &str) -> Option<&'static Software> {
-    table().software.iter().find(|row| row.name == software)
-}
-
-fn words_of(software: &str) -> Option<&'static [String]> {
-    software_of(software).map(|row| &*row.words)
+/// The row of software that has one.
+fn software_of(software: &str) -> Option<&'static Row<&'static str, Software>> {
+    rows().software.iter().find(|row| row.key == software)
 }
 
 pub(super) fn is_named(software: &str, name: &str) -> bool {
-    let Some(row) = software_of(software).filter(|_| !name.is_empty()) else { return false };
+    let Some(row) = software_of(software).filter(|_| !name.is_empty()).map(Row::read) else { return false };
     let is_other = || row.except.as_deref().is_some_and(|other| is_named(other, name));
     row.words.iter().any(|word| name.contains(&**word)) && !is_other()
 }
@@ -187,41 +202,61 @@ pub fn says_words(text: &str, words: &str) -> bool {
         .is_some_and(|first| is_whole(first) || text[first..].match_indices(words).any(|(at, _)| is_whole(first + at)))
 }
 
-/// The rows that hold for a code, in the order in which they are tried. Asked at every failure, and most rows are for few
-/// codes.
-fn rows_for(code: u16) -> &'static [&'static Signature] {
-    static ROWS: OnceLock<BTreeMap<u16, Vec<&'static Signature>>> = OnceLock::new();
-    const ANY: u16 = 0;
-    let rows = ROWS.get_or_init(|| {
-        let codes = signatures().iter().flat_map(|row| &row.codes).copied().chain([ANY]);
-        codes.map(|code| (code, signatures().iter().filter(|row| row.holds_for(code)).collect())).collect()
-    });
-    rows.get(&code).or_else(|| rows.get(&ANY)).map(Vec::as_slice).unwrap_or_default()
+/// Every row, in the order in which they are tried.
+pub fn signatures() -> impl Iterator<Item = &'static Signature> {
+    rows().signatures.iter().map(Row::read)
 }
 
-/// Every row, in the order in which they are tried.
-pub fn signatures() -> &'static [Signature] {
-    &table().signature
+/// The rows of the settings that are about this.
+pub(super) fn settings_about(topic: Topic) -> impl Iterator<Item = &'static Setting> {
+    rows().settings.iter().filter(move |row| row.key == topic).map(Row::read)
 }
 
 /// Every row of the settings.
-pub(super) fn settings() -> &'static [Setting] {
-    &table().setting
+#[cfg(test)]
+pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
+    rows().settings.iter().map(Row::read)
 }
 
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        // Row by row: the parse of all of them at once touches so much memory that it takes several times as long.
-        let mut table = Table::default();
-        for row in slices::cut_all(TEXT) {
-            let Table { software, signature, setting } = super::tables::read(row.text);
-            table.software.extend(software);
-            table.signature.extend(signature);
-            table.setting.extend(setting);
+fn rows() -> &'static Rows {
+    static ROWS: OnceLock<Rows> = OnceLock::new();
+    ROWS.get_or_init(|| {
+        let mut rows = Rows::default();
+        for Slice { text, .. } in slices::cut_all(TEXT) {
+            // That the table can be read is tested: a row without its key is a fault of the build.
+            match text.lines().next() {
+                Some("[[software]]") => rows.software.push(Row::new(string(text, "name"), text)),
+                Some("[[signature]]") => rows.signatures.push(Row::new(holds(text), text)),
+                _ => rows.settings.push(Row::new(word(text, "about"), text)),
+            }
         }
-        table
+        rows
     })
+}
+
+/// The strings in a line of a row, of which none holds a quotation mark.
+fn strings(text: &'static str, key: &str) -> impl Iterator<Item = &'static str> {
+    slices::value_of(text, key).unwrap_or_default().split('"').skip(1).step_by(2)
+}
+
+/// The string in a line of a row.
+fn string(text: &'static str, key: &str) -> &'static str {
+    strings(text, key).next().unwrap_or_default()
+}
+
+/// The word in a line of a row.
+fn word<T: Deserialize<'static>>(text: &'static str, key: &str) -> T {
+    let word: StrDeserializer<'static, ValueError> = string(text, key).into_deserializer();
+    match T::deserialize(word) {
+        Ok(word) => word,
+        Err(error) => panic!("a row of data/ has no {key}: {error}: {text}"),
+    }
+}
+
+fn holds(text: &'static str) -> Holds {
+    let codes = slices::value_of(text, "codes").unwrap_or_default().split(|letter: char| !letter.is_ascii_digit());
+    let codes = codes.filter_map(|code| code.parse().ok()).collect();
+    Holds { codes, software: strings(text, "software").collect(), told_by: word(text, "told_by") }
 }
 
 const TEXT: &str = include_str!("../../data/signatures.toml");
@@ -230,10 +265,26 @@ const TEXT: &str = include_str!("../../data/signatures.toml");
 mod tests {
     use super::*;
 
+    #[derive(Deserialize)]
+    struct Whole {
+        software: Vec<Software>,
+        signature: Vec<Signature>,
+        setting: Vec<Setting>,
+    }
+
     #[test]
-    fn rows_say_the_same_as_the_whole_file() {
-        let whole: Table = super::super::tables::read(TEXT);
-        assert_eq!(format!("{whole:?}"), format!("{:?}", table()));
+    fn rows_say_the_same_as_the_whole_file_and_so_do_their_keys() {
+        let whole: Whole = super::super::tables::read(TEXT);
+        assert!(whole.software.iter().eq(rows().software.iter().map(Row::read)));
+        assert!(whole.signature.iter().eq(signatures()));
+        assert!(whole.setting.iter().eq(settings()));
+        assert!(rows().software.iter().all(|row| row.read().name == row.key));
+        for row in &rows().signatures {
+            let Signature { codes, software, told_by, .. } = row.read();
+            let software = software.iter().map(String::as_str).collect();
+            assert_eq!(row.key, Holds { codes: codes.clone(), software, told_by: *told_by });
+        }
+        assert!(rows().settings.iter().all(|row| row.read().about == row.key));
     }
 
     #[test]
@@ -241,7 +292,7 @@ mod tests {
         for row in signatures() {
             let needs_words = matches!(row.told_by, ToldBy::Phrase | ToldBy::Header);
             assert!(!needs_words || !row.says.is_empty(), "{row:?}");
-            let known = row.software.iter().all(|software| words_of(software).is_some());
+            let known = row.software.iter().all(|software| software_of(software).is_some());
             assert!(needs_words || known, "the name is not known: {row:?}");
             let lower = row.says.iter().chain(&row.lacks).all(|word| *word == word.to_lowercase());
             assert!(lower && row.check.ends_with('.') && !row.condition.ends_with('.'), "{row:?}");
@@ -250,21 +301,18 @@ mod tests {
 
     #[test]
     fn no_row_is_hidden_by_one_before_it() {
-        for (at, row) in signatures().iter().enumerate() {
+        for row in signatures() {
             let of = |list: &[u16]| list.first().copied().unwrap_or(699);
             let method = row.methods.first().map_or("INVITE", |method| method.as_str());
             let says = row.says.first().cloned().unwrap_or_default();
-            let name = row.software.first().and_then(|software| words_of(software)?.first());
+            let name = row.software.first().and_then(|software| software_of(software)?.read().words.first());
             let name = name.map(String::as_str).unwrap_or_default();
             let answer = Said { code: of(&row.codes), method, says: &says, server: name, client: name };
             let found = match row.told_by {
                 ToldBy::Client => Signature::of_client(answer),
                 _ => Signature::of_server(answer),
             };
-            assert!(
-                found.is_some_and(|found| std::ptr::eq(found, &signatures()[at])),
-                "{row:?} is hidden by {found:?}"
-            );
+            assert!(found.is_some_and(|found| std::ptr::eq(found, row)), "{row:?} is hidden by {found:?}");
         }
     }
 

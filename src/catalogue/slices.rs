@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use memchr::{memchr_iter, memmem};
 use serde::de::DeserializeOwned;
 
 use super::tables;
@@ -22,35 +23,36 @@ pub(super) struct Slice<'a> {
 
 /// Cuts `text` at its lines that read `[[name]]`. What stands before the first is not in any piece.
 pub(super) fn cut<'a>(text: &'a str, name: &str) -> Vec<Slice<'a>> {
-    let header = format!("[[{name}]]");
-    cut_at(text, |line| line.starts_with(&header))
+    cut_before(text, &format!("[[{name}]]"))
 }
 
 /// Cuts `text` at each line that reads `[[…]]`, whatever name stands there.
 pub(super) fn cut_all(text: &str) -> Vec<Slice<'_>> {
-    cut_at(text, |line| line.starts_with("[["))
+    cut_before(text, "[[")
 }
 
-fn cut_at(text: &str, begins: impl Fn(&str) -> bool) -> Vec<Slice<'_>> {
-    let mut starts: Vec<(usize, usize)> = Vec::new();
-    let mut offset = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        if begins(line) {
-            starts.push((offset, number + 1));
-        }
-        offset += line.len();
-    }
-    let ends = starts.iter().skip(1).map(|&(offset, _)| offset).chain([text.len()]);
-    starts.iter().zip(ends).map(|(&(start, line), end)| Slice { text: &text[start..end], line }).collect()
+/// Cuts `text` at each line that begins so. Looks for no other lines: the files are large.
+fn cut_before<'a>(text: &'a str, beginning: &str) -> Vec<Slice<'a>> {
+    let at_end_of_line = |at: &usize| *at == 0 || text.as_bytes()[at - 1] == b'\n';
+    let starts: Vec<usize> = memmem::find_iter(text.as_bytes(), beginning.as_bytes()).filter(at_end_of_line).collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let (mut line, mut counted) = (1, 0);
+    let pieces = starts.iter().zip(ends).map(|(&start, end)| {
+        line += memchr_iter(b'\n', &text.as_bytes()[counted..start]).count();
+        counted = start;
+        Slice { text: &text[start..end], line }
+    });
+    pieces.collect()
 }
 
 /// The rows of one or several files, each parsed when it is first asked for.
 pub(super) struct Table<T> {
-    rows: Vec<Row<T>>,
+    rows: Vec<Row<u16, T>>,
 }
 
-struct Row<T> {
-    key: u16,
+/// One `[[name]]` table, parsed when it is first asked for, and what it is looked up by.
+pub(super) struct Row<K, T> {
+    pub(super) key: K,
     text: &'static str,
     value: OnceLock<T>,
 }
@@ -60,10 +62,10 @@ impl<T: DeserializeOwned> Table<T> {
     /// a row without its number is a fault of the build.
     pub fn cut(files: &[&'static str], name: &str, key: &str) -> Table<T> {
         let row = |slice: Slice<'static>| match number(slice.text, key) {
-            Some(key) => Row { key, text: slice.text, value: OnceLock::new() },
+            Some(key) => Row::new(key, slice.text),
             None => panic!("a table of data/ has no {key}: {}", slice.text),
         };
-        let mut rows: Vec<Row<T>> = files.iter().flat_map(|file| cut(file, name)).map(row).collect();
+        let mut rows: Vec<Row<u16, T>> = files.iter().flat_map(|file| cut(file, name)).map(row).collect();
         rows.sort_by_key(|row| row.key);
         Table { rows }
     }
@@ -85,8 +87,13 @@ impl<T: DeserializeOwned> Table<T> {
     }
 }
 
-impl<T: DeserializeOwned> Row<T> {
-    fn read(&self) -> &T {
+impl<K, T: DeserializeOwned> Row<K, T> {
+    pub(super) fn new(key: K, text: &'static str) -> Row<K, T> {
+        Row { key, text, value: OnceLock::new() }
+    }
+
+    /// The row, parsed.
+    pub(super) fn read(&self) -> &T {
         self.value.get_or_init(|| {
             let mut tables: BTreeMap<String, Vec<T>> = tables::read(self.text);
             match tables.pop_first().and_then(|(_, mut rows)| rows.pop()) {
@@ -97,9 +104,14 @@ impl<T: DeserializeOwned> Row<T> {
     }
 }
 
+/// What stands after `key = ` at the start of a line, the first there is.
+pub(super) fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim()))
+}
+
 /// The number after `key = ` at the start of a line, the first there is.
 fn number(text: &str, key: &str) -> Option<u16> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().parse().ok())
+    value_of(text, key)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -151,6 +151,9 @@ impl<'a> Case<'a> {
     }
 
     fn find_origin(&self, outer: &'a Failure) -> &'a Failure {
+        if self.call.transactions.len() == 1 {
+            return outer; // There is no hop behind it.
+        }
         let mut arose = outer;
         let is_rewritten_challenge = |failure: &&Failure| failure.normal.is_none() && !outer.status.is_challenge();
         for _ in 0..32 {

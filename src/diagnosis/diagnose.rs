@@ -75,9 +75,8 @@ impl Verdict {
         // Of most calls one rule holds.
         let (mut rules, mut found) = (Vec::with_capacity(1), Vec::with_capacity(1));
         for rule in with_a_say(asked, &case) {
-            if let Some(finding) = asked_of(rule, &case) {
+            if ask(rule, &case, &mut found) {
                 rules.push(rule);
-                found.push(finding);
             }
         }
         let (findings, _) = in_order(found);
@@ -112,15 +111,27 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
     asked.iter().copied().filter(move |rule| !(measures_wrongly && OF_LENGTHS.contains(&rule.name)))
 }
 
-/// What a rule finds. Of a leg that is only by its number and time taken for one of the call, nothing is proven of the call.
-fn asked_of(rule: &Rule, case: &Case<'_>) -> Option<Finding> {
-    let finding = rule.check.of_call()?(case)?;
-    let is_too_sure = finding.explains && finding.confidence == Confidence::Proven && case.failed_on_a_guessed_leg();
-    Some(if is_too_sure { Finding { confidence: Confidence::Likely, ..finding } } else { finding })
+/// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number and
+/// time taken for one of the call, nothing is proven of the call.
+fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
+    let Some(finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
+    found.push(finding);
+    if let Some(finding) = found.last_mut()
+        && finding.explains
+        && finding.confidence == Confidence::Proven
+        && case.failed_on_a_guessed_leg()
+    {
+        finding.confidence = Confidence::Likely;
+    }
+    true
 }
 
 fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosis {
-    let (mut findings, outranked) = in_order(rules.filter_map(|rule| asked_of(rule, case)).collect());
+    let mut found = Vec::new();
+    for rule in rules {
+        ask(rule, case, &mut found);
+    }
+    let (mut findings, outranked) = in_order(found);
     for (winner, loser) in outranked {
         refute(&mut findings, &winner, loser);
     }

@@ -88,6 +88,15 @@ pub struct Party {
     pub agent: Option<Untrusted>,
 }
 
+impl Party {
+    /// The sender of a message; its Server or User-Agent header names it.
+    fn sender(role: Role, heard: &Heard) -> Party {
+        let named = |name| heard.message.header_bytes(name).map(unfold);
+        let agent = named(HeaderName::Server).or_else(|| named(HeaderName::UserAgent));
+        Party { role, address: Some(heard.path.source), agent: agent.map(Untrusted::from) }
+    }
+}
+
 /// One fact with its proof: a frame, a Wireshark display-filter field, and what it holds there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -280,9 +289,7 @@ impl Finding {
     /// The sender of a message is responsible; its Server or User-Agent header names it.
     #[inline]
     pub fn sender(mut self, role: Role, heard: &Heard) -> Finding {
-        let named = |name| heard.message.header_bytes(name).map(unfold);
-        let agent = named(HeaderName::Server).or_else(|| named(HeaderName::UserAgent));
-        self.party = Party { role, address: Some(heard.path.source), agent: agent.map(Untrusted::from) };
+        self.party = Party::sender(role, heard);
         self
     }
 

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::{Decided, End, Kind, Outcome, Surroundings};
+use crate::call::{Decided, End, Kind, Occupancy, Outcome, RefusedAt, Surroundings};
 use crate::capture::Timestamp;
 use crate::report::incidents::Group;
 
@@ -107,17 +107,18 @@ fn how_many(count: u64, share: Share) -> Option<String> {
 /// A ceiling of concurrent calls.
 fn ceiling(group: &Group, surroundings: &Surroundings) -> Option<String> {
     let (server, status) = (group.over.peer?, group.incident.status?);
-    surroundings.neighbours().occupancies_at(server).find_map(|(client, known)| {
+    let is_ceiling = |refused: &RefusedAt, known: &Occupancy| {
+        refused.count >= ENOUGH_REFUSED && known.accepted > 0 && refused.fewest > known.most_when_accepted
+    };
+    let of_clients = surroundings.neighbours().occupancies_at(server).filter_map(|(client, known)| {
         let refused = known.refused.get(&status)?;
-        let (count, fewest) = (refused.count, refused.fewest);
-        let is_ceiling = count >= ENOUGH_REFUSED && known.accepted > 0 && fewest > known.most_when_accepted;
-        is_ceiling.then(|| {
-            format!(
-                "{count} calls from {client} were refused with {status} while {fewest} or more others were up, and none was \
-                 accepted then: a ceiling of {fewest} calls at once"
-            )
-        })
-    })
+        is_ceiling(refused, known).then_some((client, refused))
+    });
+    let (client, RefusedAt { count, fewest, .. }) = of_clients.min_by_key(|(client, _)| *client)?;
+    Some(format!(
+        "{count} calls from {client} were refused with {status} while {fewest} or more others were up, and none was \
+         accepted then: a ceiling of {fewest} calls at once"
+    ))
 }
 
 /// Calls that came although the peer had asked to be left alone.

@@ -4,7 +4,7 @@ use crate::call::judge::Outcome;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
 use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
-use crate::call::model::{Call, IcmpSeen, MessageId};
+use crate::call::model::{Call, Heard, IcmpSeen, MessageId};
 use crate::call::transaction::{Hearing, Keys};
 use crate::capture::{Place, Timestamp};
 use crate::keyed::ByHash;
@@ -137,7 +137,7 @@ impl Log {
             messages: Vec::with_capacity(self.entries.len()),
             transactions: Vec::with_capacity(self.steps.len()),
             dialogs: Vec::new(),
-            legs: Vec::new(),
+            legs: Vec::with_capacity(1),
             icmp: Vec::new(),
             failures: Vec::new(),
             outcome: Outcome::Unfinished,
@@ -183,8 +183,10 @@ impl Log {
             }
             What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
         };
-        let message = Message::read_stored(bytes, cut)?;
-        let mut keys = Keys::read(&message);
+        // A message is large, and each move copies it: it is put at once where it stays.
+        let heard = Heard::first(Message::read_stored(bytes, cut)?, &arrival);
+        let message = &heard.message;
+        let mut keys = Keys::read(message);
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {
             keys.call_id = whole;
         }
@@ -192,11 +194,11 @@ impl Log {
             let upstream = link.upstream.and_then(|step| self.steps.get(step.0 as usize)?.request);
             let upstream = upstream.and_then(|entry| ids.get(entry.0 as usize).copied().flatten());
             let upstream = upstream.map(|message| call.message(message).transaction);
-            call.link_leg(&message, &arrival, link.by.clone(), upstream, &keys);
+            call.link_leg(message, &arrival, link.by.clone(), upstream, &keys);
         }
-        Some(match call.hear(&message, &keys, &arrival) {
+        Some(match call.hear(message, &keys, &arrival) {
             Hearing::Again(known) => known,
-            Hearing::New(transaction) => call.keep(message, transaction, &arrival),
+            Hearing::New(transaction) => call.keep(heard, transaction),
         })
     }
 

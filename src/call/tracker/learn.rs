@@ -193,7 +193,7 @@ impl Tracker {
                 && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)
                 && let Some(invite) = Message::read(&bytes, Cut::Whole)
             {
-                let sample = Sample::of(&invite, path, asked).taken_by(path.destination, message);
+                let sample = Sample::of_whole(&invite, path, asked).taken_by(path.destination, message);
                 neighbours.good_calls_mut().note(client, server, sample);
             }
             if status.get() == 200 {

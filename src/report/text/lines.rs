@@ -191,9 +191,20 @@ pub(crate) fn value(text: &Untrusted) -> String {
     }
 }
 
-/// The columns that a text takes on a terminal. Most text is ASCII, a column a letter.
+/// The columns that a text takes on a terminal. Most text is ASCII, a column a letter; and nearly all of the rest has
+/// letters and lines beside it that take one too, whatever they stand beside.
 pub(crate) fn columns(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.width() }
+    if text.is_ascii() {
+        return text.len();
+    }
+    let narrow = text.chars().try_fold(0, |columns, character| takes_one_column(character).then_some(columns + 1));
+    narrow.unwrap_or_else(|| text.width())
+}
+
+fn takes_one_column(character: char) -> bool {
+    let is_letter = matches!(character, ' '..='~' | 'À'..='ÿ' | '…' | '·' | '§' | '–' | '‘' | '’' | '“' | '”');
+    let is_drawn = || matches!(character, '─'..='╿' | '►' | '◄' | '→' | '≥' | '≤' | '✖' | '✔' | '▲');
+    is_letter || is_drawn()
 }
 
 /// A label filled up to so many columns.
@@ -225,41 +236,69 @@ pub(crate) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
 /// Breaks text at spaces, but not between a number and its unit; a word that is longer than a line is broken where the
 /// line ends.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
+    let mut wrapped = Wrapped { lines: Vec::new(), line: String::new(), used: 0, width };
     // A space that must not be broken at stands before `:` in French.
     let is_gap = |character: char| character.is_whitespace() && character != '\u{a0}';
     let mut words = text.split(is_gap).filter(|word| !word.is_empty()).peekable();
     while let Some(first) = words.next() {
         let unit = words.next_if(|next| is_number(first) && is_unit(next));
         let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
-        for (index, piece) in pieces(joined.as_ref()).into_iter().enumerate() {
-            put(piece, if index == 0 { " " } else { "" }, width, &mut line, &mut lines);
-        }
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
-}
-
-/// Puts a piece on the line behind a gap, or on the next ones.
-fn put(piece: &str, gap: &str, width: usize, line: &mut String, lines: &mut Vec<String>) {
-    let mut word = piece;
-    loop {
-        let gap = if line.is_empty() { "" } else { gap };
-        if columns(line) + gap.len() + columns(word) <= width {
-            line.push_str(gap);
-            line.push_str(word);
-            return;
-        }
-        if line.is_empty() {
-            let end = end_within(word, width);
-            lines.push(word[..end].to_owned());
-            word = &word[end..];
+        if joined.is_ascii() {
+            wrapped.put(&joined, " ");
             continue;
         }
-        lines.push(std::mem::take(line));
+        for (index, piece) in pieces(&joined).into_iter().enumerate() {
+            wrapped.put(piece, if index == 0 { " " } else { "" });
+        }
+    }
+    wrapped.finish()
+}
+
+/// Text that is being broken into lines.
+struct Wrapped {
+    lines: Vec<String>,
+    /// The last line.
+    line: String,
+    /// Columns that it takes.
+    used: usize,
+    width: usize,
+}
+
+impl Wrapped {
+    /// Puts a piece on the line behind a gap, or on the next ones.
+    fn put(&mut self, piece: &str, gap: &str) {
+        let mut word = piece;
+        loop {
+            let gap = if self.line.is_empty() { "" } else { gap };
+            let columns_of_word = columns(word);
+            if self.used + gap.len() + columns_of_word <= self.width {
+                self.line.push_str(gap);
+                self.line.push_str(word);
+                // Letters beyond ASCII may take another width beside each other than alone.
+                let is_sum = word.is_ascii();
+                self.used = if is_sum { self.used + gap.len() + columns_of_word } else { columns(&self.line) };
+                return;
+            }
+            if self.line.is_empty() {
+                let end = end_within(word, self.width);
+                self.lines.push(word[..end].to_owned());
+                word = &word[end..];
+                continue;
+            }
+            self.end_line();
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.lines.push(std::mem::take(&mut self.line));
+        self.used = 0;
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        self.lines
     }
 }
 
@@ -352,6 +391,18 @@ mod tests {
     fn japanese_is_broken_where_it_may_be_and_french_not_before_a_colon() {
         assert_eq!(wrap("応答を送信したサーバー（例）です。", 10), ["応答を送信", "したサー", "バー（例）", "です。"]);
         assert_eq!(wrap("la raison\u{a0}: voici", 10), ["la", "raison\u{a0}:", "voici"]);
+    }
+
+    #[test]
+    fn what_takes_one_column_does_so_beside_anything() {
+        let narrow =
+            ['a', '~', 'À', 'ÿ', '─', '╿', '►', '◄', '→', '…', '·', '×', '§', '–', '‘', '’', '“', '”', '≥', '≤'];
+        for one in narrow.into_iter().chain(['✖', '✔', '▲']) {
+            for other in narrow {
+                let text = format!("{one}{other}{one}");
+                assert_eq!(columns(&text), text.width(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -47,7 +47,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The same of the whole capture: each registration by itself may be good.
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
-    case.surroundings.registrations().iter().find_map(|(address, known)| {
+    // So many changes are between more REGISTERs than that, and nearly every address has few.
+    let has_enough = |known: &Registered| known.asked.len().max(known.granted.len()) > MANY;
+    let mut registered = case.surroundings.registrations().iter().filter(|(_, known)| has_enough(known));
+    registered.find_map(|(address, known)| {
         let devices: BTreeSet<u64> = known.asked.iter().map(|asked| asked.device).collect();
         devices.into_iter().find_map(|device| flapping(address, known, device)).or_else(|| nameless(address, known)).or_else(|| cycles(address, known))
     })

@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Lookup, Transaction};
@@ -145,7 +147,7 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
     let taken = servers.iter().filter(leads_there).min_by_key(|server| server.priority)?;
     let better = servers.iter().filter(|server| server.priority < taken.priority).min_by_key(|server| server.priority)?;
     let of_better = addresses(better);
-    let was_tried = |address: &std::net::IpAddr| {
+    let was_tried = |address: &IpAddr| {
         let connected = case.surroundings.failed_connections().of_client(client);
         case.surroundings.hop(client, *address).is_some() || connected.iter().any(|one| one.server.ip() == *address)
     };
@@ -197,17 +199,15 @@ fn prefix(transport: Transport) -> &'static str {
 /// Names of SIP that could not be found, in a capture in which nothing came of them.
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let until = case.inputs.iter().filter_map(|input| input.first_and_last).map(|(_, last)| last).max()?;
-    let lookups: Vec<&Lookup> = case.surroundings.neighbours().lookups().iter().collect();
-    let lookup = lookups.iter().find(|one| {
-        let of_name: Vec<&Lookup> = lookups
-            .iter()
-            .copied()
-            .filter(|other| other.client == one.client && without_service(&other.name) == without_service(&one.name))
-            .collect();
-        // Only what is asked for SIP is known to be of SIP: the address of any host may be asked for other reasons.
-        let is_of_sip = of_name.iter().any(|one| one.name.starts_with("_sip"));
-        is_of_sip && decided(&of_name).is_some_and(|last| last == **one)
-    })?;
+    let lookups = case.surroundings.neighbours().lookups();
+    let mut by_name: BTreeMap<(IpAddr, &str), Vec<&Lookup>> = BTreeMap::new();
+    for one in lookups.iter() {
+        by_name.entry((one.client, without_service(&one.name))).or_default().push(one);
+    }
+    // Only what is asked for SIP is known to be of SIP: the address of any host may be asked for other reasons.
+    let of_sip = by_name.into_values().filter(|of_name| of_name.iter().any(|one| one.name.starts_with("_sip")));
+    let decided: BTreeSet<&Lookup> = of_sip.filter_map(|of_name| decided(&of_name)).collect();
+    let lookup = lookups.iter().find(|one| decided.contains(one))?;
     let fault = fault(lookup, until).filter(|fault| *fault != Fault::Slow)?;
     Some(claim(found(lookup, fault).severity(Severity::Error), lookup, fault))
 }

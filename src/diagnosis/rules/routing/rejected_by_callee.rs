@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.24, §21.6.2; RFC 3398 §7.2.4.1
-    "E5" "rejected-by-callee" needs [486 603] [REFUSED REASON], check
+    "E5" "rejected-by-callee" needs [603] [486 PROVISIONAL] [REFUSED REASON], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
