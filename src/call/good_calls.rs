@@ -1,6 +1,6 @@
 //! What INVITEs that were accepted looked like: small digests, for comparing a call that failed with one that did not.
 //!
-//! Is given INVITEs; gives their traits, a few of them for each hop. Keeps no number and no name of a person beyond the
+//! Is given INVITEs; gives their traits, a few of them for each hop. Gives no number and no name of a person beyond the
 //! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
 
 use std::borrow::Cow;
