@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use memchr::memchr;
+use wide::u8x16;
 
 use crate::oddity::Oddity;
-use crate::sip::frame::is_protocol;
+use crate::sip::frame::{LONGEST_START_LINE, is_protocol};
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_any, first_of_two, last_of, next_of};
+use crate::sip::swift::{first_of, first_of_any, first_of_two, is, last_of, next_of, next_within, up_to};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,66 @@ pub enum StartLine {
         /// Where the reason phrase stands.
         reason_phrase: Range<u32>,
     },
+}
+
+/// Reads a start line of the form that nearly all have, and with which the bytes begin: a request line with one space
+/// between its parts, a status line with a code of three digits. `None` for any other, which may be one all the same. The
+/// line is asked for only where what the bytes begin with may be one.
+#[inline]
+pub(super) fn read_plain<'a>(bytes: &'a [u8], line: impl FnOnce() -> &'a [u8]) -> Option<StartLine> {
+    if bytes.first_chunk() == Some(b"SIP/2.0 ") {
+        return plain_status_line(line());
+    }
+    let block = u8x16::from(*bytes.first_chunk::<16>()?);
+    let letters = up_to::<25>(block - u8x16::splat(b'A')).to_bitmask().trailing_ones() as usize;
+    let is_method = letters > 0 && bytes.get(letters) == Some(&b' ');
+    if is_method { plain_request_line(bytes, line().len(), letters) } else { None }
+}
+
+#[inline]
+fn plain_status_line(line: &[u8]) -> Option<StartLine> {
+    const CODE: Range<usize> = 8..11;
+    let status = StatusCode::read(line.get(CODE)?)?;
+    let phrase = CODE.end.wrapping_add(1)..line.len();
+    (line.get(CODE.end) == Some(&b' ')).then(|| StartLine::Response {
+        status: Some(status),
+        code: shifted(CODE, 0),
+        reason_phrase: shifted(phrase, 0),
+    })
+}
+
+/// The line is the first `length` bytes, and its method is known to end at the first space.
+#[inline]
+fn plain_request_line(bytes: &[u8], length: usize, method_end: usize) -> Option<StartLine> {
+    const VERSION: &[u8; 8] = b" SIP/2.0";
+    let line = bytes.get(..length).filter(|line| line.last_chunk() == Some(VERSION))?;
+    // Nothing here can wrap: every place is one in the line.
+    let uri = method_end.wrapping_add(1)..length.wrapping_sub(VERSION.len());
+    let is_plain = uri.start < uri.end && length < LONGEST_START_LINE && is_plain_uri(bytes, uri.clone());
+    is_plain.then(|| StartLine::Request {
+        method: Method::read(line.get(..method_end).unwrap_or_default()),
+        uri: shifted(uri, 0),
+    })
+}
+
+/// True only if the URI has no odd letters and, after its scheme, no more than one colon, before a port.
+#[inline]
+fn is_plain_uri(bytes: &[u8], uri: Range<usize>) -> bool {
+    const SCHEME: &[u8] = b"sip:";
+    let rest = bytes.get(uri.clone()).unwrap_or_default();
+    let mut at = if rest.starts_with(SCHEME) { uri.start.wrapping_add(SCHEME.len()) } else { uri.start };
+    let is_telling = |block: u8x16| {
+        let brackets = is::<b'<'>(block) | is::<b'>'>(block);
+        up_to::<b'"'>(block) | brackets | is::<b'?'>(block) | is::<b':'>(block)
+    };
+    for _ in 0..2 {
+        let Some(telling) = next_within(bytes, at, uri.end, is_telling) else { return true };
+        if bytes.get(telling) != Some(&b':') {
+            return false;
+        }
+        at = telling.wrapping_add(1);
+    }
+    false
 }
 
 /// Reads the line `text`, which stands at `at` in its message. What is odd about it is added.
