@@ -45,8 +45,8 @@ impl<'a> Keys<'a> {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
             branch,
             branch_hash: hash_of(branch),
-            from_tag: message.from_tag(),
-            to_tag: message.to_tag(),
+            from_tag: message.tag_of_from(),
+            to_tag: message.tag_of_to(),
             status: message.status(),
             is_request: message.is_request(),
             call_id: message.call_id(),
@@ -189,7 +189,7 @@ impl Call {
             let is_same = ack
                 .header_bytes(HeaderName::From)
                 .is_some_and(|from| known.header_bytes(HeaderName::From) == Some(from));
-            is_same || known.from_tag() == keys.from_tag
+            is_same || known.tag_of_from() == keys.from_tag
         })
     }
 
@@ -436,7 +436,7 @@ fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys<'_>) -> bool 
     }
     known.status() == message.status()
         && keys.status.is_some_and(|status| !status.is_provisional())
-        && *known.to_tag() == *keys.to_tag
+        && *known.tag_of_to() == *keys.to_tag
 }
 
 fn hosts(path: Path) -> (IpAddr, IpAddr) {

@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::capture::Place;
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::message::Cut;
-use crate::sip::swift::{first_of, last_of};
+use crate::sip::swift::{Every, first_of, last_of};
 
 /// True if the bytes start like a SIP message, on whatever port they came: a status line, or a request line with a
 /// method token and `SIP/` before its end. A few nanoseconds for what is not SIP.
@@ -448,13 +448,13 @@ impl Framer {
     /// Where the headers end, the empty line included: behind an empty line that ends as the one before it does, or is
     /// nothing but a line feed.
     fn end_of_head(&mut self, rest: &[u8]) -> Option<usize> {
+        let read = &mut self.read;
+        let mut line_feeds = Every::<b'\n'>::new(rest, read.searched);
         loop {
-            let read = &mut self.read;
-            let Some(length) = first_of::<b'\n'>(rest.get(read.searched..)?) else {
+            let Some(end) = line_feeds.next() else {
                 read.searched = rest.len();
                 return None;
             };
-            let end = read.searched.saturating_add(length);
             let line = rest.get(read.line..end)?;
             read.line = end.saturating_add(1);
             read.searched = read.line;

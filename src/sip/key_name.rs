@@ -5,7 +5,7 @@
 
 use wide::u8x16;
 
-use crate::sip::swift::{is, up_to};
+use crate::sip::swift::is;
 
 /// Bytes of a line that are looked at together.
 const LANES: usize = 16;
@@ -39,10 +39,15 @@ const PROXY_AUTHORIZATION: &str = "proxy-authorization";
 /// The slots of a table by the length of a name and its third byte, in which each name has one of its own.
 const SLOTS: usize = 64;
 
-/// Each name with its colon, and where it stands in [`NAMES`].
-struct Table {
-    lines: [[u8; LANES]; SLOTS],
-    slots: [u8; SLOTS],
+/// A name as a line begins with it.
+#[derive(Clone, Copy)]
+struct Begin {
+    /// The name in small letters, and its colon.
+    line: [u8; LANES],
+    /// What makes capitals small, for each letter of the name: other signs have but one form.
+    to_small: [u8; LANES],
+    /// Where the name stands in [`NAMES`].
+    slot: u8,
 }
 
 #[allow(
@@ -51,22 +56,23 @@ struct Table {
     clippy::panic,
     reason = "worked out by the compiler, which would refuse what is out of range"
 )]
-static TABLE: Table = {
-    let mut table = Table { lines: [[0; LANES]; SLOTS], slots: [0; SLOTS] };
+static TABLE: [Begin; SLOTS] = {
+    let mut table = [Begin { line: [0; LANES], to_small: [0; LANES], slot: 0 }; SLOTS];
     let mut slot = 0;
     while slot < NAMES.len() {
         let name = NAMES[slot].as_bytes();
         if name.len() < LANES {
             let third = if name.len() > 2 { name[2] } else { b':' };
-            let index = index(name.len(), third);
-            assert!(table.lines[index][0] == 0, "two names have the same place");
+            let begin = &mut table[index(name.len(), third)];
+            assert!(begin.line[0] == 0, "two names have the same place");
             let mut at = 0;
             while at < name.len() {
-                table.lines[index][at] = name[at];
+                begin.line[at] = name[at];
+                begin.to_small[at] = if name[at].is_ascii_lowercase() { 0x20 } else { 0 };
                 at += 1;
             }
-            table.lines[index][at] = b':';
-            table.slots[index] = slot as u8;
+            begin.line[at] = b':';
+            begin.slot = slot as u8;
         }
         slot += 1;
     }
@@ -78,6 +84,7 @@ const fn index(length: usize, third: u8) -> usize {
 }
 
 /// What a line begins with.
+#[derive(Clone, Copy)]
 pub(super) struct Named {
     /// Where its first colon stands.
     pub(super) length: usize,
@@ -122,12 +129,11 @@ fn slot_of_line(line: &[u8; LANES], length: usize) -> usize {
     if length == 1 {
         return slot_of_compact(*first);
     }
-    let index = index(length, *third);
-    let known = TABLE.lines.get(index).copied().unwrap_or_default();
-    let as_known = in_small_letters(u8x16::from(*line)).simd_eq(u8x16::from(known)).to_bitmask();
+    let Some(begin) = TABLE.get(index(length, *third)) else { return NO_SLOT };
+    let small = u8x16::from(*line) | u8x16::from(begin.to_small);
     // The colon is compared, too: what has no name in the table has none there.
-    let is_known = as_known.trailing_ones() as usize > length;
-    TABLE.slots.get(index).filter(|_| is_known).map_or(NO_SLOT, |slot| usize::from(*slot))
+    let as_known = small.simd_eq(u8x16::from(begin.line)).to_bitmask();
+    if as_known.trailing_ones() as usize > length { usize::from(begin.slot) } else { NO_SLOT }
 }
 
 /// Compact forms (RFC 3261 §7.3.3, RFC 4028 §4).
@@ -147,12 +153,6 @@ fn slot_of_compact(letter: u8) -> usize {
 
 fn slot_of(name: &str) -> usize {
     NAMES.iter().position(|known| *known == name).unwrap_or(NO_SLOT)
-}
-
-#[inline]
-fn in_small_letters(block: u8x16) -> u8x16 {
-    let is_capital = up_to::<25>(block - u8x16::splat(b'A'));
-    block | (is_capital & u8x16::splat(0x20))
 }
 
 #[cfg(test)]

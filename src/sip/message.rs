@@ -335,13 +335,13 @@ impl Message<'_> {
 
     /// The tag of From as bytes; empty if there is none.
     #[inline]
-    pub(crate) fn from_tag(&self) -> &[u8] {
+    pub(crate) fn tag_of_from(&self) -> &[u8] {
         self.found(self.outline.from_tag, HeaderName::From, tag)
     }
 
     /// The tag of To as bytes; empty if there is none.
     #[inline]
-    pub(crate) fn to_tag(&self) -> &[u8] {
+    pub(crate) fn tag_of_to(&self) -> &[u8] {
         self.found(self.outline.to_tag, HeaderName::To, tag)
     }
 

@@ -9,7 +9,7 @@ use crate::oddity::Oddity;
 use crate::sip::frame::{LONGEST_START_LINE, is_protocol};
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_any, first_of_two, is, last_of, next_of, next_within, up_to};
+use crate::sip::swift::{between, first_of, first_of_any, first_of_two, is, last_of, next_of, next_within, up_to};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn read_plain<'a>(bytes: &'a [u8], line: impl FnOnce() -> &'a [u8]) -
         return plain_status_line(line());
     }
     let block = u8x16::from(*bytes.first_chunk::<16>()?);
-    let letters = up_to::<25>(block - u8x16::splat(b'A')).to_bitmask().trailing_ones() as usize;
+    let letters = between::<b'A', b'Z'>(block).to_bitmask().trailing_ones() as usize;
     let is_method = letters > 0 && bytes.get(letters) == Some(&b' ');
     if is_method { plain_request_line(bytes, line().len(), letters) } else { None }
 }
@@ -175,4 +175,63 @@ fn has_bare_ipv6_host(uri: &[u8]) -> bool {
         memchr::memrchr(b'@', after_scheme).map_or(after_scheme, |at| after_scheme.get(at..).unwrap_or_default());
     let host = host.split(|byte| *byte == b';').next().unwrap_or_default();
     !host.contains(&b'[') && host.iter().filter(|byte| **byte == b':').count() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sip::frame::start_of_message;
+
+    const PIECES: &[&str] = &[
+        "INVITE ",
+        "BYE",
+        "INVITE sip:anna@example.com SIP/2.0",
+        "SIP/2.0 ",
+        "SIP/2.0 200 OK",
+        "sip/2.0 ",
+        "200",
+        " ",
+        "sip:anna@192.0.2.1:5060",
+        "sips:",
+        "tel:+15550100",
+        "2001:db8::1",
+        ";user=phone",
+        "?subject=x",
+        "\"",
+        "<",
+        "\t",
+        " SIP/2.0",
+        "\r",
+        "ü",
+        "invite ",
+        ":",
+    ];
+
+    proptest! {
+        #[test]
+        fn the_plain_form_is_read_as_any_is(
+            pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..6),
+            behind in "\r\n[a-zA-Z:@\r\n ]{0,40}",
+        ) {
+            let line = pieces.concat();
+            let bytes = format!("{line}{behind}");
+            if let Some(start) = read_plain(bytes.as_bytes(), || line.as_bytes()) {
+                let mut oddities = Vec::new();
+                prop_assert_eq!(start_of_message(bytes.as_bytes()), Some(0));
+                prop_assert_eq!(start, read(line.as_bytes(), 0, &mut oddities));
+                prop_assert_eq!(oddities, vec![]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_nearly_all_send_is_plain() {
+        for line in
+            ["INVITE sip:anna@example.com:5060;user=phone SIP/2.0", "ACK tel:+15550100 SIP/2.0", "SIP/2.0 200 OK"]
+        {
+            assert!(read_plain(line.as_bytes(), || line.as_bytes()).is_some(), "{line}");
+        }
+    }
 }

@@ -96,6 +96,12 @@ pub(super) fn up_to<const HIGHEST: u8>(block: u8x16) -> u8x16 {
     block.min(u8x16::splat(HIGHEST)).simd_eq(block)
 }
 
+/// Tells the bytes from `LOWEST` to `HIGHEST`.
+#[inline]
+pub(super) fn between<const LOWEST: u8, const HIGHEST: u8>(block: u8x16) -> u8x16 {
+    block.max(u8x16::splat(LOWEST)).simd_eq(block) & up_to::<HIGHEST>(block)
+}
+
 /// Tells one byte.
 #[inline]
 pub(super) fn is<const WANTED: u8>(block: u8x16) -> u8x16 {

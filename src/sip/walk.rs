@@ -89,10 +89,13 @@ impl<'a> Walk<'a> {
     #[inline]
     fn headers(&mut self, lines: &mut Lines<'_>, cut: Cut) {
         while let Some(line) = lines.next_whole() {
+            if self.plain_line(line).is_some() {
+                continue;
+            }
             match line.text.first() {
                 None => return,
                 Some(b' ' | b'\t') => self.fold(line.text, line.at),
-                Some(_) => self.header_line(line),
+                Some(_) => self.header_line(line.text, line.at),
             }
         }
         self.last_line(lines, cut);
@@ -109,7 +112,7 @@ impl<'a> Walk<'a> {
         match text.first() {
             None => {}
             Some(b' ' | b'\t') => self.fold(text, at),
-            Some(_) => self.any_header_line(text, at),
+            Some(_) => self.header_line(text, at),
         }
         // Of what the capture cut off, it is said elsewhere how much.
         if cut == Cut::Whole {
@@ -136,37 +139,21 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes in a line that begins with no blank.
+    /// Takes in a header line of the form that nearly all have. `None` if it has another one, or is none.
     #[inline]
-    fn header_line(&mut self, line: Line<'_>) {
-        if self.plain_header_line(line).is_none() {
-            self.any_header_line(line.text, line.at);
-        }
-    }
-
-    /// Takes in a line of the form that nearly all have: a name and its colon, one blank, and the value. `None` if it has
-    /// another one.
-    #[inline]
-    fn plain_header_line(&mut self, line: Line<'_>) -> Option<()> {
+    fn plain_line(&mut self, line: Line<'_>) -> Option<()> {
         let Named { length, slot } = key_name::begins(line.rest)?;
-        let behind = line.text.get(length..)?;
         match self.outline.values.get_mut(slot) {
-            Some(known) => {
-                let value = behind.strip_prefix(b": ").filter(|value| is_trimmed(value))?;
-                if known.is_set() {
-                    return None;
-                }
+            Some(known) if !known.is_set() => {
+                let value = line.text.get(length..)?.strip_prefix(b": ").filter(|value| is_trimmed(value))?;
                 // Nothing here can wrap: every place is one in the bytes.
                 let end = line.at.wrapping_add(line.text.len());
                 *known = Place::new(end.wrapping_sub(value.len())..end);
                 self.last = Kept::Slot(slot);
             }
+            Some(_) => return None,
             None => {
-                let name = line.text.get(..length)?;
-                let [first, .., last] = name else { return None };
-                if *last <= b' ' || may_refer(name, *first) {
-                    return None;
-                }
+                let name = line.text.get(..length).filter(|name| is_trimmed(name) && !may_refer(name))?;
                 self.outline.others |= bit_of_name(name);
                 self.last = Kept::Nowhere;
             }
@@ -174,8 +161,8 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    /// Takes in a line of any form, which begins at `at` with no blank.
-    fn any_header_line(&mut self, line: &[u8], at: usize) {
+    /// Takes in any line that begins, at `at`, with no blank.
+    fn header_line(&mut self, line: &[u8], at: usize) {
         self.last = Kept::Nowhere;
         let Some((name, [_, value @ ..])) = first_of::<b':'>(line).and_then(|colon| line.split_at_checked(colon))
         else {
@@ -197,7 +184,7 @@ impl<'a> Walk<'a> {
             return;
         }
         self.outline.others |= bit_of_name(name);
-        if line.first().is_some_and(|first| may_refer(name, *first))
+        if may_refer(name)
             && let Some(free) = self.outline.references.iter_mut().find(|(_, value)| !value.is_set())
         {
             *free = (Place::new(at..at.wrapping_add(name.len())), place);
@@ -345,7 +332,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// True if nothing stands between the blank behind the colon and the value, and no blank behind it.
+/// True if it begins and ends with what is no blank.
 #[inline]
 fn is_trimmed(value: &[u8]) -> bool {
     matches!(value, [first, ..] if *first > b' ') && matches!(value, [.., last] if *last > b' ')
@@ -366,10 +353,69 @@ pub(super) fn blanks_around(value: &[u8]) -> (usize, usize) {
 
 /// True for names of headers that may tell which call a message belongs to.
 #[inline]
-fn may_refer(name: &[u8], first: u8) -> bool {
-    match (name.len(), first | 0x20) {
-        (_, b'x') => name.get(1) == Some(&b'-'),
-        (10, b's' | b'c') | (17, b'p') => true,
-        _ => false,
+fn may_refer(name: &[u8]) -> bool {
+    match name {
+        [b'x' | b'X', behind @ ..] => behind.starts_with(b"-"),
+        [first, behind @ ..] => matches!((behind.len(), first | 0x20), (9, b's' | b'c') | (16, b'p')),
+        [] => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sip::Message;
+
+    /// Header lines in plain forms and in others.
+    const LINES: &[&str] = &[
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n",
+        "v:a\r\n",
+        "VIA: a;b , c\r\n",
+        "From: <sip:a@b>;tag=c\r\n",
+        "f: x\r\n",
+        "To:\t<sip:a@b>\r\n",
+        "to: \r\n",
+        "Call-ID : a@b\r\n",
+        "call-id: a \r\n",
+        "CSeq: 1 INVITE\r\n",
+        "Contact: <sip:a@b>\n",
+        "Contact: *\r\n",
+        "Max-Forwards: 70\r\n",
+        "Expires:\r\n",
+        "Expires: 1\r\n",
+        "Warning\r\n",
+        "Subject: to: a\r\n",
+        "User-Agent: a\r\n",
+        "X-To: a\r\n",
+        "X-Y: a:b\r\n",
+        " fold: ed\r\n",
+        "\tfolded\r\n",
+        "Proxy-Authorization: a\r\n",
+        "P-Asserted-Identity: <sip:a@b>\r\n",
+        "ü: a\r\n",
+        ": a\r\n",
+        "no colon\r\n",
+        "\r\r\n",
+        "Session-ID: a\r\n",
+        "Replaces: a\r\n",
+        "Content-Length: 5\r\n",
+        "l: 0\r\n",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_it_finds_is_the_first_header_of_its_name(
+            lines in proptest::collection::vec(proptest::sample::select(LINES), 0..12),
+            body in "(\r\n[a-z:\r\n ]{0,30})?",
+        ) {
+            let text = format!("INVITE sip:a@b SIP/2.0\r\n{}{body}", lines.concat());
+            let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
+            for name in KEY_HEADERS {
+                let first = message.raw_headers().find(|(known, _, _)| *known == name).map(|(_, _, value)| value.trim_ascii());
+                prop_assert_eq!(message.header_bytes(name), first, "{}", name.long());
+            }
+        }
     }
 }
