@@ -126,14 +126,15 @@ pub(super) fn slot(name: &[u8]) -> usize {
 #[inline]
 fn slot_of_line(line: &[u8; LANES], length: usize) -> usize {
     let [first, _, third, ..] = line;
-    if length == 1 {
-        return slot_of_compact(*first);
-    }
     let Some(begin) = TABLE.get(index(length, *third)) else { return NO_SLOT };
     let small = u8x16::from(*line) | u8x16::from(begin.to_small);
     // The colon is compared, too: what has no name in the table has none there.
     let as_known = small.simd_eq(u8x16::from(begin.line)).to_bitmask();
-    if as_known.trailing_ones() as usize > length { usize::from(begin.slot) } else { NO_SLOT }
+    match as_known.trailing_ones() as usize > length {
+        true => usize::from(begin.slot),
+        false if length == 1 => slot_of_compact(*first),
+        false => NO_SLOT,
+    }
 }
 
 /// Compact forms (RFC 3261 §7.3.3, RFC 4028 §4).
