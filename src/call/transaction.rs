@@ -36,9 +36,7 @@ pub(crate) enum Hearing {
 
 impl<'a> Keys<'a> {
     pub(crate) fn read(message: &'a Message<'_>) -> Keys<'a> {
-        let bytes = |name| message.header_bytes(name).unwrap_or_default();
-        let branch = crate::sip::top_branch(bytes(HeaderName::Via));
-        let tag = |name| crate::sip::tag(bytes(name));
+        let branch = message.top_branch();
         let cseq = message.cseq().filter(|_| !message.has_cut_cseq());
         let number = cseq.map_or(NO_CSEQ, |cseq| cseq.number);
         // The method of a request line counts more than that of its CSeq.
@@ -47,8 +45,8 @@ impl<'a> Keys<'a> {
             cseq: CSeq { number, method: method.unwrap_or(Method::Other("".into())) },
             branch,
             branch_hash: hash_of(branch),
-            from_tag: tag(HeaderName::From),
-            to_tag: tag(HeaderName::To),
+            from_tag: message.tag_of_from(),
+            to_tag: message.tag_of_to(),
             status: message.status(),
             is_request: message.is_request(),
             call_id: message.call_id(),
@@ -173,9 +171,12 @@ impl Call {
         let any =
             transaction.request.or(transaction.finals.first().copied()).or(transaction.provisionals.first().copied());
         any.is_none_or(|id| {
-            let from = self.message(id).message.header_bytes(HeaderName::From).unwrap_or_default();
+            let known = &self.message(id).message;
             // Nearly always the header is the same, and no tag needs to be looked for.
-            ack.header_bytes(HeaderName::From) == Some(from) || crate::sip::tag(from) == keys.from_tag
+            let is_same = ack
+                .header_bytes(HeaderName::From)
+                .is_some_and(|from| known.header_bytes(HeaderName::From) == Some(from));
+            is_same || known.tag_of_from() == keys.from_tag
         })
     }
 
@@ -433,10 +434,9 @@ fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys<'_>) -> bool 
     if keys.is_request {
         return keys.has_cookie() && keys.cseq.method != Method::Ack;
     }
-    let to_tag = crate::sip::tag(known.header_bytes(HeaderName::To).unwrap_or_default());
     known.status() == message.status()
         && keys.status.is_some_and(|status| !status.is_provisional())
-        && *to_tag == *keys.to_tag
+        && *known.tag_of_to() == *keys.to_tag
 }
 
 fn hosts(path: Path) -> (IpAddr, IpAddr) {

@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::capture::Place;
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::message::Cut;
-use crate::sip::swift::{first_of, last_of};
+use crate::sip::swift::{Every, first_of, last_of};
 
 /// True if the bytes start like a SIP message, on whatever port they came: a status line, or a request line with a
 /// method token and `SIP/` before its end. A few nanoseconds for what is not SIP.
@@ -18,7 +18,7 @@ pub fn looks_like_sip(bytes: &[u8]) -> bool {
 /// Bytes before a start line that are looked through in a datagram.
 const MOST_BEFORE: usize = 256;
 /// Bytes of a start line that are looked through.
-const LONGEST_START_LINE: usize = 65_536;
+pub(super) const LONGEST_START_LINE: usize = 65_536;
 /// Letters of the longest method that is believed.
 const LONGEST_METHOD: usize = 64;
 
@@ -141,11 +141,16 @@ fn is_cut_request_line(line: &[u8], all: usize) -> bool {
 
 /// Reads a Content-Length (RFC 3261 §20.14); of a list the first, if all are equal.
 pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
+    /// Digits of the longest number that is believed.
+    const LONGEST: usize = 18;
     let said = value.trim_ascii();
     // Zeros before a number say nothing, however many there are.
-    let zeros = said.iter().take(said.len().saturating_sub(1)).take_while(|digit| **digit == b'0').count();
-    let digits = said.get(zeros..).unwrap_or_default();
-    if digits.is_empty() || digits.len() > 18 {
+    let digits = match said.len() {
+        0 => return None,
+        1..=LONGEST => said,
+        length => said.get(said.iter().take(length.wrapping_sub(1)).take_while(|digit| **digit == b'0').count()..)?,
+    };
+    if digits.len() > LONGEST {
         return None;
     }
     digits.iter().try_fold(0u64, |number, digit| {
@@ -443,13 +448,13 @@ impl Framer {
     /// Where the headers end, the empty line included: behind an empty line that ends as the one before it does, or is
     /// nothing but a line feed.
     fn end_of_head(&mut self, rest: &[u8]) -> Option<usize> {
+        let read = &mut self.read;
+        let mut line_feeds = Every::<b'\n'>::new(rest, read.searched);
         loop {
-            let read = &mut self.read;
-            let Some(length) = first_of::<b'\n'>(rest.get(read.searched..)?) else {
+            let Some(end) = line_feeds.next() else {
                 read.searched = rest.len();
                 return None;
             };
-            let end = read.searched.saturating_add(length);
             let line = rest.get(read.line..end)?;
             read.line = end.saturating_add(1);
             read.searched = read.line;

@@ -152,8 +152,8 @@ const fn free_slot(forms: &[u8; SLOTS], form: &[u8]) -> usize {
 
 /// The slot at which the search for a name begins: the same for every spelling of it.
 const fn first_slot(length: usize, first: u8, last: u8) -> usize {
-    let ends = ((first | 0x20) as usize).wrapping_mul(7).wrapping_add(((last | 0x20) as usize).wrapping_mul(29));
-    length.wrapping_mul(37).wrapping_add(ends) % SLOTS
+    let ends = ((first | 0x20) as usize).wrapping_mul(37).wrapping_add(((last | 0x20) as usize).wrapping_mul(35));
+    length.wrapping_mul(5).wrapping_add(ends) % SLOTS
 }
 
 impl HeaderName {

@@ -11,6 +11,17 @@ pub(super) struct Lines<'a> {
     line_feeds: Every<'a, b'\n'>,
 }
 
+/// One line of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// Where it begins.
+    pub(super) at: usize,
+    /// The line without its end.
+    pub(super) text: &'a [u8],
+    /// The line and all that stands behind it.
+    pub(super) rest: &'a [u8],
+}
+
 impl<'a> Lines<'a> {
     /// Those from `at` on.
     #[inline]
@@ -25,18 +36,26 @@ impl<'a> Lines<'a> {
         self.at
     }
 
-    /// Where the next line begins, and the line without its end; an empty one at the end of the bytes.
+    /// The next line; what is left where no further line ends, and an empty one at the end of the bytes.
     #[inline]
-    pub(super) fn next(&mut self) -> (usize, &'a [u8]) {
-        let start = self.at;
-        let end = self.line_feeds.next();
+    pub(super) fn next(&mut self) -> Line<'a> {
+        self.next_whole().unwrap_or_else(|| {
+            let at = std::mem::replace(&mut self.at, self.bytes.len());
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            Line { at, text: rest, rest }
+        })
+    }
+
+    /// The next line that has an end.
+    #[inline]
+    pub(super) fn next_whole(&mut self) -> Option<Line<'a>> {
+        let at = self.at;
+        let end = self.line_feeds.next()?;
         // Nothing here can wrap: every place is one in `bytes`.
-        self.at = end.map_or(self.bytes.len(), |end| end.wrapping_add(1));
-        let line = self.bytes.get(start..end.unwrap_or(self.bytes.len())).unwrap_or_default();
-        match line {
-            [line @ .., b'\r'] if end.is_some() => (start, line),
-            _ => (start, line),
-        }
+        self.at = end.wrapping_add(1);
+        let rest = self.bytes.get(at..)?;
+        let text = rest.get(..end.wrapping_sub(at))?;
+        Some(Line { at, text: text.strip_suffix(b"\r").unwrap_or(text), rest })
     }
 
     /// True only if no byte of the lines so far is zero or beyond ASCII. Some bytes around are looked at, too.

@@ -11,18 +11,20 @@ use crate::sip::auth::{Challenge, Credentials};
 use crate::sip::frame;
 use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
-use crate::sip::outline::Outline;
+use crate::sip::outline::{Outline, Place};
 use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, text, top_branch};
+use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, tag, text, top_branch};
+use crate::sip::walk;
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
     bytes: Cow<'a, [u8]>,
     start: StartLine,
+    cseq: Option<CSeq>,
     outline: Outline,
     /// Where every header stands: found when it is asked for.
     places: OnceCell<Box<Places>>,
@@ -66,19 +68,24 @@ impl<'a> Message<'a> {
 
     #[inline]
     fn of_bytes(bytes: Cow<'a, [u8]>, cut: Cut) -> Option<Message<'a>> {
-        let start_at = frame::start_of_message(&bytes)?;
-        let (mut outline, mut oddities) = (Outline::default(), Vec::new());
-        let start = outline.read(&bytes, start_at, cut, &mut oddities);
-        Some(Message::of(bytes, start, outline, oddities))
+        let mut message = Message {
+            bytes,
+            start: StartLine::Response { status: None, code: 0..0, reason_phrase: 0..0 },
+            cseq: None,
+            outline: Outline::EMPTY,
+            places: OnceCell::new(),
+            answers: OnceCell::new(),
+            oddities: Vec::new(),
+        };
+        let read = walk::over(&message.bytes, cut, &mut message.outline, &mut message.oddities)?;
+        (message.start, message.cseq) = read;
+        Some(message)
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
     pub fn into_stored(self) -> Message<'static> {
-        Message::of(Cow::Owned(self.bytes.into_owned()), self.start, self.outline, self.oddities)
-    }
-
-    fn of(bytes: Cow<'a, [u8]>, start: StartLine, outline: Outline, oddities: Vec<Oddity>) -> Message<'a> {
-        Message { bytes, start, outline, places: OnceCell::new(), answers: OnceCell::new(), oddities }
+        let Message { bytes, start, cseq, outline, places, answers, oddities } = self;
+        Message { bytes: Cow::Owned(bytes.into_owned()), start, cseq, outline, places, answers, oddities }
     }
 }
 
@@ -285,7 +292,7 @@ impl Message<'_> {
 
     /// The CSeq (RFC 3261 §20.16); `None` if it is missing or broken.
     pub fn cseq(&self) -> Option<&CSeq> {
-        self.outline.cseq.as_ref()
+        self.cseq.as_ref()
     }
 
     /// The From header (RFC 3261 §20.20).
@@ -318,6 +325,30 @@ impl Message<'_> {
     /// How many Via there are: the same as of [`Message::vias`], of which none is read.
     pub(crate) fn via_count(&self) -> usize {
         self.header_lines("Via").map(|line| split_list(&line).count()).sum()
+    }
+
+    /// The branch of the topmost Via as bytes; empty if there is none.
+    #[inline]
+    pub(crate) fn top_branch(&self) -> &[u8] {
+        self.found(self.outline.branch, HeaderName::Via, top_branch)
+    }
+
+    /// The tag of From as bytes; empty if there is none.
+    #[inline]
+    pub(crate) fn tag_of_from(&self) -> &[u8] {
+        self.found(self.outline.from_tag, HeaderName::From, tag)
+    }
+
+    /// The tag of To as bytes; empty if there is none.
+    #[inline]
+    pub(crate) fn tag_of_to(&self) -> &[u8] {
+        self.found(self.outline.to_tag, HeaderName::To, tag)
+    }
+
+    /// What the outline has found in a header, or what a closer look at it finds.
+    #[inline]
+    fn found(&self, found: Place, name: HeaderName, look: fn(&[u8]) -> &[u8]) -> &[u8] {
+        if found.is_set() { found.of(&self.bytes) } else { look(self.header_bytes(name).unwrap_or_default()) }
     }
 
     /// The second Via, of the one who passed this request on.

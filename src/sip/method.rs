@@ -48,7 +48,13 @@ impl Method {
 
     /// Reads a method; bytes that are not UTF-8 become U+FFFD.
     pub fn read(token: &[u8]) -> Method {
-        match token {
+        Method::known(token).unwrap_or_else(|| Method::Other(String::from_utf8_lossy(token).into()))
+    }
+
+    /// The method of a token that has a name here.
+    #[inline]
+    pub(crate) fn known(token: &[u8]) -> Option<Method> {
+        Some(match token {
             b"INVITE" => Method::Invite,
             b"ACK" => Method::Ack,
             b"BYE" => Method::Bye,
@@ -63,8 +69,8 @@ impl Method {
             b"NOTIFY" => Method::Notify,
             b"PUBLISH" => Method::Publish,
             b"MESSAGE" => Method::Message,
-            other => Method::Other(String::from_utf8_lossy(other).into()),
-        }
+            _ => return None,
+        })
     }
 
     /// The token as it stands in a request line.

@@ -4,9 +4,10 @@ use memchr::memrchr;
 
 use crate::sip::frame;
 use crate::sip::header::HeaderName;
-use crate::sip::lines::Lines;
-use crate::sip::outline::{Outline, blanks_around};
+use crate::sip::lines::{Line, Lines};
+use crate::sip::outline::Outline;
 use crate::sip::swift::first_of;
+use crate::sip::walk::blanks_around;
 
 /// Where a header stands in its message's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +103,7 @@ fn walk(bytes: &[u8], start_at: usize) -> Vec<HeaderPlace> {
     lines.next();
     let mut kept = false;
     loop {
-        let (start, text) = lines.next();
+        let Line { at: start, text, .. } = lines.next();
         match text.first() {
             // An empty line, or the end of the bytes.
             None => break,

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use memchr::memchr;
+use wide::u8x16;
 
 use crate::oddity::Oddity;
-use crate::sip::frame::is_protocol;
+use crate::sip::frame::{LONGEST_START_LINE, is_protocol};
 use crate::sip::method::Method;
 use crate::sip::status_code::StatusCode;
-use crate::sip::swift::{first_of, first_of_any, first_of_two, last_of, next_of};
+use crate::sip::swift::{between, first_of, first_of_any, first_of_two, is, last_of, next_of, next_within, up_to};
 
 /// The start line: places in the message's bytes (RFC 3261 §7.1, §7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,66 @@ pub enum StartLine {
         /// Where the reason phrase stands.
         reason_phrase: Range<u32>,
     },
+}
+
+/// Reads a start line of the form that nearly all have, and with which the bytes begin: a request line with one space
+/// between its parts, a status line with a code of three digits. `None` for any other, which may be one all the same. The
+/// line is asked for only where what the bytes begin with may be one.
+#[inline]
+pub(super) fn read_plain<'a>(bytes: &'a [u8], line: impl FnOnce() -> &'a [u8]) -> Option<StartLine> {
+    if bytes.first_chunk() == Some(b"SIP/2.0 ") {
+        return plain_status_line(line());
+    }
+    let block = u8x16::from(*bytes.first_chunk::<16>()?);
+    let letters = between::<b'A', b'Z'>(block).to_bitmask().trailing_ones() as usize;
+    let is_method = letters > 0 && bytes.get(letters) == Some(&b' ');
+    if is_method { plain_request_line(bytes, line().len(), letters) } else { None }
+}
+
+#[inline]
+fn plain_status_line(line: &[u8]) -> Option<StartLine> {
+    const CODE: Range<usize> = 8..11;
+    let status = StatusCode::read(line.get(CODE)?)?;
+    let phrase = CODE.end.wrapping_add(1)..line.len();
+    (line.get(CODE.end) == Some(&b' ')).then(|| StartLine::Response {
+        status: Some(status),
+        code: shifted(CODE, 0),
+        reason_phrase: shifted(phrase, 0),
+    })
+}
+
+/// The line is the first `length` bytes, and its method is known to end at the first space.
+#[inline]
+fn plain_request_line(bytes: &[u8], length: usize, method_end: usize) -> Option<StartLine> {
+    const VERSION: &[u8; 8] = b" SIP/2.0";
+    let line = bytes.get(..length).filter(|line| line.last_chunk() == Some(VERSION))?;
+    // Nothing here can wrap: every place is one in the line.
+    let uri = method_end.wrapping_add(1)..length.wrapping_sub(VERSION.len());
+    let is_plain = uri.start < uri.end && length < LONGEST_START_LINE && is_plain_uri(bytes, uri.clone());
+    is_plain.then(|| StartLine::Request {
+        method: Method::read(line.get(..method_end).unwrap_or_default()),
+        uri: shifted(uri, 0),
+    })
+}
+
+/// True only if the URI has no odd letters and, after its scheme, no more than one colon, before a port.
+#[inline]
+fn is_plain_uri(bytes: &[u8], uri: Range<usize>) -> bool {
+    const SCHEME: &[u8] = b"sip:";
+    let rest = bytes.get(uri.clone()).unwrap_or_default();
+    let mut at = if rest.starts_with(SCHEME) { uri.start.wrapping_add(SCHEME.len()) } else { uri.start };
+    let is_telling = |block: u8x16| {
+        let brackets = is::<b'<'>(block) | is::<b'>'>(block);
+        up_to::<b'"'>(block) | brackets | is::<b'?'>(block) | is::<b':'>(block)
+    };
+    for _ in 0..2 {
+        let Some(telling) = next_within(bytes, at, uri.end, is_telling) else { return true };
+        if bytes.get(telling) != Some(&b':') {
+            return false;
+        }
+        at = telling.wrapping_add(1);
+    }
+    false
 }
 
 /// Reads the line `text`, which stands at `at` in its message. What is odd about it is added.
@@ -114,4 +175,63 @@ fn has_bare_ipv6_host(uri: &[u8]) -> bool {
         memchr::memrchr(b'@', after_scheme).map_or(after_scheme, |at| after_scheme.get(at..).unwrap_or_default());
     let host = host.split(|byte| *byte == b';').next().unwrap_or_default();
     !host.contains(&b'[') && host.iter().filter(|byte| **byte == b':').count() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sip::frame::start_of_message;
+
+    const PIECES: &[&str] = &[
+        "INVITE ",
+        "BYE",
+        "INVITE sip:anna@example.com SIP/2.0",
+        "SIP/2.0 ",
+        "SIP/2.0 200 OK",
+        "sip/2.0 ",
+        "200",
+        " ",
+        "sip:anna@192.0.2.1:5060",
+        "sips:",
+        "tel:+15550100",
+        "2001:db8::1",
+        ";user=phone",
+        "?subject=x",
+        "\"",
+        "<",
+        "\t",
+        " SIP/2.0",
+        "\r",
+        "ü",
+        "invite ",
+        ":",
+    ];
+
+    proptest! {
+        #[test]
+        fn the_plain_form_is_read_as_any_is(
+            pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..6),
+            behind in "\r\n[a-zA-Z:@\r\n ]{0,40}",
+        ) {
+            let line = pieces.concat();
+            let bytes = format!("{line}{behind}");
+            if let Some(start) = read_plain(bytes.as_bytes(), || line.as_bytes()) {
+                let mut oddities = Vec::new();
+                prop_assert_eq!(start_of_message(bytes.as_bytes()), Some(0));
+                prop_assert_eq!(start, read(line.as_bytes(), 0, &mut oddities));
+                prop_assert_eq!(oddities, vec![]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_nearly_all_send_is_plain() {
+        for line in
+            ["INVITE sip:anna@example.com:5060;user=phone SIP/2.0", "ACK tel:+15550100 SIP/2.0", "SIP/2.0 200 OK"]
+        {
+            assert!(read_plain(line.as_bytes(), || line.as_bytes()).is_some(), "{line}");
+        }
+    }
 }

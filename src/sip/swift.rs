@@ -62,6 +62,53 @@ pub(super) fn next_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8], from: usiz
     first_where(bytes, from, in_block, |byte| byte == ONE || byte == TWO)
 }
 
+/// Where the first byte that `in_block` tells stands between `from` and `end`, which lie within `bytes`. What stands
+/// behind the end is looked at, too, so that what is short is found as quickly as what is long. Always inlined: what a call
+/// takes is as much as the one or two turns that are enough for most values.
+#[inline(always)]
+pub(super) fn next_within(bytes: &[u8], from: usize, end: usize, in_block: impl Fn(u8x16) -> u8x16) -> Option<usize> {
+    let mut at = from;
+    while at < end {
+        let Some(block) = bytes.get(at..)?.first_chunk::<LANES>() else { return last_within(bytes, at, end, in_block) };
+        let hits = in_block(u8x16::from(*block)).to_bitmask();
+        if hits != 0 {
+            // Nothing here can wrap: every place is one in `bytes`.
+            return Some(at.wrapping_add(hits.trailing_zeros() as usize)).filter(|at| *at < end);
+        }
+        at = at.wrapping_add(LANES);
+    }
+    None
+}
+
+/// The same where less than a block is left.
+#[cold]
+fn last_within(bytes: &[u8], from: usize, end: usize, in_block: impl Fn(u8x16) -> u8x16) -> Option<usize> {
+    let rest = bytes.get(from..end)?;
+    let mut block = [0; LANES];
+    block.get_mut(..rest.len())?.copy_from_slice(rest);
+    let hits = in_block(u8x16::from(block)).to_bitmask();
+    let at = hits.trailing_zeros() as usize;
+    (at < rest.len()).then(|| from.wrapping_add(at))
+}
+
+/// Tells the bytes up to `HIGHEST`.
+#[inline]
+pub(super) fn up_to<const HIGHEST: u8>(block: u8x16) -> u8x16 {
+    block.min(u8x16::splat(HIGHEST)).simd_eq(block)
+}
+
+/// Tells the bytes from `LOWEST` to `HIGHEST`.
+#[inline]
+pub(super) fn between<const LOWEST: u8, const HIGHEST: u8>(block: u8x16) -> u8x16 {
+    block.max(u8x16::splat(LOWEST)).simd_eq(block) & up_to::<HIGHEST>(block)
+}
+
+/// Tells one byte.
+#[inline]
+pub(super) fn is<const WANTED: u8>(block: u8x16) -> u8x16 {
+    block.simd_eq(u8x16::splat(WANTED))
+}
+
 /// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place near
 /// the one before costs next to nothing.
 pub(super) struct Every<'a, const WANTED: u8> {

@@ -144,16 +144,24 @@ impl CSeq {
     /// Reads a value; `None` if the number or the method is missing, or the number is 2³¹ or more.
     pub fn read(value: &[u8]) -> Option<CSeq> {
         let mut rest = value;
-        let mut number = 0u32;
+        let mut number = 0u64;
         while let [digit @ b'0'..=b'9', after @ ..] = rest {
-            number = number.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0')))?;
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
             rest = after;
+            if number >= 1 << 31 {
+                return None;
+            }
         }
+        let number = number as u32;
         let has_digits = rest.len() < value.len();
         let [blank, method @ ..] = rest else { return None };
+        // Nearly all send one blank and a method that is known.
+        if let Some(method) = Method::known(method).filter(|_| has_digits && *blank == b' ') {
+            return Some(CSeq { number, method });
+        }
         let method = method.trim_ascii();
         let method = method.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        let is_whole = has_digits && blank.is_ascii_whitespace() && !method.is_empty() && number < 1 << 31;
+        let is_whole = has_digits && blank.is_ascii_whitespace() && !method.is_empty();
         is_whole.then(|| CSeq { number, method: Method::read(method) })
     }
 }
