@@ -207,3 +207,24 @@ fn what_the_client_makes_of_it_is_told_of_the_client() {
     );
     assert!(steps(&told).contains("The client is Twilio: it reports this as 32011"), "{}", steps(&told));
 }
+
+#[test]
+fn a_trunk_that_is_not_known_is_named() {
+    let says = |words: &str| {
+        let warning = format!("Warning: 399 cucm1 \"{words}\"");
+        steps(&refused("INVITE", "503 Service Unavailable", &["Server: Cisco-CUCM14.0", &warning]))
+    };
+    let unknown = says("Unable to find a device handler for the request received on port 5060 from 192.0.2.10");
+    assert!(unknown.contains("it knows no trunk and no telephone"), "{unknown}");
+    let other = says("Insufficient bandwidth");
+    assert!(!other.contains("it knows no trunk"), "{other}");
+}
+
+#[test]
+fn a_number_that_the_carrier_does_not_call_is_named() {
+    let says = |words: &str| steps(&refused("INVITE", "400 Bad Request", &[&format!("X-Twilio-Error: {words}")]));
+    let unfit = says("13224 Dial: number not supported or invalid");
+    assert!(unfit.contains("Send the number in E.164"), "{unfit}");
+    let other = says("32009 user not registered");
+    assert!(!other.contains("Send the number in E.164"), "{other}");
+}

@@ -26,7 +26,8 @@ pub(crate) enum EarlyEnd<'a> {
 /// What the Reason of a CANCEL says (RFC 3326).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelSays {
-    /// Nothing, normal clearing (Q.850 16 and 31), or only that the caller's side cancels ([`says_only_cancelled`]).
+    /// Nothing, normal clearing (Q.850 16 and 31), that the user ended the call ([`says_user_ended`]), or only that the
+    /// caller's side cancels ([`says_only_cancelled`]).
     GivenUp,
     /// The call was answered elsewhere: SIP 200, or Q.850 26.
     Elsewhere,
@@ -37,7 +38,9 @@ pub(crate) enum CancelSays {
 /// Reads what the Reason values of a CANCEL or BYE say together.
 pub(crate) fn cancel_says(reasons: &[Reason]) -> CancelSays {
     let elsewhere = |reason: &Reason| reason.sip() == Some(200) || reason.q850() == Some(26);
-    let given_up = |reason: &Reason| matches!(reason.q850(), Some(16 | 31)) || says_only_cancelled(reason);
+    let given_up = |reason: &Reason| {
+        matches!(reason.q850(), Some(16 | 31)) || says_user_ended(reason) || says_only_cancelled(reason)
+    };
     match () {
         () if reasons.iter().any(elsewhere) => CancelSays::Elsewhere,
         () if reasons.iter().all(given_up) => CancelSays::GivenUp,
@@ -51,6 +54,11 @@ pub(crate) fn says_only_cancelled(reason: &Reason) -> bool {
     const PLAIN: [&str; 4] = ["", "ORIGINATOR_CANCEL", "Request Terminated", "Request Cancelled"];
     let text = reason.text.as_deref().unwrap_or_default().trim();
     reason.sip() == Some(487) && PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(text))
+}
+
+/// True if a device of an IMS network says that its user ended the call (3GPP TS 24.229 §7.2A.18: `RELEASE_CAUSE;cause=1`).
+pub(crate) fn says_user_ended(reason: &Reason) -> bool {
+    reason.release_cause() == Some(1)
 }
 
 impl<'a> Case<'a> {

@@ -386,6 +386,11 @@ impl Reason {
     pub fn sip(&self) -> Option<u32> {
         self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("SIP"))
     }
+
+    /// The cause, if a device of an IMS network says why it released the call (3GPP TS 24.229 §7.2A.18).
+    pub fn release_cause(&self) -> Option<u32> {
+        self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("RELEASE_CAUSE"))
+    }
 }
 
 /// A value of the Warning header (RFC 3261 §20.43).

@@ -2,6 +2,7 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::credentials_rejected::is_aka;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::digest::DigestFit;
 
@@ -83,6 +84,8 @@ enum Ground {
     Account,
     /// Neither.
     Unsaid,
+    /// The device itself: it showed no response to the challenge, and so said that it does not trust it.
+    Challenge,
 }
 
 /// The try of the failing request that showed credentials for a challenge before it, and got this refusal.
@@ -136,6 +139,12 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     was_let_in.then(|| format!("it had let \"{}\" register from {} before", shown.username, path.source.ip()))
 }
 
+/// True if a device answers a challenge of AKA with no response: so it says that the network's own proof in the challenge is
+/// not right (3GPP TS 24.229 §5.1.1.5.3).
+fn doubts_the_network(request: &Heard, algorithm: &str) -> bool {
+    is_aka(algorithm) && request.message.header_lines("Authorization").any(|line| line.contains("response=\"\""))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[403])?;
     let (refused, asked) = refused_try(case, failure)?;
@@ -153,6 +162,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let user = &shown.username;
     let fit = case.digest_fit(refused.request, user);
     let ground = match (names_credentials, names_account) {
+        _ if doubts_the_network(refused.request, &shown.algorithm) => Ground::Challenge,
         (true, _) => Ground::Credentials,
         (_, true) => Ground::Account,
         _ => Ground::Unsaid,
@@ -169,10 +179,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
+    // In an IMS network the private identity in the credentials is another one by design (3GPP TS 23.228 §4.3.3).
+    let names_other = !from.is_empty() && from != *user && !is_aka(&shown.algorithm);
     let server = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let meaning = match ground {
         Ground::Credentials => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
+        Ground::Challenge => "the device could not tell by its card that the challenge comes from its own network: most likely the \
+            key on the card and that in the subscriber database differ".to_owned(),
         Ground::Account => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
         Ground::Unsaid if is_of_the_secret_first(case, response) => {
             "the secret is wrong, or the account is not allowed to do this".to_owned()
@@ -180,8 +194,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the secret is \
             wrong".to_owned(),
     };
+    let shows = if ground == Ground::Challenge { "answered with an empty response" } else { "showed them" };
     let because = format!(
-        "{server} asked for credentials, user \"{user}\" showed them, and {server} answered 403 instead of \
+        "{server} asked for credentials, user \"{user}\" {shows}, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
     );
     let because = match fit {
@@ -195,6 +210,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = refused.request.path.source.ip();
     let settings = case.settings(Topic::PasswordOrAccount, response);
     finding = match ground {
+        Ground::Challenge => finding.fix(format!(
+            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database behind {server}."
+        )),
         Ground::Account => finding.fix(format!(
             "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{}\".",
             shown.realm
@@ -218,7 +236,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 shown.realm
             )),
     };
-    if !from.is_empty() && from != *user {
+    if names_other {
         finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
             same, or allow the difference on {server}."));
     }
@@ -229,7 +247,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_status(asked, "the server asks for credentials")
         .claim_auth(refused.request, (shown.header, &shown.nonce), "username", "the client shows them")
         .claim_status(response, "the server refuses the request");
-    if !from.is_empty() && from != *user {
+    if names_other {
         finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the \
             credentials");
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{AnsweredBefore, Heard};
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled, says_user_ended};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -16,8 +16,9 @@ rule! {
     /// Nobody answered in the time that the caller, or its own timer, was willing to wait.
     ///
     /// ## Evidence
-    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), or with
-    /// one that only repeats that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender
+    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), with one
+    /// of an IMS device that says that its user ended the call (`RELEASE_CAUSE;cause=1`), or with one that only repeats
+    /// that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender
     /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
     /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy, and
     /// without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so (`ring-timeout`), and
@@ -78,9 +79,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let source = cancel.path.source;
     let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
-    let (reason, says) = match reasons.iter().any(says_only_cancelled) {
-        true => ("no other reason than that", "the caller cancels, and no more"),
-        false => ("normal clearing as the reason", "normal clearing"),
+    let (reason, says) = match () {
+        () if reasons.iter().any(says_user_ended) => ("as the reason that the user ended it", "the user ended the call"),
+        () if reasons.iter().any(says_only_cancelled) => {
+            ("no other reason than that", "the caller cancels, and no more")
+        }
+        () => ("normal clearing as the reason", "normal clearing"),
     };
     let mut finding = finding
         .because(format!(

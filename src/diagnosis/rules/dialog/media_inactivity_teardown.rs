@@ -5,6 +5,7 @@ use crate::diagnosis::media::claim_packet;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::Reason;
 
 rule! {
     /// The call was ended because no media came any more.
@@ -18,7 +19,7 @@ rule! {
     ///
     /// ## Evidence
     /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it; or a BYE whose Reason speaks of an RTP or
-    /// media timeout.
+    /// media timeout. An IMS device says it with `RELEASE_CAUSE;cause=2` (no RTP or RTCP) or `3` (the bearer was lost).
     ///
     /// ## How to fix
     /// Find out why the media stopped; or raise the timeout (`rtptimeout`, `rtp_timeout`, `media_timeout`), or switch
@@ -48,14 +49,22 @@ const SAID: [&str; 8] = [
     "media time",
 ];
 
+/// The causes with which a device of an IMS network says that no media came, and that their bearer was lost (3GPP TS 24.229
+/// §7.2A.18, protocol `RELEASE_CAUSE`).
+const NO_MEDIA: u32 = 2;
+const LOST_BEARER: u32 = 3;
+
+/// True if a Reason says that the call is ended for want of media.
+fn speaks_of_media(reason: &Reason) -> bool {
+    let said = reason.text.as_deref().unwrap_or_default().to_lowercase();
+    matches!(reason.release_cause(), Some(NO_MEDIA | LOST_BEARER)) || SAID.iter().any(|word| said.contains(word))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
-    let said = case.reasons(bye).iter().find_map(|reason| {
-        let text = reason.text.as_ref()?;
-        let said = text.to_lowercase();
-        SAID.iter().any(|word| said.contains(word)).then(|| text.clone())
-    });
+    let said = case.reasons(bye).iter().find(|reason| speaks_of_media(reason));
+    let lost_bearer = said.is_some_and(|reason| reason.release_cause() == Some(LOST_BEARER));
     let talk = case.talk();
     let by = case.side(bye);
     let silence = talk.as_ref().and_then(|talk| {
@@ -80,7 +89,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => String::new(),
     };
     let why = match (&said, timeout) {
-        (Some(text), _) => format!("Its Reason says {text:?}."),
+        (Some(Reason { text: Some(text), .. }), _) => format!("Its Reason says {text:?}."),
+        (Some(_), _) if lost_bearer => "Its Reason says that the bearer of the media was lost.".to_owned(),
+        (Some(_), _) => "Its Reason says that no media came any more.".to_owned(),
         (None, Some(timeout)) => format!("That is a usual RTP timeout ({} s).", timeout.as_secs()),
         (None, None) => String::new(),
     };
@@ -89,11 +100,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(success.message.status())
         .drops_the_call()
         .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye)
-        .because(format!("The call was ended by {source}{silent}. {why}"))
-        .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
-        .fix(format!("Or raise the RTP timeout of {source}{}.", case.settings(Topic::MediaTimeout, bye)))
-        .claim_method(bye, "the end of the call")
-        .claim_header(bye, "Reason", "the reason that it gives");
+        .because(format!("The call was ended by {source}{silent}. {why}"));
+    finding = match lost_bearer {
+        true => finding.fix("Ask the operation of the radio network why the dedicated bearer of the voice was released at that moment: \
+            coverage, handover, or too little capacity in the cell."),
+        false => finding
+            .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
+            .fix(format!("Or raise the RTP timeout of {source}{}.", case.settings(Topic::MediaTimeout, bye))),
+    };
+    finding = finding.claim_method(bye, "the end of the call");
+    finding = match said {
+        Some(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, "the reason that it gives"),
+        None => finding.claim_header(bye, "Reason", "the reason that it gives"),
+    };
     if let Some((_, Some((place, stream)))) = silence {
         finding = claim_packet(finding, place, stream, "the last RTP packet to that side");
     }

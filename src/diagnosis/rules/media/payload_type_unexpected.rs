@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use crate::call::TypeSeen;
+use crate::call::{Heard, TypeSeen};
 use crate::diagnosis::media::{Ear, Talk, audio};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
-use crate::sip::Method;
-use crate::sip::sdp::Sdp;
+use crate::sip::sdp::{Media, Sdp};
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The media have a payload type that was not agreed on.
@@ -28,10 +28,11 @@ rule! {
     /// Let the sender use the payload types that the receiver named; after a re-INVITE, those of the new description.
     ///
     /// ## When it would be wrong
-    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted.
+    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted. A callee
+    /// may describe one thing in a provisional response and another in its 2xx; the types of both are allowed then.
     ///
     /// ## References
-    /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3551 §6
+    /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3261 §13.2.1; RFC 3551 §6
     "H7" "payload-type-unexpected" needs [ANSWERED BODY MEDIA], check
 }
 
@@ -45,13 +46,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if has_open_offer(case) {
         return None;
     }
-    let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, other)| {
+    let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, _)| {
         ear.streams.iter().find_map(|stream| {
-            let seen = stream.types().into_iter().find(|seen| is_unexpected(seen, ear, other, &talk))?;
+            let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, &talk))?;
             Some((ear, *stream, seen))
         })
     })?;
-    let known = allowed(ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
+    let known = allowed(case, ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
     let source = stream.path.source;
     let finding = Finding::of(&RULE, Confidence::Proven)
         .severity(Severity::Warning)
@@ -76,18 +77,25 @@ fn has_open_offer(case: &Case<'_>) -> bool {
     })
 }
 
-fn is_unexpected(seen: &TypeSeen, ear: &Ear<'_>, _other: &Ear<'_>, talk: &Talk<'_>) -> bool {
+fn is_unexpected(case: &Case<'_>, seen: &TypeSeen, ear: &Ear<'_>, talk: &Talk<'_>) -> bool {
     if seen.packets < ENOUGH || seen.last.time.since(talk.began) < CHANGE && seen.last.time > talk.began {
         return false;
     }
     // Comfort noise may come whether it was named or not (RFC 3389 §4).
-    !matches!(seen.kind, 13 | 19) && !allowed(ear, talk, seen).contains(&seen.kind)
+    !matches!(seen.kind, 13 | 19) && !allowed(case, ear, talk, seen).contains(&seen.kind)
 }
 
 /// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the one
-/// before it just after a change.
-fn allowed(ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
-    let mut kinds = Vec::new();
+/// before it just after a change. What a provisional response answered counts too: the caller sends by that before the 2xx,
+/// and need not heed another description in it (RFC 3261 §13.2.1).
+fn allowed(case: &Case<'_>, ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
+    let owner = ear.owner.path.source.ip();
+    let is_early = |heard: &&Heard| {
+        let provisional = heard.message.status().is_some_and(StatusCode::is_provisional);
+        provisional && heard.path.source.ip() == owner && heard.place.time <= seen.last.time
+    };
+    let early = case.call.messages.iter().filter(is_early).filter_map(|heard| audio(Sdp::of(&heard.message)?));
+    let mut kinds: Vec<u8> = early.flat_map(types_of).collect();
     for (at, one) in talk.exchanges.iter().enumerate() {
         let began = one.offer.place.time;
         let ended = talk.exchanges.get(at + 1).map(|next| next.answer.place.time.plus(CHANGE));
@@ -95,11 +103,15 @@ fn allowed(ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
         let by_ear = one.offer.path.source.ip() == ear.owner.path.source.ip();
         let sdp: &Sdp = if by_ear { one.offer_sdp } else { one.answer_sdp };
         if let Some(media) = audio(sdp).filter(|_| overlaps || at == 0 && seen.first.time < began) {
-            kinds.extend(media.formats.iter().filter_map(|format| format.parse::<u8>().ok()));
+            kinds.extend(types_of(media));
         }
     }
     kinds.sort_unstable();
     kinds.dedup();
     kinds
+}
+
+fn types_of(media: &Media) -> impl Iterator<Item = u8> {
+    media.formats.iter().filter_map(|format| format.parse().ok())
 }
 

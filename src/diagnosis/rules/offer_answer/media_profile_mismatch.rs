@@ -16,7 +16,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect. An offer
-    /// of nothing but SRTP with ordinary codecs makes it possible.
+    /// of nothing but SRTP with ordinary codecs makes it possible. A refusal that speaks of SRTP or media encryption in words,
+    /// to an offer of plain RTP, makes it likely.
     ///
     /// ## How to fix
     /// Switch SRTP on or off on one side; "optional" SRTP helps only if both sides support it (RFC 4568, RFC 8643).
@@ -31,6 +32,9 @@ rule! {
 
 /// Codecs that nearly all can do.
 const ORDINARY: [&str; 2] = ["PCMA", "PCMU"];
+
+/// Words of a refusal that speak of encrypted media.
+const ENCRYPTION: &[&str] = &["srtp", "savp", "media encryption", "encryption is required", "encryption required", "encryption level"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[488, 606])?;
@@ -48,8 +52,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let ordinary = offered.main_codecs().iter().any(|codec| ORDINARY.contains(&codec.name.as_str()));
     // An offer of encryption without its keys is wrong by itself.
     let unsaid = case.warnings(response).is_empty() && theirs.is_none() && only_secure && ordinary && own_fault(offer).is_none();
+    // Who offers nothing but plain RTP and reads of encryption in the refusal can only have been asked for it.
+    let plain = offer.media.iter().all(|media| !media.is_secure());
+    let in_words = plain && theirs.is_none() && case.says_any(response, ENCRYPTION);
     let confidence = match () {
         () if warned.is_some() || differs.is_some() => Confidence::Proven,
+        () if in_words => Confidence::Likely,
         () if unsaid => Confidence::Possible,
         () => return None,
     };
@@ -62,6 +70,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(warning), None) => format!(
             "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media does not fit.",
             warning.text
+        ),
+        (None, None) if in_words => format!(
+            "The offer allows nothing but {mine} (not encrypted), and {server} refused it with {code} and speaks of \
+             encryption{}.",
+            case.quotation(response).map(|words| format!(": {words}")).unwrap_or_default()
         ),
         (None, None) => format!(
             "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it with {code} \
@@ -86,7 +99,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if warned.is_some() {
         finding = finding.claim_header(response, "Warning", "the media transport is the reason");
     }
+    if in_words {
+        finding = finding.claim_own_words(case, response);
+    }
     let codecs = match differs {
+        None if in_words && warned.is_none() => "the refusal speaks of encryption",
         Some(_) => "both sides have a codec in common",
         None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
     };

@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::callee_unreachable::says_absent;
 use crate::diagnosis::words::{a_code, alerts, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -35,7 +36,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     // Who is absent was not rung: what came before was an announcement.
-    if cause == Some(20) && !case.was_alerting() {
+    if !says_no_answer && says_absent(case, response) && !case.was_alerting() {
         return None;
     }
     if case.telling_cause(response).is_some_and(|cause| !matches!(cause, 19 | 20)) || is_cut_by_a_server(case) {

@@ -33,7 +33,12 @@ rule! {
 /// Words that say that the callee wants no calls now.
 const UNDISTURBED: &[&str] = &["do not disturb", "donotdisturb", "dnd"];
 /// Words that say that no device of the callee is registered.
-const ABSENT: &[&str] = &["not registered", "not_registered", "subscriber_absent", "no registered", "unregistered", "offline", "absent"];
+const ABSENT: &[&str] = &["not registered", "endpoints registered", "not_registered", "subscriber_absent", "no registered", "unregistered", "offline", "absent"];
+
+/// True if a response says, by its cause or in words, that no device of the callee is registered.
+pub(super) fn says_absent(case: &Case<'_>, response: &Heard) -> bool {
+    case.q850(response) == Some(20) || case.says_any(response, ABSENT)
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
@@ -44,14 +49,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     // Before it says that the subscriber is absent, a network may play an announcement (183).
-    let rang = case.ringing(failure.transaction).is_some() && (cause != Some(20) || case.was_alerting());
+    let absent = says_absent(case, response);
+    let rang = case.ringing(failure.transaction).is_some() && (!absent || case.was_alerting());
     if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
         return None;
     }
     if case.telling_cause(response).is_some_and(|cause| cause != 20) {
         return None;
     }
-    let absent = cause == Some(20) || case.says_any(response, ABSENT);
     let is_device = is_device(case, failure);
     let undisturbed = !absent && case.says_any(response, UNDISTURBED);
     let role = if undisturbed || is_device && !absent { Role::Uas } else { case.role_of_responder(response) };

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::call::Heard;
 use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -25,7 +26,8 @@ rule! {
     /// If a resume was tried, look at how it was answered. An answer to `sendrecv` may say `sendrecv` again.
     ///
     /// ## When it would be wrong
-    /// The held party may just have hung up while it heard music.
+    /// The held party may just have hung up while it heard music. A holder that asks for an offer and answers it with
+    /// `sendonly` connects its music, and does not resume.
     ///
     /// ## References
     /// RFC 3264 §8.4, §6.1; RFC 6337 §5.3
@@ -57,7 +59,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (asked.transaction.in_dialog && asked.request.place > first.answer.place && is_refused && resumes)
             .then_some((asked.request, refusal))
     });
-    let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp);
+    let held_by = held_by(first);
+    let holder = held_by.path.source;
+    // Who holds may ask for an offer, and connect the music in its answer: that is no resume.
+    let by_holder = last.answer.path.source.ip() == holder.ip();
+    let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder;
     let confidence = if refused.is_some() || is_wrong_answer { Confidence::Likely } else { Confidence::Possible };
     let why = match (refused, is_wrong_answer) {
         (Some((_, refusal)), _) => format!(
@@ -67,12 +73,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, true) => " The last offer says sendrecv, and its answer still has the direction of the hold.".to_owned(),
         (None, false) => " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned(),
     };
-    let holder = first.offer.path.source;
     // Who hangs up on hold does nothing wrong; a resume that does not work is a fault.
     let severity = if confidence == Confidence::Likely { Severity::Warning } else { Severity::Info };
     let mut finding = Finding::of(&RULE, confidence)
         .severity(severity)
-        .sender(Role::Uac, first.offer)
+        .sender(Role::Uac, held_by)
         .because(format!(
             "{holder} put the call on hold, and it stayed so for {} until the BYE of {}.{why}",
             length(lasted),
@@ -85,6 +90,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_method(request, "the resume").claim_status(refusal, "refused");
     }
     Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
+}
+
+/// The message that put the call on hold: the offer if it says so, else its answer.
+fn held_by<'a>(one: &Exchange<'a>) -> &'a Heard {
+    if is_closed(one.offer_sdp) { one.offer } else { one.answer }
 }
 
 fn claim_direction(finding: Finding, one: &Exchange<'_>) -> Finding {
