@@ -369,7 +369,12 @@ impl Persons {
             let name = name.trim().rsplit(char::is_whitespace).next().unwrap_or_default().to_ascii_lowercase();
             let value = value.trim().trim_matches('"');
             match name.as_str() {
-                "username" => self.know_user(value.split('@').next().unwrap_or_default()),
+                "username" => {
+                    // A private identity of an IMS network names its host, too (3GPP TS 23.003 §13.3).
+                    let (user, host) = value.split_once('@').unwrap_or((value, ""));
+                    self.know_user(user);
+                    self.know_host(host);
+                }
                 "realm" => self.know_host(value),
                 _ => {}
             }
@@ -499,12 +504,13 @@ mod tests {
     fn networks_and_addresses_without_a_scheme_are_known() {
         let text = "INVITE carol@carrier.test SIP/2.0\r\nFrom: dave@carrier.test:5060;tag=1\r\nTo: <carol@carrier.test>\r\n\
             P-Visited-Network-ID: \"ims.visited.test\"\r\nP-Charging-Vector: icid-value=1;orig-ioi=home.test\r\n\
-            Warning: 399 sbc.signer.test:5060 \"no\"\r\nOrganization: Acme Phones\r\n\r\n";
+            Warning: 399 sbc.signer.test:5060 \"no\"\r\nOrganization: Acme Phones\r\n\
+            Authorization: Digest username=\"erin@private.test\",nonce=\"\"\r\n\r\n";
         let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
         persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         persons.finish();
         let shown = persons.replace(text);
-        for own in ["carol", "dave", "carrier", "visited.", "home.", "signer", "Acme"] {
+        for own in ["carol", "dave", "carrier", "visited.", "home.", "signer", "Acme", "erin", "private"] {
             assert!(!shown.contains(own), "{own} is shown in {shown}");
         }
     }
