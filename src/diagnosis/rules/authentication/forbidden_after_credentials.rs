@@ -194,7 +194,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the secret is \
             wrong".to_owned(),
     };
-    let shows = if ground == Ground::Challenge { "answered with an empty response" } else { "showed them" };
+    let (shows, shown_as) = match ground {
+        Ground::Challenge => ("answered with an empty response", "the device names itself, and shows no response"),
+        _ => ("showed them", "the client shows them"),
+    };
     let because = format!(
         "{server} asked for credentials, user \"{user}\" {shows}, and {server} answered 403 instead of \
             going on{quotation}: {meaning}."
@@ -245,7 +248,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = finding
         .claim_status(asked, "the server asks for credentials")
-        .claim_auth(refused.request, (shown.header, &shown.nonce), "username", "the client shows them")
+        .claim_auth(refused.request, (shown.header, &shown.nonce), "username", shown_as)
         .claim_status(response, "the server refuses the request");
     if names_other {
         finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the \
