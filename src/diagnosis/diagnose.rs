@@ -114,15 +114,11 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
 /// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number and
 /// time taken for one of the call, nothing is proven of the call.
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
-    let Some(finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
-    found.push(finding);
-    if let Some(finding) = found.last_mut()
-        && finding.explains
-        && finding.confidence == Confidence::Proven
-        && case.failed_on_a_guessed_leg()
-    {
+    let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
+    if finding.explains && finding.confidence == Confidence::Proven && case.failed_on_a_guessed_leg() {
         finding.confidence = Confidence::Likely;
     }
+    found.push(finding);
     true
 }
 

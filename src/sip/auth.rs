@@ -45,6 +45,13 @@ pub struct Credentials {
     pub qop: String,
 }
 
+impl Credentials {
+    /// True if the secret is the key on a subscriber's card, which nobody enters (3GPP TS 33.203 §6.1; RFC 3310).
+    pub fn is_aka(&self) -> bool {
+        self.algorithm.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("AKAv"))
+    }
+}
+
 /// Every challenge of a response. Read once, however often it is asked for.
 pub fn challenges<'a>(message: &'a Message<'_>) -> &'a [Challenge] {
     let read = || every(message, ["WWW-Authenticate", "Proxy-Authenticate"], read_challenge);

@@ -1,5 +1,5 @@
-//! What breaks the grammar of header values that most messages carry. Asked of every message, so the form that nearly all
-//! have is told by one or two looks.
+//! What breaks the grammar of header values that most messages carry. Addresses and Vias of the plain form
+//! ([`super::plain`]) are told apart before.
 
 use memchr::memchr;
 

@@ -143,7 +143,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if guesser.is_some_and(|guesser| guesser.accepted.is_some()) {
         return Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)));
     }
-    if is_aka(&rejection.credentials.algorithm) {
+    if rejection.credentials.is_aka() {
         let finding = finding.fix(format!(
             "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database behind {}: with \
              AKA nobody enters a secret.",
@@ -170,11 +170,6 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
     Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)))
-}
-
-/// True if the secret is the key on a subscriber's card (3GPP TS 33.203 §6.1).
-pub(super) fn is_aka(algorithm: &str) -> bool {
-    algorithm.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("AKAv"))
 }
 
 /// What is known of a source that had credentials refused many times.

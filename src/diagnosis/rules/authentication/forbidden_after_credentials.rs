@@ -2,8 +2,8 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::credentials_rejected::is_aka;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
+use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;
 
 rule! {
@@ -141,8 +141,8 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
 
 /// True if a device answers a challenge of AKA with no response: so it says that the network's own proof in the challenge is
 /// not right (3GPP TS 24.229 §5.1.1.5.3).
-fn doubts_the_network(request: &Heard, algorithm: &str) -> bool {
-    is_aka(algorithm) && request.message.header_lines("Authorization").any(|line| line.contains("response=\"\""))
+fn doubts_the_network(request: &Heard, shown: &Credentials) -> bool {
+    shown.is_aka() && request.message.header_lines("Authorization").any(|line| line.contains("response=\"\""))
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -162,7 +162,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let user = &shown.username;
     let fit = case.digest_fit(refused.request, user);
     let ground = match (names_credentials, names_account) {
-        _ if doubts_the_network(refused.request, &shown.algorithm) => Ground::Challenge,
+        _ if doubts_the_network(refused.request, shown) => Ground::Challenge,
         (true, _) => Ground::Credentials,
         (_, true) => Ground::Account,
         _ => Ground::Unsaid,
@@ -180,7 +180,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
     // In an IMS network the private identity in the credentials is another one by design (3GPP TS 23.228 §4.3.3).
-    let names_other = !from.is_empty() && from != *user && !is_aka(&shown.algorithm);
+    let names_other = !from.is_empty() && from != *user && !shown.is_aka();
     let server = response.path.source;
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let meaning = match ground {
