@@ -10,22 +10,25 @@ use crate::sip::frame::has_version;
 
 /// What a status line begins with (RFC 3261 §7.2).
 const VERSION: &[u8] = b"SIP/2.0";
-/// Bytes of a line that is not whole yet which are kept at most.
+/// Bytes of a line that is not whole yet which are kept at most, the one before the start line included. In a whole line no
+/// longer start line is believed either, or what is found would depend on how the stream was cut.
 const LONGEST: usize = 4096;
 
 /// Where a start line begins behind the first byte of a whole line. Its URI holds no space here, or nobody could say which
 /// word is the method.
 pub(super) fn start_in(line: &[u8]) -> Option<usize> {
+    let farthest = line.len().saturating_sub(LONGEST);
+    let is_kept = |at: &usize| *at > farthest;
     let line = line.trim_ascii_end();
     if has_version(line) {
         let before_version = line.get(..memrchr(b' ', line)?)?;
-        return begins_at(line, memrchr(b' ', before_version)?);
+        return begins_at(line, memrchr(b' ', before_version)?).filter(is_kept);
     }
     let is_status = |at: &usize| {
         let behind = line.get(at.saturating_add(VERSION.len())..).unwrap_or_default();
         matches!(behind, [b' ', b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', rest @ ..] if matches!(rest, [] | [b' ', ..]))
     };
-    memchr_iter(b' ', line).filter_map(|space| begins_at(line, space)).find(is_status)
+    memchr_iter(b' ', line).filter_map(|space| begins_at(line, space)).filter(is_kept).find(is_status)
 }
 
 /// Bytes at the end of a line that is not whole yet which may begin a start line once more has come, and the byte before

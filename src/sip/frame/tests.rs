@@ -187,3 +187,19 @@ fn a_message_that_a_log_quotes_in_a_line_is_none() {
         }
     }
 }
+
+#[test]
+fn what_begins_far_before_the_end_of_its_line_is_the_same_however_it_is_cut() {
+    for (begin, end) in [("body}BYE sip:", " SIP/2.0\r\n\r\n"), ("body}SIP/2.0 200 ", "\r\n\r\n")] {
+        for length in [4000, 4060, 4070, 4075, 4080, 4085, 4090, 4100, 9000] {
+            let stream = ["junk:\n", begin, &"a".repeat(length), end].concat();
+            let whole = cut_up(&[stream.as_bytes()]);
+            assert!(length > 4000 || whole.len() == 1, "{begin} {length}");
+            assert!(length < 4096 || whole.is_empty(), "{begin} {length}");
+            for size in [1, 3, 242, 1000, 4095, 4096, 4097] {
+                let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+                assert_eq!(cut_up(&pieces), whole, "{begin} {length}, pieces of {size}");
+            }
+        }
+    }
+}
