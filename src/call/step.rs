@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Heard, MessageId, Transaction};
 use crate::sip::auth::{challenges, credentials};
-use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, Uri};
+use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, StatusCode, Uri};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -149,10 +149,12 @@ impl Call {
     fn is_redirect_followed(&self, transaction: &Transaction, response: &Heard) -> bool {
         let targets: Vec<Uri> =
             response.message.headers("Contact").iter().map(|contact| NameAddr::read(contact).parsed()).collect();
+        let names_emergency = AlternativeService::of(&response.message) == Some(AlternativeService::Emergency);
         self.transactions.iter().filter(|later| later.method == transaction.method).any(|later| {
             let Some(request) = self.request_of(later).filter(|request| request.id > response.id) else { return false };
             let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
-            targets.iter().any(|target| target.user == uri.user && target.host == uri.host)
+            names_emergency && uri.calls_for_help()
+                || targets.iter().any(|target| target.user == uri.user && target.host == uri.host)
         })
     }
 

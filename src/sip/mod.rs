@@ -19,6 +19,7 @@
     )
 )]
 
+mod alternative;
 pub mod auth;
 pub mod digest;
 mod fault;
@@ -42,6 +43,7 @@ pub mod uri_grammar;
 mod value;
 mod walk;
 
+pub use crate::sip::alternative::AlternativeService;
 pub use crate::sip::frame::{Framer, looks_like_sip};
 pub use crate::sip::header::{HeaderName, is_single};
 pub(crate) use crate::sip::message::unfold;

@@ -302,6 +302,12 @@ impl Uri {
         self.user == other.user && self.host.eq_ignore_ascii_case(&other.host)
     }
 
+    /// True if it names the service of emergency, or a kind of it (RFC 5031 §4.2: `urn:service:sos.fire`).
+    pub fn calls_for_help(&self) -> bool {
+        let kind = self.user.strip_prefix("service:sos").filter(|_| self.scheme == "urn");
+        kind.is_some_and(|kind| kind.is_empty() || kind.starts_with('.'))
+    }
+
     /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
     pub fn is_number(&self) -> bool {
         let user = self.bare_user();

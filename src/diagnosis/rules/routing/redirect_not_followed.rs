@@ -3,7 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::NameAddr;
+use crate::sip::{AlternativeService, NameAddr};
 
 rule! {
     /// The caller was sent elsewhere and did not go there.
@@ -66,12 +66,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match &target {
         _ if is_other_service => {
-            let step = match names_emergency(response) {
-                true => format!(
+            let step = match AlternativeService::of(&response.message) {
+                Some(AlternativeService::Emergency) => format!(
                     "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the circuit-switched network): that \
                      is what the body asks for."
                 ),
-                false => format!("Read in the body of the response which service {server} means, and let {client} use that."),
+                _ => format!("Read in the body of the response which service {server} means, and let {client} use that."),
             };
             finding
                 .sender(Role::Uac, request)
@@ -94,12 +94,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the callee is elsewhere"),
     };
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
-}
-
-/// True if a 380 says that the number is one of emergency (RFC 3261 §21.3.5; 3GPP TS 24.229 gives its body that form).
-fn names_emergency(redirect: &Heard) -> bool {
-    let body = redirect.message.body().to_ascii_lowercase();
-    memchr::memmem::find(&body, b"emergency").is_some()
 }
 
 /// The first address that the client should have tried of those that a redirect names: the one with the greatest q

@@ -3,6 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
+use crate::sip::AlternativeService;
 
 rule! {
     /// A server failed while it worked on the request.
@@ -48,8 +49,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let server = response.path.source;
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    // TS 24.229 §5.2.6.3: the P-CSCF finds the S-CSCF gone.
+    let lost_registrar = AlternativeService::of(&response.message) == Some(AlternativeService::Restoration);
     let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
     let what = match code {
+        _ if lost_registrar => "the server where the caller is registered is gone for it, and it asks the caller to register anew",
         504 => "it waited in vain for a server that it needs",
         502 => "it got no usable answer from the server behind it",
         473..=479 => "it could not send the request to its next hop",
@@ -61,6 +65,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding.because(because);
     if hidden_503 {
         finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more{}.", case.settings(Topic::HiddenCode, response)));
+    }
+    if lost_registrar {
+        let client = response.path.destination;
+        finding =
+            finding.fix(format!("Let {client} register anew as if it were switched on, and call again: that is what the body asks for."));
     }
     finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
         moment{}.", log(case, response)));
@@ -74,6 +83,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
         .claim_status(response, "the server fails")
         .claim_own_words(case, response);
+    if lost_registrar {
+        finding = finding.claim_header(response, "Content-Type", "its body asks for a new registration");
+    }
     finding = finding.claim_header(response, "Server", "the software that failed");
     if code == 503 && !response.message.is_cut() {
         let asks = match response.message.header("Retry-After") {
