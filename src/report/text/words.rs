@@ -54,7 +54,7 @@ pub(crate) fn absent(words: &Phrases, claim: &ClaimRecord) -> Option<String> {
         .then(|| words.fill(Word::NotSeenAfter, &[("frame", &frame), ("what", &what), ("says", &says)]))
 }
 
-/// The first frames of several, each once.
+/// The first frames of several, each once, in the order in which they were captured.
 pub(crate) fn frames(words: &Phrases, frames: &[Frame], most: usize) -> String {
     let mut known: Vec<Frame> = Vec::new();
     for frame in frames {
@@ -62,10 +62,12 @@ pub(crate) fn frames(words: &Phrases, frames: &[Frame], most: usize) -> String {
             known.push(*frame);
         }
     }
-    let more = if known.len() > most { " …" } else { "" };
-    let shown: Vec<String> = known.iter().take(most).map(Frame::to_string).collect();
+    let (count, more) = (known.len() as u64, if known.len() > most { " …" } else { "" });
+    known.truncate(most);
+    known.sort_unstable();
+    let shown: Vec<String> = known.iter().map(Frame::to_string).collect();
     let shown = format!("{}{more}", shown.join(" "));
-    words.count(Word::FramesList, known.len() as u64, &[("frames", &shown)])
+    words.count(Word::FramesList, count, &[("frames", &shown)])
 }
 
 /// The number or name of a URI; its host if it has none.
