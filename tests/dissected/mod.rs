@@ -1,10 +1,13 @@
 //! What tshark shows of captures: those of `fixtures/`, those of the tests of TLS, and those of a folder elsewhere that
 //! `SIPWHY_CAPTURES` names.
-#![allow(dead_code, reason = "each test uses its own part")]
+
+pub mod claims;
+pub mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Captures of which tshark shows something else, and why.
 const DIFFERENCES: &str = include_str!("../../docs/differences.md");
@@ -111,11 +114,11 @@ fn beneath(path: &Path, captures: &mut Vec<PathBuf>) {
 
 /// Compares all, on two threads; gives what is wrong.
 pub fn all_wrong(captures: &[Compared], wrong: impl Fn(&Compared) -> Vec<String> + Sync) -> Vec<String> {
-    let half = captures.len().div_ceil(2).max(1);
-    let wrong = &wrong;
+    let next = AtomicUsize::new(0);
+    let take = || captures.get(next.fetch_add(1, Ordering::Relaxed));
+    let work = || std::iter::from_fn(take).flat_map(&wrong).collect::<Vec<_>>();
     std::thread::scope(|scope| {
-        let of_part = |part: &'_ [Compared]| part.iter().flat_map(wrong).collect::<Vec<_>>();
-        let threads: Vec<_> = captures.chunks(half).map(|part| scope.spawn(move || of_part(part))).collect();
+        let threads = [(); 2].map(|()| scope.spawn(work));
         threads.into_iter().flat_map(|thread| thread.join().expect("a comparison")).collect()
     })
 }
