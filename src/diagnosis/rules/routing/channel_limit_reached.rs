@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::call::{Occupancy, RefusedAt};
+use crate::call::{Failure, Occupancy, RefusedAt};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 use crate::sip::{HeaderName, StatusCode};
@@ -10,14 +10,15 @@ rule! {
     ///
     /// ## What it says
     /// Whenever so many calls with this peer were up, the next one was refused; with fewer, calls were accepted. That is
-    /// the mark of a limit of channels or licences.
+    /// the mark of a limit of channels or licences. Or the peer says that such a limit is reached.
     ///
     /// ## Why it happens
     /// The trunk, the account or the licence allows that many calls at once.
     ///
     /// ## Evidence
     /// At least three calls refused with one code (486 too, if they were for different callees), each while at least N
-    /// calls were up on this hop; and no call accepted while N were up.
+    /// calls were up on this hop; and no call accepted while N were up. Or a refusal whose phrase, Warning or Reason names
+    /// a limit of calls at once.
     ///
     /// ## How to fix
     /// Order more channels or licences, or send the calls beyond N to another trunk.
@@ -40,17 +41,39 @@ const BUSY: u16 = 486;
 /// The least limit that refusals with it can show: two busy callees are no limit of the peer.
 const LEAST_OF_BUSY: u32 = 2;
 
+/// Words of a refusal that name a limit of calls at once.
+const OF_CALLS_AT_ONCE: &[&str] = &[
+    "channel limit",
+    "channels limit",
+    "channel capacity",
+    "concurrent call",
+    "concurrent channel",
+    "concurrent session",
+    "simultaneous call",
+    "simultaneous session",
+    "call limit",
+    "calls limit",
+    "session limit",
+    "max calls",
+    "maximum calls",
+    "maximum number of calls",
+    "too many calls",
+];
+/// Words of limits of another kind: calls in a time, or their length or price.
+const OF_RATES: &[&str] = &["per second", "per minute", "cps", "rate", "duration", "credit", "spend"];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&OF_LIMIT)?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if !case.call.transaction(failure.transaction).is_initial_invite() {
+        return None;
+    }
     let names_other = case.q850(response).is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
         || response.message.header_bytes(HeaderName::RetryAfter).is_some();
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
-    let known = case.surroundings.neighbours().occupancy(client, server)?;
-    let refused = limit(known, failure.status)?;
-    if names_other || !case.call.transaction(failure.transaction).is_initial_invite() {
-        return None;
-    }
+    let counted = case.surroundings.neighbours().occupancy(client, server);
+    let counted = counted.and_then(|known| Some((known, limit(known, failure.status)?)));
+    let Some((known, refused)) = counted.filter(|_| !names_other) else { return said(case, failure) };
     Some(
         found(client, server, known, refused, failure.status)
             .explains(Some(failure.status))
@@ -60,6 +83,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("server-overloaded", "the refusals follow the number of calls that are up, and name no time to wait")
             .refuted("refused-by-policy", "calls of the same peer are accepted while fewer are up"),
     )
+}
+
+/// The refusal itself names the limit. A 486 that does is that of a callee who is busy, and a 503 speaks of the whole server.
+fn said(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let is_named = case.says_any(response, OF_CALLS_AT_ONCE) && !case.says_any(response, OF_RATES);
+    if matches!(failure.status.get(), BUSY | 503) || !is_named {
+        return None;
+    }
+    let (client, server) = (request.path.source.ip(), response.path.source);
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(format!("{server} lets only so many calls be up at once, and refused this one as one too many{quotation}."))
+        .fix(format!("Look for the limit of calls at once (channels, licences, `call-limit`) of {client} at {server}, and raise it."))
+        .fix("Or send the calls beyond it to another trunk.")
+        .claim_status(response, "refused")
+        .claim_own_words(case, response);
+    Some(finding.refuted("refused-by-policy", "its ground is the number of calls, and not this one"))
 }
 
 /// The same of the whole capture, once.
