@@ -303,6 +303,10 @@ impl Content {
             let missing = missing.get_or_insert_with(|| Box::new(Missing { bytes: 0, since: segment.place }));
             missing.bytes = missing.bytes.saturating_add(segment.gap);
         }
+        if segment.midstream {
+            // What follows stands no more at the beginning of the connection than this does.
+            *looked = (*looked).max(1);
+        }
         if segment.bytes.len() >= TOO_SHORT_TO_TELL {
             *looked = looked.saturating_add(to_u32(segment.bytes.len()));
         }

@@ -225,8 +225,8 @@ impl Stream {
     /// Bytes arrive.
     pub(super) fn receive(&mut self, sequence: u32, rest: Rest<'_>, line: &mut Line<'_, '_>) {
         if self.next.is_none() {
-            // One byte before everything else is the probe of a connection that is idle, not the start of a message.
-            if rest.on_wire() <= 1 {
+            // One byte before everything else is the probe of a connection that is idle, unless a start line may begin with it.
+            if rest.on_wire() <= 1 && !rest.bytes.first().is_some_and(u8::is_ascii_uppercase) {
                 return;
             }
             self.begun = Begun::Midstream;

@@ -400,6 +400,9 @@ mod tests {
         assert_eq!(bench.stream(From::Client), "defghi");
         let midstream: Vec<bool> = bench.segments.iter().map(|(segment, _)| segment.midstream).collect();
         assert_eq!(midstream, [true, false]);
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::of(50, b"I"), Tcp::of(51, b"NVITE sip:")]);
+        assert_eq!(bench.stream(From::Client), "INVITE sip:");
     }
 
     #[test]
