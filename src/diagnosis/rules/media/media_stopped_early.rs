@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
+use crate::diagnosis::media::{ENOUGH, Ear, NOISE, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
@@ -35,8 +35,6 @@ rule! {
 
 /// A silence before the BYE that is too long.
 const LONG: Duration = Duration::from_secs(5);
-/// Comfort noise (RFC 3389, and its old number).
-const NOISE: [u8; 2] = [13, 19];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
@@ -59,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
-        .party(ear.role, Some(stream.path.source))
+        .party(ear.speaker(), Some(stream.path.source))
         .because(format!(
             "In the last {} before the BYE {who} any more, after {} packets. The last one came from {}.",
             length(silent),

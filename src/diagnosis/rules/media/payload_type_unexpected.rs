@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = stream.path.source;
     let finding = Finding::of(&RULE, Confidence::Proven)
         .severity(Severity::Warning)
-        .party(ear.role, Some(source))
+        .party(ear.speaker(), Some(source))
         .because(format!(
             "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
             seen.packets,
