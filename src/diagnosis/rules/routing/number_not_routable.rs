@@ -1,6 +1,6 @@
 use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
-use crate::diagnosis::bound::bound;
+use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::signed_off::signed_off;
@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a
-    /// number under which a device had registered. Of a SUBSCRIBE nobody dialled the number: there it is the mailbox or the
+    /// number under which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a SUBSCRIBE nobody dialled the number: there it is the mailbox or the
     /// hint that is missing.
     ///
     /// ## References
@@ -59,7 +59,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     // Who is registered there, or was until it signed off, is no number without a route: `user-unknown`.
-    if matches!(code, 404 | 604) && (bound(case).is_some() || signed_off(case).is_some()) {
+    let is_of_user = || bound(case).is_some() || signed_off(case).is_some();
+    if matches!(code, 404 | 604) && !tells_of_a_dial_plan(case, response) && is_of_user() {
         return None;
     }
     let request = case.request(failure);

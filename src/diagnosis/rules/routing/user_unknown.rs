@@ -1,6 +1,6 @@
 use crate::call::Kind;
 use crate::catalogue::Topic;
-use crate::diagnosis::bound::bound;
+use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::rules::routing::domain_not_served;
@@ -19,7 +19,8 @@ rule! {
     /// ## Evidence
     /// 404 or 604 to a request for a user that is a name, not a number, or under whose number a device had registered. Where
     /// its last device had signed off before the call, a REGISTER that took the binding away and its 2xx show why; where its
-    /// registration had not run out, the 2xx to it shows that the server should know it.
+    /// registration had not run out, the 2xx to it shows that the server should know it. Of a PBX such a registration tells
+    /// nothing: it looks into its dial plan first.
     ///
     /// ## How to fix
     /// Compare the name with the users of that server, and look whether the user is registered.
@@ -36,7 +37,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[404, 604])?;
     let response = case.response(failure);
     let target = case.asked_for(failure)?;
-    let (gone, bound) = (signed_off(case), bound(case));
+    let by_plan = tells_of_a_dial_plan(case, response);
+    let gone = signed_off(case).filter(|_| !target.is_number() || !by_plan);
+    let bound = bound(case).filter(|_| !by_plan);
     let is_known = gone.is_some() || bound.is_some();
     let is_named = !target.user.is_empty() && (!target.is_number() || is_known);
     let is_other = !is_named || matches!(case.call.kind, Kind::Registration | Kind::Options);
