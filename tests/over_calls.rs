@@ -28,6 +28,14 @@ fn an_incident_tells_since_when() {
 }
 
 #[test]
+fn answered_calls_without_sound_are_an_incident() {
+    let report = report_of("one-way-media-from-a-moment-on");
+    let [incident] = report.incidents.as_slice() else { panic!("{:?}", report.incidents) };
+    assert_eq!((incident.rule.as_deref(), incident.calls.as_slice()), (Some("one-way-media"), [3, 4].as_slice()));
+    assert_eq!((incident.of, incident.says.len()), (None, 0), "accepted calls tell nothing of their sound");
+}
+
+#[test]
 fn an_incident_tells_of_a_ceiling() {
     let report = report_of("channel-limit-reached");
     let says = &report.incidents[0].says;

@@ -1,5 +1,6 @@
 //! What a rule sees: one call, and what is known around it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -283,6 +284,14 @@ impl<'a> Case<'a> {
     /// The Request-URI of a failed request, read.
     pub fn target(&self, failure: &Failure) -> Option<&'a Uri> {
         self.request(failure)?.message.target()
+    }
+
+    /// Whom a failed request was for: its Request-URI, or To of the response where the capture does not hold it.
+    pub fn asked_for(&self, failure: &Failure) -> Option<Cow<'a, Uri>> {
+        match self.request(failure) {
+            Some(request) => request.message.target().map(Cow::Borrowed),
+            None => Some(Cow::Owned(self.response(failure).message.to()?.parsed())),
+        }
     }
 
     /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.

@@ -126,6 +126,14 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The role in the dialog of the one whom a request is for.
+    pub(crate) fn role_of_asked(&self, request: &Heard) -> Role {
+        match self.side(request) {
+            Side::Callee => Role::Uac,
+            Side::Caller | Side::Unknown => Role::Uas,
+        }
+    }
+
     /// The final responses of a transaction in order.
     pub fn finals(&self, transaction: &'a Transaction) -> impl Iterator<Item = &'a Heard> {
         let call = self.call;

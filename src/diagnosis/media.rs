@@ -57,15 +57,51 @@ pub(crate) struct Ear<'a> {
     pub sent: Vec<&'a Stream>,
 }
 
+/// A move of the audio of one side to another port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved<'a> {
+    /// The message that says so.
+    pub by: &'a Heard,
+    /// Where it asked for audio before.
+    pub from: SocketAddr,
+    /// Where since then.
+    pub to: SocketAddr,
+    /// When that was agreed on.
+    pub agreed: Timestamp,
+}
+
 impl Ear<'_> {
     /// `the caller` or `the callee`.
     pub fn name(&self) -> &'static str {
         if self.role == Role::Uac { "the caller" } else { "the callee" }
     }
 
+    /// The role of the other side, which sends what is heard here.
+    pub fn speaker(&self) -> Role {
+        if self.role == Role::Uac { Role::Uas } else { Role::Uac }
+    }
+
     /// Packets that were sent to it.
     pub fn packets(&self) -> u64 {
         self.streams.iter().map(|stream| stream.different()).sum()
+    }
+
+    /// To which other port of the same host it moved its audio last, and from which, if it is there still.
+    pub fn moved<'a>(&self, talk: &Talk<'a>) -> Option<Moved<'a>> {
+        let host = self.owner.path.source.ip();
+        let named = |one: &Exchange<'a>| {
+            let (by, sdp) = if one.offer.path.source.ip() == host {
+                (one.offer, one.offer_sdp)
+            } else {
+                (one.answer, one.answer_sdp)
+            };
+            ends(sdp).first().map(|end| (by, *end, one.answer.place.time))
+        };
+        let (_, to, _) = named(talk.exchanges.last()?)?;
+        let at = talk.exchanges.iter().rposition(|one| named(one).is_some_and(|(_, end, _)| end != to))?;
+        let (_, from, _) = named(talk.exchanges.get(at)?)?;
+        let (by, _, agreed) = named(talk.exchanges.get(at + 1)?)?;
+        (from.ip() == to.ip()).then_some(Moved { by, from, to, agreed })
     }
 
     /// When it was sent something last.
@@ -234,6 +270,17 @@ impl<'a> Case<'a> {
             .flat_map(|sdp| [ends(sdp), candidates(sdp)].concat())
             .any(|end| media.to(end).chain(media.from(end)).any(|stream| is_in(stream, span)))
     }
+}
+
+/// Comfort noise (RFC 3389, and its old number).
+pub(crate) const NOISE: [u8; 2] = [13, 19];
+
+/// True if a stream pauses while nobody speaks: it has comfort noise, or it was silent for a while and none of its numbers
+/// was missing after that (RFC 3389 §4; RFC 3551 §4.1).
+pub(crate) fn suppresses_silence(stream: &Stream) -> bool {
+    let is_lost = |place| stream.gap.is_some_and(|gap| gap.place == place);
+    stream.silence.is_some_and(|(_, place)| !is_lost(place))
+        || stream.types().iter().any(|seen| NOISE.contains(&seen.kind))
 }
 
 /// A claim about a packet of a stream: the port that it was sent to.

@@ -44,6 +44,8 @@ const CHAINS: &[&[&str]] = &[
     &["private-media-address", "one-way-media"],
     // A port that was closed later, because the call was lost to that side.
     &["destination-unreachable", "return-path-lost", "ack-missing", "dialog-state-lost", "media-port-closed"],
+    // Where the records lead elsewhere, that nobody is there is no wonder.
+    &["dns-failed", "destination-unreachable"],
     &["connection-failed", "media-port-closed"],
     &["media-port-closed", "one-way-media"],
     &["media-port-closed", "media-missing"],

@@ -274,9 +274,10 @@ impl Group {
         self.weight.noise == Noise::Probe
     }
 
-    /// True if it is more than one call that failed.
+    /// True if it is more than one call that failed, or that was answered and of no use, such as without sound.
     pub(crate) fn is_incident(&self) -> bool {
-        self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped)
+        let is_useless = self.outcome == Outcome::Answered && self.weight.severity == Severity::Error;
+        self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped || is_useless)
     }
 
     /// True if its calls went well, and all that is to be said of them is said of the capture as a whole. Whether such

@@ -49,7 +49,8 @@ pub(crate) struct Share {
 /// How many calls the peer of a group had. `None` for anything but calls, and where nothing else is known of the peer.
 pub(crate) fn share(group: &Group, surroundings: &Surroundings) -> Option<Share> {
     let over = &group.over;
-    if group.incident.kind != Kind::Call {
+    // Calls that were answered are among the accepted ones: of how many something was wrong, those do not tell.
+    if group.incident.kind != Kind::Call || group.outcome == Outcome::Answered {
         return None;
     }
     let Decided { accepted, refused } = surroundings.neighbours().decisions().of(over.peer?, over.end)?;

@@ -25,7 +25,8 @@ rule! {
     /// With ACK and BYE nothing has to be done. Without them the caller's system breaks RFC 3261: report it to its maker.
     ///
     /// ## When it would be wrong
-    /// The ACK or BYE may go another way than past the capture.
+    /// The ACK or BYE may go another way than past the capture. A 2xx that was repeated before the CANCEL came did not cross
+    /// it: it never arrived.
     ///
     /// ## References
     /// RFC 3261 §9.1, §15, §13.2.2.4
@@ -42,6 +43,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = byes().find(|bye| from_tag(bye) == from_tag(cancel));
     if bye.is_none() && goes_on(case, success) {
         return None; // Both sides use the dialog: the caller's side kept the call.
+    }
+    if ack.is_none() && had_not_come(cancel, success) {
+        return None; // They did not cross: the answer was lost before that (`ack-missing`, `return-path-lost`).
     }
     let others = byes().find(|bye| from_tag(bye) != from_tag(cancel));
     if let Some(others) = others.filter(|others| bye.is_none() && others.place.time.since(success.place.time) < IN_TIME) {
@@ -92,6 +96,11 @@ fn ended_by_callee(cancel: &Heard, success: &Heard, bye: &Heard) -> Finding {
         .claim_method(cancel, "the caller's side gives up")
         .claim_status(success, "the callee's side answers")
         .claim_method(bye, "the callee's side ends the call")
+}
+
+/// True if the 2xx had been repeated for want of an ACK before the CANCEL: who cancels then has not got it.
+fn had_not_come(cancel: &Heard, success: &Heard) -> bool {
+    success.repeats.iter().any(|repeat| *repeat < cancel.place)
 }
 
 /// True if requests other than ACK follow in the dialog.

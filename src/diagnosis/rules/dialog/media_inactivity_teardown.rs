@@ -38,8 +38,9 @@ const TIMEOUTS: [u64; 4] = [30, 60, 120, 300];
 /// How exactly they are kept.
 const EXACT: Duration = Duration::from_secs(2);
 /// How the Reason of a BYE speaks of it, in lower case.
-const SAID: [&str; 8] = [
+const SAID: [&str; 9] = [
     "rtp timeout",
+    "rtp broken",
     "rtp-timeout",
     "rtp inactivity",
     "media timeout",

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, claim_packet};
+use crate::diagnosis::media::{ENOUGH, claim_packet, suppresses_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
@@ -22,10 +22,11 @@ rule! {
     /// Look at what the late side does between the answer and its first packet: relay, ICE, key exchange.
     ///
     /// ## When it would be wrong
-    /// If the capture began to see the media later than they flowed.
+    /// If the capture began to see the media later than they flowed. A side that sends nothing while nobody speaks there
+    /// (it has comfort noise, or pauses without a loss) may only have listened: of it nothing is said.
     ///
     /// ## References
-    /// RFC 3550 §5.1; RFC 3264 §5.1
+    /// RFC 3550 §5.1; RFC 3264 §5.1; RFC 3389 §4
     "H8" "media-late" needs [ANSWERED BODY MEDIA], check
 }
 
@@ -43,13 +44,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         let is_named = |stream: &&Stream| {
             ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination)
         };
-        let stream = ear.first().filter(|_| ear.packets() >= ENOUGH).filter(is_named)?;
+        let is_told = |stream: &&Stream| ear.packets() >= ENOUGH && is_named(stream) && !suppresses_silence(stream);
+        let stream = ear.first().filter(is_told)?;
         let late = stream.first.time.since(talk.began);
         (late > LATE).then_some((ear, stream, late))
     })?;
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    let finding = Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
-        .party(ear.role, Some(stream.path.source))
+        .party(ear.speaker(), Some(stream.path.source))
         .because(format!(
             "{} was sent its first RTP {} after the answer was confirmed, from {}: the first words are cut off.",
             crate::diagnosis::words::sentence(ear.name()),

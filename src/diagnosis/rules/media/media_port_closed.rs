@@ -6,7 +6,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
 use crate::net::Undelivered;
 use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
@@ -73,7 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Unreachable { owner, media, port, error, after } = &found;
     let says = found.says();
     let (role, party) = match says {
-        Says::NothingListens => (if owner.message.is_request() { Role::Uac } else { Role::Uas }, *port),
+        Says::NothingListens => (role_of(case, owner), *port),
         Says::Filtered | Says::NoWay => (Role::Network, (error.reporter, 0).into()),
     };
     let finding = Finding::of(&RULE, Confidence::Proven)
@@ -161,12 +161,16 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
         let port = SocketAddr::new(address, media.port);
         let until = bye.unwrap_or(case.call.until);
         let error = *case.surroundings.dead_port(port, answered, until)?;
-        let after = Some(error.place.time.since(first_to(case, port, answered))).filter(|after| *after > UNDERWAY);
+        let named = answered.max(owner.place.time);
+        let first = first_to(case, port, named);
+        // Of media that are not RTP, and of a capture without them, nobody knows when they began.
+        let is_late = error.place.time.since(first.unwrap_or(named)) > UNDERWAY;
+        let after = first.map(|first| error.place.time.since(first)).filter(|after| *after > UNDERWAY);
         // Where the capture ends before a BYE can have come, nobody knows.
         let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
         // Who gives the call up as soon as it is answered closes its ports, or never opened them.
         let is_given_up = bye.is_some_and(|bye| bye.since(answered) <= HANGING_UP);
-        if is_given_up || has_opened(case, port, &error) || goes_on(case, port, answered, until) || after.is_some() && hangs_up {
+        if is_given_up || has_opened(case, port, &error) || goes_on(case, port, answered, until) || is_late && hangs_up {
             return None;
         }
         // What a proxy passed on with the same body is not its own.
@@ -175,16 +179,26 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
     })
 }
 
-/// When media first went to a port since the call was answered; that moment, if the capture shows none.
-fn first_to(case: &Case<'_>, port: SocketAddr, answered: Timestamp) -> Timestamp {
+/// When media first went to a port since it was named and the call answered, if the capture shows them.
+fn first_to(case: &Case<'_>, port: SocketAddr, named: Timestamp) -> Option<Timestamp> {
     let streams = case.surroundings.media().anything_to(port);
-    streams.map(|stream| stream.first.time.max(answered)).min().unwrap_or(answered)
+    streams.map(|stream| stream.first.time.max(named)).min()
+}
+
+/// The role in the dialog of the one who named a port, in an offer or in an answer.
+fn role_of(case: &Case<'_>, owner: &Heard) -> Role {
+    match owner.message.is_request() {
+        true if case.side(owner) == Side::Callee => Role::Uas,
+        true => Role::Uac,
+        false => case.role_of_asked(owner),
+    }
 }
 
 /// True if media went on coming from that port for long after the errors: it was opened a moment later than the first
-/// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8).
+/// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8). Of a filter or router
+/// on the way there, what comes from behind it tells nothing.
 fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &DeadPort) -> bool {
-    case.surroundings.media().from(port).any(|stream| {
+    closed.reporter == port.ip() && case.surroundings.media().from(port).any(|stream| {
         let after = stream.last.time.since(closed.place.time);
         stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
     })

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
+use crate::diagnosis::media::{ENOUGH, Ear, NOISE, Talk, claim_packet, suppresses_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
@@ -24,19 +24,18 @@ rule! {
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
     ///
     /// ## When it would be wrong
-    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on. A call that changes to fax
+    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so before,
+    /// nothing is said. A call that changes to fax
     /// (T.38) or is put on hold has no RTP after that, and that is right. Where a re-INVITE moved the media to another host,
     /// they may go on past the capture.
     ///
     /// ## References
-    /// RFC 3550 §6.3.5; RFC 3389 §4
+    /// RFC 3550 §6.3.5; RFC 3389 §4; RFC 3551 §4.1
     "H5" "media-stopped-early" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A silence before the BYE that is too long.
 const LONG: Duration = Duration::from_secs(5);
-/// Comfort noise (RFC 3389, and its old number).
-const NOISE: [u8; 2] = [13, 19];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
@@ -49,7 +48,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
             let silent = bye.place.time.since(stream.last.time.max(open_since));
             let is_told = silent > LONG && stream.last.time > talk.began;
-            (is_told && !has_noise(case, ear, stream) && !talk.may_bypass(ear)).then_some((ear, stream, silent))
+            let is_usual = has_noise(case, ear, stream) || has_paused_so(&talk, stream, silent);
+            (is_told && !is_usual && !talk.may_bypass(ear)).then_some((ear, stream, silent))
         })
         .collect();
     let (ear, stream, silent) = *stopped.first()?;
@@ -59,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
-        .party(ear.role, Some(stream.path.source))
+        .party(ear.speaker(), Some(stream.path.source))
         .because(format!(
             "In the last {} before the BYE {who} any more, after {} packets. The last one came from {}.",
             length(silent),
@@ -76,6 +76,13 @@ fn has_noise(case: &Case<'_>, ear: &Ear<'_>, last: &Stream) -> bool {
     let to_ear = ear.ends.iter().flat_map(|end| media.anything_to(*end));
     let later = to_ear.filter(|stream| stream.last >= last.last);
     later.chain([last]).flat_map(Stream::types).any(|seen| NOISE.contains(&seen.kind))
+}
+
+/// True if the stream had paused before, without a loss and without a hold, for so long that its last silence is nothing new:
+/// nothing is sent there while nobody speaks (RFC 3551 §4.1).
+fn has_paused_so(talk: &Talk<'_>, stream: &Stream, silent: Duration) -> bool {
+    let paused = stream.silence.map_or(Duration::ZERO, |(paused, _)| paused);
+    talk.exchanges.len() == 1 && suppresses_silence(stream) && paused * 3 >= silent
 }
 
 /// True if somebody wanted to change to T.38: a fax goes on without RTP, also by ways that the capture does not show.

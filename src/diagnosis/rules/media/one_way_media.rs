@@ -2,9 +2,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, claim_packet};
+use crate::diagnosis::media::{ENOUGH, Ear, Moved, Talk, claim_packet};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{is_private, length};
+use crate::diagnosis::words::{is_private, length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -19,7 +19,9 @@ rule! {
     ///
     /// ## Evidence
     /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
-    /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise.
+    /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a side
+    /// that moved its audio to another port of its host, and RTP that goes on to the old port for more than three seconds,
+    /// while none comes to the new one and none from the old one.
     ///
     /// ## How to fix
     /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
@@ -29,15 +31,56 @@ rule! {
     /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture.
     ///
     /// ## References
-    /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1
+    /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1
     "H2" "one-way-media" needs [ANSWERED BODY MEDIA], check
 }
 
 /// A conversation that lasts longer than this would have sound.
 const SHORT: Duration = Duration::from_secs(3);
+/// Media may go on from their old port for so long after they were moved.
+const UNDERWAY: Duration = Duration::from_secs(1);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
+    sent_past(case, &talk).or_else(|| not_sent(case, &talk))
+}
+
+/// A side moved its audio to another port, and the other one goes on sending to the old one.
+fn sent_past(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
+    let media = case.surroundings.media();
+    let open_since = talk.open_since()?;
+    let (ear, moved, stream) = talk.ears().into_iter().find_map(|(ear, _)| {
+        let moved = ear.moved(talk)?;
+        let from = moved.by.place.time.max(moved.agreed).max(open_since);
+        // Who goes on sending from its old port listens there too, whatever its description says (RFC 4961 §3).
+        let is_left = media.anything_to(moved.to).next().is_none()
+            && media.from(moved.from).all(|stream| stream.last.time < from.plus(UNDERWAY));
+        let stream = media.to(moved.from).find(|stream| stream.packets >= ENOUGH && stream.last.time > from.plus(SHORT))?;
+        is_left.then_some((ear, moved, stream))
+    })?;
+    let (name, source) = (ear.name(), stream.path.source);
+    let Moved { by, from, to, agreed } = moved;
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .titled("The sound goes on to a port that is not used any more")
+        .explains(talk.success.message.status())
+        .party(ear.speaker(), Some(source))
+        .because(format!(
+            "{} moved its audio from {from} to {to} during the call, and {source} goes on sending to {from}, for {} after the answer \
+             to that: nothing comes to {to}, and {name} hears nothing any more.",
+            sentence(name),
+            length(stream.last.time.since(agreed))
+        ))
+        .fix(format!("Look at {source}: it should send to the address and port of the newest description (RFC 3264 §8.3.1)."))
+        .claim(by, "sdp.media.port", to.port().to_string(), "where the audio is asked for from now on");
+    Some(
+        claim_packet(finding, stream.last, stream, "the last packet to the port of before")
+            .claim_absent(by.place, format!("any RTP to {to}"), "until the end of the call")
+            .refuted("media-stopped-early", "the sound goes on, to another port"),
+    )
+}
+
+/// One side is sent sound, and the other none.
+fn not_sent(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
     if !talk.is_open() || talk.length() <= SHORT {
         return None;
     }

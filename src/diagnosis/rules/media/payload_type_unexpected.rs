@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, TypeSeen};
+use crate::capture::Timestamp;
 use crate::diagnosis::media::{Ear, Talk, audio};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
@@ -56,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = stream.path.source;
     let finding = Finding::of(&RULE, Confidence::Proven)
         .severity(Severity::Warning)
-        .party(ear.role, Some(source))
+        .party(ear.speaker(), Some(source))
         .because(format!(
             "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
             seen.packets,
@@ -98,8 +99,10 @@ fn allowed(case: &Case<'_>, ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> 
     let mut kinds: Vec<u8> = early.flat_map(types_of).collect();
     for (at, one) in talk.exchanges.iter().enumerate() {
         let began = one.offer.place.time;
-        let ended = talk.exchanges.get(at + 1).map(|next| next.answer.place.time.plus(CHANGE));
-        let overlaps = began <= seen.last.time && ended.is_none_or(|ended| seen.first.time <= ended);
+        let ended = talk.exchanges.get(at + 1).map(|next| next.answer.place.time);
+        // What begins behind the change and goes on for long is no remainder of what was agreed on before.
+        let is_of_old = |ended: Timestamp| seen.first.time <= ended || seen.last.time <= ended.plus(CHANGE);
+        let overlaps = began <= seen.last.time && ended.is_none_or(is_of_old);
         let by_ear = one.offer.path.source.ip() == ear.owner.path.source.ip();
         let sdp: &Sdp = if by_ear { one.offer_sdp } else { one.answer_sdp };
         if let Some(media) = audio(sdp).filter(|_| overlaps || at == 0 && seen.first.time < began) {

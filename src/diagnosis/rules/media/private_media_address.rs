@@ -2,11 +2,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::{Call, Heard, MessageId, Stream};
+use crate::capture::Timestamp;
 use crate::catalogue::Topic;
-use crate::diagnosis::media::ENOUGH;
+use crate::diagnosis::dialogs::from_tag;
+use crate::diagnosis::media::{ENOUGH, Ear};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::is_private;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
@@ -40,17 +42,18 @@ rule! {
 
 /// A conversation that lasts longer than this would have sound.
 const SHORT: Duration = Duration::from_secs(3);
+/// Media may go on to their old port for so long after they were moved.
+const UNDERWAY: Duration = Duration::from_secs(1);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let (offer, answer) = (outermost(case.call, invite.request), innermost(case.call, success));
-    let asked = [offer, answer].into_iter().flatten().find_map(|owner| read(case.call, owner))?;
+    let opening = [offer, answer].into_iter().flatten().find_map(|owner| read(case.call, owner));
+    let asked = opening.or_else(|| later(case))?;
     let Asked { owner, media, address } = asked;
     let source = owner.path.source;
-    let (side, role) = match owner.message.is_request() {
-        true => ("caller", Role::Uac),
-        false => ("callee", Role::Uas),
-    };
+    let by_caller = owner.message.is_request() == (case.side(owner) != Side::Callee);
+    let (side, role) = if by_caller { ("caller", Role::Uac) } else { ("callee", Role::Uas) };
     let media_port = SocketAddr::new(address, media.port);
     if is_latched(case, media_port) {
         return None;
@@ -111,7 +114,8 @@ fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
     let media = case.surroundings.media();
     let stream = media.to(end).find(|stream| stream.packets >= ENOUGH && stream.last.time > talk.began)?;
     let (ear, other) = if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
-    let answers = media.from(end).next().is_some() || ear.streams.iter().any(|known| known.path.destination != end);
+    let since = stream.first.time;
+    let answers = media.from(end).next().is_some() || back(ear, end, since).next().is_some();
     (!answers && !other.ends.contains(&end)).then_some(stream)
 }
 
@@ -128,8 +132,14 @@ fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> bool {
 fn is_latched(case: &Case<'_>, end: SocketAddr) -> bool {
     let Some(talk) = case.talk() else { return false };
     let Some((ear, _)) = talk.ears().into_iter().find(|(ear, _)| ear.ends.contains(&end)) else { return false };
-    let back = ear.streams.iter().filter(|stream| stream.path.destination != end);
-    back.map(|stream| stream.different()).sum::<u64>() >= ENOUGH
+    let since = case.surroundings.media().to(end).map(|stream| stream.first.time).min().unwrap_or(talk.began);
+    back(ear, end, since).map(|stream| stream.different()).sum::<u64>() >= ENOUGH
+}
+
+/// What is sent to a side elsewhere than to an address that it asked for, and not only before anything went there.
+fn back<'a>(ear: &'a Ear<'_>, end: SocketAddr, since: Timestamp) -> impl Iterator<Item = &'a Stream> {
+    let streams = ear.streams.iter().copied();
+    streams.filter(move |stream| stream.path.destination != end && stream.last.time > since.plus(UNDERWAY))
 }
 
 /// A medium that is asked for at a private address.
@@ -158,6 +168,16 @@ fn innermost<'a>(call: &'a Call, success: &'a Heard) -> Option<&'a Heard> {
         }
     }
     None
+}
+
+/// A private address that a later offer or answer names, if media went there and nothing came back.
+fn later<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
+    let exchanges = case.exchanges();
+    let mut described = exchanges.iter().skip(1).flat_map(|one| [one.offer, one.answer]);
+    described.find_map(|owner| {
+        let asked = read(case.call, owner)?;
+        lost_media(case, SocketAddr::new(asked.address, asked.media.port)).map(|_| asked)
+    })
 }
 
 fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
@@ -190,6 +210,8 @@ fn is_rewritten(call: &Call, owner: &Heard, media: &Media, address: IpAddr) -> b
         heard.message.is_request() == owner.message.is_request()
             && heard.message.cseq().map(|cseq| &cseq.method) == owner.message.cseq().map(|cseq| &cseq.method)
             && heard.path.source != owner.path.source
+            // What the other side asks for in the same dialog is its own.
+            && (call.leg(heard.leg).call_id != call.leg(owner.leg).call_id || from_tag(heard) == from_tag(owner))
     };
     call.messages.iter().filter(is_same_kind).any(|heard| {
         let Some(sdp) = Sdp::of(&heard.message) else { return false };

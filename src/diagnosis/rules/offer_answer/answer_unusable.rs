@@ -156,7 +156,9 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
         Some(first) => {
             let nowhere = |media: &&Media| matches!(exchange.answer_sdp.address_of(media), "0.0.0.0" | "::");
             let is_offered = exchange.offer_sdp.media.iter().any(|media| exchange.offer_sdp.direction_of(media) == "sendrecv");
-            match accepted.iter().all(nowhere) && is_offered {
+            // Who asked for an offer, names no address in its ACK and ends the call gives it up of its own will (RFC 3725).
+            let gives_up = exchange.answer.message.is_request();
+            match accepted.iter().all(nowhere) && is_offered && !gives_up {
                 true => Fault::NoAddress(exchange.answer_sdp.address_of(first)),
                 false => Fault::Said(Some(bye).filter(|_| says)?),
             }

@@ -1,9 +1,10 @@
 use crate::call::Heard;
 use crate::diagnosis::media::{Ear, Talk, audio};
+use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::dtmf_event_malformed::{event_types, events_of};
 use crate::diagnosis::rules::media::one_way_media::claim_line;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Severity};
 use crate::sip::sdp::Sdp;
 use crate::sip::{Method, StatusCode};
 
@@ -43,14 +44,17 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         let is_gone = refusal.message.status().map(StatusCode::get) == Some(481);
         (is_digits(asked.request) && !is_gone).then_some((asked.request, refusal))
     })?;
-    let server = refusal.path.source;
+    let (client, server) = (info.path.source, refusal.path.source);
     let status = refusal.message.status()?;
+    let finding = Finding::of(&RULE, Confidence::Proven).about(status).severity(Severity::Warning);
+    // Where events in RTP are agreed on, who sends INFO all the same does otherwise than it said.
+    let (finding, although) = match case.exchanges().first().is_some_and(agrees_on_events) {
+        true => (finding.sender(case.side(info).role(), info), ", although both sides had agreed on telephone events in RTP"),
+        false => (finding.sender(case.role_of_asked(info), refusal), ""),
+    };
     Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .about(status)
-            .severity(Severity::Warning)
-            .sender(Role::Uas, refusal)
-            .because(format!("{} sent a digit by INFO, and {server} refused it with {status}: the digit is lost.", info.path.source))
+        finding
+            .because(format!("{client} sent a digit by INFO{although}, and {server} refused it with {status}: the digit is lost."))
             .fix(format!("Let {} send digits in RTP (RFC 4733), as {server} wants them.", info.path.source))
             .claim_method(info, "a digit")
             .claim_header(info, "Content-Type", "a digit")
@@ -77,7 +81,7 @@ fn in_media(case: &Case<'_>) -> Option<Finding> {
     let source = stream.path.source;
     let finding = Finding::of(&RULE, Confidence::Proven)
         .severity(Severity::Warning)
-        .party(ear.role, Some(source))
+        .party(ear.speaker(), Some(source))
         .because(format!(
             "{source} sends digits as telephone events with payload type {}, and {} {says}: the digits are lost.",
             key.kind,
@@ -102,7 +106,7 @@ fn wanted(ear: &Ear<'_>, talk: &Talk<'_>) -> Vec<u8> {
 fn mixed(case: &Case<'_>) -> Option<Finding> {
     let info = case.asked_first(&Method::Info).find(|asked| is_digits(asked.request))?.request;
     let first = case.exchanges().into_iter().next()?;
-    let agreed = [first.offer_sdp, first.answer_sdp].into_iter().all(|sdp| audio(sdp).is_some_and(|media| !events_of(media).is_empty()));
+    let agreed = agrees_on_events(&first);
     let in_offer_only = audio(first.offer_sdp).is_some_and(|media| !events_of(media).is_empty()) && !agreed;
     if !agreed && !in_offer_only {
         return None;
@@ -114,12 +118,17 @@ fn mixed(case: &Case<'_>) -> Option<Finding> {
     };
     Some(
         Finding::of(&RULE, Confidence::Possible)
-            .sender(Role::Uac, info)
+            .sender(case.side(info).role(), info)
             .because(format!("{} sends digits by INFO: {because}.", info.path.source))
             .fix("Set the same way of sending digits on both sides (RFC 4733 as a rule).")
             .claim_method(info, "a digit")
             .claim_header(info, "Content-Type", "a digit"),
     )
+}
+
+/// True if an offer and its answer both have telephone-event.
+fn agrees_on_events(one: &Exchange<'_>) -> bool {
+    [one.offer_sdp, one.answer_sdp].into_iter().all(|sdp| audio(sdp).is_some_and(|media| !events_of(media).is_empty()))
 }
 
 fn is_digits(info: &Heard) -> bool {

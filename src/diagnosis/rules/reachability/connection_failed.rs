@@ -29,11 +29,25 @@ rule! {
     /// break when idle, send keep-alives.
     ///
     /// ## When it would be wrong
-    /// A connection that ends after its last answer is closed in order. A client that falls back to UDP loses nothing.
+    /// A connection that ends after its last answer is closed in order. A client that falls back to UDP, or sends its request
+    /// once more on a new connection, loses nothing.
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
     "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN] [PROVISIONAL BROKEN], check, capture check_capture
+}
+
+/// True if the one who asked sent the same request once more on another connection, and got an answer there: it lost nothing
+/// (RFC 3261 §18.4).
+fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool {
+    case.call.transactions.iter().any(|other| {
+        let is_again = (&other.method, other.in_dialog) == (&transaction.method, transaction.in_dialog);
+        is_again
+            && !other.finals.is_empty()
+            && case.call.request_of(other).is_some_and(|again| {
+                again.place > request.place && again.path != request.path && again.path.source.ip() == request.path.source.ip()
+            })
+    })
 }
 
 /// What Kamailio answers when it cannot send to the next hop.
@@ -86,7 +100,7 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
         }
         let (from, until) = (request.place.time, request.place.time.plus(timer::GIVE_UP));
         let failed = case.surroundings.failed_connections().broken(request.path, from, until)?;
-        Some((transaction, request, failed))
+        (!went_on(case, transaction, request)).then_some((transaction, request, failed))
     });
     let deciding = waiting.clone().find(|(transaction, ..)| decides(case, transaction));
     let (transaction, request, failed) = deciding.or_else(|| waiting.next())?;
@@ -113,7 +127,7 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .titled(format!("The connection ended while the {method} waited"))
-            .party(Role::Uas, Some(server))
+            .party(case.role_of_asked(request), Some(server))
             .because(format!(
                 "{server} {did} the TCP connection {} after the {method}, which got no final response.{forgot}",
                 length(waited)
@@ -138,7 +152,7 @@ fn unacknowledged(case: &Case<'_>) -> Option<Finding> {
             return None;
         }
         let failed = case.surroundings.failed_connections().unacknowledged(request.path, request.place)?;
-        Some((transaction, request, failed))
+        (!went_on(case, transaction, request)).then_some((transaction, request, failed))
     });
     let deciding = waiting.clone().find(|(transaction, ..)| decides(case, transaction));
     let (transaction, request, failed) = deciding.or_else(|| waiting.next())?;
@@ -151,7 +165,7 @@ fn unacknowledged(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .titled(format!("The {method} was never acknowledged by TCP"))
-            .party(Role::Uas, Some(server))
+            .party(case.role_of_asked(request), Some(server))
             .because(format!(
                 "{} sent the {method} over TCP, and TCP repeated it {} times within {}: {server} acknowledged none of them. \
                  {server} is down, or what lies between the two has forgotten the connection.",

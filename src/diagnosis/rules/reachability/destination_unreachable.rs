@@ -28,7 +28,8 @@ rule! {
     /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error for an older packet of the same ports. "Fragmentation needed" is no such error: `large-request-lost`.
+    /// An error for an older packet of the same ports. "Fragmentation needed" is no such error: `large-request-lost`. Where
+    /// the call was answered at another address, it is a fact.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3261 §18.4
@@ -48,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = match (deciding, dropping) {
         (Some(_), _) => finding.explains(case.outer_failure().map(|failure| failure.status)),
         (None, Some(_)) => finding.explains(call.final_status).drops_the_call(),
-        (None, None) if is_harmless(call, quoted) => finding,
+        (None, None) if is_harmless(call, quoted) || went_elsewhere(call, quoted) => finding,
         (None, None) => finding.severity(Severity::Warning),
     };
     let label = label(quoted);
@@ -189,6 +190,12 @@ fn is_harmless(call: &Call, quoted: &Heard) -> bool {
         bye.place < quoted.place && !(quoted.message.is_request() && number(bye) == number(quoted))
     });
     answered || over
+}
+
+/// True if what was not delivered is the INVITE of a call that was answered at another address (RFC 3263 §4.3).
+fn went_elsewhere(call: &Call, quoted: &Heard) -> bool {
+    let transaction = call.transaction(quoted.transaction);
+    call.outcome == Outcome::Answered && quoted.message.method() == Some(&Method::Invite) && !transaction.in_dialog
 }
 
 fn label(quoted: &Heard) -> String {

@@ -24,7 +24,8 @@ rule! {
     /// ## Evidence
     /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
     /// not at all; or of any other name, while a server had the request that it then refused with 478. An answer that took more than a second made the call late. An SRV answer with a server of a lower
-    /// priority number than the one to which the request went, and no packet to that server.
+    /// priority number than the one to which the request went, and no packet to that server; or with another port of the
+    /// host to which the request went, from where nothing came.
     ///
     /// ## How to fix
     /// Correct the name, publish its SRV and A records, or give the server another resolver. Let the client begin with the
@@ -144,7 +145,10 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
     let servers: Vec<Server<'_>> = lookup.records.iter().filter_map(server).collect();
     let addresses = |server: &Server<'_>| lookups.addresses_of(server.target, client, now);
     let leads_there = |server: &&Server<'_>| server.port == to.port() && addresses(server).contains(&to.ip());
-    let taken = servers.iter().filter(leads_there).min_by_key(|server| server.priority)?;
+    let Some(taken) = servers.iter().filter(leads_there).min_by_key(|server| server.priority) else {
+        let of_host: Vec<&Server<'_>> = servers.iter().filter(|server| addresses(server).contains(&to.ip())).collect();
+        return sent_to_other_port(case, transaction, lookup, &of_host);
+    };
     let better = servers.iter().filter(|server| server.priority < taken.priority).min_by_key(|server| server.priority)?;
     let of_better = addresses(better);
     let was_tried = |address: &IpAddr| {
@@ -176,6 +180,38 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
             .claim_at(answer, "dns.srv.target", better.target, "its name")
             .claim_at(answer, "dns.srv.priority", taken.priority.to_string(), "the server that was taken")
             .claim_request_uri(request, "the request that was sent there"),
+    )
+}
+
+/// The request went to the host that the SRV records name, at another port than they give, and nothing answered there.
+fn sent_to_other_port(case: &Case<'_>, transaction: &Transaction, lookup: &Lookup, of_host: &[&Server<'_>]) -> Option<Finding> {
+    let request = case.call.request_of(transaction)?;
+    let named = of_host.iter().min_by_key(|server| server.priority)?;
+    // A port in the URI, or a route, goes before what the records say (RFC 3263 §4.2).
+    let is_told = request.message.target().is_none_or(|uri| uri.port.is_some()) || !request.message.headers("Route").is_empty();
+    if is_told || case.has_response(transaction) || case.deciding().is_none_or(|deciding| deciding.id != transaction.id) {
+        return None;
+    }
+    let (client, to, (answer, ..)) = (request.path.source, request.path.destination, lookup.answer?);
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .titled("The request went to another port than the one that the SRV records name")
+            .explains(None)
+            .party(Role::Uac, Some(client))
+            .because(format!(
+                "{client} sent the {} to {to}, and the SRV records of {} name port {} of {} for it. From port {} came no response.",
+                transaction.method,
+                lookup.name,
+                named.port,
+                named.target,
+                to.port()
+            ))
+            .fix(format!("Let {client} take the port from the SRV records (RFC 3263 §4.2); see whether a port is set there by hand."))
+            .fix(format!("If port {} is meant, correct the records of {}.", to.port(), lookup.name))
+            .naming([lookup.name.as_str(), named.target])
+            .claim_at(answer, "dns.srv.port", named.port.to_string(), "the port that the records name")
+            .claim_at(request.place, "udp.dstport", to.port().to_string(), "the port that the request went to")
+            .claim_request_uri(request, "it names no port"),
     )
 }
 

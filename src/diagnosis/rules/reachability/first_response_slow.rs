@@ -33,6 +33,9 @@ rule! {
 /// A server has to confirm an INVITE within this (RFC 3261 §17.2.1).
 pub(crate) const PROMPT: Duration = Duration::from_millis(200);
 
+/// A timer that is set short (T1 of 100 ms in a local network) sends no copy sooner than this.
+const SOONEST: Duration = Duration::from_millis(50);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = repeated_and_answered(case)?;
     // After a BYE nothing goes on; and a proxy that waited for the next hop in vain says so at the end of its own timer.
@@ -73,6 +76,10 @@ pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &
         let request = case.call.request_of(transaction)?;
         let response = case.provisionals(transaction).chain(case.finals(transaction)).min_by_key(|heard| heard.place)?;
         let first = *request.repeats.first()?;
+        // No timer of RFC 3261 sends a copy so soon: something doubled the packet, and nothing was lost.
+        if request.repeats.iter().all(|repeat| repeat.time.since(request.place.time) < SOONEST) {
+            return None;
+        }
         let goes_on = !request.repeats.iter().any(|repeat| *repeat > response.place);
         // A copy that an ICMP error answered was neither lost nor waited on.
         let was_refused = case.call.icmp.iter().any(|icmp| icmp.message == request.id && icmp.place < response.place);

@@ -1,7 +1,9 @@
 use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
+use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::Method;
 
@@ -22,8 +24,9 @@ rule! {
     /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
     ///
     /// ## When it would be wrong
-    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`. Of a SUBSCRIBE nobody
-    /// dialled the number: there it is the mailbox or the hint that is missing.
+    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a
+    /// number under which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a SUBSCRIBE nobody dialled the number: there it is the mailbox or the
+    /// hint that is missing.
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
@@ -48,14 +51,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !of_number && (meaning.is_none() || code < 400) {
         return None;
     }
-    let target = case.target(failure)?;
+    let target = case.asked_for(failure)?;
     if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
     }
     if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
         return None;
     }
-    let request = case.request(failure)?;
+    // Who is registered there, or was until it signed off, is no number without a route: `user-unknown`.
+    let is_of_user = || bound(case).is_some() || signed_off(case).is_some();
+    if matches!(code, 404 | 604) && !tells_of_a_dial_plan(case, response) && is_of_user() {
+        return None;
+    }
+    let request = case.request(failure);
     let confidence = if meaning.is_some() || code == 484 { Confidence::Proven } else { Confidence::Likely };
     let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
@@ -72,7 +80,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
     if case.call.transaction(failure.transaction).method == Method::Subscribe && meaning.is_none() {
-        return Some(of_subscription(case, finding, request, response, number));
+        return Some(of_subscription(case, finding, request?, response, number));
     }
     let because = format!("{responder} refused the number {number} {said}{quotation}.");
     let mut finding = finding
@@ -80,14 +88,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))
         .fix(format!("If number and format are right, look for a route or subscriber for it on \
-            {responder}{}.", case.settings(Topic::Routes, response)))
-        .claim_request_uri(request, "the number that was dialled")
-        .claim_status(response, "it is refused");
-    finding = finding.claim_own_words(case, response);
+            {responder}{}.", case.settings(Topic::Routes, response)));
+    finding = match request {
+        Some(request) => finding.claim_request_uri(request, "the number that was dialled"),
+        None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
+    };
+    finding = finding.claim_status(response, "it is refused").claim_own_words(case, response);
     Some(
         finding
             .refuted("user-unknown", format!("{number} is a number, not a name"))
-            .refuted("request-uri-without-user", "the Request-URI has a user part"),
+            .refuted("request-uri-without-user", match request {
+                Some(_) => "the Request-URI has a user part",
+                None => "To has a user part",
+            }),
     )
 }
 

@@ -1,3 +1,4 @@
+use crate::call::timer;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -20,7 +21,8 @@ rule! {
     /// Look why the next hop is silent, and give the proxy a second destination.
     ///
     /// ## When it would be wrong
-    /// After ringing a 408 is a ring timeout, and no fault of the network.
+    /// After ringing a 408 is a ring timeout, and no fault of the network. A request that UDP carried only once tells that the
+    /// capture lacks packets of that hop: then it is possible, and no more.
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
@@ -59,14 +61,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (proxy, next) = (response.path.source, silent.path.destination);
     let copies = sent.repeated + 1;
     let waited = response.place.time.since(sent.place.time);
+    // Over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2): a single copy tells that the capture lacks some.
+    let is_hidden = is_silent && copies == 1 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;
     let silence = if is_silent { "nothing came back" } else { "no final response came back" };
-    let because = format!(
-        "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
-        silent.method.name(),
-        times(copies),
-        length(waited)
-    );
-    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
+    let sure = if is_hidden { Confidence::Possible } else { Confidence::Proven };
+    let because = match is_hidden {
+        true => format!(
+            "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it would have been \
+             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the 408 itself.",
+            silent.method.name(),
+            length(waited)
+        ),
+        false => format!(
+            "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
+            silent.method.name(),
+            times(copies),
+            length(waited)
+        ),
+    };
+    let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
     let finding = match case.private_contact(sent) {
         Some(contact) => contact.told_in(finding, &because, proxy),
         None => finding

@@ -1,5 +1,6 @@
 use crate::call::Kind;
 use crate::catalogue::Topic;
+use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::rules::routing::domain_not_served;
@@ -13,11 +14,13 @@ rule! {
     ///
     /// ## Why it happens
     /// The name is misspelt, the user was never created there, or the server answers 404 for users that are not
-    /// registered.
+    /// registered. One whose registration is in force may have been forgotten, or is kept by another node.
     ///
     /// ## Evidence
-    /// 404 or 604 to a request for a user that is a name, not a number. Where its last device had signed off before the call,
-    /// a REGISTER that took the binding away and its 2xx show why.
+    /// 404 or 604 to a request for a user that is a name, not a number, or under whose number a device had registered. Where
+    /// its last device had signed off before the call, a REGISTER that took the binding away and its 2xx show why; where its
+    /// registration had not run out, the 2xx to it shows that the server should know it. Of a PBX such a registration tells
+    /// nothing: it looks into its dial plan first.
     ///
     /// ## How to fix
     /// Compare the name with the users of that server, and look whether the user is registered.
@@ -33,9 +36,13 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[404, 604])?;
     let response = case.response(failure);
-    let target = case.target(failure)?;
-    let is_name = !target.user.is_empty() && !target.is_number();
-    let is_other = !is_name || matches!(case.call.kind, Kind::Registration | Kind::Options);
+    let target = case.asked_for(failure)?;
+    let by_plan = tells_of_a_dial_plan(case, response);
+    let gone = signed_off(case).filter(|_| !target.is_number() || !by_plan);
+    let bound = bound(case).filter(|_| !by_plan);
+    let is_known = gone.is_some() || bound.is_some();
+    let is_named = !target.user.is_empty() && (!target.is_number() || is_known);
+    let is_other = !is_named || matches!(case.call.kind, Kind::Registration | Kind::Options);
     if is_other || case.telling_cause(response).is_some_and(|cause| cause > 3) {
         return None;
     }
@@ -43,40 +50,52 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if in_dialog || case.is_scan() || case.redirected_by().is_some() || domain_not_served::holds(case, failure) {
         return None;
     }
-    let request = case.request(failure)?;
-    let gone = signed_off(case);
-    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
-    let finding = match &gone {
-        Some(gone) => finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off"),
-        None => finding.sender(case.role_of_responder(response), response),
+    let request = case.request(failure);
+    // Without the request it is known only whom it was for at first.
+    let sure = if request.is_some() { Confidence::Proven } else { Confidence::Likely };
+    let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
+    let finding = match (&gone, &bound) {
+        (Some(gone), _) => finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off"),
+        (None, Some(_)) => finding
+            .sender(case.role_of_responder(response), response)
+            .titled("The server does not find a user whose registration is in force"),
+        (None, None) => finding.sender(case.role_of_responder(response), response),
     };
     if !case.wants_words() {
         return Some(finding);
     }
     let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let why = match &gone {
-        Some(gone) => format!("no device is registered for it; {}", gone.words()),
-        None => "there is no such user there or behind it, or no device is registered for it".to_owned(),
+    let why = match (&gone, &bound) {
+        (Some(gone), _) => format!("no device is registered for it; {}", gone.words()),
+        (None, Some(bound)) => format!("it does not find that user, although {}", bound.words()),
+        (None, None) => "there is no such user there or behind it, or no device is registered for it".to_owned(),
     };
     let because = format!("{server} answered {} for \"{user}\" at {host}{quotation}: {why}.", failure.status);
     let finding = finding.because(because);
-    let finding = match &gone {
-        Some(gone) => gone.prove(finding, user),
-        None => finding
+    let finding = match (&gone, &bound) {
+        (Some(gone), _) => gone.prove(finding, user),
+        (None, Some(bound)) => bound.prove(finding, user, &server.to_string()),
+        (None, None) => finding
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
             .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
                 answer 404 when none is{}.", case.settings(Topic::Users, response)))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling.")),
     };
+    let finding = match request {
+        Some(request) => finding.claim_request_uri(request, "the user that was called"),
+        None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
+    };
     Some(
         finding
-            .claim_request_uri(request, "the user that was called")
             .claim_status(response, "nobody of that name is found")
             .claim_own_words(case, response)
             .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
                 domains than {host} only"))
-            .refuted("number-not-routable", format!("\"{user}\" is a name, not a number"))
+            .refuted("number-not-routable", match is_known {
+                true => format!("a device has registered as \"{user}\""),
+                false => format!("\"{user}\" is a name, not a number"),
+            })
             .refuted("callee-unreachable", "the server did not answer 480"),
     )
 }

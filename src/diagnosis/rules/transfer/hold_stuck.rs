@@ -4,8 +4,8 @@ use crate::call::Heard;
 use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::Method;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
+use crate::sip::{Method, StatusCode};
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -54,7 +54,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let refused = case.asked_first(&Method::Invite).find_map(|asked| {
         let refusal = case.call.final_of(asked.transaction)?;
-        let is_refused = refusal.message.status().is_some_and(crate::sip::StatusCode::is_failure);
+        let is_refused = refusal.message.status().is_some_and(StatusCode::is_failure);
         let resumes = Sdp::of(&asked.request.message).is_some_and(|sdp| !is_closed(sdp));
         (asked.transaction.in_dialog && asked.request.place > first.answer.place && is_refused && resumes)
             .then_some((asked.request, refusal))
@@ -63,21 +63,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let holder = held_by.path.source;
     // Who holds may ask for an offer, and connect the music in its answer: that is no resume.
     let by_holder = last.answer.path.source.ip() == holder.ip();
-    let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder;
+    // Both sides may hold; then the answer to one that resumes rightly has the direction of the other's hold.
+    let is_held_twice = exchanges.iter().skip(held_since).any(|one| {
+        is_closed(one.offer_sdp) && one.offer.path.source.ip() != holder.ip()
+    });
+    let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder && !is_held_twice;
     let confidence = if refused.is_some() || is_wrong_answer { Confidence::Likely } else { Confidence::Possible };
     let why = match (refused, is_wrong_answer) {
         (Some((_, refusal)), _) => format!(
             " A resume was tried and refused with {}.",
             refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
         ),
-        (None, true) => " The last offer says sendrecv, and its answer still has the direction of the hold.".to_owned(),
+        (None, true) => format!(
+            " The last offer says sendrecv, and the answer of {} still has the direction of the hold.",
+            last.answer.path.source
+        ),
+        (None, false) if is_held_twice => " Both sides held it, and one of them did not resume.".to_owned(),
         (None, false) => " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned(),
     };
     // Who hangs up on hold does nothing wrong; a resume that does not work is a fault.
     let severity = if confidence == Confidence::Likely { Severity::Warning } else { Severity::Info };
+    // Who refuses a resume, or answers it so, keeps the call on hold; who sent it did what it should. After a 491 it is for the
+    // sender to try again (RFC 3261 §14.1).
+    let is_glare = |refusal: &Heard| refusal.message.status() == StatusCode::new(491);
+    let (blamed, role) = match refused {
+        Some((request, refusal)) if !is_glare(refusal) => (refusal, case.role_of_asked(request)),
+        None if is_wrong_answer => (last.answer, case.role_of_asked(last.offer)),
+        _ => (held_by, role_of(case, held_by)),
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .severity(severity)
-        .sender(Role::Uac, held_by)
+        .sender(role, blamed)
         .because(format!(
             "{holder} put the call on hold, and it stayed so for {} until the BYE of {}.{why}",
             length(lasted),
@@ -88,8 +104,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = claim_direction(finding, first);
     if let Some((request, refusal)) = refused {
         finding = finding.claim_method(request, "the resume").claim_status(refusal, "refused");
+    } else if is_wrong_answer {
+        finding = finding
+            .fix(format!("Look at {}: it should switch the media on again when it is offered sendrecv.", last.answer.path.source))
+            .claim_method(last.offer, "the resume")
+            .claim_status(last.answer, "answered with the direction of the hold");
     }
     Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
+}
+
+/// The role in the dialog of the one who sent a message, be it a request or a response.
+fn role_of(case: &Case<'_>, heard: &Heard) -> Role {
+    match (heard.message.is_request(), case.side(heard)) {
+        // What cannot be told apart is taken for the one who asks, as a hold is asked for.
+        (true, Side::Unknown) => Role::Uac,
+        (true, side) => side.role(),
+        (false, _) => case.role_of_asked(heard),
+    }
 }
 
 /// The message that put the call on hold: the offer if it says so, else its answer.
