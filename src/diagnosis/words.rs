@@ -28,6 +28,11 @@ pub(crate) fn length(duration: Duration) -> String {
     }
 }
 
+/// The name of the layer that has the ports of a message, as fields of packets begin with it.
+pub(crate) fn layer(heard: &Heard) -> &'static str {
+    if heard.path.transport.is_reliable() { "tcp" } else { "udp" }
+}
+
 /// `a`, `a and b`, `a, b and c`; of many the first eight and how many more.
 pub(crate) fn list<T: AsRef<str>>(items: &[T]) -> String {
     const MOST: usize = 8;

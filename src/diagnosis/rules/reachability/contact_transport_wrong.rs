@@ -5,6 +5,7 @@ use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::address;
+use crate::diagnosis::words::layer;
 use crate::diagnosis::{Confidence, Finding, Role};
 use crate::sip::{NameAddr, Uri};
 
@@ -96,10 +97,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("contact-unreachable", "the Contact names the host from which the peer speaks")
             .refuted("in-dialog-request-misrouted", "the request went where the Contact says"),
     )
-}
-
-fn layer(heard: &Heard) -> &'static str {
-    if heard.path.transport.is_reliable() { "tcp" } else { "udp" }
 }
 
 /// The address that a Contact names, if its host is that of the packet and its port or transport is not.

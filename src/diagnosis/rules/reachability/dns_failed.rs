@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::call::{Heard, Lookup, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{layer, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{DnsRecord, Transport, without_service};
 use crate::sip::NameAddr;
@@ -210,7 +210,7 @@ fn sent_to_other_port(case: &Case<'_>, transaction: &Transaction, lookup: &Looku
             .fix(format!("If port {} is meant, correct the records of {}.", to.port(), lookup.name))
             .naming([lookup.name.as_str(), named.target])
             .claim_at(answer, "dns.srv.port", named.port.to_string(), "the port that the records name")
-            .claim_at(request.place, "udp.dstport", to.port().to_string(), "the port that the request went to")
+            .claim(request, &format!("{}.dstport", layer(request)), to.port().to_string(), "the port that the request went to")
             .claim_request_uri(request, "it names no port"),
     )
 }
