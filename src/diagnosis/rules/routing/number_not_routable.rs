@@ -24,9 +24,9 @@ rule! {
     /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
     ///
     /// ## When it would be wrong
-    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a
-    /// number under which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a SUBSCRIBE nobody dialled the number: there it is the mailbox or the
-    /// hint that is missing.
+    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a number under
+    /// which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a SUBSCRIBE nobody
+    /// dialled the number: there it is the mailbox or the hint that is missing.
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
