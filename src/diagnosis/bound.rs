@@ -20,11 +20,7 @@ pub(in crate::diagnosis) struct Bound<'a> {
 
 /// Told where the last that the capture shows of the address-of-record that was called is a binding in force.
 pub(in crate::diagnosis) fn bound<'a>(case: &Case<'a>) -> Option<Bound<'a>> {
-    let asked = case.call.request_of(case.deciding()?)?;
-    let target = crate::sip::Uri::read(&asked.message.request_uri()?);
-    let known = case.surroundings.registrations().of(target.bare_user(), &target.host)?;
-    let at = asked.place.time;
-    let granted = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
+    let (_, granted, at) = case.registered()?;
     let (before, left) = (length(at.since(granted.place.time)), length(granted.until.since(at)));
     (granted.until > at).then_some(Bound { granted, before, left })
 }

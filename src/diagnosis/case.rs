@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::call::timer;
 use crate::call::{
-    BackOff, Call, Failure, Heard, Kind, LinkedBy, Surroundings, Transaction, TransactionId, back_off_of,
+    BackOff, Call, Failure, Granted, Heard, Kind, LinkedBy, Registered, Surroundings, Transaction, TransactionId,
+    back_off_of,
 };
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
@@ -292,6 +293,17 @@ impl<'a> Case<'a> {
             Some(request) => request.message.target().map(Cow::Borrowed),
             None => Some(Cow::Owned(self.response(failure).message.to()?.parsed())),
         }
+    }
+
+    /// What is known of the address-of-record that was called, the last that its registrar granted before that, and when it
+    /// was called (RFC 3261 §10.3).
+    pub(in crate::diagnosis) fn registered(&self) -> Option<(&'a Registered, &'a Granted, Timestamp)> {
+        let asked = self.call.request_of(self.deciding()?)?;
+        let target = Uri::read(&asked.message.request_uri()?);
+        let known = self.surroundings.registrations().of(target.bare_user(), &target.host)?;
+        let at = asked.place.time;
+        let granted = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
+        Some((known, granted, at))
     }
 
     /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.

@@ -126,6 +126,15 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The role in the dialog of the one who wrote a message. Where nobody knows who opened the dialog, who asks is taken for
+    /// the caller.
+    pub(crate) fn role_of_author(&self, heard: &Heard) -> Role {
+        match heard.message.is_request() == (self.side(heard) != Side::Callee) {
+            true => Role::Uac,
+            false => Role::Uas,
+        }
+    }
+
     /// The role in the dialog of the one whom a request is for.
     pub(crate) fn role_of_asked(&self, request: &Heard) -> Role {
         match self.side(request) {

@@ -18,8 +18,8 @@ use crate::sip::sdp::{Media, Sdp};
 /// Packets that show that media flowed: one second of speech.
 pub(crate) const ENOUGH: u64 = 50;
 
-/// Media may come to their old address for so long after they were moved.
-const UNDERWAY: Duration = Duration::from_secs(1);
+/// Media may come to their old address, or from it, for so long after they were moved.
+pub(crate) const UNDERWAY: Duration = Duration::from_secs(1);
 
 /// The audio of an answered call.
 #[derive(Debug)]

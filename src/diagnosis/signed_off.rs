@@ -19,11 +19,7 @@ pub(in crate::diagnosis) struct SignedOff<'a> {
 
 /// Told where nothing was registered any more since, as far as the capture shows.
 pub(in crate::diagnosis) fn signed_off<'a>(case: &Case<'a>) -> Option<SignedOff<'a>> {
-    let asked = case.call.request_of(case.deciding()?)?;
-    let target = crate::sip::Uri::read(&asked.message.request_uri()?);
-    let known = case.surroundings.registrations().of(target.bare_user(), &target.host)?;
-    let at = asked.place.time;
-    let granted = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
+    let (known, granted, at) = case.registered()?;
     // One that only asks is told, too, that there is no binding.
     let asked = known.asked.iter().rev().find(|asked| asked.place <= granted.place && !asked.contact.is_empty())?;
     let was_there =

@@ -6,7 +6,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
 use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
@@ -73,7 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Unreachable { owner, media, port, error, after } = &found;
     let says = found.says();
     let (role, party) = match says {
-        Says::NothingListens => (role_of(case, owner), *port),
+        Says::NothingListens => (case.role_of_author(owner), *port),
         Says::Filtered | Says::NoWay => (Role::Network, (error.reporter, 0).into()),
     };
     let finding = Finding::of(&RULE, Confidence::Proven)
@@ -183,15 +183,6 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
 fn first_to(case: &Case<'_>, port: SocketAddr, named: Timestamp) -> Option<Timestamp> {
     let streams = case.surroundings.media().anything_to(port);
     streams.map(|stream| stream.first.time.max(named)).min()
-}
-
-/// The role in the dialog of the one who named a port, in an offer or in an answer.
-fn role_of(case: &Case<'_>, owner: &Heard) -> Role {
-    match owner.message.is_request() {
-        true if case.side(owner) == Side::Callee => Role::Uas,
-        true => Role::Uac,
-        false => case.role_of_asked(owner),
-    }
 }
 
 /// True if media went on coming from that port for long after the errors: it was opened a moment later than the first

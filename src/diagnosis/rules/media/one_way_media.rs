@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, Moved, Talk, claim_packet};
+use crate::diagnosis::media::{ENOUGH, Ear, Moved, Talk, UNDERWAY, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{is_private, length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding};
@@ -37,8 +37,6 @@ rule! {
 
 /// A conversation that lasts longer than this would have sound.
 const SHORT: Duration = Duration::from_secs(3);
-/// Media may go on from their old port for so long after they were moved.
-const UNDERWAY: Duration = Duration::from_secs(1);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;

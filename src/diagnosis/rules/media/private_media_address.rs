@@ -5,10 +5,10 @@ use crate::call::{Call, Heard, MessageId, Stream};
 use crate::capture::Timestamp;
 use crate::catalogue::Topic;
 use crate::diagnosis::dialogs::from_tag;
-use crate::diagnosis::media::{ENOUGH, Ear};
+use crate::diagnosis::media::{ENOUGH, Ear, UNDERWAY};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::is_private;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
@@ -42,9 +42,6 @@ rule! {
 
 /// A conversation that lasts longer than this would have sound.
 const SHORT: Duration = Duration::from_secs(3);
-/// Media may go on to their old port for so long after they were moved.
-const UNDERWAY: Duration = Duration::from_secs(1);
-
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let (offer, answer) = (outermost(case.call, invite.request), innermost(case.call, success));
@@ -52,8 +49,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let asked = opening.or_else(|| later(case))?;
     let Asked { owner, media, address } = asked;
     let source = owner.path.source;
-    let by_caller = owner.message.is_request() == (case.side(owner) != Side::Callee);
-    let (side, role) = if by_caller { ("caller", Role::Uac) } else { ("callee", Role::Uas) };
+    let role = case.role_of_author(owner);
+    let side = if role == Role::Uac { "caller" } else { "callee" };
     let media_port = SocketAddr::new(address, media.port);
     if is_latched(case, media_port) {
         return None;

@@ -4,7 +4,7 @@ use crate::call::Heard;
 use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
+use crate::diagnosis::{Case, Confidence, Finding, Severity};
 use crate::sip::{Method, StatusCode};
 use crate::sip::sdp::Sdp;
 
@@ -89,7 +89,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (blamed, role) = match refused {
         Some((request, refusal)) if !is_glare(refusal) => (refusal, case.role_of_asked(request)),
         None if is_wrong_answer => (last.answer, case.role_of_asked(last.offer)),
-        _ => (held_by, role_of(case, held_by)),
+        _ => (held_by, case.role_of_author(held_by)),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .severity(severity)
@@ -111,16 +111,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(last.answer, "answered with the direction of the hold");
     }
     Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
-}
-
-/// The role in the dialog of the one who sent a message, be it a request or a response.
-fn role_of(case: &Case<'_>, heard: &Heard) -> Role {
-    match (heard.message.is_request(), case.side(heard)) {
-        // What cannot be told apart is taken for the one who asks, as a hold is asked for.
-        (true, Side::Unknown) => Role::Uac,
-        (true, side) => side.role(),
-        (false, _) => case.role_of_asked(heard),
-    }
 }
 
 /// The message that put the call on hold: the offer if it says so, else its answer.
