@@ -1,5 +1,6 @@
 //! What may not matter to a report, over every fixture: how TCP cut a stream, what else was captured at the same time,
-//! when it was captured, and that a tap shows each packet twice. And that a snap length proves nothing.
+//! when it was captured, and that a tap shows each packet twice. And that neither a snap length nor a packet that the capture
+//! missed proves a fault.
 //!
 //! That a capture may come in pieces, and may be cut off anywhere, is in `tests/order.rs`.
 
@@ -13,6 +14,7 @@ use packets::{Capture, Packet, first_difference};
 use proptest::prelude::*;
 use serde_json::Value;
 use sipwhy::analysis::{Analysis, Event, MessageRead};
+use sipwhy::call::Outcome;
 use sipwhy::capture::{LinkType, SourceId, Timestamp};
 use sipwhy::diagnosis::{Confidence, Severity};
 use sipwhy::net::{Decoder, Delivery};
@@ -338,14 +340,16 @@ const BY_START_LINES: [&str; 6] = [
     "user-unknown",
 ];
 
+/// The faults that a report calls proven.
+fn proven(report: &sipwhy::report::Report) -> BTreeSet<String> {
+    let findings = report.calls.iter().flat_map(|call| &call.findings);
+    let proven =
+        findings.filter(|finding| finding.confidence == Confidence::Proven && finding.severity != Severity::Info);
+    proven.map(|finding| finding.rule.clone()).collect()
+}
+
 #[test]
 fn a_snap_length_proves_no_fault_that_was_not_there() {
-    let proven = |report: &sipwhy::report::Report| -> BTreeSet<String> {
-        let findings = report.calls.iter().flat_map(|call| &call.findings);
-        let proven =
-            findings.filter(|finding| finding.confidence == Confidence::Proven && finding.severity != Severity::Info);
-        proven.map(|finding| finding.rule.clone()).collect()
-    };
     let (mut faults, mut wrong) = (0, Vec::new());
     for capture in packets::captures() {
         let whole = proven(&packets::parsed(capture.link, &capture.packets));
@@ -359,6 +363,52 @@ fn a_snap_length_proves_no_fault_that_was_not_there() {
         }
     }
     assert!(faults > 100, "{faults}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Faults that a single message, or an ICMP error, is the proof of: a more special cause may need another one.
+const BY_ONE_MESSAGE: [&str; 6] = [
+    "address-of-record-refused",
+    "destination-unreachable",
+    "fragments-missing",
+    "reinvite-refused",
+    "trunk-congested",
+    "user-unknown",
+];
+
+/// Captures in which one message alone tells that a fault was made good.
+const BY_ONE_LOSS: [(&str, &str); 4] = [
+    ("answer-unusable", "stream-refused"),
+    ("challenge-not-answered-near-miss-new-call-id", "challenge-not-answered"),
+    ("healthy-redirect-followed-new-call-id", "redirect-not-followed"),
+    ("retry-not-renumbered", "challenge-not-answered"),
+];
+
+#[test]
+fn a_packet_that_was_missed_proves_no_fault_that_was_not_there() {
+    const MOST: usize = 16;
+    let (mut lost, mut wrong) = (0, Vec::new());
+    for capture in packets::captures().iter().filter(|capture| capture.packets.len() <= MOST) {
+        let all = packets::parsed(capture.link, &capture.packets);
+        let whole = proven(&all);
+        let answered = |report: &sipwhy::report::Report| {
+            report.calls.iter().filter(|call| call.outcome == Outcome::Answered).count()
+        };
+        for missed in 0..capture.packets.len() {
+            let mut packets = capture.packets.clone();
+            packets.remove(missed);
+            let report = packets::parsed(capture.link, &packets);
+            lost += 1;
+            let is_told = |rule: &str| BY_ONE_MESSAGE.contains(&rule) || BY_ONE_LOSS.contains(&(&*capture.name, rule));
+            let now = proven(&report);
+            let new = now.difference(&whole).filter(|rule| !is_told(rule));
+            wrong.extend(new.map(|rule| format!("{} without {}: {rule}", capture.name, missed + 1)));
+            if report.calls.len() == all.calls.len() && answered(&report) < answered(&all) {
+                wrong.push(format!("{} without {}: not answered", capture.name, missed + 1));
+            }
+        }
+    }
+    assert!(lost > 1000, "{lost}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

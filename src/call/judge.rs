@@ -147,9 +147,19 @@ impl Call {
             Some((_, status)) => (Outcome::Answered, Some(status)),
             None => match finals().next_back() {
                 Some((_, status)) => (Outcome::Answered, Some(status)),
+                None if self.transactions.iter().any(|known| known.method == Method::Bye && known.in_dialog) => {
+                    (Outcome::Answered, None)
+                }
                 None => (Outcome::Unfinished, None),
             },
         }
+    }
+
+    /// True if the final response of a try only asked for the next one: it decides nothing.
+    pub(crate) fn is_step(&self, transaction: &Transaction) -> bool {
+        let asks_again = self.final_status_of(transaction).is_some_and(StatusCode::is_challenge);
+        let of_it = |failure: &Failure| failure.transaction == transaction.id && failure.normal.is_some();
+        asks_again || self.failures.iter().any(of_it)
     }
 
     fn judge_other(&self) -> (Outcome, Option<StatusCode>) {
@@ -162,7 +172,7 @@ impl Call {
         let Some(last) = own().next_back() else { return (Outcome::Unfinished, None) };
         let status = self.last_status(last).or_else(|| {
             // The last try may still be open while an earlier one was decided.
-            own().rev().skip(1).find_map(|earlier| self.last_status(earlier).filter(|status| !status.is_challenge()))
+            own().rev().skip(1).filter(|earlier| !self.is_step(earlier)).find_map(|earlier| self.last_status(earlier))
         });
         let outcome = match status {
             Some(status) if status.is_success() && self.kind == Kind::Registration => Outcome::Registered,

@@ -23,6 +23,7 @@ mod surroundings;
 mod timeline;
 mod tracker;
 mod transaction;
+mod unseen;
 
 pub use crate::call::accepted::Accepted;
 pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};

@@ -303,12 +303,15 @@ impl Call {
     }
 
     /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as. Responses that
-    /// fit no INVITE stand for one only where none was captured.
+    /// fit no INVITE stand for one only where none was captured, or where they tell that the capture missed one.
     pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Transaction> {
         let opens = |transaction: &&Transaction| transaction.is_initial_invite() && transaction.upstream.is_none();
         let any_captured =
             self.transactions.iter().any(|transaction| opens(&transaction) && transaction.request.is_some());
-        self.transactions.iter().filter(opens).filter(move |transaction| transaction.request.is_some() || !any_captured)
+        self.transactions.iter().filter(opens).filter(move |transaction| {
+            let is_missed = || self.is_unseen_try(transaction) || self.is_unseen_hop(transaction);
+            transaction.request.is_some() || !any_captured || is_missed()
+        })
     }
 
     /// The transactions that a transaction was forwarded as.

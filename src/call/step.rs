@@ -176,8 +176,13 @@ impl Call {
         false
     }
 
-    /// A later try of the same initial request, from the same side, got a 2xx.
+    /// A later try of the same initial request, from the same side, got a 2xx; or of any request, where the capture missed
+    /// that try and holds its 2xx.
     fn is_tried_again(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let accepted = |later: &Transaction| self.final_status_of(later).is_some_and(StatusCode::is_success);
+        if self.unseen(&transaction.method).any(|later| accepted(later) && self.is_tried_unseen(transaction, later)) {
+            return true;
+        }
         if transaction.in_dialog || !matches!(transaction.method, Method::Invite | Method::Register) {
             return false;
         }
@@ -186,7 +191,7 @@ impl Call {
                 && !later.in_dialog
                 && later.path.source.ip() == transaction.path.source.ip()
                 && later.request.is_some_and(|request| request > response.id)
-                && self.final_status_of(later).is_some_and(StatusCode::is_success)
+                && accepted(later)
         })
     }
 }

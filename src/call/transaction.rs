@@ -11,7 +11,7 @@ use crate::net::Path;
 use crate::sip::{CSeq, HeaderName, Message, Method, StatusCode, Via, text};
 
 /// Stands for the number of a CSeq that was cut off, or is missing.
-const NO_CSEQ: u32 = u32::MAX;
+pub(crate) const NO_CSEQ: u32 = u32::MAX;
 
 /// The keys by which a message is matched, read once; they borrow from it.
 pub(crate) struct Keys<'a> {
@@ -73,7 +73,7 @@ impl<'a> Keys<'a> {
     }
 
     /// True if the branch identifies the transaction alone (RFC 3261 §8.1.1.7).
-    fn has_cookie(&self) -> bool {
+    pub(crate) fn has_cookie(&self) -> bool {
         self.branch.starts_with(Via::COOKIE.as_bytes())
     }
 }

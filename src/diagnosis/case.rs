@@ -116,7 +116,10 @@ impl<'a> Case<'a> {
                 let opening = &self.call.transactions.first()?.method;
                 let own =
                     || self.call.transactions.iter().rev().filter(|t| t.upstream.is_none() && t.method == *opening);
-                own().find(|transaction| !transaction.finals.is_empty()).or_else(|| own().next())
+                let last = own().next().filter(|last| !last.finals.is_empty());
+                // The last try may still be open while an earlier one was decided.
+                let is_decided = |known: &&Transaction| !known.finals.is_empty() && !self.call.is_step(known);
+                last.or_else(|| own().find(is_decided)).or_else(|| own().next())
             }
         }
     }

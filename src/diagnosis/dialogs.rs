@@ -64,6 +64,24 @@ impl<'a> Case<'a> {
         self.asked(method).filter(|asked| asked.transaction.upstream.is_none())
     }
 
+    /// The transactions of a method that are inside the dialog of a message, and whose request the capture missed.
+    pub(crate) fn unseen_of_dialog(
+        &self,
+        method: &'a Method,
+        heard: &'a Heard,
+    ) -> impl Iterator<Item = &'a Transaction> {
+        let call = self.call;
+        let tags = [from_tag(heard), to_tag(heard)];
+        call.unseen(method).filter(move |unseen| {
+            let response = call.first_of(unseen).map(|id| call.message(id));
+            response.is_some_and(|response| {
+                response.message.call_id() == heard.message.call_id()
+                    && tags.contains(&from_tag(response))
+                    && tags.contains(&to_tag(response))
+            })
+        })
+    }
+
     /// The 2xx responses to INVITEs on every hop, with their transactions, in order.
     pub fn answers(&self) -> impl Iterator<Item = (&'a Transaction, &'a Heard)> {
         let call = self.call;

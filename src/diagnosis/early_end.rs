@@ -127,8 +127,12 @@ impl<'a> Case<'a> {
             behind.extend(further);
         }
         let decided = behind.iter().any(|inner| {
-            self.finals(inner)
-                .any(|heard| heard.message.status().is_some_and(|status| status.is_success() || status.get() >= 600))
+            // The final response whose ACK alone was captured may have been a 6xx.
+            let is_refused_unseen = inner.finals.is_empty() && self.call.is_concluded(inner);
+            is_refused_unseen
+                || self.finals(inner).any(|heard| {
+                    heard.message.status().is_some_and(|status| status.is_success() || status.get() >= 600)
+                })
         });
         if decided {
             return None;

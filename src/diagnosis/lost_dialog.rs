@@ -74,7 +74,7 @@ impl<'a> Case<'a> {
         if let Some((bye, answer)) = self.ended_before(request) {
             return Some(Why::AfterEnd(bye, answer));
         }
-        if self.hung_up_before(request) {
+        if self.hung_up_before(request) || self.unseen_of_dialog(&Method::Bye, request).next().is_some() {
             return None;
         }
         // Outside of a call's own methods a 481 is about a subscription, or a transaction (G4, I5).

@@ -131,6 +131,16 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The captured challenge that gave the nonce of these credentials, whether or not its own request was captured.
+    pub(crate) fn asked_with_nonce_of(&self, shown: &Try<'_>) -> Option<&'a Heard> {
+        let is_given = |nonce: &str| shown.credentials.iter().any(|credentials| credentials.nonce == nonce);
+        let before = self.call.messages.iter().rev().filter(|heard| heard.id < shown.request.id);
+        let is_challenge = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_challenge);
+        before
+            .filter(is_challenge)
+            .find(|heard| auth::challenges(&heard.message).iter().any(|one| is_given(&one.nonce)))
+    }
+
     /// Why a challenge ended the call although credentials were shown: the last credentials that a 401 or 407 refused.
     /// `None` if the call did not end by a challenge, or no credentials were shown to the challenger.
     pub fn rejection(&self) -> Option<Rejection<'a>> {

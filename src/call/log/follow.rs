@@ -23,6 +23,11 @@ impl Log {
             if keys.cseq.method == Method::Ack {
                 step.acked = true;
                 step.ack = Some(entry);
+                // Only the ACK to a 2xx has a branch of its own (RFC 3261 §13.2.2.4): the capture missed that 2xx.
+                if step.status == 0 && !step.in_dialog && keys.has_cookie() && keys.branch_hash != step.branch_hash {
+                    self.is_special = true;
+                    self.answered.get_or_insert(arrival.place.time);
+                }
                 return;
             }
             self.has_altered_requests |= step.request.is_some();

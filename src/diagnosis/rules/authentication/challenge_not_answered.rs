@@ -134,7 +134,7 @@ fn first_unanswered<'a>(case: &Case<'a>, passed: &[Try<'a>]) -> Option<&'a Heard
 fn of_bye(case: &Case<'_>) -> Option<Finding> {
     let is_challenged =
         |bye: &Asked<'_>| case.call.final_status_of(bye.transaction).is_some_and(StatusCode::is_challenge);
-    if !case.asked_first(&Method::Bye).all(|bye| is_challenged(&bye)) {
+    if !case.asked_first(&Method::Bye).all(|bye| is_challenged(&bye)) || case.call.unseen(&Method::Bye).next().is_some() {
         return None;
     }
     let bye = case.asked_first(&Method::Bye).last()?;

@@ -88,15 +88,16 @@ enum Ground {
     Challenge,
 }
 
-/// The try of the failing request that showed credentials for a challenge before it, and got this refusal.
-pub(in crate::diagnosis::rules) fn refused_try<'a>(case: &Case<'a>, failure: &Failure) -> Option<(Try<'a>, &'a Heard)> {
+/// The try of the failing request that showed credentials for a challenge, and got this refusal; and that challenge, if it was
+/// captured. Credentials without a nonce name the user, and answer none (3GPP TS 24.229 §5.1.1.2).
+pub(in crate::diagnosis::rules) fn refused_try<'a>(
+    case: &Case<'a>,
+    failure: &Failure,
+) -> Option<(Try<'a>, Option<&'a Heard>)> {
+    let shows = |one: &Try<'_>| one.credentials.iter().any(|shown| !shown.nonce.is_empty());
     let tries = case.tries();
-    let at = tries.iter().rposition(|one| one.status() == Some(failure.status) && !one.credentials.is_empty())?;
-    let refused = tries.get(at)?.clone();
-    let asked = tries.iter().take(at).rev().find_map(|before| {
-        let is_answer = refused.has_nonce_of(before);
-        before.response.filter(|_| is_answer)
-    })?;
+    let refused = tries.iter().rfind(|one| one.status() == Some(failure.status) && shows(one))?.clone();
+    let asked = case.asked_with_nonce_of(&refused);
     Some((refused, asked))
 }
 
@@ -109,7 +110,7 @@ pub(in crate::diagnosis::rules) fn is_behind(case: &Case<'_>, failure: &Failure)
 /// `None` where that is not known.
 pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) -> Option<String> {
     let (refused, asked) = refused_try(case, failure)?;
-    let response = case.response(failure);
+    let (asked, response) = (asked?, case.response(failure));
     let shown = refused.credentials.first()?;
     // In words of the account or its credentials the server says what is wrong with them.
     let is_doubted = case.says_any(response, CREDENTIALS)
@@ -148,6 +149,9 @@ fn doubts_the_network(request: &Heard, shown: &Credentials) -> bool {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[403])?;
     let (refused, asked) = refused_try(case, failure)?;
+    if asked.is_none() && case.call.kind != Kind::Registration {
+        return None; // Calls are refused for what the account may do: `refused-by-policy`.
+    }
     let response = case.response(failure);
     let names_credentials = case.says_any(response, CREDENTIALS);
     let names_account = case.says_any(response, ACCOUNT);
@@ -196,12 +200,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let (shows, shown_as) = match ground {
         Ground::Challenge => ("answered with an empty response", "the device names itself, and shows no response"),
+        _ if asked.is_none() => ("showed credentials", "the client shows them"),
         _ => ("showed them", "the client shows them"),
     };
-    let because = format!(
-        "{server} asked for credentials, user \"{user}\" {shows}, and {server} answered 403 instead of \
-            going on{quotation}: {meaning}."
-    );
+    let before = match asked {
+        Some(_) => format!("{server} asked for credentials, user \"{user}\" {shows}"),
+        None => format!("User \"{user}\" {shows} for a challenge that is not in this capture"),
+    };
+    let because = format!("{before}, and {server} answered 403 instead of going on{quotation}: {meaning}.");
     let because = match fit {
         Some((DigestFit::Differs, says)) => format!("{because} {says}: the client has another."),
         Some((DigestFit::Fits, says)) => {
@@ -246,8 +252,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if ground == Ground::Unsaid && case.call.kind == Kind::Registration {
         finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
     }
+    if let Some(asked) = asked {
+        finding = finding.claim_status(asked, "the server asks for credentials");
+    }
     finding = finding
-        .claim_status(asked, "the server asks for credentials")
         .claim_auth(refused.request, (shown.header, &shown.nonce), "username", shown_as)
         .claim_status(response, "the server refuses the request");
     if names_other {
@@ -259,7 +267,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_own_words(case, response)
             .refuted("refused-by-policy", "neither Reason nor Warning nor phrase names a policy, and the server \
                 that asked for credentials refused itself")
-            .refuted("challenge-not-answered", "the request was sent again with credentials"),
+            .refuted("challenge-not-answered", "the request carries credentials"),
     )
 }
 

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::call::Heard;
+use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
@@ -121,17 +121,19 @@ fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
         ack.message.method() == Some(&Method::Ack)
             && ack.message.call_id() == success.message.call_id()
             && (from_tag(ack) == from_tag(success) || to_tag(ack) == to_tag(success))
-            && ack.place > success.place
+            && ack.last_place() > success.place
             && !fits_any(case, ack)
     })
 }
 
 fn fits_any(case: &Case<'_>, ack: &Heard) -> bool {
     let number = ack.message.cseq().map(|cseq| cseq.number);
+    // The ACK to a refusal has the branch of its INVITE (§17.1.1.3): to one that the capture missed, if it holds none.
+    let is_of_unseen_refusal = |invite: &Transaction| invite.finals.is_empty() && *invite.branch == *ack.message.top_branch();
     case.call.transactions.iter().filter(|transaction| transaction.method == Method::Invite).any(|invite| {
         Some(invite.cseq) == number
             && (invite.request.is_some() || !invite.finals.is_empty())
-            && invite.finals.iter().any(|id| fits(case.call.message(*id), ack))
+            && (is_of_unseen_refusal(invite) || invite.finals.iter().any(|id| fits(case.call.message(*id), ack)))
     })
 }
 

@@ -176,7 +176,8 @@ fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
 fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
     // Who stops repeating its answer soon got its ACK after all, past the capture.
     let repeated_on = success.last_place().time.since(success.place.time) >= LONG;
-    case.first_bye().is_none() && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
+    let is_released = case.first_bye().is_some() || case.call.unseen(&Method::Bye).next().is_some();
+    !is_released && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
 }
 
 /// What is wrong with the Contact of a 2xx: that there is none, or an address for private networks, other than the one it

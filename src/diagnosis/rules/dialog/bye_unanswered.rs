@@ -91,7 +91,9 @@ fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
         let succeeded = case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success));
         succeeded || answered && other.request.path.source == bye.request.path.source
     };
-    if case.asked(&Method::Bye).any(is_heard) {
+    // The capture may hold the answer to another BYE, and not that BYE.
+    let is_over = case.unseen_of_dialog(&Method::Bye, bye.request).next().is_some();
+    if is_over || case.asked(&Method::Bye).any(is_heard) {
         return None;
     }
     (bye.request.repeated > 1 && !bye.request.path.transport.is_reliable()).then_some(bye)

@@ -44,6 +44,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if bye.is_none() && goes_on(case, success) {
         return None; // Both sides use the dialog: the caller's side kept the call.
     }
+    if bye.is_none() && case.call.unseen(&Method::Bye).next().is_some() {
+        return None; // One side ended it: its BYE is not in the capture, and the response to it is.
+    }
     if ack.is_none() && had_not_come(cancel, success) {
         return None; // They did not cross: the answer was lost before that (`ack-missing`, `return-path-lost`).
     }
@@ -63,7 +66,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .claim_method(ack, "the answer is confirmed")
             .claim_method(bye, "the call is ended"),
-        (ack, _) => {
+        (None, Some(bye)) => finding
+            .because(format!(
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side ended the call with \
+                 BYE; an ACK of it is not in the capture."
+            ))
+            .claim_method(bye, "the call is ended"),
+        (ack, None) => {
             let missing = if ack.is_none() { "ACK and BYE" } else { "BYE" };
             finding
                 .explains(success.message.status())
@@ -115,7 +124,8 @@ fn goes_on(case: &Case<'_>, success: &Heard) -> bool {
 
 /// The CANCEL and the 2xx of one INVITE of the caller. A proxy that cancels a branch which answers is another matter.
 fn crossed<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
-    case.call.attempts().find_map(|attempt| {
+    // Where the INVITE is not in the capture, neither may be the first copy of its answer.
+    case.call.attempts().filter(|attempt| attempt.request.is_some()).find_map(|attempt| {
         let cancel = case.cancel_of(attempt)?;
         let success = case.finals(attempt).find(|heard| heard.message.status().is_some_and(StatusCode::is_success))?;
         // Without its CSeq it may be the answer to the CANCEL.

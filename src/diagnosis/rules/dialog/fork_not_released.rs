@@ -106,7 +106,7 @@ fn is_released(case: &Case<'_>, answer: &Heard) -> bool {
     let mut byes = case.asked(&Method::Bye).map(|bye| bye.request);
     // Who waited for its ACK in vain ends its call by itself: that is no release.
     let ended = byes.any(|bye| to_tag(bye) == tag || from_tag(bye) == tag && !case.gives_up(answer, bye));
-    acked || ended
+    acked || ended || case.unseen_of_dialog(&Method::Bye, answer).next().is_some()
 }
 
 /// The BYE with which a device that nobody confirmed gave its call up.

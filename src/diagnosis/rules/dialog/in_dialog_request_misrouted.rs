@@ -33,6 +33,9 @@ rule! {
     "C2" "in-dialog-request-misrouted" needs [DIALOG], check
 }
 
+/// The requests that may change where a dialog's further requests go (RFC 3261 §12.2; RFC 3311 §5.2).
+const REFRESHING: [Method; 2] = [Method::Invite, Method::Update];
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     of_ack(case).or_else(|| of_request(case))
 }
@@ -94,6 +97,11 @@ fn is_lost<'a>(case: &Case<'a>, transaction: &'a Transaction, request: &Heard) -
 pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     let uri = Uri::read(&request.message.request_uri()?);
     let peer = to_tag(request)?;
+    // In a request that the capture missed, the other side may have named another one (§12.2).
+    let is_of_peer = |unseen: &Transaction| unseen.path.source.ip() == request.path.destination.ip();
+    if REFRESHING.iter().any(|method| case.unseen_of_dialog(method, request).any(is_of_peer)) {
+        return None;
+    }
     let of_peer = |heard: &&Heard| {
         let speaker = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
         heard.id < request.id

@@ -162,7 +162,11 @@ fn left_standing<'a>(
         .filter(to_system)
         .find_map(|bye| Some((bye.request, case.finals(bye.transaction).find(is_success)?)))?;
     let is_on_leg = |heard: &&Heard| heard.message.call_id() == &*left.leg.call_id;
-    let was_released = || case.asked(&Method::Bye).map(|bye| bye.request).any(|bye| is_on_leg(&bye));
+    let is_unseen_on_leg = |bye: &Transaction| case.call.leg(bye.leg).call_id == left.leg.call_id;
+    let was_released = || {
+        case.asked(&Method::Bye).map(|bye| bye.request).any(|bye| is_on_leg(&bye))
+            || case.call.unseen(&Method::Bye).any(is_unseen_on_leg)
+    };
     let was_used = || {
         let later = case.call.messages.iter().filter(|heard| heard.place > bye.place && heard.message.is_request());
         later.filter(is_on_leg).any(|heard| heard.path.source.ip() == system)

@@ -3,6 +3,7 @@ use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// Which side ended the call.
@@ -35,6 +36,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let answer = case.answer();
     if case.call.outcome != Outcome::Answered {
         return None; // A BYE before the answer is another matter: ended-before-answer.
+    }
+    if case.unseen_of_dialog(&Method::Bye, bye).next().is_some() {
+        return None; // Another BYE was sent that the capture missed: nothing tells which was the first.
     }
     let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(bye.path.source));
     if !case.wants_words() {

@@ -68,7 +68,8 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     let answer = case.provisionals(deciding).find(|heard| Sdp::of(&heard.message).is_some())?;
     let rang = case.provisionals(deciding).any(alerts);
     let is_met = case.call.messages.iter().filter(|heard| heard.id > request.id).any(is_reserved);
-    if rang || is_met || is_reserved(request) {
+    let may_be_met = case.call.unseen(&Method::Update).next().is_some();
+    if rang || is_met || may_be_met || is_reserved(request) {
         return None;
     }
     let failure = case.outer_failure().map(|failure| failure.status);

@@ -95,7 +95,7 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
     let call = case.call;
     let mut waiting = call.transactions.iter().filter_map(|transaction| {
         let request = call.request_of(transaction)?;
-        if !request.path.transport.is_reliable() || !transaction.finals.is_empty() || transaction.method == Method::Ack {
+        if !request.path.transport.is_reliable() || call.is_concluded(transaction) || transaction.method == Method::Ack {
             return None;
         }
         let (from, until) = (request.place.time, request.place.time.plus(timer::GIVE_UP));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::call::{Heard, Lookup, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{layer, length};
+use crate::diagnosis::words::{layer, length, times};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{DnsRecord, Transport, without_service};
 use crate::sip::NameAddr;
@@ -47,6 +47,9 @@ const SLOW: Duration = Duration::from_secs(1);
 /// A query without an answer for this long is lost (RFC 1035 §4.2.1).
 const LOST: Duration = Duration::from_secs(5);
 
+/// Codes of those who find no way on. Any other one was made by somebody who was reached.
+const OF_LOST_WAY: [u16; 14] = [400, 404, 408, 410, 416, 430, 477, 478, 480, 500, 502, 503, 504, 604];
+
 /// What Kamailio answers when it cannot resolve the name of the next hop.
 const UNRESOLVABLE: u16 = 478;
 
@@ -71,6 +74,9 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
     let from = Timestamp(request.place.time.0.saturating_sub(BEFORE.as_nanos() as i64));
     let lookups = case.surroundings.neighbours().lookups();
     if let Some(response) = response {
+        if !failure.is_some_and(|failure| OF_LOST_WAY.contains(&failure.status.get())) {
+            return None;
+        }
         // The one who refused the request had to find the next server.
         let of_request =
             for_names(lookups.of_client(response.path.source.ip(), request.place.time, response.place.time), request);
@@ -283,7 +289,7 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
         Fault::Code(3) => (format!("{asked} and learned that there is no such name (NXDOMAIN)."), Confidence::Proven),
         Fault::Code(2) => (format!("{asked}, and the resolver failed (SERVFAIL)."), Confidence::Proven),
         Fault::Code(code) => (format!("{asked}, and the resolver refused with code {code}."), Confidence::Proven),
-        Fault::Silent => (format!("{asked} {} times, and got no answer.", lookup.copies), Confidence::Likely),
+        Fault::Silent => (format!("{asked} {}, and got no answer.", times(lookup.copies)), Confidence::Likely),
         Fault::Slow => {
             let after = lookup.answer.map(|(place, ..)| length(place.time.since(lookup.asked.time))).unwrap_or_default();
             (format!("{asked}, and the answer took {after}."), Confidence::Proven)

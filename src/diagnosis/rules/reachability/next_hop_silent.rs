@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Outcome, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -48,7 +49,8 @@ pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a
         return None;
     }
     let is_told = case.call.icmp.iter().any(|icmp| icmp.message == request.id);
-    (!is_told && case.was_answered_unseen(silent).is_none()).then_some(request)
+    let is_answered = case.was_answered_unseen(silent).is_some() || stray_response(case, request).is_some();
+    (!is_told && !is_answered).then_some(request)
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -50,6 +50,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (began, last) = (silent.first()?.0, silent.last()?.0);
+    // An answer to a probe that the capture missed: meanwhile the peer was there.
+    let is_of_missed = |key: &u64| row.iter().all(|(_, sent)| sent != key);
+    let until = row.get(end).map_or(case.capture.until, |(place, _)| place.time);
+    if probes.answered.iter().any(|(time, key)| *time >= began.time && *time <= until && is_of_missed(key)) {
+        return None;
+    }
     let confidence = confidence(case, request, began);
     let before = row.get(..first)?.last().map(|(place, _)| *place);
     let after = row.get(end).map(|(place, _)| *place);

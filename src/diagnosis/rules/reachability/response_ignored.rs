@@ -93,14 +93,18 @@ fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a He
     case.provisionals(deciding).chain(case.finals(deciding)).min_by_key(|heard| heard.place)
 }
 
-/// A response with the Call-ID of the request that belongs to no captured request.
-fn stray_response<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+/// A response to this request that cannot be matched with it. The capture may have missed the first copy of the request, and
+/// hold a response to that.
+pub(crate) fn stray_response<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     case.call.messages.iter().find(|heard| {
+        let transaction = case.call.transaction(heard.transaction);
         !heard.message.is_request()
             && heard.message.call_id() == request.message.call_id()
             && heard.path.destination.ip() == request.path.source.ip()
-            && heard.place > request.place
-            && case.call.transaction(heard.transaction).request.is_none()
+            && heard.path.source.ip() == request.path.destination.ip()
+            && transaction.method == case.call.transaction(request.transaction).method
+            && transaction.request.is_none()
+            && !case.call.is_unseen(transaction)
     })
 }
 

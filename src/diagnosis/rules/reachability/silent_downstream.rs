@@ -109,7 +109,9 @@ pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Tim
 fn last_that_took_it<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Transaction> {
     let mut here = deciding;
     for _ in 0..32 {
-        if case.provisionals(here).any(|heard| !is_trying(heard)) {
+        // An ACK alone tells of a final response that the capture missed.
+        let is_told_unseen = here.finals.is_empty() && case.call.is_concluded(here);
+        if is_told_unseen || case.provisionals(here).any(|heard| !is_trying(heard)) {
             return None;
         }
         let mut behind = case.call.downstream_of(here.id);

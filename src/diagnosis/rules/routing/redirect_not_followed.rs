@@ -3,7 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{AlternativeService, NameAddr};
+use crate::sip::{AlternativeService, NameAddr, Uri};
 
 rule! {
     /// The caller was sent elsewhere and did not go there.
@@ -22,7 +22,8 @@ rule! {
     /// Let the caller follow redirects, or let the server forward the call itself.
     ///
     /// ## When it would be wrong
-    /// If the new try has another Call-ID and comes more than five seconds later: then it stands as a call of its own.
+    /// If the capture was made at the server that redirects: there the next request does not pass. So it is proven only where
+    /// the client is seen to talk to others too, or is sent to the same server again. If the new try has another Call-ID and comes more than five seconds later: then it stands as a call of its own.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
@@ -49,6 +50,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, false) => Confidence::Likely,
     };
     let (client, server) = (request.path.source, response.path.source);
+    // A capture at the redirecting server holds nothing of what the client sends to others.
+    let is_seen_elsewhere = || {
+        let mut hops = case.surroundings.hops();
+        hops.any(|(from, to, _)| from == client.ip() && to != server.ip())
+    };
+    let leads_elsewhere = target.as_deref().is_some_and(|target| Uri::read(target).host.parse() != Ok(server.ip()));
+    let (confidence, there) = match leads_elsewhere && !is_seen_elsewhere() {
+        true => (confidence.max(Confidence::Likely), "there in this capture"),
+        false => (confidence, "there"),
+    };
     let is_other_service = failure.status.get() == 380;
     // Who is sent to the circuit-switched network is not seen here any more.
     let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
@@ -59,7 +70,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             failure.status
         ),
         Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
-            there.", failure.status),
+            {there}.", failure.status),
         None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
             follow.", failure.status),
     };

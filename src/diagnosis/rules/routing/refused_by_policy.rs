@@ -188,7 +188,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
         _ => String::new(),
     };
     let is_named = names_policy || meaning.is_some() || code == 402;
-    let asked = refused_try(case, failure).map(|(_, asked)| asked);
+    let asked = refused_try(case, failure).and_then(|(_, asked)| asked);
     let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
     let is_behind = is_behind(case, failure);
     let ground = |words: String, why: &str| Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) });

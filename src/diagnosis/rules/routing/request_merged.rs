@@ -66,6 +66,11 @@ fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
     let own = case.call.transaction(request.transaction);
     let tag = |heard: &Heard| heard.message.from().and_then(|from| from.tag().map(str::to_owned));
     let has_to_tag = request.message.to().is_some_and(|to| to.tag().is_some());
+    // What names the server among those that passed it on came back to it: a loop, whether or not its hops were captured.
+    let server = own.path.destination.ip();
+    if request.message.vias().iter().any(|via| via.host.parse() == Ok(server)) {
+        return None;
+    }
     let mut way = Vec::new();
     let mut next = own.upstream;
     while let Some(id) = next.filter(|id| !way.contains(id)) {

@@ -44,7 +44,9 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
     let (subscribe, refusal) = case.asked(&Method::Subscribe).find_map(|subscribe| {
         let refusal = case.finals(subscribe.transaction).find(|heard| status_of(heard) == Some(481))?;
         let renews = subscribe.transaction.in_dialog && !asks_for_the_end(subscribe.request);
-        (renews && !was_terminated(case, subscribe.request)).then_some((subscribe.request, refusal))
+        // A NOTIFY that the capture missed may have ended it.
+        let may_be_over = case.call.unseen(&Method::Notify).next().is_some();
+        (renews && !may_be_over && !was_terminated(case, subscribe.request)).then_some((subscribe.request, refusal))
     })?;
     let (subscriber, notifier) = (subscribe.path.source, refusal.path.source);
     Some(
