@@ -2,7 +2,7 @@
 
 use crate::call::{AnsweredBefore, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::dialogs::{Side, to_tag};
 use crate::sip::{Method, Reason, StatusCode};
 
 /// What ended an INVITE before its answer.
@@ -10,7 +10,7 @@ use crate::sip::{Method, Reason, StatusCode};
 pub(crate) enum EarlyEnd<'a> {
     /// The caller's side sent CANCEL on its own hop.
     Cancel(&'a Heard),
-    /// The caller's side sent BYE.
+    /// One side sent BYE: the caller's, as it may, or the callee's, as it must not (RFC 3261 §15).
     Bye(&'a Heard),
     /// Only a hop further on sent CANCEL: its own timer, or its own decision.
     InnerCancel {
@@ -80,8 +80,10 @@ impl<'a> Case<'a> {
         let end = last.map_or(self.call.until, |heard| heard.place.time);
         let call_id = &self.call.leg(deciding.leg).call_id;
         let bye = self.asked_first(&Method::Bye).map(|asked| asked.request).find(|bye| {
+            let (source, destination) = (bye.path.source.ip(), bye.path.destination.ip());
+            let client = deciding.path.source.ip();
             bye.message.call_id() == &**call_id
-                && bye.path.source.ip() == deciding.path.source.ip()
+                && (source == client || destination == client && self.side(bye) == Side::Callee)
                 && bye.place.time <= end
         });
         // Without any response in the capture, the answer may have gone unseen. And where messages are cut, it may be

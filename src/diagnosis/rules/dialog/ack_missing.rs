@@ -146,7 +146,7 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, invite, success, bye))
 }
 
-/// The 2xx nearest to its sender that was repeated and got no ACK on its hop. The second answer of a fork, whose first one was
+/// The 2xx nearest to the caller that was repeated and got no ACK on its hop: what lies behind waits for that one. The second answer of a fork, whose first one was
 /// confirmed, is `fork-not-released`.
 fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     let left = left_standing(case).filter(|Left { kept, .. }| case.acks_to(kept).next().is_some());
@@ -154,10 +154,7 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     case.answers()
         .filter(|(_, success)| !is_left(success))
         .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS)
-        .filter(|(_, success)| {
-            !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip())
-        })
-        .last()
+        .find(|(_, success)| !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip()))
 }
 
 /// The BYE with which the sender of a 2xx gives up.

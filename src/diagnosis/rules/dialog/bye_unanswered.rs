@@ -29,7 +29,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Asked { request: bye, .. } = silent_bye(case)?;
+    let Asked { request: bye, transaction } = silent_bye(case)?;
     let acknowledged = case.answer().is_none_or(|(_, success)| case.acks_to(success).next().is_some());
     let quoted = case.call.icmp.iter().any(|icmp| icmp.message == bye.id);
     if !acknowledged || quoted {
@@ -40,6 +40,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let own_bye = case.asked(&Method::Bye).map(|own| own.request).find(|own| {
         own.path.source.ip() == to.ip() && own.place > bye.place && own.message.call_id() == bye.message.call_id()
     });
+    let passed = transaction.upstream.and_then(|id| case.call.request_of(case.call.transaction(id)));
+    let who = match passed {
+        Some(before) => format!("{from} passed on the BYE of {}", before.path.source),
+        None => format!("{from} hung up and sent its BYE"),
+    };
     let span = length(bye.last_place().time.since(bye.place.time));
     let because = match confidence {
         Confidence::Unseen => format!(
@@ -47,7 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             bye.repeated + 1
         ),
         _ => format!(
-            "{from} hung up and sent its BYE {} times within {span}; {to} never answered. {}",
+            "{who} {} times within {span}; {to} never answered. {}",
             bye.repeated + 1,
             of_other_side(bye, own_bye)
         ),

@@ -1,3 +1,5 @@
+use crate::call::Heard;
+use crate::diagnosis::dialogs::Side;
 use crate::diagnosis::early_end::EarlyEnd;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -7,13 +9,15 @@ rule! {
     /// The caller's side ended the call with a BYE before it was answered.
     ///
     /// ## What it says
-    /// The side that placed the call gave up while it rang, and did so with BYE instead of CANCEL.
+    /// The side that placed the call gave up while it rang, and did so with BYE instead of CANCEL. Or the callee's side did so
+    /// instead of refusing the INVITE.
     ///
     /// ## Why it happens
-    /// Some systems end an early dialog with BYE. RFC 3261 allows it to the caller, and CANCEL is what most peers expect.
+    /// Some systems end an early dialog with BYE. RFC 3261 allows it to the caller, and CANCEL is what most peers expect. It
+    /// does not allow it to the callee.
     ///
     /// ## Evidence
-    /// A BYE of the caller's side after a 1xx and before any final response to the INVITE.
+    /// A BYE of either side after a 1xx and before any final response to the INVITE.
     ///
     /// ## How to fix
     /// Nothing has to be done. If the peer goes on ringing, let the caller's system send CANCEL.
@@ -37,14 +41,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if case.capture.drops == 0 => Confidence::Likely,
         None => Confidence::Possible,
     };
+    let after = length(bye.place.time.since(invite.place.time));
+    if case.side(bye) == Side::Callee {
+        return Some(of_callee(case, bye, last, confidence, &after));
+    }
     let mut finding = Finding::of(&RULE, confidence)
         .explains_calmly(case.call.final_status)
         .party(Role::Uac, Some(bye.path.source))
         .because(format!(
-            "The caller's side ({}) ended the call with BYE {} after the INVITE, before any answer. It gave up; nothing was \
+            "The caller's side ({}) ended the call with BYE {after} after the INVITE, before any answer. It gave up; nothing was \
              refused.",
-            bye.path.source,
-            length(bye.place.time.since(invite.place.time))
+            bye.path.source
         ))
         .fix("Nothing has to be done. If the callee goes on ringing, let the caller's system send CANCEL.")
         .claim_method(bye, "the caller's side ends the early dialog")
@@ -53,4 +60,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_status(last, "the INVITE ends because of it");
     }
     Some(finding.refuted("caller-abandoned", "there is no CANCEL").refuted("released-by", "the call was not answered"))
+}
+
+/// The callee's side may not end a dialog with BYE before it has answered (RFC 3261 §15): it refuses the INVITE.
+fn of_callee(case: &Case<'_>, bye: &Heard, last: Option<&Heard>, confidence: Confidence, after: &str) -> Finding {
+    let callee = bye.path.source;
+    let mut finding = Finding::of(&RULE, confidence)
+        .titled("The callee's side ended the call with BYE before it had answered")
+        .explains(case.call.final_status)
+        .party(Role::Uas, Some(callee))
+        .because(format!(
+            "The callee's side ({callee}) ended the call with BYE {after} after the INVITE, before it had answered: there it has \
+             to refuse the INVITE instead."
+        ))
+        .fix(format!("Look on {callee} why it ended the call."))
+        .fix(format!("Have the software of {callee} mended: before its 2xx the callee's side sends no BYE (RFC 3261 §15)."))
+        .claim_method(bye, "the callee's side ends the early dialog")
+        .claim_header(bye, "Reason", "why, as its sender says");
+    if let Some(last) = last {
+        finding = finding.claim_status(last, "the INVITE ends because of it");
+    }
+    finding.refuted("caller-abandoned", "there is no CANCEL").refuted("released-by", "the call was not answered")
 }

@@ -93,7 +93,7 @@ fn is_lost<'a>(case: &Case<'a>, transaction: &'a Transaction, request: &Heard) -
     }
 }
 
-/// The newest message with which the other side of this request named its Contact, if it never named the Request-URI.
+/// The newest message with which the other side of this request named its Contact, if that is not the Request-URI.
 pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     let uri = Uri::read(&request.message.request_uri()?);
     let peer = to_tag(request)?;
@@ -111,7 +111,16 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
             && speaker.as_deref() == Some(&*peer)
             && heard.message.header("Contact").is_some()
     };
-    let named: Vec<&'a Heard> = case.call.messages.iter().filter(of_peer).collect();
+    // A request changes the target when it is accepted (§12.2.1.2, §12.2.2); the one that opened the dialog was.
+    let is_in_force = |heard: &&Heard| {
+        let transaction = case.call.transaction(heard.transaction);
+        let accepted = || case.call.final_status_of(transaction).is_some_and(StatusCode::is_success);
+        match heard.message.status() {
+            Some(status) => !status.is_failure(),
+            None => !transaction.in_dialog || REFRESHING.contains(&transaction.method) && accepted(),
+        }
+    };
+    let named: Vec<&'a Heard> = case.call.messages.iter().filter(of_peer).filter(is_in_force).collect();
     let strict = |heard: &&Heard| {
         heard.message.headers("Record-Route").iter().any(|hop| !Uri::read(&NameAddr::read(hop).uri).parameters.has("lr"))
     };
@@ -120,7 +129,11 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
         heard.message.is_cut() || contacts.iter().any(|contact| same_target(&NameAddr::read(contact).parsed(), &uri))
     };
     let last = named.last().copied()?;
-    (!named.iter().copied().any(|heard| strict(&heard) || fits(&heard))).then_some(last)
+    // What was named a moment ago may have crossed this request.
+    let has_settled = request.place.time.since(last.place.time) >= timer::T1;
+    let is_old = has_settled && !fits(&last);
+    let was_never = !named.iter().copied().any(|heard| fits(&heard));
+    ((is_old || was_never) && !named.iter().any(strict)).then_some(last)
 }
 
 fn of_ack(case: &Case<'_>) -> Option<Finding> {

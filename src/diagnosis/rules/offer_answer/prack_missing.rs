@@ -55,17 +55,32 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             prack.request.path.source, prack.request.path.destination
         )
     });
-    let lost = lost.unwrap_or_default();
+    let other = prack_with_other_number(case, invite, response);
+    let none = if other.is_some() { "no PRACK with that number" } else { "no PRACK" };
+    let lost = match (lost, other) {
+        (Some(lost), _) => lost,
+        (None, Some(other)) => format!(
+            " {} sent one with RAck {:?}, which is not its number.",
+            other.path.source,
+            other.message.header("RAck").unwrap_or_default()
+        ),
+        (None, None) => String::new(),
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(end.and_then(|end| end.message.status()))
         .party(Role::Uac, Some(client))
         .because(format!(
-            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got no PRACK{ended}.{lost}",
+            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got {none}{ended}.{lost}",
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))
-        .fix(format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."))
-        .fix(format!("If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}."))
+        .fix(format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."));
+    finding = match other {
+        Some(_) => finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2).")),
+        None => finding
+            .fix(format!("If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}.")),
+    };
+    finding = finding
         .claim_status(response, "a provisional response that must be confirmed")
         .claim(response, "sip.RSeq", line.clone(), "its number")
         .claim_header(response, "Require", "it must be confirmed");
@@ -78,6 +93,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_absent(prack.request.last_place(), "a response to the PRACK", "the response is repeated all the same"),
         None => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
     };
+    if let Some(other) = other {
+        finding = finding.claim_header(other, "RAck", "a PRACK with another number");
+    }
     if let Some(end) = end {
         finding = finding.claim_status(end, "the callee's side gives up");
     }
@@ -105,6 +123,20 @@ fn prack_of<'a>(case: &Case<'a>, response: &Heard) -> Option<Asked<'a>> {
         prack.request.message.call_id() == response.message.call_id()
             && prack.request.message.header("RAck").is_some_and(|rack| rack.split_whitespace().next() == Some(&number))
     })
+}
+
+/// A PRACK that carries the number of no response to this INVITE.
+fn prack_with_other_number<'a>(case: &Case<'a>, invite: &'a Transaction, response: &Heard) -> Option<&'a Heard> {
+    let known: Vec<String> =
+        case.provisionals(invite).filter_map(|heard| Some(heard.message.header("RSeq")?.trim().to_owned())).collect();
+    let of_call = case.asked(&Method::Prack).map(|prack| prack.request).filter(|prack| {
+        prack.message.call_id() == response.message.call_id() && prack.place > response.place
+    });
+    let mut others = of_call.filter(|prack| {
+        let rack = prack.message.header("RAck").unwrap_or_default();
+        rack.split_whitespace().next().is_some_and(|number| known.iter().all(|known| known != number))
+    });
+    others.next()
 }
 
 /// True if a PRACK came, and was answered or ended the repetition.

@@ -36,9 +36,14 @@ rule! {
     "B14" "contact-transport-wrong" needs [DIALOG], check
 }
 
+const CONTACT: &str = "Contact";
+
 /// A request that followed a wrong Contact, and what shows that it did not arrive.
 struct Lost<'a> {
     owner: &'a Heard,
+    /// Where the owner names the target, and what stands there.
+    header: &'static str,
+    uri: Uri,
     request: Option<&'a Heard>,
     target: SocketAddr,
     why: String,
@@ -63,8 +68,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => format!("{} tried to connect there", owner.path.destination),
     };
-    let contact = owner.message.contact()?;
-    let transport = contact.parsed().parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
+    let header = lost.header;
+    let transport = lost.uri.parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match lost.ends_the_call {
         Ended::Yes => finding.explains(case.call.final_status).drops_the_call(),
@@ -74,15 +79,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .sender(if is_request { Role::Uac } else { Role::Uas }, owner)
         .because(format!(
-            "{source} speaks from there over {}, and its Contact names {}{}. {sent}, as it must, and did not get through: {}.",
+            "{source} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get through: {}.",
             owner.path.transport,
             lost.target,
             transport.unwrap_or_default(),
             lost.why
         ))
-        .fix(format!("Let {source} write the port and transport into Contact on which it listens."))
-        .fix("If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, `rewrite_contact`).")
-        .claim_header(owner, "Contact", "where the requests of the dialog have to go")
+        .fix(format!("Let {source} write the port and transport into {header} on which it listens."));
+    if header == CONTACT {
+        finding = finding
+            .fix("If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, `rewrite_contact`).");
+    }
+    let mut finding = finding
+        .claim_header(owner, header, "where the requests of the dialog have to go")
         .claim(owner, &format!("{}.srcport", layer(owner)), source.port().to_string(), "where the peer speaks from");
     if let Some(request) = lost.request {
         finding = finding.claim(
@@ -94,8 +103,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     Some(
         finding
-            .refuted("contact-unreachable", "the Contact names the host from which the peer speaks")
-            .refuted("in-dialog-request-misrouted", "the request went where the Contact says"),
+            .refuted("contact-unreachable", format!("the {header} names the host from which the peer speaks"))
+            .refuted("in-dialog-request-misrouted", format!("the request went where the {header} says")),
     )
 }
 
@@ -109,8 +118,22 @@ fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
 
 /// The same, whatever lies between the two.
 fn other_target(owner: &Heard) -> Option<SocketAddr> {
-    let uri = owner.message.contact()?.parsed();
-    let host = address(&uri)?;
+    elsewhere(owner, &contact_of(owner)?)
+}
+
+fn contact_of(owner: &Heard) -> Option<Uri> {
+    Some(owner.message.contact()?.parsed())
+}
+
+/// What the proxy next to the caller wrote into Record-Route: to the caller the last value is the first hop (RFC 3261 §12.1.2).
+fn recorded_by(owner: &Heard) -> Option<Uri> {
+    let last = owner.message.headers("Record-Route").pop()?;
+    (!owner.message.is_cut()).then(|| NameAddr::read(&last).parsed())
+}
+
+/// The address that a URI names, if its host is that of the packet and its port or transport is not.
+fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
+    let host = address(uri)?;
     let is_secure = uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
     let port = uri.port.unwrap_or(if is_secure { 5061 } else { 5060 });
     let transport = uri.parameters.get("transport").unwrap_or("udp").to_ascii_lowercase();
@@ -134,20 +157,30 @@ fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         None => format!("the 2xx was repeated {} times", unheard.success.repeated),
     };
     let ends_the_call = if case.was_given_up(unheard.success) { Ended::Yes } else { Ended::No };
-    Some(Lost { owner: unheard.success, request: Some(unheard.ack), target, why, ends_the_call })
+    let (owner, request) = (unheard.success, Some(unheard.ack));
+    Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request, target, why, ends_the_call })
 }
 
-/// A connection to the Contact of a 2xx that did not come about, so that there is no ACK at all.
+/// A connection to the first hop or the Contact that a 2xx names which did not come about, so that there is no ACK at all.
 fn lost_connection<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
-    let (_, success) = case.answers().find(|(_, success)| {
-        success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none() && wrong_target(success).is_some()
+    let waiting = case
+        .answers()
+        .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none());
+    let (success, header, uri, target) = waiting.map(|(_, success)| success).find_map(|success| {
+        let by_contact = || Some((CONTACT, contact_of(success)?, wrong_target(success)?));
+        let by_route = || {
+            let uri = recorded_by(success)?;
+            let target = elsewhere(success, &uri)?;
+            Some(("Record-Route", uri, target))
+        };
+        let (header, uri, target) = by_contact().or_else(by_route)?;
+        let failed = case.surroundings.failed_connections().of_client(success.path.destination.ip());
+        failed.iter().find(|failed| failed.server == target && failed.asked.time >= success.place.time)?;
+        Some((success, header, uri, target))
     })?;
-    let target = wrong_target(success)?;
-    let failed = case.surroundings.failed_connections().of_client(success.path.destination.ip());
-    failed.iter().find(|failed| failed.server == target && failed.asked.time >= success.place.time)?;
     let why = "the connection failed".to_owned();
     let ends_the_call = if case.was_given_up(success) { Ended::Yes } else { Ended::No };
-    Some(Lost { owner: success, request: None, target, why, ends_the_call })
+    Some(Lost { owner: success, header, uri, request: None, target, why, ends_the_call })
 }
 
 /// Another request of a dialog that followed a wrong Contact and got no answer.
@@ -173,6 +206,7 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
             None => format!("no answer to {} copies", request.repeated + 1),
         };
         let is_bye = request.message.method() == Some(&crate::sip::Method::Bye);
-        Some(Lost { owner, request: Some(request), target, why, ends_the_call: if is_bye { Ended::Yes } else { Ended::No } })
+        let ends_the_call = if is_bye { Ended::Yes } else { Ended::No };
+        Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request: Some(request), target, why, ends_the_call })
     })
 }
