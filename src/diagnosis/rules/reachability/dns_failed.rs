@@ -272,7 +272,12 @@ fn decided<'a>(of_name: &[&'a Lookup]) -> Option<&'a Lookup> {
     if of_name.iter().any(|one| found(&one)) {
         return None;
     }
-    of_name.iter().rfind(|one| matches!(one.kind, 1 | 28)).or(of_name.last()).copied()
+    of_name.iter().rfind(|one| is_of_address(one)).or(of_name.last()).copied()
+}
+
+/// True for a query for an address: A (RFC 1035 §3.4.1) or AAAA (RFC 3596 §2.2).
+fn is_of_address(lookup: &Lookup) -> bool {
+    matches!(lookup.kind, 1 | 28)
 }
 
 fn fault(lookup: &Lookup, until: Timestamp) -> Option<Fault> {
@@ -286,6 +291,14 @@ fn fault(lookup: &Lookup, until: Timestamp) -> Option<Fault> {
 fn found(lookup: &Lookup, fault: Fault) -> Finding {
     let asked = format!("{} asked {} for {} ({})", lookup.client, lookup.server, lookup.name, lookup.kind_name());
     let (because, confidence) = match fault {
+        // Without these records the address of the name itself counts (RFC 3263 §4.2), and it may be known already.
+        Fault::Code(3) if !is_of_address(lookup) => (
+            format!(
+                "{asked} and learned that there is no such name (NXDOMAIN); no address of {} was asked for.",
+                without_service(&lookup.name)
+            ),
+            Confidence::Likely,
+        ),
         Fault::Code(3) => (format!("{asked} and learned that there is no such name (NXDOMAIN)."), Confidence::Proven),
         Fault::Code(2) => (format!("{asked}, and the resolver failed (SERVFAIL)."), Confidence::Proven),
         Fault::Code(code) => (format!("{asked}, and the resolver refused with code {code}."), Confidence::Proven),
