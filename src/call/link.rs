@@ -204,6 +204,8 @@ const ELSEWHERE_WINDOW: Duration = Duration::from_millis(500);
 const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
+/// Digits at the end of two numbers that agree by no chance, whatever stands before them.
+const SURE_DIGITS: usize = 9;
 /// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
 const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
@@ -367,7 +369,9 @@ fn same_number(one: &str, other: &str) -> bool {
     is_number(one) && is_number(other) && short.len() >= GUESS_DIGITS && {
         // A trunk prefix or country code may be put before: the last digits count.
         let tail = short.trim_start_matches('0');
-        tail.len() >= GUESS_DIGITS && long.ends_with(tail)
+        // Or one in place of another: a code for an outside line and the trunk prefix become a country code.
+        let in_common = one.bytes().rev().zip(other.bytes().rev()).take_while(|(one, other)| one == other).count();
+        tail.len() >= GUESS_DIGITS && long.ends_with(tail) || in_common >= SURE_DIGITS
     }
 }
 
@@ -381,6 +385,8 @@ mod tests {
         assert!(same_number("bob", "bob"));
         assert!(!same_number("4930123456", "4930123457"));
         assert!(!same_number("1001", "91001"));
+        assert!(same_number("90301234567", "49301234567"), "9 for an outside line, 0 for another town");
+        assert!(!same_number("90301234567", "49401234567"), "another town");
     }
 
     #[test]
