@@ -122,8 +122,14 @@ fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
             && ack.message.call_id() == success.message.call_id()
             && (from_tag(ack) == from_tag(success) || to_tag(ack) == to_tag(success))
             && ack.last_place() > success.place
+            && went_to_answerer(case, ack)
             && !fits_any(case, ack)
     })
+}
+
+/// True if an ACK went where a 2xx came from: another one may be for a refusal on its own hop, which the capture missed.
+fn went_to_answerer(case: &Case<'_>, ack: &Heard) -> bool {
+    case.answers().any(|(_, success)| success.path.source.ip() == ack.path.destination.ip())
 }
 
 fn fits_any(case: &Case<'_>, ack: &Heard) -> bool {
