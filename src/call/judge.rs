@@ -147,12 +147,16 @@ impl Call {
             Some((_, status)) => (Outcome::Answered, Some(status)),
             None => match finals().next_back() {
                 Some((_, status)) => (Outcome::Answered, Some(status)),
-                None if self.transactions.iter().any(|known| known.method == Method::Bye && known.in_dialog) => {
-                    (Outcome::Answered, None)
-                }
+                None if self.is_released_unseen() => (Outcome::Answered, None),
                 None => (Outcome::Unfinished, None),
             },
         }
+    }
+
+    /// True if a BYE was sent whose answer is not in the capture, although it goes on for long enough.
+    fn is_released_unseen(&self) -> bool {
+        let mut byes = self.transactions.iter().filter(|known| known.method == Method::Bye && known.in_dialog);
+        byes.any(|bye| self.until.since(bye.last) >= timer::OVERDUE)
     }
 
     /// True if the final response of a try only asked for the next one: it decides nothing.
