@@ -47,7 +47,9 @@ impl Call {
         let status = response.message.status()?;
         let step = match status.get() {
             401 | 407 => self.is_challenge_answered(transaction, response).then_some(NormalStep::ChallengeAnswered),
-            487 => self.is_given_up(transaction).then_some(NormalStep::CancelledByCaller),
+            487 if self.is_given_up(transaction) || self.ends_with_dialog(transaction, response) => {
+                Some(NormalStep::CancelledByCaller)
+            }
             422 | 423 => self.is_interval_raised(transaction, response).then_some(NormalStep::IntervalRaised),
             491 => self.is_retried(transaction, response).then_some(NormalStep::GlareRetried),
             300..=399 => self.is_redirect_followed(transaction, response).then_some(NormalStep::RedirectFollowed),
@@ -132,6 +134,15 @@ impl Call {
         })
     }
 
+    /// A BYE of either side ends a re-INVITE that is under way (§15.1.2).
+    fn ends_with_dialog(&self, invite: &Transaction, response: &Heard) -> bool {
+        let mut byes = self
+            .transactions
+            .iter()
+            .filter(|bye| bye.method == Method::Bye && self.leg(bye.leg).call_id == self.leg(invite.leg).call_id);
+        invite.in_dialog && byes.any(|bye| self.first_of(bye).is_some_and(|first| first < response.id))
+    }
+
     fn is_interval_raised(&self, transaction: &Transaction, response: &Heard) -> bool {
         let wanted = seconds(&response.message, HeaderName::MinExpires)
             .or_else(|| seconds(&response.message, HeaderName::MinSe));
@@ -183,6 +194,9 @@ impl Call {
         if self.unseen(&transaction.method).any(|later| accepted(later) && self.is_tried_unseen(transaction, later)) {
             return true;
         }
+        if transaction.in_dialog && asks_for_another_try(response) {
+            return self.later(transaction, response.id).any(|again| accepted(self.transaction(again.transaction)));
+        }
         if transaction.in_dialog || !matches!(transaction.method, Method::Invite | Method::Register) {
             return false;
         }
@@ -193,6 +207,15 @@ impl Call {
                 && later.request.is_some_and(|request| request > response.id)
                 && accepted(later)
         })
+    }
+}
+
+/// True for a refusal inside a dialog that wants the same request later, or with what it lacks: a request that crossed another
+/// one (RFC 3261 §14.2, RFC 3311 §5.2), or a REFER without Referred-By (RFC 3892 §5).
+fn asks_for_another_try(response: &Heard) -> bool {
+    match response.message.status().map(StatusCode::get) {
+        Some(500) => response.message.header("Retry-After").is_some(),
+        status => status == Some(429),
     }
 }
 
