@@ -427,3 +427,32 @@ fn who_refuses_a_request_of_its_neighbour_passes_nothing_on() {
         "{guessed}"
     );
 }
+
+#[test]
+fn what_looks_like_a_code_is_told_how_it_is_asked_for() {
+    let several = page(&["202", "503", "480"]);
+    assert!(several.status == 2 && several.err.contains("sipwhy compare CODE CODE"), "{}", several.err);
+    let vendors = page(&["1408"]);
+    assert!(vendors.status == 2 && vendors.err.contains("sipwhy explain 1408"), "{}", vendors.err);
+    assert_eq!(page(&["99999999"]).status, 3);
+    let none = Scene::of(OVERLOADED).run(&["-c", "0"]);
+    assert!(none.status == 2 && none.err.contains("write a number of packets"), "{}", none.err);
+    // A 0 forces no colours where there is no terminal.
+    let mut command = sipwhy();
+    command.env("CLICOLOR_FORCE", "0").arg("fixtures/callee-busy/capture.pcap");
+    assert!(!finish(command).out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_capture_of_chosen_calls_says_whose_frame_numbers_it_names() {
+    let folder = TempDir::new().unwrap();
+    let written = |name: &str, args: &[&str]| {
+        let path = folder.path().join(name);
+        let capture = Path::new("fixtures/one-way-media/capture.pcap");
+        run(capture, &[&["-q", "-o", path.to_str().unwrap()], args].concat());
+        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+    };
+    let says = "are counted in the capture they were taken from";
+    assert!(written("chosen.pcapng", &["--call", "2"]).contains(says));
+    assert!(!written("all.pcapng", &[]).contains(says));
+}

@@ -576,4 +576,7 @@ fn a_ticket_speaks_of_the_request_that_went_wrong_and_asks_the_one_who_can_tell(
         let ticket = ticket(fixture);
         assert!(ticket.contains(says), "{fixture}: {says}\n{ticket}");
     }
+    // What somebody copies stands on one line, however wide the labels are.
+    let lines = run(&["fixtures/address-of-record-refused/capture.pcap", "--ticket", "-q"]);
+    assert!(lines.lines().any(|line| line.trim().len() == 64 && line.chars().count() <= 80), "{lines}");
 }

@@ -233,9 +233,14 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         lines.add(label(Word::TicketCapture), &text);
     }
     for input in inputs.iter().take(20) {
-        let hash = input.sha256.as_deref().unwrap_or(label(Word::TicketNoHash));
-        let text = format!("{}{}SHA-256 {hash}", value(&input.file), words.word(Word::Comma));
-        lines.add(label(Word::TicketFile), &text);
+        let text = format!("{}{}SHA-256", value(&input.file), words.word(Word::Comma));
+        match &input.sha256 {
+            Some(hash) => {
+                lines.add(label(Word::TicketFile), &text);
+                lines.whole(hash);
+            }
+            None => lines.add(label(Word::TicketFile), &format!("{text} {}", label(Word::TicketNoHash))),
+        }
     }
     lines.text
 }
@@ -280,6 +285,12 @@ impl Lines {
             self.text.push_str(format!("{label}{line}").trim_end());
             self.text.push('\n');
         }
+    }
+
+    /// One word on a line of its own, which somebody may copy: never on two, however wide the labels of a language are.
+    fn whole(&mut self, word: &str) {
+        let before = self.label.min(WIDTH.saturating_sub(word.width()));
+        self.text.push_str(&format!("{}{word}\n", padded("", before)));
     }
 
     fn maybe(&mut self, label: &str, text: Option<&str>) {
