@@ -167,3 +167,22 @@ fn vendors_codes_and_terms_are_explained() {
         assert!(status == 0 && text.contains(words), "{word}: {text}{error}");
     }
 }
+
+#[test]
+fn pages_say_what_the_rfcs_say() {
+    let page = |args: &[&str]| sipwhy(args, "").0.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (args, says) in [
+        (&["explain", "480"][..], "480 with Warning 381."),
+        (&["explain", "487"], "or its Expires ran out"),
+        (&["explain", "408"], "an INVITE whose Expires ran out"),
+        (&["explain", "100"], "No 100 is needed where another response comes within 200 ms"),
+        (&["explain", "q850-53"], "no calls within the group"),
+        (&["explain", "302"], "Rule redirect-loop"),
+        (&["explain", "200"], "The 200 confirms the dialog"),
+        (&["compare", "486", "487"], "an Expires that ran out"),
+        (&["compare", "401", "403"], "look first for stale=true, another realm or another algorithm"),
+    ] {
+        let page = page(args);
+        assert!(page.contains(says), "{args:?}: {says} in {page}");
+    }
+}

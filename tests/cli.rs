@@ -247,6 +247,13 @@ fn the_exit_status_says_what_happened() {
     let scene = Scene::of(OVERLOADED);
     assert_eq!(scene.run(&["--fail-on", "error"]).status, 1);
     assert_eq!(Scene::of(ANSWERED).run(&["--fail-on", "error"]).status, 0);
+    // Only what was asked for counts: a call that was answered, and none at all, beside three that failed.
+    let limited = Path::new("fixtures/channel-limit-reached/capture.pcap");
+    for (chosen, status) in [(["--call", "1"], 0), (["--number", "99999"], 0), (["--call", "4"], 1)] {
+        let ran = run(limited, &[&chosen[..], &["--fail-on", "error"]].concat());
+        assert_eq!(ran.status, status, "{chosen:?}");
+    }
+    assert_eq!(run(limited, &["--fail-on", "error"]).status, 1);
     assert_eq!(scene.run(&["--no-such-option"]).status, 2);
     assert_eq!(scene.run(&["--limits", "calls=none"]).status, 2);
     assert_eq!(scene.run(&["-o", scene.path("no/such/folder.txt").to_str().unwrap()]).status, 4);
@@ -364,4 +371,88 @@ fn only_a_name_that_is_near_is_offered() {
     let told = |subject: &str| run(Path::new("explain"), &[subject]).err;
     assert!(!told("q850-999").contains("nearest") && !told("foo").contains("scanner"));
     assert!(told("trunk-congestd").contains("trunk-congested"), "{}", told("trunk-congestd"));
+}
+
+#[test]
+fn what_the_own_filter_left_out_is_no_missing_sip() {
+    let limited = Path::new("fixtures/channel-limit-reached/capture.pcap");
+    let said = |filter: &str| run(limited, &["-f", filter]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let nothing = said("udp port 9999");
+    assert!(nothing.contains("The filter let 0 of 25 packets through"), "{nothing}");
+    assert!(!nothing.contains("did not pass here"), "{nothing}");
+    assert!(!said("udp port 5060").contains("The filter let"));
+}
+
+#[test]
+fn media_belongs_to_a_call_until_it_ends() {
+    for (fixture, call, rtp) in
+        [("one-way-media", "2", 400), ("healthy-call-with-media", "1", 400), ("media-stopped-early", "1", 1350)]
+    {
+        let capture = PathBuf::from(format!("fixtures/{fixture}/capture.pcap"));
+        let folder = TempDir::new().unwrap();
+        let packets = |name: &str, args: &[&str]| {
+            let written = folder.path().join(name);
+            let ran = run(&capture, &[&["-q", "--call", call, "-o", written.to_str().unwrap()], args].concat());
+            assert_eq!(ran.status, 0, "{}", ran.err);
+            let again = run(&written, &["--format", "json"]).out;
+            serde_json::from_str::<serde_json::Value>(&again).unwrap()["inputs"][0]["packets"].as_u64().unwrap()
+        };
+        assert_eq!(packets("with.pcapng", &["--with-media"]) - packets("without.pcapng", &[]), rtp, "{fixture}");
+    }
+}
+
+#[test]
+fn an_answered_call_without_its_end_has_no_length() {
+    let open = ANSWERED.split("9.0 ").next().unwrap().to_owned() + "end 60.0\n";
+    let scene = Scene::of(&open);
+    let report = scene.run(&["--all"]).out;
+    assert!(report.contains("answered, its end is not in the capture"), "{report}");
+    let stats = run(Path::new("stats"), &[scene.capture.to_str().unwrap()]).out;
+    assert!(stats.contains("1 session not seen to the end"), "{stats}");
+    let ended = Scene::of(ANSWERED);
+    assert!(ended.run(&["--all"]).out.contains("answered, 9.1"), "{}", ended.run(&["--all"]).out);
+    let stats = run(Path::new("stats"), &[ended.capture.to_str().unwrap()]).out;
+    assert!(stats.contains("0 sessions not seen to the end"), "{stats}");
+}
+
+#[test]
+fn who_refuses_a_request_of_its_neighbour_passes_nothing_on() {
+    let all = |fixture: &str| run(Path::new(&format!("fixtures/{fixture}")), &["--all"]).out;
+    assert!(!all("bye-crossed/capture.pcap").contains("passed on"));
+    assert!(all("recorded-format-gzip-483-loop/capture.pcap.gz").contains("passed on"));
+    // A guess that was refused is no harmless step because a later one was right.
+    let guessed = all("credential-guessing/capture.pcap");
+    assert!(
+        !guessed.contains("no harm") && guessed.contains("the request is sent again with credentials"),
+        "{guessed}"
+    );
+}
+
+#[test]
+fn what_looks_like_a_code_is_told_how_it_is_asked_for() {
+    let several = page(&["202", "503", "480"]);
+    assert!(several.status == 2 && several.err.contains("sipwhy compare CODE CODE"), "{}", several.err);
+    let vendors = page(&["1408"]);
+    assert!(vendors.status == 2 && vendors.err.contains("sipwhy explain 1408"), "{}", vendors.err);
+    assert_eq!(page(&["99999999"]).status, 3);
+    let none = Scene::of(OVERLOADED).run(&["-c", "0"]);
+    assert!(none.status == 2 && none.err.contains("write a number of packets"), "{}", none.err);
+    // A 0 forces no colours where there is no terminal.
+    let mut command = sipwhy();
+    command.env("CLICOLOR_FORCE", "0").arg("fixtures/callee-busy/capture.pcap");
+    assert!(!finish(command).out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_capture_of_chosen_calls_says_whose_frame_numbers_it_names() {
+    let folder = TempDir::new().unwrap();
+    let written = |name: &str, args: &[&str]| {
+        let path = folder.path().join(name);
+        let capture = Path::new("fixtures/one-way-media/capture.pcap");
+        run(capture, &[&["-q", "-o", path.to_str().unwrap()], args].concat());
+        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+    };
+    let says = "are counted in the capture they were taken from";
+    assert!(written("chosen.pcapng", &["--call", "2"]).contains(says));
+    assert!(!written("all.pcapng", &[]).contains(says));
 }

@@ -132,6 +132,20 @@ fn an_answer_says_how_sure_it_is_and_nothing_that_the_packets_refute() {
     assert!(declined.contains("nothing had rung") && !declined.contains("after it had rung"), "{declined}");
     assert!(declined.contains("likely, frame 3") || declined.contains("possible, frame 3"), "{declined}");
     assert!(told("trunk-congested").contains("proven, frame 3"));
+    // A rule leads to its cause, and the answers on the way there are not facts that anybody has read.
+    for (fixture, untrue) in [
+        ("dns-failed", "No response at all"),
+        ("channel-limit-reached", "Q.850 cause 34"),
+        ("media-port-closed", "None in either direction"),
+        ("ended-before-answer", "names another cause Told"),
+        ("event-unsupported", "A call fails"),
+        ("event-unsupported", "INVITE"),
+    ] {
+        let told = told(fixture);
+        assert!(!told.contains(untrue), "{fixture}: {told}");
+        assert!(told.contains(&format!("rule {fixture} (")) && told.contains("Cause: "), "{fixture}: {told}");
+    }
+    assert!(told("trunk-congested").contains("final status 503") || told("trunk-congested").contains("503, frame 3"));
     // A cause of the capture has no code.
     let partial = told("cancel-unanswered");
     assert!(partial.contains("Rule capture-partial") && !partial.ends_with("Codes"), "{partial}");

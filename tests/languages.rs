@@ -45,6 +45,20 @@ fn the_text_report_speaks_french_and_japanese_and_keeps_its_columns() {
 }
 
 #[test]
+fn a_comparison_in_english_has_no_sentence_of_two_languages() {
+    for tag in ["de", "es", "it", "pt", "zh-Hans"] {
+        let text = said(&["compare", "404", "487", "--lang", tag]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            text.contains("with the right number or domain") || text.contains("the caller's side ended"),
+            "{tag}: {text}"
+        );
+        assert!(!text.contains("。.") && !text.contains(".. "), "{tag}: {text}");
+        let advice = text.split("After 404").nth(1).and_then(|rest| rest.split("404 shows").next()).unwrap_or_default();
+        assert!(advice.contains("a new decision, not a retry"), "{tag}: {advice}");
+    }
+}
+
+#[test]
 fn the_locale_chooses_for_people_and_not_for_programs() {
     let french = [("LANG", "fr_FR.UTF-8")];
     let text = String::from_utf8(run(&[TRUNK], &french).stdout).unwrap();

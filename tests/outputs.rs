@@ -562,8 +562,21 @@ fn a_ticket_speaks_of_the_request_that_went_wrong_and_asks_the_one_who_can_tell(
         ("capture-truncated", "Capture capture-truncated: The capture kept only the beginning of 4 frames"),
         ("trunk-congested-behind-two-addresses", "same call by number and time (a guess)"),
         ("next-hop-silent", "Did the request with this Call-ID reach"),
+        // What did no harm is no question, and neither is what the asker's own side did, nor that somebody is busy.
+        ("bye-crossed", "(bye-crossed, proven)"),
+        ("bye-crossed", "Question none: as far as the capture shows"),
+        ("callee-busy", "Question none: as far as the capture shows"),
+        ("cseq-regressed", "Question none: by this cause the fault is with 192.0.2.10:5060, on the side that sent"),
+        ("hop-limit-too-low", "Question none: by this cause the fault is with"),
+        ("challenge-not-answered", "Question none: by this cause the fault is with"),
+        ("address-of-record-refused", "Question Why did"),
+        // Which password is the wrong one, the other side may know.
+        ("credentials-rejected", "Question Why did"),
     ] {
         let ticket = ticket(fixture);
         assert!(ticket.contains(says), "{fixture}: {says}\n{ticket}");
     }
+    // What somebody copies stands on one line, however wide the labels are.
+    let lines = run(&["fixtures/address-of-record-refused/capture.pcap", "--ticket", "-q"]);
+    assert!(lines.lines().any(|line| line.trim().len() == 64 && line.chars().count() <= 80), "{lines}");
 }

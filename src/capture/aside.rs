@@ -292,6 +292,7 @@ mod tests {
                 nanoseconds: true,
                 drops: 0,
                 drops_of_interface: 0,
+                filtered_out: 0,
                 oddities: crate::oddity::OddityLog::default(),
             }]
         }

@@ -168,6 +168,7 @@ impl Ledger {
             nanoseconds: self.nanoseconds,
             drops: self.drops,
             drops_of_interface: self.drops_of_interface,
+            filtered_out: 0,
             oddities,
         }
     }

@@ -3,6 +3,7 @@
 //! Is given the name of an interface; gives packets as they arrive, and says when none did. Deliberately does not know
 //! when to stop, what to do when the interface is away, nor anything of privileges.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pcap::Active;
@@ -18,6 +19,7 @@ use crate::capture::LinkType;
 use crate::capture::Packet;
 use crate::capture::Progress;
 use crate::capture::Source;
+use crate::capture::SourceId;
 use crate::capture::device::Device;
 use crate::capture::device::DeviceState;
 use crate::capture::device::Notice;
@@ -172,6 +174,7 @@ pub struct Filtered<S> {
     source: S,
     filter: String,
     programs: Vec<(LinkType, BpfProgram)>,
+    left_out: BTreeMap<SourceId, u64>,
     kept: Vec<u8>,
 }
 
@@ -187,7 +190,13 @@ impl<S: Source> Filtered<S> {
             let [ethernet, ..] = usual;
             ethernet?;
         }
-        Ok(Filtered { source, filter: filter.to_owned(), programs: Vec::new(), kept: Vec::new() })
+        Ok(Filtered {
+            source,
+            filter: filter.to_owned(),
+            programs: Vec::new(),
+            left_out: BTreeMap::new(),
+            kept: Vec::new(),
+        })
     }
 
     /// The source beneath.
@@ -216,11 +225,15 @@ impl<S: Source> Source for Filtered<S> {
                 let Packet { time, source, number, link, original_len, .. } = packet;
                 return Ok(Some(Input::Packet(Packet { time, source, number, link, bytes: &self.kept, original_len })));
             }
+            let left_out = self.left_out.entry(packet.source).or_default();
+            *left_out = left_out.saturating_add(1);
         }
     }
 
     fn inputs(&self) -> Vec<InputFacts> {
-        self.source.inputs()
+        let of_source = |source| self.left_out.get(&SourceId(source)).copied().unwrap_or_default();
+        let counted = |(source, input)| InputFacts { filtered_out: of_source(source), ..input };
+        (0..).zip(self.source.inputs()).map(counted).collect()
     }
 
     fn progress(&self) -> Progress {

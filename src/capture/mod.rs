@@ -188,6 +188,8 @@ pub struct InputFacts {
     pub drops: u64,
     /// Of these, those that the interface dropped before the kernel saw them; 0 where it is not told.
     pub drops_of_interface: u64,
+    /// Of the packets read, those that the user's own filter left out.
+    pub filtered_out: u64,
     /// What was odd.
     pub oddities: OddityLog,
 }

@@ -13,7 +13,7 @@ use super::entry::Entry;
 use super::language::{Phrase, Phrases};
 use super::page::{Block, Fact, Item, Page};
 use super::word::Word;
-use super::{is_built_in, slices, tables};
+use super::{built_in, is_built_in, slices, tables};
 
 /// What tells two status codes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +164,13 @@ struct PairFile {
 pub(super) fn compare(lower: &Entry, higher: &Entry, phrases: &Phrases) -> Comparison {
     let codes = [lower, higher].map(|entry| entry.treated_as.unwrap_or(entry.code));
     let words = if phrases.composes(codes) { *phrases } else { Phrases::english() };
-    let composed = compose::compose(lower, higher, &words);
+    let composed = match words.is_english() && !phrases.is_english() {
+        true => {
+            let entries = [lower.clone(), higher.clone()];
+            Comparison { entries, ..compose::compose(&with_english_note(lower), &with_english_note(higher), &words) }
+        }
+        false => compose::compose(lower, higher, &words),
+    };
     // What is written by hand is in English.
     if !words.is_english() || !is_built_in(lower) || !is_built_in(higher) {
         return composed;
@@ -188,6 +194,14 @@ pub(super) fn compare(lower: &Entry, higher: &Entry, phrases: &Phrases) -> Compa
         summary: pair.summary,
         differences,
         which_when: pair.which_when,
+    }
+}
+
+/// A translated entry with the note on sending again as it was, for a sentence in English.
+fn with_english_note(entry: &Entry) -> Entry {
+    match built_in(entry.code).filter(|_| is_built_in(entry)) {
+        Some(own) => Entry { retry_note: own.retry_note.clone(), ..entry.clone() },
+        None => entry.clone(),
     }
 }
 

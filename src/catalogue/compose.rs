@@ -58,6 +58,9 @@ pub(super) fn compose(a: &Entry, b: &Entry, words: &Phrases) -> Comparison {
     {
         return alike(a, b, meaning, words);
     }
+    if a.treated_as.is_some() || b.treated_as.is_some() {
+        return beside_unknown(a, b, words);
+    }
     let pair = Pair { a, b, words, texts: of_a.zip(of_b) };
     let confusion = pair.confusion();
     let mut differences: Vec<Difference> = [
@@ -106,6 +109,26 @@ fn alike(a: &Entry, b: &Entry, meaning: Texts, words: &Phrases) -> Comparison {
     differences.extend(pair.standing().map(|says| Difference { point: Point::Standing, says }));
     let language = words.other_tag().map(str::to_owned);
     Comparison { language, entries: [a.clone(), b.clone()], summary, differences, which_when }
+}
+
+/// Two codes of which at least one is unknown: how it is treated is known (RFC 3261 §8.1.3.2), and what it means is not.
+fn beside_unknown(a: &Entry, b: &Entry, words: &Phrases) -> Comparison {
+    let both = [a, b];
+    let unknown = both.iter().filter_map(|entry| Some((entry.code, entry.treated_as?)));
+    let treated = |(code, same): (u16, u16)| words.fill(Word::CompareAlikeOne, &[("code", &code), ("as", &same)]);
+    let named: Vec<String> = unknown.clone().map(|(code, _)| code.to_string()).collect();
+    let capture = words.fill(Word::CompareAlikeCapture, &[("codes", &list(words, &named))]);
+    let pair = Pair { a, b, words, texts: None };
+    let differences =
+        [(Point::Scope, pair.scope()), (Point::Capture, Some(capture)), (Point::Standing, pair.standing())];
+    let differences = differences.into_iter().filter_map(|(point, says)| Some(Difference { point, says: says? }));
+    Comparison {
+        language: words.other_tag().map(str::to_owned),
+        summary: joined(&unknown.map(treated).collect::<Vec<_>>()),
+        differences: differences.collect(),
+        which_when: both.map(|entry| which_when(entry, texts_of(entry, words), words)),
+        entries: both.map(Entry::clone),
+    }
 }
 
 /// The words for an entry: those of the code as which it is treated, and none for one that a user has redefined.
@@ -177,7 +200,7 @@ impl Pair<'_> {
         let (mut of_a, mut of_b) = (self.a.sent_by.clone(), self.b.sent_by.clone());
         of_a.sort_unstable();
         of_b.sort_unstable();
-        if of_a == of_b {
+        if of_a == of_b || stays_inside(self.a) || stays_inside(self.b) {
             return None;
         }
         Some(self.codes(Word::CompareSenders, &self.senders(self.a), &self.senders(self.b)))
@@ -340,12 +363,20 @@ fn kind(entry: &Entry) -> Word {
     }
 }
 
+/// True for a number that a program uses within itself: nobody sends it, and it reaches nobody.
+fn stays_inside(entry: &Entry) -> bool {
+    entry.registered == Registered::Vendor && entry.retry == Retry::NotApplicable
+}
+
 /// How far each of two codes reaches.
 fn scope(a: &Entry, b: &Entry) -> Option<Word> {
     use Class::{ClientFailure, GlobalFailure, Local, Provisional, Redirection, ServerFailure, Success};
     let registered = |entry: &Entry| matches!(entry.registered, Registered::Yes | Registered::Deprecated);
     // A challenge, a cancelled call or a vendor's own number says nothing on whose side the fault lies.
     let plain = a.kind == Kind::Failure && b.kind == Kind::Failure && registered(a) && registered(b);
+    if stays_inside(a) || stays_inside(b) {
+        return None;
+    }
     let refusal = matches!(a.kind, Kind::Failure | Kind::CalleeDecline | Kind::PolicyReject);
     Some(match (a.class(), b.class()) {
         (Local, Local) | (Provisional, Provisional) => return None,
@@ -394,6 +425,7 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Catalogue;
 
     #[test]
     fn an_article_follows_how_a_word_is_spoken() {
@@ -425,5 +457,16 @@ mod tests {
             }
         }
         assert_eq!(gists().keys().count(), 94);
+    }
+
+    #[test]
+    fn what_nobody_sends_or_knows_is_not_said_of_a_code() {
+        let catalogue = Catalogue::new();
+        let busy = catalogue.compare(416, 605).expect("two status codes");
+        assert!(!format!("{} {:?}", busy.summary, busy.differences).contains("busy"), "{busy:?}");
+        assert_eq!(busy.entries[1].kind, Kind::Failure);
+        // A number that never leaves its program ends no search, and nobody sends it.
+        let inner = catalogue.compare(409, 687).expect("two status codes");
+        assert!(inner.differences.iter().all(|one| !matches!(one.point, Point::Scope | Point::Sender)), "{inner:?}");
     }
 }

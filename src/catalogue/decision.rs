@@ -203,11 +203,13 @@ impl Decisions {
     }
 
     /// The symptom that a call shows: the one beneath which the rule of its outcome stands; else the one whose sign it
-    /// has; else, of those that have no sign, the one beneath which another rule stands.
+    /// has; else, of those that have no sign, the one beneath which another rule stands. A sign that the call has counts
+    /// as the ground, whatever led to the symptom.
     pub fn start_of(&self, known: &Known) -> Option<(&Start, Ground)> {
         let outcome = Known { cause: known.cause.clone(), ..Known::default() };
         if let Some(found) = self.by_rule(&self.start, |start| &start.first, &outcome) {
-            return Some(found);
+            let (start, ground) = found;
+            return Some((start, sign_of(&start.signs, known).map_or(ground, Ground::Sign)));
         }
         for start in &self.start {
             if let Some(sign) = sign_of(&start.signs, known) {
@@ -220,7 +222,8 @@ impl Decisions {
     }
 
     /// The answer that the packets give, and by what: a rule before a sign, a sign before the code. `None` if they
-    /// give none, or more than one.
+    /// give none, or more than one. Where a rule leads on, the sign or the code is the ground if it gives the same
+    /// answer: it is read off the packets. Of the others the rule knows no more than that its cause stands beneath them.
     pub fn answer<'a>(&'a self, question: &'a Question, known: &Known) -> Option<(&'a Answer, Ground)> {
         let by_rule = self.by_rule(&question.answers, |answer| &answer.to, known);
         let sign = |answer: &'a Answer| Some((answer, Ground::Sign(sign_of(&answer.signs, known)?)));
@@ -228,7 +231,10 @@ impl Decisions {
             let code = known.code.filter(|code| answer.codes.contains(code))?;
             Some((answer, Ground::Code(code)))
         };
+        let read =
+            |(answer, ground): (&'a Answer, Ground)| sign(answer).or_else(|| code(answer)).unwrap_or((answer, ground));
         by_rule
+            .map(read)
             .or_else(|| only(question.answers.iter().filter_map(sign)))
             .or_else(|| only(question.answers.iter().filter_map(code)))
     }
@@ -358,7 +364,10 @@ mod tests {
         };
         let silent = known(&["next-hop-silent"], &[Sign::FailedUnrung, Sign::NoResponse], 408);
         assert_eq!(tree.start_of(&silent).map(|(start, _)| start.key.as_str()), Some("fails-at-once"));
-        assert_eq!(answer("invite-answer", &silent), Some(("silence", Ground::Rule("next-hop-silent".into()))));
+        assert_eq!(answer("invite-answer", &silent), Some(("silence", Ground::Sign(Sign::NoResponse))));
+        // What the rule leads past and nobody has read is no fact: a proxy found no server, and said so with 480.
+        let unread = known(&["dns-failed"], &[Sign::FailedUnrung], 480);
+        assert_eq!(answer("invite-answer", &unread), Some(("silence", Ground::Rule("dns-failed".into()))));
         assert_eq!(answer("silence", &silent), Some(("hop-silent", Ground::Rule("next-hop-silent".into()))));
         // The code tells where no rule does, and nothing is made up where neither does.
         let plain = known(&[], &[Sign::FailedUnrung], 484);

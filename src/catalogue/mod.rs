@@ -186,8 +186,11 @@ fn unknown(code: u16, words: &Phrases) -> Option<Entry> {
         words.fill(word, &[("code", &code), ("as", &code_is), ("base", &base)])
     };
     let bare = treated_as.to_string();
+    // How a client treats it is all that is known: that the callee is busy is what 600 says, and not this code.
+    let kind = if code >= 400 { Kind::Failure } else { base.kind };
     Some(Entry {
         code,
+        kind,
         name: words.word(Word::UnknownName).to_owned(),
         registered: Registered::Unknown,
         reference: "RFC 3261 §8.1.3.2".to_owned(),

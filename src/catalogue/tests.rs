@@ -504,8 +504,10 @@ fn every_pair_of_codes_compares_well() {
 #[test]
 fn unknown_codes_compare_too() {
     let catalogue = Catalogue::new();
-    for (one, other) in [(499, 503), (202, 299), (150, 180), (480, 699)] {
-        assert_compares_well(&catalogue.compare(one, other).expect("two status codes"), 3);
+    for (one, other) in [(499, 503), (202, 299), (150, 180), (480, 699), (299, 605)] {
+        let comparison = catalogue.compare(one, other).expect("two status codes");
+        assert_compares_well(&comparison, 2);
+        assert!(comparison.summary.contains("a client treats it as"), "{}", comparison.summary);
     }
     // Nobody can say more of these than that they are alike.
     for (one, other) in [(498, 499), (150, 151), (698, 699), (400, 499), (183, 198)] {

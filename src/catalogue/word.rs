@@ -68,6 +68,8 @@ words! {
     // How a call ended.
     Answered = "ended-answered", "The head of a call",
     AnsweredBut = "ended-answered-but", "The head of a call that went on although a request in it failed",
+    AnsweredOpen = "ended-answered-open", "The head of a call of which the capture has no end",
+    AnsweredOpenBut = "ended-answered-open-but", "The same, although a request in it failed",
     Registered = "ended-registered", "The head of a registration",
     Accepted = "ended-accepted", "The head of another request",
     Dropped = "ended-dropped", "The head of a call that ended against the parties' will",
@@ -107,6 +109,7 @@ words! {
     NormalRedirect = "normal-redirect", "Beneath a 3xx",
     NormalBranch = "normal-branch", "Beneath a response of another branch",
     NormalLater = "normal-later", "Beneath a failure that did no harm",
+    NormalLaterOther = "normal-later-other", "The same, of what is no call",
     // First lines.
     MoreInputs = "more-inputs", "Files that are not listed",
     Inputs = "inputs", "How many files",
@@ -127,6 +130,7 @@ words! {
     NoSipEmpty = "no-sip-empty", "Follows that heading",
     NoSipCut = "no-sip-cut", "Follows that heading",
     NoSipIn = "no-sip-in", "Follows that heading; {packets} is: 12 packets",
+    FilterLeftOut = "filter-left-out", "Beneath it, where the user's own filter let little or nothing through",
     WasFilterRight = "was-filter-right", "Beneath it",
     Seen = "what-was-seen", "{ports} is a list",
     CutShort = "cut-short", "Packets were not captured whole",
@@ -342,6 +346,7 @@ words! {
     TicketAskWhy = "ticket-ask-why", "The question; {proof} is empty or the next one",
     TicketSee = "ticket-see", "Within the question",
     TicketAskConfirm = "ticket-ask-confirm", "The question where a call was answered; {who} is an address",
+    TicketAskOurs = "ticket-ask-ours", "In place of a question, where the asker's side is at fault; {who} is an address",
     TicketAskStop = "ticket-ask-stop", "The question about attackers; {who} is an address",
     TicketAskNothing = "ticket-ask-nothing", "In place of a question",
     TicketCapture = "ticket-capture", "Label before what the capture lacks",

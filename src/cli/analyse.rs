@@ -421,6 +421,7 @@ mod tests {
             nanoseconds: false,
             drops: 0,
             drops_of_interface: 0,
+            filtered_out: 0,
             oddities: OddityLog::default(),
         };
         let inputs = [facts];

@@ -252,7 +252,7 @@ pub(crate) struct Run {
     #[arg(short = 'f', value_name = "BPF")]
     pub(crate) filter: Option<String>,
     /// Stop after N packets
-    #[arg(short = 'c', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'c', value_name = "N", value_parser = packets)]
     pub(crate) count: Option<u64>,
     /// Only this call, by its number in the report or its Call-ID
     #[arg(long = "call", value_name = "N|CALL-ID")]
@@ -330,4 +330,9 @@ pub(crate) struct Run {
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
+}
+
+/// A number of packets after which a run stops.
+fn packets(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|packets| *packets > 0).ok_or_else(|| "write a number of packets, 1 or more".to_owned())
 }

@@ -22,6 +22,9 @@ pub(crate) struct Packets {
     keys: RefCell<KeyLog>,
 }
 
+/// Behind the summary of a capture that holds some frames of another.
+const OTHER_NUMBERS: &str = "\nonly the calls that were asked for: the frames that comments name are counted in the capture they were taken from";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     All,
@@ -71,6 +74,9 @@ impl Packets {
             return self.redacted(output, gathered, &remarks);
         }
         if self.wanted == Wanted::OfChosenCalls {
+            if let Some(first) = remarks.first_mut() {
+                first.summary.push_str(OTHER_NUMBERS);
+            }
             let media = if run.with_media { Media::Taken } else { Media::Left };
             let chosen = Some(gathered.call_ids());
             let again =

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::capture::{self, DeviceState};
-use crate::catalogue::{Block, Class, Entry, Item, Page, Phrase, Phrases, Word, linked_with_rule};
+use crate::catalogue::{Block, Catalogue, Class, Entry, Item, Page, Phrase, Phrases, Word, linked_with_rule};
 use crate::cli::args::{Cli, EXAMPLES, Format, Look, Options, PageFormat};
 use crate::cli::nearest::nearest;
 use crate::cli::{settings, terminal};
@@ -75,12 +75,25 @@ pub(crate) fn of_codes(codes: &[u16], format: PageFormat, look: &Look) -> Result
 
 /// `sipwhy 503`, `sipwhy 202 503`: a bare three-digit argument is a code unless a file of that name exists.
 pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageFormat)>, Error> {
-    let are_few = (1..=2).contains(&options.files.len()) && options.read.is_empty() && options.interface.is_empty();
+    let reads_nothing = options.read.is_empty() && options.interface.is_empty();
+    let are_few = (1..=2).contains(&options.files.len()) && reads_nothing;
     let code = |path: &std::path::PathBuf| {
         let text = path.to_str().filter(|text| text.len() == 3 && !path.exists())?;
         text.parse::<u16>().ok()
     };
     let codes: Vec<u16> = options.files.iter().filter_map(code).collect();
+    if reads_nothing && codes.len() == options.files.len() && codes.len() > 2 {
+        return Err(Error::Usage("two codes are compared at once: sipwhy compare CODE CODE".into()));
+    }
+    // A number that no response bears, such as a vendor's, is a page too.
+    if let [path] = options.files.as_slice()
+        && reads_nothing
+        && let Some(word) = path.to_str().filter(|word| word.len() > 3 && !path.exists())
+        && word.bytes().all(|byte| byte.is_ascii_digit())
+        && Catalogue::new().subject(word).is_some()
+    {
+        return Err(Error::Usage(format!("there is no file {word}; the code is explained by sipwhy explain {word}")));
+    }
     if !are_few || codes.len() != options.files.len() {
         return Ok(None);
     }

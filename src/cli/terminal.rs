@@ -15,6 +15,10 @@ const PIPED: usize = 80;
 /// Whether standard output has colours. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
 fn has_colours(look: &Look) -> bool {
     match look.color {
+        // `CLICOLOR_FORCE=0` forces nothing (bixense.com/clicolors), and what stands behind the choice takes it for a wish.
+        When::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|force| force == "0") => {
+            is_terminal() && AutoStream::choice(&io::stdout()) != ColorChoice::Never
+        }
         When::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
         When::Always => true,
         When::Never => false,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::call::{Call, Failure, Heard, Leg, Outcome};
+use crate::call::{Call, Failure, Heard, Leg, NormalStep, Outcome};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{Comparison, Diagnosis, Difference, Finding, Half, Origin};
 use crate::report::ladder;
@@ -67,7 +67,7 @@ impl Scene {
             unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
             cause,
             legs: call.legs.iter().map(|one| leg(one, secrets)).collect(),
-            failures: call.failures.iter().map(|failure| self.failure(call, failure, secrets)).collect(),
+            failures: call.failures.iter().map(|failure| self.failure(call, diagnosis, failure, secrets)).collect(),
             findings,
             ladder: ladder::rungs(self, call, diagnosis, secrets),
             messages_not_kept: call.not_kept,
@@ -160,12 +160,15 @@ impl Scene {
         }
     }
 
-    fn failure(&self, call: &Call, failure: &Failure, secrets: &Secrets) -> FailureRecord {
+    fn failure(&self, call: &Call, diagnosis: &Diagnosis, failure: &Failure, secrets: &Secrets) -> FailureRecord {
         let response = call.message(failure.response);
         let transaction = call.transaction(failure.transaction);
         let request = call.request_of(transaction);
         let strictly = |heard: &Heard| discreetly(typed::read(&heard.message), secrets);
-        let judged = failure.normal.is_none();
+        // That a later guess was right makes no refused one harmless.
+        let is_guess = diagnosis.findings.iter().any(|finding| finding.rule == "credential-guessing");
+        let normal = failure.normal.filter(|step| !(is_guess && *step == NormalStep::LaterTryAnswered));
+        let judged = normal.is_none();
         FailureRecord {
             frame: self.frame(response.place),
             time: self.moment(response.place),
@@ -174,9 +177,9 @@ impl Scene {
             reason_phrase: secrets.hide(&response.message.reason_phrase()).into(),
             from_addr: secrets.socket(response.path.source),
             to_addr: secrets.socket(response.path.destination),
-            normal: failure.normal.is_some(),
+            normal: normal.is_some(),
             catalogue: catalogue_record(self.catalogue(), failure.status),
-            normal_step: failure.normal,
+            normal_step: normal,
             headers: telling_headers(response, secrets),
             strict: judged.then(|| strictly(response)),
             strict_request: request.filter(|_| judged).map(strictly),

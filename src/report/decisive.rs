@@ -3,20 +3,32 @@
 //!
 //! Is given a record; picks from it. Deliberately finds nothing that the record does not hold.
 
-use crate::report::record::{CallRecord, FailureRecord, Rung, host};
+use crate::diagnosis::{Role, Severity};
+use crate::report::record::{CallRecord, ClaimRecord, FailureRecord, FindingRecord, Rung, host};
 use crate::report::view::telling;
 
 /// The failure that the telling finding is about: the first that it cites; where it cites none but normal steps, as of
 /// redirects that lead round, the one that its party sent; else the last with its code. Where no finding tells anything,
-/// the last that is no normal step.
+/// the last that is no normal step and not found harmless.
 pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
     let judged = || record.failures.iter().filter(|failure| !failure.normal);
-    let Some(finding) = telling(record) else { return judged().next_back() };
+    let Some(finding) = telling(record) else { return judged().rfind(|failure| harmless(record, failure).is_none()) };
     let cited = || finding.claims.iter().flat_map(|claim| record.failures.iter().filter(|it| it.frame == claim.frame));
     let has_code = |failure: &&FailureRecord| finding.status == Some(failure.status);
     let is_of_party = |failure: &&FailureRecord| finding.party.addr.as_ref() == Some(&failure.from_addr);
     let of_party = || cited().filter(has_code).find(is_of_party);
     cited().find(|failure| !failure.normal).or_else(of_party).or_else(|| judged().rfind(has_code))
+}
+
+/// The finding by which a failure did no harm, such as the refusal of a BYE that crossed another: nobody is responsible.
+pub(crate) fn harmless<'a>(record: &'a CallRecord, failure: &FailureRecord) -> Option<&'a FindingRecord> {
+    record.findings.iter().find(|finding| {
+        let is_of_method = |claim: &ClaimRecord| claim.field == "sip.Method" && claim.value == failure.method;
+        finding.severity == Severity::Info
+            && finding.party.role == Role::Nobody
+            && finding.status == Some(failure.status)
+            && finding.claims.iter().any(is_of_method)
+    })
 }
 
 /// The request that a failure answers, as it came to the one who sent the failure.

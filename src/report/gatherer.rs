@@ -9,7 +9,8 @@ use crate::analysis::{Analysis, Census};
 use crate::call::{Call, GoodCall, Outcome};
 use crate::capture::{InputFacts, Progress, SourceId};
 use crate::catalogue::Catalogue;
-use crate::diagnosis::{CaptureCase, Diagnosis, Engine, InputSeen, Severity, diagnose_capture};
+use crate::diagnosis::rule::Check;
+use crate::diagnosis::{CaptureCase, Diagnosis, Engine, Finding, InputSeen, Severity, diagnose_capture, rules};
 use crate::error::Error;
 use crate::oddity::{Noted, Oddity, OddityLog};
 use crate::report::incidents::{self, Group, Groups};
@@ -68,7 +69,7 @@ pub struct Gathered {
     pub spool: Spool,
     /// Findings about the whole capture.
     pub notes: Vec<FindingRecord>,
-    /// The worst severity of any finding of any call or of the capture.
+    /// The worst severity of any finding of any call that was asked for, or of the capture.
     pub worst: Option<Severity>,
     /// What else the packets held.
     pub census: Census,
@@ -86,6 +87,8 @@ pub struct Gathered {
     pub(crate) catalogue: Catalogue,
     /// Whether secrets are shown, and what is replaced.
     pub(crate) privacy: Privacy,
+    /// Packets that the user's own filter left out.
+    pub(crate) filtered_out: u64,
     call_ids: BTreeSet<String>,
 }
 
@@ -164,7 +167,7 @@ impl Gatherer {
         let worst = diagnosis.findings.iter().map(|finding| finding.severity).min();
         let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
         let worst = if failed { Some(Severity::Error) } else { worst };
-        self.note_worst(worst);
+        self.note_worst(worst.filter(|_| selected == Selected::Yes));
         let secrets = LazyCell::new(|| scene.privacy().of(call));
         let standing = self.groups.add(scene, call, diagnosis, selected, &secrets);
         self.selected += u64::from(selected == Selected::Yes);
@@ -221,7 +224,9 @@ impl Gatherer {
             tls: &analysis.census().tls,
         };
         let findings = diagnose_capture(&case);
-        self.note_worst(findings.iter().map(|finding| finding.severity).min());
+        // What was found of calls that nobody asked for is no matter of those that were; how the capture is, is.
+        let is_wanted = |finding: &&Finding| self.left_out == 0 || is_of_input(finding);
+        self.note_worst(findings.iter().filter(is_wanted).map(|finding| finding.severity).min());
         if self.spool.dropped() > 0
             && let Some(first) = seen.first_mut()
         {
@@ -244,6 +249,7 @@ impl Gatherer {
             transcripts: self.transcripts.as_mut().map(std::mem::take).unwrap_or_default(),
             catalogue: scene.catalogue().clone(),
             privacy: scene.privacy().clone(),
+            filtered_out: inputs.iter().map(|input| input.filtered_out).sum(),
             call_ids: self.call_ids.as_mut().map(std::mem::take).unwrap_or_default(),
         }
     }
@@ -298,6 +304,11 @@ impl Follower for Gatherer {
     fn go_on(&mut self, _: Progress) -> Result<ControlFlow<Ending>, Error> {
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// True if a finding is about an input, and not about the calls in it.
+fn is_of_input(finding: &Finding) -> bool {
+    rules::named(&finding.rule).is_some_and(|rule| matches!(rule.check, Check::Capture(_)))
 }
 
 /// Whether the user asked for a call.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Kind, NormalStep, Outcome};
 use crate::diagnosis::{Confidence, MadeBy, Reference, Role, Severity};
+use crate::report::decisive::{is_in_answered_call, request_of};
 use crate::report::moment::Moment;
 use crate::sip::typed::Strict;
 use crate::untrusted::Untrusted;
@@ -120,12 +121,34 @@ impl CallRecord {
         self.findings.iter().any(|finding| finding.status == Some(failure.status))
     }
 
-    /// True if a failure was got from the one to whom an earlier one was sent: it was passed on.
+    /// True if a failure was got from the one to whom an earlier one was sent: it was passed on. That one had sent its
+    /// request on after it had got the request that the failure answers (RFC 3261 §16.6). Of two neighbours who refuse
+    /// each other's requests within a dialog neither passes anything on; a request that opens one may run in a circle.
     pub(crate) fn is_passed_on(&self, failure: &FailureRecord) -> bool {
+        let asked_at = |failure: &FailureRecord| {
+            let request = request_of(self, failure)?;
+            self.ladder.iter().position(|rung| std::ptr::eq(rung, request))
+        };
+        let is_within = || request_of(self, failure).is_none_or(|request| is_in_answered_call(self, request));
+        // Where the requests are not in the record, the order of the responses has to do.
+        let is_behind = |earlier: &FailureRecord| match (asked_at(failure), asked_at(earlier)) {
+            (Some(came), Some(went)) => came < went,
+            _ => true,
+        };
         self.failures.iter().take_while(|earlier| !std::ptr::eq(*earlier, failure)).any(|earlier| {
-            !earlier.normal && earlier.method == failure.method && host(&earlier.to_addr) == host(&failure.from_addr)
+            !earlier.normal
+                && earlier.method == failure.method
+                && host(&earlier.to_addr) == host(&failure.from_addr)
+                && !(goes_back(earlier, failure) && is_within())
+                && is_behind(earlier)
         })
     }
+}
+
+/// True if a response goes to the sender of an earlier one. Several programs may share one host.
+fn goes_back(earlier: &FailureRecord, failure: &FailureRecord) -> bool {
+    let (sender, receiver) = (host(&earlier.from_addr), host(&failure.to_addr));
+    earlier.from_addr == failure.to_addr || sender == receiver && sender != host(&failure.from_addr)
 }
 
 /// Where the response came from that failed a call.

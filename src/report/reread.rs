@@ -15,7 +15,7 @@ use crate::net::{
 };
 use crate::oddity::OddityLog;
 use crate::sip::sdp::Sdp;
-use crate::sip::{Cut, Framer, Message};
+use crate::sip::{Cut, Framer, Message, Method, StatusCode};
 
 /// Frames of unfinished messages that are remembered, over all streams and datagrams.
 const MOST_PENDING: usize = 100_000;
@@ -104,7 +104,7 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
     let mut chosen: BTreeSet<FrameOf> = BTreeSet::new();
     let mut connections: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
     let mut whole: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
-    let mut endpoints: BTreeMap<SocketAddr, (Timestamp, Timestamp)> = BTreeMap::new();
+    let mut sessions = Sessions::default();
     let mut take = |seen: &Seen<'_>| {
         if !again.wants(seen.message) {
             return;
@@ -117,11 +117,8 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
                 whole.insert(ends(seen.path));
             }
         }
-        if media == Media::Taken && endpoints.len() < MOST_MEDIA {
-            for endpoint in media_of(seen.message) {
-                let span = endpoints.entry(endpoint).or_insert((seen.place.time, seen.place.time));
-                *span = (span.0.min(seen.place.time), span.1.max(seen.place.time));
-            }
+        if media == Media::Taken {
+            sessions.hear(seen);
         }
     };
     let mut memory = Memory::new(&mut take);
@@ -131,17 +128,13 @@ pub fn frames_of(again: &Again<'_>, media: Media) -> Result<BTreeSet<FrameOf>, E
     if !whole.is_empty() {
         take_whole(again, &whole, &mut chosen)?;
     }
-    if endpoints.is_empty() {
+    if sessions.endpoints.is_empty() {
         return Ok(chosen);
     }
-    let latest = endpoints.values().map(|(_, last)| *last).max().unwrap_or_default();
     let mut ignore = |_: &Seen<'_>| {};
     read(again, &mut Memory::new(&mut ignore), &mut |datagram, frame| {
-        let is_of = |address: SocketAddr| {
-            endpoints.get(&address).is_some_and(|(first, _)| datagram.place.time.0 >= first.0.saturating_sub(MARGIN))
-        };
-        let is_near = datagram.place.time.0 <= latest.0.saturating_add(MARGIN);
-        if is_near && (is_of(datagram.path.source) || is_of(datagram.path.destination)) {
+        let (path, place) = (datagram.path, datagram.place);
+        if sessions.has(path.source, place.time) || sessions.has(path.destination, place.time) {
             chosen.insert(frame);
         }
     })?;
@@ -167,6 +160,71 @@ fn take_whole(
 /// Both ends of a connection, whatever the direction.
 fn ends(path: Path) -> (SocketAddr, SocketAddr) {
     (path.source.min(path.destination), path.source.max(path.destination))
+}
+
+/// When the sessions of the calls that were asked for had media, and where.
+#[derive(Debug, Default)]
+struct Sessions {
+    /// Each address of media with the Call-IDs that named it, and when each did so first.
+    endpoints: BTreeMap<SocketAddr, BTreeMap<Vec<u8>, Timestamp>>,
+    calls: BTreeMap<Vec<u8>, Progress>,
+}
+
+/// How far the messages of one Call-ID had come.
+#[derive(Debug, Default)]
+struct Progress {
+    latest: Timestamp,
+    /// A BYE, or a failure of an INVITE, was seen.
+    is_ended: bool,
+    /// The tags of those who accepted an INVITE and whose dialog no BYE has ended (RFC 3261 §12.3).
+    open: BTreeSet<Vec<u8>>,
+}
+
+impl Sessions {
+    fn hear(&mut self, seen: &Seen<'_>) {
+        let (message, time) = (seen.message, seen.place.time);
+        let call_id = message.call_id().to_vec();
+        if self.calls.len() < MOST_MEDIA || self.calls.contains_key(&call_id) {
+            self.calls.entry(call_id.clone()).or_default().hear(message, time);
+        }
+        for endpoint in media_of(message) {
+            if self.endpoints.len() < MOST_MEDIA || self.endpoints.contains_key(&endpoint) {
+                let first = self.endpoints.entry(endpoint).or_default().entry(call_id.clone()).or_insert(time);
+                *first = (*first).min(time);
+            }
+        }
+    }
+
+    /// True if media at this address belongs to one of the calls then: from the first session description that names it
+    /// to the end of the call, and where that was not captured, to the end of the capture.
+    fn has(&self, address: SocketAddr, time: Timestamp) -> bool {
+        let goes_on = |call_id: &Vec<u8>| {
+            let ended = self.calls.get(call_id).filter(|call| call.is_ended && call.open.is_empty());
+            ended.is_none_or(|call| time.0 <= call.latest.0.saturating_add(MARGIN))
+        };
+        self.endpoints.get(&address).is_some_and(|calls| {
+            calls.iter().any(|(call_id, first)| time.0 >= first.0.saturating_sub(MARGIN) && goes_on(call_id))
+        })
+    }
+}
+
+impl Progress {
+    fn hear(&mut self, message: &Message<'_>, time: Timestamp) {
+        self.latest = self.latest.max(time);
+        let tags = || [message.tag_of_from(), message.tag_of_to()];
+        match (message.status().map(StatusCode::get), message.cseq().map(|cseq| &cseq.method)) {
+            (None, _) if message.method() == Some(&Method::Bye) => {
+                self.is_ended = true;
+                self.open.retain(|tag| !tags().contains(&tag.as_slice()));
+            }
+            // Of a re-INVITE by the callee the one who accepts is the caller: the dialog is the same.
+            (Some(200..=299), Some(Method::Invite)) if !tags().iter().any(|tag| self.open.contains(*tag)) => {
+                self.open.insert(message.tag_of_to().to_vec());
+            }
+            (Some(300..), Some(Method::Invite)) => self.is_ended = true,
+            _ => {}
+        }
+    }
 }
 
 /// Where a session description wants its media, RTP and RTCP (RFC 3550 §11).

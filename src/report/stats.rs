@@ -86,6 +86,9 @@ pub struct Sessions {
     pub completed: u64,
     /// Not seen to the end, and counted in nothing else.
     pub unfinished: u64,
+    /// Answered, and no BYE was seen: established, and not seen to the end either.
+    #[serde(skip)]
+    pub open: u64,
 }
 
 /// Delays by the names of RFC 6076.
@@ -200,6 +203,7 @@ impl Stats {
         }
         let bye = call.transactions.iter().find(|transaction| transaction.method == Method::Bye);
         let is_ended = bye.and_then(|bye| call.final_status_of(bye)).is_some_and(StatusCode::is_success);
+        sessions.open += u64::from(is_established && bye.is_none());
         sessions.completed += u64::from(is_established && is_ended);
         self.delays_of(call, bye);
         if let Some(host) = decided_by(call) {
@@ -406,6 +410,7 @@ mod tests {
             ineffective: 5,
             completed: 50,
             unfinished: 3,
+            open: 2,
         };
         assert_eq!(sessions.establishment_ratio(), Some(75.0));
         assert_eq!(sessions.establishment_effectiveness_ratio(), Some(87.5));

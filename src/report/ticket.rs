@@ -10,12 +10,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::call::Outcome;
 use crate::catalogue::{Phrases, Word};
-use crate::diagnosis::Severity;
-use crate::report::decisive::{decisive, is_in_answered_call, request_of, told_caller, went_on};
+use crate::diagnosis::{Confidence, Role, Severity};
+use crate::report::decisive::{decisive, harmless, is_in_answered_call, request_of, told_caller, went_on};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::{Group, is_unwanted};
 use crate::report::moment::Moment;
-use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame, Rung};
+use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Frame, Rung, host};
 use crate::report::text::ended::ended_word;
 use crate::report::text::lines::{padded, value, wrap};
 use crate::report::text::words::{absent, between, confidence, frames, lasting, title};
@@ -34,6 +34,23 @@ const MOST_TICKETS: usize = 20;
 /// What makes a capture poorer than the wire was: whoever reads its proof should know.
 const SHORTCOMINGS: [&str; 5] =
     ["capture-drops", "capture-cut", "capture-truncated", "capture-one-sided", "clock-unsteady"];
+
+/// What the sender of a request alone does wrong, whatever the settings of whoever refuses it: there is nothing to ask.
+const OF_THE_ASKER: [&str; 13] = [
+    "challenge-not-answered",
+    "cseq-regressed",
+    "dialog-identifiers-wrong",
+    "glare-unresolved",
+    "hop-limit-too-low",
+    "nonce-count-replayed",
+    "old-nonce-reused",
+    "redirect-not-followed",
+    "registration-interval-too-brief",
+    "request-uri-without-user",
+    "retry-not-renumbered",
+    "sdp-malformed",
+    "session-interval-too-small",
+];
 
 /// What a ticket is about.
 pub(crate) struct Ticket<'a> {
@@ -216,9 +233,14 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         lines.add(label(Word::TicketCapture), &text);
     }
     for input in inputs.iter().take(20) {
-        let hash = input.sha256.as_deref().unwrap_or(label(Word::TicketNoHash));
-        let text = format!("{}{}SHA-256 {hash}", value(&input.file), words.word(Word::Comma));
-        lines.add(label(Word::TicketFile), &text);
+        let text = format!("{}{}SHA-256", value(&input.file), words.word(Word::Comma));
+        match &input.sha256 {
+            Some(hash) => {
+                lines.add(label(Word::TicketFile), &text);
+                lines.whole(hash);
+            }
+            None => lines.add(label(Word::TicketFile), &format!("{text} {}", label(Word::TicketNoHash))),
+        }
     }
     lines.text
 }
@@ -263,6 +285,12 @@ impl Lines {
             self.text.push_str(format!("{label}{line}").trim_end());
             self.text.push('\n');
         }
+    }
+
+    /// One word on a line of its own, which somebody may copy: never on two, however wide the labels of a language are.
+    fn whole(&mut self, word: &str) {
+        let before = self.label.min(WIDTH.saturating_sub(word.width()));
+        self.text.push_str(&format!("{}{word}\n", padded("", before)));
     }
 
     fn maybe(&mut self, label: &str, text: Option<&str>) {
@@ -337,6 +365,12 @@ fn question(
     }
     if let Some(refusal) = refusal {
         let failure = refusal.failure;
+        if finding.is_some_and(|finding| finding.rule == "callee-busy" && is_sure(finding)) {
+            return words.word(Word::TicketAskNothing).into();
+        }
+        if let Some(who) = finding.and_then(|finding| asker(finding, failure)) {
+            return words.fill(Word::TicketAskOurs, &[("who", &who), ("proof", &proof)]);
+        }
         let answer = format!("{} {}", failure.status, value(&failure.reason_phrase));
         let method = refusal.method(record);
         let values: [(&str, &dyn Display); 4] =
@@ -359,9 +393,24 @@ fn question(
     }
 }
 
-/// The finding that a ticket tells of: a mere fact only if it is about the failure.
+/// The finding that a ticket tells of: a mere fact only if it is about the failure, or if it is why there is none.
 fn told<'a>(record: &'a CallRecord, refusal: Option<&Refusal<'_>>) -> Option<&'a FindingRecord> {
-    telling(record).or_else(|| record.finding_about(refusal?.failure))
+    let of_harmless = || record.failures.iter().rev().find_map(|failure| harmless(record, failure));
+    telling(record).or_else(|| match refusal {
+        Some(refusal) => record.finding_about(refusal.failure),
+        None => of_harmless(),
+    })
+}
+
+/// Who sent the request that was refused, where the fault is on that side alone: whoever refused it can only agree.
+fn asker<'a>(finding: &'a FindingRecord, failure: &FailureRecord) -> Option<&'a str> {
+    let address = finding.party.addr.as_deref()?;
+    let is_asker = finding.party.role == Role::Uac && host(address) != host(&failure.from_addr);
+    (is_asker && is_sure(finding) && OF_THE_ASKER.contains(&finding.rule.as_str())).then_some(address)
+}
+
+fn is_sure(finding: &FindingRecord) -> bool {
+    matches!(finding.confidence, Confidence::Proven | Confidence::Likely)
 }
 
 fn is_first(record: &CallRecord, rung: &Rung) -> bool {
@@ -371,4 +420,17 @@ fn is_first(record: &CallRecord, rung: &Rung) -> bool {
 fn exact(moment: Moment) -> String {
     let zone = Zone::default();
     format!("{} {}", zone.day(moment), zone.exact_time(moment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::rules;
+
+    #[test]
+    fn the_rules_that_tickets_know_exist() {
+        for name in OF_THE_ASKER.iter().chain(&SHORTCOMINGS) {
+            assert!(rules::named(name).is_some(), "there is no rule {name}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ pub(crate) fn privacy_words(words: &Phrases, privacy: &Privacy) -> Option<String
 
 /// What a report in another language says of the explanations in it, if there are any: they are in English.
 pub(crate) fn in_english(words: &Phrases, gathered: &Gathered) -> Option<&'static str> {
-    let has_findings = gathered.worst.is_some();
+    let has_findings = gathered.worst.is_some() || !gathered.notes.is_empty();
     (has_findings && !words.is_english()).then(|| words.word(Word::InEnglish))
 }
 

@@ -75,8 +75,9 @@ pub(crate) fn page(tree: &Decisions, seen: &Seen, walks: &[Walk], open: OpenQues
     }
     for walk in walks {
         let start = tree.start(&walk.start).map_or(walk.start.as_str(), |start| &start.title);
-        let heading = format!("{}{}{start}", which_calls(walk, words), words.word(Word::Colon));
-        page = page.section(heading, blocks(walk, open, catalogue));
+        let calls = which_calls(walk, words);
+        let heading = if is_shown(tree, walk) { format!("{calls}{}{start}", words.word(Word::Colon)) } else { calls };
+        page = page.section(heading, blocks(tree, walk, open, catalogue));
     }
     if seen.without_symptom > 0 {
         let others = seen.without_symptom;
@@ -100,13 +101,31 @@ pub(crate) fn which_calls(walk: &Walk, words: &Phrases) -> String {
     words.count(Word::DecideCalls, walk.calls, &[("calls", &calls)])
 }
 
-fn blocks(walk: &Walk, open: OpenQuestions, catalogue: &Catalogue) -> Vec<Block> {
+/// True if the symptom may stand over a way as that of its calls. What a rule alone led to is another one than the packets
+/// show, if their signs would tell it: such as a failed SUBSCRIBE beneath those of calls.
+fn is_shown(tree: &Decisions, walk: &Walk) -> bool {
+    let is_by_rule = matches!(&walk.because, Some(Because { ground: Ground::Rule(_), .. }));
+    !is_by_rule || tree.start(&walk.start).is_none_or(|start| start.signs.is_empty())
+}
+
+fn blocks(tree: &Decisions, walk: &Walk, open: OpenQuestions, catalogue: &Catalogue) -> Vec<Block> {
     let words = catalogue.phrases();
     let mut items: Vec<Item> = Vec::new();
     if let Some(because) = &walk.because {
         items.push(Item::new(words.word(Word::DecideSymptom), told_by(because, words)));
     }
-    for step in &walk.steps {
+    let mut told: Option<&Ground> = walk.because.as_ref().map(|because| &because.ground);
+    // What is asked of a symptom that it does not show is nothing that its packets could answer.
+    let steps = if is_shown(tree, walk) { walk.steps.as_slice() } else { &[] };
+    for step in steps {
+        // A rule knows its cause, and not the answers on the way there: those are no facts of these calls.
+        if let Ground::Rule(_) = &step.because.ground {
+            if told != Some(&step.because.ground) {
+                items.push(Item::new(words.word(Word::DecideToldBy), told_by(&step.because, words)));
+            }
+            told = Some(&step.because.ground);
+            continue;
+        }
         items.push(
             Item::new(step.ask.trim_end_matches(['?', '？']).trim_end(), &step.answer)
                 .with(vec![Fact::new(words.word(Word::DecideToldBy), told_by(&step.because, words))]),

@@ -211,6 +211,7 @@ impl Source for HepListener {
             nanoseconds: false,
             drops,
             drops_of_interface: 0,
+            filtered_out: 0,
             oddities,
         }]
     }

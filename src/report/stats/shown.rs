@@ -68,7 +68,7 @@ impl Stats {
         let seen = [
             counted(words, Word::StatsAttempts, self.sessions.attempts),
             counted(words, Word::StatsRegistrations, self.registrations.attempts),
-            counted(words, Word::StatsUnfinished, self.sessions.unfinished),
+            counted(words, Word::StatsUnfinished, self.sessions.unfinished + self.sessions.open),
         ];
         seen.join(words.word(Word::Comma)) + "\n\n"
     }

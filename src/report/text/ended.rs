@@ -23,6 +23,8 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
     let (ink, word) = match (record.outcome, told) {
         (_, Told::Rejected) => (Ink::Doubtful, Word::Rejected),
         (_, Told::EndedUnseen) => return (Ink::Doubtful, words.word(Word::EndedUnseen).into()),
+        (Outcome::Answered, _) if failed.is_some() && is_open(record) => (Ink::Doubtful, Word::AnsweredOpenBut),
+        (Outcome::Answered, _) if is_open(record) => return (Ink::Good, words.word(Word::AnsweredOpen).into()),
         (Outcome::Answered, _) if failed.is_some() => (Ink::Doubtful, Word::AnsweredBut),
         (Outcome::Answered, _) => (Ink::Good, Word::Answered),
         (Outcome::Registered, _) => return (Ink::Good, words.word(Word::Registered).into()),
@@ -37,7 +39,7 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
         (Outcome::Unfinished, _) if failed.is_some() => (Ink::Doubtful, Word::UnfinishedBut),
         (Outcome::Unfinished, _) => return (Ink::Doubtful, words.word(Word::Unfinished).into()),
     };
-    if let Word::Answered | Word::AnsweredBut | Word::UnfinishedBut = word {
+    if let Word::Answered | Word::AnsweredBut | Word::AnsweredOpenBut | Word::UnfinishedBut = word {
         let duration = lasting(between(record.started, record.ended));
         let status = failed.map(|failure| failure.status.to_string()).unwrap_or_default();
         let method = failed.map(|failure| value(&failure.method)).unwrap_or_default();
@@ -48,6 +50,18 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
         Some(after) => (ink, words.fill(Word::EndedAfter, &[("ended", &ended), ("duration", &lasting(after))])),
         None => (ink, ended.to_owned()),
     }
+}
+
+/// True if the record of an answered call holds nothing that ends it (RFC 3261 §15): how long it was is not known, for media
+/// may go on after the last message.
+fn is_open(record: &CallRecord) -> bool {
+    let rungs = || record.ladder.iter();
+    let is_request = |rung: &&Rung| rung.status.is_none() && rung.label.raw() != "ACK";
+    let has_bye = rungs().any(|rung| rung.status.is_none() && rung.label.raw() == "BYE")
+        || record.failures.iter().any(|failure| failure.method.raw() == "BYE");
+    // Where requests are missing, a 2xx may be that of a BYE.
+    let accepted = rungs().filter(|rung| matches!(rung.status, Some(200..=299))).count();
+    !has_bye && record.messages_not_kept == 0 && accepted <= rungs().filter(is_request).count()
 }
 
 /// True if it was the caller who cancelled, as far as the capture tells. A proxy cancels too: when its timer has run out,

@@ -118,7 +118,10 @@ pub(crate) fn of_failure(
         told.awaited = None;
     }
     if failure.normal {
-        let step = failure.normal_step.map_or(Word::Normal, of_step);
+        let step = match failure.normal_step {
+            Some(NormalStep::LaterTryAnswered) if failure.method.raw() != "INVITE" => Word::NormalLaterOther,
+            step => step.map_or(Word::Normal, of_step),
+        };
         beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)))?;
         // What ended the call stands beneath the 487 of its CANCEL, which is a normal step all the same.
         return record.cause_finding().filter(|_| has_cause).map_or(Ok(()), |finding| cause(lines, finding, told));

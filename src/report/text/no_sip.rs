@@ -9,7 +9,7 @@ use crate::report::record::FindingRecord;
 use crate::report::text::lines::{Line, Lines};
 use crate::report::text::notes::sentence;
 use crate::report::text::style::Ink;
-use crate::report::text::words::counted;
+use crate::report::text::words::{counted, grouped};
 
 /// Ports that are listed.
 const MOST_PORTS: usize = 6;
@@ -18,17 +18,17 @@ const MOST_SERVERS: usize = 3;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     lines.empty()?;
-    let packets: u64 = gathered.inputs.iter().map(|input| input.packets).sum();
+    let all: u64 = gathered.inputs.iter().map(|input| input.packets).sum();
     let words = lines.style.words;
     let heading = Line::new().ink(Ink::Doubtful, words.word(Word::NoSip));
-    if packets == 0 && noted(gathered, "capture-cut") > 0 {
+    if all == 0 && noted(gathered, "capture-cut") > 0 {
         return lines.line(heading.plain(words.word(Word::NoSipCut)));
     }
-    if packets == 0 {
+    if all == 0 {
         lines.line(heading.plain(words.word(Word::NoSipEmpty)))?;
         return said(lines, words.word(Word::WasFilterRight));
     }
-    let packets = counted(&words, Word::Packets, packets);
+    let packets = counted(&words, Word::Packets, all);
     lines.line(heading.plain(words.fill(Word::NoSipIn, &[("packets", &packets)])))?;
     let told: Vec<&FindingRecord> = gathered.notes.iter().filter(|note| is_reason(gathered, note)).collect();
     for note in &told {
@@ -41,7 +41,10 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()
     for reason in &reasons {
         said(lines, reason)?;
     }
-    if told.is_empty() && reasons.is_empty() {
+    if gathered.filtered_out > 0 {
+        let through = all.saturating_sub(gathered.filtered_out);
+        said(lines, &words.fill(Word::FilterLeftOut, &[("count", &grouped(through)), ("packets", &packets)]))?;
+    } else if told.is_empty() && reasons.is_empty() {
         said(lines, words.word(Word::CaptureElsewhere))?;
     }
     let ports = ports(&words, gathered);

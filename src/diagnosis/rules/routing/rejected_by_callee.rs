@@ -87,11 +87,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
              a server does so for the callee."
         ),
     };
-    let mut finding = finding
-        .because(because)
-        .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-        .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \
-            rejects."));
+    let finding = finding.because(because);
+    let by_hand = alerting.or(ringing).is_some_and(|told| waited(told) >= BY_HAND);
+    let mut finding = match by_hand {
+        true => finding
+            .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
+            .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \
+                rejects.")),
+        false => finding.fix(format!(
+            "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers or a rule \
+             that rejects: the signalling is sound, and the capture shows no time in which a person could have rejected \
+             the call by hand."
+        )),
+    };
     if code == 603 {
         finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \
             instead of 603, which ends the call everywhere.");
