@@ -26,7 +26,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
-    "E6" "timeout-behind-proxy" needs [408 SENT_ON UNANSWERED], check
+    "E6" "timeout-behind-proxy" needs [408 504 SENT_ON UNANSWERED], check
 }
 
 /// True if a proxy says itself that it waited in vain.
@@ -35,7 +35,8 @@ pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[408])?;
+    let failure = case.failure_with(&[408, 504])?;
+    let code = failure.status;
     if case.ringing(failure.transaction).is_some() {
         return None;
     }
@@ -68,12 +69,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = match is_hidden {
         true => format!(
             "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it would have been \
-             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the 408 itself.",
+             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the {code} itself.",
             silent.method.name(),
             length(waited)
         ),
         false => format!(
-            "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
+            "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the {code} itself.",
             silent.method.name(),
             times(copies),
             length(waited)
@@ -81,12 +82,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
     let finding = match case.private_contact(sent) {
-        Some(contact) => contact.told_in(finding, &because, proxy),
+        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, proxy)),
         None => finding
             .party(Role::Uas, Some(next))
             .because(because)
             .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-            .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} is silent.")),
+            .fix(format!("Give {proxy} a second destination for such requests, and let it notice by OPTIONS that {next} is silent.")),
     };
     let mut finding = finding
         .claim_method(request, "the caller's request")
