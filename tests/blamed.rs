@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use followed::diagnosed;
+use sipwhy::call::Outcome;
 use sipwhy::diagnosis::{Confidence, Finding, Role};
 use sipwhy::story::Story;
 
@@ -112,4 +113,16 @@ fn what_a_client_asked_for_is_told_as_it_changed() {
     assert!(explanation.raw().contains("240 s, after 60 s and 120 s;"), "{explanation:?}");
     let explanation = finding("registration-interval-too-brief/story-publish.txt").explanation;
     assert!(explanation.raw().contains("asked to publish for 20 s"), "{explanation:?}");
+}
+
+#[test]
+fn a_cancel_alone_tells_of_no_answer() {
+    let story = "# A CANCEL whose INVITE the capture missed.\n\
+        alice 192.0.2.10:5060\npbx 192.0.2.20:5060\n\n\
+        0.000  alice ~> pbx  INVITE sip:1002@example.com\n\
+        5.000  alice -> pbx  CANCEL\n\
+        5.020  pbx -> alice  481 Call/Transaction Does Not Exist\nend 60.0\n";
+    let story = Story::parse(story).expect("a story");
+    let outcomes: Vec<Outcome> = diagnosed(&story).into_iter().map(|(call, _)| call.outcome).collect();
+    assert!(!outcomes.is_empty() && !outcomes.contains(&Outcome::Answered), "{outcomes:?}");
 }

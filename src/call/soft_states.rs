@@ -52,7 +52,9 @@ struct Subscribed {
 pub struct SoftStates {
     /// By the [`call_key`] of the Call-ID.
     subscribed: BTreeMap<u64, Subscribed>,
-    /// By the [`call_key`] of the entity tag, and the server that gave it.
+    /// Who watches whom, with the key of each of its subscriptions.
+    watches: BTreeSet<(u64, u64)>,
+    /// By the [`call_key`] of the entity tag and of whose state it is, and the server that gave it.
     published: BTreeMap<(u64, IpAddr), Lease>,
 }
 
@@ -77,10 +79,11 @@ impl SoftStates {
         let known = self.subscribed.get(&key)?;
         let watched = known.watched?;
         let first = known.leases.first().map(|lease| lease.place);
-        let others = self.subscribed.iter().filter(|(other, row)| **other != key && row.watched == Some(watched));
-        let of_watcher = others.filter(|(_, row)| !row.sources.is_disjoint(&known.sources));
+        let of_watch = self.watches.range((watched, 0)..=(watched, u64::MAX)).rev().take(SoftStates::MOST_ENTRIES);
+        let others = of_watch.filter(|(_, other)| *other != key).filter_map(|(_, other)| self.subscribed.get(other));
+        let of_watcher = others.filter(|row| !row.sources.is_disjoint(&known.sources));
         of_watcher
-            .flat_map(|(_, row)| &row.leases)
+            .flat_map(|row| &row.leases)
             .filter(|lease| first.is_none_or(|first| first < lease.place))
             .filter(|lease| lease.seconds > 0 && lease.place.time <= until && lease.until() >= at)
             .min()
@@ -95,9 +98,10 @@ impl SoftStates {
         known.reports.iter().find(higher).map(|(at, other, _)| (*at, *other))
     }
 
-    /// The response that gave a server's entity tag.
-    pub fn published(&self, tag: &str, server: IpAddr) -> Option<Lease> {
-        self.published.get(&(call_key(tag.as_bytes()), server)).copied()
+    /// The response with which a server gave the entity tag that a PUBLISH names.
+    pub fn published(&self, publish: &Message<'_>, server: IpAddr) -> Option<Lease> {
+        let tag = publish.header("SIP-If-Match")?;
+        self.published.get(&(state_key(publish, &tag), server)).copied()
     }
 
     /// Learns from a SUBSCRIBE, a NOTIFY or a PUBLISH, or from a response to one.
@@ -112,6 +116,9 @@ impl SoftStates {
                 }
                 let is_first = message.to().is_some_and(|to| to.tag().is_none());
                 row.watched = row.watched.max(is_first.then(|| watched(message)));
+                if let Some(watched) = row.watched {
+                    self.watches.insert((watched, call_key(message.call_id())));
+                }
             }
             Method::Subscribe if is_success => {
                 let lease = lease(message, arrival, cseq.number);
@@ -129,7 +136,7 @@ impl SoftStates {
             }
             Method::Publish if is_success => {
                 let Some(tag) = message.header("SIP-ETag") else { return };
-                let key = (call_key(tag.trim().as_bytes()), arrival.path.source.ip());
+                let key = (state_key(message, &tag), arrival.path.source.ip());
                 if let Some(lease) = lease(message, arrival, cseq.number) {
                     self.note_published(key, lease);
                 }
@@ -157,10 +164,12 @@ impl SoftStates {
         self.subscribed.retain(|_, row| {
             row.told.is_some_and(|told| told >= before) || row.leases.iter().any(|lease| lease.until() >= before)
         });
+        self.watches.retain(|(_, key)| self.subscribed.contains_key(key));
     }
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &SoftStates) {
+        self.watches.extend(&other.watches);
         for (key, row) in &other.subscribed {
             let known = self.subscribed.entry(*key).or_default();
             known.watched = known.watched.max(row.watched);
@@ -191,12 +200,20 @@ impl Subscribed {
     }
 }
 
+fn uri(message: &Message<'_>, name: HeaderName) -> String {
+    message.header_bytes(name).map(|value| text(uri_of(value)).into_owned()).unwrap_or_default()
+}
+
+/// An entity tag of somebody's state: servers may count for each anew.
+fn state_key(message: &Message<'_>, tag: &str) -> u64 {
+    call_key([tag.trim(), &uri(message, HeaderName::To)].join("\n").as_bytes())
+}
+
 /// Who watches whom, and for which event (RFC 6665 §4.1.2).
 fn watched(message: &Message<'_>) -> u64 {
-    let uri = |name| message.header_bytes(name).map(|value| text(uri_of(value)).into_owned()).unwrap_or_default();
     let event = message.header("Event").unwrap_or_default();
     let package = event.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    call_key([uri(HeaderName::From), uri(HeaderName::To), package].join("\n").as_bytes())
+    call_key([uri(message, HeaderName::From), uri(message, HeaderName::To), package].join("\n").as_bytes())
 }
 
 /// What a 2xx grants. Nothing if Expires holds more than its number: then it could not be cited by its field.

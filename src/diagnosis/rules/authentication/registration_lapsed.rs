@@ -77,11 +77,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(tried) => tried.blamed(finding, &callee, known.registrar.map(|(_, registrar)| registrar)),
     };
     finding = finding
-        .claim_at(last.place, "sip.CSeq.method", "REGISTER", "the last registration before it is granted")
+        .claim_at(last.place, "sip.CSeq.method", "REGISTER", format!("the last registration before the {what} is granted"))
         .claim_request_uri(asked, format!("the {what} to it"))
         .claim_status(response, "it is not reachable");
     if let Some(next) = next {
-        finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", "it is registered again only after that");
+        finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", format!("it is registered again only after the {what}"));
     }
     Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
 }
@@ -96,7 +96,9 @@ struct Renewal<'a> {
 impl<'a> Renewal<'a> {
     fn of(known: &'a Registered, granted: Place, until: Place) -> Option<Renewal<'a>> {
         let is_between = |place: Place| granted < place && place < until;
-        let asked = known.asked.iter().rfind(|asked| is_between(asked.place) && !asked.contact.is_empty())?;
+        let bound = known.asked.iter().rfind(|asked| asked.place < granted)?;
+        let is_renewal = |asked: &&Asked| asked.device == bound.device && !matches!(&*asked.contact, "" | "*");
+        let asked = known.asked.iter().filter(|asked| is_between(asked.place)).rfind(is_renewal)?;
         let denied = known.denied.iter().rfind(|denied| is_between(denied.place) && denied.cseq == asked.cseq);
         Some(Renewal { asked, denied })
     }

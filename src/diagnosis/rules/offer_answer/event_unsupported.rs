@@ -53,7 +53,7 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
             .claim_header(request, "Expires", "the state is to be removed");
         return Some(claimed(finding));
     }
-    let lease = case.surroundings.soft_states().published(tag.trim(), server.ip());
+    let lease = case.surroundings.soft_states().published(&request.message, server.ip());
     let ran_out = lease.filter(|lease| lease.place < request.place && lease.until() < request.place.time);
     if let Some(lease) = ran_out {
         let granted = lease.seconds;

@@ -63,6 +63,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let copies = sent.repeated + 1;
     let waited = response.place.time.since(sent.place.time);
     // Over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2): a single copy tells that the capture lacks some.
+    // Who answers 504 at once did not wait for this one.
+    if code.get() == 504 && waited < timer::T1 * 2 {
+        return None;
+    }
     let is_hidden = is_silent && copies == 1 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;
     let silence = if is_silent { "nothing came back" } else { "no final response came back" };
     let sure = if is_hidden { Confidence::Possible } else { Confidence::Proven };
@@ -87,7 +91,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .party(Role::Uas, Some(next))
             .because(because)
             .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-            .fix(format!("Give {proxy} a second destination for such requests, and let it notice by OPTIONS that {next} is silent.")),
+            .fix(format!("Give {proxy} a second destination for this {}, and let it notice by OPTIONS that {next} is silent.", case.noun())),
     };
     let mut finding = finding
         .claim_method(request, "the caller's request")

@@ -154,7 +154,8 @@ fn refused_report<'a>(case: &Case<'a>) -> Option<Refused<'a>> {
             }
         }
         let runs = notify.transaction.in_dialog && says_it_runs(notify.request);
-        let stands = runs && !was_ended(case, notify.request) && !is_of_another_fork(case, notify.request);
+        let is_unwanted = status_of(refusal) == Some(481) && is_of_another_fork(case, notify.request);
+        let stands = runs && !was_ended(case, notify.request) && !is_unwanted;
         stands.then_some(Refused { notify: notify.request, refusal })
     })
 }
