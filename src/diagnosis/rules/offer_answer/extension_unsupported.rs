@@ -65,7 +65,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Of a request on its way over several hops the copy that was the first to demand any of these: proxies add demands of their
-/// own, such as `path` (RFC 3327 §5.2).
+/// own, such as `path` (RFC 3327).
 fn first_to_demand<'a>(case: &Case<'a>, refused: &'a Heard, tags: &[String]) -> &'a Heard {
     let demands = |request: &Heard| {
         let demanded = ["Require", "Proxy-Require"].map(|header| request.message.headers(header)).concat();

@@ -1,4 +1,4 @@
-use crate::call::timer;
+use crate::call::{Transaction, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -8,14 +8,14 @@ rule! {
     /// A proxy gave up because the next hop behind it did not answer.
     ///
     /// ## What it says
-    /// The 408 was made by the proxy: what it sent on got no answer.
+    /// The 408 or 504 was made by the proxy: what it sent on got no answer.
     ///
     /// ## Why it happens
     /// The host behind the proxy is down or unreachable, or its answers do not find the way back. Or its address is a private
     /// one that it gave as its Contact from behind a NAT.
     ///
     /// ## Evidence
-    /// 408 on the caller's hop, and behind the proxy the same request without any response.
+    /// 408 on the caller's hop, or 504 of a proxy that had waited, and behind it the same request without any response.
     ///
     /// ## How to fix
     /// Look why the next hop is silent, and give the proxy a second destination.
@@ -25,7 +25,7 @@ rule! {
     /// capture lacks packets of that hop: then it is possible, and no more.
     ///
     /// ## References
-    /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
+    /// RFC 3261 §16.7, §16.8, §21.4.9, §21.5.5; RFC 4320
     "E6" "timeout-behind-proxy" needs [408 504 SENT_ON UNANSWERED], check
 }
 
@@ -63,8 +63,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let copies = sent.repeated + 1;
     let waited = response.place.time.since(sent.place.time);
     // Over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2): a single copy tells that the capture lacks some.
-    // Who answers 504 at once did not wait for this one.
-    if code.get() == 504 && waited < timer::T1 * 2 {
+    // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and who answers
+    // it at once did not wait.
+    let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
+    let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
+    if code.get() == 504 && (!is_proxied || waited < timer::T1 * 2) {
         return None;
     }
     let is_hidden = is_silent && copies == 1 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;

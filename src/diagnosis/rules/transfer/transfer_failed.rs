@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let target = refer.message.header("Refer-To")?.into_owned();
     let reporter = notify.path.source;
     let (from, to) = (refer.path.source, bare(&target));
-    // A REFER outside of a call asks for a new one (RFC 5850 §2).
+    // A REFER outside of a call asks for a new one.
     let is_transfer = case.answer().is_some() || case.call.transaction(refer.transaction).in_dialog;
     let (asked, what) = match is_transfer {
         true => (format!("{from} transferred the call to {to}."), "transfer"),
