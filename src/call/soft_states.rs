@@ -67,9 +67,9 @@ impl SoftStates {
     /// The last lease of a subscription before a moment, and until when it lasted by that and by all else that was said.
     pub fn subscribed(&self, call_id: &[u8], before: Place) -> Option<(Lease, Timestamp)> {
         let known = self.subscribed.get(&call_key(call_id))?;
-        let earlier = known.leases.iter().filter(|lease| lease.place < before);
+        let mut earlier = known.leases.iter().filter(|lease| lease.place < before);
         let until = earlier.clone().map(Lease::until).max()?;
-        Some((*earlier.last()?, known.told.map_or(until, |told| told.max(until))))
+        Some((*earlier.next_back()?, known.told.map_or(until, |told| told.max(until))))
     }
 
     /// The lease with which the same watcher had subscribed anew to the same, with another Call-ID, that is in force at a
