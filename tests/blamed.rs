@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use followed::diagnosed;
+use sipwhy::call::Outcome;
 use sipwhy::diagnosis::{Confidence, Finding, Role};
 use sipwhy::story::Story;
 
@@ -39,6 +40,25 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("hold-stuck/story-by-callee.txt", Role::Uas),
         ("hold-stuck/story-answered-on-hold.txt", Role::Uas),
         ("hold-stuck/story-resume-refused.txt", Role::Uas),
+        ("subscription-dead/story-renewed-too-late.txt", Role::Uac),
+        ("subscription-dead/story-renewal-refused.txt", Role::Uas),
+        ("subscription-dead/story-subscribed-anew-at-once.txt", Role::Nobody),
+        ("subscription-dead/story-subscribed-anew-before.txt", Role::Nobody),
+        ("registration-interval-too-brief/story-to-zero.txt", Role::Registrar),
+        ("registration-interval-too-brief/story-raised-too-little.txt", Role::Uac),
+        ("destination-unreachable/story-register.txt", Role::Registrar),
+        ("destination-unreachable/story-probe.txt", Role::Uas),
+        ("extension-unsupported/story-demanded-by-proxy.txt", Role::Proxy),
+        ("dialog-request-unanswered/story-report-to-private-contact.txt", Role::Uac),
+        ("challenge-not-answered/story-no-challenge.txt", Role::Registrar),
+        ("registration-lapsed/story-renewal-unanswered.txt", Role::Registrar),
+        ("registration-lapsed/story-renewal-refused.txt", Role::Registrar),
+        ("registration-lapsed/story.txt", Role::Uas),
+        ("event-unsupported/story-state-run-out.txt", Role::Uac),
+        ("event-unsupported/story-state-lost.txt", Role::Uas),
+        ("event-unsupported/story-taken-back.txt", Role::Nobody),
+        ("nonce-never-accepted/story-card-out-of-step.txt", Role::Registrar),
+        ("cseq-regressed/story-report-later.txt", Role::Uac),
     ];
     let wrong: Vec<String> = wanted
         .into_iter()
@@ -60,4 +80,49 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
     assert_eq!(finding("timeout-behind-proxy/story.txt").confidence, Confidence::Proven);
     assert_eq!(finding("timeout-behind-proxy/story-one-copy.txt").confidence, Confidence::Possible);
     assert_eq!(finding("media-late/story.txt").confidence, Confidence::Likely);
+}
+
+#[test]
+fn who_refused_a_report_is_the_one_behind_the_proxy() {
+    let party = finding("subscription-dead/story-behind-proxy.txt").party;
+    assert_eq!(party.address.map(|address| address.to_string()).as_deref(), Some("192.0.2.10:5060"));
+}
+
+#[test]
+fn what_is_no_call_is_not_spoken_of_as_one() {
+    let stories = [
+        "callee-unreachable/story-message.txt",
+        "rejected-by-callee/story-message.txt",
+        "callee-busy/story-message.txt",
+        "registration-lapsed/story-message.txt",
+        "redirect-not-followed/story-register.txt",
+        "refused-by-policy/story-too-many-contacts.txt",
+    ];
+    for story in stories {
+        let finding = finding(story);
+        let said = [finding.title.raw(), finding.explanation.raw()].join(" ");
+        let steps: Vec<&str> = finding.fix.iter().map(|step| step.raw()).collect();
+        let is_told = |text: &str| text.split(|letter: char| !letter.is_alphabetic()).any(|word| word == "call");
+        assert!(!is_told(&said) && !is_told(&steps.join(" ").replace("Call-ID", "")), "{story}: {said} {steps:?}");
+    }
+}
+
+#[test]
+fn what_a_client_asked_for_is_told_as_it_changed() {
+    let explanation = finding("registration-interval-too-brief/story-raised-too-little.txt").explanation;
+    assert!(explanation.raw().contains("240 s, after 60 s and 120 s;"), "{explanation:?}");
+    let explanation = finding("registration-interval-too-brief/story-publish.txt").explanation;
+    assert!(explanation.raw().contains("asked to publish for 20 s"), "{explanation:?}");
+}
+
+#[test]
+fn a_cancel_alone_tells_of_no_answer() {
+    let story = "# A CANCEL whose INVITE the capture missed.\n\
+        alice 192.0.2.10:5060\npbx 192.0.2.20:5060\n\n\
+        0.000  alice ~> pbx  INVITE sip:1002@example.com\n\
+        5.000  alice -> pbx  CANCEL\n\
+        5.020  pbx -> alice  481 Call/Transaction Does Not Exist\nend 60.0\n";
+    let story = Story::parse(story).expect("a story");
+    let outcomes: Vec<Outcome> = diagnosed(&story).into_iter().map(|(call, _)| call.outcome).collect();
+    assert!(!outcomes.is_empty() && !outcomes.contains(&Outcome::Answered), "{outcomes:?}");
 }

@@ -53,6 +53,58 @@ fn tshark_shows_what_is_read_and_claimed() {
     compare(&captures, 500);
 }
 
+/// The sources of the diagnosis, one behind the other.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, text),
+            false => text.push_str(&std::fs::read_to_string(path).unwrap()),
+        }
+    }
+}
+
+/// The fields that claims name: by themselves, and by the header that they are of.
+fn named_fields() -> BTreeSet<String> {
+    const PROTOCOLS: [&str; 8] = ["sip.", "sdp.", "icmp.", "icmpv6.", "ip.", "ipv6.", "udp.", "tcp."];
+    let mut text = String::new();
+    sources(Path::new("src/diagnosis"), &mut text);
+    let is_name = |word: &str| word.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter));
+    let literals: Vec<&str> = text.split('"').collect();
+    let mut fields = BTreeSet::new();
+    for pair in literals.windows(2) {
+        let [before, literal] = pair else { continue };
+        let is_field = PROTOCOLS.iter().any(|protocol| literal.starts_with(protocol) && literal.len() > protocol.len());
+        if is_field && is_name(literal) && !literal.ends_with('.') {
+            fields.insert((*literal).to_owned());
+        }
+        let is_header = before.rsplit_once(".claim_header").is_some_and(|(_, between)| !between.contains([';', ')']));
+        if is_header && is_name(literal) && !literal.starts_with("P-Registrar") {
+            let name = match *literal {
+                "SIP-If-Match" => "If_Match",
+                "SIP-ETag" => "ETag",
+                header => header,
+            };
+            fields.insert(format!("sip.{name}"));
+        }
+    }
+    fields
+}
+
+#[test]
+fn every_field_that_claims_name_is_one_of_wireshark() {
+    if !has_tshark() {
+        return;
+    }
+    let list = std::process::Command::new("tshark").args(["-G", "fields"]).output().unwrap().stdout;
+    let list = String::from_utf8_lossy(&list);
+    let known: BTreeSet<&str> = list.lines().filter_map(|line| line.strip_prefix("F\t")?.split('\t').nth(1)).collect();
+    let named = named_fields();
+    assert!(named.len() > 30 && named.contains("sip.If_Match"), "{named:?}");
+    let unknown: Vec<&String> = named.iter().filter(|field| !known.contains(field.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 #[test]
 fn tshark_shows_what_is_read_and_claimed_of_captures_elsewhere() {
     let Some(captures) = elsewhere().filter(|_| has_tshark()) else { return };

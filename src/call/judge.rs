@@ -136,6 +136,8 @@ impl Call {
             self.transactions
                 .iter()
                 .filter(|transaction| transaction.upstream.is_none())
+                // A CANCEL says nothing of a dialog, whatever it gets (RFC 3261 §9.1).
+                .filter(|transaction| transaction.method != Method::Cancel)
                 .filter_map(|transaction| Some((transaction, self.last_status(transaction)?)))
         };
         let worst = finals().rfind(|(_, status)| status.is_failure() && !status.is_challenge());

@@ -18,6 +18,7 @@ mod model;
 mod neighbours;
 mod registrations;
 mod rings;
+mod soft_states;
 mod step;
 mod surroundings;
 mod timeline;
@@ -38,8 +39,9 @@ pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::neighbours::{Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags};
-pub use crate::call::registrations::{Asked, Granted, Registered, Registrations};
+pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
+pub use crate::call::soft_states::{Lease, SoftStates};
 pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::back_off_of;
 pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};

@@ -59,6 +59,19 @@ pub struct Granted {
     account: Option<NonZeroU64>,
 }
 
+/// A final response to REGISTER that granted nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Denied {
+    /// The response.
+    pub place: Place,
+    /// Its code.
+    pub status: StatusCode,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// The number of its CSeq.
+    pub cseq: u32,
+}
+
 /// What is known of one address-of-record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registered {
@@ -66,6 +79,10 @@ pub struct Registered {
     pub asked: Vec<Asked>,
     /// What was granted, in order.
     pub granted: Vec<Granted>,
+    /// What was not granted, in order: challenges among them.
+    pub denied: Vec<Denied>,
+    /// Where the last REGISTER went.
+    pub registrar: Option<(Place, SocketAddr)>,
 }
 
 impl Registered {
@@ -117,7 +134,7 @@ impl Registrations {
 
     /// Learns from a REGISTER or its 2xx.
     pub(crate) fn learn(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        let is_told = message.is_request() || message.status().is_some_and(StatusCode::is_success);
+        let is_told = message.is_request() || message.status().is_some_and(|status| !status.is_provisional());
         if !is_told || message.cseq().is_none_or(|cseq| cseq.method != Method::Register) {
             return;
         }
@@ -140,6 +157,16 @@ impl Registrations {
                 }
                 let asked = asked(message, arrival, known);
                 known.note_asked(asked);
+                known.registrar = known.registrar.max(Some((arrival.place, arrival.path.destination)));
+            }
+            false if !message.status().is_some_and(StatusCode::is_success) => {
+                let number = message.cseq().map_or(0, |cseq| cseq.number);
+                if let Some(status) = message.status() {
+                    insert(
+                        &mut known.denied,
+                        Denied { place: arrival.place, status, source: arrival.path.source, cseq: number },
+                    );
+                }
             }
             false if known.granted.len() < Registrations::MOST_ENTRIES => {
                 let number = message.cseq().map(|cseq| cseq.number);
@@ -175,6 +202,10 @@ impl Registrations {
             for granted in &registered.granted {
                 known.note_granted(granted.clone());
             }
+            for denied in &registered.denied {
+                insert(&mut known.denied, *denied);
+            }
+            known.registrar = known.registrar.max(registered.registrar);
         }
     }
 }
@@ -195,6 +226,7 @@ impl Registered {
         }
         keep_last(&mut self.asked);
         keep_last(&mut self.granted);
+        keep_last(&mut self.denied);
     }
 
     /// A Contact, in the one copy of it that is kept if it is one of the last.
@@ -207,7 +239,9 @@ impl Registered {
 
     /// True if everything was kept, so that what is missing was not there.
     pub fn is_whole(&self) -> bool {
-        self.asked.len() < Registrations::MOST_ENTRIES && self.granted.len() < Registrations::MOST_ENTRIES
+        self.denied.len() < Registrations::MOST_ENTRIES
+            && self.asked.len() < Registrations::MOST_ENTRIES
+            && self.granted.len() < Registrations::MOST_ENTRIES
     }
 }
 

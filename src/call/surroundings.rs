@@ -17,6 +17,7 @@ use crate::call::connections::FailedConnections;
 use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
+use crate::call::soft_states::SoftStates;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order};
 use crate::net::IcmpCode;
@@ -152,6 +153,8 @@ pub struct Surroundings {
     accepted: Accepted,
     /// Who registered where.
     registrations: Registrations,
+    /// What was subscribed and published, and for how long.
+    soft_states: SoftStates,
     /// Who registered, by address.
     #[serde(serialize_with = "in_order")]
     registering: Table<IpAddr, Vec<Registering>>,
@@ -310,11 +313,11 @@ impl Surroundings {
         self.hops.get((from, to))
     }
 
-    /// The request of a server to be left alone that is in force at this moment for this client, the first of them.
+    /// The request of a server to be left alone that is in force at this moment for this client, the newest of them.
     /// `of` is [`BackOff::of`].
     pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, of: u64, at: Timestamp) -> Option<&BackOff> {
         let known = self.back_offs.get(&server)?;
-        known.iter().find(|back_off| {
+        known.iter().rev().find(|back_off| {
             back_off.asked == client && back_off.of == of && back_off.place.time < at && at < back_off.until
         })
     }
@@ -327,6 +330,16 @@ impl Surroundings {
     /// The same, to be added to.
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         &mut self.registrations
+    }
+
+    /// What was subscribed and published, and for how long.
+    pub fn soft_states(&self) -> &SoftStates {
+        &self.soft_states
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn soft_states_mut(&mut self) -> &mut SoftStates {
+        &mut self.soft_states
     }
 
     /// TCP connections that failed.
@@ -406,6 +419,7 @@ impl Surroundings {
         }
         self.accepted.merge(&other.accepted);
         self.registrations.merge(&other.registrations);
+        self.soft_states.merge(&other.soft_states);
         self.failed_connections.merge(&other.failed_connections);
         self.neighbours.merge(&other.neighbours);
         self.media.merge(&other.media);

@@ -356,6 +356,16 @@ impl<'a> Case<'a> {
         self.reasons(heard).iter().find_map(|reason| reason.q850())
     }
 
+    /// What was asked for, as a sentence names it.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self.call.kind {
+            Kind::Call => "call",
+            Kind::Message => "message",
+            Kind::Registration => "registration",
+            _ => "request",
+        }
+    }
+
     /// As what the sender of a response stands in this call: the registrar, a proxy if it passed the request on, else
     /// the UAS.
     pub fn role_of_responder(&self, heard: &Heard) -> Role {

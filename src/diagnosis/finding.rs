@@ -19,6 +19,19 @@ use crate::untrusted::Untrusted;
 /// Headers whose field is an integer in Wireshark: it shows 0, or another spelling, where more than digits stands.
 const INTEGERS: &[&str] = &["Retry-After", "Expires", "Max-Forwards", "Content-Length", "RSeq"];
 
+/// Headers whose field has another name in Wireshark than they have, and its name.
+const NAMED_OTHERWISE: [(&str, &str); 2] = [("SIP-If-Match", "If_Match"), ("SIP-ETag", "ETag")];
+
+/// The name that Wireshark's field of a header has behind `sip.`.
+fn field_of(header: &str) -> &str {
+    NAMED_OTHERWISE.iter().find(|(known, _)| known.eq_ignore_ascii_case(header)).map_or(header, |(_, field)| field)
+}
+
+/// The header that a field is of, by what stands behind `sip.` in its name.
+fn header_of(field: &str) -> &str {
+    NAMED_OTHERWISE.iter().find(|(_, known)| *known == field).map_or(field, |(header, _)| header)
+}
+
 /// How sure a finding is (best first).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -352,7 +365,7 @@ impl Finding {
         // Private headers have no field of their own.
         let is_private = header.starts_with("X-") || header.starts_with("P-Registrar");
         match holds && !is_private {
-            true => self.claim(heard, &format!("sip.{header}"), value, says),
+            true => self.claim(heard, &format!("sip.{}", field_of(header)), value, says),
             false => {
                 let line = heard.message.header_line(header).unwrap_or_else(|| format!("{header}: {value}"));
                 self.claim(heard, "sip.msg_hdr", line, says)
@@ -439,6 +452,7 @@ fn shown(heard: &Heard, field: &str, value: &str) -> Shown {
         _ => return Shown::ByField,
     }
     let (head, is_part) = name.split_once('.').map_or((name, false), |(head, _)| (head, true));
+    let head = header_of(head);
     let headers: &[&str] = match head {
         "auth" => &["WWW-Authenticate", "Proxy-Authenticate", "Authorization", "Proxy-Authorization"],
         _ => &[head],

@@ -65,6 +65,8 @@ const CHAINS: &[&[&str]] = &[
     &["late-offer-unsupported", "syntax-rejected"],
     &["request-uri-without-user", "syntax-rejected"],
     &["subscription-dead", "event-unsupported"],
+    &["cseq-regressed", "server-fault"],
+    &["timeout-behind-proxy", "server-fault"],
     &[
         "trunk-congested",
         "trunk-out-of-order",

@@ -67,11 +67,11 @@ impl Case<'_> {
 impl PrivateContact {
     /// The finding that `user` sent there in vain, with what that means, its cure and its proof. It is `user` that should
     /// know better.
-    pub(crate) fn told_in(&self, finding: Finding, because: &str, user: SocketAddr) -> Finding {
+    pub(crate) fn told_in(&self, finding: Finding, because: &str, (role, user): (Role, SocketAddr)) -> Finding {
         let PrivateContact { named, source, method, .. } = self;
         let field = if source.is_ipv6() { "ipv6.src" } else { "ip.src" };
         finding
-            .party(Role::Proxy, Some(user))
+            .party(role, Some(user))
             .because(format!(
                 "{because} {} is a private address that stood in the Contact of the {method} from {source}: outside its own \
                  network nobody reaches it.",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::{Call, Heard, Kind, Transaction};
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
-use crate::sip::{HeaderName, Message, Method, Uri};
+use crate::sip::{HeaderName, Message, Method, StatusCode, Uri};
 
 /// Names that known scanning tools give themselves, lower case.
 const TOOLS: [&str; 12] = [
@@ -109,6 +109,10 @@ pub struct Probing {
     /// When the users began to be counted.
     since: Timestamp,
     is_scanner: bool,
+    /// What was refused to it were MESSAGEs only.
+    by_text_only: bool,
+    /// A MESSAGE of it was accepted.
+    is_text_taken: bool,
 }
 
 /// What each source asked for.
@@ -174,7 +178,10 @@ impl ProbingBySource {
             tool: None,
             since: now,
             is_scanner: false,
+            by_text_only: true,
+            is_text_taken: false,
         });
+        probing.is_text_taken |= call.kind == Kind::Message && call.final_status.is_some_and(StatusCode::is_success);
         probing.requests += count;
         probing.until = opening(call).map(|heard| heard.place.time).fold(probing.until.max(now), Timestamp::max);
         if probing.tool.is_none() {
@@ -187,6 +194,7 @@ impl ProbingBySource {
             probing.innocent += count;
             return;
         }
+        probing.by_text_only &= call.kind == Kind::Message;
         for request in opening(call) {
             probing.note_user(user_of(call, &request.message), request.place.time);
         }
@@ -207,7 +215,9 @@ impl ProbingBySource {
     /// The sources that are scanners, in order of their addresses.
     pub fn scanners(&self) -> impl Iterator<Item = (&IpAddr, &Probing)> {
         let is_scanner = |probing: &Probing| {
-            probing.tool.is_some() || (probing.is_scanner && probing.innocent * 2 < probing.requests)
+            // Who sends one text to many users, and is let in for some of them, looks for none.
+            let sends_a_text = probing.by_text_only && probing.is_text_taken;
+            probing.tool.is_some() || (probing.is_scanner && probing.innocent * 2 < probing.requests && !sends_a_text)
         };
         let mut scanners: Vec<_> = self.sources.iter().filter(|(_, probing)| is_scanner(probing)).collect();
         scanners.sort_unstable_by_key(|(source, _)| **source);
@@ -219,7 +229,24 @@ impl ProbingBySource {
 pub(crate) fn is_probe(call: &Call) -> bool {
     let refused = call.final_status.is_some_and(|status| matches!(status.get(), 401 | 403 | 404 | 407 | 604));
     let shows = |message: &Message<'_>| CREDENTIALS.iter().any(|name| message.header_bytes(*name).is_some());
-    refused && !call.messages.iter().any(|heard| heard.message.is_request() && shows(&heard.message))
+    refused
+        && !call.messages.iter().any(|heard| heard.message.is_request() && shows(&heard.message))
+        && !names_access(call)
+}
+
+/// Words by which a refusal says that its sender may not come in at all, whoever it asks for.
+const ACCESS: [&str; 4] = ["access from", "ip address", "address not allowed", "not permitted from"];
+
+/// True if the 403 of a call says of its own that the source has no access: that is about the source, and not about the user.
+fn names_access(call: &Call) -> bool {
+    let refusals =
+        call.messages.iter().filter(|heard| heard.message.status().is_some_and(|status| status.get() == 403));
+    refusals.flat_map(|heard| [Some(heard.message.reason_phrase()), heard.message.header("Warning")]).flatten().any(
+        |words| {
+            let words = words.to_lowercase();
+            ACCESS.iter().any(|word| words.contains(word))
+        },
+    )
 }
 
 fn user_of(call: &Call, message: &Message<'_>) -> String {

@@ -73,6 +73,18 @@ fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
     )
 }
 
+/// Of the challenges of a response the one that these credentials answer: a server may make one for each algorithm, each with
+/// a nonce of its own, and the client answers one of them (RFC 7616 §3.7; RFC 8760 §2.4).
+fn the_one_answered<'c>(
+    challenges: impl Iterator<Item = &'c Challenge> + Clone,
+    credentials: &Credentials,
+) -> Option<&'c Challenge> {
+    let mut answered = challenges.filter(|challenge| answers(credentials, challenge));
+    let has_nonce = |challenge: &&Challenge| challenge.nonce == credentials.nonce;
+    let has_algorithm = |challenge: &&Challenge| challenge.algorithm.eq_ignore_ascii_case(&credentials.algorithm);
+    answered.clone().find(has_nonce).or_else(|| answered.clone().find(has_algorithm)).or_else(|| answered.next())
+}
+
 /// What became of a challenge behind which these tries stand, the challenged one among them.
 pub(crate) fn what_followed(passed: &[Try<'_>]) -> &'static str {
     match passed.len() > 1 {
@@ -172,13 +184,14 @@ impl<'a> Case<'a> {
                 .for_challenger(challenge)
                 .find(fits)
                 .or_else(|| shown.find(|shown| !was_accepted(tries, refused, shown, challenge)))?;
-            Some((challenge.clone(), credentials.clone()))
+            Some((challenge, credentials.clone()))
         })?;
+        let of_realm = refused.challenges.iter().filter(|one| one.realm == again.realm);
+        let again = the_one_answered(of_realm, &credentials).unwrap_or(again).clone();
         let asked = tries.iter().take(at).rev().find_map(|before| {
-            let challenge = before.challenges.iter().find(|asked| {
-                answers(&credentials, asked) && (asked.realm == credentials.realm || asked.realm == again.realm)
-            })?;
-            Some((before.response?, challenge.clone()))
+            let of_realm =
+                before.challenges.iter().filter(|asked| asked.realm == credentials.realm || asked.realm == again.realm);
+            Some((before.response?, the_one_answered(of_realm, &credentials)?.clone()))
         });
         Some(Rejection { asked, request: refused.request, credentials, refusal, again })
     }

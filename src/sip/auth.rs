@@ -43,6 +43,9 @@ pub struct Credentials {
     pub nonce_count: Option<u32>,
     /// The quality of protection chosen; empty if none.
     pub qop: String,
+    /// True if `auts` stands there: the card says that the sequence number of an AKA challenge is out of step, and the digest
+    /// proves nothing of its key (RFC 3310 §3.4).
+    pub asks_for_step: bool,
 }
 
 impl Credentials {
@@ -121,6 +124,7 @@ fn read_credentials(header: &'static str, line: &str) -> Credentials {
         algorithm: algorithm(&parameters),
         nonce_count: parameters.get("nc").and_then(|count| u32::from_str_radix(count, 16).ok()),
         qop: text("qop"),
+        asks_for_step: parameters.get("auts").is_some(),
     }
 }
 

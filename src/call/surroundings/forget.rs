@@ -26,6 +26,7 @@ impl Surroundings {
         self.forget_registering(before, clear);
         self.accepted.forget(before, clear);
         self.registrations.forget(before);
+        self.soft_states.forget(before);
         self.failed_connections.forget(before);
         self.neighbours.forget(before);
     }

@@ -104,6 +104,9 @@ impl Tracker {
         if keys.cseq.method == Method::Register {
             self.surroundings.registrations_mut().learn(message, arrival);
         }
+        if matches!(keys.cseq.method, Method::Subscribe | Method::Notify | Method::Publish) {
+            self.surroundings.soft_states_mut().learn(message, arrival);
+        }
         match (&keys.cseq.method, keys.is_request) {
             (Method::Options, true) if keys.to_tag.is_empty() => {
                 let key = probe_key(message, keys);

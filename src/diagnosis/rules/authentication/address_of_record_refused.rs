@@ -1,8 +1,9 @@
-use crate::call::Kind;
+use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::auth;
 
 rule! {
     /// The registrar does not accept this address-of-record.
@@ -24,19 +25,36 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §10.3, §21.4.4, §21.4.5
-    "A15" "address-of-record-refused" needs [403 404 483 604 REGISTRATION], check
+    "A15" "address-of-record-refused" needs [403 404 483 503 604 REGISTRATION], check
 }
 
 /// Words of a registrar that takes no more devices of this user.
-const OF_NUMBER: &[&str] = &["contacts", "too many", "registrations", "max_contacts", "devices"];
+pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] = &["contacts", "too many", "registrations", "max_contacts", "devices"];
+
+/// A header of Kamailio and OpenSIPS.
+const ERROR: &str = "P-Registrar-Error";
+
+/// True if a registrar says in its own header that a user has too many contacts: it sends 503 for that, as if it were the
+/// server that has too much to do.
+pub(in crate::diagnosis::rules) fn names_too_many(response: &Heard) -> bool {
+    let said = response.message.header(ERROR).map(|said| said.to_lowercase()).unwrap_or_default();
+    OF_NUMBER.iter().any(|word| said.contains(word))
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.kind != Kind::Registration || case.is_scan() {
         return None;
     }
-    let failure = case.failure_with(&[403, 404, 483, 604])?;
+    let failure = case.failure_with(&[403, 404, 483, 503, 604])?;
     let code = failure.status.get();
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if code == 503 && !names_too_many(response) {
+        return None;
+    }
+    // There the card refused the challenges: `nonce-never-accepted`.
+    if auth::credentials(&request.message).iter().any(|shown| shown.asks_for_step) {
+        return None;
+    }
     let with_credentials = refused_try(case, failure).is_some();
     if with_credentials && matches!(code, 403 | 483) {
         return None;
@@ -62,6 +80,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         credentials" } else { "without asking for credentials" };
     let what = match code {
         404 | 604 => format!("it does not know the user \"{user}\" in the domain \"{domain}\""),
+        503 => format!("it has as many contacts of \"{user}\" as it allows, and its P-Registrar-Error says so"),
         403 => format!("it does not let {} register this address", request.path.source.ip()),
         _ => "the REGISTER was passed on too often".to_owned(),
     };
@@ -75,7 +94,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ));
     }
     finding = match code {
-        403 if case.says_any(response, OF_NUMBER) => finding
+        _ if code == 503 || code == 403 && case.says_any(response, OF_NUMBER) => finding
             .fix(format!("Look on {registrar} how many devices \"{user}\" may have registered, and take out those that are gone."))
             .fix("Let a new registration of the same device take the place of its old one (Asterisk: `remove_existing`)."),
         403 => finding
@@ -94,8 +113,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim(request, "sip.to.addr", to_address(&address.uri), "of this address-of-record")
         .claim_status(response, "the registrar refuses it");
     finding = finding.claim_own_words(case, response);
+    if code == 503 {
+        finding = finding
+            .claim_header(response, ERROR, "the registrar names the ground")
+            .refuted("server-overloaded", "the limit that it names is one of this user, and not of the server");
+    }
     let finding = if with_credentials {
-        finding.refuted("credentials-rejected", "a wrong secret gets 401 or 403, not 404")
+        finding.refuted("credentials-rejected", format!("a wrong secret gets 401 or 403, not {code}"))
     } else {
         finding.refuted("challenge-not-answered", "the registrar did not ask for credentials")
     };

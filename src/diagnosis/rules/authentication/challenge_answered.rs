@@ -43,13 +43,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         });
     let (status, asked, retry, answer) = answered.next()?;
     let more = answered.count();
-    let first_challenge = auth::challenges(&asked.message).iter().next()?;
-    let shown = auth::credentials(&retry.message).iter().find(|one| one.nonce == first_challenge.nonce)?;
+    // A server may ask once for each algorithm, with a nonce of its own each time (RFC 8760 §2.4).
+    let (challenge, shown) = auth::challenges(&asked.message).iter().find_map(|challenge| {
+        let shown = auth::credentials(&retry.message).iter().find(|one| one.nonce == challenge.nonce)?;
+        Some((challenge, shown))
+    })?;
     let finding = Finding::of(&RULE, Confidence::Proven).about(status);
     if !case.wants_words() {
         return Some(finding);
     }
-    let kind = if first_challenge.stale { "only renewed the nonce (stale=true)" } else { "is the normal challenge" };
+    let kind = if challenge.stale { "only renewed the nonce (stale=true)" } else { "is the normal challenge" };
     let more = match more {
         0 => String::new(),
         1 => " One more challenge was answered in the same way.".to_owned(),

@@ -1,6 +1,7 @@
 use crate::call::{Heard, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::tries::{passed_over, what_followed};
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Try};
@@ -44,10 +45,14 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     if rejection.as_ref().is_some_and(|rejection| rejection.asked.is_some()) || case.is_scan() {
         return None;
     }
+    // Whoever only wants to know whether the peer is alive has its answer (`probe-noise`).
+    if rejection.is_none() && is_probe(case, failure) {
+        return None;
+    }
     let response = case.response(failure);
     let tries = case.tries();
     let last = tries.iter().rev().find(|one| one.response.is_some_and(|heard| heard.id == response.id))?;
-    let challenge = last.challenges.first()?;
+    let Some(challenge) = last.challenges.first() else { return without_challenge(case, last.request, response) };
     if tried_elsewhere(case, last, response) {
         return None;
     }
@@ -86,19 +91,28 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
             length(response.place.time.since(first.place.time))
         ),
     };
-    let because = format!(
-        "{server} answered {} with {} and asked for credentials of realm \"{}\"; {client} {then}{anew}.",
-        method.name(),
-        failure.status,
-        challenge.realm
-    );
+    let of_token = last.challenges.iter().all(|one| one.scheme.eq_ignore_ascii_case("Bearer"));
+    let (wanted, step) = match of_token {
+        true => (
+            "an access token (scheme Bearer, RFC 8898), and no digest".to_owned(),
+            format!("If {client} is to authenticate, let it get an access token from the authorization server that the challenge names."),
+        ),
+        false => (
+            format!("credentials of realm \"{}\"", challenge.realm),
+            format!(
+                "If {client} is to authenticate, give it an authentication user and secret for realm \"{}\"{}.",
+                challenge.realm,
+                case.settings(Topic::OutboundCredentials, request)
+            ),
+        ),
+    };
+    let because =
+        format!("{server} answered {} with {} and asked for {wanted}; {client} {then}{anew}.", method.name(), failure.status);
+    let mut finding = finding.because(because).fix(step);
+    if of_token {
+        finding = finding.fix(format!("If {client} knows no tokens, let {server} offer a digest as well."));
+    }
     let finding = finding
-        .because(because)
-        .fix(format!(
-            "If {client} is to authenticate, give it an authentication user and secret for realm \"{}\"{}.",
-            challenge.realm,
-            case.settings(Topic::OutboundCredentials, request)
-        ))
         .fix(format!(
             "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
             client.ip(),
@@ -117,6 +131,34 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
                 None => "no credentials were sent that the server could have refused",
                 Some(_) => "the credentials carried an older nonce, so the server need not have looked at the secret",
             }),
+    )
+}
+
+/// A 401 or 407 without the header that it must carry: no client can answer that (RFC 3261 §21.4.1, §21.4.8, §22.1).
+fn without_challenge(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding> {
+    let status = response.message.status()?;
+    let (header, place) = match status.get() {
+        407 => ("Proxy-Authenticate", "Proxy-Authorization"),
+        _ => ("WWW-Authenticate", "Authorization"),
+    };
+    if response.message.is_cut() || !response.message.oddities().is_empty() || response.message.header(header).is_some() {
+        return None;
+    }
+    let (client, server) = (request.path.source, response.path.source);
+    Some(
+        Finding::of(&RULE, Confidence::Proven)
+            .titled("The server asks for credentials and gives no challenge to answer")
+            .explains(Some(status))
+            .sender(case.role_of_responder(response), response)
+            .because(format!(
+                "{server} answered {} with {status}, and its response carries no {header}: without realm and nonce {client} cannot \
+                 make credentials.",
+                request.message.method()?.name()
+            ))
+            .fix(format!("Let {server} send {header} with each {status}, or another code if it wants no credentials (RFC 3261 §22.1)."))
+            .fix(format!("Look whether something between {server} and {client} takes that header out."))
+            .claim_method(request, "what was asked")
+            .claim_status(response, format!("the server asks for credentials, and nothing that {place} could answer stands there")),
     )
 }
 

@@ -46,14 +46,16 @@ fn inside(case: &Case<'_>) -> Option<Finding> {
     let (transaction, request, refusal, shown, again) = own.clone().find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
         let refusal = case.finals(transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_challenge))?;
-        let again = auth::challenges(&refusal.message).iter().find(|again| !again.stale)?;
         if names_nonce(&refusal.message) {
             return None;
         }
-        let fits = |shown: &&auth::Credentials| {
-            shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
-        };
-        let shown = auth::credentials(&request.message).iter().find(fits)?;
+        // A server may ask once for each algorithm, and the client answers one of them (RFC 8760 §2.4).
+        let (again, shown) = auth::challenges(&refusal.message).iter().filter(|again| !again.stale).find_map(|again| {
+            let fits = |shown: &&auth::Credentials| {
+                shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
+            };
+            Some((again, auth::credentials(&request.message).iter().find(fits)?))
+        })?;
         Some((transaction, request, refusal, shown, again))
     })?;
     let is_asked = |heard: &&Heard| {
@@ -95,6 +97,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     let fits = rejection.again.realm == rejection.credentials.realm
         && !rejection.is_of_the_nonce()
         && rejection.has_newest_nonce()
+        && !rejection.credentials.asks_for_step
         && is_offered(&rejection);
     if !fits {
         return None;

@@ -1,5 +1,6 @@
 use crate::call::timer;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::tries::{passed_over, what_followed};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::auth::{self, Challenge};
@@ -28,7 +29,11 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    case.challenge()?;
+    let failure = case.challenge()?;
+    // Whoever only wants to know whether the peer is alive has its answer (`probe-noise`).
+    if case.rejection().is_none() && is_probe(case, failure) {
+        return None;
+    }
     answered_otherwise(case).or_else(|| not_answered(case))
 }
 

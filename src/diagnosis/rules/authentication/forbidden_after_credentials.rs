@@ -59,9 +59,19 @@ pub(in crate::diagnosis::rules) const POLICY: &[&str] = &[
     "relay",
     "no permission",
     "not permitted",
+    "contacts",
+    "too many registrations",
+    "maximum registrations",
+    "registrations reached",
+    "third-party",
+    "third party",
+    "to watch",
+    "ip address",
+    "address not allowed",
+    "awaiting validation",
 ];
 /// Words that name the credentials.
-pub(super) const CREDENTIALS: &[&str] =
+pub(in crate::diagnosis::rules) const CREDENTIALS: &[&str] =
     &["password", "passwd", "credential", "authentication", "auth id", "auth user", "secret", "digest"];
 /// Words that name the account.
 const ACCOUNT: &[&str] = &[
@@ -89,12 +99,13 @@ enum Ground {
 }
 
 /// The try of the failing request that showed credentials for a challenge, and got this refusal; and that challenge, if it was
-/// captured. Credentials without a nonce name the user, and answer none (3GPP TS 24.229 §5.1.1.2).
+/// captured. Credentials without a nonce name the user, and answer none (3GPP TS 24.229 §5.1.1.2); nor do those by which a card
+/// says that the challenge is out of step (RFC 3310 §3.4).
 pub(in crate::diagnosis::rules) fn refused_try<'a>(
     case: &Case<'a>,
     failure: &Failure,
 ) -> Option<(Try<'a>, Option<&'a Heard>)> {
-    let shows = |one: &Try<'_>| one.credentials.iter().any(|shown| !shown.nonce.is_empty());
+    let shows = |one: &Try<'_>| one.credentials.iter().any(|shown| !shown.nonce.is_empty() && !shown.asks_for_step);
     let tries = case.tries();
     let refused = tries.iter().rfind(|one| one.status() == Some(failure.status) && shows(one))?.clone();
     let asked = case.asked_with_nonce_of(&refused);

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role};
+use crate::diagnosis::words::{length, times};
+use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Try};
+use crate::sip::auth;
 
 rule! {
     /// The server calls every nonce stale that it gave itself.
@@ -14,12 +15,14 @@ rule! {
     ///
     /// ## Why it happens
     /// Several nodes answer at one address and do not share their nonces; or nonces live shorter than the
-    /// client takes to answer; or the server's clock jumped.
+    /// client takes to answer; or the server's clock jumped. With AKA the nonce holds a number that has to rise: where the
+    /// network has lost it, the card refuses each nonce.
     ///
     /// ## Evidence
     /// Three or more 401 or 407 in a row with `stale=true`, or with a phrase that names the nonce, and between them requests
     /// with exactly the newest nonce. One is enough where the client took 5 s or longer to answer the challenge; there the
-    /// phrase may also be missing if the same client was let in as the same user before and after.
+    /// phrase may also be missing if the same client was let in as the same user before and after. Or credentials with `auts`,
+    /// by which a card says that the nonce is out of step, twice in a row, or refused with 403.
     ///
     /// ## How to fix
     /// Give all nodes the same secret for nonces, or keep a client at one node. Make nonces live longer, or the client
@@ -29,7 +32,7 @@ rule! {
     /// If the client goes on using an old nonce, the server is right: `old-nonce-reused`.
     ///
     /// ## References
-    /// RFC 7616 §3.3, §5.4
+    /// RFC 7616 §3.3, §5.4; RFC 3310 §3.4
     "A3" "nonce-never-accepted" needs [REFUSED CHALLENGE CREDENTIALS], check
 }
 
@@ -40,8 +43,64 @@ const LOOP: usize = 3;
 const LATE: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let last = case.rejection()?;
-    looped(case).or_else(|| aged(case, &last))
+    out_of_step(case).or_else(|| {
+        let last = case.rejection()?;
+        looped(case).or_else(|| aged(case, &last))
+    })
+}
+
+/// Nonce after nonce is refused by the card: in AKA it holds a number that has to rise, and the network does not take the one
+/// that the card names instead (RFC 3310 §3.4; 3GPP TS 33.102 §6.3.5).
+fn out_of_step(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[401, 403, 407])?;
+    let tries = case.tries();
+    let answered: Vec<&Try<'_>> = tries.iter().filter(|one| one.response.is_some()).collect();
+    let asks = |one: &&&Try<'_>| one.credentials.iter().any(|shown| shown.asks_for_step);
+    let asking: Vec<&&Try<'_>> = answered.iter().rev().take_while(asks).collect();
+    let last = asking.first()?;
+    let (shown, refusal) = (last.credentials.iter().find(|shown| shown.asks_for_step)?, last.response?);
+    // A single one is a step: the next challenge would be in step again.
+    if asking.len() < 2 && failure.status.is_challenge() {
+        return None;
+    }
+    let user = &shown.username;
+    let server = refusal.path.source;
+    let then = match failure.status.is_challenge() {
+        true => format!("{server} asked anew each time, and no challenge was in step"),
+        false => format!("in the end {server} refused the request with {}", failure.status),
+    };
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .titled("The card and the network are out of step: no challenge is accepted")
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(refusal), refusal);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let because = format!(
+        "The card of \"{user}\" said {} with `auts` that the sequence number of the challenge is out of step with its own; {then}. \
+         That `auts` is there at all says that the card took the challenge for one of its own network: no secret was refused.",
+        times(u32::try_from(asking.len()).unwrap_or(u32::MAX)),
+    );
+    let mut finding = finding
+        .because(because)
+        .fix(format!(
+            "Look behind {server} whether the `auts` reaches the subscriber database (HSS, AuC) and whether it sets the sequence number \
+             of \"{user}\" by it; set it anew by hand if not."
+        ))
+        .fix(format!("Look whether two databases make challenges for \"{user}\", each with a number of its own."))
+        .fix(format!("If neither helps, try another card for \"{user}\"."));
+    if let Some((asked, challenge)) = case.asked_with_nonce_of(last).and_then(|asked| {
+        Some((asked, auth::challenges(&asked.message).iter().find(|one| one.nonce == shown.nonce)?))
+    }) {
+        finding = finding.claim_auth(asked, (challenge.header, &challenge.nonce), "algorithm", "a challenge of AKA");
+    }
+    Some(
+        finding
+            .claim_auth(last.request, (shown.header, &shown.nonce), "username", "the answer to it, which carries `auts`")
+            .claim_status(refusal, "the server refuses it")
+            .refuted("credentials-rejected", "the card named a number out of step, and nothing was said of its key")
+            .refuted("refused-by-policy", "no credentials had been accepted before"),
+    )
 }
 
 /// Nonce after nonce is refused, however soon the client answers.

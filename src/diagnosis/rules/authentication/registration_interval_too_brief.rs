@@ -2,6 +2,7 @@ use crate::call::{Heard, Kind, NormalStep};
 use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Method;
 
 rule! {
     /// The client asked to be registered for a shorter time than the registrar allows.
@@ -20,10 +21,11 @@ rule! {
     /// Ask for at least the interval of `Min-Expires`. Keep NAT bindings open by keep-alives instead.
     ///
     /// ## When it would be wrong
-    /// If the next request asks for enough and is accepted, the 423 was only a step.
+    /// If the next request asks for enough and is accepted, the 423 was only a step. A request for 0 s asks for the end, and no
+    /// interval is too brief for that: there the server is at fault.
     ///
     /// ## References
-    /// RFC 3261 §10.2.8, §10.3, §20.23, §21.4.17
+    /// RFC 3261 §10.2.8, §10.3, §20.23, §21.4.17; RFC 6665 §4.2.1; RFC 3903 §6
     "A11" "registration-interval-too-brief" needs [423] [FAILURE SEVERAL], check
 }
 
@@ -38,13 +40,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding> {
     let minimum = response.message.header("Min-Expires").map(|value| value.into_owned());
     let asked = asked(request);
-    let what = match case.call.kind {
-        Kind::Registration => "register",
+    let what = match request.message.method() {
+        Some(Method::Register) => "register",
+        Some(Method::Publish) => "publish",
         _ => "subscribe",
     };
-    let times = case.call.failures.iter().filter(|failure| failure.status.get() == 423).count();
-    let again = if times > 1 { format!(", {times} times without a change") } else { String::new() };
+    let all = every_interval(case);
+    let times = all.len();
+    let again = match all.split_last() {
+        Some((last, before)) if before.iter().any(|other| other != last) => format!(", after {} s", before.join(" s and ")),
+        Some(_) if times > 1 => format!(", {times} times without a change"),
+        _ => String::new(),
+    };
     let (client, server) = (request.path.source, response.path.source);
+    let server_role = if case.call.kind == Kind::Registration { Role::Registrar } else { Role::Uas };
     let lacks_minimum = minimum.is_none() && !response.message.is_cut();
     // Where the capture ends, the client may still ask for more: then it is a step and no failure.
     let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || lacks_minimum;
@@ -62,9 +71,25 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         (Some(minimum), Some((_, seconds))) => number(seconds) >= number(minimum) && number(minimum).is_some(),
         _ => false,
     };
+    let asks_for_the_end = asked.as_ref().is_some_and(|(_, seconds)| number(seconds) == Some(0));
+    let finding = match case.call.kind {
+        Kind::Registration => finding,
+        _ if !is_over => finding,
+        _ => finding.titled("The client asked for a shorter time than the server allows"),
+    };
     let finding = match &minimum {
+        _ if asks_for_the_end => finding
+            .titled("The server refuses a request for the end as too brief an interval")
+            .sender(server_role, response)
+            .because(format!(
+                "{client} asked to {what} for 0 s, which asks for the end, and {server} answered 423: no interval is too brief for \
+                 that, for the minimum is only for what is more than 0."
+            ))
+            .fix(format!("Have {server} mended: it must take a request for 0 s (RFC 3261 §10.3, RFC 6665 §4.2.1, RFC 3903 §6)."))
+            .fix("Until then what was granted ends by itself when its time is over.")
+            .claim_header(response, "Min-Expires", "the shortest interval that the server names"),
         Some(minimum) if is_enough => finding
-            .sender(Role::Registrar, response)
+            .sender(server_role, response)
             .because(format!(
                 "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to \
                     {what} for \
@@ -94,7 +119,7 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
             ))
             .fix("Set the interval on the client to what Min-Expires in the 423 says, or more."),
         None => finding
-            .sender(Role::Registrar, response)
+            .sender(server_role, response)
             .because(format!(
                 "{client} asked to {what} for {asked_words}{again}; {server} calls that too short and does not \
                     say what \
@@ -125,6 +150,15 @@ fn raised(case: &Case<'_>) -> Option<Finding> {
             client raised it."))
         .claim_header(response, "Min-Expires", "the shortest interval that the server accepts");
     Some(claim_asked(finding, request, asked))
+}
+
+/// What each request asked for that was refused, on the client's own hop, in order.
+fn every_interval(case: &Case<'_>) -> Vec<String> {
+    let of_client = case.call.failures.iter().filter(|failure| {
+        failure.status.get() == 423 && case.call.transaction(failure.transaction).upstream.is_none()
+    });
+    let requests = of_client.filter_map(|failure| case.request(failure));
+    requests.filter_map(asked).map(|(_, seconds)| seconds).collect()
 }
 
 /// The interval that a request asks for, and where it stands.

@@ -1,5 +1,7 @@
-use crate::call::Kind;
-use crate::capture::Timestamp;
+use std::net::SocketAddr;
+
+use crate::call::{Asked, Denied, Kind, Registered};
+use crate::capture::{Place, Timestamp};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -49,28 +51,94 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => "and did not register again in this capture".to_owned(),
     };
     let callee = case.callee(failure);
+    let tried = Renewal::of(known, last.place, asked.place);
+    let what = if case.call.kind == Kind::Call { "call" } else { "message" };
+    let not_renewed = match &tried {
+        None => "was not renewed".to_owned(),
+        Some(tried) => format!("was not renewed ({})", tried.words(at)),
+    };
     let because = format!(
-        "The registration of \"{callee}\" had run out {} before this call: it was granted for {}, was not \
-            renewed, {back}.",
+        "The registration of \"{callee}\" had run out {} before this {what}: it was granted for {}, {not_renewed}, {back}.",
         since(last.until, at),
         since(last.place.time, last.until)
     );
     let response = case.response(failure);
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
-        .explains(Some(failure.status))
-        .party(Role::Uas, known.asked.last().map(|asked| asked.source))
-        .because(because)
-        .fix(format!("Look why the device of \"{callee}\" did not renew its registration: was it off, or its \
-            REGISTER unanswered?"))
-        .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm.")
-        .claim_at(last.place, "sip.CSeq.method", "REGISTER", "the last registration before the call is granted")
-        .claim_request_uri(asked, "the call to it")
+    let finding = Finding::of(&RULE, Confidence::Likely).explains(Some(failure.status)).because(because);
+    let finding = match case.call.kind {
+        Kind::Call => finding,
+        _ => finding.titled("The recipient's registration had run out when the message came"),
+    };
+    let mut finding = match tried {
+        None => finding
+            .party(Role::Uas, known.asked.last().map(|asked| asked.source))
+            .fix(format!("Look why the device of \"{callee}\" did not renew its registration: was it off, or its \
+                REGISTER unanswered?"))
+            .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm."),
+        Some(tried) => tried.blamed(finding, &callee, known.registrar.map(|(_, registrar)| registrar)),
+    };
+    finding = finding
+        .claim_at(last.place, "sip.CSeq.method", "REGISTER", format!("the last registration before the {what} is granted"))
+        .claim_request_uri(asked, format!("the {what} to it"))
         .claim_status(response, "it is not reachable");
     if let Some(next) = next {
-        finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", "it is registered again only \
-            after the call");
+        finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", format!("it is registered again only after the {what}"));
     }
     Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
+}
+
+/// A renewal that the device asked for in vain, before the call.
+struct Renewal<'a> {
+    asked: &'a Asked,
+    /// What it got; `None` if it got nothing.
+    denied: Option<&'a Denied>,
+}
+
+impl<'a> Renewal<'a> {
+    fn of(known: &'a Registered, granted: Place, until: Place) -> Option<Renewal<'a>> {
+        let is_between = |place: Place| granted < place && place < until;
+        let bound = known.asked.iter().rfind(|asked| asked.place < granted)?;
+        let is_renewal = |asked: &&Asked| asked.device == bound.device && !matches!(&*asked.contact, "" | "*");
+        let asked = known.asked.iter().filter(|asked| is_between(asked.place)).rfind(is_renewal)?;
+        let denied = known.denied.iter().rfind(|denied| is_between(denied.place) && denied.cseq == asked.cseq);
+        Some(Renewal { asked, denied })
+    }
+
+    fn words(&self, at: Timestamp) -> String {
+        let before = since(self.asked.place.time, at);
+        match self.denied {
+            None => format!("the REGISTER that asked for it, {before} before, got no final response"),
+            Some(denied) if denied.status.is_challenge() => {
+                format!("its last REGISTER, {before} before, got {}, and none with credentials came after that", denied.status)
+            }
+            Some(denied) => format!("the REGISTER that asked for it, {before} before, got {}", denied.status),
+        }
+    }
+
+    /// With who kept the registration from being renewed.
+    fn blamed(&self, finding: Finding, callee: &str, registrar: Option<SocketAddr>) -> Finding {
+        let device = self.asked.source;
+        let finding = match self.denied {
+            None => {
+                let server = registrar.map_or_else(|| "the registrar".to_owned(), |registrar| registrar.to_string());
+                finding
+                    .party(Role::Registrar, registrar)
+                    .fix(format!("Look why {server} did not answer the REGISTER of \"{callee}\" from {device}, or what became of its answer."))
+            }
+            Some(denied) if denied.status.is_challenge() => finding
+                .party(Role::Uas, Some(device))
+                .fix(format!("Look why {device} did not answer the challenge to its REGISTER.")),
+            Some(denied) => finding
+                .party(Role::Registrar, Some(denied.source))
+                .fix(format!("Look why {} refused the REGISTER of \"{callee}\" with {}.", denied.source, denied.status)),
+        };
+        let finding = finding
+            .fix("Let the device renew at half of the time that is granted, and try again soon, so that one vain REGISTER does no harm.")
+            .claim_at(self.asked.place, "sip.CSeq.method", "REGISTER", "the device asks for a renewal");
+        match self.denied {
+            Some(denied) => finding.claim_at(denied.place, "sip.Status-Code", denied.status.to_string(), "and does not get it"),
+            None => finding,
+        }
+    }
 }
 
 fn since(from: Timestamp, to: Timestamp) -> String {

@@ -59,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(case.call.final_status).drops_the_call();
     let finding = match case.private_contact(bye) {
-        Some(contact) => contact.told_in(finding, &because, from),
+        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, from)),
         None => finding
             .party(Role::Network, Some(to))
             .because(because)

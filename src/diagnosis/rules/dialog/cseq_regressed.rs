@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::capture::Place;
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Side};
@@ -34,15 +35,17 @@ rule! {
 const SOON: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (request, response, earlier) = regressed(case)?;
-    let (number, before) = (request.message.cseq()?.number, earlier.message.cseq()?.number);
+    let Regressed { request, response, earlier, before } = regressed(case)?;
+    let number = request.message.cseq()?.number;
     let method = request.message.method()?;
     let side = case.side(request);
     let finding = Finding::of(&RULE, Confidence::Proven);
     let soon = |bye: &Heard| bye.place > response.place && bye.place.time.since(response.place.time) <= SOON;
     let ends = *method == Method::Bye || case.asked(&Method::Bye).any(|bye| soon(bye.request));
+    let decides = case.failure().is_some_and(|failure| failure.response == response.id);
     let finding = match ends {
         true => finding.explains(response.message.status()).drops_the_call(),
+        false if decides => finding.explains(response.message.status()),
         false => finding.about(response.message.status()?),
     };
     Some(
@@ -57,25 +60,40 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("Have the software of {} mended: CSeq numbers must rise inside a dialog.", request.path.source))
             .claim(request, "sip.CSeq.seq", number.to_string(), "the number of the request that was refused")
-            .claim(earlier, "sip.CSeq.seq", before.to_string(), "the number of an earlier request of the same side")
+            .claim_at(earlier, "sip.CSeq.seq", before.to_string(), "the number of an earlier request of the same side")
             .claim_status(response, "refused")
             .refuted("server-fault", "RFC 3261 §12.2.2 wants this very answer to a number that falls"),
     )
 }
 
-fn regressed<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Heard)> {
+/// A request that was refused, and where an earlier one of the same side had a higher number.
+struct Regressed<'a> {
+    request: &'a Heard,
+    response: &'a Heard,
+    earlier: Place,
+    before: u32,
+}
+
+fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
     case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
         let response = case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(500))?;
         let number = request.message.cseq()?.number;
-        let earlier = case.call.messages.iter().find(|earlier| {
-            earlier.id < request.id
+        let in_call = case.call.messages.iter().find_map(|earlier| {
+            let higher = earlier.message.cseq().map(|cseq| cseq.number).filter(|other| *other > number)?;
+            let is_earlier = earlier.id < request.id
                 && earlier.message.is_request()
                 && earlier.message.method() != Some(&Method::Ack)
                 && earlier.message.call_id() == request.message.call_id()
-                && from_tag(earlier) == from_tag(request)
-                && earlier.message.cseq().is_some_and(|cseq| cseq.number > number)
-        })?;
-        Some((request, response, earlier))
+                && from_tag(earlier) == from_tag(request);
+            is_earlier.then_some((earlier.place, higher))
+        });
+        // The reports of a subscription come minutes apart, each an exchange of its own.
+        let of_report = || {
+            let is_report = request.message.method() == Some(&Method::Notify);
+            case.surroundings.soft_states().reported_before(&request.message, request.place).filter(|_| is_report)
+        };
+        let (earlier, before) = in_call.or_else(of_report)?;
+        Some(Regressed { request, response, earlier, before })
     })
 }

@@ -138,7 +138,12 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     let life = Life::of(case, request);
     let because = format!("{because}{end}{}", life.as_ref().map(|life| life.told(request)).unwrap_or_default());
     let mut finding = match case.private_contact(request) {
-        Some(contact) => contact.told_in(finding, &because, from),
+        Some(contact) => {
+            // A server that reports to its subscriber passes nothing on.
+            let is_author = case.call.kind == Kind::Subscription && transaction.upstream.is_none();
+            let role = if is_author { case.role_of_author(request) } else { Role::Proxy };
+            contact.told_in(finding, &because, (role, from))
+        }
         None => finding.party(Role::Network, Some(to)).because(because),
     };
     if confidence == Confidence::Unseen {

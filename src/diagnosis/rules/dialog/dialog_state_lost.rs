@@ -1,7 +1,7 @@
 use crate::diagnosis::lost_dialog::Why;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
-use crate::diagnosis::{Case, Confidence, Finding, Side};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// One side has forgotten the dialog.
@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         "no BYE before it is in the capture, which begins in the middle of this call"
     };
-    let role = if case.side(request) == Side::Caller { Side::Callee.role() } else { Side::Caller.role() };
+    let role = case.role_of_asked(request);
     let mut finding = Finding::of(&RULE, confidence)
         .explains(response.message.status())
         .drops_the_call()

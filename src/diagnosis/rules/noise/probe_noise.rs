@@ -1,7 +1,7 @@
 use crate::call::{Failure, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::Method;
+use crate::sip::{Method, auth};
 
 rule! {
     /// A probe was refused, and that is no failure of a call.
@@ -11,7 +11,8 @@ rule! {
     /// the peer is alive; nobody wanted to call.
     ///
     /// ## Why it happens
-    /// The probe names no user, or a method or event that the peer does not know. That is usual.
+    /// The probe names no user, or a method or event that the peer does not know; or the peer asks for credentials, which
+    /// probes do not carry. That is usual.
     ///
     /// ## Evidence
     /// A final response of 300 or more to OPTIONS outside of a dialog, or to a NOTIFY without a subscription.
@@ -30,8 +31,12 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    // Who shows credentials means to be let in.
+    if failure.status.is_challenge() && !auth::credentials(&request.message).is_empty() {
+        return None;
+    }
     // What makes it more than a probe may stand behind the cut.
-    if request.message.is_cut() || !is_probe(case, failure) || failure.status.is_challenge() || failure.normal.is_some() {
+    if request.message.is_cut() || !is_probe(case, failure) || failure.normal.is_some() {
         return None;
     }
     let method = request.message.method()?.name().to_owned();
@@ -52,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// True for OPTIONS outside of a dialog, and for a NOTIFY that belongs to no subscription.
-fn is_probe(case: &Case<'_>, failure: &Failure) -> bool {
+pub(in crate::diagnosis::rules) fn is_probe(case: &Case<'_>, failure: &Failure) -> bool {
     let transaction = case.call.transaction(failure.transaction);
     let subscribed = case.asked(&Method::Subscribe).next().is_some() || case.asked(&Method::Refer).next().is_some();
     match case.call.kind {

@@ -1,5 +1,6 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::scanners::Probing;
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{Case, CaptureCase, Confidence, Finding, Role};
 
@@ -61,6 +62,16 @@ fn of_many(case: &Case<'_>, first: &Heard) -> Option<Finding> {
     )
 }
 
+/// How much a source asked for. Only of those that were refused to it the users are counted.
+fn asked_for(source: &Probing) -> String {
+    let requests = counted(source.requests, "request", "requests");
+    let users = counted(source.users.len() as u64, "user", "different users");
+    match source.innocent {
+        0 => format!("{requests} to {users}"),
+        innocent => format!("{requests}, {} of them to {users} who were refused to it,", source.requests.saturating_sub(innocent)),
+    }
+}
+
 fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let scanners: Vec<_> = case.tally.probing.scanners().collect();
     let (address, first) = scanners.first()?;
@@ -75,9 +86,8 @@ fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, if first.tool.is_some() { Confidence::Proven } else { Confidence::Likely })
         .party(Role::Uac, None)
         .because(format!(
-            "{address} looks like a scanner: it sent {} to {} within {}, and {how}.{others}",
-            counted(first.requests, "request", "requests"),
-            counted(first.users.len() as u64, "user", "different users"),
+            "{address} looks like a scanner: it sent {} within {}, and {how}.{others}",
+            asked_for(first),
             length(first.until.since(first.place.time))
         ))
         .fix(format!("Drop the traffic of {address} at the edge, unless the test is your own."));

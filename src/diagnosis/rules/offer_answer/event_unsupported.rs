@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -35,6 +36,41 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let tag = request.message.header("SIP-If-Match")?.into_owned();
     let (server, client) = (response.path.source, request.path.source);
+    let claimed = |finding: Finding| {
+        finding
+            .claim_header(request, "SIP-If-Match", "the state that is meant")
+            .claim_status(response, "it is not known")
+    };
+    if request.message.header("Expires").is_some_and(|value| value.trim() == "0") {
+        let finding = Finding::of(&RULE, Confidence::Proven)
+            .titled("What was to be taken back is not there any more")
+            .explains_calmly(Some(failure.status))
+            .because(format!(
+                "{client} takes back what it had published under the entity tag {tag:?}, and {server} knows no such state any more: \
+                 412. It is gone, which is what was asked for."
+            ))
+            .fix("Nothing needs to be done.")
+            .claim_header(request, "Expires", "the state is to be removed");
+        return Some(claimed(finding));
+    }
+    let lease = case.surroundings.soft_states().published(&request.message, server.ip());
+    let ran_out = lease.filter(|lease| lease.place < request.place && lease.until() < request.place.time);
+    if let Some(lease) = ran_out {
+        let granted = lease.seconds;
+        let finding = Finding::of(&RULE, Confidence::Proven)
+            .titled("The published state had run out before it was refreshed")
+            .explains(Some(failure.status))
+            .sender(Role::Uac, request)
+            .because(format!(
+                "{server} keeps for {granted} s what {client} had published under the entity tag {tag:?}, and {client} refreshes it {} \
+                 after that time was over: 412.",
+                length(request.place.time.since(lease.until()))
+            ))
+            .fix(format!("Let {client} refresh what it publishes before the {granted} s that are granted are over (RFC 3903 §4.1)."))
+            .fix(format!("Let {client} publish anew, without SIP-If-Match, after a 412 (RFC 3903 §4.2)."))
+            .claim_at(lease.place, "sip.Expires", granted.to_string(), "for so long the state is kept");
+        return Some(claimed(finding));
+    }
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .titled("The published state is not known any more")
@@ -60,16 +96,12 @@ fn unknown_package(case: &Case<'_>) -> Option<Finding> {
     let server = response.path.source;
     let allowed = response.message.header("Allow-Events").or_else(|| response.message.header("Recv-Info"));
     let allowed = allowed.map(|allowed| format!(" It supports {allowed:?}.")).unwrap_or_default();
-    let line = request.message.header_line(header)?;
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
+    let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(format!("{server} does not know the package {package:?} and answered {}.{allowed}", failure.status))
         .fix(format!("Switch the feature that needs {package:?} off on {}, or add it to {server}.", request.path.source))
-        .claim(request, "sip.msg_hdr", line, "the package that was asked for")
+        .claim_header(request, header, "the package that was asked for")
         .claim_status(response, "refused");
-    if let Some(line) = response.message.header_line("Allow-Events") {
-        finding = finding.claim(response, "sip.msg_hdr", line, "the packages that the receiver supports");
-    }
-    Some(finding)
+    Some(finding.claim_header(response, "Allow-Events", "the packages that the receiver supports"))
 }

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::call::{Call, Heard, IcmpSeen, Outcome};
+use crate::call::{Call, Heard, IcmpSeen, Kind, Outcome};
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
@@ -55,8 +55,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let label = label(quoted);
     let target = icmp.quoted.destination;
     // What goes to the caller's side: a response to it, or a request of the other side.
-    let is_for_caller = (case.side(quoted) == Side::Caller) != quoted.message.is_request();
-    let role = if says.role == Role::Uas && is_for_caller { Role::Uac } else { says.role };
+    // Where nobody knows who opened the dialog, who asks is taken for the caller.
+    let is_for_caller = match quoted.message.is_request() {
+        true => case.side(quoted) == Side::Callee,
+        false => case.side(quoted) != Side::Callee,
+    };
+    let role = match says.role {
+        Role::Uas if is_for_caller => Role::Uac,
+        Role::Uas if call.kind == Kind::Registration && arrives_at_the_end(call, quoted) => Role::Registrar,
+        role => role,
+    };
     let finding = finding
         .party(role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
         .because(format!(
@@ -70,6 +78,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
         .next_capture(capture_at(target.ip(), icmp.quoted));
     Some(prove(finding, icmp, quoted))
+}
+
+/// True if nothing shows that a request was to be passed on from where it went.
+fn arrives_at_the_end(call: &Call, request: &Heard) -> bool {
+    call.downstream_of(request.transaction).next().is_none()
 }
 
 /// That the destination sent something after the error: it was not there for a moment only.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, timer};
+use crate::call::{Heard, Kind, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -52,7 +52,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let lets_go_on = |heard: &Heard| heard.message.status().is_some_and(|status| (101..300).contains(&status.get()));
     let is_own = |heard: &&Heard| heard.transaction == request.transaction;
     let went_on = case.call.messages.iter().filter(is_own).any(lets_go_on);
-    let went_on = if went_on { " The call went on." } else { "" };
+    let is_call = case.call.kind == Kind::Call;
+    let went_on = if went_on && is_call { " The call went on." } else { "" };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .party(Role::Nobody, Some(response.path.source))
@@ -63,7 +64,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 request.message.method()?,
                 times(request.repeated.saturating_add(1))
             ))
-            .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it sends 100.", response.path.source))
+            .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it {}.", response.path.source, if is_call { "sends 100" } else { "answers" }))
             .claim_method(request, "the first copy of the request")
             .claim_status(response, "the first response")
             .refuted("request-lost-on-path", "the response does not come at once after a copy"),

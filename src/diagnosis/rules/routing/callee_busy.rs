@@ -58,14 +58,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let device = case.device_behind(response);
     let callee = case.callee(failure);
     let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    if case.call.kind != Kind::Call {
+        let noun = case.noun();
+        return Some(
+            finding
+                .titled("The recipient is busy")
+                .because(format!("{responder} answered the {noun} to \"{callee}\" with {code}{quotation}: the recipient is busy."))
+                .fix(format!("Send the {noun} again later: the signalling is sound."))
+                .fix(format!("If this recurs, look on {device} whether it takes a {noun} while somebody is on the phone."))
+                .claim_status(response, "busy")
+                .claim_header(response, "Retry-After", "for how long")
+                .refuted("callee-unreachable", format!("{code} comes from a callee that was reached")),
+        );
+    }
     let proof = match (cause, told, ringing) {
         (Some(17), ..) => " and Q.850 cause 17 (user busy)".to_owned(),
         (_, Some(reason), _) => format!(" and the reason {} {}", reason.protocol, reason.cause.unwrap_or_default()),
         (.., Some(_)) => ", which speaks for all devices of the callee".to_owned(),
         (.., None) => " before anything rang".to_owned(),
     };
-    let because =
-        format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
     let again = match response.message.header("Retry-After") {
         // RFC 3261 §20.33: when the callee expects to be free again.
         Some(after) => format!(
@@ -74,6 +85,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => format!("Call \"{callee}\" again later: the signalling is sound."),
     };
+    let because =
+        format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
     let mut finding = finding
         .because(because)
         .fix(again)

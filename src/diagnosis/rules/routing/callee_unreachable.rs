@@ -79,9 +79,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => "no device of the callee is registered, or do not disturb is set, or no way leads there now",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    let because = format!("{responder} answered the call to \"{callee}\" with {code}{after}, and nothing had rung: \
-        {what}{quotation}.");
+    let (noun, is_call) = (case.noun(), case.call.kind == Kind::Call);
+    let silence = if is_call { ", and nothing had rung" } else { "" };
+    let because =
+        format!("{responder} answered the {noun} to \"{callee}\" with {code}{after}{silence}: {what}{quotation}.");
     let mut finding = finding.because(because);
+    if !is_call {
+        finding = finding.titled("The recipient cannot be reached now");
+    }
     if undisturbed {
         finding = finding
             .fix(format!("Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."))
@@ -117,7 +122,10 @@ fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: 
     finding
         .fix(format!("Look whether \"{callee}\" is registered on {responder}{devices}."))
         .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"))
-        .fix("If it is, look for do not disturb, and for a diversion that leads nowhere.")
+        .fix(match case.call.kind {
+            Kind::Call => "If it is, look for do not disturb, and for a diversion that leads nowhere.",
+            _ => "If it is, look whether its device takes such requests (Allow in its REGISTER), and for do not disturb.",
+        })
 }
 
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server

@@ -1,4 +1,6 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
+use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -27,9 +29,10 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[503])?;
+    // Whoever asks whether the server is back sends it no work.
+    let failure = case.failure_with(&[503]).filter(|failure| !is_probe(case, failure))?;
     let response = case.response(failure);
-    if case.q850(response).is_some() {
+    if case.q850(response).is_some() || names_too_many(response) {
         return None;
     }
     let asked = case.back_off(failure).filter(|asked| asked.place != response.place)?;

@@ -1,4 +1,4 @@
-use crate::call::{Heard, timer};
+use crate::call::{Heard, Kind, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
@@ -63,18 +63,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_other_service = failure.status.get() == 380;
     // Who is sent to the circuit-switched network is not seen here any more.
     let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
+    let noun = case.noun();
     let because = match &target {
         _ if is_other_service => format!(
             "{server} answered {}: another service can carry this call, as the body of the response says. {client} did not call again \
              in this capture; over another network it would not be seen here.",
             failure.status
         ),
-        Some(target) => format!("{server} sent the call on to {target} with {}, and {client} sent no request \
+        Some(target) => format!("{server} sent the {noun} on to {target} with {}, and {client} sent no request \
             {there}.", failure.status),
-        None => format!("{server} sent the call elsewhere with {} and named no Contact, so {client} could not \
+        None => format!("{server} sent the {noun} elsewhere with {} and named no Contact, so {client} could not \
             follow.", failure.status),
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
+    let finding = match case.call.kind {
+        Kind::Call => finding,
+        _ => finding.titled("The client was sent elsewhere and did not go there"),
+    };
     let finding = match &target {
         _ if is_other_service => {
             let step = match AlternativeService::of(&response.message) {
@@ -95,7 +100,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(target) => finding
             .sender(Role::Uac, request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
-            .fix(format!("Or let {server} forward the call to {target} itself instead of redirecting it."))
+            .fix(format!("Or let {server} forward the {noun} to {target} itself instead of redirecting it."))
             .claim_status(response, "the callee is elsewhere")
             .claim_header(response, "Contact", "namely here")
             .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),

@@ -1,7 +1,8 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, accepted, is_behind, refused_try};
+use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::caller_identity_refused;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::{StatusCode, auth};
@@ -74,7 +75,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     let (code, server) = (failure.status.get(), response.path.source);
-    let callee = case.callee(failure);
+    let callee = match (case.call.kind, request.message.to()) {
+        (Kind::Registration, Some(to)) if !to.parsed().user.is_empty() => to.parsed().bare_user().to_owned(),
+        _ => case.callee(failure),
+    };
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!("{server} does not allow the {} to \"{callee}\": \
         {code}{}{quotation}.", request.message.method()?.name(), ground.words);
@@ -145,6 +149,17 @@ fn of_peer(
             case.settings(Topic::AddressRefused, response)
         ),
     };
+    if !matches!(case.call.kind, Kind::Call | Kind::Message) {
+        let finding = match case.says_any(response, OF_NUMBER) {
+            true => finding.fix(format!(
+                "Look on {server} how many devices \"{callee}\" may have registered, and take out those that are gone."
+            )),
+            false => finding,
+        };
+        return finding
+            .fix(first)
+            .fix(format!("Ask the operator of {server} with the Call-ID: its log names the rule that refused it."));
+    }
     finding
         .fix(first)
         .fix(format!(
@@ -182,7 +197,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
         return None;
     }
-    let names_policy = case.says_any(response, POLICY);
+    let names_policy = case.says_any(response, POLICY) && !case.says_any(response, CREDENTIALS);
     let cause_words = match (cause, meaning) {
         (Some(cause), Some(meaning)) => format!(" with Q.850 cause {cause} ({meaning})"),
         _ => String::new(),
@@ -214,8 +229,8 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
             format!("{cause_words}, from behind the server that had accepted the credentials"),
             "the server that asked for credentials passed the request on, so it accepted them",
         ),
-        Some(_) if is_named => ground(format!("{cause_words}, after the credentials had been \
-            accepted"), "the response names another ground than the credentials"),
+        Some(_) if is_named => ground(format!("{cause_words}, after credentials had been \
+            shown"), "the response names another ground than the credentials"),
         Some(_) if code == 403 => accepted(case, failure).and_then(|why| {
             let words = format!("{cause_words}, although the credentials were good: {why}");
             ground(words, &format!("the credentials were accepted: {why}"))

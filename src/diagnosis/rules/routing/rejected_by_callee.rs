@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::Heard;
+use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
 use crate::diagnosis::words::length;
@@ -82,11 +82,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             if waited(progress) < BY_HAND { "" } else { "if a device rang at all, " },
             by_whom(waited(progress))
         ),
+        (None, None, _) if case.call.kind != Kind::Call => format!(
+            "{responder} declined the {} with {code}{quotation}: the device is set to refuse it, or a server does so for its user.",
+            case.noun()
+        ),
         (None, None, _) => format!(
             "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or \
              a server does so for the callee."
         ),
     };
+    if case.call.kind != Kind::Call {
+        return Some(
+            finding
+                .titled("The recipient, or its device, declined the request")
+                .because(because)
+                .fix(format!("Look on {device} for senders that are refused, and whether it takes a {} at all.", case.noun()))
+                .claim_status(response, "it is declined")
+                .claim_own_words(case, response)
+                .refuted("callee-unreachable", "the callee's side was reached and declined"),
+        );
+    }
     let finding = finding.because(because);
     let by_hand = alerting.or(ringing).is_some_and(|told| waited(told) >= BY_HAND);
     let mut finding = match by_hand {

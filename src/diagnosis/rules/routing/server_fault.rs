@@ -1,6 +1,7 @@
 use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::AlternativeService;
@@ -35,7 +36,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let has_cause = case.telling_cause(response).is_some();
     let is_overload = code == 503 && is_wait(response);
-    if has_cause || is_overload || case.call.kind == Kind::Options {
+    if has_cause || is_overload || names_too_many(response) || case.call.kind == Kind::Options {
         return None;
     }
     let quotation = case.quotation(response);

@@ -1,6 +1,7 @@
 use crate::call::Heard;
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::server_in_maintenance;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -36,6 +37,9 @@ pub(super) const OVERLOAD: &[&str] =
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[503])?;
     let response = case.response(failure);
+    if names_too_many(response) {
+        return None; // The limit is one of the user: `address-of-record-refused`.
+    }
     // Zero seconds ask for nothing.
     let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
     let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());

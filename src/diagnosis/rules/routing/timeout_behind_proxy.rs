@@ -1,4 +1,4 @@
-use crate::call::timer;
+use crate::call::{Transaction, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -8,14 +8,14 @@ rule! {
     /// A proxy gave up because the next hop behind it did not answer.
     ///
     /// ## What it says
-    /// The 408 was made by the proxy: what it sent on got no answer.
+    /// The 408 or 504 was made by the proxy: what it sent on got no answer.
     ///
     /// ## Why it happens
     /// The host behind the proxy is down or unreachable, or its answers do not find the way back. Or its address is a private
     /// one that it gave as its Contact from behind a NAT.
     ///
     /// ## Evidence
-    /// 408 on the caller's hop, and behind the proxy the same request without any response.
+    /// 408 on the caller's hop, or 504 of a proxy that had waited, and behind it the same request without any response.
     ///
     /// ## How to fix
     /// Look why the next hop is silent, and give the proxy a second destination.
@@ -25,8 +25,8 @@ rule! {
     /// capture lacks packets of that hop: then it is possible, and no more.
     ///
     /// ## References
-    /// RFC 3261 §16.7, §16.8, §21.4.9; RFC 4320
-    "E6" "timeout-behind-proxy" needs [408 SENT_ON UNANSWERED], check
+    /// RFC 3261 §16.7, §16.8, §21.4.9, §21.5.5; RFC 4320
+    "E6" "timeout-behind-proxy" needs [408 504 SENT_ON UNANSWERED], check
 }
 
 /// True if a proxy says itself that it waited in vain.
@@ -35,7 +35,8 @@ pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[408])?;
+    let failure = case.failure_with(&[408, 504])?;
+    let code = failure.status;
     if case.ringing(failure.transaction).is_some() {
         return None;
     }
@@ -62,18 +63,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let copies = sent.repeated + 1;
     let waited = response.place.time.since(sent.place.time);
     // Over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2): a single copy tells that the capture lacks some.
+    // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and who answers
+    // it at once did not wait.
+    let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
+    let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
+    if code.get() == 504 && (!is_proxied || waited < timer::T1 * 2) {
+        return None;
+    }
     let is_hidden = is_silent && copies == 1 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;
     let silence = if is_silent { "nothing came back" } else { "no final response came back" };
     let sure = if is_hidden { Confidence::Possible } else { Confidence::Proven };
     let because = match is_hidden {
         true => format!(
             "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it would have been \
-             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the 408 itself.",
+             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the {code} itself.",
             silent.method.name(),
             length(waited)
         ),
         false => format!(
-            "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the 408 itself.",
+            "{proxy} sent the {} on to {next}, {}, {silence} in {}, and {proxy} made the {code} itself.",
             silent.method.name(),
             times(copies),
             length(waited)
@@ -81,12 +89,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
     let finding = match case.private_contact(sent) {
-        Some(contact) => contact.told_in(finding, &because, proxy),
+        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, proxy)),
         None => finding
             .party(Role::Uas, Some(next))
             .because(because)
             .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-            .fix(format!("Give {proxy} a second destination for this call, and let it notice by OPTIONS that {next} is silent.")),
+            .fix(format!("Give {proxy} a second destination for this {}, and let it notice by OPTIONS that {next} is silent.", case.noun())),
     };
     let mut finding = finding
         .claim_method(request, "the caller's request")

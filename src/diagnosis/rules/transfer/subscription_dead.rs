@@ -1,6 +1,10 @@
-use crate::call::{Heard, Kind};
+use std::time::Duration;
+
+use crate::call::{Heard, Kind, Lease, timer};
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -25,10 +29,12 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A NOTIFY without a subscription, as some servers send for waiting messages, may be refused without harm. So may one
-    /// that crosses the end of the subscription. Who renews a subscription that the notifier had ended comes too late.
+    /// that crosses the end of the subscription, or that comes from another branch of a forked SUBSCRIBE than the one that the
+    /// subscriber keeps. Who renews a subscription that the notifier had ended, or that had run out, comes too late. Where the
+    /// subscriber has subscribed anew already, no harm is done.
     ///
     /// ## References
-    /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 6665 §4.1.2.2; RFC 5057 §5.1
+    /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 6665 §4.1.2.2; RFC 6665 §5.4.9; RFC 3856 §6.9; RFC 5057 §5.1
     "G4" "subscription-dead" needs [SUBSCRIPTION FAILURE], check
 }
 
@@ -49,8 +55,16 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
         (renews && !may_be_over && !was_terminated(case, subscribe.request)).then_some((subscribe.request, refusal))
     })?;
     let (subscriber, notifier) = (subscribe.path.source, refusal.path.source);
-    Some(
-        Finding::of(&RULE, Confidence::Proven)
+    if let Some(lease) = subscribed_anew(case, refusal) {
+        let finding = of_renewed(refusal, lease).because(format!(
+            "{notifier} did not know the subscription that {subscriber} wanted to renew, and answered 481. {subscriber} \
+             subscribed anew, as it should, and that was granted: the subscription goes on.",
+        ));
+        return Some(finding.claim_method(subscribe, "the renewal").claim_status(refusal, "the notifier refuses it"));
+    }
+    let finding = match late(case, subscribe) {
+        Some(late) => late.told(subscribe, refusal),
+        None => Finding::of(&RULE, Confidence::Proven)
             .titled("The notifier does not know the subscription any more")
             .explains(refusal.message.status())
             .sender(Role::Uas, refusal)
@@ -59,7 +73,10 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
                  subscription any more.",
             ))
             .fix(format!("Let {subscriber} subscribe anew with a new dialog as soon as a renewal is refused with 481."))
-            .fix(format!("If this recurs, look at {notifier} for restarts, a failover without its subscriptions, or a shorter time of its own."))
+            .fix(format!("If this recurs, look at {notifier} for restarts, a failover without its subscriptions, or a shorter time of its own.")),
+    };
+    Some(
+        finding
             .claim_method(subscribe, "the renewal")
             .claim_header(subscribe, "To", "its tag names a subscription that was granted before")
             .claim_status(refusal, "the notifier refuses it")
@@ -67,15 +84,108 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-fn report_refused(case: &Case<'_>) -> Option<Finding> {
-    let (notify, refusal) = case.asked_first(&Method::Notify).find_map(|notify| {
-        let refusal = case.finals(notify.transaction).find(|heard| is_refusal(heard))?;
+/// A renewal that came after the time that was granted (RFC 6665 §4.1.2.2).
+struct Late {
+    lease: Lease,
+    by: Duration,
+    confidence: Confidence,
+}
+
+impl Late {
+    fn told(&self, subscribe: &Heard, refusal: &Heard) -> Finding {
+        let (subscriber, notifier) = (subscribe.path.source, refusal.path.source);
+        let granted = self.lease.seconds;
+        Finding::of(&RULE, self.confidence)
+            .titled("The renewal came after the subscription had run out")
+            .explains(refusal.message.status())
+            .sender(Role::Uac, subscribe)
+            .because(format!(
+                "{notifier} had granted the subscription for {granted} s, and {subscriber} wanted to renew it {} after that time \
+                 was over: {notifier} answered 481, for it had run out.",
+                length(self.by),
+            ))
+            .fix(format!("Let {subscriber} renew its subscription before the {granted} s that are granted are over."))
+            .fix(format!("Let {subscriber} subscribe anew with a new dialog as soon as a renewal is refused with 481."))
+            .claim_at(self.lease.place, "sip.Expires", granted.to_string(), "for so long the subscription was granted")
+    }
+}
+
+fn late(case: &Case<'_>, subscribe: &Heard) -> Option<Late> {
+    let known = case.surroundings.soft_states();
+    let (lease, until) = known.subscribed(subscribe.message.call_id(), subscribe.place)?;
+    let by = (until < subscribe.place.time).then(|| subscribe.place.time.since(until))?;
+    // Where a number is missing between the two, the capture may lack another renewal.
+    let is_next = subscribe.message.cseq().is_some_and(|cseq| cseq.number == lease.cseq.saturating_add(1));
+    Some(Late { lease, by, confidence: if is_next { Confidence::Proven } else { Confidence::Likely } })
+}
+
+/// The lease with which the same watcher has subscribed anew to the same: before the refusal, or soon after.
+fn subscribed_anew(case: &Case<'_>, refusal: &Heard) -> Option<Lease> {
+    let at = refusal.place.time;
+    case.surroundings.soft_states().subscribed_anew(refusal.message.call_id(), at, at.plus(timer::GIVE_UP))
+}
+
+/// A subscription that is no more, and whose place another one has taken: no harm is done.
+fn of_renewed(refusal: &Heard, lease: Lease) -> Finding {
+    Finding::of(&RULE, Confidence::Proven)
+        .titled("An old subscription is gone, and a new one has taken its place")
+        .explains_calmly(refusal.message.status())
+        .fix("Nothing needs to be done for this subscription.")
+        .claim_at(lease.place, "sip.CSeq.method", "SUBSCRIBE", "the new subscription is granted")
+}
+
+/// A report as its author sent it, and the refusal as its author sent it, where proxies passed both on.
+struct Refused<'a> {
+    notify: &'a Heard,
+    refusal: &'a Heard,
+}
+
+fn refused_report<'a>(case: &Case<'a>) -> Option<Refused<'a>> {
+    case.asked_first(&Method::Notify).find_map(|notify| {
+        let mut refusal = case.finals(notify.transaction).find(|heard| is_refusal(heard))?;
+        let passed_on = |refusal: &Heard| {
+            let behind = case.call.downstream_of(refusal.transaction).flat_map(|inner| case.finals(inner));
+            behind.filter(|heard| status_of(heard) == status_of(refusal)).last()
+        };
+        for _ in 0..32 {
+            match passed_on(refusal) {
+                Some(inner) => refusal = inner,
+                None => break,
+            }
+        }
         let runs = notify.transaction.in_dialog && says_it_runs(notify.request);
-        (runs && !was_ended(case, notify.request)).then_some((notify.request, refusal))
-    })?;
+        let is_unwanted = status_of(refusal) == Some(481) && is_of_another_fork(case, notify.request);
+        let stands = runs && !was_ended(case, notify.request) && !is_unwanted;
+        stands.then_some(Refused { notify: notify.request, refusal })
+    })
+}
+
+/// True if the SUBSCRIBE was forked, and the subscriber keeps the subscription of another notifier: it may refuse this one's
+/// reports (RFC 6665 §5.4.9; RFC 3856 §6.9).
+fn is_of_another_fork(case: &Case<'_>, notify: &Heard) -> bool {
+    let is_accepted = |other: &Asked<'_>| {
+        case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success))
+    };
+    let same_watch = |other: &Asked<'_>| {
+        other.request.message.call_id() == notify.message.call_id() && to_tag(other.request) == to_tag(notify)
+    };
+    let of_watch = || case.asked(&Method::Notify).filter(same_watch).filter(is_accepted);
+    let is_of_dialog = |other: &Asked<'_>| from_tag(other.request) == from_tag(notify);
+    of_watch().any(|other| !is_of_dialog(&other)) && !of_watch().any(|other| is_of_dialog(&other))
+}
+
+fn report_refused(case: &Case<'_>) -> Option<Finding> {
+    let Refused { notify, refusal } = refused_report(case)?;
     let (notifier, subscriber) = (notify.path.source, refusal.path.source);
     let status = refusal.message.status()?;
     let event = notify.message.header("Event").map(|event| format!(" for {event:?}")).unwrap_or_default();
+    if let Some(lease) = subscribed_anew(case, refusal).filter(|_| status.get() == 481) {
+        let finding = of_renewed(refusal, lease).because(format!(
+            "{subscriber} answered {status} to a NOTIFY{event} of {notifier}: it has given that subscription up, and has a new one \
+             to the same, which was granted.",
+        ));
+        return Some(finding.claim_method(notify, "the report").claim_status(refusal, "the subscriber refuses it"));
+    }
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(Some(status))

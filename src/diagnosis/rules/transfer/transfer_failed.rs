@@ -33,22 +33,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (notify, status, line) = report(case, refer)?;
     let target = refer.message.header("Refer-To")?.into_owned();
     let reporter = notify.path.source;
+    let (from, to) = (refer.path.source, bare(&target));
+    // A REFER outside of a call asks for a new one.
+    let is_transfer = case.answer().is_some() || case.call.transaction(refer.transaction).in_dialog;
+    let (asked, what) = match is_transfer {
+        true => (format!("{from} transferred the call to {to}."), "transfer"),
+        false => (format!("{from} asked {reporter} by REFER, outside of any call, to call {to}."), "attempt"),
+    };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .about(status)
         .severity(Severity::Warning)
         .party(Role::Uas, None)
         .because(format!(
-            "{} transferred the call to {}. {reporter} called there and reports {line:?}: the transfer failed \
-             because the target answered {status}.",
-            refer.path.source,
-            bare(&target)
+            "{asked} {reporter} called there and reports {line:?}: the {what} failed because the target answered {status}."
         ))
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
-        .fix("Let the transferor take the call back when a transfer fails.")
-        .claim_method(refer, "the transfer")
+        .claim_method(refer, if is_transfer { "the transfer" } else { "a call is asked for" })
         .claim_header(refer, "Refer-To", "its target")
         .claim_status(accepted, "it is tried")
         .claim_method(notify, "the report");
+    finding = match is_transfer {
+        true => finding.fix("Let the transferor take the call back when a transfer fails."),
+        false => finding.titled("The call that was asked for by REFER failed: the target did not take it"),
+    };
     if notify.message.header("Subscription-State").is_some() {
         finding = finding.claim_header(notify, "Subscription-State", "the last report");
     }
