@@ -141,6 +141,13 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
 
 fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
+    // What a proven cause says counts more than the code, which may be a gateway's bad translation.
+    let proven = findings.first().filter(|first| first.explains && first.confidence == Confidence::Proven);
+    match (case.call.outcome, proven.map(|cause| &*cause.rule)) {
+        (Outcome::Failed, Some("callee-busy")) => return Outcome::Busy,
+        (Outcome::Busy, Some("trunk-congested" | "trunk-out-of-order")) => return Outcome::Failed,
+        _ => {}
+    }
     match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
         Outcome::Failed if waits_for_next_try(case, findings) => Outcome::Unfinished,
