@@ -126,7 +126,8 @@ fn of_peer(
     let server = response.path.source;
     let first = match response.message.status().map(StatusCode::get) {
         Some(402) => format!("Look at the balance and the state of the account on {server}."),
-        Some(603) => of_server_that_declines(case, response),
+        // What a cause of barring proves is named; a 603 without one is told by its words, or by whose software it is.
+        Some(603) if ground.confidence != Confidence::Proven => of_server_that_declines(case, response),
         _ if ground.is_named => {
             format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")
         }
