@@ -27,6 +27,9 @@ pub struct Media {
     reports: BTreeMap<u32, Report>,
     /// STUN on each path, from client to server.
     checks: Vec<Check>,
+    /// Alerts that ended a handshake of DTLS.
+    #[serde(default)]
+    alerts: Vec<FailedDtls>,
     #[serde(skip)]
     index: Index,
 }
@@ -53,8 +56,29 @@ pub struct Check {
     pub requests: u64,
     /// Responses that say that all went well.
     pub successes: u64,
-    /// The first responses with each error code, and the method.
+    /// The last of them.
+    #[serde(default)]
+    pub last_success: Option<Place>,
+    /// Responses that say that it failed, whatever they ask for.
+    #[serde(default)]
+    pub failures: u64,
+    /// The first responses with each error code, and the method. A 401 of a TURN server counts only where the request had shown
+    /// credentials: the first request has none, and is asked for them (RFC 8489 §9.2.3.1; RFC 8656 §5).
     pub errors: Vec<(u16, u16, Place)>,
+    /// The last request that showed credentials.
+    #[serde(default)]
+    signed: Option<[u8; 12]>,
+}
+
+/// A fatal alert of DTLS in the clear: no keys were agreed on (RFC 5764 §5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FailedDtls {
+    /// The alert.
+    pub place: Place,
+    /// From who gives up to the other side.
+    pub path: Path,
+    /// Why.
+    pub description: u8,
 }
 
 /// What became of a packet.
@@ -95,6 +119,12 @@ impl Media {
             }
             MediaPacket::Stun(stun) => {
                 self.note_stun(*stun, path, place);
+                Counted::Yes
+            }
+            MediaPacket::Alert(alert) => {
+                if self.alerts.len() < Media::MOST_CHECKS {
+                    self.alerts.push(FailedDtls { place, path, description: alert.description });
+                }
                 Counted::Yes
             }
         }
@@ -141,6 +171,11 @@ impl Media {
         &self.checks
     }
 
+    /// Alerts that ended a handshake of DTLS, in order.
+    pub fn alerts(&self) -> &[FailedDtls] {
+        &self.alerts
+    }
+
     fn open(&mut self, stream: Stream) -> Counted {
         if self.streams.len() >= Media::MOST_STREAMS {
             let now = stream.last.time;
@@ -183,18 +218,34 @@ impl Media {
             Some(at) => self.checks.get_mut(at),
             None if self.checks.len() >= Media::MOST_CHECKS => return,
             None => {
-                let fresh = Check { path, first: place, last: place, requests: 0, successes: 0, errors: Vec::new() };
+                let fresh = Check {
+                    path,
+                    first: place,
+                    last: place,
+                    requests: 0,
+                    successes: 0,
+                    last_success: None,
+                    failures: 0,
+                    errors: Vec::new(),
+                    signed: None,
+                };
                 self.checks.push(fresh);
                 self.checks.last_mut()
             }
         };
         let Some(check) = check else { return };
+        check.failures = check.failures.saturating_add(u64::from(matches!(stun.class, StunClass::Error(_))));
         match stun.class {
             StunClass::Request => {
                 check.requests = check.requests.saturating_add(1);
                 check.last = place;
+                check.signed = if stun.is_signed { Some(stun.transaction) } else { check.signed };
             }
-            StunClass::Success => check.successes = check.successes.saturating_add(1),
+            StunClass::Success => {
+                check.successes = check.successes.saturating_add(1);
+                check.last_success = Some(place);
+            }
+            StunClass::Error(401) if stun.method != Stun::BINDING && check.signed != Some(stun.transaction) => {}
             StunClass::Error(code)
                 if !check.errors.iter().any(|(known, ..)| *known == code) && check.errors.len() < 8 =>
             {
@@ -216,12 +267,17 @@ impl Media {
         self.checks.sort_unstable();
         self.checks.dedup();
         self.checks.truncate(Media::MOST_CHECKS);
+        self.alerts.extend(other.alerts.iter().copied());
+        self.alerts.sort_unstable();
+        self.alerts.dedup();
+        self.alerts.truncate(Media::MOST_CHECKS);
     }
 }
 
 impl PartialEq for Media {
     fn eq(&self, other: &Media) -> bool {
-        (&self.streams, &self.reports, &self.checks) == (&other.streams, &other.reports, &other.checks)
+        (&self.streams, &self.reports) == (&other.streams, &other.reports)
+            && (&self.checks, &self.alerts) == (&other.checks, &other.alerts)
     }
 }
 

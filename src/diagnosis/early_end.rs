@@ -1,5 +1,7 @@
 //! How a call that was not answered was ended before anybody answered it.
 
+use std::borrow::Cow;
+
 use crate::call::{AnsweredBefore, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::{Side, to_tag};
@@ -37,21 +39,43 @@ pub(crate) enum CancelSays {
 
 /// Reads what the Reason values of a CANCEL or BYE say together.
 pub(crate) fn cancel_says(reasons: &[Reason]) -> CancelSays {
-    let elsewhere = |reason: &Reason| reason.sip() == Some(200) || reason.q850() == Some(26);
-    let given_up = |reason: &Reason| {
-        matches!(reason.q850(), Some(16 | 31)) || says_user_ended(reason) || says_only_cancelled(reason)
-    };
+    // A maker's own protocol beside one that is known tells nobody else anything (RFC 3326 §2).
+    let all_unknown = !reasons.iter().any(is_known);
     match () {
-        () if reasons.iter().any(elsewhere) => CancelSays::Elsewhere,
-        () if reasons.iter().all(given_up) => CancelSays::GivenUp,
-        () => CancelSays::Other,
+        () if reasons.is_empty() => CancelSays::GivenUp,
+        () if reasons.iter().any(says_elsewhere) => CancelSays::Elsewhere,
+        () if all_unknown || reasons.iter().any(says_other) => CancelSays::Other,
+        () => CancelSays::GivenUp,
     }
+}
+
+/// True if the protocol of a Reason is one that this program knows.
+fn is_known(reason: &Reason) -> bool {
+    reason.sip().is_some() || reason.q850().is_some() || reason.release_cause().is_some()
+}
+
+/// True if a Reason says that the call was answered elsewhere.
+pub(crate) fn says_elsewhere(reason: &Reason) -> bool {
+    reason.sip() == Some(200) || reason.q850() == Some(26)
+}
+
+/// True if a Reason of a known protocol says something else than that the caller gave up.
+pub(crate) fn says_other(reason: &Reason) -> bool {
+    let given_up = matches!(reason.q850(), Some(16 | 31)) || says_user_ended(reason) || says_only_cancelled(reason);
+    is_known(reason) && !given_up
+}
+
+/// The first Reason header of a message with a value that says this; the first of all if none does.
+pub(crate) fn reason_line<'h>(heard: &'h Heard, says: impl Fn(&Reason) -> bool) -> Option<Cow<'h, str>> {
+    let is_meant = |line: &Cow<'h, str>| line.split(',').any(|value| says(&Reason::read(value.trim())));
+    heard.message.header_lines("Reason").find(is_meant).or_else(|| heard.message.header_lines("Reason").next())
 }
 
 /// True if the Reason of a CANCEL is the code that every CANCEL brings about (RFC 3261 §21.4.25), without more in its
 /// text than that: FreeSWITCH writes `SIP;cause=487;text="ORIGINATOR_CANCEL"` when its caller hangs up.
 pub(crate) fn says_only_cancelled(reason: &Reason) -> bool {
-    const PLAIN: [&str; 4] = ["", "ORIGINATOR_CANCEL", "Request Terminated", "Request Cancelled"];
+    const PLAIN: [&str; 5] =
+        ["", "ORIGINATOR_CANCEL", "Originator cancelled", "Request Terminated", "Request Cancelled"];
     let text = reason.text.as_deref().unwrap_or_default().trim();
     reason.sip() == Some(487) && PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(text))
 }

@@ -318,7 +318,7 @@ pub(crate) fn ends(sdp: &Sdp) -> Vec<SocketAddr> {
 }
 
 /// Where the ICE candidates of a description are (RFC 8839 §5.1).
-fn candidates(sdp: &Sdp) -> Vec<SocketAddr> {
+pub(crate) fn candidates(sdp: &Sdp) -> Vec<SocketAddr> {
     sdp.media
         .iter()
         .flat_map(|media| media.attribute("candidate"))

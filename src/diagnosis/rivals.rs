@@ -97,7 +97,11 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "domain-not-served" => {
             let host = case.target(failure)?.host.to_ascii_lowercase();
             let served = case.surroundings.accepted().hosts(response.path.source.ip()).any(|known| known == host);
-            served.then(|| format!("the same server took other requests for {host}"))
+            let went_on = case.provisionals(case.call.transaction(failure.transaction)).any(goes_on);
+            served.then(|| match went_on {
+                true => format!("the same server went on with this request for {host} at first"),
+                false => format!("the same server took other requests for {host}"),
+            })
         }
         "request-uri-without-user" => {
             (!case.target(failure)?.user.is_empty()).then(|| "the Request-URI has a user part".into())
@@ -226,6 +230,11 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
         }
         _ => None,
     }
+}
+
+/// True if a provisional response says more than that the request arrived.
+fn goes_on(heard: &Heard) -> bool {
+    heard.message.status().is_some_and(|status| status.get() > 100)
 }
 
 fn has_credentials(heard: &Heard) -> bool {

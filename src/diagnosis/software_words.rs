@@ -20,6 +20,7 @@ const FIRST_PRIVATE: u32 = 700;
 
 /// Adds to the cause what the software that sent the response is known to mean by it, and what its client makes of it.
 pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
+    let disagrees = findings.iter().any(|finding| finding.rule == "cause-disagrees");
     let Some(cause) = findings.first_mut().filter(|finding| finding.explains) else { return };
     let Some(failure) = case.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
     let response = case.response(failure);
@@ -27,6 +28,8 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
         let FreeSwitchCause { cause: number, name, meaning, fix, .. } = private;
         cause.fix.push(format!("FreeSWITCH: its cause {number} ({name}) is no status code. {meaning} {fix}").into());
     }
+    let cause_says_more =
+        disagrees || cause.rule == "server-fault" && case.q850(response).is_some_and(|cause| cause != 0);
     let says = said(response);
     let request = case.request(failure);
     let offer = request.and_then(|request| Sdp::of(&request.message));
@@ -36,7 +39,9 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     let (server, client) = (name_of(response), request.map(name_of).unwrap_or_default());
     let method = case.call.transaction(failure.transaction).method.name();
     let answer = Said { code: failure.status.get(), method, says: &says, server: &server, client: &client };
-    if let Some(signature) = Signature::of_server(answer) {
+    // What software means by a code of its own does not hold where its Q.850 cause says something else.
+    let by_code = |signature: &&Signature| signature.told_by == ToldBy::Name && signature.says.is_empty();
+    if let Some(signature) = Signature::of_server(answer).filter(|signature| !(cause_says_more && by_code(signature))) {
         let Signature { condition, check, .. } = signature;
         let software = signature.software_in(&server);
         // The rule may have given the same advice, and with more of the call in it.

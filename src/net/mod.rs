@@ -69,7 +69,7 @@ pub use crate::net::hep::HepHead;
 pub use crate::net::hep_record::{HepRecord, RecordOf};
 pub use crate::net::icmp::{IcmpCode, Undelivered};
 pub use crate::net::made::Maker;
-pub use crate::net::rtp::{MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
+pub use crate::net::rtp::{DtlsAlert, MediaPacket, ReportBlock, Rtp, Stun, StunClass, TelephoneEvent, report_blocks};
 pub use crate::net::sketch::{FragmentOf, connection_of, fragment_of};
 pub use crate::net::tls::{Alert, BadLine, Certificate, Ended, HandshakeFailure, KeyLog, TlsConnection, version_name};
 

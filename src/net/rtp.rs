@@ -51,6 +51,15 @@ pub enum MediaPacket<'a> {
     Rtcp(&'a [u8]),
     /// STUN or TURN.
     Stun(Stun),
+    /// A fatal alert of DTLS, in the clear.
+    Alert(DtlsAlert),
+}
+
+/// An alert that ends a handshake of DTLS before anything is encrypted (RFC 9147 §4, RFC 6347 §4.1; RFC 8446 §6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DtlsAlert {
+    /// Why: 40 is handshake_failure, 42 bad_certificate.
+    pub description: u8,
 }
 
 /// A STUN message.
@@ -60,6 +69,15 @@ pub struct Stun {
     pub method: u16,
     /// What it is.
     pub class: StunClass,
+    /// What a request and its response have in common (RFC 8489 §5).
+    pub transaction: [u8; 12],
+    /// True if it carries MESSAGE-INTEGRITY, so its sender has shown credentials (RFC 8489 §14.5, §14.6).
+    pub is_signed: bool,
+}
+
+impl Stun {
+    /// The method of connectivity checks (RFC 8445 §7).
+    pub const BINDING: u16 = 1;
 }
 
 /// The class of a STUN message.
@@ -77,6 +95,8 @@ pub enum StunClass {
 
 /// RTCP has packet types from 192 to 223, where RTP has a marker and a payload type (RFC 5761 §4).
 const RTCP: std::ops::RangeInclusive<u8> = 192..=223;
+/// The content type of an alert (RFC 8446 §5.1), which nothing else on a port of media begins with (RFC 7983 §7).
+const ALERT: u8 = 21;
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 
 impl<'a> MediaPacket<'a> {
@@ -89,9 +109,17 @@ impl<'a> MediaPacket<'a> {
                 _ => rtp(bytes).map(MediaPacket::Rtp),
             },
             0..=3 => stun(bytes).map(MediaPacket::Stun),
+            &ALERT => alert(bytes).map(MediaPacket::Alert),
             _ => None,
         }
     }
+}
+
+/// A record of nothing but a fatal alert, of the epoch in which nothing is encrypted.
+fn alert(bytes: &[u8]) -> Option<DtlsAlert> {
+    const FATAL: u8 = 2;
+    let [ALERT, 0xFE, 0xFD | 0xFF, 0, 0, _, _, _, _, _, _, 0, 2, FATAL, description] = *bytes else { return None };
+    Some(DtlsAlert { description })
 }
 
 #[inline]
@@ -118,35 +146,42 @@ fn rtp(bytes: &[u8]) -> Option<Rtp> {
 }
 
 fn stun(bytes: &[u8]) -> Option<Stun> {
-    let (header, mut attributes) = bytes.split_first_chunk::<20>()?;
-    let [t0, t1, _, _, m0, m1, m2, m3, ..] = *header;
-    if [m0, m1, m2, m3] != MAGIC_COOKIE {
+    const ERROR_CODE: u16 = 0x0009;
+    const MESSAGE_INTEGRITY: [u16; 2] = [0x0008, 0x001C];
+    let (header, attributes) = bytes.split_first_chunk::<20>()?;
+    let ([t0, t1, _, _, m0, m1, m2, m3], transaction) = (header.first_chunk::<8>()?, header.last_chunk::<12>()?);
+    if [*m0, *m1, *m2, *m3] != MAGIC_COOKIE {
         return None;
     }
-    let kind = u16::from_be_bytes([t0, t1]);
+    let kind = u16::from_be_bytes([*t0, *t1]);
     let method = (kind & 0x000F) | ((kind & 0x00E0) >> 1) | ((kind & 0x3E00) >> 2);
     let class = match (kind & 0x0100 != 0, kind & 0x0010 != 0) {
         (false, false) => StunClass::Request,
         (false, true) => StunClass::Indication,
         (true, false) => StunClass::Success,
-        (true, true) => StunClass::Error(error_code(&mut attributes).unwrap_or(0)),
+        (true, true) => StunClass::Error(attribute(attributes, &[ERROR_CODE]).and_then(error_code).unwrap_or(0)),
     };
-    Some(Stun { method, class })
+    let is_signed = attribute(attributes, &MESSAGE_INTEGRITY).is_some();
+    Some(Stun { method, class, transaction: *transaction, is_signed })
 }
 
-/// The code in ERROR-CODE (RFC 8489 §14.8).
-fn error_code(attributes: &mut &[u8]) -> Option<u16> {
-    const ERROR_CODE: u16 = 0x0009;
+/// What follows the head of the first attribute of these kinds (RFC 8489 §14).
+fn attribute<'a>(mut attributes: &'a [u8], kinds: &[u16]) -> Option<&'a [u8]> {
     for _ in 0..32 {
         let ([k0, k1, l0, l1], rest) = attributes.split_first_chunk::<4>()?;
         let length = usize::from(u16::from_be_bytes([*l0, *l1]));
-        if u16::from_be_bytes([*k0, *k1]) == ERROR_CODE {
-            let [_, _, class, number] = rest.first_chunk::<4>()?;
-            return u16::from(class & 7).checked_mul(100)?.checked_add(u16::from(*number));
+        if kinds.contains(&u16::from_be_bytes([*k0, *k1])) {
+            return Some(rest);
         }
-        *attributes = rest.get(length.checked_next_multiple_of(4)?..)?;
+        attributes = rest.get(length.checked_next_multiple_of(4)?..)?;
     }
     None
+}
+
+/// The code in ERROR-CODE (RFC 8489 §14.8).
+fn error_code(value: &[u8]) -> Option<u16> {
+    let [_, _, class, number] = value.first_chunk::<4>()?;
+    u16::from(class & 7).checked_mul(100)?.checked_add(u16::from(*number))
 }
 
 /// The report blocks of the first packet of a compound RTCP packet (RFC 3550 §6.4).
@@ -186,9 +221,37 @@ mod tests {
         let mut conflict = vec![1, 0x11, 0, 8, 0x21, 0x12, 0xA4, 0x42];
         conflict.resize(20, 0);
         conflict.extend([0, 9, 0, 4, 0, 0, 4, 87]);
-        let stun = Stun { method: 1, class: StunClass::Error(487) };
+        let stun = Stun { method: 1, class: StunClass::Error(487), transaction: [0; 12], is_signed: false };
         assert_eq!(MediaPacket::read(&conflict), Some(MediaPacket::Stun(stun)));
         assert_eq!(MediaPacket::read(b"INVITE sip:a SIP/2.0"), None);
+    }
+
+    #[test]
+    fn a_request_that_shows_credentials_is_told_apart() {
+        let mut request = vec![0, 3, 0, 4, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        request.extend([0, 0x19, 0, 4, 17, 0, 0, 0]);
+        let stun = Stun {
+            method: 3,
+            class: StunClass::Request,
+            transaction: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            is_signed: false,
+        };
+        assert_eq!(MediaPacket::read(&request), Some(MediaPacket::Stun(stun)));
+        request.extend([0, 8, 0, 20]);
+        request.extend([0; 20]);
+        assert_eq!(MediaPacket::read(&request), Some(MediaPacket::Stun(Stun { is_signed: true, ..stun })));
+    }
+
+    #[test]
+    fn only_a_fatal_alert_in_the_clear_is_one() {
+        let alert = [21, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 42];
+        assert_eq!(MediaPacket::read(&alert), Some(MediaPacket::Alert(DtlsAlert { description: 42 })));
+        for (at, other) in [(4, 1), (2, 3), (13, 1)] {
+            let mut changed = alert;
+            changed[at] = other;
+            assert_eq!(MediaPacket::read(&changed), None);
+        }
+        assert_eq!(MediaPacket::read(&alert[..14]), None);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Fault {
     pub text: String,
     /// What is wrong with it.
     pub why: String,
+    /// True if it is not there at all.
+    pub is_missing: bool,
 }
 
 /// Lines that are looked at.
@@ -27,11 +29,11 @@ pub fn first_fault(text: &[u8]) -> Option<Fault> {
     let mut seen = Seen::default();
     for (number, line) in (1..).zip(&lines).take(MOST_LINES) {
         if let Some(why) = fault_of(number, line, &mut seen) {
-            return Some(Fault { line: number, text: (*line).to_owned(), why });
+            return Some(Fault { line: number, text: (*line).to_owned(), why, is_missing: false });
         }
     }
     let why = seen.missing()?;
-    Some(Fault { line: lines.len().saturating_add(1), text: String::new(), why: why.to_owned() })
+    Some(Fault { line: lines.len().saturating_add(1), text: String::new(), why: why.to_owned(), is_missing: true })
 }
 
 /// What was there so far.

@@ -311,7 +311,9 @@ impl Uri {
     /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
     pub fn is_number(&self) -> bool {
         let user = self.bare_user();
-        let digits = user.strip_prefix('+').unwrap_or(user);
+        // A user part cannot hold "#" but escaped (RFC 3261 §25.1).
+        let user = if user.contains('%') { Cow::Owned(user.replace("%23", "#")) } else { Cow::Borrowed(user) };
+        let digits = user.strip_prefix('+').unwrap_or(&user);
         digits.bytes().any(|byte| byte.is_ascii_digit())
             && digits.bytes().all(|byte| byte.is_ascii_digit() || b"-.()*#".contains(&byte))
     }

@@ -1,5 +1,5 @@
 use crate::call::{AnsweredBefore, Heard, Transaction};
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, reason_line, says_elsewhere};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -53,7 +53,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ),
         })
         .claim_method(cancel, "this branch is cancelled")
-        .claim_header(cancel, "Reason", "why, as its sender says");
+        .claim_header_with(
+            cancel,
+            "Reason",
+            &reason_line(cancel, says_elsewhere).unwrap_or_default(),
+            "why, as its sender says",
+        );
     if let Some(answer) = answer {
         finding = finding.claim_status(answer, "another branch is answered");
     }
@@ -76,7 +81,7 @@ fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             ))
             .fix("Nothing has to be done.")
             .claim_method(cancel, "this leg is cancelled")
-            .claim_header(cancel, "Reason", "answered elsewhere")
+            .claim_header_with(cancel, "Reason", &reason_line(cancel, says_elsewhere).unwrap_or_default(), "answered elsewhere")
             .refuted("caller-abandoned", "the Reason of the CANCEL says that the call was answered elsewhere")
             .refuted("ring-timeout", "the Reason of the CANCEL says that the call was answered elsewhere"),
     )

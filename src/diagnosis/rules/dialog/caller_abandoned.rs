@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::call::{AnsweredBefore, Heard};
+use crate::call::{AnsweredBefore, Heard, Transaction};
+use crate::catalogue::q850;
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled, says_user_ended};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows};
@@ -22,7 +23,8 @@ rule! {
     /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
     /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy, and
     /// without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so (`ring-timeout`), and
-    /// so does a proxy that got an answer elsewhere.
+    /// so does a proxy that got an answer elsewhere. If a provisional response carries a Q.850 cause of the number, the callee or
+    /// the trunk (RFC 6432), the network had given up before.
     ///
     /// ## How to fix
     /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
@@ -38,6 +40,12 @@ rule! {
 
 /// After so long without ringing it is the silence that needs explaining: `silent-downstream`.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// A provisional response whose Reason has a Q.850 cause of the number, the callee or the trunk: the network has given up, and
+/// goes on only to say so in an announcement (RFC 6432 §1).
+fn announced<'a>(case: &Case<'a>, invite: &'a Transaction) -> Option<(&'a Heard, u8)> {
+    case.provisionals(invite).find_map(|heard| Some((heard, u8::try_from(case.telling_cause(heard)?).ok()?)))
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
@@ -86,15 +94,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
         () => ("normal clearing as the reason", "normal clearing"),
     };
+    let announced = announced(case, deciding);
     let mut finding = finding
         .because(format!(
-            "{sender} cancelled the call {} after the INVITE, {state}. {}; it gives {}.{}{}",
+            "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}",
             length(waited),
             match case.finals(deciding).next() {
                 _ if silent => "Until then nothing but 100 had come back",
+                Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
                 Some(_) => "Nothing is wrong with that",
                 None => "No final response to the INVITE follows",
             },
+            if announced.is_some() { "the CANCEL" } else { "it" },
             match reasons.is_empty() {
                 true if cancel.message.is_cut() => "no reason before the cut",
                 true => "no reason",
@@ -102,8 +113,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             },
             if by_proxy { BEHIND_PROXY } else { "" },
             picked_up(cancel, before)
-        ))
-        .fix("Nothing has to be done, if the caller meant to give up.")
+        ));
+    finding = match announced {
+        Some((heard, cause)) => {
+            let sender = heard.path.source;
+            let fix = q850(cause).map(|known| known.fix.clone()).unwrap_or_default();
+            finding
+                .fix(format!("Look behind {sender}, which gave the Q.850 cause {cause} and may have played an announcement. {fix}"))
+                .claim_header_with(heard, "Reason", "850", "why the call could not go on (RFC 6432)")
+        }
+        None => finding.fix("Nothing has to be done, if the caller meant to give up."),
+    };
+    finding = finding
         .claim_method(cancel, if by_proxy { "this hop cancels" } else { "the caller's side cancels" })
         .claim_header(cancel, "Reason", says);
     if let Some(AnsweredBefore::ToAFeatureCode(answer)) = before {

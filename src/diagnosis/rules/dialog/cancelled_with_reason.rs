@@ -1,4 +1,4 @@
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, reason_line, says_other};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let deciding = case.deciding()?;
     let invite = case.call.request_of(deciding)?;
-    let reason = cancel.message.header("Reason").unwrap_or_default().into_owned();
+    let reason = reason_line(cancel, says_other).unwrap_or_default().into_owned();
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains_calmly(case.call.final_status)
@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("Look up this reason on {}, which sent the CANCEL.", cancel.path.source))
             .claim_method(cancel, "the caller's side cancels")
-            .claim_header(cancel, "Reason", "why, as its sender says")
+            .claim_header_with(cancel, "Reason", &reason, "why, as its sender says")
             .refuted("caller-abandoned", "the Reason is not that of normal clearing")
             .refuted("answered-elsewhere", "the Reason is neither SIP 200 nor Q.850 26"),
     )

@@ -97,7 +97,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination)
             }
         })
-        .fix("Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.")
+        .fix(match response.and_then(|heard| heard.message.status()).map(StatusCode::get) {
+            // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
+            Some(481) => format!("Find out why {} has lost this dialog: a restart, another node, or cleared state.", request.path.destination),
+            _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.".to_owned(),
+        })
         .claim_header(success, "Session-Expires", "the agreed interval")
         .claim_method(request, "the refresh");
     finding = match response {

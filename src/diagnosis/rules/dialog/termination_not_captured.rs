@@ -16,7 +16,7 @@ rule! {
     /// further on ended the call by itself and answered 487.
     ///
     /// ## Evidence
-    /// A 487 to the INVITE, and no CANCEL and no BYE on any hop of the call.
+    /// A 487 to the INVITE, without a Q.850 cause that says why, and no CANCEL and no BYE on any hop of the call.
     ///
     /// ## How to fix
     /// Capture at the system that sent the 487, on all its interfaces.
@@ -34,8 +34,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let Some(EarlyEnd::Unknown(response)) = case.early_end() else { return None };
-    if ring_timeout::expired(case).is_some() {
-        return None; // The INVITE said itself how long it was good for.
+    if ring_timeout::expired(case).is_some() || case.telling_cause(response).is_some() {
+        return None; // The INVITE said itself how long it was good for, or the 487 says why it came.
     }
     let from = response.path.source;
     let cancel = case.deciding().and_then(|invite| invite.cancelled_by);

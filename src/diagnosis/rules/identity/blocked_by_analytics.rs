@@ -2,6 +2,7 @@ use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::NameAddr;
 
 rule! {
     /// The call was blocked by analytics in the network.
@@ -88,5 +89,6 @@ fn redress(case: &Case<'_>, response: &Heard) -> Option<String> {
         });
         part.filter(|part| !part.is_empty())
     });
-    by_reason.or_else(|| response.message.header("Call-Info").map(|value| value.into_owned()))
+    // What follows the address says what it is for (RFC 3261 §20.9).
+    by_reason.or_else(|| response.message.header("Call-Info").map(|value| NameAddr::read(&value).uri))
 }

@@ -1,7 +1,11 @@
+use std::net::SocketAddr;
+
 use crate::call::Check;
-use crate::diagnosis::media::Talk;
+use crate::capture::Place;
+use crate::diagnosis::media::{Ear, Talk, candidates, ends};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::net::Stun;
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -15,19 +19,20 @@ rule! {
     /// lapsed, or no pair of addresses lets packets through.
     ///
     /// ## Evidence
-    /// A STUN error response between the media addresses of the call or of their hosts; or connectivity checks without any
-    /// response, in a call that has no media both ways.
+    /// A STUN error response between the media addresses of the call or of their hosts, after which neither that request nor
+    /// the check of another pair succeeds, and no media go on both ways; or connectivity checks without any response, in a call
+    /// that has no media both ways and names no relay.
     ///
     /// ## How to fix
-    /// 487: let one side be controlled. 401, 438, 441: renew the credentials. 437: allocate anew. No response: add a TURN
-    /// server that both can reach.
+    /// 487: let one side be controlled. 401 to a check: compare a=ice-pwd of both sides. 401, 438 or 441 of a TURN server: renew
+    /// the credentials. 437: allocate anew. No response: add a TURN server that both can reach.
     ///
     /// ## When it would be wrong
-    /// A first 401 of a TURN server asks for credentials and is normal; so are checks of pairs that cannot work, if another
-    /// pair does.
+    /// A first 401 of a TURN server asks for credentials and is normal; so is a 487 after which the role is changed, and so are
+    /// checks of pairs that cannot work, if another pair does.
     ///
     /// ## References
-    /// RFC 8445 §7.3.1.1; RFC 8489 §14.8; RFC 8656 §5
+    /// RFC 8445 §7.2.5.1, §7.3.1.1; RFC 8489 §14.8; RFC 8656 §5
     "H10" "ice-failed" needs [BODY CHECKS], check
 }
 
@@ -38,43 +43,21 @@ const ASKS: [u16; 2] = [401, 438];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let of_call: Vec<&Check> = checks(case);
+    let talk = case.talk();
     let refused = of_call.iter().find_map(|check| {
-        let (code, method, place) =
-            check.errors.iter().find(|(code, ..)| !ASKS.contains(code) || check.successes == 0)?;
+        let is_left = |(code, _, place): &&(u16, u16, Place)| !is_mended(case, &of_call, check, *code, *place, talk.as_ref());
+        let (code, method, place) = check.errors.iter().find(is_left)?;
         Some((*check, *code, *method, *place))
     });
     if let Some((check, code, method, place)) = refused {
-        let meaning = match code {
-            487 => "both sides think that they lead (role conflict)",
-            401 | 438 | 441 => "the credentials are missing, wrong, or have run out",
-            437 => "the allocation does not exist any more",
-            486 | 508 => "the server has no room for one more allocation",
-            403 => "the server forbids it",
-            _ => "the request was refused",
-        };
-        let kind = if method == 1 { "a connectivity check" } else { "a request to a TURN server" };
-        return Some(
-            Finding::of(&RULE, Confidence::Proven)
-                .severity(Severity::Warning)
-                .party(Role::Uac, Some(check.path.source))
-                .because(format!(
-                    "{} answered {kind} of {} with the STUN error {code}: {meaning}.",
-                    check.path.destination, check.path.source
-                ))
-                .fix(match code {
-                    487 => "Let the side that answers change its role, as RFC 8445 asks; look for two that both offer.",
-                    401 | 438 | 441 => "Give the client valid credentials for the TURN server, and renew them in time.",
-                    _ => "Look at the log of the server for this request.",
-                })
-                .claim_at(place, "stun.att.error", (code % 100).to_string(), format!("the number of the error {code}")),
-        );
+        return Some(of_refusal(check, code, method, place));
     }
-    let silent = of_call.iter().find(|check| check.requests >= ENOUGH)?;
-    let talk = case.talk();
+    let silent = of_call.iter().find(|check| check.requests >= ENOUGH && check.failures == 0)?;
     let flows = talk.as_ref().is_some_and(|talk: &Talk<'_>| talk.caller.packets() > 0 && talk.callee.packets() > 0);
-    let uses_ice = case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)).any(|sdp| {
-        sdp.media.iter().any(|media| media.attribute("candidate").next().is_some())
-    });
+    let candidates: Vec<&str> = descriptions(case).flat_map(|sdp| &sdp.media).flat_map(|media| media.attribute("candidate")).collect();
+    // What a relay carries to or from its client is no RTP to an address of the call, and may go over TLS (RFC 8656 §3.1).
+    let may_be_relayed = candidates.iter().any(|value| value.contains("typ relay"));
+    let uses_ice = !candidates.is_empty() && !may_be_relayed;
     let any_success = of_call.iter().any(|check| check.successes > 0);
     if flows || any_success || !uses_ice {
         return None;
@@ -94,6 +77,63 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// A server or the other side refused a request, and nothing made up for it.
+fn of_refusal(check: &Check, code: u16, method: u16, place: Place) -> Finding {
+    let meaning = match code {
+        401 if method == Stun::BINDING => "its password for ICE is not the one that the other side goes by",
+        487 => "both sides think that they lead (role conflict)",
+        401 | 438 | 441 => "the credentials are wrong, or have run out",
+        437 => "the allocation does not exist any more",
+        486 => "this user name has as many allocations as it may",
+        508 => "the server has no room for one more allocation",
+        403 => "the server forbids it",
+        _ => "the request was refused",
+    };
+    let kind = if method == Stun::BINDING { "a connectivity check" } else { "a request to a TURN server" };
+    let finding = Finding::of(&RULE, Confidence::Proven).severity(Severity::Warning);
+    let finding = match code {
+        486 | 508 => finding.party(Role::Network, Some(check.path.destination)),
+        _ => finding.party(Role::Uac, Some(check.path.source)),
+    };
+    finding
+        .because(format!(
+            "{} answered {kind} of {} with the STUN error {code}: {meaning}.",
+            check.path.destination, check.path.source
+        ))
+        .fix(match code {
+            401 if method == Stun::BINDING => {
+                "Compare a=ice-ufrag and a=ice-pwd as each side sent them with what the other side got: a box on the way may change them."
+            }
+            487 => "Let the side that answers change its role, as RFC 8445 asks; look for two that both offer.",
+            401 | 438 | 441 => "Give the client valid credentials for the TURN server, and renew them in time.",
+            486 => "Raise the number of allocations that the TURN server gives to one user, and look for those that are not ended.",
+            508 => "Give the TURN server more ports, or spread its clients over several.",
+            _ => "Look at the log of the server for this request.",
+        })
+        .claim_at(place, "stun.att.error", (code % 100).to_string(), format!("the number of the error {code}"))
+}
+
+/// True if an error did no harm: the request succeeded afterwards, as after a change of the role (RFC 8445 §7.2.5.1), another
+/// pair worked, or the media went on.
+fn is_mended(case: &Case<'_>, all: &[&Check], check: &Check, code: u16, place: Place, talk: Option<&Talk<'_>>) -> bool {
+    let asks = ASKS.contains(&code) && check.successes > 0;
+    let succeeded = check.last_success.is_some_and(|success| success > place);
+    let of_pair = |one: &&Check| is_named(case, one.path.destination);
+    let is_pair = of_pair(&check);
+    let worked = all.iter().filter(|one| of_pair(one)).filter_map(|one| one.last_success).any(|success| !is_pair || success > place);
+    let goes_on = |ear: &Ear<'_>| ear.last().is_some_and(|stream| stream.last > place);
+    asks || succeeded || worked || talk.is_some_and(|talk| goes_on(&talk.caller) && goes_on(&talk.callee))
+}
+
+/// True if a description names this address, as its own or as a candidate: then STUN to it checks a pair.
+fn is_named(case: &Case<'_>, address: SocketAddr) -> bool {
+    descriptions(case).any(|sdp| ends(sdp).contains(&address) || candidates(sdp).contains(&address))
+}
+
+fn descriptions<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Sdp> {
+    case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message))
+}
+
 /// STUN between the hosts of the call's media, while the call lasted.
 fn checks<'a>(case: &Case<'a>) -> Vec<&'a Check> {
     let all = case.surroundings.media().checks();
@@ -101,7 +141,7 @@ fn checks<'a>(case: &Case<'a>) -> Vec<&'a Check> {
         return Vec::new();
     }
     let mut hosts: Vec<std::net::IpAddr> = Vec::new();
-    for sdp in case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)) {
+    for sdp in descriptions(case) {
         hosts.extend(sdp.media.iter().filter_map(|media| sdp.address_of(media).parse::<std::net::IpAddr>().ok()));
         let candidates = sdp.media.iter().flat_map(|media| media.attribute("candidate"));
         hosts.extend(candidates.filter_map(|value| value.split_ascii_whitespace().nth(4)?.parse::<std::net::IpAddr>().ok()));

@@ -1,3 +1,5 @@
+use crate::call::Failure;
+use crate::diagnosis::media::candidates;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
@@ -13,23 +15,25 @@ rule! {
     /// One side of the call is IPv6-only, or prefers IPv6 although the way to the peer is IPv4.
     ///
     /// ## Evidence
-    /// Warning 300, 301, 330 or 331 in the response.
+    /// Warning 300, 301, 330 or 331 in the response. Without any word of why, it is possible only: an offer that asks for media
+    /// at IPv6 addresses alone, without ICE, came over IPv4 and was refused with 488 or 606.
     ///
     /// ## How to fix
     /// Offer an address of the other family, let ICE offer both (RFC 8445), or relay the media.
     ///
     /// ## When it would be wrong
-    /// Some gateways send Warning 301 for an address that they cannot route to.
+    /// Some gateways send Warning 301 for an address that they cannot route to. Who speaks both versions of IP may have refused
+    /// the codecs.
     ///
     /// ## References
-    /// RFC 3261 §20.43; RFC 6157 §3
+    /// RFC 3261 §20.43; RFC 6157 §3, §4
     "D4" "address-family-mismatch" needs [400 488 606 BODY], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[400, 488, 606])?;
     let response = case.response(failure);
-    let warning = case.warned(response, &[300, 301, 330, 331])?;
+    let Some(warning) = case.warned(response, &[300, 301, 330, 331]) else { return of_version(case, failure) };
     let request = case.request(failure)?;
     let sdp = Sdp::of(&request.message)?;
     let connection = sdp.media.first().filter(|media| !media.connection.is_empty()).map_or(&sdp.connection, |media| &media.connection);
@@ -46,5 +50,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "refused")
             .claim_header(response, "Warning", "the address is the reason")
             .refuted("no-common-codec", "the Warning names the address, not the codecs"),
+    )
+}
+
+/// The offer has only IPv6 for its media, was signalled over IPv4, and was refused without a word of why: who has no IPv6 can use
+/// none of it (RFC 6157 §4).
+fn of_version(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let says_more = !case.warnings(response).is_empty() || !case.reasons(response).is_empty() || case.abilities(response).is_some();
+    if failure.status.get() == 400 || says_more || request.message.is_cut() || request.path.source.is_ipv6() {
+        return None;
+    }
+    let sdp = Sdp::of(&request.message)?;
+    let mut wanted = sdp.media.iter().filter(|media| media.port != 0).peekable();
+    let first = wanted.peek()?;
+    let address = sdp.address_of(first);
+    if !wanted.all(|media| sdp.address_of(media).contains(':')) || !candidates(sdp).is_empty() {
+        return None;
+    }
+    let server = response.path.source;
+    Some(
+        Finding::of(&RULE, Confidence::Possible)
+            .explains(Some(failure.status))
+            .sender(Role::Uac, request)
+            .because(format!(
+                "{server} refused the offer with {}. The offer asks for media only to {address}, by IPv6, and came over IPv4: if \
+                 {server} has no IPv6, that is the reason. Otherwise it may want another codec or profile.",
+                failure.status
+            ))
+            .fix(format!("Let {} offer a media address of IPv4 too, or relay its media between the two.", request.path.source))
+            .fix(format!("If {server} has IPv6, compare the codecs that it allows with the offer."))
+            .claim(request, "sdp.connection_info.address", address, "where media are asked for")
+            .claim_status(response, "refused"),
     )
 }

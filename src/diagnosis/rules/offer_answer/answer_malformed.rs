@@ -60,21 +60,32 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let offered = offer.media.first()?;
     let author = case.as_written(success);
+    let lacks_address = answer.is_some_and(lacks_address);
     let how = match answer {
+        Some(_) if lacks_address => "with a session description that nobody can send media by",
         Some(_) => "with a session description that does not fit the offer",
         None => "without the session description that the offer asks for",
     };
     let mut finding = Finding::of(&RULE, Confidence::Likely)
         .explains(success.message.status())
         .drops_the_call()
-        .sender(Role::Uas, author)
+        .sender(Role::Uas, author);
+    if lacks_address {
+        finding = finding.titled("The answer names no address for its media.");
+    }
+    let mut finding = finding
         .because(format!(
             "{} answered {how}: {fault}. {} ended the call {} after the answer.",
             author.path.source,
             bye.path.source,
             length(after)
         ))
-        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source))
+        .fix(match lacks_address {
+            true => format!("Let {} name the address of its media (c=) in its answer.", author.path.source),
+            false => {
+                format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source)
+            }
+        })
         .claim(request, "sdp.media", offered.line.clone(), "the offer");
     if answer.is_none() {
         finding = finding.claim_absent(success.place, "a session description in this answer", "its body is empty");
@@ -108,6 +119,9 @@ pub(super) fn breaks_rfc_3264(offer: &Sdp, answer: &Sdp) -> Option<String> {
     }
     let mut pairs = offer.media.iter().zip(&answer.media).filter(|(_, answered)| answered.port != 0);
     pairs.find_map(|(offered, answered)| {
+        if lacks_address(answer) {
+            return Some("it names no address for its media: there is no c= line (RFC 8866 §5.7)".to_owned());
+        }
         if offered.kind != answered.kind {
             return Some(format!("the offer has {} where the answer has {}", offered.kind, answered.kind));
         }
@@ -133,6 +147,11 @@ pub(super) fn breaks_rfc_3264(offer: &Sdp, answer: &Sdp) -> Option<String> {
     })
 }
 
+/// True if a description has a stream that is not refused and no address for it.
+fn lacks_address(sdp: &Sdp) -> bool {
+    sdp.connection.is_empty() && sdp.media.iter().any(|media| media.port != 0 && media.connection.is_empty())
+}
+
 /// True if a stream is one of SRTP by its profile.
 fn is_secure(media: &Media) -> bool {
     media.protocol.to_ascii_uppercase().contains("SAVP")
@@ -150,6 +169,6 @@ pub(super) fn names_media(case: &Case<'_>, bye: &Heard) -> bool {
         let text = reason.text.as_deref().unwrap_or_default().to_ascii_lowercase();
         reason.q850().is_some_and(|cause| OF_BEARER.contains(&cause))
             || reason.sip().is_some_and(|code| OF_MEDIA.contains(&code))
-            || ["media", "sdp", "codec", "incompatible"].iter().any(|word| text.contains(word))
+            || ["media", "sdp", "codec", "incompatible", "fingerprint"].iter().any(|word| text.contains(word))
     })
 }

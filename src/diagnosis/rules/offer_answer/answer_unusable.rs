@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::diagnosis::media::candidates;
 use crate::diagnosis::offers::{Exchange, asks_for_nothing};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::answer_malformed::{breaks_rfc_3264, names_media};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::sdp::Media;
+use crate::sip::sdp::{Media, Sdp};
 
 rule! {
     /// The call was answered, and the answer left the caller nothing to speak over.
@@ -22,7 +23,8 @@ rule! {
     /// ## Evidence
     /// A BYE of the caller's side within two seconds of the answer, without a Reason or with one that speaks of media (Q.850
     /// 65, 79 or 88, SIP 415, 488 or 606), and: port 0 for every stream that was offered; or 0.0.0.0 as the address of every
-    /// stream that was accepted; or that Reason. A BYE that follows at once and says nothing, behind an answer that can be
+    /// stream that was accepted; or that Reason, and for it an answer whose addresses are all of the other IP version than the
+    /// offer's, or a word of the fingerprint. A BYE that follows at once and says nothing, behind an answer that can be
     /// used, tells nothing.
     ///
     /// ## How to fix
@@ -34,7 +36,7 @@ rule! {
     /// fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds.
     ///
     /// ## References
-    /// RFC 3264 §6, §8.4; RFC 3261 §13.2.2.4; RFC 3326
+    /// RFC 3264 §6, §8.4; RFC 3261 §13.2.2.4; RFC 3326; RFC 6157 §4; RFC 5763 §5
     "D19" "answer-unusable" needs [ANSWERED BYE BODY], check
 }
 
@@ -47,6 +49,10 @@ enum Fault<'a> {
     Refused(&'a Media),
     /// What was accepted stands at no address.
     NoAddress(&'a str),
+    /// What was accepted stands at addresses of the other IP version only, and the one who ended the call says so.
+    OtherVersion(&'a str),
+    /// The keys of the one who answered do not fit its fingerprint, as the one who ended the call says (RFC 5763 §5).
+    Keys(&'a Heard),
     /// The one who ended the call says so.
     Said(&'a Heard),
 }
@@ -88,6 +94,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("Let {who} name the address of its media when it answers: its media server may not be ready so soon."))
             .claim(answer, "sdp.connection_info.address", *address, "no address for the media"),
+        Fault::OtherVersion(address) => finding
+            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
+            .because(format!(
+                "{who} named {address} as the address of its media, and the offer has none of that version of IP: who has no other \
+                 cannot send there. {ended}"
+            ))
+            .fix(format!("Let {who} answer with an address of the version that is offered, or relay the media between the two."))
+            .claim(answer, "sdp.connection_info.address", *address, "an address of the other version of IP"),
+        Fault::Keys(bye) => finding
+            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
+            .because(format!(
+                "{ended} Its BYE says why ({}): the DTLS certificate for the media is not the one that the description of {who} \
+                 names.",
+                bye.message.header("Reason").unwrap_or_default()
+            ))
+            .fix(format!(
+                "Compare a=fingerprint in the answer of {who} with the certificate that is shown for its media; a media server \
+                 between the two may show one of its own."
+            )),
         Fault::Said(bye) => {
             let says = bye.message.header("Reason").unwrap_or_default().into_owned();
             let agreed = exchange.answer_sdp.media.first().map(|media| media.line.clone()).unwrap_or_default();
@@ -160,11 +185,31 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
             let gives_up = exchange.answer.message.is_request();
             match accepted.iter().all(nowhere) && is_offered && !gives_up {
                 true => Fault::NoAddress(exchange.answer_sdp.address_of(first)),
-                false => Fault::Said(Some(bye).filter(|_| says)?),
+                false => said(case, &exchange, Some(bye).filter(|_| says)?),
             }
         }
     };
     Some((exchange, bye, fault))
+}
+
+/// What the one who ended the call and says why cannot use.
+fn said<'a>(case: &Case<'a>, exchange: &Exchange<'a>, bye: &'a Heard) -> Fault<'a> {
+    if case.says_any(bye, &["fingerprint"]) {
+        return Fault::Keys(bye);
+    }
+    let has_six = |sdp: &'a Sdp| {
+        let accepted = sdp.media.iter().filter(|media| media.port != 0);
+        accepted.map(|media| sdp.address_of(media)).filter(|address| !address.is_empty()).map(|address| address.contains(':'))
+    };
+    // Candidates of ICE may name addresses of both versions.
+    let uses_ice = [exchange.offer_sdp, exchange.answer_sdp].iter().any(|sdp| !candidates(sdp).is_empty());
+    let offered: Vec<bool> = has_six(exchange.offer_sdp).collect();
+    let is_other = !offered.is_empty() && has_six(exchange.answer_sdp).all(|six| !offered.contains(&six));
+    let first = exchange.answer_sdp.media.iter().find(|media| media.port != 0).map(|media| exchange.answer_sdp.address_of(media));
+    match first.filter(|address| is_other && !uses_ice && !address.is_empty()) {
+        Some(address) => Fault::OtherVersion(address),
+        None => Fault::Said(bye),
+    }
 }
 
 /// True if an offer of a browser, with its keys by DTLS, wants RTCP on the port of RTP, and the answer does not say yes

@@ -1,6 +1,9 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::catalogue::tls_alert;
+use crate::diagnosis::media::{candidates, ends};
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
@@ -19,7 +22,8 @@ rule! {
     ///
     /// ## Evidence
     /// `a=crypto` suites of both sides without one in common; a DTLS description without `a=fingerprint` or `a=setup`; an
-    /// answer with `setup:actpass`, or the same role as the offer.
+    /// answer with `setup:actpass`, or the same role as the offer; or a fatal alert of DTLS between the addresses of the media of
+    /// an answered call without media both ways.
     ///
     /// ## How to fix
     /// Switch one suite on on both sides (AES_CM_128_HMAC_SHA1_80 is the usual one); let both use the same of SDES and
@@ -29,7 +33,7 @@ rule! {
     /// Lines that the capture cut off are not missing.
     ///
     /// ## References
-    /// RFC 4568 §5.1, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5
+    /// RFC 4568 §5.1, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5; RFC 8446 §6.2
     "D3" "media-keying-mismatch" needs [BODY], check
 }
 
@@ -37,7 +41,7 @@ rule! {
 const SOON: Duration = Duration::from_secs(10);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    refused(case).or_else(|| answered(case))
+    refused(case).or_else(|| answered(case)).or_else(|| alerted(case))
 }
 
 /// The offer was refused, and its keys do not fit those of the callee.
@@ -56,21 +60,21 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     })?;
     let (says, other) = fault;
     let mut finding = Finding::of(&RULE, if other.is_some() { Confidence::Proven } else { Confidence::Likely })
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response)
+        .explains(Some(failure.status));
+    // What an offer lacks by itself nobody could answer (RFC 4568 §5.1; RFC 8842 §5).
+    finding = match other {
+        Some(_) => finding.sender(Role::Uas, response).fix(fix(offer)),
+        None => finding.sender(Role::Uac, request).fix(own_fix(offer)),
+    };
+    finding = finding
         .because(format!("{} refused the offer with {}: {says}.", response.path.source, failure.status))
-        .fix(fix(offer))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
     finding = claim_keys(finding, request, offer);
     finding = finding.claim_status(response, "refused");
     if let (Some(other), Some((_, sdp))) = (other, &theirs) {
-        finding = claim_keys(finding, other, sdp);
+        finding = claim_keys(finding, other, sdp).refuted("media-profile-mismatch", "both sides encrypt");
     }
-    Some(
-        finding
-            .refuted("media-profile-mismatch", "both sides encrypt")
-            .refuted("no-common-codec", "the keys do not fit, whatever the codec is"),
-    )
+    Some(finding.refuted("no-common-codec", "the keys do not fit, whatever the codec is"))
 }
 
 /// The call was answered, and the answer's keys do not fit the offer.
@@ -101,11 +105,86 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
         .fix(fix(offer))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
     let finding = claim_keys(finding, request, offer);
+    let finding = match secure(answer).filter(|media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none()) {
+        Some(media) => finding
+            .claim(success, "sdp.media", media.line.clone(), "the answer")
+            .claim_absent(success.place, "a=fingerprint", "the answer has none"),
+        None => claim_keys(finding, success, answer),
+    };
     Some(
-        claim_keys(finding, success, answer)
+        finding
             .refuted("media-profile-mismatch", "both sides encrypt")
             .refuted("one-way-media", "neither side can read the media of the other"),
     )
+}
+
+/// The call was answered, and one side gave up the handshake of DTLS for its media with a fatal alert.
+fn alerted(case: &Case<'_>) -> Option<Finding> {
+    let (invite, success) = case.answer()?;
+    let alerts = case.surroundings.media().alerts();
+    if alerts.is_empty() {
+        return None;
+    }
+    let mine: Vec<SocketAddr> = Sdp::of(&case.call.request_of(invite)?.message).into_iter().flat_map(named).collect();
+    let all: Vec<SocketAddr> =
+        case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)).flat_map(named).collect();
+    let bye = case.first_bye().map(|bye| bye.request);
+    let (from, to) = (case.call.started(), bye.map_or(case.call.ended(), |bye| bye.place.time));
+    let alert = alerts.iter().find(|alert| {
+        let is_of_call = all.contains(&alert.path.source) || all.contains(&alert.path.destination);
+        is_of_call && from <= alert.place.time && alert.place.time <= to
+    })?;
+    if case.talk().is_some_and(|talk| talk.caller.packets() > 0 && talk.callee.packets() > 0) {
+        return None; // Another handshake came to an end.
+    }
+    let ended = bye.filter(|bye| bye.place.time.since(alert.place.time) <= SOON);
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .titled("The sides could not agree on keys for the media by DTLS.")
+        .explains(success.message.status());
+    let finding = if ended.is_some() { finding.drops_the_call() } else { finding };
+    let end = match ended {
+        Some(bye) => format!(" {} ended the call {} later.", bye.path.source, length(bye.place.time.since(alert.place.time))),
+        None => String::new(),
+    };
+    let (sender, receiver) = (alert.path.source, alert.path.destination);
+    let by_caller = mine.contains(&sender) || !mine.contains(&receiver) && sender.ip() == invite.path.source.ip();
+    // Who does not like a certificate says so of the one that the other side showed (RFC 5763 §5).
+    let of_certificate = matches!(alert.description, 42..=46 | 48);
+    let role = if by_caller == of_certificate { Role::Uas } else { Role::Uac };
+    let name = tls_alert(alert.description).map(|known| format!(" ({})", known.name)).unwrap_or_default();
+    let finding = finding
+        .party(role, Some(if of_certificate { receiver } else { sender }))
+        .because(format!(
+            "The call was answered, and the DTLS handshake for its media failed: {sender} gave it up with the fatal alert \
+             {}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}",
+            alert.description
+        ))
+        .fix(match of_certificate {
+            true => format!(
+                "Compare a=fingerprint in the description of {receiver} with the certificate that it shows for its media; a media \
+                 server between the two may show one of its own."
+            ),
+            false => format!("Compare the DTLS versions, cipher suites and SRTP profiles that {sender} and {receiver} allow."),
+        })
+        .claim_at(alert.place, "dtls.alert_message.desc", alert.description.to_string(), "the alert that ends the handshake");
+    let finding = match ended {
+        Some(bye) => finding.claim_method(bye, "the end of the call").claim_header(bye, "Reason", "why, as its sender says"),
+        None => finding,
+    };
+    Some(finding.refuted("one-way-media", "without keys neither side can read the media of the other"))
+}
+
+/// Where a description asks for media.
+fn named(sdp: &Sdp) -> Vec<SocketAddr> {
+    [ends(sdp), candidates(sdp)].concat()
+}
+
+/// What to do about an offer that lacks its keys.
+fn own_fix(offer: &Sdp) -> &'static str {
+    match secure(offer).is_some_and(is_dtls) {
+        true => "Let the offer carry a=fingerprint and a=setup:actpass.",
+        false => "Let the offer carry a key (a=crypto) for each medium that is to be encrypted, or offer it as RTP/AVP.",
+    }
 }
 
 fn fix(offer: &Sdp) -> &'static str {
@@ -192,12 +271,18 @@ fn unfitting(offer: &Sdp, answer: &Sdp) -> Option<String> {
 /// Suites that are cited of one side.
 const MOST_SUITES: usize = 4;
 
-fn claim_keys(finding: Finding, heard: &Heard, sdp: &Sdp) -> Finding {
+fn role_in_dtls(heard: &Heard) -> String {
+    format!("how {} takes part in DTLS", heard.path.source)
+}
+
+fn claim_keys<'a>(finding: Finding, heard: &Heard, sdp: &'a Sdp) -> Finding {
     let Some(media) = secure(sdp) else { return finding };
-    let setup = sdp.attributes.iter().chain(&media.attributes).any(|line| line.starts_with("setup:"));
-    if setup {
-        return finding.claim(heard, "sdp.media", media.line.clone(), "the description with this setup");
-    }
+    let setup = |lines: &'a [String]| lines.iter().find(|line| line.starts_with("setup:"));
+    let finding = match (setup(&media.attributes), setup(&sdp.attributes)) {
+        (Some(line), _) => return finding.claim(heard, "sdp.media_attr", line.clone(), role_in_dtls(heard)),
+        (None, Some(line)) => return finding.claim(heard, "sdp.session_attr", line.clone(), role_in_dtls(heard)),
+        (None, None) => finding,
+    };
     // The key behind the suite is a secret.
     suites_as_sent(media).take(MOST_SUITES).fold(finding, |finding, suite| {
         finding.claim(heard, "sdp.crypto.crypto_suite", suite, format!("a suite of {}", heard.path.source))

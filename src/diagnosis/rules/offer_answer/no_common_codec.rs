@@ -157,6 +157,12 @@ impl<'a> Refusal<'a> {
                 "{refused}: one or more of the offered media or formats cannot be used there. The offer has {}.",
                 media_of(self.offer)
             ),
+            // RFC 3261 §20.43: the kind of media is what is not available there, whatever its codec is.
+            (None, None, Some(_)) if self.lacks_kind() => format!(
+                "{refused}: it seems not to take {} at all. The offer has {}.",
+                self.offered.kind,
+                media_of(self.offer)
+            ),
             (None, None, Some(_)) => {
                 format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
             }
@@ -170,6 +176,12 @@ impl<'a> Refusal<'a> {
     }
 
     /// The media that are wanted beside the audio.
+    /// True if the Warning speaks of a kind of media other than audio: of audio it is also sent where only a codec is missing.
+    fn lacks_kind(&self) -> bool {
+        let is_304 = self.warned.as_ref().is_some_and(|warning| warning.code == 304);
+        is_304 && self.offered.kind != "audio" && self.theirs.is_none() && self.usable.is_none() && self.others().next().is_none()
+    }
+
     fn others(&self) -> impl Iterator<Item = &'a Media> {
         let (offer, offered) = (self.offer, self.offered);
         offer.media.iter().filter(|media| media.port != 0 && !std::ptr::eq(*media, offered))
@@ -190,6 +202,9 @@ impl<'a> Refusal<'a> {
     fn advise(&self, finding: Finding) -> Finding {
         let (server, offers) = (self.response.path.source, list(&names(&self.codecs)));
         let finding = match &self.usable {
+            None if self.lacks_kind() => finding
+                .titled("The callee's side does not take this kind of media.")
+                .fix(format!("Offer audio to {server}, or let it take {}.", self.offered.kind)),
             None => finding
                 .fix(format!(
                     "Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."

@@ -41,7 +41,7 @@ const OTHER_MATTERS: [u16; 9] = [401, 407, 408, 422, 481, 487, 491, 500, 503];
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (transaction, request, response) = refused(case)?;
     let status = response.message.status()?;
-    let wanted = what_was_wanted(request);
+    let wanted = what_was_wanted(case, request);
     let accepted_later = case.call.transactions.iter().any(|later| {
         later.id > transaction.id
             && later.method == transaction.method
@@ -111,12 +111,18 @@ fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard
         })
 }
 
-fn what_was_wanted(request: &Heard) -> String {
+fn what_was_wanted(case: &Case<'_>, request: &Heard) -> String {
     let Some(sdp) = Sdp::of(&request.message) else {
         let is_cut = request.message.is_cut();
         return if is_cut { "whose offer is behind the cut" } else { "without an offer" }.into();
     };
     let Some(media) = sdp.media.first() else { return "with an empty offer".into() };
+    // A stream that is added stands behind those that are there (RFC 3264 §8.1).
+    let in_force = case.exchanges().into_iter().rfind(|one| one.answer.place < request.place);
+    let known = in_force.map_or(usize::MAX, |one| one.answer_sdp.media.len());
+    if let Some(added) = sdp.media.get(known..).and_then(|rest| rest.iter().find(|media| media.port != 0)) {
+        return format!("that adds {} over {}", added.kind, added.protocol);
+    }
     match (media.kind.as_str(), sdp.direction_of(media)) {
         ("image", _) => "to T.38 fax".into(),
         (kind, "sendrecv") => format!("for {kind} over {}", media.protocol),

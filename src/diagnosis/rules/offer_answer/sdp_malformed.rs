@@ -33,18 +33,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if request.message.is_cut() || !kind.starts_with("application/sdp") || names_other {
         return None;
     }
-    let Fault { line, text, why } = first_fault(request.message.body())?;
+    let Fault { line, text, why, is_missing } = first_fault(request.message.body())?;
     let says_so = case.says_any(response, &["sdp", "session description", "parse"]);
     let (client, server) = (request.path.source, response.path.source);
     let finding = Finding::of(&RULE, if says_so { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(Role::Uac, request)
-        .because(format!(
-            "The session description of {client} breaks the grammar at line {line} ({text:?}): {why}. {server} refused it with \
-             {}.",
-            failure.status
-        ))
-        .fix(format!("Correct line {line} of what {client} writes: {why}."))
+        .because(match is_missing {
+            true => format!("The session description of {client} lacks a line: {why}. {server} refused it with {}.", failure.status),
+            false => format!(
+                "The session description of {client} breaks the grammar at line {line} ({text:?}): {why}. {server} refused it with \
+                 {}.",
+                failure.status
+            ),
+        })
+        .fix(match is_missing {
+            true => format!("Let {client} write what its description lacks: {why}."),
+            false => format!("Correct line {line} of what {client} writes: {why}."),
+        })
         .fix("If it did not write it so, look for a box on the way that rewrites session descriptions (ALG, SBC).");
     let finding = match field(&text) {
         Some((field, value)) => finding.claim(request, field, value, "the line that breaks the grammar"),

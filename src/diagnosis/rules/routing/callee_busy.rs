@@ -77,8 +77,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (.., Some(_)) => ", which speaks for all devices of the callee".to_owned(),
         (.., None) => " before anything rang".to_owned(),
     };
-    let again = match response.message.header("Retry-After") {
-        // RFC 3261 §20.33: when the callee expects to be free again.
+    // RFC 3261 §20.33: when the callee expects to be free again; with other codes how long the service is unavailable.
+    let waits = matches!(code, 480 | 486 | 600 | 603).then(|| response.message.header("Retry-After")).flatten();
+    let again = match &waits {
         Some(after) => format!(
             "Call \"{callee}\" again after {}: for so long the callee's side expects to be busy (Retry-After).",
             with_unit(after.trim())
@@ -94,8 +95,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             on busy."))
         .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
             limit of calls of the account."))
-        .claim_status(response, "busy")
-        .claim_header(response, "Retry-After", "for how long");
+        .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" });
+    if waits.is_some() {
+        finding = finding.claim_header(response, "Retry-After", "for how long");
+    }
     if cause.is_some() {
         finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
     }

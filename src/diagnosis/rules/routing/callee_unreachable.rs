@@ -119,6 +119,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// What to do where nobody knows whether a device is there.
 fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: &str) -> Finding {
     let (responder, devices) = (response.path.source, case.settings(Topic::RegisteredDevices, response));
+    // Which of the two a server is that says no more than the cause of the telephone network cannot be told.
+    let says_so = case.says_any(response, &["regist"]);
+    let is_gateway = case.q850(response) == Some(20) && devices.is_empty() && !says_so;
+    if is_gateway {
+        return finding
+            .fix(format!(
+                "Find out where \"{callee}\" should be: registered on {responder}, or attached to the network behind it; a mobile \
+                 phone may be off or without coverage."
+            ))
+            .fix(format!("If it should be there, ask the operator of {responder} with the Call-ID and the cause 20."))
+            .fix("If callers should reach a voicemail then, divert while the callee is away.");
+    }
     finding
         .fix(format!("Look whether \"{callee}\" is registered on {responder}{devices}."))
         .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"))

@@ -45,7 +45,10 @@ const WORDS: &[&str] = &[
 
 /// True if a refusal speaks of the caller's number.
 pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
-    case.says_any(response, WORDS)
+    // The calling line identity (TS 22.081 §1), as a word: it also begins others.
+    let words = case.words(response);
+    let names_line = words.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| matches!(word, "cli" | "clid"));
+    names_line || case.says_any(response, WORDS)
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -1,4 +1,4 @@
-use crate::call::{Failure, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Method;
@@ -19,7 +19,8 @@ rule! {
     /// Switch the feature on at the server, or keep the client from using it.
     ///
     /// ## When it would be wrong
-    /// An OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is.
+    /// An OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is. A gateway also makes 501
+    /// of a Q.850 cause (RFC 3398 §7.2.4.1): then the telephone network lacks a facility or service, and the method is not meant (`server-fault`).
     ///
     /// ## References
     /// RFC 3261 §21.4.6, §21.5.2, §20.5
@@ -30,6 +31,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let decides = case.failure_with(&[405, 501]);
     let failure = decides.or_else(|| within_dialog(case))?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if is_of_network(case, request, response) {
+        return None; // server-fault says what the network lacks.
+    }
     let method = request.message.method()?.name().to_owned();
     let server = response.path.source;
     let is_probe = case.call.kind == Kind::Options || method == "NOTIFY";
@@ -50,6 +54,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_status(response, "it is not supported")
         .claim_header(response, "Allow", "what is supported instead");
     Some(finding.refuted("server-fault", format!("{} speaks of the method, not of a fault", failure.status)))
+}
+
+/// True if a 501 to INVITE is a gateway's translation of a Q.850 cause: who calls the network with it supports INVITE (RFC 3398
+/// §7.2.4.1).
+pub(super) fn is_of_network(case: &Case<'_>, request: &Heard, response: &Heard) -> bool {
+    let is_invite = request.message.method() == Some(&Method::Invite);
+    let is_501 = response.message.status().is_some_and(|status| status.get() == 501);
+    is_invite && is_501 && case.q850(response).is_some_and(|cause| cause != 0)
 }
 
 /// A request within an answered call that was refused for its method: the call itself goes on.

@@ -51,6 +51,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !of_number && (meaning.is_none() || code < 400) {
         return None;
     }
+    if code == 410 && cause == Some(1) {
+        return None; // number-changed: it was somebody's once.
+    }
     let target = case.asked_for(failure)?;
     if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
@@ -86,7 +89,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .because(because)
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
-        .fix(format!("Compare its format with what {responder} expects: {}.", formats(number)))
+        .fix(match number.starts_with(['*', '#', '%']) {
+            true => format!("It is a service code: look whether {responder} knows it, and whether the exchange before it should carry it out."),
+            false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
+        })
         .fix(format!("If number and format are right, look for a route or subscriber for it on \
             {responder}{}.", case.settings(Topic::Routes, response)));
     finding = match request {

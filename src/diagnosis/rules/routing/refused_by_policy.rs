@@ -3,7 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
-use crate::diagnosis::rules::routing::caller_identity_refused;
+use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::{StatusCode, auth};
 
@@ -18,7 +18,7 @@ rule! {
     /// limit of the account is reached.
     ///
     /// ## Evidence
-    /// 403 although nothing was challenged; or 403 after good credentials: it names a policy or comes from behind the
+    /// 403 although nothing was challenged and nothing had rung; or 403 after good credentials: it names a policy or comes from behind the
     /// challenger, the call had gone on before it, or the same server had let the same user register; 402; a Q.850 cause
     /// that speaks of barring or of a subscription.
     ///
@@ -44,17 +44,18 @@ const CAUSES: &[(u32, &str)] = &[
     (54, "incoming calls are barred"),
     (55, "incoming calls are barred in this closed user group"),
     (57, "this kind of call is not allowed for the caller"),
-    (63, "the service is not available to this user"),
+    (63, "a service or option is not available"),
     (87, "the callee is not a member of the closed user group"),
 ];
+/// Two of them that are also sent for want of a better one, and by a callee's device: they name no policy by themselves (RFC
+/// 3398 §7.2.4.1).
+const VAGUE: [u32; 2] = [21, 63];
 /// Words of responses that other rules explain.
 const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    // These two are also sent for want of a better one: only with a code of refusal do they tell of a policy.
-    let is_barring = |cause: u32| !matches!(cause, 21 | 63) && CAUSES.iter().any(|(known, _)| *known == cause);
     let is_barred = case.q850(response).is_some_and(is_barring);
     let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
     if !is_refusal && (!is_barred || failure.status.get() < 400) {
@@ -129,7 +130,8 @@ fn of_peer(
     let server = response.path.source;
     let first = match response.message.status().map(StatusCode::get) {
         Some(402) => format!("Look at the balance and the state of the account on {server}."),
-        Some(603) => of_server_that_declines(case, response),
+        // What a cause of barring proves is named; a 603 without one is told by its words, or by whose software it is.
+        Some(603) if ground.confidence != Confidence::Proven => of_server_that_declines(case, response),
         _ if ground.is_named => {
             format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")
         }
@@ -198,23 +200,30 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
         return None;
     }
     let names_policy = case.says_any(response, POLICY) && !case.says_any(response, CREDENTIALS);
+    if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
+        return None;
+    }
     let cause_words = match (cause, meaning) {
         (Some(cause), Some(meaning)) => format!(" with Q.850 cause {cause} ({meaning})"),
         _ => String::new(),
     };
-    let is_named = names_policy || meaning.is_some() || code == 402;
+    let is_named = names_policy || cause.is_some_and(is_barring) || code == 402;
+    // Whatever it means, it is not the credentials.
+    let has_ground = is_named || meaning.is_some();
     let asked = refused_try(case, failure).and_then(|(_, asked)| asked);
     let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
     let is_behind = is_behind(case, failure);
     let ground = |words: String, why: &str| Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) });
-    if code == 603 {
+    // Asterisk, whose dialplan ended, writes 50 for no ground of the network.
+    let is_asterisk = case.platform(response) == Some(Platform::Asterisk);
+    if code == 603 && !(cause.is_some_and(is_barring) && !(cause == Some(50) && is_asterisk)) {
         let is_own = of_603(case, failure, response, names_policy);
         let found = ground(cause_words, "nothing was challenged");
         return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }
     match asked {
         None if case.call.kind == Kind::Registration => None,
-        None if is_named => ground(cause_words, ""),
+        None if has_ground => ground(cause_words, ""),
         // The challenge lies before the capture, or in an earlier call.
         None if shows_credentials(case, failure) => {
             let what = match case.request(failure).is_some_and(|request| request.message.is_cut()) {
@@ -229,7 +238,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
             format!("{cause_words}, from behind the server that had accepted the credentials"),
             "the server that asked for credentials passed the request on, so it accepted them",
         ),
-        Some(_) if is_named => ground(format!("{cause_words}, after credentials had been \
+        Some(_) if has_ground => ground(format!("{cause_words}, after credentials had been \
             shown"), "the response names another ground than the credentials"),
         Some(_) if code == 403 => accepted(case, failure).and_then(|why| {
             let words = format!("{cause_words}, although the credentials were good: {why}");
@@ -237,6 +246,11 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
         }),
         Some(_) => None,
     }
+}
+
+/// True if a Q.850 cause speaks of what is allowed, whatever the code is.
+fn is_barring(cause: u32) -> bool {
+    !VAGUE.contains(&cause) && CAUSES.iter().any(|(known, _)| *known == cause)
 }
 
 /// True if a 603 is a server's own: it names a policy, or Asterisk sends it because its dialplan ended.

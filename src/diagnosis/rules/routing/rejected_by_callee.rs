@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Reason;
 
 rule! {
     /// The callee, or the callee's device, rejected the call.
@@ -16,8 +17,9 @@ rule! {
     /// A person pressed reject, the device is set to refuse this caller, or its own timer ended the ringing.
     ///
     /// ## Evidence
-    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else. Only 180
-    /// says that a device rings; after a 183 alone nobody is said to have pressed anything.
+    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else; or the
+    /// Q.850 cause 21, with 403 only after ringing or with `location=U`. Only 180 says that a device rings; after a 183 alone
+    /// nobody is said to have pressed anything.
     ///
     /// ## How to fix
     /// Nothing is wrong with the signalling: ask the callee.
@@ -36,7 +38,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let cause = case.telling_cause(response);
     // A cause of rejection counts with any code but those that name another one who rejects.
-    let is_rejection = cause == Some(21) && code >= 400 && !matches!(code, 402 | 403 | 433 | 607 | 608);
+    let is_of_other = matches!(code, 402 | 433 | 607 | 608) || code == 403 && !is_of_user(case, failure, response);
+    let is_rejection = cause == Some(21) && code >= 400 && !is_of_other;
     if !matches!(code, 486 | 603) && !is_rejection {
         return None;
     }
@@ -135,6 +138,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
     Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
+}
+
+/// True if it was the called side that rejected the call: something rang before the Q.850 cause 21, or the cause is said to
+/// come from the user (RFC 3398 §7.2.4.1; RFC 8606 §4).
+pub(super) fn is_of_user(case: &Case<'_>, failure: &Failure, response: &Heard) -> bool {
+    let is_rejection = |reason: &&Reason| reason.q850() == Some(21);
+    let mut rejections = case.reasons(response).iter().filter(is_rejection).peekable();
+    let rang = case.ringing(failure.transaction).is_some();
+    rejections.peek().is_some() && (rang || rejections.any(|reason| reason.location.as_deref() == Some("U")))
 }
 
 /// Hardly anybody presses a key sooner than this.

@@ -1,7 +1,8 @@
-use crate::call::{Heard, Kind};
-use crate::catalogue::Topic;
+use crate::call::{Failure, Heard, Kind};
+use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
+use crate::diagnosis::rules::routing::method_unsupported::is_of_network;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::AlternativeService;
@@ -16,28 +17,36 @@ rule! {
     /// An error of its script, its database or its software; a server behind it that it could not reach.
     ///
     /// ## Evidence
-    /// 500, 502, 504 or 505; or 503 without `Retry-After` and without a Q.850 cause.
+    /// 500, 502, 504 or 505; or 503 without `Retry-After`. A Q.850 cause without a rule of its own says what the telephone
+    /// network behind the server lacks (RFC 3398 §7.2.4.1), and then 501 to an INVITE and 503 with `Retry-After` count too.
     ///
     /// ## How to fix
     /// Look into the log of that server for the Call-ID. Let the caller try another server meanwhile.
     ///
     /// ## When it would be wrong
-    /// A 503 with `Retry-After` is overload; with a Q.850 cause the trunk failed. A 500 to a request inside a dialog
-    /// may mean a CSeq that went back.
+    /// A 503 with `Retry-After` alone is overload; with the Q.850 cause of a trunk the trunk failed. A 500 to a request inside a
+    /// dialog may mean a CSeq that went back.
     ///
     /// ## References
     /// RFC 3261 §21.5, §16.7
-    "E14" "server-fault" needs [473 475 476 477 478 479 500 502 503 504 505], check
+    "E14" "server-fault" needs [473 475 476 477 478 479 500 501 502 503 504 505], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[473, 475, 476, 477, 478, 479, 500, 502, 503, 504, 505])?;
+    let failure = case.failure_with(&[473, 475, 476, 477, 478, 479, 500, 501, 502, 503, 504, 505])?;
     let response = case.response(failure);
     let code = failure.status.get();
     let has_cause = case.telling_cause(response).is_some();
-    let is_overload = code == 503 && is_wait(response);
+    let of_network = cause_of_network(case, response);
+    let is_overload = code == 503 && is_wait(response) && of_network.is_none();
     if has_cause || is_overload || names_too_many(response) || case.call.kind == Kind::Options {
         return None;
+    }
+    if code == 501 && !is_of_network(case, case.request(failure)?, response) {
+        return None; // method-unsupported.
+    }
+    if let Some(cause) = of_network {
+        return Some(of_cause(case, failure, response, cause));
     }
     let quotation = case.quotation(response);
     let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
@@ -75,6 +84,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
         moment{}.", log(case, response)));
     finding = match code {
+        505 => finding.fix(format!("Read the start line of the request as it was sent: SIP/2.0 is the only version, so look at what \
+            {server} reads in its place.")),
         502 | 504 | 473..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
             whether it answers and its name resolves.")),
         _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, \
@@ -99,6 +110,46 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
+}
+
+/// What a gateway tells of the telephone network behind it, by a Q.850 cause that says more than that the call is over.
+fn cause_of_network(case: &Case<'_>, response: &Heard) -> Option<&'static Q850Cause> {
+    // A timer that ran out is what 504 says too.
+    let is_504 = response.message.status().is_some_and(|status| status.get() == 504);
+    let says_nothing = |cause: &u32| matches!(cause, 0 | 16 | 31 | 127) || is_504 && *cause == 102;
+    let cause = case.q850(response).filter(|cause| !says_nothing(cause))?;
+    q850(u8::try_from(cause).ok()?)
+}
+
+/// A refusal whose Q.850 cause names the bearer, the service, the called device or the network (RFC 3398 §7.2.4.1): so it is not
+/// the software of the server that failed.
+fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Cause) -> Finding {
+    let finding = Finding::of(&RULE, Confidence::Possible)
+        .titled("The server refused the call with a cause of the telephone network.")
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return finding;
+    }
+    let (server, code) = (response.path.source, failure.status);
+    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    let Q850Cause { cause: number, name, meaning, fix, .. } = cause;
+    let finding = finding
+        .because(format!("{server} answered {code}{after} with Q.850 cause {number} ({name}). {meaning}"))
+        .fix(fix.clone())
+        .fix(format!("If that does not help, look into the log of {server} for the Call-ID: what lies behind it gave the cause {number}."))
+        .fix("Let the caller go on to another server or trunk after such a response (RFC 3263 §4.3).")
+        .claim_status(response, "the call is refused")
+        .claim_header_with(response, "Reason", "850", "the cause that it gives")
+        .claim_header(response, "Retry-After", "for how long")
+        .claim_header(response, "Server", "the software that answers");
+    if failure.status.get() == 501 {
+        let why = format!("Q.850 cause {number} names a service or facility, and not the method");
+        return finding.refuted("method-unsupported", why);
+    }
+    finding
+        .refuted("server-overloaded", format!("Q.850 cause {number} names another ground"))
+        .refuted("trunk-congested", format!("Q.850 cause {number} names no lack of channels"))
 }
 
 /// True if a response asks to be left alone for a while: not for zero seconds.

@@ -1,0 +1,279 @@
+//! What a gateway's Q.850 cause, a description or a code says, and what it does not: sentences that once said more.
+
+mod followed;
+
+use followed::diagnosed;
+use sipwhy::call::Outcome;
+use sipwhy::diagnosis::{Confidence, Diagnosis, Finding};
+use sipwhy::story::Story;
+
+const ACTORS: &str = "\
+alice 192.0.2.10:5060
+pbx 192.0.2.20:5060 agent \"Asterisk PBX 20.5.0\"
+gw 198.51.100.30:5060 agent \"Sonus GSX\"
+";
+
+/// The diagnosis of the first call of a story.
+fn of(lines: &str) -> Diagnosis {
+    let text = format!("# A call.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
+    let story = Story::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let first = diagnosed(&story).into_iter().min_by_key(|(call, _)| call.number);
+    first.expect("a call").1
+}
+
+/// A call that a gateway refuses with this status line and these headers.
+fn refused(status: &str, headers: &str) -> Diagnosis {
+    let headers: String = headers.lines().map(|line| format!("                    {line}\n")).collect();
+    of(&format!(
+        "
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+0.010  gw -> alice  100 Trying
+0.900  gw -> alice  {status}
+{headers}0.910  alice -> gw  ACK
+end 60.0"
+    ))
+}
+
+fn finding<'a>(diagnosis: &'a Diagnosis, rule: &str) -> &'a Finding {
+    let found = diagnosis.findings.iter().find(|finding| finding.rule == rule);
+    found.unwrap_or_else(|| panic!("no {rule} among {:?}", diagnosis.findings))
+}
+
+/// All that a finding says: its explanation, its steps, its claims and the rivals that it names.
+fn words(finding: &Finding) -> String {
+    let claims =
+        finding.claims.iter().map(|claim| format!("{}={} {}", claim.field, claim.value.raw(), claim.says.raw()));
+    let refuted = finding.refuted.iter().map(|refuted| refuted.why.raw().to_owned());
+    let fix = finding.fix.iter().map(|step| step.raw().to_owned());
+    let said = [finding.explanation.raw().to_owned()].into_iter().chain(fix).chain(claims).chain(refuted);
+    said.collect::<Vec<String>>().join("\n")
+}
+
+fn cause(diagnosis: &Diagnosis) -> (&str, Confidence) {
+    diagnosis.cause().map(|cause| (&*cause.rule, cause.confidence)).expect("a cause")
+}
+
+#[test]
+fn the_outcome_is_that_of_the_code_whatever_the_cause_says() {
+    let of_cause = |status, cause: u32| refused(status, &format!("Reason: Q.850;cause={cause}")).outcome;
+    assert_eq!(of_cause("503 Service Unavailable", 17), Outcome::Failed);
+    assert_eq!(of_cause("603 Decline", 17), Outcome::Failed);
+    assert_eq!(of_cause("486 Busy Here", 34), Outcome::Busy);
+    assert_eq!(of_cause("486 Busy Here", 41), Outcome::Busy);
+    assert_eq!(of_cause("486 Busy Here", 17), Outcome::Busy);
+    assert_eq!(of_cause("503 Service Unavailable", 34), Outcome::Failed);
+}
+
+#[test]
+fn a_wait_that_a_server_asks_for_is_not_the_callees() {
+    let of_server = refused("503 Service Unavailable", "Reason: Q.850;cause=17\nRetry-After: 30");
+    let busy = words(finding(&of_server, "callee-busy"));
+    assert!(!busy.contains("Retry-After") && !busy.contains("=503 busy"), "{busy}");
+    let of_callee = refused("486 Busy Here", "Retry-After: 30");
+    assert!(words(finding(&of_callee, "callee-busy")).contains("Retry-After"));
+}
+
+#[test]
+fn software_means_nothing_by_a_code_that_its_cause_contradicts() {
+    let full = refused("404 Not Found", "Reason: Q.850;cause=34");
+    assert!(!words(finding(&full, "trunk-congested")).contains("PSX"));
+    let unknown = refused("404 Not Found", "");
+    assert!(words(finding(&unknown, "number-not-routable")).contains("PSX"));
+}
+
+#[test]
+fn a_cause_that_two_sides_send_proves_no_policy() {
+    for cause_sent in [21, 63] {
+        let told = refused("403 Forbidden", &format!("Reason: Q.850;cause={cause_sent}"));
+        assert_eq!(cause(&told), ("refused-by-policy", Confidence::Likely));
+        assert!(!words(&told.findings[0]).contains("names the ground"));
+    }
+    assert_eq!(cause(&refused("403 Forbidden", "Reason: Q.850;cause=57")), ("refused-by-policy", Confidence::Proven));
+    assert_eq!(cause(&refused("603 Decline", "Reason: Q.850;cause=55")), ("refused-by-policy", Confidence::Proven));
+}
+
+#[test]
+fn a_number_that_was_somebodys_is_not_unassigned_too() {
+    let gone = refused("410 Gone", "Reason: Q.850;cause=1");
+    assert_eq!(cause(&gone).0, "number-changed");
+    assert!(gone.findings.iter().all(|finding| finding.rule != "number-not-routable"), "{:?}", gone.findings);
+}
+
+#[test]
+fn a_cause_of_the_network_is_no_fault_of_the_software() {
+    for (status, cause_sent, says) in [
+        ("503 Service Unavailable", 18, "No user responding"),
+        ("503 Service Unavailable", 88, "Incompatible destination"),
+        ("500 Server Internal Error", 65, "Bearer capability not implemented"),
+        ("501 Not Implemented", 79, "Service or option not implemented"),
+    ] {
+        let told = refused(status, &format!("Reason: Q.850;cause={cause_sent}"));
+        assert_eq!(cause(&told), ("server-fault", Confidence::Possible));
+        let said = words(&told.findings[0]);
+        assert!(said.contains(says) && !said.contains("database") && !said.contains("that failed"), "{said}");
+    }
+    assert!(words(&refused("500 Server Internal Error", "").findings[0]).contains("database"));
+}
+
+#[test]
+fn who_says_that_a_mobile_is_away_is_no_registrar() {
+    let away = refused("480 Temporarily Unavailable", "Reason: Q.850;cause=20");
+    let said = words(finding(&away, "callee-unreachable"));
+    assert!(said.contains("out of reach") || said.contains("without coverage"), "{said}");
+    let unregistered = refused("480 Temporarily Unavailable", "Reason: Q.850;cause=20;text=\"not registered\"");
+    assert!(!words(finding(&unregistered, "callee-unreachable")).contains("coverage"));
+}
+
+#[test]
+fn one_request_is_not_called_others() {
+    let told = of("
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+0.010  gw -> alice  100 Trying
+0.800  gw -> alice  183 Session Progress
+9.000  gw -> alice  404 Not Found
+                    Reason: Q.850;cause=1
+9.010  alice -> gw  ACK
+end 60.0");
+    let said = words(finding(&told, "number-not-routable"));
+    assert!(!said.contains("took other requests"), "{said}");
+}
+
+#[test]
+fn the_address_for_complaints_has_no_parameters() {
+    let blocked = refused("608 Rejected", "Call-Info: <https://block.example.com/jcard>;purpose=jwscard");
+    let fix: Vec<&str> = finding(&blocked, "blocked-by-analytics").fix.iter().map(|step| step.raw()).collect();
+    assert!(fix.contains(&"Ask for redress at https://block.example.com/jcard"), "{fix:?}");
+}
+
+#[test]
+fn a_lost_dialog_takes_neither_update_nor_re_invite() {
+    let told = |refusal: &str| {
+        let lines = format!(
+            "
+0.000   alice -> gw  INVITE sip:+15550100@198.51.100.30
+                     Session-Expires: 1800;refresher=uac
+                     Supported: timer
+4.000   gw -> alice  200 OK
+                     Session-Expires: 1800;refresher=uac
+                     Require: timer
+4.010   alice -> gw  ACK
+904.00  alice -> gw  INVITE
+                     Session-Expires: 1800;refresher=uac
+904.02  gw -> alice  {refusal}
+904.03  alice -> gw  ACK
+904.04  alice -> gw  BYE
+904.06  gw -> alice  {refusal}
+end 960.0"
+        );
+        words(finding(&of(&lines), "session-refresh-failed")).contains("the other of UPDATE and re-INVITE")
+    };
+    assert!(!told("481 Call/Transaction Does Not Exist"));
+    assert!(told("405 Method Not Allowed"));
+}
+
+#[test]
+fn a_stream_that_is_added_is_what_was_wanted() {
+    let told = of("
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+3.000  gw -> alice  200 OK
+3.010  alice -> gw  ACK
+10.00  alice -> gw  INVITE
+                    Content-Type: application/sdp
+                    | v=0
+                    | o=alice 1 2 IN IP4 192.0.2.10
+                    | s=-
+                    | c=IN IP4 192.0.2.10
+                    | t=0 0
+                    | m=audio 7078 RTP/AVP 8
+                    | m=video 9078 RTP/AVP 96
+                    | a=rtpmap:96 H264/90000
+10.02  gw -> alice  488 Not Acceptable Here
+10.03  alice -> gw  ACK
+40.00  alice -> gw  BYE
+40.01  gw -> alice  200 OK
+end 90.0");
+    let said = words(finding(&told, "reinvite-refused"));
+    assert!(said.contains("a re-INVITE that adds video"), "{said}");
+}
+
+#[test]
+fn a_kind_of_media_that_is_not_taken_is_no_codec() {
+    let told = of("
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+                    Content-Type: application/sdp
+                    | v=0
+                    | o=alice 1 1 IN IP4 192.0.2.10
+                    | s=-
+                    | c=IN IP4 192.0.2.10
+                    | t=0 0
+                    | m=video 9078 RTP/AVP 96
+                    | a=rtpmap:96 H264/90000
+0.010  gw -> alice  488 Not Acceptable Here
+                    Warning: 304 198.51.100.30 \"Media type not available: video\"
+0.020  alice -> gw  ACK
+end 60.0");
+    let said = words(finding(&told, "no-common-codec"));
+    assert!(said.contains("not to take video") && !said.contains("codecs"), "{said}");
+}
+
+#[test]
+fn a_line_that_is_missing_has_no_number() {
+    let told = of("
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+                    Content-Type: application/sdp
+                    | v=0
+                    | o=alice 1 1 IN IP4 192.0.2.10
+                    | s=-
+                    | t=0 0
+                    | m=audio 7078 RTP/AVP 8
+0.010  gw -> alice  400 Bad Request
+                    Warning: 399 198.51.100.30 \"SDP: no connection information\"
+0.020  alice -> gw  ACK
+end 60.0");
+    let said = words(finding(&told, "sdp-malformed"));
+    assert!(said.contains("lacks a line") && !said.contains("line 6"), "{said}");
+}
+
+#[test]
+fn what_an_answer_lacks_is_claimed_of_the_answer() {
+    let told = |answer: &str| {
+        let lines = format!(
+            "
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+                    Content-Type: application/sdp
+                    | v=0
+                    | o=- 1 1 IN IP4 192.0.2.10
+                    | s=-
+                    | c=IN IP4 192.0.2.10
+                    | t=0 0
+                    | m=audio 7078 UDP/TLS/RTP/SAVPF 8
+                    | a=fingerprint:sha-256 4A:4A:4A:4A
+                    | a=setup:actpass
+2.000  gw -> alice  200 OK
+                    Content-Type: application/sdp
+                    | v=0
+                    | o=- 2 2 IN IP4 198.51.100.30
+                    | s=-
+                    | c=IN IP4 198.51.100.30
+                    | t=0 0
+                    | m=audio 5004 UDP/TLS/RTP/SAVPF 8
+                    | {answer}
+2.010  alice -> gw  ACK
+2.050  alice -> gw  BYE
+                    Reason: SIP;cause=488
+2.060  gw -> alice  200 OK
+end 60.0"
+        );
+        let diagnosis = of(&lines);
+        let claims = finding(&diagnosis, "media-keying-mismatch").claims.clone();
+        let of_frame = |frame: u64| claims.iter().filter(move |claim| claim.place.frame == frame);
+        let fields =
+            |frame| of_frame(frame).map(|claim| format!("{}={}", claim.field, claim.value.raw())).collect::<Vec<_>>();
+        (fields(1), fields(2))
+    };
+    let offer = vec!["sdp.media=audio 7078 UDP/TLS/RTP/SAVPF 8".to_owned(), "sdp.media_attr=setup:actpass".to_owned()];
+    let none = vec!["sdp.media=audio 5004 UDP/TLS/RTP/SAVPF 8".to_owned(), "absent=a=fingerprint".to_owned()];
+    assert_eq!(told("a=setup:active"), (offer.clone(), none));
+    let both = "a=fingerprint:sha-256 5A:5A:5A:5A\n                    | a=setup:actpass";
+    assert_eq!(told(both), (offer, vec!["sdp.media_attr=setup:actpass".to_owned()]));
+}
