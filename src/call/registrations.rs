@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
 use crate::call::model::Arrival;
+use crate::call::timer;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order, ordered};
 use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
@@ -79,10 +80,10 @@ pub struct Registered {
     pub asked: Vec<Asked>,
     /// What was granted, in order.
     pub granted: Vec<Granted>,
-    /// What was not granted, in order: challenges among them.
+    /// What was not granted, in order: of challenges those that nobody answered.
     pub denied: Vec<Denied>,
-    /// Where the last REGISTER went.
-    pub registrar: Option<(Place, SocketAddr)>,
+    /// Where its REGISTERs go; of several the greatest address.
+    pub registrar: Option<SocketAddr>,
 }
 
 impl Registered {
@@ -157,7 +158,7 @@ impl Registrations {
                 }
                 let asked = asked(message, arrival, known);
                 known.note_asked(asked);
-                known.registrar = known.registrar.max(Some((arrival.place, arrival.path.destination)));
+                known.registrar = known.registrar.max(Some(arrival.path.destination));
             }
             false if !message.status().is_some_and(StatusCode::is_success) => {
                 let number = message.cseq().map_or(0, |cseq| cseq.number);
@@ -205,6 +206,7 @@ impl Registrations {
             for denied in &registered.denied {
                 insert(&mut known.denied, *denied);
             }
+            known.forget_answered();
             known.registrar = known.registrar.max(registered.registrar);
         }
     }
@@ -217,6 +219,22 @@ impl Registered {
 
     fn note_granted(&mut self, granted: Granted) {
         insert(&mut self.granted, granted);
+        self.forget_answered();
+    }
+
+    /// Forgets the challenges of exchanges that ended well: next to every registration has one, and they tell nothing.
+    fn forget_answered(&mut self) {
+        let granted = &self.granted;
+        let is_answered = |denied: &Denied| {
+            let follows = |granted: &Granted| {
+                denied.place < granted.place && granted.place.time.since(denied.place.time) <= timer::GIVE_UP
+            };
+            denied.status.is_challenge() && granted.iter().any(follows)
+        };
+        self.denied.retain(|denied| !is_answered(denied));
+        if self.denied.is_empty() {
+            self.denied = Vec::new(); // Its room is not kept, for there are many addresses-of-record.
+        }
     }
 
     /// Keeps the last ones. A row that is full may lack the very last ones and begins anew.

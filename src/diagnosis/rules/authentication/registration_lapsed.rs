@@ -74,7 +74,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Look why the device of \"{callee}\" did not renew its registration: was it off, or its \
                 REGISTER unanswered?"))
             .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm."),
-        Some(tried) => tried.blamed(finding, &callee, known.registrar.map(|(_, registrar)| registrar)),
+        Some(tried) => tried.blamed(finding, &callee, known.registrar),
     };
     finding = finding
         .claim_at(last.place, "sip.CSeq.method", "REGISTER", format!("the last registration before the {what} is granted"))
