@@ -386,7 +386,7 @@ const BY_ONE_LOSS: [(&str, &str); 4] = [
 
 #[test]
 fn a_packet_that_was_missed_proves_no_fault_that_was_not_there() {
-    const MOST: usize = 16;
+    const MOST: usize = 12;
     let (mut lost, mut wrong) = (0, Vec::new());
     for capture in packets::captures().iter().filter(|capture| capture.packets.len() <= MOST) {
         let all = packets::parsed(capture.link, &capture.packets);
