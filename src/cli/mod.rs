@@ -27,7 +27,6 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write;
 use std::panic;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
@@ -41,7 +40,7 @@ use crate::untrusted::Untrusted;
 const INTERNAL_ERROR: u8 = 5;
 
 /// Runs the program.
-pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = args.collect();
     let provenance = Provenance::of(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
     let cli = match Cli::try_parse_from(command_first(arguments)) {
@@ -52,7 +51,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // A closed pipe of help is no failure.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return if error.use_stderr() { 2 } else { 0 };
         }
     };
     // What nobody foresaw is told in one line, with a status of its own; a fault at every packet is not told each time.
@@ -67,14 +66,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         ));
     }));
     let Ok(ended) = panic::catch_unwind(panic::AssertUnwindSafe(|| command(cli))) else {
-        return ExitCode::from(INTERNAL_ERROR);
+        return INTERNAL_ERROR;
     };
     match ended {
-        Ok(status) => ExitCode::from(status),
-        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Ok(status) => status,
+        Err(error) if error.is_closed_pipe() => 0,
         Err(error) => {
             complain(&error);
-            ExitCode::from(error.exit_status())
+            error.exit_status()
         }
     }
 }
