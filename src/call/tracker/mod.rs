@@ -39,7 +39,7 @@ use crate::keyed::{ByHash, Keyed, Table};
 use crate::net::{Connection, IcmpError, StreamId, TlsConnection, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method, user_of};
 
 /// Bounds of the tracker. Each is settable by `--limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Tracker {
     spare: Vec<Box<Open>>,
     /// The bytes of their messages.
     pool: Pool,
-    /// The open call of a Call-ID, by a hash that nobody outside can foresee.
+    /// The open call of a Call-ID, by a hash that nobody outside can foresee ([`Tracker::key_of`]).
     by_call_id: ByHash<u32>,
     /// Keys that legs share, as hashes that nobody outside can foresee.
     links: ByHash<Link>,
@@ -261,7 +261,7 @@ impl Tracker {
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
         let ties = if keys.is_attempt() { Ties::of(message, &self.hasher) } else { Ties::default() };
-        let call_id = self.hasher.hash_one(keys.call_id);
+        let call_id = self.key_of(message, &keys);
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id, &keys).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
@@ -298,7 +298,7 @@ impl Tracker {
         self.advance(error.place.time);
         let Some(quoted) = error.quoted else { return };
         let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
-            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())).copied());
+            .and_then(|message| self.by_call_id.get(&self.key_of(&message, &Keys::read(&message))).copied());
         let index =
             by_call_id.or_else(|| Some(self.last_on_path.get(&self.ends(quoted.source, quoted.destination))?.index));
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
@@ -393,7 +393,7 @@ impl Tracker {
     /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
     pub fn holds(&self, bytes: &[u8]) -> bool {
         let known = Message::read(bytes, Cut::Whole)
-            .and_then(|message| self.by_call_id.get(&self.hasher.hash_one(message.call_id())));
+            .and_then(|message| self.by_call_id.get(&self.key_of(&message, &Keys::read(&message))));
         let open = known.and_then(|index| self.open_at(*index));
         open.is_some_and(|open| open.log.holds(bytes, &self.pool))
     }
@@ -416,6 +416,15 @@ impl Tracker {
     /// The call in this room, if one is open there.
     fn open_at(&self, index: u32) -> Option<&Open> {
         self.open.get(index as usize)?.as_deref()
+    }
+
+    /// What stands for the call of a message: its Call-ID, and of a registration also whose it is. A client uses one
+    /// Call-ID for all that it registers (RFC 3261 §10.2), and what becomes of each account is told of that account.
+    fn key_of(&self, message: &Message<'_>, keys: &Keys<'_>) -> u64 {
+        if keys.cseq.method != Method::Register {
+            return self.hasher.hash_one(keys.call_id);
+        }
+        self.hasher.hash_one((keys.call_id, message.header_bytes(HeaderName::To).and_then(user_of)))
     }
 
     /// The open call of this Call-ID. A long record that is no call, such as a row of keep-alives, begins anew when
