@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Outcome, Transaction};
+use crate::call::{Heard, Outcome, Transaction, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
@@ -12,15 +12,18 @@ rule! {
     /// The next hop gives no answer at all.
     ///
     /// ## What it says
-    /// A request was sent again and again as its timers want, and nothing came back: no response, no ICMP error.
+    /// A request was sent again and again as its timers want, and nothing came back: no response, no ICMP error. Or TCP
+    /// brought it to the next hop, and the service there said nothing.
     ///
     /// ## Why it happens
     /// The address is dead or wrong, something on the way drops the packets without a word, or the answers do not find
-    /// their way back. From one capture these cannot be told apart.
+    /// their way back. From one capture these cannot be told apart. Over TCP they can: what TCP does not repeat has arrived,
+    /// so the service behind the port hangs, or drops what it reads.
     ///
     /// ## Evidence
     /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s)
-    /// after the first copy. It is more than possible only if the other direction of the hop is in the capture.
+    /// after the first copy. It is more than possible only if the other direction of the hop is in the capture. Over TCP, TLS
+    /// and WebSocket one copy is enough, if that direction is there and the connection stands.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -31,8 +34,8 @@ rule! {
     /// `destination-unreachable`; if only large requests are lost, `large-request-lost`.
     ///
     /// ## References
-    /// RFC 3261 §17.1.1.2, §17.1.2.2
-    "B1" "next-hop-silent" needs [UNANSWERED REPEATED], check
+    /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1
+    "B1" "next-hop-silent" needs [UNANSWERED], check
 }
 
 /// Copies that are wanted before a silence counts.
@@ -40,9 +43,6 @@ const ENOUGH_COPIES: u32 = 3;
 
 /// The request that got no answer at all on the innermost hop, if it was sent often enough to tell.
 pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a Heard> {
-    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled | Outcome::Failed) {
-        return None;
-    }
     let silent = silent_hop(case)?;
     let request = case.call.request_of(silent)?;
     if request.repeated + 1 < ENOUGH_COPIES || request.path.transport.is_reliable() {
@@ -54,6 +54,11 @@ pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    dropped(case).or_else(|| taken(case))
+}
+
+/// A request that arrived nowhere, as far as can be seen.
+fn dropped(case: &Case<'_>) -> Option<Finding> {
     let request = unanswered(case)?;
     let silent = case.call.transaction(request.transaction);
     let patterned = is_timed(request, &silent.method);
@@ -85,11 +90,54 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, request))
 }
 
+/// A request that TCP brought to the next hop, which left it without a response on a connection that stood.
+fn taken(case: &Case<'_>) -> Option<Finding> {
+    let silent = silent_hop(case).filter(|silent| silent.method != Method::Options)?;
+    let request = case.call.request_of(silent).filter(|request| request.path.transport.is_reliable())?;
+    let failed = case.surroundings.failed_connections();
+    let waited = request.place.time.plus(timer::GIVE_UP);
+    let is_broken = failed.broken(request.path, request.place.time, waited).is_some()
+        || failed.unacknowledged(request.path, request.place).is_some();
+    // In a capture of one direction the answers of all are missing.
+    if is_broken || case.was_answered_unseen(silent).is_some() || case.absence_of_answer(request) != Confidence::Likely {
+        return None;
+    }
+    let (client, server, method) = (request.path.source, request.path.destination, &silent.method);
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .titled("The next hop took the request and says nothing")
+            .explains(case.outer_failure().map(|failure| failure.status))
+            .party(case.role_of_asked(request), Some(server))
+            .because(format!(
+                "{client} sent the {method} to {server} over {}, and no response came back. The connection stands and nothing \
+                 had to be repeated: {server} has the {method}, and its service says nothing to it.",
+                request.path.transport
+            ))
+            .fix(format!("Look in the log of {server} for this Call-ID: the {method} has arrived, and what became of it stands there."))
+            .fix(format!(
+                "If it is not there, see whether the service hangs, or whether something before it that ends TCP (a load \
+                 balancer, an ALG) kept the {method}."
+            ))
+            .claim_method(request, "the request")
+            .claim_absent(
+                request.place,
+                format!("any response from {server}"),
+                format!("the capture goes on for {} after it", length(case.tail(request.place))),
+            )
+            .refuted("connection-failed", "the connection was neither refused nor ended, and TCP did not repeat the request")
+            .refuted("capture-one-sided", format!("other messages from {} are in the capture", server.ip()))
+            .next_capture(capture_at(server.ip(), request.path)),
+    )
+}
+
 /// Codes that a proxy makes of the silence of its next hop.
 const OF_SILENCE: [u16; 5] = [408, 480, 500, 503, 504];
 
 /// The innermost hop of the last try at which a request got no response.
 fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
+    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled | Outcome::Failed) {
+        return None;
+    }
     let deciding = case.deciding()?;
     let refused = case.outer_failure();
     let made_of_silence = refused.is_some_and(|outer| {
