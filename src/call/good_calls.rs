@@ -299,10 +299,10 @@ fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
         add(name, has, is_text.then_some((field.as_str(), &*value)));
     }
     for name in BY_PRESENCE {
-        add(name, if message.header(name).is_some() { "there" } else { "none" }.into(), None);
+        add(name, if message.header(name).is_some() { "present" } else { "none" }.into(), None);
     }
     let shows_credentials = ["Authorization", "Proxy-Authorization"].iter().any(|name| message.header(name).is_some());
-    add("credentials", if shows_credentials { "there" } else { "none" }.into(), None);
+    add("credentials", if shows_credentials { "present" } else { "none" }.into(), None);
     let is_large = message.bytes().len() > LARGE;
     add("size", format!("{} {LARGE} bytes", if is_large { "more than" } else { "up to" }), None);
     add("software", message.header("User-Agent").map_or("not named".into(), |name| name.into_owned()), None);

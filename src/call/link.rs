@@ -25,6 +25,8 @@ pub enum LinkedBy {
     ChargingVector,
     /// The same origin of the session description (RFC 8866 §5.2).
     SdpOrigin,
+    /// The same client answered a challenge at once (RFC 3261 §22.2).
+    Challenge,
     /// The same caller went at once where a 3xx had sent it (RFC 3261 §8.1.3.4).
     Redirect,
     /// Only by the called number and the time: a guess, and marked as one.
@@ -32,6 +34,11 @@ pub enum LinkedBy {
 }
 
 impl LinkedBy {
+    /// True if the client itself went on, in place of what was refused: no system between two legs did.
+    pub fn is_next_try(&self) -> bool {
+        matches!(self, LinkedBy::Challenge | LinkedBy::Redirect)
+    }
+
     /// A few words for the report.
     pub fn words(&self) -> String {
         match self {
@@ -39,6 +46,7 @@ impl LinkedBy {
             LinkedBy::Header(name) => name.clone(),
             LinkedBy::ChargingVector => "P-Charging-Vector icid".into(),
             LinkedBy::SdpOrigin => "SDP origin".into(),
+            LinkedBy::Challenge => "challenge".into(),
             LinkedBy::Redirect => "redirect".into(),
             LinkedBy::NumberAndTime => "number and time (a guess)".into(),
         }

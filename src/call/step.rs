@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::model::{Call, Heard, MessageId, Transaction};
+use crate::call::link::LinkedBy;
+use crate::call::model::{Call, Heard, Leg, MessageId, Transaction};
 use crate::sip::auth::{challenges, credentials};
 use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, StatusCode, Uri};
 
@@ -59,13 +60,20 @@ impl Call {
             .or_else(|| self.is_tried_again(transaction, response).then_some(NormalStep::LaterTryAnswered))
     }
 
-    /// Later requests with the method and Call-ID of a transaction, from the same side.
+    /// True if requests of these legs are tries of one client: with one Call-ID, or where it went on under another.
+    pub(crate) fn are_tries_of_one(&self, one: &Leg, other: &Leg) -> bool {
+        let goes_on = |leg: &Leg| leg.linked_by.as_ref().is_none_or(LinkedBy::is_next_try);
+        one.call_id == other.call_id
+            || goes_on(one) && goes_on(other) && self.legs.iter().any(|leg| leg.linked_by.is_some() && goes_on(leg))
+    }
+
+    /// Later requests with the method of a transaction, from the same client.
     fn later<'a>(&'a self, transaction: &'a Transaction, after: MessageId) -> impl Iterator<Item = &'a Heard> {
-        let call_id = &self.leg(transaction.leg).call_id;
+        let leg = self.leg(transaction.leg);
         self.transactions
             .iter()
             .filter(move |later| later.method == transaction.method && later.id != transaction.id)
-            .filter(move |later| self.leg(later.leg).call_id == *call_id)
+            .filter(move |later| self.are_tries_of_one(self.leg(later.leg), leg))
             .filter(move |later| later.path.source.ip() == transaction.path.source.ip())
             .filter_map(|later| self.request_of(later))
             .filter(move |request| request.id > after)

@@ -53,6 +53,11 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// True for a request of a kind that a challenge is answered to before there is a dialog.
+    pub(crate) fn opens(&self) -> bool {
+        self.is_request && self.to_tag.is_empty() && matches!(self.cseq.method, Method::Invite | Method::Register)
+    }
+
     /// True if this is the number in CSeq, or if either is not known.
     pub(crate) fn has_cseq(&self, number: u32) -> bool {
         number == self.cseq.number || number == NO_CSEQ || self.cseq.number == NO_CSEQ

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::call::{Heard, Leg, LinkedBy, Transaction};
+use crate::call::{Heard, Leg, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::sip::auth::{self, Challenge, Credentials};
@@ -105,14 +105,11 @@ pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {
 
 impl<'a> Case<'a> {
     /// Every try of the request that decided how the call ended, in order: the same method and client, and the same Call-ID
-    /// but where a redirect was followed with a new one.
+    /// but where a challenge was answered or a redirect followed with a new one.
     pub fn tries(&self) -> Vec<Try<'a>> {
         let challenged = self.challenge().map(|failure| self.call.transaction(failure.transaction));
         let Some(deciding) = challenged.or_else(|| self.deciding()) else { return Vec::new() };
-        let call_id = &self.call.leg(deciding.leg).call_id;
-        let was_redirected = self.call.legs.iter().any(|leg| leg.linked_by == Some(LinkedBy::Redirect));
-        let follows = |leg: &Leg| matches!(leg.linked_by, None | Some(LinkedBy::Redirect));
-        let goes_on = |leg: &Leg| was_redirected && follows(leg) && follows(self.call.leg(deciding.leg));
+        let goes_on = |leg: &Leg| self.call.are_tries_of_one(leg, self.call.leg(deciding.leg));
         let mut tries: Vec<Try<'a>> = self
             .call
             .transactions
@@ -120,10 +117,7 @@ impl<'a> Case<'a> {
             .filter(|known| known.method == deciding.method && known.in_dialog == deciding.in_dialog)
             .filter(|known| known.upstream.is_none() == deciding.upstream.is_none())
             .filter(|known| known.path.source.ip() == deciding.path.source.ip())
-            .filter(|known| {
-                let leg = self.call.leg(known.leg);
-                leg.call_id == *call_id || goes_on(leg)
-            })
+            .filter(|known| goes_on(self.call.leg(known.leg)))
             .filter_map(|transaction| self.read_try(transaction))
             .collect();
         tries.sort_by_key(|one| one.request.id);

@@ -9,12 +9,19 @@ use crate::call::timer;
 use crate::capture::Timestamp;
 use crate::net::Path;
 use crate::sip::Message;
+use crate::sip::auth::{challenges, credentials};
 
 /// An exchange goes on to the next way this soon after one has failed.
 const NEXT_TRY: Duration = Duration::from_secs(10);
 
 /// An exchange calls the devices of one callee within this time.
 const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// The message of an entry.
+fn read_anew(entry: &Entry, pool: &Pool) -> Option<Message<'static>> {
+    let What::Message { cut, .. } = entry.what else { return None };
+    Message::read_stored(entry.bytes(pool), cut)
+}
 
 impl Log {
     /// The INVITE that another one on this path continues: it waits for its answer and was on another hop.
@@ -64,9 +71,15 @@ impl Log {
 
     /// The INVITE of a step, read anew.
     pub(crate) fn invite_of(&self, step: StepId, pool: &Pool) -> Option<Message<'static>> {
-        let entry = self.invite_entry(step)?;
-        let What::Message { cut, .. } = entry.what else { return None };
-        Message::read_stored(entry.bytes(pool), cut)
+        read_anew(self.invite_entry(step)?, pool)
+    }
+
+    /// True if a challenge gave this nonce, and nobody has shown credentials yet.
+    pub(crate) fn waits_for_credentials(&self, nonce: &str, pool: &Pool) -> bool {
+        let messages: Vec<_> = self.entries.iter().filter_map(|entry| read_anew(entry, pool)).collect();
+        let is_given = |response: &Message<'_>| challenges(response).iter().any(|challenge| challenge.nonce == nonce);
+        let is_shown = |request: &Message<'_>| !credentials(request).is_empty();
+        messages.iter().any(is_given) && !messages.iter().any(is_shown)
     }
 
     fn invite_entry(&self, step: StepId) -> Option<&Entry> {

@@ -136,6 +136,7 @@ impl Tracker {
         }
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
             self.note_credentials(index, message, keys, arrival);
+            self.note_challenge(index, message, keys, arrival);
         }
     }
 

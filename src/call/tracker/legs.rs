@@ -5,18 +5,29 @@ use crate::call::log::StepId;
 use crate::call::model::Arrival;
 use crate::call::timer;
 use crate::call::tracker::{Link, MOST_LINKS, Tracker};
+use crate::call::transaction::Keys;
 use crate::net::Path;
 use crate::sip::Message;
 
 impl Tracker {
-    /// The open call that this INVITE continues: where a redirect sent it, or as another leg, by a key that both carry, else
-    /// by number and time. With the step that a leg continues; what follows a redirect comes in place of what was redirected.
+    /// The open call that this request continues: with credentials, where a redirect sent it, or as another leg, by a key that
+    /// both carry, else by number and time. With the step that a leg continues; what answers a challenge or follows a redirect
+    /// comes in place of what was refused.
     pub(super) fn linked_call(
         &mut self,
         message: &Message<'_>,
         ties: &Ties<'_>,
+        keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> Option<(u32, LinkedBy, Option<StepId>)> {
+        if keys.opens()
+            && let Some(index) = self.challenged_call(message, keys, arrival)
+        {
+            return Some((index, LinkedBy::Challenge, None));
+        }
+        if !keys.is_attempt() {
+            return None;
+        }
         if let Some(index) = self.redirected_call(message, arrival) {
             return Some((index, LinkedBy::Redirect, None));
         }

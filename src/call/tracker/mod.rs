@@ -3,6 +3,7 @@
 //! Per-call state is fed in order and bounded in bytes; what is dropped is said. The only clock is the capture's.
 
 mod answers;
+mod challenged;
 mod cut;
 mod early;
 mod forget;
@@ -25,6 +26,7 @@ use crate::call::model::{Arrival, Call, Kind};
 use crate::call::surroundings::{DeadPort, HopId, Surroundings};
 pub use crate::call::tracker::answers::AnsweredBefore;
 use crate::call::tracker::answers::LastAnswers;
+use crate::call::tracker::challenged::Challenges;
 use crate::call::tracker::cut::Clues;
 use crate::call::tracker::early::{Early, Word};
 use crate::call::tracker::forget::Forgets;
@@ -78,6 +80,7 @@ pub struct Tracker {
     /// What tells that a call is the next try of another.
     tries: Tries,
     redirects: Redirects,
+    challenges: Challenges,
     answers: LastAnswers,
     hasher: Keyed,
     guesses: Guesses,
@@ -232,6 +235,7 @@ impl Tracker {
             clues: Clues::default(),
             tries: Tries::default(),
             redirects: Redirects::default(),
+            challenges: Challenges::default(),
             answers: LastAnswers::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
@@ -495,7 +499,7 @@ impl Tracker {
         keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> u32 {
-        let linked = if keys.is_attempt() { self.linked_call(message, ties, arrival) } else { None };
+        let linked = self.linked_call(message, ties, keys, arrival);
         let index = match linked {
             Some((index, by, upstream)) => {
                 if let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) {

@@ -6,22 +6,22 @@ rule! {
     /// The request came again with credentials, but not as a new request.
     ///
     /// ## What it says
-    /// The retry has the CSeq of the first try, so the server may take it for a copy; or it has another From tag, and
-    /// nothing but its nonce tells that it belongs to the first try.
+    /// The retry has the CSeq of the first try, so the server may take it for a copy; or it has another Call-ID or From tag,
+    /// and nothing but its nonce tells that it belongs to the first try.
     ///
     /// ## Why it happens
     /// A fault of the client, or of a box between that renumbers requests.
     ///
     /// ## Evidence
     /// The request with credentials has a CSeq that is not higher than that of the request that was challenged, or a
-    /// From tag of its own.
+    /// Call-ID or From tag of its own.
     ///
     /// ## How to fix
     /// Update the client: the retry has to raise CSeq and to keep Call-ID and From tag.
     ///
     /// ## When it would be wrong
-    /// A retransmission is no retry. If the retry was accepted, no harm is done. Another From tag alone is a fact and
-    /// no cause: a request with a tag of its own is no copy of another (RFC 3261 §8.2.2.2).
+    /// A retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a fact
+    /// and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
     ///
     /// ## References
     /// RFC 3261 §22.2, §8.1.3.5, §8.2.2.2
@@ -46,10 +46,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             first.request.path.destination,
             if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
         ),
-        Fault::OtherTag => format!(
-            "{client} answered the challenge of {} with a request that has a new From tag. A retry should keep the tag of \
-             the first try; that the server minded it nothing shows.",
-            first.request.path.destination
+        Fault::OtherTag | Fault::OtherCallId => format!(
+            "{client} answered the challenge of {} with a request that has a new {}. A retry should keep that of the first try; \
+             that the server minded it nothing shows.",
+            first.request.path.destination,
+            what.name()
         ),
     };
     let finding = Finding::of(&RULE, Confidence::Proven);
@@ -61,11 +62,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let value = |one: &Try<'_>| match what {
         Fault::SameCount => one.request.message.header("CSeq").map(|value| value.into_owned()),
         Fault::OtherTag => one.request.message.from().and_then(|from| from.tag().map(str::to_owned)),
+        Fault::OtherCallId => one.request.message.header("Call-ID").map(|value| value.into_owned()),
     };
     let field = what.field();
     let finding = match what {
         Fault::SameCount => finding,
-        Fault::OtherTag => finding.titled("The request came again with credentials, and with another From tag."),
+        Fault::OtherTag | Fault::OtherCallId => {
+            finding.titled(format!("The request came again with credentials, and with another {}.", what.name()))
+        }
     };
     Some(
         finding
@@ -87,6 +91,8 @@ enum Fault {
     SameCount,
     /// The From tag is another one (RFC 3261 §8.1.3.5).
     OtherTag,
+    /// The Call-ID is another one (RFC 3261 §8.1.3.5).
+    OtherCallId,
 }
 
 impl Fault {
@@ -95,6 +101,16 @@ impl Fault {
         match self {
             Fault::SameCount => "sip.CSeq",
             Fault::OtherTag => "sip.from.tag",
+            Fault::OtherCallId => "sip.Call-ID",
+        }
+    }
+
+    /// What it is about, for a sentence.
+    fn name(self) -> &'static str {
+        match self {
+            Fault::SameCount => "CSeq",
+            Fault::OtherTag => "From tag",
+            Fault::OtherCallId => "Call-ID",
         }
     }
 }
@@ -106,6 +122,10 @@ fn is_retry(first: &Try<'_>, second: &Try<'_>) -> bool {
 }
 
 fn fault(first: &Try<'_>, second: &Try<'_>) -> Option<Fault> {
+    // CSeq counts within one Call-ID.
+    if first.transaction.leg != second.transaction.leg {
+        return Some(Fault::OtherCallId);
+    }
     if second.transaction.cseq <= first.transaction.cseq {
         return Some(Fault::SameCount);
     }

@@ -184,7 +184,7 @@ fn left_standing<'a>(
 /// True for a leg that a key of its own messages joins to the call: not for a guess, and not where the caller itself went on.
 fn is_joined_by_key(leg: &Leg) -> bool {
     match &leg.linked_by {
-        Some(LinkedBy::NumberAndTime | LinkedBy::Redirect) | None => false,
+        Some(LinkedBy::NumberAndTime | LinkedBy::Challenge | LinkedBy::Redirect) | None => false,
         Some(
             LinkedBy::SessionId | LinkedBy::Header(_) | LinkedBy::ChargingVector | LinkedBy::SdpOrigin,
         ) => true,
