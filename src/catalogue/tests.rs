@@ -71,6 +71,7 @@ const RULES: [&str; 158] = [
     "dtmf-event-malformed",
     "dtmf-mismatch",
     "ended-before-answer",
+    "ended-by-failure",
     "event-unsupported",
     "extension-required",
     "extension-unsupported",

@@ -197,8 +197,14 @@ const CHAINS: &[&[&str]] = &[
     ],
 ];
 
+/// What the one who ends a call only says of it: whatever the capture itself shows wins over that.
+const HEARSAY: &str = "ended-by-failure";
+
 /// True if the first rule wins over the second where both hold.
 pub(crate) fn outranks(winner: &str, loser: &str) -> bool {
+    if loser == HEARSAY {
+        return winner != HEARSAY;
+    }
     CHAINS.iter().any(|chain| {
         let place = |name: &str| chain.iter().position(|known| *known == name);
         matches!((place(winner), place(loser)), (Some(higher), Some(lower)) if higher < lower)

@@ -7,11 +7,16 @@ use memchr::memmem;
 
 use crate::call::log::occupancy::private_block;
 use crate::call::log::{EntryId, Hearing, Log, Verb};
-use crate::sip::{Cut, HeaderName, Message, Method};
+use crate::sip::{Cut, HeaderName, Message, Method, Reason};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
+
+/// The cause of Q.850 with which a party hangs up.
+const NORMAL_CLEARING: u32 = 16;
+/// The cause with which a device of an IMS network says that its user ended the call (3GPP TS 24.229 §7.2A.18).
+const USER_ENDED: u32 = 1;
 
 impl Log {
     /// Follows what the message does to its step, and whether the call stays a plain one.
@@ -38,6 +43,7 @@ impl Log {
             // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
             let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
             self.is_special |= is_telling || has_other_digest_uri(message);
+            self.is_special |= step.method == Verb::Bye && gives_an_odd_reason(message);
             if keys.cseq.method == Method::Notify {
                 self.is_transferring &= !ends_subscription(message);
             }
@@ -94,6 +100,13 @@ impl Log {
 fn ends_subscription(message: &Message<'_>) -> bool {
     let state = message.header_bytes(HeaderName::SubscriptionState).unwrap_or_default();
     state.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"terminated"))
+}
+
+/// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
+fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
+    let is_normal = |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.release_cause() == Some(USER_ENDED);
+    let cause = bye.header("X-Asterisk-HangupCauseCode");
+    !bye.reasons().iter().all(is_normal) || cause.is_some_and(|cause| cause.trim().parse() != Ok(NORMAL_CLEARING))
 }
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing

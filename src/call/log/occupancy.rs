@@ -91,7 +91,8 @@ impl Log {
     /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
     /// loss, or not to the end. Without any RTP in the capture they do not.
     pub(crate) fn has_sound_media(&self, media: &Media, pool: &Pool) -> bool {
-        if (media.is_empty() && media.checks().is_empty()) || self.kind != Kind::Call {
+        let is_told_of = !media.checks().is_empty() || !media.alerts().is_empty();
+        if (media.is_empty() && !is_told_of) || self.kind != Kind::Call {
             return true;
         }
         let (Some(answered), Some(last)) = (self.answered, self.entries.last()) else { return true };
@@ -107,7 +108,7 @@ impl Log {
                     && stream.keys.is_empty()
             });
             let is_timely = first.since(answered) < LATE && last.place.time.since(end) < EARLY;
-            is_whole && is_timely && media.checks().is_empty()
+            is_whole && is_timely && !is_told_of
         };
         ends.len() == 2 && ends.iter().all(is_sound)
     }

@@ -87,6 +87,7 @@ rules! {
         glare_unresolved,
         glare_resolved,
         fork_not_released,
+        ended_by_failure,
         released_by,
     }
     authentication {

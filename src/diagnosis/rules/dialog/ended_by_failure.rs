@@ -1,0 +1,101 @@
+use crate::catalogue::q850;
+use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::Reason;
+
+rule! {
+    /// Who ended the call says that something failed.
+    ///
+    /// ## What it says
+    /// The BYE of an answered call gives a reason that no person has for hanging up: a fault of the network, no circuit, a
+    /// timer that ran out, an error of the protocol. The call was not ended, it was lost.
+    ///
+    /// ## Why it happens
+    /// Something broke at the side that sent the BYE, or behind it: a gateway lost its line, a server its neighbour, a
+    /// conference its bridge. What it was stands in the log of that side.
+    ///
+    /// ## Evidence
+    /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102 and
+    /// 111, or of SIP with one of 408, 481, 500, 502, 503 and 504; or with such a cause in X-Asterisk-HangupCauseCode.
+    ///
+    /// ## How to fix
+    /// Follow the Call-ID, or number and time, in the log of the side that sent the BYE.
+    ///
+    /// ## When it would be wrong
+    /// Some gateways write the same cause into every BYE: see what it says where a person has hung up. Where the capture shows
+    /// what ended the call, that is told in its place (`session-timer-expired`, `media-inactivity-teardown`, `ack-missing`).
+    ///
+    /// ## References
+    /// RFC 3326 §2; RFC 3261 §15
+    "C23" "ended-by-failure" needs [ANSWERED BYE], check
+}
+
+/// Causes of Q.850 that tell of a fault, and not of what a party did.
+const FAULTS: [u32; 9] = [27, 34, 38, 41, 42, 44, 47, 102, 111];
+/// Status codes that tell of a fault of a server, or of a dialog that is lost.
+const FAILED: [u32; 6] = [408, 481, 500, 502, 503, 504];
+/// Where Asterisk writes a cause of Q.850.
+const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
+
+/// What a BYE says of the end.
+enum Said<'a> {
+    Reason(&'a Reason),
+    /// A cause of Q.850 in a header of Asterisk.
+    Asterisk(u32),
+}
+
+impl Said<'_> {
+    fn q850(&self) -> Option<u32> {
+        match self {
+            Said::Reason(reason) => reason.q850(),
+            Said::Asterisk(cause) => Some(*cause),
+        }
+    }
+}
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let bye = case.first_bye()?.request;
+    let (_, success) = case.answer()?;
+    let is_fault = |reason: &&Reason| {
+        reason.q850().is_some_and(|cause| FAULTS.contains(&cause)) || reason.sip().is_some_and(|code| FAILED.contains(&code))
+    };
+    let by_reason = case.reasons(bye).iter().find(is_fault).map(Said::Reason);
+    let said = by_reason.or_else(|| {
+        let cause = bye.message.header(ASTERISK_CAUSE)?.trim().parse().ok()?;
+        FAULTS.contains(&cause).then_some(Said::Asterisk(cause))
+    })?;
+    let by = case.side(bye);
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(success.message.status())
+        .drops_the_call()
+        .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let source = bye.path.source;
+    let known = said.q850().and_then(|cause| u8::try_from(cause).ok()).and_then(q850);
+    let what = match (&said, &known) {
+        (_, Some(known)) => format!("cause {} of Q.850, {}", known.cause, known.name),
+        (Said::Reason(reason), None) => format!("{} {}", reason.protocol, reason.cause.unwrap_or_default()),
+        (Said::Asterisk(cause), None) => format!("cause {cause} of Q.850"),
+    };
+    let mut finding = finding
+        .because(format!(
+            "{source} ended the call {} after the answer, and its BYE says why: {what}. That is a fault at {source} or behind it, \
+             and no wish of a party.",
+            length(bye.place.time.since(success.place.time))
+        ))
+        .fix(format!("Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that moment?"));
+    if let Some(known) = known {
+        finding = finding.fix(known.fix.clone());
+    }
+    finding = finding.claim_status(success, "the call was answered").claim_method(bye, "the end of the call");
+    Some(match said {
+        Said::Reason(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, "why, as its sender says"),
+        Said::Asterisk(_) => match bye.message.header_line(ASTERISK_CAUSE) {
+            Some(line) => finding.claim(bye, "sip.msg_hdr", line, "why, as its sender says"),
+            None => finding,
+        },
+    })
+}
