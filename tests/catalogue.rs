@@ -53,6 +53,15 @@ fn target(page: &Path, link: &str) -> PathBuf {
 }
 
 #[test]
+fn every_rule_that_an_entry_names_is_there() {
+    for entry in Catalogue::new().entries(None) {
+        for named in entry.rules() {
+            assert!(rules::ALL.iter().any(|rule| rule.name == named), "{}: there is no rule {named}", entry.code);
+        }
+    }
+}
+
+#[test]
 fn the_site_is_whole_and_every_link_leads_somewhere() {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("site");

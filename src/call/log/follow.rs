@@ -104,7 +104,8 @@ fn ends_subscription(message: &Message<'_>) -> bool {
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
 fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
-    let is_normal = |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.release_cause() == Some(USER_ENDED);
+    let is_normal =
+        |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.release_cause() == Some(USER_ENDED);
     let cause = bye.header("X-Asterisk-HangupCauseCode");
     !bye.reasons().iter().all(is_normal) || cause.is_some_and(|cause| cause.trim().parse() != Ok(NORMAL_CLEARING))
 }
