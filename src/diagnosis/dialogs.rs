@@ -153,6 +153,28 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Of a request on its way over several hops the copy that is the first, in one row up to this one, of which something
+    /// holds: who sent that one wrote it, and who passed it on only carried it.
+    pub(crate) fn first_with(&self, last: &'a Heard, holds: impl Fn(&'a Heard) -> bool) -> &'a Heard {
+        let mut first = last;
+        for _ in 0..32 {
+            let upstream = self.call.transaction(first.transaction).upstream.map(|id| self.call.transaction(id));
+            match upstream.and_then(|upstream| self.call.request_of(upstream)) {
+                Some(before) if holds(before) => first = before,
+                _ => break,
+            }
+        }
+        first
+    }
+
+    /// The role of the one who sent a request: a proxy if it came from before it, else the UAC.
+    pub(crate) fn role_of_sender(&self, request: &Heard) -> Role {
+        match self.call.transaction(request.transaction).upstream {
+            Some(_) => Role::Proxy,
+            None => Role::Uac,
+        }
+    }
+
     /// The role in the dialog of the one whom a request is for.
     pub(crate) fn role_of_asked(&self, request: &Heard) -> Role {
         match self.side(request) {

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The server demands a security agreement that the client does not make.
@@ -33,6 +33,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let offers = response.message.header("Security-Server").map(|value| value.into_owned());
     let offered = request.message.header("Security-Client").map(|value| value.into_owned());
+    // Who passes on what another offers, or does not offer, is not the client of the agreement.
+    let request = case.first_with(request, |before| before.message.header("Security-Client").as_deref() == offered.as_deref());
     let (client, server) = (request.path.source, response.path.source);
     let of_server = offers.map(|value| format!(" and offers {value}")).unwrap_or_default();
     let of_client = match &offered {
@@ -42,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!("{server} demands a security agreement ({}){of_server}; {of_client}.", failure.status);
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because)
         .fix(format!("Switch on the security agreement (sec-agree, in IMS with IPsec) on {client}."))
         .fix(format!("If it is on, let {client} offer a mechanism that {server} lists in Security-Server."))

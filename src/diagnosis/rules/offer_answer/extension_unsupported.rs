@@ -1,8 +1,7 @@
-use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::words::list;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The request demands an extension that its receiver does not support.
@@ -31,11 +30,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[420]).filter(|failure| !is_probe(case, failure))?;
     let response = case.response(failure);
     let unsupported = response.message.headers("Unsupported");
-    let request = first_to_demand(case, case.request(failure)?, &unsupported);
-    let role = match case.call.transaction(request.transaction).upstream {
-        Some(_) => Role::Proxy,
-        None => Role::Uac,
-    };
+    // Proxies add demands of their own, such as `path` (RFC 3327).
+    let request = case.first_with(case.request(failure)?, |request| {
+        let demanded = ["Require", "Proxy-Require"].map(|header| request.message.headers(header)).concat();
+        unsupported.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+    });
     let demands = |header: &&str| {
         let demanded = request.message.headers(header);
         unsupported.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
@@ -52,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
-            .sender(role, request)
+            .sender(case.role_of_sender(request), request)
             .because(format!("{server} answered 420: it does not support {tags}. {origin}."))
             .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."))
             .fix(format!("Or enable {it} on {server}."))
@@ -62,22 +61,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(request, "Proxy-Require", "what the request demands of proxies")
             .refuted("extension-required", "420 says that too much is demanded, 421 that too little is supported"),
     )
-}
-
-/// Of a request on its way over several hops the copy that was the first to demand any of these: proxies add demands of their
-/// own, such as `path` (RFC 3327).
-fn first_to_demand<'a>(case: &Case<'a>, refused: &'a Heard, tags: &[String]) -> &'a Heard {
-    let demands = |request: &Heard| {
-        let demanded = ["Require", "Proxy-Require"].map(|header| request.message.headers(header)).concat();
-        tags.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
-    };
-    let mut first = refused;
-    for _ in 0..32 {
-        let upstream = case.call.transaction(first.transaction).upstream.map(|id| case.call.transaction(id));
-        match upstream.and_then(|upstream| case.call.request_of(upstream)) {
-            Some(before) if demands(before) => first = before,
-            _ => break,
-        }
-    }
-    first
 }

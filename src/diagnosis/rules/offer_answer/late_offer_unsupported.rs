@@ -111,6 +111,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         return None; // It says what it means, and that is something else.
     }
     let server = response.path.source;
+    let has_none = |before: &Heard| !before.message.is_cut() && before.message.body().is_empty();
+    let request = case.first_with(request, has_none);
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))

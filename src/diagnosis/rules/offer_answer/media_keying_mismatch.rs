@@ -59,12 +59,18 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         Some((says, Some(*heard)))
     })?;
     let (says, other) = fault;
+    // What an offer lacks by itself it lacked before it was passed on, or lost on the way.
+    let lacks_the_same = |before: &Heard| {
+        let lacks = || Sdp::of(&before.message).and_then(own_fault);
+        other.is_none() && !before.message.is_cut() && lacks().as_ref() == Some(&says)
+    };
+    let request = case.first_with(request, lacks_the_same);
     let mut finding = Finding::of(&RULE, if other.is_some() { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status));
     // What an offer lacks by itself nobody could answer (RFC 4568 §5.1; RFC 8842 §5).
     finding = match other {
         Some(_) => finding.sender(Role::Uas, response).fix(fix(offer)),
-        None => finding.sender(Role::Uac, request).fix(own_fix(offer)),
+        None => finding.sender(case.role_of_sender(request), request).fix(own_fix(offer)),
     };
     finding = finding
         .because(format!("{} refused the offer with {}: {says}.", response.path.source, failure.status))

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::sdp_grammar::{Fault, first_fault};
 
 rule! {
@@ -34,11 +34,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let Fault { line, text, why, is_missing } = first_fault(request.message.body())?;
+    let request = case.first_with(request, |before| {
+        let same = |fault: Fault| fault.text == text && fault.why == why;
+        !before.message.is_cut() && first_fault(before.message.body()).is_some_and(same)
+    });
     let says_so = case.says_any(response, &["sdp", "session description", "parse"]);
     let (client, server) = (request.path.source, response.path.source);
     let finding = Finding::of(&RULE, if says_so { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(match is_missing {
             true => format!("The session description of {client} lacks a line: {why}. {server} refused it with {}.", failure.status),
             false => format!(

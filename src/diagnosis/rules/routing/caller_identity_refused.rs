@@ -1,6 +1,6 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The caller's identity was refused: withheld, or not one the caller may show.
@@ -51,6 +51,12 @@ pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
     names_line || case.says_any(response, WORDS)
 }
 
+/// True if a request asks to withhold the caller's number (RFC 3323, RFC 3325 §9.3).
+fn withholds(request: &Heard) -> bool {
+    request.message.from().is_some_and(|from| from.uri.to_lowercase().contains("anonymous"))
+        || request.message.header("Privacy").is_some_and(|value| value.contains("id"))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[403, 433])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
@@ -58,10 +64,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if code == 403 && !speaks_of_caller(case, response) {
         return None;
     }
+    let is_withheld = withholds(request);
+    let shown = |request: &Heard| request.message.from().map(|from| from.parsed().bare_user().to_owned());
+    // Who first withheld the number, or showed this one, wrote it.
+    let request = case.first_with(request, |before| match is_withheld {
+        true => withholds(before),
+        false => shown(before) == shown(request) && !withholds(before),
+    });
     let from = request.message.from()?;
     let asserted = request.message.header("P-Asserted-Identity").map(|value| value.into_owned());
-    let is_withheld = from.uri.to_lowercase().contains("anonymous")
-        || request.message.header("Privacy").is_some_and(|value| value.contains("id"));
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let client = request.path.source;
     let what = match (is_withheld, code) {
@@ -77,7 +88,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         format!("{} refused the call because of the caller's identity ({code}): {what}{quotation}.", response.path.source);
     let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because);
     finding = match (is_withheld, code) {
         (true, _) => finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id.")),

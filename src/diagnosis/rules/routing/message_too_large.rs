@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The request, or its URI, is larger than the server takes.
@@ -26,10 +26,16 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[413, 414, 513])?;
-    let (request, response) = (case.request(failure)?, case.response(failure));
+    let (refused, response) = (case.request(failure)?, case.response(failure));
     let server = response.path.source;
-    let bytes = request.message.bytes().len();
-    let body = request.message.body().len();
+    let bytes = refused.message.bytes().len();
+    let body = refused.message.body().len();
+    // Proxies add no more than a few lines: what is large was so before them.
+    let request = case.first_with(refused, |before| match failure.status.get() {
+        414 => before.message.request_uri() == refused.message.request_uri(),
+        _ if body > bytes / 2 => before.message.body() == refused.message.body(),
+        _ => before.message.bytes().len() >= bytes / 10 * 9,
+    });
     let uri = request.message.request_uri()?.into_owned();
     let because = match failure.status.get() {
         414 => format!("{server} refused a Request-URI of {} bytes as too long (414).", uri.len()),
@@ -38,7 +44,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because);
     finding = match failure.status.get() {
         414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or \

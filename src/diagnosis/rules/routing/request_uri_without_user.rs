@@ -1,6 +1,6 @@
-use crate::call::Kind;
+use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The request names no user to call.
@@ -32,7 +32,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !target.user.is_empty() || target.host.is_empty() || !matches!(case.call.kind, Kind::Call | Kind::Message) {
         return None;
     }
-    let (request, response) = (case.request(failure)?, case.response(failure));
+    let response = case.response(failure);
+    // Who passed it on so did not lose the user.
+    let is_without_user = |before: &Heard| before.message.target().is_some_and(|target| target.user.is_empty());
+    let request = case.first_with(case.request(failure)?, is_without_user);
+    let target = request.message.target()?;
     let client = request.path.source;
     let to = request.message.to().map(|to| to.parsed().bare_user().to_owned()).filter(|user| !user.is_empty());
     let in_to = match &to {
@@ -48,7 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     );
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because)
         .fix(format!("Look on {client} what fills the user part of the Request-URI: an empty variable, or a \
             dial string that was cut."));

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// A special requirement of the request was not met.
@@ -39,8 +39,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let (_, asked, answered, what) = CODES.iter().find(|(known, ..)| *known == code)?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let (client, server) = (request.path.source, response.path.source);
     let carried = request.message.header(asked).map(|value| value.into_owned());
+    let request = case.first_with(request, |before| before.message.header(asked).as_deref() == carried.as_deref());
+    let (client, server) = (request.path.source, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let with = match &carried {
         Some(value) => format!("the request carries {asked}: {value}"),
@@ -49,7 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!("{server} answered {code}: {what}; {with}{quotation}.");
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because)
         .fix(match carried.is_some() {
             true => format!("Correct {asked} in the requests of {client}, as {server} wants it."),

@@ -1,6 +1,6 @@
 use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::oddity::Oddity;
 use crate::sip::uri_grammar::first_fault;
 
@@ -33,16 +33,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if matches!(case.call.kind, Kind::Options) {
         return None;
     }
-    let (client, server) = (request.path.source, response.path.source);
     let is_scheme = failure.status.get() == 416;
     let named = named_fault(case, request, response);
-    let odd = request
-        .message
-        .oddities()
-        .iter()
-        .filter(|oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. }))
-        .map(Oddity::says);
-    let found: Vec<String> = named.iter().map(Fault::says).chain(odd).take(3).collect();
+    let found = found(request, named.as_ref());
+    // Who passed on what another wrote did not write it.
+    let request = case.first_with(request, |before| match (&named, is_scheme) {
+        (_, true) => before.message.request_uri() == request.message.request_uri(),
+        (Some(fault), _) => before.message.headers(fault.header).contains(&fault.value),
+        (None, _) => !found.is_empty() && self::found(before, None) == found,
+    });
+    let (client, server) = (request.path.source, response.path.source);
     let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let uri = request.message.request_uri()?.into_owned();
     let because = match (is_scheme, found.is_empty()) {
@@ -59,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(because);
     finding = match is_scheme {
         true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before \
@@ -80,6 +80,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
     }
     Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
+}
+
+/// What is found broken in a request, at most three things, the one that the refusal names first.
+fn found(request: &Heard, named: Option<&Fault>) -> Vec<String> {
+    let is_of_sender = |oddity: &&Oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. });
+    let odd = request.message.oddities().iter().filter(is_of_sender).map(Oddity::says);
+    named.map(Fault::says).into_iter().chain(odd).take(3).collect()
 }
 
 /// Headers that hold addresses.

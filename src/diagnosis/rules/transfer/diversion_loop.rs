@@ -14,14 +14,15 @@ rule! {
     /// Two users forward their calls to each other, or a forwarding leads back into the same group.
     ///
     /// ## Evidence
-    /// A Diversion or History-Info chain that names one target twice, or that already names the target of the request; and
-    /// a call that failed. Or more forwardings than an honest call has, by the counters of Diversion.
+    /// A Diversion or History-Info chain that names one target twice (one user at one host), or that already names the target
+    /// of the request; and a call that failed. Or more forwardings than an honest call has, by the counters of Diversion.
     ///
     /// ## How to fix
     /// Break the chain: switch one of the forwardings off, or limit the number of diversions at the server.
     ///
     /// ## When it would be wrong
-    /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step.
+    /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step. The same user at another
+    /// host is no circle: so a mailbox is called. It is one only if this call came to the user at that host before.
     ///
     /// ## References
     /// RFC 5806 §5; RFC 7044 §5, §10.3
@@ -110,32 +111,52 @@ fn circle<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'static str, Vec<String>, 
         ["Diversion", "History-Info"].into_iter().find_map(|header| {
             request.message.header(header)?;
             let chain = Some(chain(request, header)).filter(|chain| !chain.is_empty())?;
-            let again = repeated(&chain, header, request)?;
-            Some((request, header, chain, again))
+            let again = repeated(case, &chain, header, request)?;
+            Some((request, header, chain.iter().map(named).collect(), again))
         })
     })
 }
 
-/// The targets of a chain, the first one first: user, or host where there is none.
-fn chain(request: &Heard, header: &str) -> Vec<String> {
-    let mut chain: Vec<String> = request.message.headers(header).iter().map(|value| target(&NameAddr::read(value).parsed())).collect();
+/// The targets of a chain, the first one first.
+fn chain(request: &Heard, header: &str) -> Vec<Uri> {
+    let mut chain: Vec<Uri> =
+        request.message.headers(header).iter().map(|value| NameAddr::read(value).parsed()).collect();
     if header == "Diversion" {
         chain.reverse();
     }
     chain
 }
 
-fn target(uri: &Uri) -> String {
+/// A target as it is told: the user, or the host where there is none.
+fn named(uri: &Uri) -> String {
     if uri.user.is_empty() { uri.host.clone() } else { uri.bare_user().to_owned() }
 }
 
+/// True for one user at one host: the same user at another host is another target, as a mailbox on its server is.
+fn is_same(one: &Uri, other: &Uri) -> bool {
+    one.bare_user() == other.bare_user() && one.host.eq_ignore_ascii_case(&other.host)
+}
+
 /// The target that a chain comes to again.
-fn repeated(chain: &[String], header: &str, request: &Heard) -> Option<String> {
+fn repeated(case: &Case<'_>, chain: &[Uri], header: &str, request: &Heard) -> Option<String> {
     // An entry and its copy with another address stand side by side in History-Info.
-    let mut steps: Vec<&String> = chain.iter().collect();
-    steps.dedup();
-    let twice = steps.iter().enumerate().find(|(at, step)| steps[..*at].contains(step)).map(|(_, step)| (*step).clone());
-    let next = target(request.message.target()?);
-    let comes_back = header == "Diversion" && chain.contains(&next);
-    twice.or_else(|| comes_back.then_some(next))
+    let left_between = |before: usize, at: usize| chain[before..at].iter().any(|step| named(step) != named(&chain[at]));
+    let comes_again = |at: usize| (0..at).any(|before| is_same(&chain[before], &chain[at]) && left_between(before, at));
+    let twice = (0..chain.len()).find(|at| comes_again(*at)).map(|at| named(&chain[at]));
+    let next = request.message.target()?;
+    let comes_back = || header == "Diversion" && chain.iter().any(|step| is_same(step, next) || was_asked(case, request, step));
+    twice.or_else(|| comes_back().then(|| named(next)))
+}
+
+/// True if a request is for a user who diverted it, under the address at which this call came to that user first.
+fn was_asked(case: &Case<'_>, request: &Heard, diverted_by: &Uri) -> bool {
+    let next = request.message.target();
+    let is_first = |before: &&Heard| {
+        let of_user = |step: &Uri| step.bare_user() == diverted_by.bare_user();
+        before.place < request.place
+            && before.message.method() == Some(&Method::Invite)
+            && !chain(before, "Diversion").iter().any(of_user)
+            && before.message.target().zip(next).is_some_and(|(before, next)| of_user(before) && is_same(before, next))
+    };
+    case.call.messages.iter().any(|before| is_first(&before))
 }

@@ -1,6 +1,6 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::Parameters;
 
 rule! {
@@ -45,10 +45,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => compared(case, call_id.trim(), tags),
     };
     let server = response.path.source;
+    let request = case.first_with(request, |before| before.message.header("Replaces").as_deref() == Some(&*replaces));
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(Some(failure.status))
-            .sender(Role::Uac, request)
+            .sender(case.role_of_sender(request), request)
             .because(format!(
                 "{} asked {server} to replace the call {:?}, and {server} answered {}: {detail}.",
                 request.path.source,
