@@ -49,6 +49,19 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("destination-unreachable/story-register.txt", Role::Registrar),
         ("destination-unreachable/story-probe.txt", Role::Uas),
         ("extension-unsupported/story-demanded-by-proxy.txt", Role::Proxy),
+        ("sdp-malformed/story-through-proxy.txt", Role::Uac),
+        ("sdp-malformed/story-broken-by-proxy.txt", Role::Proxy),
+        ("caller-identity-refused/story-through-proxy.txt", Role::Uac),
+        ("caller-identity-refused/story-withheld-by-proxy.txt", Role::Proxy),
+        ("request-uri-without-user/story-through-proxy.txt", Role::Uac),
+        ("request-uri-without-user/story-lost-by-proxy.txt", Role::Proxy),
+        ("replaces-unmatched/story-through-proxy.txt", Role::Uac),
+        ("message-too-large/story-through-proxy.txt", Role::Uac),
+        ("security-agreement-required/story-through-proxy.txt", Role::Uac),
+        ("special-requirement-refused/story-through-proxy.txt", Role::Uac),
+        ("media-keying-mismatch/story-through-proxy.txt", Role::Uac),
+        ("syntax-rejected/story-through-proxy.txt", Role::Uac),
+        ("redirect-not-followed/story-passed-on.txt", Role::Uac),
         ("dialog-request-unanswered/story-report-to-private-contact.txt", Role::Uac),
         ("challenge-not-answered/story-no-challenge.txt", Role::Registrar),
         ("registration-lapsed/story-renewal-unanswered.txt", Role::Registrar),
@@ -125,4 +138,18 @@ fn a_cancel_alone_tells_of_no_answer() {
     let story = Story::parse(story).expect("a story");
     let outcomes: Vec<Outcome> = diagnosed(&story).into_iter().map(|(call, _)| call.outcome).collect();
     assert!(!outcomes.is_empty() && !outcomes.contains(&Outcome::Answered), "{outcomes:?}");
+}
+
+#[test]
+fn what_a_proxy_passed_on_is_told_of_its_author() {
+    for story in ["late-offer-unsupported/story-through-proxy.txt", "redirect-not-followed/story-passed-on.txt"] {
+        let finding = finding(story);
+        assert!(finding.fix[0].raw().starts_with("Let 192.0.2.10:5060 "), "{story}: {:?}", finding.fix);
+    }
+}
+
+#[test]
+fn the_time_that_the_last_of_several_rang_is_told_as_its_own() {
+    let explanation = finding("ring-timeout/story-one-after-another.txt").explanation.raw().to_owned();
+    assert!(explanation.contains("had tried 2 other destinations before"), "{explanation}");
 }

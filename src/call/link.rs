@@ -345,7 +345,7 @@ fn calling<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
 }
 
 /// The number or name in a URI. Of most numbers all is taken as it stands.
-fn number_or_name(uri: &str) -> Cow<'_, str> {
+pub(crate) fn number_or_name(uri: &str) -> Cow<'_, str> {
     // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
     let rest = uri.bytes().position(|byte| byte == b':').and_then(|colon| uri.get(colon + 1..)).unwrap_or(uri);
     let user = match rest.bytes().rposition(|byte| byte == b'@').and_then(|at| rest.get(..at)) {
@@ -366,7 +366,13 @@ fn number_or_name(uri: &str) -> Cow<'_, str> {
     })
 }
 
-fn same_number(one: &str, other: &str) -> bool {
+/// True if two URIs name one user, or one telephone number in two formats, at whatever host.
+pub fn is_same_callee(one: &str, other: &str) -> bool {
+    same_number(&number_or_name(one), &number_or_name(other))
+}
+
+/// True if two numbers, or names, are the same, whatever prefix stands before the one or the other.
+pub(crate) fn same_number(one: &str, other: &str) -> bool {
     if one.is_empty() || other.is_empty() {
         return false;
     }

@@ -33,7 +33,7 @@ pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::good_calls::{CALLED_USER, GoodCalls, Sample, Taken, Trait, Traits};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
-pub use crate::call::link::LinkedBy;
+pub use crate::call::link::{LinkedBy, is_same_callee};
 pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSeen};
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,

@@ -43,6 +43,8 @@ pub struct Neighbours {
     digests: Vec<(Place, DigestFit)>,
     /// CANCELs just before which another call was answered, in order.
     answered_before: Vec<(Place, AnsweredBefore)>,
+    /// Redirects after which the client sent an INVITE for the same user or number, in order.
+    followed: Vec<Place>,
     /// Names that were looked up.
     lookups: Lookups,
     /// What INVITEs that were accepted looked like.
@@ -293,6 +295,16 @@ impl Neighbours {
         add(&mut self.answered_before, (cancel, before), 16 * Neighbours::MOST);
     }
 
+    /// True if the client of a redirect sent an INVITE for a user whom it names a moment after it, in whatever call.
+    pub fn was_followed(&self, redirect: Place) -> bool {
+        self.followed.binary_search(&redirect).is_ok()
+    }
+
+    /// Notes that.
+    pub(crate) fn note_followed(&mut self, redirect: Place) {
+        add(&mut self.followed, redirect, 16 * Neighbours::MOST);
+    }
+
     /// Names that were looked up.
     pub fn lookups(&self) -> &Lookups {
         &self.lookups
@@ -394,6 +406,7 @@ impl Neighbours {
         });
         self.digests.retain(|(request, _)| request.time >= before);
         self.answered_before.retain(|(cancel, _)| cancel.time >= before);
+        self.followed.retain(|redirect| redirect.time >= before);
         self.leaps.retain(|leap| leap.after >= before);
         self.retries.retain(|retry| retry.next.time >= before);
         self.lookups.forget(before);
@@ -434,6 +447,7 @@ impl Neighbours {
             self.note_flood(*source, flood.first, flood.most);
         }
         other.digests.iter().for_each(|(place, fit)| self.note_digest(*place, *fit));
+        other.followed.iter().for_each(|redirect| self.note_followed(*redirect));
         other.answered_before.iter().for_each(|(cancel, before)| self.note_answered_before(*cancel, *before));
         self.lookups.merge(&other.lookups);
         self.good_calls.merge(&other.good_calls);

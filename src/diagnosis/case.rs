@@ -257,6 +257,8 @@ impl<'a> Case<'a> {
         if !self.call.messages.iter().any(rings) {
             return None; // On no hop at all: so it is where a call is refused at once.
         }
+        // What came before a request was sent is not of it: a B2BUA tells its caller of a forwarding before it forwards.
+        let asked = self.call.request_of(self.call.transaction(transaction)).map(|request| request.place);
         let mut related = vec![transaction];
         let mut next = self.call.transaction(transaction).upstream;
         // What rang on another branch of a fork did not ring here.
@@ -279,7 +281,7 @@ impl<'a> Case<'a> {
             .iter()
             .flat_map(|id| &self.call.transaction(*id).provisionals)
             .map(|id| self.call.message(*id))
-            .filter(|heard| rings(heard))
+            .filter(|heard| rings(heard) && asked.is_none_or(|asked| asked < heard.place))
             .collect();
         rung.sort_by_key(|heard| heard.place);
         rung.first().copied()

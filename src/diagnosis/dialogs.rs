@@ -1,6 +1,7 @@
 //! What a rule asks of the dialogs of a call: its answers, their ACKs, its BYEs, what was said inside.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
@@ -124,9 +125,39 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The first BYE of the call, as its sender sent it.
+    /// The first BYE of the call, as its sender sent it. Not one that only releases a second answer, which a fork may bring
+    /// (RFC 3261 §13.2.2.4), if there is another.
     pub fn first_bye(&self) -> Option<Asked<'a>> {
-        self.asked_first(&Method::Bye).min_by_key(|asked| asked.request.place)
+        let byes = || self.asked_first(&Method::Bye);
+        let kept = byes()
+            .filter(|asked| !self.releases_a_second_answer(asked.request))
+            .min_by_key(|asked| asked.request.place);
+        kept.or_else(|| byes().min_by_key(|asked| asked.request.place))
+    }
+
+    /// True if a BYE ends a dialog at once, and another branch of the same fork was answered and went on.
+    fn releases_a_second_answer(&self, bye: &Heard) -> bool {
+        const AT_ONCE: Duration = Duration::from_secs(1);
+        let tags = [from_tag(bye), to_tag(bye)];
+        let is_of_bye = |success: &Heard| {
+            success.message.call_id() == bye.message.call_id()
+                && tags.contains(&from_tag(success))
+                && tags.contains(&to_tag(success))
+        };
+        let own: Vec<_> = self.answers().filter(|(_, success)| is_of_bye(success)).collect();
+        let Some((branch, success)) = own.first().copied() else { return false };
+        let is_of_fork = |other: &Transaction| {
+            other.id == branch.id || other.upstream.is_some() && other.upstream == branch.upstream
+        };
+        let goes_on = |other: &Heard| {
+            let ends = |asked: Asked<'_>| {
+                let tags = [from_tag(asked.request), to_tag(asked.request)];
+                asked.request.message.call_id() == other.message.call_id() && tags.contains(&to_tag(other))
+            };
+            self.asked(&Method::Bye).filter(|asked| ends(*asked)).all(|asked| asked.request.place > bye.place)
+        };
+        let mut others = self.answers().filter(|(other, _)| is_of_fork(other)).map(|(_, other)| other);
+        bye.place.time.since(success.place.time) <= AT_ONCE && others.any(|other| !is_of_bye(other) && goes_on(other))
     }
 
     /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.

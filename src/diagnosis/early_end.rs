@@ -15,12 +15,7 @@ pub(crate) enum EarlyEnd<'a> {
     /// One side sent BYE: the caller's, as it may, or the callee's, as it must not (RFC 3261 §15).
     Bye(&'a Heard),
     /// Only a hop further on sent CANCEL: its own timer, or its own decision.
-    InnerCancel {
-        /// The INVITE that was cancelled.
-        invite: &'a Transaction,
-        /// The CANCEL.
-        cancel: &'a Heard,
-    },
+    InnerCancel,
     /// A 487 came, and nothing in the capture says what ended the call.
     Unknown(&'a Heard),
 }
@@ -97,7 +92,7 @@ impl<'a> Case<'a> {
         }
         // Its answer shows that there was one, and where it was passed on it says the same.
         if deciding.cancelled_by.is_some() && self.call.outcome == Outcome::Cancelled {
-            let passed_on = self.inner_cancel(deciding).map(|(_, cancel)| EarlyEnd::Cancel(cancel));
+            let passed_on = self.inner_cancel(deciding).map(EarlyEnd::Cancel);
             return passed_on.or_else(|| self.finals(deciding).last().map(EarlyEnd::Unknown));
         }
         let last = self.finals(deciding).last();
@@ -116,8 +111,8 @@ impl<'a> Case<'a> {
         if let Some(bye) = bye.filter(|_| could_see) {
             return Some(EarlyEnd::Bye(bye));
         }
-        if let Some((invite, cancel)) = self.inner_cancel(deciding) {
-            return Some(EarlyEnd::InnerCancel { invite, cancel });
+        if self.inner_cancel(deciding).is_some() {
+            return Some(EarlyEnd::InnerCancel);
         }
         let terminated = last.filter(|heard| heard.message.status().map(StatusCode::get) == Some(487))?;
         Some(EarlyEnd::Unknown(terminated))
@@ -141,9 +136,8 @@ impl<'a> Case<'a> {
         self.call.request_of(self.call.transaction(invite.cancelled_by?))
     }
 
-    /// The first CANCEL on a hop behind this INVITE, if no other branch explains it: neither one that answered nor a
-    /// 6xx that ended the fork (RFC 3261 §16.7).
-    fn inner_cancel(&self, invite: &Transaction) -> Option<(&'a Transaction, &'a Heard)> {
+    /// The transactions behind an INVITE, on every hop.
+    fn behind(&self, invite: &Transaction) -> Vec<&'a Transaction> {
         let mut behind: Vec<&'a Transaction> = self.call.downstream_of(invite.id).collect();
         let mut at = 0;
         while let Some(inner) = behind.get(at).copied() {
@@ -152,6 +146,28 @@ impl<'a> Case<'a> {
                 self.call.downstream_of(inner.id).filter(|one| behind.iter().all(|known| known.id != one.id)).collect();
             behind.extend(further);
         }
+        behind
+    }
+
+    /// The CANCELs behind an INVITE that tell why it ended: of branches that were tried one after the other those of the last
+    /// one, for what was begun after a CANCEL was to go on without what it ended. With how many were cancelled before.
+    pub(crate) fn last_cancelled(&self, invite: &Transaction) -> Option<(&'a Transaction, &'a Heard, usize)> {
+        let behind = self.behind(invite);
+        let begun =
+            behind.iter().filter(|inner| inner.is_initial_invite()).filter_map(|inner| self.call.request_of(inner));
+        let last_begun = begun.map(|request| request.place).max()?;
+        let cancelled = || behind.iter().filter_map(|inner| Some((*inner, self.cancel_of(inner)?)));
+        let (inner, cancel) =
+            cancelled().filter(|(_, cancel)| cancel.place > last_begun).min_by_key(|(_, cancel)| cancel.place)?;
+        let before =
+            cancelled().filter(|(other, cancel)| cancel.place < last_begun && other.upstream == inner.upstream);
+        Some((inner, cancel, before.count()))
+    }
+
+    /// The first CANCEL on a hop behind this INVITE, if no other branch explains it: neither one that answered nor a
+    /// 6xx that ended the fork (RFC 3261 §16.7).
+    fn inner_cancel(&self, invite: &Transaction) -> Option<&'a Heard> {
+        let behind = self.behind(invite);
         let decided = behind.iter().any(|inner| {
             // The final response whose ACK alone was captured may have been a 6xx.
             let is_refused_unseen = inner.finals.is_empty() && self.call.is_concluded(inner);
@@ -163,10 +179,7 @@ impl<'a> Case<'a> {
         if decided {
             return None;
         }
-        behind
-            .into_iter()
-            .filter_map(|inner| Some((inner, self.cancel_of(inner)?)))
-            .min_by_key(|(_, cancel)| cancel.place)
+        behind.into_iter().filter_map(|inner| self.cancel_of(inner)).min_by_key(|cancel| cancel.place)
     }
 
     /// The 2xx on another branch of the fork that this INVITE is a branch of, if there is one.

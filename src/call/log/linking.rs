@@ -1,10 +1,11 @@
 //! Which of its INVITEs another one, with a Call-ID of its own, may carry on.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::link::LinkedBy;
 use crate::call::log::entry::{Entry, What};
-use crate::call::log::{EntryId, Link, Log, Pool, StepId};
+use crate::call::log::{EntryId, Link, Log, Pool, Step, StepId};
 use crate::call::timer;
 use crate::capture::Timestamp;
 use crate::net::Path;
@@ -42,6 +43,16 @@ impl Log {
         };
         let continued = here.or_else(|| waiting().next().filter(|_| is_elsewhere()));
         continued.map(|(index, ..)| StepId(index as u32))
+    }
+
+    /// The INVITE that waits for the answer of this host, the latest: what the host sends on continues it.
+    pub(crate) fn waiting_for(&self, host: IpAddr) -> Option<StepId> {
+        let is_waiting = |step: &Step| {
+            step.is_attempt()
+                && step.status == 0
+                && self.path(step.way).is_some_and(|path| path.destination.ip() == host)
+        };
+        self.steps.iter().rposition(is_waiting).map(|index| StepId(index as u32))
     }
 
     /// True if a step is an INVITE on this path that waits and that nothing continues yet.

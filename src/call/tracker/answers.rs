@@ -15,7 +15,7 @@ use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
 use crate::capture::Place;
 use crate::keyed::{ByHash, Keyed, Table, hash_of};
-use crate::sip::{HeaderName, Message, user_of};
+use crate::sip::{HeaderName, Message, Parameters, tag, user_of};
 
 /// An answer of another call, just before a CANCEL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +25,22 @@ pub enum AnsweredBefore {
     /// The sender of the CANCEL sent this 200 itself, to somebody who had dialled a code of its features: `*8` picks a call
     /// up in many exchanges.
     ToAFeatureCode(Place),
+    /// The sender of the CANCEL sent this 200 itself, to an INVITE whose Replaces names the early dialog that it cancels: that
+    /// is how a call is picked up (RFC 3891 §3).
+    ToWhoReplacesIt {
+        /// That INVITE.
+        invite: Place,
+        /// The 200.
+        answer: Place,
+    },
+}
+
+/// An INVITE that wants to take the place of an early dialog.
+#[derive(Debug, Clone, Copy)]
+struct Replacing {
+    place: Place,
+    /// The dialog, by its Call-ID, the tag of the one who is asked, and its address.
+    dialog: u64,
 }
 
 /// A 200 to an INVITE that opened a call.
@@ -42,6 +58,10 @@ pub(super) struct LastAnswers {
     to_caller: ByHash<Answer>,
     /// By who sent it to somebody who had dialled a code.
     of_host: Table<IpAddr, Answer>,
+    /// INVITEs with Replaces, by their Call-ID and who is asked.
+    replacing: ByHash<Replacing>,
+    /// Dialogs whose place an INVITE took: it, and its answer.
+    replaced: ByHash<(Place, Answer)>,
 }
 
 /// Answers that are kept of each kind.
@@ -50,11 +70,27 @@ const MOST: usize = 4096;
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 impl Tracker {
+    /// An INVITE that opens a call: the dialog whose place it wants to take.
+    pub(super) fn note_replacing(&mut self, invite: &Message<'_>, arrival: &Arrival) {
+        let Some(replaces) = invite.header("Replaces") else { return };
+        let Some((call_id, parameters)) = replaces.split_once(';') else { return };
+        let parameters = Parameters::read(parameters, b';');
+        let Some(tag) = parameters.get("to-tag") else { return };
+        let asked = arrival.path.destination.ip();
+        let dialog = self.hasher.hash_one((asked, call_id.trim().as_bytes(), tag.as_bytes()));
+        let key = self.hasher.hash_one((asked, invite.call_id()));
+        keep(&mut self.answers.replacing, key, Replacing { place: arrival.place, dialog });
+    }
+
     /// A 200 to an INVITE that opens a call.
     pub(super) fn note_answer(&mut self, success: &Message<'_>, arrival: &Arrival) {
         let answer = Answer { place: arrival.place, call_id: hash_of(success.call_id()) };
         let (server, client) = (arrival.path.source.ip(), arrival.path.destination.ip());
+        let asked = self.hasher.hash_one((server, success.call_id()));
         let answers = &mut self.answers;
+        if let Some(replacing) = answers.replacing.remove(&asked) {
+            keep(&mut answers.replaced, replacing.dialog, (replacing.place, answer));
+        }
         if has_feature_code(success) {
             keep(&mut answers.of_host, server, answer);
         }
@@ -73,7 +109,13 @@ impl Tracker {
             .and_then(|caller| self.answers.to_caller.get(&caller))
             .filter(just_before);
         let of_host = self.answers.of_host.get(&source).filter(just_before);
+        let own_tag = cancel.header_bytes(HeaderName::From).map(tag).unwrap_or_default();
+        let dialog = self.hasher.hash_one((source, cancel.call_id(), own_tag));
+        let replaced = self.answers.replaced.get(&dialog).filter(|(_, answer)| just_before(&answer));
         let before = match (of_caller, of_host) {
+            _ if let Some((invite, answer)) = replaced => {
+                AnsweredBefore::ToWhoReplacesIt { invite: *invite, answer: answer.place }
+            }
             (Some(answer), _) => AnsweredBefore::ForTheSameCaller(answer.place),
             (None, Some(answer)) => AnsweredBefore::ToAFeatureCode(answer.place),
             (None, None) => return,
@@ -83,7 +125,7 @@ impl Tracker {
 }
 
 /// Keeps an answer. When there are too many, those before it are too old to matter.
-fn keep<K: Eq + Hash, S: BuildHasher>(answers: &mut HashMap<K, Answer, S>, key: K, answer: Answer) {
+fn keep<K: Eq + Hash, V, S: BuildHasher>(answers: &mut HashMap<K, V, S>, key: K, answer: V) {
     if answers.len() >= MOST {
         answers.clear();
     }

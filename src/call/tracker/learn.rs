@@ -118,6 +118,7 @@ impl Tracker {
             }
             (Method::Invite, true) if keys.is_attempt() => {
                 self.note_replaced(message);
+                self.note_replacing(message, arrival);
                 self.note_asked(index, arrival.path);
                 self.note_try(message, arrival);
                 if self.surroundings.neighbours().was_let_in(from) {

@@ -28,9 +28,10 @@ impl Tracker {
         if !keys.is_attempt() {
             return None;
         }
-        if let Some(index) = self.redirected_call(message, arrival) {
-            return Some((index, LinkedBy::Redirect, None));
+        if let Some((index, upstream)) = self.redirected_call(message, arrival) {
+            return Some((index, LinkedBy::Redirect, upstream));
         }
+        let sent_on = self.sent_to_same_callee(ties, arrival);
         for (hash, key) in &ties.keys {
             let Some(Link::Call(index)) = self.links.get(hash) else { continue };
             let Some(open) = self.open_at(*index) else { continue };
@@ -53,11 +54,14 @@ impl Tracker {
         {
             return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
         }
-        let (attempt, _) = guess.or_else(|| {
+        let guess = guess.or_else(|| {
             let elsewhere = self.guesses.fitting_elsewhere(ties, now);
             only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
-        })?;
-        Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step)))
+        });
+        match guess {
+            Some((attempt, _)) => Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step))),
+            None => sent_on.map(|(index, upstream)| (index, LinkedBy::NumberAndTime, Some(upstream))),
+        }
     }
 
     /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the key in.

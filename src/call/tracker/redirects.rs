@@ -1,17 +1,21 @@
 //! A redirect that is followed under a Call-ID of its own.
 //!
 //! RFC 3261 §8.1.3.4 recommends to keep the Call-ID when a redirect is followed, and allows a new one. What tells that both
-//! are one call: the client, who calls, and a request for what the redirect named, a moment after it. What a network names
+//! are one call: the client, who calls, and a request for what the redirect named, a moment after it. An exchange that is sent
+//! to a user or a number asks for it where that is registered, or at its trunk, and not at the host that was named; so there
+//! the user alone counts, and the leg is a guess. What a network names
 //! with a 380 for a number of emergency is the service itself (3GPP TS 24.229 §5.1.3.1).
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::call::link::{Ties, number_or_name, same_number};
+use crate::call::log::StepId;
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
-use crate::capture::Timestamp;
-use crate::keyed::ByHash;
+use crate::capture::{Place, Timestamp};
+use crate::keyed::{ByHash, Table};
 use crate::sip::{AlternativeService, HeaderName, Message, NameAddr, Uri, user_of};
 
 /// A call that was sent elsewhere.
@@ -24,14 +28,28 @@ struct Redirected {
     until: Timestamp,
 }
 
+/// A client that was sent to a user, at whatever host.
+#[derive(Debug)]
+struct SentTo {
+    redirected: Redirected,
+    /// The 3xx.
+    place: Place,
+    /// The number or name.
+    callee: Box<str>,
+}
+
 /// Where each caller was sent.
 #[derive(Debug, Default)]
 pub(super) struct Redirects {
     of: ByHash<Redirected>,
+    /// The last redirects of each client.
+    sent: Table<IpAddr, Vec<SentTo>>,
 }
 
 /// Redirects that are kept.
 const MOST: usize = 4096;
+/// Redirects that are kept of one client, at whatever host.
+const MOST_OF_ONE: usize = 16;
 /// Contacts of one response that are kept.
 const MOST_CONTACTS: usize = 8;
 /// A client follows a redirect this soon: later it may be a person who dials the other address.
@@ -47,12 +65,24 @@ impl Tracker {
             return;
         }
         let Some(call) = self.open_at(index).map(|open| open.log.number) else { return };
+        let client = arrival.path.destination.ip();
         let contacts = message.headers("Contact");
+        let until = arrival.place.time.plus(SOON);
+        // Who is sent to the same user may also ask for that one once more where it asked before.
+        let asked = message.to().map(|to| number_or_name(&to.uri).into_owned()).unwrap_or_default();
+        for contact in contacts.iter().take(MOST_CONTACTS) {
+            let callee = number_or_name(&NameAddr::read(contact).uri).into_owned().into_boxed_str();
+            if same_number(&callee, &asked) {
+                continue;
+            }
+            let sent = SentTo { redirected: Redirected { index, call, until }, place: arrival.place, callee };
+            self.redirects.note_sent(client, sent, arrival.place.time);
+        }
         let contacts = contacts.iter().take(MOST_CONTACTS).map(|contact| (NameAddr::read(contact).parsed(), SOON));
         let names_emergency = AlternativeService::of(message) == Some(AlternativeService::Emergency);
         let help = names_emergency.then(|| (emergency_target(), HELP_IS_CALLED_WITHIN));
         for (target, patience) in contacts.chain(help) {
-            let Some(key) = self.redirect_key(message, arrival.path.destination.ip(), &target) else { return };
+            let Some(key) = self.redirect_key(message, client, &target) else { return };
             if self.redirects.of.len() >= MOST {
                 self.redirects.of.clear();
             }
@@ -61,8 +91,13 @@ impl Tracker {
         }
     }
 
-    /// The open call that an INVITE with a Call-ID of its own goes on with where a redirect sent it.
-    pub(super) fn redirected_call(&mut self, message: &Message<'_>, arrival: &Arrival) -> Option<u32> {
+    /// The open call that an INVITE with a Call-ID of its own goes on with where a redirect sent it; with the step that it
+    /// continues, if its client is an exchange that somebody called.
+    pub(super) fn redirected_call(
+        &mut self,
+        message: &Message<'_>,
+        arrival: &Arrival,
+    ) -> Option<(u32, Option<StepId>)> {
         if self.redirects.of.is_empty() {
             return None;
         }
@@ -72,12 +107,54 @@ impl Tracker {
         // Who calls the same address once more after that makes a call of its own.
         let redirected = self.redirects.of.remove(&key)?;
         let is_same = self.open_at(redirected.index).is_some_and(|open| open.log.number == redirected.call);
-        (is_same && arrival.place.time <= redirected.until).then_some(redirected.index)
+        if !is_same || arrival.place.time > redirected.until {
+            return None;
+        }
+        let open = self.open_at(redirected.index)?;
+        Some((redirected.index, open.log.waiting_for(arrival.path.source.ip())))
+    }
+
+    /// The open call of somebody who waits for the host that sends this INVITE, if that host was sent to the same user or number
+    /// a moment before; with the step that it continues. Each such redirect is noted as followed.
+    pub(super) fn sent_to_same_callee(&mut self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, StepId)> {
+        let (client, now) = (arrival.path.source.ip(), arrival.place.time);
+        let sent = self.redirects.sent.get(&client)?;
+        let fits = |sent: &&SentTo| now <= sent.redirected.until && same_number(&sent.callee, &ties.called);
+        let followed: Vec<(Redirected, Place)> =
+            sent.iter().filter(fits).map(|sent| (sent.redirected, sent.place)).collect();
+        for (_, redirect) in &followed {
+            self.surroundings.neighbours_mut().note_followed(*redirect);
+        }
+        let mut calls = followed.iter().rev().filter_map(|(redirected, _)| {
+            let open = self.open_at(redirected.index).filter(|open| open.log.number == redirected.call)?;
+            Some((redirected.index, open.log.waiting_for(client)?))
+        });
+        // A guess that fits two calls is none.
+        let (index, step) = calls.next()?;
+        calls.all(|(other, _)| other == index).then_some((index, step))
     }
 
     fn redirect_key(&self, message: &Message<'_>, client: IpAddr, target: &Uri) -> Option<u64> {
         let from = user_of(message.header_bytes(HeaderName::From)?)?;
         Some(self.hasher.hash_one((client, from, &target.user, &target.host)))
+    }
+}
+
+impl Redirects {
+    /// Notes where a client was sent; what is too old for it is forgotten.
+    fn note_sent(&mut self, client: IpAddr, sent: SentTo, now: Timestamp) {
+        if sent.callee.is_empty() {
+            return;
+        }
+        if self.sent.len() >= MOST && !self.sent.contains_key(&client) {
+            self.sent.clear();
+        }
+        let known = self.sent.entry(client).or_default();
+        known.retain(|sent| now <= sent.redirected.until);
+        if known.len() >= MOST_OF_ONE {
+            known.remove(0);
+        }
+        known.push(sent);
     }
 }
 

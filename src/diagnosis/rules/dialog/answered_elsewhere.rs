@@ -1,4 +1,5 @@
 use crate::call::{AnsweredBefore, Heard, Transaction};
+use crate::capture::Place;
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, reason_line, says_elsewhere};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -18,7 +19,8 @@ rule! {
     /// ## Evidence
     /// A CANCEL whose Reason says so (`SIP;cause=200`, or Q.850 26), or a 2xx on another branch of the same fork before
     /// the CANCEL, and no 2xx on the branch that is cancelled. It is likely if the CANCEL gives no reason and its sender got a 2xx to another INVITE for the same caller
-    /// at most half a second before: an exchange may ring several telephones with a Call-ID for each.
+    /// at most half a second before: an exchange may ring several telephones with a Call-ID for each. It is proven if its sender
+    /// had just answered an INVITE whose Replaces names the dialog that it cancels: the call was picked up.
     ///
     /// ## How to fix
     /// Nothing has to be done.
@@ -28,7 +30,7 @@ rule! {
     /// who gave up.
     ///
     /// ## References
-    /// RFC 3261 §16.7; RFC 3326 §3.1
+    /// RFC 3261 §16.7; RFC 3326 §3.1; RFC 3891 §3
     "C10b" "answered-elsewhere" needs [CANCEL], check
 }
 
@@ -89,7 +91,11 @@ fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
 
 /// Its sender had just got an answer to another INVITE for the same caller, with a Call-ID of its own.
 fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
-    let AnsweredBefore::ForTheSameCaller(answer) = case.answered_before(cancel)? else { return None };
+    let answer = match case.answered_before(cancel)? {
+        AnsweredBefore::ForTheSameCaller(answer) => answer,
+        AnsweredBefore::ToWhoReplacesIt { invite, answer } => return Some(picked_up(case, cancel, invite, answer)),
+        AnsweredBefore::ToAFeatureCode(_) => return None,
+    };
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .explains_calmly(case.call.final_status)
@@ -105,6 +111,26 @@ fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .claim_at(answer, "sip.Status-Code", "200", "another call for the same caller is answered")
             .refuted("caller-abandoned", "an answer to another call for the same caller came just before"),
     )
+}
+
+/// Its sender had just answered an INVITE that took the place of this call (RFC 3891 §3).
+fn picked_up(case: &Case<'_>, cancel: &Heard, invite: Place, answer: Place) -> Finding {
+    Finding::of(&RULE, Confidence::Proven)
+        .explains_calmly(case.call.final_status)
+        .party(Role::Nobody, Some(cancel.path.source))
+        .because(format!(
+            "The call was picked up: somebody sent {} an INVITE whose Replaces names this call while it rang, {} answered that one, \
+             and cancelled this one {} later. Nothing is wrong with that.",
+            cancel.path.source,
+            cancel.path.source,
+            length(cancel.place.time.since(answer.time))
+        ))
+        .fix("Nothing has to be done.")
+        .claim_at(invite, "sip.Method", "INVITE", "its Replaces names this call: somebody else takes it")
+        .claim_at(answer, "sip.Status-Code", "200", "and is answered")
+        .claim_method(cancel, "this leg is cancelled for that")
+        .refuted("caller-abandoned", "who called had just answered the one who took the call")
+        .refuted("ring-timeout", "who called had just answered the one who took the call")
 }
 
 /// A branch of a fork that was cancelled because another one was answered, and was not answered itself.

@@ -51,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
     let reasons = case.reasons(cancel);
     let before = case.answered_before(cancel);
-    if cancel_says(reasons) != CancelSays::GivenUp || matches!(before, Some(AnsweredBefore::ForTheSameCaller(_))) {
+    if cancel_says(reasons) != CancelSays::GivenUp || before.is_some_and(|before| !matches!(before, AnsweredBefore::ToAFeatureCode(_))) {
         return None;
     }
     let deciding = case.deciding()?;

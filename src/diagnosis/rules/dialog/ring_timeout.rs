@@ -47,16 +47,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     match case.early_end() {
-        Some(EarlyEnd::InnerCancel { invite, cancel }) => {
+        Some(EarlyEnd::InnerCancel) => {
+            // What was begun after a CANCEL went on without it, and ended the call in its own way.
+            let (invite, cancel, before) = case.last_cancelled(case.deciding()?)?;
             let ring = case.alerting_or_progress(invite.id).filter(|ring| ring.place < cancel.place)?;
             let rang = cancel.place.time.since(ring.place.time);
+            let outer = case.outer_failure().map(|outer| outer.status.get());
+            if outer.is_some_and(|code| !matches!(code, 408 | 480 | 486 | 487 | 500..)) {
+                return None; // Something else that was tried failed: a timer gives no such code.
+            }
             // Who says that it failed itself did not wait for a timer, unless it ends after a time as timers have it.
-            let says_it_failed = case.outer_failure().is_some_and(|outer| matches!(outer.status.get(), 500..=503 | 505..=599));
+            let says_it_failed = matches!(outer, Some(500..=503 | 505..=599));
             let millis = u32::try_from(rang.as_millis()).unwrap_or(u32::MAX);
             if says_it_failed && !is_round(millis, RungUntil::Cancel) {
                 return None;
             }
-            let finding = tell(case, ring, cancel, rang).claim_method(cancel, "this hop cancels");
+            let finding = tell(case, ring, cancel, rang, before).claim_method(cancel, "this hop cancels");
             let place = case.deciding().and_then(|deciding| case.call.request_of(deciding))?.place;
             Some(finding.claim_absent(place, "a CANCEL of the caller's side", "the caller did not give up"))
         }
@@ -192,7 +198,7 @@ fn by_code(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let arose = case.failure().map_or(response, |arose| case.response(arose));
-    Some(tell(case, ring, arose, rang).claim_status(arose, "the end of the ringing"))
+    Some(tell(case, ring, arose, rang, 0).claim_status(arose, "the end of the ringing"))
 }
 
 /// For how long it rang, or was under way where nothing says that it rang.
@@ -203,8 +209,8 @@ fn went_on(ring: &Heard, rang: Duration) -> String {
     }
 }
 
-/// `end` was sent by the system whose timer ran out.
-fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration) -> Finding {
+/// `end` was sent by the system whose timer ran out, which had let `before` others ring before this one.
+fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration, before: usize) -> Finding {
     let hop = end.path.source;
     let status = case.call.final_status;
     let told = status.map(|status| format!(" and told the caller {status}")).unwrap_or_default();
@@ -213,10 +219,15 @@ fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration) -> Finding {
         Some(487) | None => finding.explains_calmly(status),
         Some(_) => finding.explains(status),
     };
+    let others = match before {
+        0 => String::new(),
+        1 => format!("{hop} had tried another destination before, and cancelled it too. At the last one it was so: "),
+        many => format!("{hop} had tried {many} other destinations before, and cancelled them too. At the last one it was so: "),
+    };
     finding
         .sender(Role::Proxy, end)
         .because(format!(
-            "{} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer timer \
+            "{others}{} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer timer \
              of {hop} is about {}.",
             went_on(ring, rang),
             length(Duration::from_secs((rang.as_millis() as u64 + 500) / 1000))

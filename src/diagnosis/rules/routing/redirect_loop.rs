@@ -1,8 +1,8 @@
-use crate::call::Heard;
+use crate::call::{Heard, is_same_callee};
 use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{Method, NameAddr, Uri};
 
 rule! {
     /// The redirects lead round in a circle.
@@ -16,7 +16,8 @@ rule! {
     /// number; or a server redirects to itself.
     ///
     /// ## Evidence
-    /// A 3xx each of whose Contacts was the Request-URI of an earlier request of the call, and no other code that says more.
+    /// A 3xx each of whose Contacts was the Request-URI of an earlier request of the call, or the Contact of an earlier 3xx that
+    /// its client followed to that user; and no other code that says more.
     ///
     /// ## How to fix
     /// Break the circle at the server whose redirect leads back: it must either take the call or name another address.
@@ -108,9 +109,33 @@ pub(super) fn closes<'a>(case: &Case<'a>, redirect: &'a Heard) -> Option<Circle<
     Some(Circle { redirect, target, earlier })
 }
 
-/// The request that went to the address of a Contact before a response, on whatever hop.
+/// The request that went to the address of a Contact before a response, on whatever hop: there itself, or after another
+/// redirect had sent the same client there.
 fn tried_before<'a>(case: &Case<'a>, contact: &str, response: &Heard) -> Option<&'a Heard> {
-    case.call.messages.iter().find(|heard| heard.place < response.place && goes_to(heard, contact))
+    let before = |heard: &&Heard| heard.place < response.place;
+    let itself = case.call.messages.iter().filter(before).find(|heard| goes_to(heard, contact));
+    itself.or_else(|| {
+        let is_named = |redirect: &&Heard| {
+            let names = |other: &String| NameAddr::read(other).uri == NameAddr::read(contact).uri;
+            redirect.path.destination.ip() == response.path.destination.ip() && redirect.message.headers("Contact").iter().any(names)
+        };
+        let redirects = redirects(case).filter(before).filter(is_named);
+        redirects.filter_map(|redirect| followed_by(case, redirect)).find(|request| before(&request))
+    })
+}
+
+/// The INVITE for a user whom a redirect names that its client sent after it, at whatever host: an exchange asks for the user
+/// where that one is registered, and for a number at its trunk.
+pub(super) fn followed_by<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&'a Heard> {
+    let contacts: Vec<String> = redirect.message.headers("Contact").iter().map(|contact| NameAddr::read(contact).uri).collect();
+    let asked = case.call.request_of(case.call.transaction(redirect.transaction)).and_then(|request| request.message.request_uri());
+    case.call.messages.iter().find(|heard| {
+        let is_later = heard.place > redirect.place && heard.path.source.ip() == redirect.path.destination.ip();
+        is_later
+            && heard.message.method() == Some(&Method::Invite)
+            && heard.message.request_uri() != asked
+            && heard.message.request_uri().is_some_and(|uri| contacts.iter().any(|contact| is_same_callee(contact, &uri)))
+    })
 }
 
 /// True if a request that opens a call goes to the address of a Contact: the same user, host, port and transport.

@@ -1,7 +1,7 @@
 use crate::call::{Heard, Kind, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::routing::redirect_loop::{closes, goes_to};
+use crate::diagnosis::rules::routing::redirect_loop::{closes, followed_by, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{AlternativeService, NameAddr, Uri};
 
@@ -16,7 +16,8 @@ rule! {
     /// call.
     ///
     /// ## Evidence
-    /// 3xx with Contact, and no request for that Contact.
+    /// 3xx with Contact, and no request of its client for that Contact, nor for the same user or number at another host. If
+    /// proxies passed the 3xx on, its client is the last one to get it.
     ///
     /// ## How to fix
     /// Let the caller follow redirects, or let the server forward the call itself.
@@ -35,9 +36,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !(300..400).contains(&failure.status.get()) || failure.normal.is_some() {
         return None;
     }
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    if closes(case, response).is_some() {
+    let first = case.response(failure);
+    if closes(case, first).is_some() {
         return None; // Where it leads back to, it was sent before.
+    }
+    let (request, response) = last_to_get(case, case.request(failure)?, first);
+    if [first, response].iter().any(|redirect| is_followed(case, redirect)) {
+        return None;
     }
     let target = best_contact(case, response);
     if target.is_none() && response.message.is_cut() {
@@ -49,11 +54,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (true, true) => Confidence::Proven,
         (true, false) => Confidence::Likely,
     };
-    let (client, server) = (request.path.source, response.path.source);
+    let (client, server) = (request.path.source, first.path.source);
     // A capture at the redirecting server holds nothing of what the client sends to others.
     let is_seen_elsewhere = || {
         let mut hops = case.surroundings.hops();
-        hops.any(|(from, to, _)| from == client.ip() && to != server.ip())
+        hops.any(|(from, to, _)| from == client.ip() && to != response.path.source.ip())
     };
     let leads_elsewhere = target.as_deref().is_some_and(|target| Uri::read(target).host.parse() != Ok(server.ip()));
     let (confidence, there) = match leads_elsewhere && !is_seen_elsewhere() {
@@ -64,14 +69,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Who is sent to the circuit-switched network is not seen here any more.
     let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
     let noun = case.noun();
+    let passed_on = match first.id == response.id {
+        true => String::new(),
+        false => format!(", {} passed that on, as a proxy may (RFC 3261 §16.7),", response.path.source),
+    };
     let because = match &target {
         _ if is_other_service => format!(
             "{server} answered {}: another service can carry this call, as the body of the response says. {client} did not call again \
              in this capture; over another network it would not be seen here.",
             failure.status
         ),
-        Some(target) => format!("{server} sent the {noun} on to {target} with {}, and {client} sent no request \
-            {there}.", failure.status),
+        Some(target) => format!("{server} sent the {noun} on to {target} with {}{passed_on}{} {client} sent no request \
+            {there}.", failure.status, if passed_on.is_empty() { ", and" } else { " and" }),
         None => format!("{server} sent the {noun} elsewhere with {} and named no Contact, so {client} could not \
             follow.", failure.status),
     };
@@ -98,10 +107,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .claim_absent(response.place, "another request for this call", "the caller does not use it")
         }
         Some(target) => finding
-            .sender(Role::Uac, request)
+            .sender(case.role_of_sender(request), request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
             .fix(format!("Or let {server} forward the {noun} to {target} itself instead of redirecting it."))
-            .claim_status(response, "the callee is elsewhere")
+            .claim_status(response, match first.id == response.id {
+                true => "the callee is elsewhere",
+                false => "the callee is elsewhere, as the client was told",
+            })
             .claim_header(response, "Contact", "namely here")
             .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),
         None => finding
@@ -110,6 +122,31 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the callee is elsewhere"),
     };
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
+}
+
+/// A redirect as the last client got it to whom it was passed on, who has to follow it then (RFC 3261 §16.7 step 4): its
+/// request, and the response.
+fn last_to_get<'a>(case: &Case<'a>, request: &'a Heard, redirect: &'a Heard) -> (&'a Heard, &'a Heard) {
+    let contacts = redirect.message.headers("Contact");
+    let (mut request, mut response) = (request, redirect);
+    let passes_on = |heard: &&Heard| {
+        let is_same = heard.message.status() == redirect.message.status() && heard.message.headers("Contact") == contacts;
+        is_same && heard.place > redirect.place
+    };
+    for _ in 0..32 {
+        let upstream = case.call.transaction(request.transaction).upstream.map(|id| case.call.transaction(id));
+        let Some(upstream) = upstream else { break };
+        match (case.call.request_of(upstream), case.finals(upstream).find(passes_on)) {
+            (Some(before), Some(passed_on)) => (request, response) = (before, passed_on),
+            _ => break,
+        }
+    }
+    (request, response)
+}
+
+/// True if the client of a redirect went on to a user whom it names, in this call or in one of its own.
+fn is_followed(case: &Case<'_>, redirect: &Heard) -> bool {
+    followed_by(case, redirect).is_some() || case.surroundings.neighbours().was_followed(redirect.place)
 }
 
 /// The first address that the client should have tried of those that a redirect names: the one with the greatest q

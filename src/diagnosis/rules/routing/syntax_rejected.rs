@@ -40,7 +40,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.first_with(request, |before| match (&named, is_scheme) {
         (_, true) => before.message.request_uri() == request.message.request_uri(),
         (Some(fault), _) => before.message.headers(fault.header).contains(&fault.value),
-        (None, _) => !found.is_empty() && self::found(before, None) == found,
+        (None, _) if !found.is_empty() => self::found(before, None) == found,
+        // Nothing is found broken: then it is about what the refusal names.
+        (None, _) => headers_named(case, response).any(|header| {
+            let values = request.message.headers(header);
+            !values.is_empty() && before.message.headers(header) == values
+        }),
     });
     let (client, server) = (request.path.source, response.path.source);
     let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
@@ -109,12 +114,17 @@ impl Fault {
     }
 }
 
+/// The headers with addresses that a refusal names.
+fn headers_named(case: &Case<'_>, response: &Heard) -> impl Iterator<Item = &'static str> {
+    let said = case.words(response).to_owned();
+    OF_ADDRESSES.into_iter().filter(move |header| {
+        said.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word.eq_ignore_ascii_case(header))
+    })
+}
+
 /// What is wrong with the header that the refusal names.
 fn named_fault(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Fault> {
-    let said = case.words(response);
-    let words: Vec<&str> = said.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
-    let mut named = OF_ADDRESSES.into_iter().filter(|header| words.iter().any(|word| word.eq_ignore_ascii_case(header)));
-    named.find_map(|header| {
+    headers_named(case, response).find_map(|header| {
         let values = request.message.headers(header);
         values.into_iter().find_map(|value| Some(Fault { header, why: first_fault(&value)?, value }))
     })

@@ -1,4 +1,4 @@
-use crate::call::{Transaction, timer};
+use crate::call::{Failure, Transaction, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -21,12 +21,13 @@ rule! {
     /// Look why the next hop is silent, and give the proxy a second destination.
     ///
     /// ## When it would be wrong
-    /// After ringing a 408 is a ring timeout, and no fault of the network. A request that UDP carried only once tells that the
+    /// After ringing a 408 is a ring timeout, and no fault of the network; unless what rang had ended before the request was
+    /// sent on to the one who is silent. A request that UDP carried only once tells that the
     /// capture lacks packets of that hop: then it is possible, and no more.
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9, §21.5.5; RFC 4320
-    "E6" "timeout-behind-proxy" needs [408 504 SENT_ON UNANSWERED], check
+    "E6" "timeout-behind-proxy" needs [408 487 504 SENT_ON UNANSWERED], check
 }
 
 /// True if a proxy says itself that it waited in vain.
@@ -34,15 +35,27 @@ pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
     check(case).is_some()
 }
 
+/// Codes of a proxy that waited in vain.
+const CODES: [u16; 2] = [408, 504];
+
+/// The failure as the caller got it, where the last branch to fail before it was one that was cancelled.
+fn after_ringing<'a>(case: &Case<'a>) -> Option<&'a Failure> {
+    case.failure().filter(|arose| arose.status.get() == 487 && arose.normal.is_some())?;
+    case.outer_failure().filter(|outer| CODES.contains(&outer.status.get()))
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[408, 504])?;
+    let failure = case.failure_with(&CODES).or_else(|| after_ringing(case))?;
     let code = failure.status;
-    if case.ringing(failure.transaction).is_some() {
-        return None;
-    }
     let (request, response) = (case.request(failure)?, case.response(failure));
     let silent = case.call.downstream_of(failure.transaction).filter(|inner| inner.finals.is_empty()).last()?;
     let sent = case.call.request_of(silent)?;
+    // What rang and had ended before the request was sent on, as where a forwarding comes after it, is not what timed out.
+    let had_ended = |inner: &Transaction| case.finals(inner).next().is_some_and(|end| end.place < sent.place);
+    let rang = case.ringing(failure.transaction).is_some();
+    if rang && !case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id).all(had_ended) {
+        return None;
+    }
     // An ICMP error is an answer: the way there is closed, and no silence (`destination-unreachable`).
     let mut errors = case.call.icmp.iter().filter(|icmp| icmp.message == sent.id).map(|icmp| icmp.what.meaning());
     if errors.any(|error| {
@@ -107,7 +120,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_absent(sent.last_place(), format!("response of {next}"), "the next hop does not answer")
             .claim_status(response, "the proxy gives up")
             .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy")
-            .refuted("ring-timeout", "nothing rang")
+            .refuted("ring-timeout", match rang {
+                true => "what rang had ended before the request was sent on to the one who is silent",
+                false => "nothing rang",
+            })
             .refuted("destination-unreachable", "no ICMP error came back for it")
             .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on \
                 {}", proxy.ip(), next.port(), next.ip())),
