@@ -62,6 +62,8 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("media-keying-mismatch/story-through-proxy.txt", Role::Uac),
         ("syntax-rejected/story-through-proxy.txt", Role::Uac),
         ("redirect-not-followed/story-passed-on.txt", Role::Uac),
+        ("session-interval-too-small/story-through-proxy.txt", Role::Uac),
+        ("no-common-codec/story-nothing-through-proxy.txt", Role::Uac),
         ("dialog-request-unanswered/story-report-to-private-contact.txt", Role::Uac),
         ("challenge-not-answered/story-no-challenge.txt", Role::Registrar),
         ("registration-lapsed/story-renewal-unanswered.txt", Role::Registrar),

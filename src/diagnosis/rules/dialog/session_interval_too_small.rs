@@ -31,6 +31,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let server = response.path.source;
     let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
+    let request = case.first_with(request, |before| {
+        asked.is_some() && before.message.header("Session-Expires").as_deref() == asked.as_deref()
+    });
     let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
     let is_enough = is_enough(asked.as_deref(), minimum.as_deref());
     let words = match (&asked, &minimum) {
@@ -54,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
     };
     let (role, culprit) = match minimum {
-        Some(_) if !is_enough => (Role::Uac, request),
+        Some(_) if !is_enough => (case.role_of_sender(request), request),
         _ => (Role::Uas, response),
     };
     // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.

@@ -1,7 +1,7 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::identity::Passport;
 use crate::sip::Uri;
 
@@ -48,7 +48,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let identity = request.message.header_lines("Identity").next().map(|value| value.into_owned());
     let passport = identity.as_deref().and_then(Passport::read);
-    let faults = passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
+    let faults_in = |request: &Heard| passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
+    let faults = faults_in(request);
+    // Who signed sent it first; but where the request was changed after that, who changed it.
+    let request = case.first_with(request, |before| {
+        let signed = before.message.header_lines("Identity").next();
+        signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
+    });
     let server = response.path.source;
     let (what, step) = match (code, &identity) {
         (428, None) => (
@@ -82,7 +88,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(format!("{server} {what}; it answered {code}.{detail}"))
         .fix(step)
         .claim_status(response, "refused");

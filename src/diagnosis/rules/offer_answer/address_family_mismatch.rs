@@ -1,4 +1,4 @@
-use crate::call::Failure;
+use crate::call::{Failure, Heard};
 use crate::diagnosis::media::candidates;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -69,10 +69,15 @@ fn of_version(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
         return None;
     }
     let server = response.path.source;
+    let wants_the_same = |before: &Heard| {
+        let sdp = Sdp::of(&before.message).filter(|_| !before.path.source.is_ipv6());
+        sdp.is_some_and(|sdp| sdp.media.iter().any(|media| media.port != 0 && sdp.address_of(media) == address))
+    };
+    let request = case.first_with(request, wants_the_same);
     Some(
         Finding::of(&RULE, Confidence::Possible)
             .explains(Some(failure.status))
-            .sender(Role::Uac, request)
+            .sender(case.role_of_sender(request), request)
             .because(format!(
                 "{server} refused the offer with {}. The offer asks for media only to {address}, by IPv6, and came over IPv4: if \
                  {server} has no IPv6, that is the reason. Otherwise it may want another codec or profile.",

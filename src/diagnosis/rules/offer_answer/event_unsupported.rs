@@ -93,6 +93,7 @@ fn unknown_package(case: &Case<'_>) -> Option<Finding> {
     let request = case.request(failure)?;
     let header = if failure.status.get() == 469 { "Info-Package" } else { "Event" };
     let package = request.message.header(header)?.into_owned();
+    let request = case.first_with(request, |before| before.message.header(header).as_deref() == Some(&*package));
     let server = response.path.source;
     let allowed = response.message.header("Allow-Events").or_else(|| response.message.header("Recv-Info"));
     let allowed = allowed.map(|allowed| format!(" It supports {allowed:?}.")).unwrap_or_default();

@@ -51,7 +51,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let offer = Sdp::of(&request.message)?;
     let offered = audio(offer)?;
     if asks_for_nothing(offer) {
-        return Some(of_nothing(failure.status, request, response, offered));
+        let offers_nothing = |before: &Heard| Sdp::of(&before.message).is_some_and(asks_for_nothing);
+        let request = case.first_with(request, offers_nothing);
+        return Some(of_nothing(case, failure.status, request, response, offered));
     }
     let codecs = offered.main_codecs();
     let abilities = case.abilities(response);
@@ -86,13 +88,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// An offer whose every stream has port 0 asks for no media (RFC 3264 §5.1): there is nothing in it to agree on.
-fn of_nothing(code: StatusCode, request: &Heard, response: &Heard, offered: &Media) -> Finding {
+fn of_nothing(case: &Case<'_>, code: StatusCode, request: &Heard, response: &Heard, offered: &Media) -> Finding {
     let (client, server) = (request.path.source, response.path.source);
     let software = request.message.software().map(|name| format!(" ({name})")).unwrap_or_default();
     Finding::of(&RULE, Confidence::Likely)
         .titled("The offer asks for no media.")
         .explains(Some(code))
-        .sender(Role::Uac, request)
+        .sender(case.role_of_sender(request), request)
         .because(format!(
             "The offer of {client}{software} has no usable media: each of its streams has port 0, which switches it off. \
              {server} refused it with {code}."

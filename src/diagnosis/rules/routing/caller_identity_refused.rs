@@ -51,7 +51,7 @@ pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
     names_line || case.says_any(response, WORDS)
 }
 
-/// True if a request asks to withhold the caller's number (RFC 3323, RFC 3325 §9.3).
+/// True if a request asks to withhold the caller's number (RFC 3323).
 fn withholds(request: &Heard) -> bool {
     request.message.from().is_some_and(|from| from.uri.to_lowercase().contains("anonymous"))
         || request.message.header("Privacy").is_some_and(|value| value.contains("id"))
@@ -66,9 +66,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let is_withheld = withholds(request);
     let shown = |request: &Heard| request.message.from().map(|from| from.parsed().bare_user().to_owned());
-    // Who first withheld the number, or showed this one, wrote it.
+    // Who first withheld the number, or showed this one, wrote it. A network may assert another one (RFC 3325).
+    let asserted = |request: &Heard| request.message.headers("P-Asserted-Identity");
+    let is_of_asserted = case.says_any(response, &["asserted"]);
     let request = case.first_with(request, |before| match is_withheld {
         true => withholds(before),
+        false if is_of_asserted && asserted(before) != asserted(request) => false,
         false => shown(before) == shown(request) && !withholds(before),
     });
     let from = request.message.from()?;

@@ -120,7 +120,7 @@ fn tried_before<'a>(case: &Case<'a>, contact: &str, response: &Heard) -> Option<
             redirect.path.destination.ip() == response.path.destination.ip() && redirect.message.headers("Contact").iter().any(names)
         };
         let redirects = redirects(case).filter(before).filter(is_named);
-        redirects.filter_map(|redirect| followed_by(case, redirect)).find(|request| before(&request))
+        redirects.filter_map(|redirect| followed_by(case, redirect)).find(before)
     })
 }
 
