@@ -467,7 +467,8 @@ mod tests {
     fn a_host_goes_on_to_another_number_only_for_the_same_caller_or_if_it_says_so() {
         let [caller, pbx, phone] = ["10.9.0.11:5060", "10.9.0.2:5060", "10.9.0.3:5060"].map(|it| it.parse().unwrap());
         let path = |source, destination| Path { source, destination, transport: crate::net::Transport::Udp };
-        let ties = |calling, called| Ties { called: Cow::Borrowed(called), calling: Cow::Borrowed(calling), keys: Vec::new() };
+        let ties =
+            |calling, called| Ties { called: Cow::Borrowed(called), calling: Cow::Borrowed(calling), keys: Vec::new() };
         let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
         let mut guesses = Guesses::default();
         let attempt = Attempt { index: 1, call: 1, step: StepId(0) };

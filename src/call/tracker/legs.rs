@@ -95,7 +95,8 @@ impl Tracker {
 
     /// The same, if its call is still open.
     fn still_open(&self, try_before: Option<(Attempt, Path)>) -> Option<(Attempt, Path)> {
-        try_before.filter(|(attempt, _)| self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call))
+        try_before
+            .filter(|(attempt, _)| self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call))
     }
 
     /// True if it is the INVITE of its call that one on this path may continue.
