@@ -4,12 +4,14 @@
 mod analysed;
 mod packets;
 
+use std::fs;
 use std::path::PathBuf;
 
 use analysed::fixtures;
 use packets::{Packet, captures, written};
 use sipwhy::diagnosis::Severity;
 use sipwhy::report::Report;
+use sipwhy::story::Story;
 
 /// Everything that is wrong with calls, with the number of the call.
 fn alarms(report: &Report) -> Vec<(u32, &str)> {
@@ -37,6 +39,32 @@ fn calls_that_are_only_counted_have_nothing_wrong() {
     for fixture in fixtures() {
         assert_eq!(hidden(fixture.capture).0, [""; 0], "{}", fixture.name);
     }
+}
+
+#[test]
+fn what_stories_tell_is_not_hidden_where_good_calls_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let capture = folder.path().join("capture.pcap");
+    let mut found = Vec::new();
+    for story in stories() {
+        let text = fs::read_to_string(&story).expect("a story");
+        let told = Story::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", story.display()));
+        fs::write(&capture, told.capture()).expect("a capture");
+        let hidden = hidden(capture.clone()).0;
+        found.extend(hidden.into_iter().map(|what| format!("{}: {what}", story.display())));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The stories that have no capture beside them.
+fn stories() -> Vec<PathBuf> {
+    let folders = fs::read_dir(analysed::root().join("fixtures")).expect("the fixtures");
+    let files = folders.flatten().filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().flatten();
+    let is_story = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".txt") && (name.starts_with("story-") || name.starts_with("near-miss"))
+    };
+    files.map(|file| file.path()).filter(is_story).collect()
 }
 
 #[test]

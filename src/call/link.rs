@@ -167,9 +167,10 @@ struct Waiting {
     called: Box<str>,
     calling: Box<str>,
     since: Timestamp,
-    /// Those before it to the same host and number, and of the same two parties.
-    to_host: Thread,
+    /// Those before it to the same host and number, of the same two parties, and to the same host.
+    to_number: Thread,
     of_parties: Thread,
+    to_host: Thread,
 }
 
 /// A thread through the INVITEs that wait: its key in [`Guesses::latest`], and the one before on it.
@@ -199,19 +200,21 @@ pub(crate) struct Guesses {
     left: u64,
     /// The latest of each thread: its place in the row, counted from the first that ever stood there.
     latest: ByHash<u64>,
-    /// The last INVITE of each system for the same caller to the same callee.
+    /// The last INVITE of each system for the same caller, and for the same caller to the same callee.
     last_tries: ByHash<(Attempt, Path)>,
     hasher: Keyed,
 }
 
 /// Time within which a B2BUA is expected to send its own INVITE.
 const GUESS_WINDOW: Duration = Duration::from_secs(4);
-/// The same of one that sends it from an address at which nothing was seen to arrive.
+/// The same of one that sends it from an address at which nothing was seen to arrive, or to another number.
 const ELSEWHERE_WINDOW: Duration = Duration::from_millis(500);
 /// What arrives together was sent by two: an exchange first has to read what it sends on.
 const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
+/// Digits of the shortest number that tells a caller from others.
+const CALLER_DIGITS: usize = 3;
 /// Digits at the end of two numbers that agree by no chance, whatever stands before them.
 const SURE_DIGITS: usize = 9;
 /// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
@@ -225,19 +228,20 @@ impl Guesses {
     /// Notes an INVITE that waits for its answer.
     pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
         self.forget(now);
-        if let Some(parties) = self.parties(path, ties) {
+        for key in [self.parties(path, ties), self.caller(path, ties)].into_iter().flatten() {
             if self.last_tries.len() >= MOST_TRIES {
                 self.last_tries.clear();
             }
-            self.last_tries.insert(parties, (attempt, path));
+            self.last_tries.insert(key, (attempt, path));
         }
         if ties.called.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
-        let to_host = self.thread(self.hasher.hash_one((path.destination.ip(), tail(&ties.called))));
+        let to_number = self.thread(self.hasher.hash_one((path.destination.ip(), tail(&ties.called))));
         let of_parties = self.thread(self.hasher.hash_one((tail(&ties.calling), tail(&ties.called))));
+        let to_host = self.thread(self.hasher.hash_one(path.destination.ip()));
         let (called, calling) = (ties.called.as_ref().into(), ties.calling.as_ref().into());
-        self.row.push_back(Waiting { attempt, path, called, calling, since: now, to_host, of_parties });
+        self.row.push_back(Waiting { attempt, path, called, calling, since: now, to_number, of_parties, to_host });
     }
 
     /// Leads a thread on to the one that is noted next.
@@ -249,7 +253,7 @@ impl Guesses {
     /// The INVITEs that one which leaves `path.source` to this number now may continue, the latest first.
     pub(crate) fn fitting(&self, path: Path, number: &str, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
         let key = self.hasher.hash_one((path.source.ip(), tail(number)));
-        self.along(key, |waiting| waiting.to_host)
+        self.along(key, |waiting| waiting.to_number)
             .filter(move |waiting| waiting.continues_as(path, number, now))
             .map(|waiting| (waiting.attempt, waiting.path))
     }
@@ -261,11 +265,38 @@ impl Guesses {
         let key = self.hasher.hash_one((tail(&ties.calling), tail(&ties.called)));
         self.along(key, |waiting| waiting.of_parties)
             .filter(move |waiting| {
-                let after = now.since(waiting.since);
-                let is_soon = waiting.since <= now && (ELSEWHERE_LEAST..=ELSEWHERE_WINDOW).contains(&after);
-                is_soon && is_number(&ties.calling) && waiting.is_of(&ties.called, &ties.calling)
+                waiting.came_just_before(now) && is_number(&ties.calling) && waiting.is_of(&ties.called, &ties.calling)
             })
             .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs that one may continue which the host they went to sends at once to another number: who was called is
+    /// forwarded, is a group, or has an extension behind a public number. The caller is the same, or the INVITE says itself
+    /// that it was diverted (RFC 5806, RFC 7044); only that one may go back to where the call came from.
+    pub(crate) fn fitting_host(
+        &self,
+        path: Path,
+        ties: &Ties<'_>,
+        is_diverted: bool,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Attempt, Path)> {
+        self.along(self.hasher.hash_one(path.source.ip()), |waiting| waiting.to_host)
+            .filter(move |waiting| {
+                let goes_back = waiting.path.source.ip() == path.destination.ip();
+                let fits = is_diverted || !goes_back && same_caller(&waiting.calling, &ties.calling);
+                fits && waiting.came_just_before(now)
+            })
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The last INVITE that the system on this path sent for the same caller, and its path.
+    pub(crate) fn last_try_for(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+        self.last_tries.get(&self.caller(path, ties)?).copied()
+    }
+
+    /// Who sends this and who calls, by number.
+    fn caller(&self, path: Path, ties: &Ties<'_>) -> Option<u64> {
+        tells_caller(&ties.calling).then(|| self.hasher.hash_one((path.source.ip(), tail(&ties.calling))))
     }
 
     /// The INVITEs of a thread, the latest first.
@@ -292,7 +323,7 @@ impl Guesses {
 
     fn forget(&mut self, now: Timestamp) {
         while let Some(first) = self.row.front().filter(|first| now.since(first.since) > GUESS_WINDOW) {
-            for thread in [first.to_host, first.of_parties] {
+            for thread in [first.to_number, first.of_parties, first.to_host] {
                 if self.latest.get(&thread.key) == Some(&self.left) {
                     self.latest.remove(&thread.key);
                 }
@@ -310,6 +341,10 @@ impl Waiting {
             && self.path.source.ip() != path.destination.ip()
             && path.source.ip() != path.destination.ip()
             && same_number(&self.called, number)
+    }
+
+    fn came_just_before(&self, now: Timestamp) -> bool {
+        self.since <= now && (ELSEWHERE_LEAST..=ELSEWHERE_WINDOW).contains(&now.since(self.since))
     }
 
     fn is_of(&self, called: &str, calling: &str) -> bool {
@@ -389,6 +424,16 @@ pub(crate) fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
+/// True for a number by which a caller is told from others.
+fn tells_caller(calling: &str) -> bool {
+    calling.len() >= CALLER_DIGITS && is_number(calling)
+}
+
+/// True for the number of one caller in two formats, and for an extension of which a whole number was made.
+fn same_caller(before: &str, after: &str) -> bool {
+    tells_caller(before) && is_number(after) && (same_number(before, after) || after.ends_with(before))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,6 +467,28 @@ mod tests {
         assert!(found("anonymous", 40).is_empty(), "nobody is known by that");
         assert!(found("13035550147", 600).is_empty(), "too late");
         assert!(found("13035550147", 0).is_empty(), "at once");
+    }
+
+    #[test]
+    fn a_host_goes_on_to_another_number_only_for_the_same_caller_or_if_it_says_so() {
+        let [caller, pbx, phone] = ["10.9.0.11:5060", "10.9.0.2:5060", "10.9.0.3:5060"].map(|it| it.parse().unwrap());
+        let path = |source, destination| Path { source, destination, transport: crate::net::Transport::Udp };
+        let ties =
+            |calling, called| Ties { called: Cow::Borrowed(called), calling: Cow::Borrowed(calling), keys: Vec::new() };
+        let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
+        let mut guesses = Guesses::default();
+        let attempt = Attempt { index: 1, call: 1, step: StepId(0) };
+        guesses.note(attempt, path(caller, pbx), &ties("100", "500"), at(0));
+        let fits = |to, calling, is_diverted, now| {
+            guesses.fitting_host(path(pbx, to), &ties(calling, "201"), is_diverted, at(now)).next().is_some()
+        };
+        assert!(fits(phone, "100", false, 20), "a device of a group");
+        assert!(fits(phone, "4930555100", false, 20), "the extension became a whole number");
+        assert!(!fits(phone, "101", false, 20), "another caller");
+        assert!(!fits(phone, "", false, 20), "nobody");
+        assert!(!fits(caller, "100", false, 20), "back to the caller");
+        assert!(fits(caller, "4930555000", true, 20), "diverted, as it says");
+        assert!(!fits(phone, "100", false, 600), "too late");
     }
 
     #[test]

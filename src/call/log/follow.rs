@@ -10,6 +10,9 @@ use crate::call::log::{EntryId, Hearing, Log, Verb};
 use crate::sip::{Cut, HeaderName, Message, Method, Reason};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
+static RECEIVE_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=recvonly"));
+static SEND_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=sendonly"));
+static INACTIVE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=inactive"));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
 
@@ -69,6 +72,9 @@ impl Log {
             step.status = status.get();
         }
         self.is_transferring |= keys.cseq.method == Method::Refer && status.is_success();
+        if step.in_dialog && status.is_success() && matches!(keys.cseq.method, Method::Invite | Method::Update) {
+            self.is_special |= asks_for_silence(message.body());
+        }
         if step.method == Verb::Invite && status.is_success() {
             self.fork.note_answer(keys, was_answered, arrival.place.time);
             self.answered.get_or_insert(arrival.place.time);
@@ -100,6 +106,12 @@ impl Log {
 fn ends_subscription(message: &Message<'_>) -> bool {
     let state = message.header_bytes(HeaderName::SubscriptionState).unwrap_or_default();
     state.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"terminated"))
+}
+
+/// True for a session description in which media flow one way or not at all, as on hold.
+fn asks_for_silence(body: &[u8]) -> bool {
+    let directions = [&RECEIVE_ONLY, &SEND_ONLY, &INACTIVE];
+    directions.into_iter().any(|direction| direction.find(body).is_some())
 }
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).

@@ -50,7 +50,7 @@ impl Tracker {
         let adjacent = self.guesses.fitting(path, &ties.called, now);
         let guess = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path)));
         if guess.is_none()
-            && let Some((index, upstream)) = self.tried_before(arrival, ties)
+            && let Some((index, upstream)) = self.goes_on_after(self.guesses.last_try(path, ties), arrival)
         {
             return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
         }
@@ -58,10 +58,21 @@ impl Tracker {
             let elsewhere = self.guesses.fitting_elsewhere(ties, now);
             only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
         });
-        match guess {
-            Some((attempt, _)) => Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step))),
-            None => sent_on.map(|(index, upstream)| (index, LinkedBy::NumberAndTime, Some(upstream))),
+        if guess.is_none()
+            && let Some((index, upstream)) = sent_on
+        {
+            return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
         }
+        let guess = guess.or_else(|| {
+            let is_diverted = message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
+            let at_host = self.guesses.fitting_host(path, ties, is_diverted, now);
+            only(at_host.filter(|(attempt, path)| self.still_waits(*attempt, *path)))
+        });
+        let (index, step) = match guess {
+            Some((attempt, _)) => (attempt.index, attempt.step),
+            None => self.goes_on_after(self.guesses.last_try_for(path, ties), arrival)?,
+        };
+        Some((index, LinkedBy::NumberAndTime, Some(step)))
     }
 
     /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the key in.
@@ -72,13 +83,13 @@ impl Tracker {
 
     /// True if the last try of the same parties from the same system belongs to this call.
     fn is_try_of(&self, index: u32, arrival: &Arrival, ties: &Ties<'_>) -> bool {
-        self.last_try(arrival.path, ties).is_some_and(|(attempt, _)| attempt.index == index)
+        self.still_open(self.guesses.last_try(arrival.path, ties)).is_some_and(|(attempt, _)| attempt.index == index)
     }
 
-    /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the
-    /// same caller and callee, and whoever called the system still waits. With the step that the leg continues.
-    fn tried_before(&self, arrival: &Arrival, ties: &Ties<'_>) -> Option<(u32, StepId)> {
-        let (attempt, before) = self.last_try(arrival.path, ties)?;
+    /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the try
+    /// before was for the same caller, and whoever called the system still waits. With the step that the leg continues.
+    fn goes_on_after(&self, try_before: Option<(Attempt, Path)>, arrival: &Arrival) -> Option<(u32, StepId)> {
+        let (attempt, before) = self.still_open(try_before)?;
         let open = self.open_at(attempt.index)?;
         let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step)?;
         let is_elsewhere = before.destination != arrival.path.destination;
@@ -88,11 +99,10 @@ impl Tracker {
         goes_on.then_some((attempt.index, upstream))
     }
 
-    /// The last INVITE of an open call that a system sent for the same caller to the same callee, and its path.
-    fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
-        let (attempt, before) = self.guesses.last_try(path, ties)?;
-        let is_same = self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call);
-        is_same.then_some((attempt, before))
+    /// The same, if its call is still open.
+    fn still_open(&self, try_before: Option<(Attempt, Path)>) -> Option<(Attempt, Path)> {
+        try_before
+            .filter(|(attempt, _)| self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call))
     }
 
     /// True if it is the INVITE of its call that one on this path may continue.

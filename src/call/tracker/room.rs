@@ -4,6 +4,7 @@ use crate::call::judge::Outcome;
 use crate::call::log::{Log, Phase, Pool};
 use crate::call::tracker::{Ended, GoodCall, Link, MOST_ADDRESSES, Open, Tracker, Wanted};
 use crate::capture::Timestamp;
+use crate::net::Path;
 use crate::oddity::{Oddity, OddityLog};
 
 /// Why a call ends here.
@@ -147,8 +148,9 @@ impl Tracker {
         }
         // A port that is closed may be that of its media.
         let is_media_sound = self.port_died.is_none_or(|closed| log.started().is_some_and(|start| closed < start));
+        let is_plain = is_media_sound && !self.looked_up_servers(log);
         let good =
-            log.plainly_good().filter(|_| is_media_sound && log.has_sound_media(self.surroundings.media(), &self.pool));
+            log.plainly_good().filter(|_| is_plain && log.has_sound_media(self.surroundings.media(), &self.pool));
         let counted = good.filter(|_| self.wanted == Wanted::Troubled);
         let counted = counted.map(|outcome| GoodCall { kind: log.kind, outcome, messages: log.heard() });
         if let Some(good) = counted
@@ -160,6 +162,13 @@ impl Tracker {
         self.surroundings.accepted_mut().learn_call(&call);
         self.surroundings.neighbours_mut().rings_mut().learn_call(&call);
         counted.map_or_else(|| Ended::Call(Box::new(call)), Ended::Good)
+    }
+
+    /// True if its client had asked DNS for servers: which it went to can then be compared with what it was told.
+    fn looked_up_servers(&self, log: &Log) -> bool {
+        let lookups = self.surroundings.neighbours().lookups();
+        let asked = |path: Path| lookups.servers_of_client(path.source.ip(), self.now).next().is_some();
+        !lookups.is_empty() && log.first_path().is_some_and(asked)
     }
 
     /// Learns from a good call without assembling it; false where that cannot be done. How long it rang tells nothing, for
