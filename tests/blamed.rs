@@ -7,7 +7,7 @@ use std::path::Path;
 
 use followed::diagnosed;
 use sipwhy::call::Outcome;
-use sipwhy::diagnosis::{Confidence, Finding, Role};
+use sipwhy::diagnosis::{Confidence, Finding, Party, Role};
 use sipwhy::story::Story;
 
 /// What a rule says in a story of its own folder.
@@ -49,20 +49,10 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("destination-unreachable/story-register.txt", Role::Registrar),
         ("destination-unreachable/story-probe.txt", Role::Uas),
         ("extension-unsupported/story-demanded-by-proxy.txt", Role::Proxy),
-        ("sdp-malformed/story-through-proxy.txt", Role::Uac),
         ("sdp-malformed/story-broken-by-proxy.txt", Role::Proxy),
-        ("caller-identity-refused/story-through-proxy.txt", Role::Uac),
         ("caller-identity-refused/story-withheld-by-proxy.txt", Role::Proxy),
-        ("request-uri-without-user/story-through-proxy.txt", Role::Uac),
         ("request-uri-without-user/story-lost-by-proxy.txt", Role::Proxy),
-        ("replaces-unmatched/story-through-proxy.txt", Role::Uac),
-        ("message-too-large/story-through-proxy.txt", Role::Uac),
-        ("security-agreement-required/story-through-proxy.txt", Role::Uac),
-        ("special-requirement-refused/story-through-proxy.txt", Role::Uac),
-        ("media-keying-mismatch/story-through-proxy.txt", Role::Uac),
-        ("syntax-rejected/story-through-proxy.txt", Role::Uac),
         ("redirect-not-followed/story-passed-on.txt", Role::Uac),
-        ("session-interval-too-small/story-through-proxy.txt", Role::Uac),
         ("no-common-codec/story-nothing-through-proxy.txt", Role::Uac),
         ("dialog-request-unanswered/story-report-to-private-contact.txt", Role::Uac),
         ("challenge-not-answered/story-no-challenge.txt", Role::Registrar),
@@ -144,6 +134,22 @@ fn a_cancel_alone_tells_of_no_answer() {
 
 #[test]
 fn what_a_proxy_passed_on_is_told_of_its_author() {
+    for rule in [
+        "caller-identity-refused",
+        "media-keying-mismatch",
+        "message-too-large",
+        "replaces-unmatched",
+        "request-uri-without-user",
+        "sdp-malformed",
+        "security-agreement-required",
+        "session-interval-too-small",
+        "special-requirement-refused",
+        "syntax-rejected",
+    ] {
+        let Party { role, address, .. } = finding(&format!("{rule}/story-through-proxy.txt")).party;
+        let address = address.map(|address| address.to_string());
+        assert_eq!((role, address.as_deref()), (Role::Uac, Some("192.0.2.10:5060")), "{rule}");
+    }
     for story in ["late-offer-unsupported/story-through-proxy.txt", "redirect-not-followed/story-passed-on.txt"] {
         let finding = finding(story);
         assert!(finding.fix[0].raw().starts_with("Let 192.0.2.10:5060 "), "{story}: {:?}", finding.fix);

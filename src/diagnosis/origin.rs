@@ -170,7 +170,7 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
 /// The request is seen to go on from the sender: what came back was another code, or nothing.
 fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
     let came = |one: &Transaction| match case.call.final_status_of(one) {
-        Some(status) if is_own_cancel(case, one) => format!("{status}, which only answers its own CANCEL,"),
+        Some(status) if is_own_cancel(case, one) => format!("{status} (which only answers its own CANCEL)"),
         Some(status) => status.to_string(),
         None => "nothing".into(),
     };
