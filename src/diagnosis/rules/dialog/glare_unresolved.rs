@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -80,12 +81,12 @@ pub(crate) fn glares<'a>(case: &Case<'a>) -> impl Iterator<Item = Glare<'a>> {
 }
 
 /// True if the same side asked again and was accepted.
-pub(crate) fn is_retried(case: &Case<'_>, refused: &Transaction) -> bool {
+pub(crate) fn is_retried<'a>(case: &Case<'a>, refused: &'a Transaction) -> bool {
     later_of_side(case, refused).any(|later| case.call.final_status_of(later).is_some_and(StatusCode::is_success))
 }
 
 /// True if nobody tried again although it was due, and the change did not come about otherwise.
-pub(crate) fn is_unresolved(case: &Case<'_>, glare: &Glare<'_>) -> bool {
+pub(crate) fn is_unresolved<'a>(case: &Case<'a>, glare: &Glare<'a>) -> bool {
     let (transaction, request, response) = *glare;
     let bye = case.first_bye().map(|bye| bye.request).filter(|bye| bye.place > response.place);
     let went_on = bye.map_or_else(|| case.tail(response.place), |bye| bye.place.time.since(response.place.time));
@@ -102,9 +103,14 @@ fn changes<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Transaction> {
     })
 }
 
-fn later_of_side<'a>(case: &Case<'a>, refused: &Transaction) -> impl Iterator<Item = &'a Transaction> {
+/// Later changes of the same side; of one whose request was not captured the address alone tells.
+fn later_of_side<'a>(case: &Case<'a>, refused: &'a Transaction) -> impl Iterator<Item = &'a Transaction> {
     let (id, source) = (refused.id, refused.path.source.ip());
-    changes(case).filter(move |later| later.id > id && later.path.source.ip() == source)
+    let tag = case.call.request_of(refused).and_then(from_tag);
+    changes(case).filter(move |later| {
+        let is_own = case.call.request_of(later).is_none_or(|request| from_tag(request) == tag);
+        later.id > id && later.path.source.ip() == source && is_own
+    })
 }
 
 /// Changes of the other side in the same dialog, with their final responses.
@@ -112,7 +118,7 @@ fn of_other_side<'a>(case: &Case<'a>, request: &'a Heard) -> impl Iterator<Item 
     changes(case)
         .filter_map(move |other| Some((case.call.request_of(other)?, case.finals(other).last())))
         .filter(move |(other, _)| {
-            other.message.call_id() == request.message.call_id() && case.side(other) != case.side(request)
+            other.message.call_id() == request.message.call_id() && from_tag(other) != from_tag(request)
         })
 }
 
@@ -125,7 +131,7 @@ fn crossing<'a>(case: &Case<'a>, request: &'a Heard, response: &Heard) -> Option
 
 /// True if the other side was granted since then what this change asked for. A request that changes nothing of the media
 /// refreshes the session, and so does each that is accepted (RFC 4028 §7.4).
-fn is_needless(case: &Case<'_>, request: &Heard) -> bool {
+fn is_needless<'a>(case: &Case<'a>, request: &'a Heard) -> bool {
     let is_refresh = !case.changes_media(request);
     of_other_side(case, request).any(|(other, last)| {
         let is_granted = last.is_some_and(|last| {

@@ -59,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let success = [agreed, first].into_iter().find(|success| success.message.header("Session-Expires").is_some())?;
     let (seconds, refresher) = read(&success.message.header("Session-Expires")?)?;
     // Who need not refresh and says nothing of the timer asks for something else (RFC 4028 §7.4).
-    let by_refresher = from_tag(request) == refresher_tag(success, refresher.as_deref());
+    let by_refresher = refresher.is_none() || from_tag(request) == refresher_tag(success, refresher.as_deref());
     if !by_refresher && request.message.header("Session-Expires").is_none() {
         return None;
     }

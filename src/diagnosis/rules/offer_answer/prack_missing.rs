@@ -87,7 +87,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     // Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
     let is_own_dialog = prack.is_some_and(|prack| to_tag(prack.request) == to_tag(response));
-    let (role, culprit) = match unoffered || refusal.is_some() && is_own_dialog {
+    let is_challenge = refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
+    let (role, culprit) = match unoffered || refusal.is_some() && is_own_dialog && !is_challenge {
         true => (case.role_of_responder(response), server),
         false => (Role::Uac, client),
     };
@@ -104,6 +105,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             false => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
         });
     finding = match (refusal, other) {
+        (Some(_), _) if is_challenge => finding.fix(format!("Let {client} answer the challenge with credentials.")),
         (Some(refusal), _) => finding.fix(format!(
             "Look at {} for why it refuses a PRACK with the number of the {status}, for which it has asked itself.",
             refusal.path.source
