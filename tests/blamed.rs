@@ -64,6 +64,26 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("event-unsupported/story-taken-back.txt", Role::Nobody),
         ("nonce-never-accepted/story-card-out-of-step.txt", Role::Registrar),
         ("cseq-regressed/story-report-later.txt", Role::Uac),
+        ("session-refresh-failed/story.txt", Role::Uac),
+        ("session-refresh-failed/story-dialog-unknown.txt", Role::Uas),
+        ("session-refresh-failed/story-too-small.txt", Role::Uac),
+        ("session-timer-expired/story.txt", Role::Uac),
+        ("session-timer-expired/story-forced.txt", Role::Uas),
+        ("session-timer-expired/story-refreshed-before.txt", Role::Uas),
+        ("session-interval-too-small/story.txt", Role::Uac),
+        ("session-interval-too-small/story-none-asked.txt", Role::Uas),
+        ("session-interval-too-small/story-of-a-proxy.txt", Role::Proxy),
+        ("extension-unsupported/story.txt", Role::Uac),
+        ("extension-unsupported/story-only-supported.txt", Role::Uas),
+        ("prack-missing/story.txt", Role::Uac),
+        ("prack-missing/story-not-offered.txt", Role::Uas),
+        ("prack-missing/story-other-number.txt", Role::Uac),
+        ("prack-missing/story-refused.txt", Role::Uas),
+        ("syntax-rejected/story.txt", Role::Uac),
+        ("syntax-rejected/story-sip-scheme.txt", Role::Uas),
+        ("precondition-unmet/story.txt", Role::Uac),
+        ("precondition-unmet/story-never-confirmed.txt", Role::Uac),
+        ("identity-rejected/story-signed-behind.txt", Role::Uas),
     ];
     let wrong: Vec<String> = wanted
         .into_iter()
@@ -85,6 +105,55 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
     assert_eq!(finding("timeout-behind-proxy/story.txt").confidence, Confidence::Proven);
     assert_eq!(finding("timeout-behind-proxy/story-one-copy.txt").confidence, Confidence::Possible);
     assert_eq!(finding("media-late/story.txt").confidence, Confidence::Likely);
+}
+
+#[test]
+fn who_only_seems_to_break_a_rule_is_not_proven_to() {
+    for story in [
+        "session-refresh-failed/story-hold-until-the-end.txt",
+        "session-interval-too-small/story-none-asked.txt",
+        "extension-unsupported/story-only-supported.txt",
+        "extension-required/story-offered.txt",
+        "syntax-rejected/story-sip-scheme.txt",
+        "precondition-unmet/story-never-confirmed.txt",
+        "identity-rejected/story-signed-behind.txt",
+    ] {
+        assert_eq!(finding(story).confidence, Confidence::Likely, "{story}");
+    }
+    assert_eq!(finding("session-refresh-failed/story.txt").confidence, Confidence::Proven);
+    assert_eq!(finding("session-interval-too-small/story.txt").confidence, Confidence::Proven);
+}
+
+#[test]
+fn what_is_said_fits_the_messages_that_prove_it() {
+    let said = [
+        ("fax-switch-failed/story-audio-refused-too.txt", "refused too, with 488", "No G.711 was tried"),
+        ("fax-switch-failed/story.txt", "No G.711 was tried", "refused too"),
+        ("fax-switch-failed/story-media-until-a-complaint.txt", "ended the call 20 s later", "may have gone"),
+        ("fax-switch-failed/near-miss-over-g711.txt", "may have gone", "ended the call"),
+        ("glare-unresolved/story-both-hold.txt", "crossed a change", "shows none"),
+        ("glare-unresolved/story-over-ipv6.txt", "the capture shows none", "crossed a change"),
+        ("extension-required/story-offered.txt", "does name that in Supported", "does not name"),
+        ("extension-unsupported/story-only-supported.txt", "in Supported alone", "demands it in"),
+        ("precondition-unmet/story.txt", "no UPDATE came to say that it is met", "came met"),
+        ("precondition-unmet/story-never-confirmed.txt", "a=conf:qos remote sendrecv", "des:qos"),
+        ("precondition-unmet/story-not-reserved.txt", "a=des:qos failure local sendrecv", "Nothing that"),
+        ("prack-missing/story-refused.txt", "refused it with 481", "which is not its number"),
+        ("prack-missing/story-other-number.txt", "which is not its number", "refused it with"),
+        ("session-timer-expired/story-refreshed-before.txt", "agreed on anew 2 min after", "never refreshed"),
+        ("session-timer-expired/story-forced.txt", "names no timer in Supported", "agreed on anew"),
+        ("identity-rejected/story-signed-behind.txt", "signed behind this point", "not signed"),
+    ];
+    let wrong: Vec<String> = said
+        .into_iter()
+        .map(|(story, says, not)| (story, says, not, finding(story).explanation))
+        .filter(|(_, says, not, told)| !told.raw().contains(says) || told.raw().contains(not))
+        .map(|(story, _, _, told)| format!("{story}: {told:?}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (story, fixes) in [("hold-stuck/story-resume-refused.txt", 1), ("hold-stuck/story-answered-on-hold.txt", 1)] {
+        assert_eq!(finding(story).fix.len(), fixes, "{story}: {:?}", finding(story).fix);
+    }
 }
 
 #[test]

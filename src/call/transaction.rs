@@ -254,7 +254,30 @@ impl Call {
         if keys.cseq.method == Method::Cancel {
             self.note_cancel(id, keys, path);
         }
+        if keys.is_request && id.0 > 0 {
+            self.adopt_earlier(id);
+        }
         id
+    }
+
+    /// Takes what was captured before as carrying on this transaction, if its second Via says so: the two hops were stamped by
+    /// clocks that do not agree.
+    fn adopt_earlier(&mut self, id: TransactionId) {
+        let this = self.transaction(id);
+        if this.branch.is_empty() || this.upstream.is_some() || this.in_dialog {
+            return;
+        }
+        let is_carried_on = |known: &&Transaction| {
+            let names_it = |request: &Heard| request.message.second_branch() == &*this.branch;
+            (known.upstream, &known.method, known.cseq) == (None, &this.method, this.cseq)
+                && known.id != id
+                && self.request_of(known).is_some_and(names_it)
+        };
+        let earlier: Vec<TransactionId> =
+            self.transactions.iter().filter(is_carried_on).map(|known| known.id).collect();
+        for known in earlier {
+            self.transactions[known.0 as usize].upstream = Some(id);
+        }
     }
 
     /// Opens the leg and the transaction of a new Call-ID that continues this call.

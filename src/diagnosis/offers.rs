@@ -67,6 +67,25 @@ impl<'a> Case<'a> {
         Some(Exchange { offer: request, offer_sdp, answer, answer_sdp: Sdp::of(&answer.message)? })
     }
 
+    /// True if the offer of a request inside the dialog asks for other media than its sender described last: a stream of
+    /// another kind, or another direction. A request without an offer changes nothing.
+    pub(crate) fn changes_media(&self, request: &Heard) -> bool {
+        let Some(wanted) = Sdp::of(&request.message) else { return false };
+        let call_id = request.message.call_id();
+        let is_before =
+            |one: &Exchange<'_>| one.answer.place < request.place && one.answer.message.call_id() == call_id;
+        let in_force = self.exchanges().into_iter().rfind(is_before);
+        let is_offerer = in_force.as_ref().is_some_and(|one| one.offer.path.source.ip() == request.path.source.ip());
+        let own = in_force.map(|one| if is_offerer { one.offer_sdp } else { one.answer_sdp });
+        wanted.media.iter().filter(|media| media.port != 0).any(|media| {
+            let way = way_of(wanted, media);
+            let Some(own) = own else { return media.kind == "image" || way != "sendrecv" };
+            let known = own.media.iter().find(|known| known.port != 0 && known.kind == media.kind);
+            // An answer follows the direction of its offer; the next offer may say again what its sender wants itself.
+            known.is_none_or(|known| way != way_of(own, known) && (is_offerer || way != "sendrecv"))
+        })
+    }
+
     /// The first of these warning codes that a message carries.
     pub fn warned(&self, heard: &Heard, codes: &[u16]) -> Option<Warning> {
         self.warnings(heard).into_iter().find(|warning| codes.contains(&warning.code))
@@ -84,6 +103,15 @@ impl<'a> Case<'a> {
                 .filter(|heard| heard.path.source == address && heard.message.via_count() <= 1)
                 .find_map(|heard| Sdp::of(&heard.message).map(|sdp| (heard, sdp)))
         })
+    }
+}
+
+/// The direction of a medium; without an address for it nothing is sent, which is the older form of a hold
+/// (RFC 3264 §8.4).
+fn way_of<'m>(sdp: &'m Sdp, media: &'m Media) -> &'m str {
+    match sdp.address_of(media) {
+        "0.0.0.0" | "::" => "inactive",
+        _ => sdp.direction_of(media),
     }
 }
 

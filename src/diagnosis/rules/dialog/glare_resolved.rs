@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::dialog::glare_unresolved::{glare, is_retried};
+use crate::diagnosis::rules::dialog::glare_unresolved::{glares, is_retried, is_unresolved};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -26,17 +26,17 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (transaction, request, response) = glare(case)?;
-    if !is_retried(case, transaction) {
+    if glares(case).any(|glare| is_unresolved(case, &glare)) {
         return None;
     }
+    let (transaction, request, response) = glares(case).find(|(transaction, ..)| is_retried(case, transaction))?;
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .about(response.message.status()?)
             .party(Role::Nobody, None)
             .because(format!(
-                "The {} of {} crossed a change of the other side. It was refused with 491, tried again and accepted: nothing \
-                 is wrong with that.",
+                "The {} of {} was refused with 491, because another change was under way. It was tried again and accepted: \
+                 nothing is wrong with that.",
                 transaction.method, request.path.source
             ))
             .claim_method(request, "a change of the call")

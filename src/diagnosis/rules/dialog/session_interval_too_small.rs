@@ -1,4 +1,4 @@
-use crate::call::{NormalStep, timer};
+use crate::call::{Heard, NormalStep, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -18,7 +18,8 @@ rule! {
     /// Set the session interval of the caller's side to at least Min-SE.
     ///
     /// ## When it would be wrong
-    /// If the request comes again with a greater interval and is accepted, that is the normal negotiation.
+    /// If the request comes again with a greater interval and is accepted, that is the normal negotiation. A request that asks
+    /// for no session timer must not get 422: then the responder is wrong, or a hop behind it asked for one.
     ///
     /// ## References
     /// RFC 4028 §6, §5, §8.1
@@ -28,21 +29,19 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[422]).filter(|failure| failure.normal != Some(NormalStep::IntervalRaised))?;
     let response = case.response(failure);
-    let request = case.request(failure)?;
+    let request = first_to_ask(case, case.request(failure)?);
     let server = response.path.source;
     let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
-    let request = case.first_with(request, |before| {
-        asked.is_some() && before.message.header("Session-Expires").as_deref() == asked.as_deref()
-    });
     let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
     let is_enough = is_enough(asked.as_deref(), minimum.as_deref());
+    let is_unasked = asked.is_none() && !request.message.is_cut();
     let words = match (&asked, &minimum) {
         (Some(asked), Some(minimum)) if is_enough => format!(
             "asks for a session timer of {} s, which the minimum of {minimum} s in the response allows",
             seconds(asked)
         ),
         (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked)),
-        (None, Some(minimum)) => format!("names no session timer, and the minimum is {minimum} s"),
+        (None, Some(minimum)) => format!("as captured here asks for no session timer that could be below the minimum of {minimum} s"),
         (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
     };
@@ -50,6 +49,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(minimum) if is_enough => {
             format!("Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 §6).")
         }
+        Some(_) if is_unasked => format!(
+            "Look at {server}, and at what adds Session-Expires behind it: who asks for no session timer must not get 422 (RFC \
+             4028 §6)."
+        ),
         Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
         None if response.message.is_cut() => {
             format!("Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.", request.path.source)
@@ -57,13 +60,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
     };
     let (role, culprit) = match minimum {
-        Some(_) if !is_enough => (case.role_of_sender(request), request),
+        Some(_) if is_enough || is_unasked => (Role::Uas, response),
+        Some(_) => (case.role_of_sender(request), request),
         _ => (Role::Uas, response),
     };
     // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.
     let (confidence, then) = match case.tail(response.place) < timer::T2 {
         // The try with more may have been one of those whose beginning alone is there.
         _ if response.message.is_cut() => (Confidence::Possible, "no try with more is known"),
+        true if is_unasked => (Confidence::Likely, "the capture ends before a try with one could follow"),
+        false if is_unasked => (Confidence::Likely, "no try with one followed"),
         true => (Confidence::Likely, "the capture ends before a try with more could follow"),
         false => (Confidence::Proven, "no try with more followed"),
     };
@@ -78,6 +84,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(response, "Min-SE", "the minimum")
             .refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"),
     )
+}
+
+/// Of a request on its way over several hops the copy that was the first to ask for this interval: a proxy may add one of its
+/// own, or change it (RFC 4028 §8.1).
+fn first_to_ask<'a>(case: &Case<'a>, refused: &'a Heard) -> &'a Heard {
+    let interval = |request: &Heard| request.message.header("Session-Expires").map(|value| seconds(&value).to_owned());
+    let wanted = interval(refused);
+    case.first_with(refused, |before| interval(before) == wanted)
 }
 
 /// The number of seconds in a Session-Expires, without its parameters.

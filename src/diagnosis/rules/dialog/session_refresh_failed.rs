@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read};
+use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -19,16 +20,19 @@ rule! {
     ///
     /// ## Evidence
     /// A call with Session-Expires; a re-INVITE or UPDATE in the later part of the interval with a final response of 400
-    /// or more, or none; and a BYE soon after it or when the interval ends.
+    /// or more, or none; and a BYE soon after it or when the interval ends. It comes from the side that has to refresh, or
+    /// carries Session-Expires, and changes nothing of the media.
     ///
     /// ## How to fix
     /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse.
     ///
     /// ## When it would be wrong
-    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`.
+    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`. What
+    /// asks for a hold, video or fax is refused for that, although a 2xx to it would have refreshed the session too: only
+    /// where the call ends with the interval is that likely the reason.
     ///
     /// ## References
-    /// RFC 4028 §7.2, §7.3, §10
+    /// RFC 4028 §7.2, §7.3, §7.4, §10
     "C6" "session-refresh-failed" needs [ANSWERED BYE], check
 }
 
@@ -53,15 +57,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (_, first) = case.answers().find(|(_, first)| first.message.call_id() == request.message.call_id())?;
     let agreed = agreed_before(case, request).unwrap_or(first);
     let success = [agreed, first].into_iter().find(|success| success.message.header("Session-Expires").is_some())?;
-    let (seconds, _) = read(&success.message.header("Session-Expires")?)?;
+    let (seconds, refresher) = read(&success.message.header("Session-Expires")?)?;
+    // Who need not refresh and says nothing of the timer asks for something else (RFC 4028 §7.4).
+    let by_refresher = refresher.is_none() || from_tag(request) == refresher_tag(success, refresher.as_deref());
+    if !by_refresher && request.message.header("Session-Expires").is_none() {
+        return None;
+    }
     let interval = Duration::from_secs(u64::from(seconds));
     let since = request.place.time.since(agreed.place.time);
     let is_481 = response.is_some_and(|response| response.message.status().map(StatusCode::get) == Some(481));
     let (sooner, later) = if is_481 { (interval * 2 / 5, interval * 3 / 5) } else { (interval / 3, interval) };
     let patience = if response.is_some() { SOON } else { GIVE_UP };
     let last = response.map_or(request.place, |response| response.place);
-    let ends = bye.place.time.since(last.time) <= patience
-        || Expiry::at(bye.place.time.since(agreed.place.time), seconds).is_some();
+    let runs_out = Expiry::at(bye.place.time.since(agreed.place.time), seconds).is_some();
+    let changes = case.changes_media(request);
+    let ends = runs_out || !changes && bye.place.time.since(last.time) <= patience;
     // A re-INVITE at another time is for hold or media; and who hangs up long after a refusal does it for himself.
     if since < sooner || since > later || !ends {
         return None;
@@ -73,13 +83,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("got no answer ({} copies)", request.repeated + 1),
     };
     let confidence = match response {
+        Some(_) if changes => Confidence::Likely,
         Some(_) => Confidence::Proven,
         None => case.absence_of_answer(request),
+    };
+    let least = least(response);
+    // Who gets 422 has to ask again with more; everything else is for the other side to look at.
+    let (role, culprit) = match least {
+        Some(_) => (case.role_of_author(request), request.path.source),
+        None => (case.role_of_asked(request), request.path.destination),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(status)
         .drops_the_call()
-        .party(Role::Uas, Some(request.path.destination))
+        .party(role, Some(culprit))
         .because(format!(
             "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. {} ended the \
              call {} later.",
@@ -88,7 +105,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             bye.path.source,
             length(bye.place.time.since(last.time))
         ))
-        .fix(match least(response) {
+        .fix(match &least {
             Some(least) => format!(
                 "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 §7.3).",
                 request.path.source
@@ -100,6 +117,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(match response.and_then(|heard| heard.message.status()).map(StatusCode::get) {
             // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
             Some(481) => format!("Find out why {} has lost this dialog: a restart, another node, or cleared state.", request.path.destination),
+            Some(422) => format!("Or lower the minimum of {}, or switch session timers off for this peer.", request.path.destination),
             _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.".to_owned(),
         })
         .claim_header(success, "Session-Expires", "the agreed interval")

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::call::Heard;
@@ -28,7 +29,7 @@ rule! {
     /// A person may hang up at that moment by chance; if it happens again at the same time, it is no chance.
     ///
     /// ## References
-    /// RFC 4028 §7.2, §10
+    /// RFC 4028 §7.2, §9, §10
     "C5" "session-timer-expired" needs [BYE], check
 }
 
@@ -42,12 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (seconds, refresher) = read(&value)?;
     let age = bye.place.time.since(agreed.place.time);
     let moment = Expiry::at(age, seconds)?;
-    // Whom the 2xx names as uac is the one who sent the request that it answers.
     let request = case.call.request_of(case.call.transaction(agreed.transaction));
-    let refresher_tag = match refresher.as_deref() {
-        Some("uas") => to_tag(agreed),
-        _ => from_tag(agreed),
-    };
+    let refresher_tag = refresher_tag(agreed, refresher.as_deref());
     let refresher_is_caller = request.map_or(Side::Unknown, |request| case.side(request));
     let sent_by_refresher = from_tag(bye) == refresher_tag;
     let stated = case.reasons(bye).iter().any(|reason| reason.sip() == Some(408))
@@ -59,25 +56,46 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if failed.is_some() {
         return None; // session-refresh-failed tells more.
     }
-    let role = match (refresher.as_deref(), refresher_is_caller) {
-        (Some("uas"), Side::Caller) | (Some("uac"), Side::Callee) => Role::Uas,
+    let forced = request.filter(|request| !sent_by_refresher && is_forced(request, refresher.as_deref()));
+    let role = match (forced, refresher.as_deref(), refresher_is_caller) {
+        (Some(request), _, _) => case.role_of_asked(request),
+        (None, Some("uas"), Side::Caller) | (None, Some("uac"), Side::Callee) => Role::Uas,
         _ => Role::Uac,
     };
-    let address = if sent_by_refresher { bye.path.source } else { bye.path.destination };
+    let address = match () {
+        () if forced.is_some() => agreed.path.source,
+        () if sent_by_refresher => bye.path.source,
+        () => bye.path.destination,
+    };
     let named = refresher.map_or_else(String::new, |refresher| format!(" (refresher={refresher})"));
+    let refreshed = match first_agreed(case, agreed) {
+        Some(first) => {
+            let since = length(agreed.place.time.since(first.place.time));
+            format!("was agreed on anew {since} after the answer, and not refreshed any more after that")
+        }
+        None => "was never refreshed".to_owned(),
+    };
     let mut finding = Finding::of(&RULE, Confidence::Likely)
         .explains(agreed.message.status())
         .drops_the_call()
         .party(role, Some(address))
         .because(format!(
-            "The call had a session timer of {seconds} s{named} that was never refreshed. {} ended it {} after the last \
-             agreement, {}.",
+            "The call had a session timer of {seconds} s{named} that {refreshed}. {} ended it {} after the last \
+             agreement, {}.{}",
             bye.path.source,
             length(age),
-            moment.words()
-        ))
-        .fix(format!("Look at {address}, which had to refresh: does it support session timers, and does it send re-INVITE or UPDATE?"))
-        .fix("If it does not, switch session timers off on both sides, or let the other side be the refresher.")
+            moment.words(),
+            forced.map(|request| blames(request, agreed)).unwrap_or_default()
+        ));
+    finding = match forced {
+        Some(request) => finding
+            .fix(format!("Let {address} refresh the session itself where the request names no timer in Supported (refresher=uas)."))
+            .fix(format!("Or enable session timers on {}.", request.path.source)),
+        None => finding
+            .fix(format!("Look at {address}, which had to refresh: does it support session timers, and does it send re-INVITE or UPDATE?"))
+            .fix("If it does not, switch session timers off on both sides, or let the other side be the refresher."),
+    };
+    finding = finding
         .claim_header(agreed, "Session-Expires", "the agreed interval and who refreshes")
         .claim_absent(agreed.place, "a re-INVITE or UPDATE with a 2xx", "no refresh before the BYE")
         .claim_method(bye, "the end of the call");
@@ -91,6 +109,27 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// True if the 2xx to this request makes a side refresh that does not say that it can (RFC 4028 §9, table 2).
+fn is_forced(request: &Heard, refresher: Option<&str>) -> bool {
+    let names = |header| request.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("timer"));
+    refresher == Some("uac") && !request.message.is_cut() && !names("Supported") && !names("Require")
+}
+
+/// Says whose fault such a timer is.
+fn blames(request: &Heard, agreed: &Heard) -> String {
+    format!(
+        " {} made {} the refresher, which does not say that it knows session timers: its request names no timer in \
+         Supported, and then who answers has to refresh (RFC 4028 §9).",
+        agreed.path.source, request.path.source
+    )
+}
+
+/// The 2xx that opened the dialog, if a later one in it agreed on the timer anew.
+fn first_agreed<'a>(case: &Case<'a>, agreed: &Heard) -> Option<&'a Heard> {
+    let mut successes = case.answers().map(|(_, first)| first);
+    successes.find(|first| first.message.call_id() == agreed.message.call_id() && first.place < agreed.place)
+}
+
 /// The last 2xx to INVITE or UPDATE before a request of the dialog: what it says of the session timer is in force
 /// (RFC 4028 §7.2).
 pub(in crate::diagnosis::rules) fn agreed_before<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
@@ -102,6 +141,15 @@ pub(in crate::diagnosis::rules) fn agreed_before<'a>(case: &Case<'a>, request: &
         .filter(|heard| heard.message.status().is_some_and(StatusCode::is_success) && heard.place < request.place)
         .filter(|heard| heard.message.call_id() == request.message.call_id())
         .max_by_key(|heard| heard.place)
+}
+
+/// The tag of the side that has to refresh: whom the 2xx names as uac is the one who sent the request that it answers
+/// (RFC 4028 §4). Where it names nobody, it is that side too.
+pub(in crate::diagnosis::rules) fn refresher_tag<'a>(agreed: &'a Heard, refresher: Option<&str>) -> Option<Cow<'a, str>> {
+    match refresher {
+        Some("uas") => to_tag(agreed),
+        _ => from_tag(agreed),
+    }
 }
 
 fn failed_refresh<'a>(case: &Case<'a>, agreed: &Heard, bye: &Heard) -> Option<&'a Heard> {

@@ -82,19 +82,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "Set the clocks of both networks (NTP), and sign just before sending.".to_owned(),
         ),
     };
+    // What is said of a signature is said of one that was added behind this point.
+    let is_signed_later = code != 428 && identity.is_none() && !request.message.is_cut();
     let detail = match faults.first() {
         Some(fault) => format!(" {fault}."),
+        None if is_signed_later => " The request as captured here carries no Identity header: it was signed behind this point.".to_owned(),
         None => String::new(),
     };
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
+    let finding = Finding::of(&RULE, if is_signed_later { Confidence::Likely } else { Confidence::Proven });
+    let finding = match is_signed_later {
+        true => finding.sender(case.role_of_responder(response), response),
+        false => finding.sender(case.role_of_sender(request), request),
+    };
+    let mut finding = finding
         .explains(Some(failure.status))
-        .sender(case.role_of_sender(request), request)
         .because(format!("{server} {what}; it answered {code}.{detail}"))
-        .fix(step)
+        .fix(step);
+    if is_signed_later {
+        finding = finding.fix(format!("Look behind {server} for who signs this call."));
+    }
+    finding = finding
         .claim_status(response, "refused");
     finding = match identity {
         Some(_) => finding.claim_header(request, "Identity", "the signature that was sent"),
-        None => finding.claim_absent(request.place, "an Identity header in this request", "the call is not signed"),
+        None => {
+            let says = if is_signed_later { "it was signed behind this point" } else { "the call is not signed" };
+            finding.claim_absent(request.place, "an Identity header in this request", says)
+        }
     };
     Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted("refused-by-policy", "the code names the identity"))
 }

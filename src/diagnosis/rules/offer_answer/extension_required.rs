@@ -39,16 +39,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let confidence = if missing.is_empty() { Confidence::Likely } else { Confidence::Proven };
     let server = response.path.source;
-    let tags = if missing.is_empty() { list(&required) } else { list(&missing) };
+    let (method, client) = (request.message.method()?, request.path.source);
+    let (words, step) = match (required.is_empty(), missing.is_empty()) {
+        (true, _) => (
+            format!("it wants an extension that it does not name: there is no Require in the response to the {method}"),
+            format!("Let {server} name in Require what it wants (RFC 3261 §21.4.16)."),
+        ),
+        (false, true) => {
+            let tags = list(&required);
+            (
+                format!("it wants {tags}, and the {method} as captured here does name that in Supported: {server} refuses what is offered"),
+                format!("Look at {server}, and at what stands behind it: does it read Supported, or does something there take {tags} out?"),
+            )
+        }
+        (false, false) => {
+            let tags = list(&missing);
+            (
+                format!("it wants {tags}, and the {method} does not name it in Supported"),
+                format!("Enable {tags} on {client}, or lift the demand on {server}."),
+            )
+        }
+    };
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
-            .because(format!(
-                "{server} answered 421: it wants {tags}, and the {} does not name it in Supported.",
-                request.message.method()?
-            ))
-            .fix(format!("Enable {tags} on {}, or lift the demand on {server}.", request.path.source))
+            .because(format!("{server} answered 421: {words}."))
+            .fix(step)
             .claim_status(response, "refused")
             .claim_header(response, "Require", "what the receiver demands")
             .claim_header(request, "Supported", "what the caller's side supports")

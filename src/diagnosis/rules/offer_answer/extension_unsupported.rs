@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::words::list;
@@ -19,7 +20,8 @@ rule! {
     /// Set the option to "supported" on the caller's side, or enable it on the receiver.
     ///
     /// ## When it would be wrong
-    /// If Unsupported names a tag that the request did not demand, something on the way added it.
+    /// If Unsupported names a tag that the request did not demand, something further on demanded it, or the responder
+    /// refuses what is merely supported.
     ///
     /// ## References
     /// RFC 3261 §21.4.15, §8.2.2.3, §20.32
@@ -42,23 +44,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let matching: Vec<&str> = ["Require", "Proxy-Require"].into_iter().filter(demands).collect();
     let (server, client) = (response.path.source, request.path.source);
     let tags = if unsupported.is_empty() { "an option tag that it does not name".to_owned() } else { list(&unsupported) };
+    // Where the request demands nothing of it, who refuses breaks RFC 3261 §8.2.2.3, or whoever stands behind it.
+    let is_undemanded = matching.is_empty() && !request.message.is_cut() && (!unsupported.is_empty() || demands_nothing(request));
     let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
     let it = if unsupported.len() > 1 { "them" } else { "it" };
+    let supports = request.message.headers("Supported");
+    let is_supported = unsupported.iter().any(|tag| supports.iter().any(|known| known.eq_ignore_ascii_case(tag)));
     let origin = match matching.as_slice() {
-        [] => format!("The request as captured here does not demand {it}, so a hop further on did"),
+        [] if is_undemanded && is_supported => format!(
+            "The request names {it} in Supported alone, which demands nothing: only what Require or Proxy-Require name may be \
+             refused so (RFC 3261 §8.2.2.3), unless a hop behind {server} demanded {it}"
+        ),
+        [] => format!("The request as captured here does not demand {it}, so {server} is wrong, or a hop further on did"),
         headers => format!("The request demands {it} in {}", headers.join(" and ")),
     };
-    Some(
-        Finding::of(&RULE, confidence)
-            .explains(Some(failure.status))
+    let finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .because(format!("{server} answered 420: it does not support {tags}. {origin}."));
+    let finding = match is_undemanded {
+        true => finding
+            .sender(case.role_of_responder(response), response)
+            .fix(format!("Look at {server}, and at what it passes the request on to: who demands {tags} there, or refuses it unasked?"))
+            .fix(format!("Until then, switch {it} off on {client} for this peer.")),
+        false => finding
             .sender(case.role_of_sender(request), request)
-            .because(format!("{server} answered 420: it does not support {tags}. {origin}."))
             .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."))
-            .fix(format!("Or enable {it} on {server}."))
+            .fix(format!("Or enable {it} on {server}.")),
+    };
+    let finding = match is_undemanded {
+        true => finding.claim_header(request, "Supported", "what the request only offers"),
+        false => finding,
+    };
+    Some(
+        finding
             .claim_status(response, "refused")
             .claim_header(response, "Unsupported", "what it does not support")
             .claim_header(request, "Require", "what the request demands")
             .claim_header(request, "Proxy-Require", "what the request demands of proxies")
             .refuted("extension-required", "420 says that too much is demanded, 421 that too little is supported"),
     )
+}
+
+/// True if a request demands no extension at all.
+fn demands_nothing(request: &Heard) -> bool {
+    ["Require", "Proxy-Require"].iter().all(|header| request.message.headers(header).is_empty())
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::diagnosis::media::{ENOUGH, Ear};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -17,7 +18,9 @@ rule! {
     /// T.38 is not enabled on the other side or on a trunk between.
     ///
     /// ## Evidence
-    /// A re-INVITE with `m=image`, refused, and no later re-INVITE with audio that was accepted; then a BYE.
+    /// A re-INVITE with `m=image`, refused, and no later re-INVITE with audio that was accepted; then a BYE. Where RTP goes on
+    /// in both directions over G.711 for ten seconds and until a BYE that complains of nothing, the fax may have gone over
+    /// that.
     ///
     /// ## How to fix
     /// Enable T.38 on the side that refused, or let the other fall back to G.711 (pass-through).
@@ -29,6 +32,11 @@ rule! {
     /// RFC 7345 §4.5; RFC 3264 §8; RFC 3261 §14.1
     "D12" "fax-switch-failed" needs [IN_DIALOG FAILURE BODY], check
 }
+
+/// Media that go on for so long after a refusal carry something (T.30 needs about as long to agree on a speed).
+const CARRIES: Duration = Duration::from_secs(10);
+/// The last packet of media that went on until the BYE.
+const TO_THE_END: Duration = Duration::from_secs(2);
 
 /// A BYE so soon after the refusal is because of it.
 const SOON: Duration = Duration::from_secs(30);
@@ -49,18 +57,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if bye.is_none() && case.tail(response.place) < SOON {
         return None; // The capture ends before a fall-back could come.
     }
-    let soon = bye.filter(|bye| bye.place.time.since(response.place.time) <= SOON);
-    let kept = plain_voice(case, request).filter(|_| soon.is_none());
+    let plain = plain_voice(case, request);
+    let soon = bye
+        .filter(|bye| bye.place.time.since(response.place.time) <= SOON)
+        .filter(|bye| plain.is_none() || !goes_on(case, response, bye));
+    let kept = plain.filter(|_| soon.is_none());
+    let way_back = refused_way_back(case, response);
     let after = match (&kept, bye) {
         (Some(codec), _) => {
             format!("The call stayed as it was, with {codec}: fax may have gone over that, and the signalling does not tell whether it did")
         }
         (None, Some(bye)) => format!(
-            "No G.711 was tried instead, and {} ended the call {} later",
+            "{}, and {} ended the call {} later",
+            instead(way_back),
             case.side(bye).named(bye),
             length(bye.place.time.since(response.place.time))
         ),
-        (None, None) => "No G.711 was tried instead".to_owned(),
+        (None, None) => instead(way_back),
     };
     let finding = match (soon, &kept) {
         (Some(_), _) => Finding::of(&RULE, Confidence::Likely).explains(Some(status)),
@@ -76,18 +89,55 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Enable T.38 on {}.", response.path.source))
         .fix(match &kept {
             Some(_) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
+            None if way_back.is_some() => format!("Or let {} take audio again (G.711) after it.", response.path.source),
             None => format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source),
         })
         .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
         .claim_status(response, "refused");
-    if kept.is_none() {
-        finding =
-            finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711");
-    }
+    finding = match way_back {
+        _ if kept.is_some() => finding,
+        Some((audio, refusal)) => finding
+            .claim(audio, "sdp.media", first_line(audio), "the way back to audio")
+            .claim_status(refusal, "refused too"),
+        None => finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711"),
+    };
     if let Some(bye) = soon {
         finding = finding.claim_method(bye, "the end of the call");
     }
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// What is said of a way back to audio.
+fn instead(way_back: Option<(&Heard, &Heard)>) -> String {
+    let status = way_back.and_then(|(_, refusal)| refusal.message.status());
+    match status {
+        Some(status) => format!("Audio was tried again after it and refused too, with {status}"),
+        None => "No G.711 was tried instead".to_owned(),
+    }
+}
+
+/// A re-INVITE with audio alone after the refusal that was refused too, with its refusal.
+fn refused_way_back<'a>(case: &Case<'a>, response: &Heard) -> Option<(&'a Heard, &'a Heard)> {
+    case.call.transactions.iter().filter(|later| later.method == Method::Invite && later.in_dialog).find_map(|later| {
+        let request = case.call.request_of(later).filter(|request| request.place > response.place)?;
+        let is_audio = Sdp::of(&request.message)?.media.iter().all(|media| media.kind == "audio" || media.port == 0);
+        let refusal = case.finals(later).last().filter(|_| is_audio)?;
+        refusal.message.status().is_some_and(|status| status.get() >= 400).then_some((request, refusal))
+    })
+}
+
+fn first_line(heard: &Heard) -> String {
+    Sdp::of(&heard.message).and_then(|sdp| sdp.media.first()).map(|media| media.line.clone()).unwrap_or_default()
+}
+
+/// True if media went on in both directions after the refusal, until a BYE that complains of nothing.
+fn goes_on(case: &Case<'_>, response: &Heard, bye: &Heard) -> bool {
+    let is_plain = case.reasons(bye).iter().all(|reason| matches!(reason.q850(), Some(16 | 31)));
+    let Some(talk) = case.talk().filter(|_| is_plain) else { return false };
+    let lasts = |ear: &Ear<'_>| {
+        ear.packets() >= ENOUGH && ear.last().is_some_and(|stream| bye.place.time.since(stream.last.time) <= TO_THE_END)
+    };
+    bye.place.time.since(response.place.time) >= CARRIES && talk.ears().into_iter().all(|(ear, _)| lasts(ear))
 }
 
 /// The codec of the voice that a refusal leaves as it was (RFC 3264 §8), if fax can go over it: G.711.

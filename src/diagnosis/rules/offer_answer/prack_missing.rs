@@ -1,22 +1,25 @@
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
+use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// A reliable provisional response was never confirmed with PRACK.
     ///
     /// ## What it says
-    /// The callee's side sent a 1xx that must be confirmed, repeated it, got no PRACK, and gave the call up.
+    /// The callee's side sent a 1xx that must be confirmed, repeated it, got no PRACK or refused the one that it got, and gave
+    /// the call up.
     ///
     /// ## Why it happens
     /// The caller's side offers 100rel and does not really support it, or its PRACK goes to an address that does not
-    /// arrive.
+    /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, or refuses the
+    /// PRACK that it has asked for.
     ///
     /// ## Evidence
-    /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number, and a final
+    /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number that is accepted, and a final
     /// failure or the end after about 32 s.
     ///
     /// ## How to fix
@@ -49,14 +52,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(status) => format!(" and gave the call up with {status}"),
         None => String::new(),
     };
-    let lost = prack.map(|prack| {
-        format!(
+    let refusal = prack.and_then(|prack| case.finals(prack.transaction).last());
+    let unoffered = !offers_reliability(request);
+    let lost = prack.map(|prack| match refusal {
+        Some(refusal) => format!(
+            " {} did send it, and {} refused it with {}.",
+            prack.request.path.source,
+            refusal.path.source,
+            refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
+        ),
+        None => format!(
             " {} did send one to {}, and nothing answers it: it does not reach {server}.",
             prack.request.path.source, prack.request.path.destination
-        )
+        ),
     });
     let other = prack_with_other_number(case, invite, response);
-    let none = if other.is_some() { "no PRACK with that number" } else { "no PRACK" };
+    let none = match (refusal, other) {
+        (Some(_), _) => "no PRACK that it takes",
+        (None, Some(_)) => "no PRACK with that number",
+        (None, None) => "no PRACK",
+    };
     let lost = match (lost, other) {
         (Some(lost), _) => lost,
         (None, Some(other)) => format!(
@@ -66,18 +81,38 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         (None, None) => String::new(),
     };
+    let lost = match unoffered {
+        true => format!("{lost} The INVITE does not offer 100rel, so {server} must not send it reliably (RFC 3262 §3)."),
+        false => lost,
+    };
+    // Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
+    let is_own_dialog = prack.is_some_and(|prack| to_tag(prack.request) == to_tag(response));
+    let is_challenge = refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
+    let (role, culprit) = match unoffered || refusal.is_some() && is_own_dialog && !is_challenge {
+        true => (case.role_of_responder(response), server),
+        false => (Role::Uac, client),
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(end.and_then(|end| end.message.status()))
-        .party(Role::Uac, Some(client))
+        .party(role, Some(culprit))
         .because(format!(
             "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got {none}{ended}.{lost}",
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))
-        .fix(format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."));
-    finding = match other {
-        Some(_) => finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2).")),
-        None => finding
+        .fix(match unoffered {
+            true => format!("Let {server} send provisional responses reliably only where Supported or Require of the INVITE names 100rel."),
+            false => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
+        });
+    finding = match (refusal, other) {
+        (Some(_), _) if is_challenge => finding.fix(format!("Let {client} answer the challenge with credentials.")),
+        (Some(refusal), _) => finding.fix(format!(
+            "Look at {} for why it refuses a PRACK with the number of the {status}, for which it has asked itself.",
+            refusal.path.source
+        )),
+        (None, _) if unoffered => finding,
+        (None, Some(_)) => finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2).")),
+        (None, None) => finding
             .fix(format!("If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}.")),
     };
     finding = finding
@@ -87,11 +122,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(last) = response.repeats.last() {
         finding = finding.claim_at(*last, "sip.RSeq", line, "its last copy");
     }
-    finding = match prack {
-        Some(prack) => finding
+    if unoffered {
+        finding = finding.claim_header(request, "Supported", "what the caller's side offers");
+    }
+    finding = match (prack, refusal) {
+        (Some(prack), Some(refusal)) => finding
+            .claim_header(prack.request, "RAck", "the PRACK with its number")
+            .claim_status(refusal, "refused by who asked for it"),
+        (Some(prack), None) => finding
             .claim_method(prack.request, "a PRACK that does not arrive")
             .claim_absent(prack.request.last_place(), "a response to the PRACK", "the response is repeated all the same"),
-        None => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
+        (None, _) => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
     };
     if let Some(other) = other {
         finding = finding.claim_header(other, "RAck", "a PRACK with another number");
@@ -116,33 +157,41 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .last()
 }
 
-/// The PRACK with the number of a reliable response.
+/// True if an INVITE offers reliable provisional responses, or may do so behind the cut (RFC 3262 §3).
+fn offers_reliability(invite: &Heard) -> bool {
+    let names = |header| invite.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("100rel"));
+    invite.message.is_cut() || names("Supported") || names("Require")
+}
+
+/// The last PRACK with the number of a reliable response and of its INVITE (RFC 3262 §7.2).
 fn prack_of<'a>(case: &Case<'a>, response: &Heard) -> Option<Asked<'a>> {
-    let number = response.message.header("RSeq").map(|value| value.trim().to_owned()).unwrap_or_default();
-    case.asked(&Method::Prack).find(|prack| {
-        prack.request.message.call_id() == response.message.call_id()
-            && prack.request.message.header("RAck").is_some_and(|rack| rack.split_whitespace().next() == Some(&number))
-    })
+    case.asked(&Method::Prack).filter(|prack| confirms(prack.request, response)).last()
+}
+
+/// True if RAck of a PRACK holds the numbers of a reliable response.
+fn confirms(prack: &Heard, response: &Heard) -> bool {
+    let wanted = response.message.header("RSeq").and_then(|number| number.trim().parse::<u32>().ok());
+    let sequence = response.message.cseq().map(|cseq| cseq.number);
+    let rack = prack.message.header("RAck").unwrap_or_default();
+    let mut numbers = rack.split_whitespace().map_while(|word| word.parse::<u32>().ok());
+    prack.message.call_id() == response.message.call_id() && numbers.next() == wanted && numbers.next() == sequence
 }
 
 /// A PRACK that carries the number of no response to this INVITE.
 fn prack_with_other_number<'a>(case: &Case<'a>, invite: &'a Transaction, response: &Heard) -> Option<&'a Heard> {
-    let known: Vec<String> =
-        case.provisionals(invite).filter_map(|heard| Some(heard.message.header("RSeq")?.trim().to_owned())).collect();
     let of_call = case.asked(&Method::Prack).map(|prack| prack.request).filter(|prack| {
         prack.message.call_id() == response.message.call_id() && prack.place > response.place
     });
     let mut others = of_call.filter(|prack| {
-        let rack = prack.message.header("RAck").unwrap_or_default();
-        rack.split_whitespace().next().is_some_and(|number| known.iter().all(|known| known != number))
+        prack.message.header("RAck").is_some() && !case.provisionals(invite).any(|known| confirms(prack, known))
     });
     others.next()
 }
 
-/// True if a PRACK came, and was answered or ended the repetition.
+/// True if a PRACK came, and was accepted or ended the repetition.
 fn is_confirmed(case: &Case<'_>, response: &Heard) -> bool {
-    prack_of(case, response).is_some_and(|prack| {
+    case.asked(&Method::Prack).filter(|prack| confirms(prack.request, response)).any(|prack| {
         let after = response.repeats.iter().filter(|repeat| **repeat > prack.request.place).count();
-        case.has_response(prack.transaction) || after < ENOUGH_REPEATS as usize
+        case.call.final_status_of(prack.transaction).is_some_and(StatusCode::is_success) || after < ENOUGH_REPEATS as usize
     })
 }

@@ -1,7 +1,9 @@
-use crate::call::{Heard, Outcome};
+use std::time::Duration;
+
+use crate::call::{Failure, Heard, Outcome};
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::alerts;
+use crate::diagnosis::words::{alerts, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
 use crate::sip::Method;
@@ -24,10 +26,11 @@ rule! {
     /// Look at the reservation in the access network of the side that has to confirm; or make the precondition optional.
     ///
     /// ## When it would be wrong
-    /// If the UPDATE went another way than the capture shows.
+    /// If the UPDATE went another way than the capture shows. Who cancels within ten seconds gives up by himself: a bearer may
+    /// take as long.
     ///
     /// ## References
-    /// RFC 3312 §5, §8; RFC 4032 §4.1
+    /// RFC 3312 §5, §7, §8; RFC 4032 §4.1
     "D16" "precondition-unmet" needs [580] [PROVISIONAL BODY], check
 }
 
@@ -39,6 +42,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn refused(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[580])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if let Some(finding) = never_confirmed(case, failure, request, response) {
+        return Some(finding);
+    }
     let line = wanted(request).or_else(|| wanted(response));
     let server = response.path.source;
     let mut finding = Finding::of(&RULE, Confidence::Proven)
@@ -57,6 +63,51 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("no-common-codec", "the code names the precondition"))
 }
 
+/// 580 after a description of the callee's side that asks to be told when the caller's bearer is there (`a=conf:`,
+/// RFC 3312 §7), and nobody told it.
+fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard) -> Option<Finding> {
+    let invite = case.call.transaction(failure.transaction);
+    let (asking, line) = case.provisionals(invite).find_map(|heard| Some((heard, line_of(heard, "conf:qos")?)))?;
+    let client = request.path.source;
+    let mut of_caller = case.call.messages.iter().filter(|heard| heard.path.source.ip() == client.ip());
+    if of_caller.clone().any(is_reserved) || case.call.unseen(&Method::Update).next().is_some() {
+        return None;
+    }
+    // `failure` in place of the strength: the bearer could not be reserved (RFC 3312 §8).
+    let failed = of_caller.find_map(|heard| Some((heard, line_of(heard, "des:qos failure")?)));
+    let (told, step) = match &failed {
+        Some((_, failed)) => (
+            format!("{client} says that it could not be reserved ({failed})"),
+            format!("Look for why the network of {client} did not give it the bearer (QoS, dedicated bearer, Rx/N5)."),
+        ),
+        None => (
+            format!("Nothing that {client} sent says that it is"),
+            format!("Look at {client}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local sendrecv`?"),
+        ),
+    };
+    let server = response.path.source;
+    let asked = asking.message.status()?;
+    let mut finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(format!(
+            "{server} answered 580 {} after it had asked, in its {asked}, to be told when the bearer of the caller's side is \
+             there ({line}). {told}.",
+            length(response.place.time.since(asking.place.time))
+        ))
+        .fix(step)
+        .fix("Or make the precondition optional (`a=des:qos optional …`).")
+        .claim_status(asking, "the callee's side asks for a confirmation");
+    finding = match failed {
+        Some((heard, _)) => finding.claim_method(heard, "its description says that the reservation failed"),
+        None => finding.claim_absent(asking.place, "a description with a=curr:qos local sendrecv", "it is never confirmed"),
+    };
+    Some(finding.claim_status(response, "the precondition failed").refuted("no-common-codec", "the code names the precondition"))
+}
+
+/// A call that is cancelled sooner after the description of the callee's side was not stuck: bearers may take as long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The precondition was asked for, and nobody said that it is met.
 fn never_met(case: &Case<'_>) -> Option<Finding> {
     if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Cancelled) {
@@ -66,6 +117,10 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     let request = case.call.request_of(deciding)?;
     let line = wanted(request).filter(|line| line.contains("mandatory"))?;
     let answer = case.provisionals(deciding).find(|heard| Sdp::of(&heard.message).is_some())?;
+    let deciding_cancel = case.cancel_of(deciding).filter(|_| case.call.outcome == Outcome::Cancelled);
+    if deciding_cancel.is_some_and(|cancel| cancel.place.time.since(answer.place.time) < PATIENCE) {
+        return None; // The caller gave up, or whoever else the CANCEL names.
+    }
     let rang = case.provisionals(deciding).any(alerts);
     let is_met = case.call.messages.iter().filter(|heard| heard.id > request.id).any(is_reserved);
     let may_be_met = case.call.unseen(&Method::Update).next().is_some();
@@ -74,7 +129,7 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     }
     let failure = case.outer_failure().map(|failure| failure.status);
     let updates = case.asked(&Method::Update).count();
-    let update = if updates == 0 { "no UPDATE came".to_owned() } else { "no UPDATE says that it is".to_owned() };
+    let update = if updates == 0 { "no UPDATE came to say that it is" } else { "no UPDATE says that it is" };
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .explains(failure)
@@ -95,12 +150,17 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
 
 /// The line in which a description asks for a precondition (RFC 3312 §5).
 fn wanted(heard: &Heard) -> Option<String> {
-    if !body_names(&heard.message, "des:qos") {
+    line_of(heard, "des:qos")
+}
+
+/// The line of a description that begins so: one that makes the call wait, if there is one.
+fn line_of(heard: &Heard, start: &str) -> Option<String> {
+    if !body_names(&heard.message, start) {
         return None;
     }
     let sdp = Sdp::of(&heard.message)?;
     let lines = sdp.attributes.iter().chain(sdp.media.iter().flat_map(|media| &media.attributes));
-    let mut wanted: Vec<&String> = lines.filter(|line| line.starts_with("des:qos")).collect();
+    let mut wanted: Vec<&String> = lines.filter(|line| line.starts_with(start)).collect();
     wanted.sort_by_key(|line| !line.contains("mandatory"));
     wanted.first().map(|line| format!("a={line}"))
 }

@@ -5,7 +5,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::StatusCode;
+use crate::sip::{Method, StatusCode};
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -20,7 +20,7 @@ rule! {
     ///
     /// ## Evidence
     /// A final response of 400 or more to an INVITE inside the dialog, other than those that end the dialog or ask to try
-    /// again.
+    /// again. A 500 or 503 counts where a BYE follows at once instead of another try.
     ///
     /// ## How to fix
     /// Switch the feature off for this peer, or enable it there. The call itself is not at fault.
@@ -37,6 +37,8 @@ rule! {
 const SOON: Duration = Duration::from_secs(5);
 /// Codes that end the dialog, ask for credentials or another value, or ask to try again.
 const OTHER_MATTERS: [u16; 9] = [401, 407, 408, 422, 481, 487, 491, 500, 503];
+/// Those of them that say no more than another refusal where the call is ended at once instead of another try.
+const PASSING: [u16; 2] = [500, 503];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (transaction, request, response) = refused(case)?;
@@ -48,9 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             && later.in_dialog
             && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
     });
-    let bye = case.first_bye().map(|bye| bye.request).filter(|bye| {
-        bye.place > response.place && bye.place.time.since(response.place.time) <= SOON
-    });
+    let bye = bye_soon_after(case, response);
     let fax = Sdp::of(&request.message).is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
     if fax && !accepted_later {
         return None; // fax-switch-failed tells more.
@@ -92,20 +92,34 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
 }
 
+/// True if another change follows, by whichever side.
+fn is_tried_again(case: &Case<'_>, refused: &Transaction) -> bool {
+    let mut later = case.call.transactions.iter().filter(|later| later.id > refused.id && later.in_dialog);
+    later.any(|later| matches!(later.method, Method::Invite | Method::Update))
+}
+
+/// The BYE that may be because of a refusal.
+fn bye_soon_after<'a>(case: &Case<'a>, response: &Heard) -> Option<&'a Heard> {
+    let bye = case.first_bye()?.request;
+    (bye.place > response.place && bye.place.time.since(response.place.time) <= SOON).then_some(bye)
+}
+
 /// The first INVITE inside a dialog that was refused where it arose.
 fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard)> {
     case.call
         .transactions
         .iter()
         .filter(|transaction| {
-            transaction.method == crate::sip::Method::Invite
+            transaction.method == Method::Invite
                 && transaction.in_dialog
                 && case.call.downstream_of(transaction.id).next().is_none()
         })
         .find_map(|transaction| {
             let request = case.call.request_of(transaction)?;
             let response = case.finals(transaction).find(|response| {
-                response.message.status().is_some_and(|status| status.get() >= 400 && !OTHER_MATTERS.contains(&status.get()))
+                let code = response.message.status().map_or(0, StatusCode::get);
+                let is_last_word = PASSING.contains(&code) && !is_tried_again(case, transaction) && bye_soon_after(case, response).is_some();
+                code >= 400 && (!OTHER_MATTERS.contains(&code) || is_last_word)
             })?;
             Some((transaction, request, response))
         })

@@ -21,6 +21,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// Some servers send 400 for requests that they dislike for other reasons; then nothing is broken in the request.
+    /// A 416 to a sip: URI is the fault of who sends it, or of a hop behind it that got another URI.
     ///
     /// ## References
     /// RFC 3261 §21.4.1, §21.4.14, §25.1
@@ -50,7 +51,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (client, server) = (request.path.source, response.path.source);
     let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let uri = request.message.request_uri()?.into_owned();
+    // Every element understands sip: (RFC 3261 §19.1).
+    let is_understood = is_scheme && uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let because = match (is_scheme, found.is_empty()) {
+        (true, _) if is_understood => format!("{server} says that it cannot use the scheme of the Request-URI \
+            (416){said}. But that is {uri} here, and everybody has to understand sip: (RFC 3261 §19.1): {server} is wrong, or a hop \
+            behind it got another URI."),
         (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
         (false, false) => format!("{server} found the request of {client} malformed (400){said}. In it \
             {}.", found.join("; ")),
@@ -58,15 +64,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finds nothing broken in it."),
     };
     let confidence = match (is_scheme, found.is_empty()) {
+        (true, _) if is_understood => Confidence::Likely,
         (true, _) => Confidence::Proven,
         (false, false) => Confidence::Likely,
         (false, true) => Confidence::Possible,
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
-        .sender(case.role_of_sender(request), request)
         .because(because);
+    finding = match is_understood {
+        true => finding.sender(case.role_of_responder(response), response),
+        false => finding.sender(case.role_of_sender(request), request),
+    };
     finding = match is_scheme {
+        true if is_understood => finding.fix(format!("Look at {server} for what it makes of the number or name in {uri}, and \
+            whom it sends that to.")),
         true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before \
             {server} rewrite it.")),
         false => finding

@@ -99,16 +99,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             length(lasted),
             bye.path.source
         ))
-        .fix("See whether the resume was sent, and how it was answered; an answer to sendrecv may be sendrecv.")
         .claim_header(first.offer, "CSeq", "the request that put the call on hold");
     finding = claim_direction(finding, first);
     if let Some((request, refusal)) = refused {
-        finding = finding.claim_method(request, "the resume").claim_status(refusal, "refused");
+        finding = finding
+            .fix(match is_glare(refusal) {
+                true => format!("Let {} try the resume again after the 491, at the times of RFC 3261 §14.1.", request.path.source),
+                false => format!("Look at {} for why it refuses a resume in a running call.", refusal.path.source),
+            })
+            .claim_method(request, "the resume").claim_status(refusal, "refused");
     } else if is_wrong_answer {
         finding = finding
             .fix(format!("Look at {}: it should switch the media on again when it is offered sendrecv.", last.answer.path.source))
             .claim_method(last.offer, "the resume")
             .claim_status(last.answer, "answered with the direction of the hold");
+    } else {
+        finding = finding.fix("See whether the resume was sent; it may get lost, or never be asked for.");
     }
     Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
 }
