@@ -61,8 +61,8 @@ impl<'a> Case<'a> {
         own.or_else(|| self.announced(response))
     }
 
-    /// The cause that a provisional response to the same request gave, where the refusal gives no Reason: the last one that has
-    /// a Reason. If a device rang after it, or another branch spoke, it is not what the refusal came for.
+    /// The cause that the last provisional response to the same request gave, where the refusal gives no Reason. If another came
+    /// after it, the call had gone on: it is not what the refusal came for.
     pub(crate) fn announced(&self, response: &Heard) -> Option<Told<'a>> {
         let code = response.message.status()?.get();
         let is_bare = self.reasons(response).is_empty() && !response.message.is_cut();
@@ -70,13 +70,13 @@ impl<'a> Case<'a> {
         if !SAYS_LITTLE.contains(&code) || !is_bare || transaction.cancelled_by.is_some() {
             return None;
         }
-        let is_of_branch = |heard: &&Heard| !alerts(heard) && to_tag(heard) == to_tag(response);
         let goes_on = |heard: &&Heard| heard.message.status().is_some_and(|status| status.get() > 100);
-        let mut provisionals: Vec<&'a Heard> = self.provisionals(transaction).filter(goes_on).collect();
-        provisionals.sort_by_key(|heard| heard.place);
-        let since = provisionals.into_iter().rev().take_while(is_of_branch);
-        let bearer = since.into_iter().find(|heard| !self.reasons(heard).is_empty())?;
-        let cause = self.own_telling_cause(bearer)?;
-        Some(Told { cause, bearer, is_announced: true })
+        let bearer = self.provisionals(transaction).filter(goes_on).max_by_key(|heard| heard.place)?;
+        if alerts(bearer) || to_tag(bearer) != to_tag(response) {
+            return None;
+        }
+        let cause = self.q850(bearer)?;
+        let has_rule = self.own_telling_cause(bearer) == Some(cause);
+        has_rule.then_some(Told { cause, bearer, is_announced: true })
     }
 }

@@ -126,7 +126,9 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
     }
     let Exchange { offer, offer_sdp, answer, answer_sdp } =
         case.exchanges().into_iter().rfind(|one| one.answer.place < bye.place)?;
-    let opens = offer.message.is_request() && case.call.transaction(offer.transaction).is_initial_invite();
+    let transaction = case.call.transaction(offer.transaction);
+    // An offer in a PRACK is one of the time before the answer.
+    let opens = offer.message.is_request() && (transaction.is_initial_invite() || transaction.method == Method::Prack);
     let after = bye.place.time.since(answer.place.time);
     let is_cut = offer.message.is_cut() || answer.message.is_cut();
     if opens || is_cut || after > if says { SOON_ENOUGH } else { SOON } || offer.message.call_id() != bye.message.call_id() {
@@ -142,7 +144,7 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
         false => misfits(offer_sdp, answer_sdp).filter(|_| case.asked(&Method::Refer).next().is_none())?,
     };
     let author = if answer.message.is_request() { answer } else { case.as_written(answer) };
-    let what = match (answer.message.is_request(), case.call.transaction(offer.transaction).method == Method::Update) {
+    let what = match (answer.message.is_request(), transaction.method == Method::Update) {
         (true, _) => "the offer in the 2xx with an ACK whose session description does not fit it",
         (false, true) => "the offer of an UPDATE with a session description that does not fit it",
         (false, false) => "the offer of a re-INVITE with a session description that does not fit it",

@@ -1,4 +1,4 @@
-use crate::call::Heard;
+use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
@@ -40,7 +40,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[480, 486, 503])?;
     let response = case.response(failure);
     let of_callee = failure.status.get() != 503;
-    if of_callee && !names_a_rate(case, response) {
+    if of_callee && (case.call.kind != Kind::Call || !names_a_rate(case, response)) {
         return None; // It speaks of the callee.
     }
     if names_too_many(response) {
