@@ -277,3 +277,140 @@ end 60.0"
     let both = "a=fingerprint:sha-256 5A:5A:5A:5A\n                    | a=setup:actpass";
     assert_eq!(told(both), (offer, vec!["sdp.media_attr=setup:actpass".to_owned()]));
 }
+
+/// A call that a gateway refuses so after it has announced this cause in a 183.
+fn announced(cause: u32, status: &str, between: &str) -> Diagnosis {
+    of(&format!(
+        "
+0.000   alice -> gw  INVITE sip:+15550100@198.51.100.30
+0.010   gw -> alice  100 Trying
+0.800   gw -> alice  183 Session Progress
+                     Reason: Q.850;cause={cause}
+{between}13.000  gw -> alice  {status}
+13.020  alice -> gw  ACK
+end 60.0"
+    ))
+}
+
+#[test]
+fn what_was_announced_counts_where_the_refusal_gives_no_reason() {
+    let cases = [
+        (1, "480 Temporarily Unavailable", "number-not-routable"),
+        (1, "603 Decline", "number-not-routable"),
+        (1, "500 Server Internal Error", "number-not-routable"),
+        (34, "480 Temporarily Unavailable", "trunk-congested"),
+        (27, "503 Service Unavailable", "trunk-out-of-order"),
+        (17, "480 Temporarily Unavailable", "callee-busy"),
+        (19, "480 Temporarily Unavailable", "callee-did-not-answer"),
+        (20, "480 Temporarily Unavailable", "callee-unreachable"),
+        (22, "480 Temporarily Unavailable", "number-changed"),
+        (57, "403 Forbidden", "refused-by-policy"),
+    ];
+    for (number, status, rule) in cases {
+        let diagnosis = announced(number, status, "");
+        assert_eq!(cause(&diagnosis), (rule, Confidence::Likely), "{number} {status}");
+        let says = words(finding(&diagnosis, rule));
+        assert!(says.contains(&format!("sip.Reason=Q.850;cause={number}")), "{says}");
+        assert!(!says.contains("Ribbon:"), "{says}");
+    }
+    // Who rejected is told by nobody: an announcement is no sign of a person.
+    assert_eq!(cause(&announced(21, "603 Decline", "")), ("rejected-by-callee", Confidence::Possible));
+    // What comes after it counts more: a device that rings, or a Reason of the refusal itself.
+    let rang = announced(1, "480 Temporarily Unavailable", "2.000   gw -> alice  180 Ringing\n");
+    assert_eq!(cause(&rang).0, "callee-did-not-answer");
+    let own = "480 Temporarily Unavailable\n                     Reason: Q.850;cause=20";
+    assert_eq!(cause(&announced(1, own, "")), ("callee-unreachable", Confidence::Likely));
+}
+
+#[test]
+fn a_limit_that_is_named_is_no_word_of_the_callee() {
+    let warned = |text: &str| format!("Warning: 399 example.com \"{text}\"");
+    let busy = |text: &str| refused("486 Busy Here", &warned(text));
+    let told = busy("Max concurrent sessions exceeded");
+    assert_eq!(cause(&told), ("callee-busy", Confidence::Possible));
+    assert!(words(finding(&told, "callee-busy")).contains("Max concurrent sessions exceeded"));
+    assert_eq!(cause(&busy("Call limit of trunk reached")).0, "channel-limit-reached");
+    assert_eq!(cause(&busy("User on the phone")), ("callee-busy", Confidence::Likely));
+    assert_eq!(cause(&refused("486 Max Calls", "")), ("callee-busy", Confidence::Likely));
+    assert_eq!(
+        cause(&refused("486 Busy Here", &warned("Rate limit: 5 cps"))),
+        ("server-overloaded", Confidence::Likely)
+    );
+    assert_eq!(cause(&refused("480 CPS limit exceeded", "Retry-After: 1")), ("server-overloaded", Confidence::Likely));
+}
+
+#[test]
+fn advice_follows_the_warning() {
+    let steps = |diagnosis: &Diagnosis| diagnosis.cause().expect("a cause").fix[0].raw().to_owned();
+    let sips = refused("480 Temporarily Unavailable", "Warning: 380 example.com \"SIPS Not Allowed\"");
+    assert_eq!(cause(&sips).0, "callee-unreachable");
+    assert!(steps(&sips).contains("sip: address"), "{}", steps(&sips));
+    let other =
+        refused("480 Temporarily Unavailable", "Warning: 399 example.com \"No contact matches Accept-Contact\"");
+    assert!(steps(&other).contains("No contact matches"), "{}", steps(&other));
+    let away = refused("480 Temporarily Unavailable", "Warning: 399 example.com \"User not registered\"");
+    assert!(steps(&away).contains("is registered"), "{}", steps(&away));
+}
+
+#[test]
+fn each_reason_of_a_bye_is_quoted() {
+    let diagnosis = of("
+0.000   alice -> gw  INVITE sip:+15550100@198.51.100.30
+1.000   gw -> alice  200 OK
+1.010   alice -> gw  ACK
+46.000  gw -> alice  BYE
+                     Reason: SIP;cause=200
+                     +Reason: Q.850;cause=16
+46.020  alice -> gw  200 OK
+end 90.0");
+    let says = words(finding(&diagnosis, "released-by"));
+    assert!(says.contains("SIP;cause=200 and Q.850;cause=16 (Normal call clearing)"), "{says}");
+    assert!(says.contains("sip.Reason=SIP;cause=200 ") && says.contains("sip.Reason=Q.850;cause=16 "), "{says}");
+}
+
+#[test]
+fn a_ported_number_wants_another_query() {
+    let story = |user: &str, headers: &str| {
+        of(&format!(
+            "
+0.000  alice -> gw  INVITE sip:{user}@198.51.100.30
+0.220  gw -> alice  404 Not Found
+{headers}0.230  alice -> gw  ACK
+end 50.0"
+        ))
+    };
+    let first = |diagnosis: &Diagnosis| diagnosis.cause().expect("a cause").fix[0].raw().to_owned();
+    let routed = first(&story("+12025550123;npdi;rn=+12025550000", ""));
+    assert!(routed.contains("+12025550000 (rn=)"), "{routed}");
+    let told = first(&story("+12025550123", "                    Reason: Q.850;cause=14\n"));
+    assert!(told.starts_with("Query number portability again"), "{told}");
+    assert!(first(&story("+12025550123", "")).starts_with("Check +12025550123 digit by digit"));
+}
+
+#[test]
+fn who_mends_a_special_requirement_is_who_erred() {
+    let of_nothing = refused("417 Unknown Resource-Priority", "");
+    assert!(
+        words(finding(&of_nothing, "special-requirement-refused")).contains("to a request without Resource-Priority")
+    );
+    assert_eq!(of_nothing.cause().expect("a cause").party.role, sipwhy::diagnosis::Role::Uas);
+}
+
+#[test]
+fn an_answer_takes_a_suite_of_the_offer() {
+    let diagnosis = of("
+0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
+       sdp offer PCMA profile RTP/SAVP crypto AES_CM_128_HMAC_SHA1_80
+1.000  gw -> alice  200 OK
+       sdp answer PCMA profile RTP/SAVP crypto AES_CM_128_HMAC_SHA1_32
+1.020  alice -> gw  ACK
+1.030  alice -> gw  BYE
+1.050  gw -> alice  200 OK
+end 40.0");
+    let says = words(finding(&diagnosis, "media-keying-mismatch"));
+    assert!(
+        says.contains(
+            "Let 198.51.100.30:5060 answer with one of the suites that were offered (AES_CM_128_HMAC_SHA1_80)"
+        )
+    );
+}

@@ -38,7 +38,7 @@ pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSe
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
-pub use crate::call::neighbours::{Flood, Guessing, Neighbours, Occupancy, Probes, RefusedAt, Tags};
+pub use crate::call::neighbours::{Flood, Guessing, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};

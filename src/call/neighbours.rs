@@ -21,14 +21,22 @@ use crate::keyed::{Table, each_in_order, in_order, ordered};
 use crate::sip::digest::DigestFit;
 use crate::sip::first_letters;
 
-/// The tags of a dialog: those of the caller and of the callee.
-pub type Tags = (String, String);
+/// A dialog that an INVITE with Replaces or Join names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NamedDialog {
+    /// The tag of the UAC that opened it.
+    pub caller_tag: String,
+    /// The tag of the UAS.
+    pub callee_tag: String,
+    /// The first BYE of it, if there was one before that INVITE.
+    pub ended: Option<Place>,
+}
 
 /// What was seen beside a call. Mergeable: commutative and associative as long as no table is full.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Neighbours {
-    /// Dialogs that an INVITE with Replaces named, by the key of their Call-ID.
-    dialogs: BTreeMap<u64, Vec<Tags>>,
+    /// Dialogs that an INVITE with Replaces or Join named, by the key of their Call-ID.
+    dialogs: BTreeMap<u64, Vec<NamedDialog>>,
     /// How many calls were up when one was accepted or refused, by server and client.
     #[serde(serialize_with = "each_in_order")]
     occupancy: Table<IpAddr, Table<IpAddr, Occupancy>>,
@@ -134,15 +142,15 @@ impl Neighbours {
     /// Entries that are kept of one of them.
     const MOST_OF_ONE: usize = 512;
 
-    /// The tags of the dialogs of a Call-ID that an INVITE with Replaces named.
-    pub fn dialogs_to_replace(&self, call_id: &str) -> &[Tags] {
+    /// The dialogs of a Call-ID that an INVITE with Replaces or Join named.
+    pub fn dialogs_to_replace(&self, call_id: &str) -> &[NamedDialog] {
         self.dialogs.get(&call_key(call_id.as_bytes())).map_or(&[], Vec::as_slice)
     }
 
-    /// Notes a dialog that an INVITE wants to replace.
-    pub fn note_dialog(&mut self, call_id: &[u8], tags: Tags) {
+    /// Notes a dialog that an INVITE wants to replace or to join.
+    pub fn note_dialog(&mut self, call_id: &[u8], dialog: NamedDialog) {
         if let Some(known) = room(&mut self.dialogs, call_key(call_id), Neighbours::MOST) {
-            add(known, tags, 16);
+            add(known, dialog, 16);
         }
     }
 
@@ -416,9 +424,9 @@ impl Neighbours {
 
     /// Puts together what two readers have seen.
     pub(crate) fn merge(&mut self, other: &Neighbours) {
-        for (key, tags) in &other.dialogs {
+        for (key, dialogs) in &other.dialogs {
             let known = self.dialogs.entry(*key).or_default();
-            tags.iter().for_each(|tags| add(known, tags.clone(), 16));
+            dialogs.iter().for_each(|dialog| add(known, dialog.clone(), 16));
         }
         for (client, server, theirs) in other.occupancies() {
             let known = self.occupancy.entry(server).or_default().entry(client).or_default();

@@ -5,6 +5,7 @@
 //!
 //! A rule is one file under [`rules`]. To add one: its file, and its word in the list.
 
+mod announced;
 mod bound;
 mod capture_case;
 mod case;

@@ -94,8 +94,13 @@ impl Case<'_> {
     }
 
     /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code. A callee's refusal
-    /// counts like one.
+    /// counts like one, and so does what was announced before a refusal without a Reason.
     pub fn telling_cause(&self, heard: &Heard) -> Option<u32> {
+        self.own_telling_cause(heard).or_else(|| self.announced(heard).map(|told| told.cause))
+    }
+
+    /// The same of this message alone.
+    pub(crate) fn own_telling_cause(&self, heard: &Heard) -> Option<u32> {
         let has_rule = |cause: &u32| {
             let of_number = matches!(cause, 1..=3 | 20 | 22 | 28);
             let of_callee = matches!(cause, 17 | 19 | 21);

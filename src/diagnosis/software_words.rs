@@ -28,8 +28,10 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
         let FreeSwitchCause { cause: number, name, meaning, fix, .. } = private;
         cause.fix.push(format!("FreeSWITCH: its cause {number} ({name}) is no status code. {meaning} {fix}").into());
     }
+    // The network says itself that it blocks, or has said before what the code does not.
+    let says_more = cause.rule == "blocked-by-analytics" || case.announced(response).is_some();
     let cause_says_more =
-        disagrees || cause.rule == "server-fault" && case.q850(response).is_some_and(|cause| cause != 0);
+        disagrees || says_more || cause.rule == "server-fault" && case.q850(response).is_some_and(|cause| cause != 0);
     let says = said(response);
     let request = case.request(failure);
     let offer = request.and_then(|request| Sdp::of(&request.message));

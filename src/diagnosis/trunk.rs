@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::call::Heard;
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::{Confidence, Finding};
+use crate::diagnosis::finding::Finding;
 use crate::diagnosis::rule::Rule;
 
 /// A call that was refused with one of a rule's causes.
@@ -15,25 +16,25 @@ pub(crate) struct Refusal<'a> {
     pub(crate) response: &'a Heard,
     /// Who sent it.
     pub(crate) responder: SocketAddr,
-    /// The Q.850 cause.
-    pub(crate) cause: u32,
+    /// The Q.850 cause, and where it stands.
+    pub(crate) told: Told<'a>,
 }
 
 /// The refusal of a call with one of these causes, each with its meaning.
 pub(crate) fn refusal<'a>(case: &Case<'a>, rule: &Rule, causes: &[(u32, &str)]) -> Option<Refusal<'a>> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let cause = case.q850(response)?;
-    let (_, meaning) = causes.iter().find(|(known, _)| *known == cause)?;
+    let told = case.told(response)?;
+    let (_, meaning) = causes.iter().find(|(known, _)| *known == told.cause)?;
     let responder = response.path.source;
     let because = format!(
-        "{responder} refused the call to \"{}\" with {} and Q.850 cause {cause}: {meaning}.",
+        "{responder} refused the call to \"{}\" with {}: {meaning}.",
         case.callee(failure),
-        failure.status
+        told.beside(failure.status)
     );
-    let finding = Finding::of(rule, Confidence::Proven)
+    let finding = Finding::of(rule, told.confidence())
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because);
-    Some(Refusal { finding, response, responder, cause })
+    Some(Refusal { finding, response, responder, told })
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::call::log::{Entry, Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
+use crate::call::neighbours::NamedDialog;
 use crate::call::transaction::Keys;
 use crate::capture::Place;
 use crate::net::Path;
 use crate::sip::sdp::Sdp;
-use crate::sip::{Cut, Message, Method, StatusCode};
+use crate::sip::{Cut, Message, Method, NameAddr, StatusCode};
 
 /// Media that begin no later after the answer, end no sooner before the end, and are no more uneven, need no explaining.
 const LATE: Duration = Duration::from_millis(500);
@@ -134,27 +135,36 @@ impl Log {
         ends
     }
 
-    /// The tags of the dialogs that its responses to INVITE make for this Call-ID: the caller's and the callee's.
-    pub(crate) fn dialog_tags(&self, call_id: &[u8], pool: &Pool) -> Vec<(String, String)> {
-        let mut tags = Vec::new();
+    /// The dialogs that its responses to INVITE make for this Call-ID, and where the first BYE ended each.
+    pub(crate) fn dialogs_of(&self, call_id: &[u8], pool: &Pool) -> Vec<NamedDialog> {
+        let mut dialogs: Vec<NamedDialog> = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {
             let bytes = entry.bytes(pool);
             let Some(message) = Message::read(&bytes, Cut::Missing(0)) else { continue };
+            let tag = |name: Option<NameAddr>| name.and_then(|name| name.tag().map(str::to_owned));
+            let (Some(from), Some(to)) = (tag(message.from()), tag(message.to())) else { continue };
+            if message.call_id() != call_id {
+                continue;
+            }
+            let known = dialogs.iter_mut().find(|known| {
+                let tags = (&known.caller_tag, &known.callee_tag);
+                tags == (&from, &to) || tags == (&to, &from)
+            });
             let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
             let makes_dialog = message
                 .status()
                 .is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
-            if message.call_id() != call_id || !is_of_invite || !makes_dialog {
-                continue;
-            }
-            let tag = |name: Option<crate::sip::NameAddr>| name.and_then(|name| name.tag().map(str::to_owned));
-            if let (Some(caller), Some(callee)) = (tag(message.from()), tag(message.to()))
-                && !tags.contains(&(caller.clone(), callee.clone()))
-            {
-                tags.push((caller, callee));
+            match known {
+                Some(known) if message.method() == Some(&Method::Bye) => {
+                    known.ended = known.ended.or(Some(entry.place))
+                }
+                None if is_of_invite && makes_dialog => {
+                    dialogs.push(NamedDialog { caller_tag: from, callee_tag: to, ended: None });
+                }
+                _ => {}
             }
         }
-        tags
+        dialogs
     }
 }
 

@@ -243,16 +243,16 @@ impl Tracker {
         }
     }
 
-    /// An INVITE that wants to replace a call: the tags of that call, as far as it is open.
+    /// An INVITE that wants to replace or to join a call: the dialogs of that call, as far as it is open.
     fn note_replaced(&mut self, message: &Message<'_>) {
-        let Some(replaces) = message.header("Replaces") else { return };
+        let Some(replaces) = message.header("Replaces").or_else(|| message.header("Join")) else { return };
         let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
         let index = self.by_call_id.get(&self.hasher.hash_one(call_id));
         let open = index.and_then(|index| self.open_at(*index));
         let Some(open) = open else { return };
-        let tags = open.log.dialog_tags(call_id, &self.pool);
-        for tags in tags {
-            self.surroundings.neighbours_mut().note_dialog(call_id, tags);
+        let dialogs = open.log.dialogs_of(call_id, &self.pool);
+        for dialog in dialogs {
+            self.surroundings.neighbours_mut().note_dialog(call_id, dialog);
         }
     }
 

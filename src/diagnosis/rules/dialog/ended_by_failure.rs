@@ -17,7 +17,8 @@ rule! {
     ///
     /// ## Evidence
     /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102 and
-    /// 111, or of SIP with one of 408, 481, 500, 502, 503 and 504; or with such a cause in X-Asterisk-HangupCauseCode.
+    /// 111, or of SIP with one of 408, 481, 500, 502, 503 and 504, or of an IMS device that missed an ACK or a response
+    /// (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
     ///
     /// ## How to fix
     /// Follow the Call-ID, or number and time, in the log of the side that sent the BYE.
@@ -35,6 +36,8 @@ rule! {
 const FAULTS: [u32; 9] = [27, 34, 38, 41, 42, 44, 47, 102, 111];
 /// Status codes that tell of a fault of a server, or of a dialog that is lost.
 const FAILED: [u32; 6] = [408, 481, 500, 502, 503, 504];
+/// Causes with which a device of an IMS network says that a SIP message did not come (3GPP TS 24.229 §7.2A.18), and what.
+const MISSED: [(u32, &str); 2] = [(4, "no ACK came"), (5, "no SIP response came")];
 /// Where Asterisk writes a cause of Q.850.
 const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
 
@@ -58,7 +61,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
     let is_fault = |reason: &&Reason| {
-        reason.q850().is_some_and(|cause| FAULTS.contains(&cause)) || reason.sip().is_some_and(|code| FAILED.contains(&code))
+        reason.q850().is_some_and(|cause| FAULTS.contains(&cause))
+            || reason.sip().is_some_and(|code| FAILED.contains(&code))
+            || missed(reason).is_some()
     };
     let by_reason = case.reasons(bye).iter().find(is_fault).map(Said::Reason);
     let said = by_reason.or_else(|| {
@@ -77,6 +82,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let known = said.q850().and_then(|cause| u8::try_from(cause).ok()).and_then(q850);
     let what = match (&said, &known) {
         (_, Some(known)) => format!("cause {} of Q.850, {}", known.cause, known.name),
+        (Said::Reason(reason), None) if missed(reason).is_some() => {
+            format!("{} {}, {}", reason.protocol, reason.cause.unwrap_or_default(), missed(reason).unwrap_or_default())
+        }
         (Said::Reason(reason), None) => format!("{} {}", reason.protocol, reason.cause.unwrap_or_default()),
         (Said::Asterisk(cause), None) => format!("cause {cause} of Q.850"),
     };
@@ -98,4 +106,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             None => finding,
         },
     })
+}
+
+/// What a device missed, as its Reason says.
+fn missed(reason: &Reason) -> Option<&'static str> {
+    let cause = reason.release_cause()?;
+    MISSED.iter().find(|(known, _)| *known == cause).map(|(_, what)| *what)
 }

@@ -1,9 +1,9 @@
-use crate::call::{Heard, Outcome};
+use crate::call::Outcome;
 use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::sip::{Method, Reason};
 
 rule! {
     /// Which side ended the call.
@@ -15,7 +15,7 @@ rule! {
     /// Every answered call ends with a BYE from one side.
     ///
     /// ## Evidence
-    /// The first BYE of the call, its From tag, and its Reason or X-Asterisk-HangupCause header if there is one.
+    /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause header if there is one.
     ///
     /// ## How to fix
     /// Nothing has to be done. If the end was not wanted, look at the side that sent the BYE first.
@@ -49,9 +49,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some((_, success)) => format!(" {} after the answer", length(bye.place.time.since(success.place.time))),
         None => String::new(),
     };
-    let reason = bye.message.header("Reason").or_else(|| bye.message.header(PRIVATE_REASONS[0]));
+    // A BYE may give several, of several protocols (RFC 3326 §2).
+    let lines: Vec<_> = bye.message.header_lines("Reason").collect();
+    let reason = match lines.as_slice() {
+        [] => bye.message.header(PRIVATE_REASONS[0]).map(|value| value.into_owned()),
+        [only] => Some(format!("{only}{}", meaning(case.reasons(bye)))),
+        several => {
+            let read = several.iter().map(|line| format!("{line}{}", meaning(&[Reason::read(line)])));
+            Some(read.collect::<Vec<_>>().join(" and "))
+        }
+    };
     let why = match &reason {
-        Some(reason) => format!("with the reason {reason}{}", meaning(case, bye)),
+        Some(reason) => format!("with the reason {reason}"),
         None if bye.message.is_cut() => "and its reason, if any, is behind the cut".to_owned(),
         None => "and gives no reason".to_owned(),
     };
@@ -59,7 +68,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(sentence(&format!("{} sent the first BYE{when}, {why}.", side.named(bye))))
         .claim_method(bye, "the first BYE of the call");
     if reason.is_some() {
-        finding = finding.claim_header(bye, "Reason", "why, as its sender says");
+        for line in &lines {
+            finding = finding.claim_header_with(bye, "Reason", line, "why, as its sender says");
+        }
         for header in PRIVATE_REASONS {
             if let Some(line) = bye.message.header_line(header) {
                 finding = finding.claim(bye, "sip.msg_hdr", line, "why, as its sender says");
@@ -70,8 +81,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// What the Q.850 cause of a BYE means, where its Reason leaves that out.
-fn meaning(case: &Case<'_>, bye: &Heard) -> String {
-    let silent = case.reasons(bye).iter().find(|reason| reason.text.is_none());
+fn meaning(reasons: &[Reason]) -> String {
+    let silent = reasons.iter().find(|reason| reason.text.is_none());
     let cause = silent.and_then(|reason| reason.q850()).and_then(|cause| u8::try_from(cause).ok());
     cause.and_then(q850).map(|known| format!(" ({})", known.name)).unwrap_or_default()
 }

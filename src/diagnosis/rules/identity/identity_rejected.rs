@@ -3,7 +3,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::identity::Passport;
-use crate::sip::Uri;
+use crate::sip::{Reason, Uri};
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ rule! {
     /// clock is wrong.
     ///
     /// ## Evidence
-    /// A 428 without an Identity header in the request, a 436, 437 or 438, or a 403 "Stale Date". The token is decoded and
+    /// A 428 without an Identity header in the request, a 436, 437 or 438, or a 403 "Stale Date"; or a 403 with one of these in
+    /// a Reason of protocol STIR (RFC 9410; likely, for such a Reason may stand beside another ground). The token is decoded and
     /// compared with From, the Request-URI and the time of the frame; its signature is not verified.
     ///
     /// ## How to fix
@@ -31,7 +32,7 @@ rule! {
     /// have removed the header.
     ///
     /// ## References
-    /// RFC 8224 §6.2.2, §4; RFC 8225 §5; RFC 8588 §4
+    /// RFC 8224 §6.2.2, §4; RFC 8225 §5; RFC 8588 §4; RFC 9410 §3
     "F4" "identity-rejected" needs [403 428 436 437 438], check
 }
 
@@ -41,10 +42,14 @@ const FRESH: Duration = Duration::from_secs(60);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[403, 428, 436, 437, 438])?;
     let response = case.response(failure);
-    let code = failure.status.get();
-    if code == 403 && !response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date") {
+    let status = failure.status.get();
+    let is_stale = response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date");
+    // The code with which the verifier would refuse for that alone (RFC 9410 §3).
+    let by_reason = case.reasons(response).iter().find_map(stir).filter(|_| status == 403 && !is_stale);
+    if status == 403 && !is_stale && by_reason.is_none() {
         return None;
     }
+    let code = by_reason.unwrap_or(status.into());
     let request = case.request(failure)?;
     let identity = request.message.header_lines("Identity").next().map(|value| value.into_owned());
     let passport = identity.as_deref().and_then(Passport::read);
@@ -89,20 +94,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if is_signed_later => " The request as captured here carries no Identity header: it was signed behind this point.".to_owned(),
         None => String::new(),
     };
-    let finding = Finding::of(&RULE, if is_signed_later { Confidence::Likely } else { Confidence::Proven });
+    let answered = match by_reason {
+        Some(_) => format!("it answered {status}, and its Reason gives {code} of STIR"),
+        None => format!("it answered {status}"),
+    };
+    let is_stated = by_reason.is_none() && !is_signed_later;
+    let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely });
     let finding = match is_signed_later {
         true => finding.sender(case.role_of_responder(response), response),
         false => finding.sender(case.role_of_sender(request), request),
     };
     let mut finding = finding
         .explains(Some(failure.status))
-        .because(format!("{server} {what}; it answered {code}.{detail}"))
+        .because(format!("{server} {what}; {answered}.{detail}"))
         .fix(step);
     if is_signed_later {
         finding = finding.fix(format!("Look behind {server} for who signs this call."));
     }
     finding = finding
         .claim_status(response, "refused");
+    if by_reason.is_some() {
+        finding = finding.claim_header_with(response, "Reason", "STIR", "what the check of the identity gave");
+    }
     finding = match identity {
         Some(_) => finding.claim_header(request, "Identity", "the signature that was sent"),
         None => {
@@ -110,7 +123,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finding.claim_absent(request.place, "an Identity header in this request", says)
         }
     };
-    Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted("refused-by-policy", "the code names the identity"))
+    Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted(
+        "refused-by-policy",
+        if by_reason.is_some() { "its Reason names the identity" } else { "the code names the identity" },
+    ))
+}
+
+/// The error of a verification that a Reason of protocol STIR gives.
+fn stir(reason: &Reason) -> Option<u32> {
+    let is_error = |cause: &u32| matches!(cause, 403 | 428 | 436..=438);
+    reason.cause.filter(is_error).filter(|_| reason.protocol.eq_ignore_ascii_case("STIR"))
 }
 
 fn named(passport: &Option<Passport>) -> String {

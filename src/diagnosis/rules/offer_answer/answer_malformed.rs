@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use crate::call::Heard;
-use crate::diagnosis::offers::{intersect, names};
+use crate::call::{Heard, Transaction};
+use crate::diagnosis::offers::{Exchange, intersect, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::Method;
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
@@ -21,7 +22,9 @@ rule! {
     /// ## Evidence
     /// No answer at all to the offer of the INVITE, or one with another number or order of `m=` lines, or an accepted stream
     /// without any offered codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds,
-    /// without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP 415, 488 or 606).
+    /// without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP 415, 488 or 606). The same for an answer to a
+    /// re-INVITE or UPDATE, or in an ACK: a BYE of the side that offered, within ten seconds if it speaks of media, within two (and
+    /// then possible only) if it says nothing.
     ///
     /// ## How to fix
     /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
@@ -36,8 +39,15 @@ rule! {
 
 /// A BYE so soon after the answer is because of it.
 const SOON: Duration = Duration::from_secs(2);
+/// The same, if it says so.
+const SOON_ENOUGH: Duration = Duration::from_secs(10);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    opened(case).or_else(|| changed(case))
+}
+
+/// The offer of the INVITE that opens the call, and the answer in the 2xx to it.
+fn opened(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let request = case.call.request_of(invite)?;
     if request.message.is_cut() || success.message.is_cut() {
@@ -102,6 +112,77 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// The last offer before the end that is not that of the INVITE which opens the call: in a re-INVITE or UPDATE, or in a 2xx, to
+/// which the ACK is the answer (RFC 3261 §13.2.1, RFC 3311 §5.2).
+fn changed(case: &Case<'_>) -> Option<Finding> {
+    let bye = case.first_bye()?.request;
+    let says = names_media(case, bye);
+    if !says && !case.reasons(bye).is_empty() {
+        return None;
+    }
+    let is_later = |known: &Transaction| known.in_dialog || case.call.request_of(known).is_some_and(|one| one.message.body().is_empty());
+    if !case.that_may_offer().any(is_later) {
+        return None; // So are most calls, and their descriptions need not be read.
+    }
+    let Exchange { offer, offer_sdp, answer, answer_sdp } =
+        case.exchanges().into_iter().rfind(|one| one.answer.place < bye.place)?;
+    let transaction = case.call.transaction(offer.transaction);
+    // An offer in a PRACK is one of the time before the answer.
+    let opens = offer.message.is_request() && (transaction.is_initial_invite() || transaction.method == Method::Prack);
+    let after = bye.place.time.since(answer.place.time);
+    let is_cut = offer.message.is_cut() || answer.message.is_cut();
+    if opens || is_cut || after > if says { SOON_ENOUGH } else { SOON } || offer.message.call_id() != bye.message.call_id() {
+        return None;
+    }
+    let answerer = if answer.message.is_request() { case.side(answer) } else { other(case.side(offer)) };
+    if case.side(bye) != other(answerer) || answerer == Side::Unknown {
+        return None;
+    }
+    // A call that is put on hold, and perhaps transferred, often ends soon after: a wrong direction alone ends none.
+    let fault = match says {
+        true => breaks_rfc_3264(offer_sdp, answer_sdp)?,
+        false => misfits(offer_sdp, answer_sdp).filter(|_| case.asked(&Method::Refer).next().is_none())?,
+    };
+    let author = if answer.message.is_request() { answer } else { case.as_written(answer) };
+    let what = match (answer.message.is_request(), transaction.method == Method::Update) {
+        (true, _) => "the offer in the 2xx with an ACK whose session description does not fit it",
+        (false, true) => "the offer of an UPDATE with a session description that does not fit it",
+        (false, false) => "the offer of a re-INVITE with a session description that does not fit it",
+    };
+    let mut finding = Finding::of(&RULE, if says { Confidence::Likely } else { Confidence::Possible })
+        .explains(case.call.final_status)
+        .drops_the_call()
+        .sender(answerer.role(), author)
+        .because(format!(
+            "{} answered {what}: {fault}. {} ended the call {} after that.",
+            author.path.source,
+            bye.path.source,
+            length(after)
+        ))
+        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source));
+    for media in offer_sdp.media.iter().take(2) {
+        finding = finding.claim(offer, "sdp.media", media.line.clone(), "the offer");
+    }
+    for media in answer_sdp.media.iter().take(2) {
+        finding = finding.claim(answer, "sdp.media", media.line.clone(), "the answer");
+    }
+    Some(
+        finding
+            .claim_method(bye, "the side that offered ends the call")
+            .claim_header(bye, "Reason", "why, as its sender says")
+            .refuted("no-common-codec", "the offer was answered, not refused"),
+    )
+}
+
+/// The other side of a call.
+fn other(side: Side) -> Side {
+    match side {
+        Side::Caller => Side::Callee,
+        Side::Callee => Side::Caller,
+        Side::Unknown => Side::Unknown,
+    }
+}
+
 /// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some send
 /// it, may have carried it (RFC 3261 §13.2.1, RFC 3262 §5).
 fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
@@ -113,6 +194,11 @@ fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
 
 /// Where an answer breaks RFC 3264 §6.
 pub(super) fn breaks_rfc_3264(offer: &Sdp, answer: &Sdp) -> Option<String> {
+    misfits(offer, answer).or_else(|| turns_direction(offer, answer))
+}
+
+/// The same but for its direction.
+fn misfits(offer: &Sdp, answer: &Sdp) -> Option<String> {
     let (offered, answered) = (offer.media.len(), answer.media.len());
     if offered != answered {
         return Some(format!("the offer has {offered} m= lines and the answer has {answered}"));
@@ -136,6 +222,14 @@ pub(super) fn breaks_rfc_3264(offer: &Sdp, answer: &Sdp) -> Option<String> {
         if foreign {
             return Some(format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))));
         }
+        None
+    })
+}
+
+/// Where the direction of an answer breaks RFC 3264 §6.1.
+fn turns_direction(offer: &Sdp, answer: &Sdp) -> Option<String> {
+    let mut pairs = offer.media.iter().zip(&answer.media).filter(|(_, answered)| answered.port != 0);
+    pairs.find_map(|(offered, answered)| {
         let (mine, theirs) = (offer.direction_of(offered), answer.direction_of(answered));
         let fits = match mine {
             "sendonly" => matches!(theirs, "recvonly" | "inactive"),

@@ -18,9 +18,9 @@ rule! {
     /// T.38 is not enabled on the other side or on a trunk between.
     ///
     /// ## Evidence
-    /// A re-INVITE with `m=image`, refused, and no later re-INVITE with audio that was accepted; then a BYE. Where RTP goes on
-    /// in both directions over G.711 for ten seconds and until a BYE that complains of nothing, the fax may have gone over
-    /// that.
+    /// A re-INVITE with `m=image`, refused, or accepted with port 0 for every stream, so that the voice is gone too; and no later
+    /// re-INVITE with audio that was accepted; then a BYE. Where RTP goes on in both directions over G.711 for ten seconds and
+    /// until a BYE that complains of nothing, the fax may have gone over that.
     ///
     /// ## How to fix
     /// Enable T.38 on the side that refused, or let the other fall back to G.711 (pass-through).
@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7345 §4.5; RFC 3264 §8; RFC 3261 §14.1
-    "D12" "fax-switch-failed" needs [IN_DIALOG FAILURE BODY], check
+    "D12" "fax-switch-failed" needs [IN_DIALOG BODY], check
 }
 
 /// Media that go on for so long after a refusal carry something (T.30 needs about as long to agree on a speed).
@@ -44,6 +44,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response, media) = refused_image(case)?;
     let status = response.message.status()?;
+    let nothing_left = status.is_success();
     let falls_back = case.call.transactions.iter().any(|later| {
         later.method == Method::Invite
             && later.in_dialog
@@ -57,7 +58,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if bye.is_none() && case.tail(response.place) < SOON {
         return None; // The capture ends before a fall-back could come.
     }
-    let plain = plain_voice(case, request);
+    let plain = plain_voice(case, request).filter(|_| !nothing_left);
     let soon = bye
         .filter(|bye| bye.place.time.since(response.place.time) <= SOON)
         .filter(|bye| plain.is_none() || !goes_on(case, response, bye));
@@ -80,12 +81,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, None) => Finding::of(&RULE, Confidence::Likely).about(status).severity(Severity::Warning),
         (None, Some(_)) => Finding::of(&RULE, Confidence::Possible).about(status),
     };
+    let finding = if nothing_left { finding.drops_the_call() } else { finding };
+    let how = match nothing_left {
+        true => format!("answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is left"),
+        false => format!("refused to switch to T.38 fax with {status}"),
+    };
     let mut finding = finding
         .sender(Role::Uas, response)
-        .because(format!(
-            "{} refused to switch to T.38 fax with {status}. {after}. The voice call before that was in order.",
-            response.path.source
-        ))
+        .because(format!("{} {how}. {after}. The voice call before that was in order.", response.path.source))
         .fix(format!("Enable T.38 on {}.", response.path.source))
         .fix(match &kept {
             Some(_) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
@@ -93,7 +96,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             None => format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source),
         })
         .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
-        .claim_status(response, "refused");
+        .claim_status(response, if nothing_left { "answered" } else { "refused" });
+    if nothing_left {
+        finding = Sdp::of(&response.message).into_iter().flat_map(|sdp| &sdp.media).take(2).fold(finding, |finding, media| {
+            finding.claim(response, "sdp.media", media.line.clone(), "refused with port 0")
+        });
+    }
     finding = match way_back {
         _ if kept.is_some() => finding,
         Some((audio, refusal)) => finding
@@ -153,8 +161,15 @@ fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Media
         let request = case.call.request_of(transaction)?;
         let image = Sdp::of(&request.message)?.media.iter().find(|media| media.kind == "image" && media.port != 0)?;
         let response = case.finals(transaction).find(|response| {
-            response.message.status().is_some_and(|status| status.get() >= 400 && !matches!(status.get(), 401 | 407 | 491))
+            let refuses = |status: StatusCode| status.get() >= 400 && !matches!(status.get(), 401 | 407 | 491);
+            response.message.status().is_some_and(refuses) || leaves_nothing(response)
         })?;
         Some((request, response, image))
     })
+}
+
+/// True if a 2xx refuses every stream with port 0 (RFC 3264 §6).
+fn leaves_nothing(response: &Heard) -> bool {
+    let answer = Sdp::of(&response.message).filter(|_| response.message.status().is_some_and(StatusCode::is_success));
+    answer.is_some_and(|answer| !answer.media.is_empty() && answer.media.iter().all(|media| media.port == 0))
 }

@@ -6,8 +6,9 @@ use crate::catalogue::tls_alert;
 use crate::diagnosis::media::{candidates, ends};
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::answer_malformed::names_media;
 use crate::diagnosis::words::{length, list};
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
@@ -21,7 +22,8 @@ rule! {
     /// The suites that are switched on differ; a box on the way removed lines; one side does SDES and the other DTLS-SRTP.
     ///
     /// ## Evidence
-    /// `a=crypto` suites of both sides without one in common; a DTLS description without `a=fingerprint` or `a=setup`; an
+    /// `a=crypto` suites of both sides without one in common; an answer that gives another suite under the tag of an offered one, and
+    /// a BYE of the caller's side within two seconds (likely); a DTLS description without `a=fingerprint` or `a=setup`; an
     /// answer with `setup:actpass`, or the same role as the offer; or a fatal alert of DTLS between the addresses of the media of
     /// an answered call without media both ways.
     ///
@@ -33,12 +35,14 @@ rule! {
     /// Lines that the capture cut off are not missing.
     ///
     /// ## References
-    /// RFC 4568 §5.1, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5; RFC 8446 §6.2
+    /// RFC 4568 §5.1, §5.1.2, §6.2, §7.3; RFC 5763 §5; RFC 8842 §5; RFC 8446 §6.2
     "D3" "media-keying-mismatch" needs [BODY], check
 }
 
 /// A BYE so soon after the answer is because of it.
 const SOON: Duration = Duration::from_secs(10);
+/// A BYE so soon after an answer that some would have taken is because of it.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     refused(case).or_else(|| answered(case)).or_else(|| alerted(case))
@@ -55,7 +59,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     let theirs = case.abilities(response);
     let fault = own_fault(offer).map(|says| (says, None)).or_else(|| {
         let (heard, sdp) = theirs.as_ref()?;
-        let says = disjoint(offer, sdp)?;
+        // Who refuses may well say what it can with port 0 (RFC 3261 §21.4.26).
+        let says = disjoint(secure(offer)?, encrypted(sdp)?)?;
         Some((says, Some(*heard)))
     })?;
     let (says, other) = fault;
@@ -75,10 +80,10 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     finding = finding
         .because(format!("{} refused the offer with {}: {says}.", response.path.source, failure.status))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
-    finding = claim_keys(finding, request, offer);
+    finding = claim_keys(finding, request, offer, secure(offer));
     finding = finding.claim_status(response, "refused");
     if let (Some(other), Some((_, sdp))) = (other, &theirs) {
-        finding = claim_keys(finding, other, sdp).refuted("media-profile-mismatch", "both sides encrypt");
+        finding = claim_keys(finding, other, sdp, encrypted(sdp)).refuted("media-profile-mismatch", "both sides encrypt");
     }
     Some(finding.refuted("no-common-codec", "the keys do not fit, whatever the codec is"))
 }
@@ -92,14 +97,24 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
-    let says = unfitting(offer, answer)?;
-    let erred = match disjoint(offer, answer) {
-        Some(_) => format!(" {} answered with a suite that was not offered, which an answer must not do.", success.path.source),
-        None => String::new(),
-    };
     let bye = case.first_bye();
     let ended = bye.map(|bye| bye.request).filter(|bye| bye.place.time.since(success.place.time) <= SOON);
-    let finding = Finding::of(&RULE, Confidence::Proven).explains(success.message.status());
+    // Some take an answer by its suite, whatever its tag says: that it ended the call has to show.
+    let at_once = ended.filter(|bye| {
+        let is_silent_or_says = case.reasons(bye).is_empty() || names_media(case, bye);
+        is_silent_or_says && case.side(bye) == Side::Caller && bye.place.time.since(success.place.time) <= AT_ONCE
+    });
+    let by_tag = at_once.and_then(|_| mistaken_tag(secure(offer)?, secure(answer)?));
+    let (says, sure) = match unfitting(offer, answer) {
+        Some(says) => (says, Confidence::Proven),
+        None => (by_tag?, Confidence::Likely),
+    };
+    let is_other_suite = secure(offer).zip(secure(answer)).and_then(|(mine, theirs)| disjoint(mine, theirs)).is_some();
+    let erred = match is_other_suite {
+        true => format!(" {} answered with a suite that was not offered, which an answer must not do.", success.path.source),
+        false => String::new(),
+    };
+    let finding = Finding::of(&RULE, sure).explains(success.message.status());
     let finding = if ended.is_some() { finding.drops_the_call() } else { finding };
     let end = match ended {
         Some(bye) => format!(" The call was ended {} after the answer.", length(bye.place.time.since(success.place.time))),
@@ -107,15 +122,18 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = finding
         .sender(Role::Uas, success)
-        .because(format!("The call was answered, and its media cannot be decrypted: {says}.{erred}{end}"))
-        .fix(fix(offer))
+        .because(match sure {
+            Confidence::Proven => format!("The call was answered, and its media cannot be decrypted: {says}.{erred}{end}"),
+            _ => format!("The call was answered, and the keys of the answer do not fit: {says}.{end}"),
+        })
+        .fix(answer_fix(offer, success))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
-    let finding = claim_keys(finding, request, offer);
+    let finding = claim_keys(finding, request, offer, secure(offer));
     let finding = match secure(answer).filter(|media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none()) {
         Some(media) => finding
             .claim(success, "sdp.media", media.line.clone(), "the answer")
             .claim_absent(success.place, "a=fingerprint", "the answer has none"),
-        None => claim_keys(finding, success, answer),
+        None => claim_keys(finding, success, answer, secure(answer)),
     };
     Some(
         finding
@@ -193,6 +211,21 @@ fn own_fix(offer: &Sdp) -> &'static str {
     }
 }
 
+/// What to do about an answer that does not fit an offer which names its suites: the answer has to take one of them
+/// (RFC 4568 §5.1.2).
+fn answer_fix(offer: &Sdp, success: &Heard) -> String {
+    let offered = secure(offer).filter(|media| !is_dtls(media)).map(suites).unwrap_or_default();
+    match offered.is_empty() {
+        true => fix(offer).to_owned(),
+        false => format!(
+            "Let {} answer with one of the suites that were offered ({}), under its tag and with a key of its own, or refuse the call \
+             with 488 if it has none of them.",
+            success.path.source,
+            list(&offered)
+        ),
+    }
+}
+
 fn fix(offer: &Sdp) -> &'static str {
     let is_dtls = secure(offer).is_some_and(is_dtls);
     match is_dtls {
@@ -204,6 +237,11 @@ fn fix(offer: &Sdp) -> &'static str {
 /// The first medium that is encrypted and not refused.
 fn secure(sdp: &Sdp) -> Option<&Media> {
     sdp.media.iter().find(|media| media.port != 0 && media.is_secure())
+}
+
+/// The same, else one that is refused: it tells what its author can.
+fn encrypted(sdp: &Sdp) -> Option<&Media> {
+    secure(sdp).or_else(|| sdp.media.iter().find(|media| media.is_secure()))
 }
 
 fn is_dtls(media: &Media) -> bool {
@@ -245,16 +283,30 @@ pub(in crate::diagnosis::rules) fn own_fault(offer: &Sdp) -> Option<String> {
 }
 
 /// Crypto suites of both sides without one in common.
-fn disjoint(offer: &Sdp, other: &Sdp) -> Option<String> {
-    let (mine, theirs) = (suites(secure(offer)?), suites(secure(other)?));
+fn disjoint(offered: &Media, other: &Media) -> Option<String> {
+    let (mine, theirs) = (suites(offered), suites(other));
     let differ = !mine.is_empty() && !theirs.is_empty() && !mine.iter().any(|suite| theirs.contains(suite));
     differ.then(|| format!("the offer names the crypto suites {}, and the other side {}", list(&mine), list(&theirs)))
+}
+
+/// An answer whose tag is of another suite than it names: it has to repeat both as they were offered (RFC 4568 §5.1.2).
+fn mistaken_tag(offered: &Media, answered: &Media) -> Option<String> {
+    let read = |media: &Media| -> Vec<(String, String)> {
+        let lines = media.attribute("crypto").map(str::split_ascii_whitespace);
+        lines.filter_map(|mut words| Some((words.next()?.to_owned(), words.next()?.to_ascii_uppercase()))).collect()
+    };
+    let (mine, theirs) = (read(offered), read(answered));
+    let (tag, suite) = theirs.first().filter(|answered| !mine.contains(answered))?;
+    Some(match mine.iter().find(|(known, _)| known == tag) {
+        Some((_, other)) => format!("the answer gives {suite} the tag {tag}, under which the offer has {other}"),
+        None => format!("the answer gives {suite} the tag {tag}, which the offer does not have"),
+    })
 }
 
 /// Where the keys of an answer do not fit those of its offer.
 fn unfitting(offer: &Sdp, answer: &Sdp) -> Option<String> {
     let (offered, answered) = (secure(offer)?, secure(answer)?);
-    if let Some(says) = disjoint(offer, answer) {
+    if let Some(says) = disjoint(offered, answered) {
         return Some(says);
     }
     if !is_dtls(offered) || !is_dtls(answered) {
@@ -281,8 +333,8 @@ fn role_in_dtls(heard: &Heard) -> String {
     format!("how {} takes part in DTLS", heard.path.source)
 }
 
-fn claim_keys<'a>(finding: Finding, heard: &Heard, sdp: &'a Sdp) -> Finding {
-    let Some(media) = secure(sdp) else { return finding };
+fn claim_keys<'a>(finding: Finding, heard: &Heard, sdp: &'a Sdp, media: Option<&'a Media>) -> Finding {
+    let Some(media) = media else { return finding };
     let setup = |lines: &'a [String]| lines.iter().find(|line| line.starts_with("setup:"));
     let finding = match (setup(&media.attributes), setup(&sdp.attributes)) {
         (Some(line), _) => return finding.claim(heard, "sdp.media_attr", line.clone(), role_in_dtls(heard)),

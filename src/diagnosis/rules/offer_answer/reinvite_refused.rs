@@ -19,8 +19,8 @@ rule! {
     /// The other side does not support what was asked for, or not now.
     ///
     /// ## Evidence
-    /// A final response of 400 or more to an INVITE inside the dialog, other than those that end the dialog or ask to try
-    /// again. A 500 or 503 counts where a BYE follows at once instead of another try.
+    /// A final response of 400 or more to an INVITE inside the dialog, or to an UPDATE with an offer, other than those that end
+    /// the dialog or ask to try again. A 500 or 503 counts where a BYE follows at once instead of another try.
     ///
     /// ## How to fix
     /// Switch the feature off for this peer, or enable it there. The call itself is not at fault.
@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let wanted = what_was_wanted(case, request);
     let accepted_later = case.call.transactions.iter().any(|later| {
         later.id > transaction.id
-            && later.method == transaction.method
+            && matches!(later.method, Method::Invite | Method::Update)
             && later.in_dialog
             && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
     });
@@ -79,8 +79,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .sender(Role::Uas, response)
         .because(format!(
-            "{} refused a re-INVITE {wanted} with {status}{after}",
-            response.path.source
+            "{} refused {} {wanted} with {status}{after}",
+            response.path.source,
+            if transaction.method == Method::Update { "an UPDATE" } else { "a re-INVITE" }
         ))
         .fix(format!("Switch the feature off towards {}, or enable it there.", response.path.source))
         .claim_method(request, "a change of the running call")
@@ -104,25 +105,34 @@ fn bye_soon_after<'a>(case: &Case<'a>, response: &Heard) -> Option<&'a Heard> {
     (bye.place > response.place && bye.place.time.since(response.place.time) <= SOON).then_some(bye)
 }
 
-/// The first INVITE inside a dialog that was refused where it arose.
+/// The first INVITE inside a dialog, or UPDATE with an offer, that was refused where it arose.
 fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard)> {
     case.call
         .transactions
         .iter()
         .filter(|transaction| {
-            transaction.method == Method::Invite
+            matches!(transaction.method, Method::Invite | Method::Update)
                 && transaction.in_dialog
                 && case.call.downstream_of(transaction.id).next().is_none()
         })
         .find_map(|transaction| {
             let request = case.call.request_of(transaction)?;
+            if transaction.method == Method::Update && !changes_a_call(case, request) {
+                return None; // A refresh, or one of the time before the answer.
+            }
+            let knows_it = |code: u16| transaction.method == Method::Invite || !matches!(code, 405 | 501);
             let response = case.finals(transaction).find(|response| {
                 let code = response.message.status().map_or(0, StatusCode::get);
                 let is_last_word = PASSING.contains(&code) && !is_tried_again(case, transaction) && bye_soon_after(case, response).is_some();
-                code >= 400 && (!OTHER_MATTERS.contains(&code) || is_last_word)
+                code >= 400 && knows_it(code) && (!OTHER_MATTERS.contains(&code) || is_last_word)
             })?;
             Some((transaction, request, response))
         })
+}
+
+/// True if an UPDATE has an offer, and comes after the answer.
+fn changes_a_call(case: &Case<'_>, update: &Heard) -> bool {
+    Sdp::of(&update.message).is_some() && case.answer().is_some_and(|(_, success)| success.place < update.place)
 }
 
 fn what_was_wanted(case: &Case<'_>, request: &Heard) -> String {

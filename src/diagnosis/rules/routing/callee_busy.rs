@@ -1,5 +1,6 @@
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::channel_limit_reached::names_calls_at_once;
 use crate::diagnosis::rules::routing::server_overloaded::with_unit;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -13,7 +14,8 @@ rule! {
     /// The callee is on the phone and has no call waiting; or a limit of calls of the account is reached.
     ///
     /// ## Evidence
-    /// 486 or 600 and nothing rang before; or Q.850 cause 17, or one of these codes in a Reason of protocol SIP.
+    /// 486 or 600 and nothing rang before; or Q.850 cause 17, or one of these codes in a Reason of protocol SIP. Where its
+    /// words name a limit of calls at once, it is possible only.
     ///
     /// ## How to fix
     /// Call again later, or allow the callee a second call or a diversion on busy.
@@ -26,11 +28,15 @@ rule! {
     "E5" "callee-busy" needs [486 600] [REFUSED REASON], check
 }
 
+/// What baresip, a telephone, says when it takes no more calls.
+const OF_DEVICE: &str = "Max Calls";
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
-    let cause = case.q850(response);
+    let network = case.told(response);
+    let cause = network.map(|told| told.cause);
     let ringing = case.ringing(failure.transaction);
     let is_busy = match (code, case.telling_cause(response)) {
         (_, Some(17)) => code >= 400,
@@ -43,9 +49,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let told = case.callees_word(response).map(|(_, reason)| reason);
+    let is_of_device = case.own_phrase(response).is_some_and(|phrase| phrase.eq_ignore_ascii_case(OF_DEVICE));
+    let names_limit = cause != Some(17) && told.is_none() && !is_of_device && names_calls_at_once(case, response);
     let confidence = match cause {
-        Some(17) => Confidence::Proven,
+        Some(17) => network.map_or(Confidence::Proven, |told| told.confidence()),
         _ if told.is_some() => Confidence::Proven,
+        _ if names_limit => Confidence::Possible,
         None | Some(0 | 16 | 31) => Confidence::Likely,
         // A cause without a rule of its own that does not speak of a busy user.
         Some(_) => Confidence::Possible,
@@ -57,7 +66,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let responder = response.path.source;
     let device = case.device_behind(response);
     let callee = case.callee(failure);
-    let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+    let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
+    let warned = warning.map(|warning| format!("Warning {} \"{}\"", warning.code, warning.text));
+    let phrase = case.own_phrase(response).map(|phrase| format!("\"{phrase}\""));
+    let said: Vec<String> = phrase.into_iter().chain(warned).collect();
+    let quotation = if said.is_empty() { String::new() } else { format!(" ({})", said.join("; ")) };
     if case.call.kind != Kind::Call {
         let noun = case.noun();
         return Some(
@@ -72,6 +85,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         );
     }
     let proof = match (cause, told, ringing) {
+        (Some(17), ..) if network.is_some_and(|told| told.is_announced()) => {
+            " after a provisional response with Q.850 cause 17 (user busy)".to_owned()
+        }
         (Some(17), ..) => " and Q.850 cause 17 (user busy)".to_owned(),
         (_, Some(reason), _) => format!(" and the reason {} {}", reason.protocol, reason.cause.unwrap_or_default()),
         (.., Some(_)) => ", which speaks for all devices of the callee".to_owned(),
@@ -86,8 +102,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => format!("Call \"{callee}\" again later: the signalling is sound."),
     };
-    let because =
-        format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: the callee is busy.");
+    let what = match names_limit {
+        true => "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's device",
+        false => "the callee is busy",
+    };
+    let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: {what}.");
+    let finding = match names_limit {
+        true => finding.titled("The callee is busy, or a limit of calls at once is reached").fix(format!(
+            "Ask the operator of {responder} whose limit it is: if it is one of the trunk or the account (channels, licences), raise \
+             it, or send the calls beyond it another way."
+        )),
+        false => finding,
+    };
     let mut finding = finding
         .because(because)
         .fix(again)
@@ -95,12 +121,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             on busy."))
         .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
             limit of calls of the account."))
-        .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" });
+        .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" })
+        .claim_header(response, "Warning", "a warning that says more");
+    if names_limit && case.own_phrase(response).is_some() {
+        finding = finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "in words of its own");
+    }
     if waits.is_some() {
         finding = finding.claim_header(response, "Retry-After", "for how long");
     }
-    if cause.is_some() {
-        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    if let Some(told) = network {
+        finding = told.claimed(finding, "the network's own cause");
     }
     if let Some(reason) = told {
         finding = finding.claim_header_with(response, "Reason", &reason.protocol, "what the callee said");

@@ -29,8 +29,8 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
     let response = case.response(failure);
-    let cause = case.q850(response);
-    let says_no_answer = cause == Some(19);
+    let told = case.told(response);
+    let says_no_answer = told.is_some_and(|told| told.cause == 19);
     let ringing = case.alerting_or_progress(failure.transaction);
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
@@ -42,7 +42,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.telling_cause(response).is_some_and(|cause| !matches!(cause, 19 | 20)) || is_cut_by_a_server(case) {
         return None;
     }
-    let finding = Finding::of(&RULE, if says_no_answer { Confidence::Proven } else { Confidence::Likely })
+    let sure = told.filter(|_| says_no_answer).map_or(Confidence::Likely, |told| told.confidence());
+    let finding = Finding::of(&RULE, sure)
         .explains(Some(failure.status))
         .sender(Role::Uas, response);
     if !case.wants_words() {
@@ -75,8 +76,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_status(ringing, shows(ringing));
     }
     finding = finding.claim_status(response, "it ends without an answer");
-    if cause.is_some() {
-        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    if let Some(told) = told {
+        finding = told.claimed(finding, "the network's own cause");
     }
     Some(
         finding

@@ -1,9 +1,11 @@
 use crate::call::{Failure, Heard, Kind};
-use crate::catalogue::Topic;
+use crate::catalogue::{Topic, warning};
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::signed_off::signed_off;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Warning;
 
 rule! {
     /// The callee cannot be reached now: nothing rang.
@@ -16,7 +18,7 @@ rule! {
     ///
     /// ## Evidence
     /// 480 without any ringing response before it, on any hop. Where the callee's last device had signed off before the call,
-    /// a REGISTER that took the binding away and its 2xx show why.
+    /// a REGISTER that took the binding away and its 2xx show why. A Warning that speaks of neither names the ground.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -37,13 +39,14 @@ const ABSENT: &[&str] = &["not registered", "endpoints registered", "not_registe
 
 /// True if a response says, by its cause or in words, that no device of the callee is registered.
 pub(super) fn says_absent(case: &Case<'_>, response: &Heard) -> bool {
-    case.q850(response) == Some(20) || case.says_any(response, ABSENT)
+    case.telling_cause(response) == Some(20) || case.says_any(response, ABSENT)
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
     let response = case.response(failure);
-    let cause = case.q850(response);
+    let told = case.told(response);
+    let cause = told.map(|told| told.cause);
     // Subscriber absent says it whatever the code is.
     if failure.status.get() != 480 && cause != Some(20) {
         return None;
@@ -68,10 +71,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let callee = case.callee(failure);
     let (responder, code) = (response.path.source, failure.status);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = match told.filter(Told::is_announced) {
+        Some(told) => format!("; {} before it says so with Q.850 cause {}", a_code(told.bearer), told.cause),
+        None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
+    };
     let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
     let signed_off = gone.as_ref().map(|gone| format!("no device of the callee is registered; {}", gone.words()));
+    // A Warning that says neither that nobody is there nor that nobody wants to be disturbed names another ground.
+    let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
+    let warning = warning.filter(|_| !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]));
     let what = match (absent, is_device) {
+        _ if warning.is_some() => "the ground is what it warns of",
         _ if signed_off.is_some() => signed_off.as_deref().unwrap_or_default(),
         (true, _) => "no device of the callee is registered",
         _ if undisturbed => "the callee was reached, and do not disturb is set",
@@ -91,6 +101,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding
             .fix(format!("Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");
+    } else if let Some(warning) = &warning {
+        finding = of_warning(finding, case, failure, warning, &callee);
     } else if is_device && !absent {
         finding = finding
             .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines in use."))
@@ -101,11 +113,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = of_registration(finding, case, response, &callee);
     }
     finding = finding.claim_status(response, "the callee is not available");
+    if warning.is_some() {
+        finding = finding.claim_header(response, "Warning", "the ground that it names");
+    }
     if let Some(request) = case.request(failure) {
         finding = finding.claim_request_uri(request, "the callee");
     }
-    if cause.is_some() {
-        finding = finding.claim_header_with(response, "Reason", "850", "the network's own cause");
+    if let Some(told) = told {
+        finding = told.claimed(finding, "the network's own cause");
     }
     // An announcement may have been played all the same.
     let before = if case.ringing(failure.transaction).is_some() { "180" } else { "180 to 189" };
@@ -116,12 +131,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// What to do where a Warning names the ground (RFC 3261 §20.43; RFC 5630 §5).
+fn of_warning(finding: Finding, case: &Case<'_>, failure: &Failure, warned: &Warning, callee: &str) -> Finding {
+    let responder = case.response(failure).path.source;
+    let finding = match warning(warned.code).filter(|known| OF_SIPS.contains(&known.code)) {
+        Some(known) => finding.fix(known.fix.clone()),
+        None => finding.fix(format!("Look on {responder} for what its Warning says: \"{}\".", warned.text)),
+    };
+    let asked = case.request(failure).filter(|request| request.message.header("Accept-Contact").is_some());
+    let finding = match asked {
+        // RFC 3841: a feature that is required and lacking takes a contact off the list.
+        Some(request) => finding
+            .fix("Compare Accept-Contact with what the callee's devices registered: with `require` those that do not fit are not asked.")
+            .claim_header(request, "Accept-Contact", "the devices that may be asked"),
+        None => finding,
+    };
+    finding.fix(format!("If that does not help, look whether \"{callee}\" is registered on {responder}."))
+}
+
+/// Warnings about the scheme of the Request-URI.
+const OF_SIPS: [u16; 2] = [380, 381];
+
 /// What to do where nobody knows whether a device is there.
 fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: &str) -> Finding {
     let (responder, devices) = (response.path.source, case.settings(Topic::RegisteredDevices, response));
     // Which of the two a server is that says no more than the cause of the telephone network cannot be told.
     let says_so = case.says_any(response, &["regist"]);
-    let is_gateway = case.q850(response) == Some(20) && devices.is_empty() && !says_so;
+    let is_gateway = case.telling_cause(response) == Some(20) && devices.is_empty() && !says_so;
     if is_gateway {
         return finding
             .fix(format!(

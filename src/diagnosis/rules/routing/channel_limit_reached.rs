@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::call::{Failure, Occupancy, RefusedAt};
+use crate::call::{Failure, Heard, Occupancy, RefusedAt};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 use crate::sip::{HeaderName, StatusCode};
@@ -18,7 +18,7 @@ rule! {
     /// ## Evidence
     /// At least three calls refused with one code (486 too, if they were for different callees), each while at least N
     /// calls were up on this hop; and no call accepted while N were up. Or a refusal whose phrase, Warning or Reason names
-    /// a limit of calls at once.
+    /// a limit of calls at once; with 486 only where it speaks of the trunk.
     ///
     /// ## How to fix
     /// Order more channels or licences, or send the calls beyond N to another trunk.
@@ -61,6 +61,20 @@ const OF_CALLS_AT_ONCE: &[&str] = &[
 ];
 /// Words of limits of another kind: calls in a time, or their length or price.
 const OF_RATES: &[&str] = &["per second", "per minute", "cps", "rate", "duration", "credit", "spend"];
+/// Words of a limit of calls in a time.
+const OF_CALLS_IN_A_TIME: &[&str] = &["cps", "calls per second", "rate limit", "call rate", "calls/s"];
+/// A word that no limit of a callee has: it is the way there whose limit is reached.
+const OF_TRUNK: &[&str] = &["trunk"];
+
+/// True if a refusal names a limit of calls at once.
+pub(super) fn names_calls_at_once(case: &Case<'_>, response: &Heard) -> bool {
+    case.says_any(response, OF_CALLS_AT_ONCE) && !case.says_any(response, OF_RATES)
+}
+
+/// True if a refusal names a limit of calls in a time.
+pub(super) fn names_a_rate(case: &Case<'_>, response: &Heard) -> bool {
+    case.says_any(response, OF_CALLS_IN_A_TIME)
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&OF_LIMIT)?;
@@ -68,7 +82,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !case.call.transaction(failure.transaction).is_initial_invite() {
         return None;
     }
-    let names_other = case.q850(response).is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
+    let names_other = case.told(response).is_some_and(|told| !matches!(told.cause, 34 | 42 | 44))
         || response.message.header_bytes(HeaderName::RetryAfter).is_some();
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let counted = case.surroundings.neighbours().occupancy(client, server);
@@ -85,11 +99,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The refusal itself names the limit. A 486 that does is that of a callee who is busy, and a 503 speaks of the whole server.
+/// The refusal itself names the limit. A 486 that does may be that of a callee who is busy, unless it speaks of the trunk, and
+/// a 503 speaks of the whole server.
 fn said(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let is_named = case.says_any(response, OF_CALLS_AT_ONCE) && !case.says_any(response, OF_RATES);
-    if matches!(failure.status.get(), BUSY | 503) || !is_named {
+    let may_be_another = match failure.status.get() {
+        BUSY => !case.says_any(response, OF_TRUNK),
+        code => code == 503,
+    };
+    if may_be_another || !names_calls_at_once(case, response) {
         return None;
     }
     let (client, server) = (request.path.source.ip(), response.path.source);

@@ -1,4 +1,5 @@
 use crate::call::Kind;
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::NameAddr;
@@ -29,7 +30,8 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let cause = case.q850(response);
+    let told = case.told(response);
+    let cause = told.map(|told| told.cause);
     let holds = failure.status.get() == 410 || (cause == Some(22) && failure.status.get() >= 400);
     let names_other = case.telling_cause(response).is_some_and(|cause| !matches!(cause, 1 | 22));
     if !holds || names_other || case.call.kind == Kind::Options {
@@ -49,7 +51,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because = format!("{responder} says that \"{callee}\" is no longer in use: \
         {}{cause_words}{new_words}.", failure.status);
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    let sure = told.filter(|_| failure.status.get() != 410).map_or(Confidence::Proven, |told| told.confidence());
+    let finding = Finding::of(&RULE, sure)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(because);
@@ -61,5 +64,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Take \"{callee}\" out of directories, speed dials and diversions."))
         .claim_status(response, "gone for good")
         .claim_own_words(case, response);
+    let finding = match told.filter(Told::is_announced) {
+        Some(told) => told.claimed(finding, "why the call could not go on"),
+        None => finding,
+    };
     Some(finding.refuted("number-not-routable", "the number is known: it was in use before"))
 }

@@ -1,11 +1,12 @@
 use crate::call::{Heard, Kind};
-use crate::catalogue::Topic;
+use crate::catalogue::{Topic, q850};
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::Method;
+use crate::sip::{Method, Uri};
 
 rule! {
     /// The number cannot be routed.
@@ -18,7 +19,8 @@ rule! {
     /// `+`, country code, or a prefix.
     ///
     /// ## Evidence
-    /// 404, 484, 485 or 604 to a request for a number; or the Q.850 cause 1, 2, 3 or 28.
+    /// 404, 484, 485 or 604 to a request for a number; or the Q.850 cause 1, 2, 3 or 28, in the refusal, or in a 183 before one
+    /// without a `Reason` (likely).
     ///
     /// ## How to fix
     /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
@@ -45,7 +47,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
-    let cause = case.q850(response);
+    let told = case.told(response);
+    let cause = told.map(|told| told.cause);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
     let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
     if !of_number && (meaning.is_none() || code < 400) {
@@ -67,7 +70,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let request = case.request(failure);
-    let confidence = if meaning.is_some() || code == 484 { Confidence::Proven } else { Confidence::Likely };
+    let confidence = match told.filter(|_| meaning.is_some()) {
+        _ if code == 484 => Confidence::Proven,
+        Some(told) => told.confidence(),
+        None => Confidence::Likely,
+    };
     let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
@@ -75,8 +82,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     let (number, responder) = (target.bare_user(), response.path.source);
-    let said = match (meaning, code) {
-        (Some(meaning), _) => format!("with {code} and Q.850 cause {}: {meaning}", cause.unwrap_or_default()),
+    let said = match (told.zip(meaning), code) {
+        (Some((told, meaning)), _) => format!("with {}: {meaning}", told.beside(failure.status)),
         (None, 484) => "with 484: it takes the number for incomplete".to_owned(),
         (None, 485) => "with 485: the number fits several destinations".to_owned(),
         (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
@@ -86,6 +93,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(of_subscription(case, finding, request?, response, number));
     }
     let because = format!("{responder} refused the number {number} {said}{quotation}.");
+    let ported = ported(case, &target, response);
+    let finding = match ported {
+        Some(step) => finding.fix(step),
+        None => finding,
+    };
     let mut finding = finding
         .because(because)
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
@@ -100,6 +112,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
     };
     finding = finding.claim_status(response, "it is refused").claim_own_words(case, response);
+    if let Some(told) = told.filter(Told::is_announced) {
+        finding = told.claimed(finding, "why the call could not go on");
+    }
     Some(
         finding
             .refuted("user-unknown", format!("{number} is a number, not a name"))
@@ -131,6 +146,22 @@ fn of_subscription(case: &Case<'_>, finding: Finding, request: &Heard, response:
         .claim_header(request, "Event", "which events")
         .claim_status(response, "it is refused");
     finding.claim_own_words(case, response).refuted("user-unknown", format!("{number} is a number, not a name"))
+}
+
+/// What to do about a number that was ported: it is routed by the routing number (`rn=`, RFC 4694), or the network says that
+/// it has gone elsewhere (Q.850 cause 14).
+fn ported(case: &Case<'_>, target: &Uri, response: &Heard) -> Option<String> {
+    let parameters = target.user.split(';').skip(1);
+    let routing = parameters.filter_map(|one| one.strip_prefix("rn=")).next().or_else(|| target.parameters.get("rn"));
+    let server = response.path.source;
+    match (routing, case.q850(response) == Some(14)) {
+        (Some(number), _) => Some(format!(
+            "Query number portability again: the call went to {server} by the routing number {number} (rn=), which leads to the wrong \
+             network if it is out of date."
+        )),
+        (None, true) => q850(14).map(|known| known.fix.clone()),
+        (None, false) => None,
+    }
 }
 
 /// What to try instead of the format that was dialled.

@@ -4,6 +4,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
+use crate::diagnosis::words::a_code;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::{StatusCode, auth};
 
@@ -56,7 +57,7 @@ const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let is_barred = case.q850(response).is_some_and(is_barring);
+    let is_barred = case.told(response).is_some_and(|told| is_barring(told.cause));
     let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
     if !is_refusal && (!is_barred || failure.status.get() < 400) {
         return None;
@@ -91,6 +92,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_request_uri(request, "what was asked for")
         .claim_status(response, "it is not allowed")
         .claim_own_words(case, response);
+    if let Some(told) = case.announced(response) {
+        finding = told.claimed(finding, "the ground that the network gives");
+    }
     if let Some(asked) = ground.asked {
         return Some(
             finding
@@ -192,9 +196,10 @@ struct Ground<'a> {
     why_not_credentials: String,
 }
 
-fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Ground<'a>> {
+fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option<Ground<'a>> {
     let code = failure.status.get();
-    let cause = case.q850(response);
+    let told = case.told(response);
+    let cause = told.map(|told| told.cause);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| meaning);
     if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
         return None;
@@ -203,15 +208,19 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &Heard) -> Option<Gr
     if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
         return None;
     }
-    let cause_words = match (cause, meaning) {
-        (Some(cause), Some(meaning)) => format!(" with Q.850 cause {cause} ({meaning})"),
+    let cause_words = match (told, meaning) {
+        (Some(told), Some(meaning)) if told.is_announced() => {
+            format!(", after {} with Q.850 cause {} ({meaning})", a_code(told.bearer), told.cause)
+        }
+        (Some(told), Some(meaning)) => format!(" with Q.850 cause {} ({meaning})", told.cause),
         _ => String::new(),
     };
     let is_named = names_policy || cause.is_some_and(is_barring) || code == 402;
     // Whatever it means, it is not the credentials.
     let has_ground = is_named || meaning.is_some();
     let asked = refused_try(case, failure).and_then(|(_, asked)| asked);
-    let confidence = if is_named { Confidence::Proven } else { Confidence::Likely };
+    let is_stated = is_named && (names_policy || code == 402 || told.is_some_and(|told| !told.is_announced()));
+    let confidence = if is_stated { Confidence::Proven } else { Confidence::Likely };
     let is_behind = is_behind(case, failure);
     let ground = |words: String, why: &str| Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) });
     // Asterisk, whose dialplan ended, writes 50 for no ground of the network.

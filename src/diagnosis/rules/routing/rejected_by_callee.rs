@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Reason;
 
@@ -45,7 +45,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let ringing = case.ringing(failure.transaction);
     let alerting = case.alerting(failure.transaction);
+    let announced = case.announced(response);
     let confidence = match (code, cause, ringing) {
+        // The 183 that gives the cause is no sign that anything rang.
+        (_, Some(21), _) if announced.is_some() && alerting.is_none() => Confidence::Possible,
         (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
         (_, Some(21), None) => Confidence::Possible,
         _ if cause.is_some() => return None,
@@ -67,7 +70,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let responder = response.path.source;
     let device = case.device_behind(response);
     let waited = |heard: &Heard| response.place.time.since(heard.place.time);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = match &announced {
+        Some(told) => format!("; {} before it gives Q.850 cause {}", a_code(told.bearer), told.cause),
+        None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
+    };
     let because = match (alerting, ringing, code) {
         (Some(rang), _, 603) => format!(
             "The device rang for {}, and then {responder} declined the call with 603{quotation}.",
@@ -130,6 +136,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_status(told, says);
     }
     finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
+    if let Some(told) = announced {
+        finding = told.claimed(finding, "the call is rejected");
+    }
     finding = match (code, ringing) {
         (486, _) if alerting.is_none() => finding
             .refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded"),

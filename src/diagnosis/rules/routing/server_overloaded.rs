@@ -1,7 +1,8 @@
-use crate::call::Heard;
+use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
+use crate::diagnosis::rules::routing::channel_limit_reached::names_a_rate;
 use crate::diagnosis::rules::routing::server_in_maintenance;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -16,7 +17,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 503 that carries `Retry-After`, or whose phrase or Warning speaks of overload or a limit, and no Q.850 cause
-    /// that names something else.
+    /// that names something else. Or a 480 or 486 whose phrase, Warning or Reason names a limit of calls per second: those
+    /// codes speak of the callee, and the words of the way to it.
     ///
     /// ## How to fix
     /// Let the caller wait that long, or send it to the next server. If it recurs, look at the server's limits.
@@ -27,7 +29,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3
-    "E10" "server-overloaded" needs [503], check
+    "E10" "server-overloaded" needs [480 486 503], check
 }
 
 /// Words of a phrase or Warning that speak of a limit that was reached.
@@ -35,8 +37,12 @@ pub(super) const OVERLOAD: &[&str] =
     &["overload", "over load", "too many", "maximum calls", "capacity", "system busy", "congest", "limit", "throttl"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[503])?;
+    let failure = case.failure_with(&[480, 486, 503])?;
     let response = case.response(failure);
+    let of_callee = failure.status.get() != 503;
+    if of_callee && (case.call.kind != Kind::Call || !names_a_rate(case, response)) {
+        return None; // It speaks of the callee.
+    }
     if names_too_many(response) {
         return None; // The limit is one of the user: `address-of-record-refused`.
     }
@@ -51,7 +57,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if is_named && !server_in_maintenance::is_aside(case, response) {
         return None;
     }
-    let finding = Finding::of(&RULE, if retry_after.is_some() { Confidence::Proven } else { Confidence::Likely })
+    // With 480 and 486 Retry-After is about the callee (RFC 3261 §20.33): there the words count alone.
+    let is_stated = retry_after.is_some() && !of_callee;
+    let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
@@ -61,6 +69,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let wait = retry_after.as_deref().map(with_unit);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match &wait {
+        Some(wait) if of_callee => format!(
+            "{server} takes no more calls in so short a time, and asks to come back after {wait}{quotation}: it says nothing of the \
+             callee."
+        ),
+        None if of_callee => {
+            format!("{server} takes no more calls in so short a time{quotation}: it says nothing of the callee.")
+        }
         Some(wait) if is_named => format!(
             "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, and nothing \
              shows that it has too much to do."
@@ -72,7 +87,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if is_named {
         finding = finding.titled("The server refuses new work for now, because of maintenance.");
     }
-    if let Some(wait) = &wait {
+    if of_callee {
+        let client = response.path.destination;
+        finding = finding.fix(format!("Let {client} send {server} fewer calls per second: space them, or share them among several."));
+    } else if let Some(wait) = &wait {
         finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
     } else {
         finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");

@@ -13,7 +13,8 @@ rule! {
     /// transcoders.
     ///
     /// ## Evidence
-    /// A `Reason` with Q.850 cause 34, 42, 44 or 47 in the failure response.
+    /// A `Reason` with Q.850 cause 34, 42, 44 or 47 in the failure response; or in a 183 before one without
+    /// a `Reason` (likely).
     ///
     /// ## How to fix
     /// Compare the calls in use with the channels booked, use another route meanwhile, and have capacity raised.
@@ -35,16 +36,16 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Refusal { finding, response, responder, cause } = refusal(case, &RULE, CAUSES)?;
+    let Refusal { finding, response, responder, told } = refusal(case, &RULE, CAUSES)?;
+    let cause = told.cause;
     let finding = finding
         .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
         .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
         .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause \
             {cause}."));
+    let finding = finding.claim_status(response, "the gateway refuses");
     Some(
-        finding
-            .claim_status(response, "the gateway refuses")
-            .claim_header_with(response, "Reason", "850", "and says what is missing")
+        told.claimed(finding, "and says what is missing")
             .refuted("server-overloaded", format!("Q.850 cause {cause} names the trunk, not the SIP server"))
             .refuted("server-fault", "the cause names capacity, not a fault of the software"),
     )

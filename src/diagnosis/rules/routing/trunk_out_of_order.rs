@@ -12,7 +12,8 @@ rule! {
     /// A line or interface is down, or the network had a short fault.
     ///
     /// ## Evidence
-    /// A `Reason` with Q.850 cause 27, 38 or 41 in the failure response.
+    /// A `Reason` with Q.850 cause 27, 38 or 41 in the failure response; or in a 183 before one without
+    /// a `Reason` (likely).
     ///
     /// ## How to fix
     /// Look at the lines behind the gateway, and use another route meanwhile.
@@ -33,16 +34,16 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Refusal { finding, response, responder, cause } = refusal(case, &RULE, CAUSES)?;
+    let Refusal { finding, response, responder, told } = refusal(case, &RULE, CAUSES)?;
+    let cause = told.cause;
     let finding = finding
         .fix(format!("Look at the state of the lines and links behind {responder}."))
         .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
         .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause \
             {cause}."));
+    let finding = finding.claim_status(response, "the gateway refuses");
     Some(
-        finding
-            .claim_status(response, "the gateway refuses")
-            .claim_header_with(response, "Reason", "850", "and says what is out of order")
+        told.claimed(finding, "and says what is out of order")
             .refuted("server-fault", format!("Q.850 cause {cause} names the network behind the server"))
             .refuted("trunk-congested", format!("cause {cause} names a fault, not missing capacity")),
     )
