@@ -225,10 +225,12 @@ const MOST_WAITING: usize = 20_000;
 const MOST_TRIES: usize = 8192;
 
 impl Guesses {
-    /// Notes an INVITE that waits for its answer.
-    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
+    /// Notes an INVITE that waits for its answer; `is_leg` says if its call has others before it. Only where it has, the same
+    /// system may send the next one for the same caller to another number.
+    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, is_leg: bool, now: Timestamp) {
         self.forget(now);
-        for key in [self.parties(path, ties), self.caller(path, ties)].into_iter().flatten() {
+        let caller = self.caller(path, ties).filter(|_| is_leg);
+        for key in [self.parties(path, ties), caller].into_iter().flatten() {
             if self.last_tries.len() >= MOST_TRIES {
                 self.last_tries.clear();
             }
@@ -277,14 +279,14 @@ impl Guesses {
         &self,
         path: Path,
         ties: &Ties<'_>,
-        is_diverted: bool,
+        is_diverted: impl Fn() -> bool,
         now: Timestamp,
     ) -> impl Iterator<Item = (Attempt, Path)> {
         self.along(self.hasher.hash_one(path.source.ip()), |waiting| waiting.to_host)
             .filter(move |waiting| {
                 let goes_back = waiting.path.source.ip() == path.destination.ip();
-                let fits = is_diverted || !goes_back && same_caller(&waiting.calling, &ties.calling);
-                fits && waiting.came_just_before(now)
+                let is_same = || !goes_back && same_caller(&waiting.calling, &ties.calling);
+                waiting.came_just_before(now) && (is_same() || is_diverted())
             })
             .map(|waiting| (waiting.attempt, waiting.path))
     }
@@ -456,7 +458,7 @@ mod tests {
         let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
         let mut guesses = Guesses::default();
         for (call, calling) in [(1, "13035550147"), (2, "anonymous")] {
-            guesses.note(Attempt { index: call, call, step: StepId(0) }, path, &ties(calling), at(0));
+            guesses.note(Attempt { index: call, call, step: StepId(0) }, path, &ties(calling), false, at(0));
         }
         let found = |calling, now| -> Vec<u32> {
             guesses.fitting_elsewhere(&ties(calling), at(now)).map(|(attempt, _)| attempt.call).collect()
@@ -478,9 +480,9 @@ mod tests {
         let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
         let mut guesses = Guesses::default();
         let attempt = Attempt { index: 1, call: 1, step: StepId(0) };
-        guesses.note(attempt, path(caller, pbx), &ties("100", "500"), at(0));
+        guesses.note(attempt, path(caller, pbx), &ties("100", "500"), false, at(0));
         let fits = |to, calling, is_diverted, now| {
-            guesses.fitting_host(path(pbx, to), &ties(calling, "201"), is_diverted, at(now)).next().is_some()
+            guesses.fitting_host(path(pbx, to), &ties(calling, "201"), || is_diverted, at(now)).next().is_some()
         };
         assert!(fits(phone, "100", false, 20), "a device of a group");
         assert!(fits(phone, "4930555100", false, 20), "the extension became a whole number");

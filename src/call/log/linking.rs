@@ -97,6 +97,11 @@ impl Log {
         self.entries.get(self.steps.get(step.0 as usize)?.request?.0 as usize)
     }
 
+    /// True if it has legs with Call-IDs of their own.
+    pub(crate) fn has_legs(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// The next message opens a leg that continues a step, or comes in place of an earlier try.
     pub(crate) fn link(&mut self, by: LinkedBy, upstream: Option<StepId>) {
         if let Some(step) = upstream.and_then(|upstream| self.steps.get_mut(upstream.0 as usize)) {

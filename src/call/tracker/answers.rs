@@ -71,8 +71,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 
 impl Tracker {
     /// An INVITE that opens a call: the dialog whose place it wants to take.
-    pub(super) fn note_replacing(&mut self, invite: &Message<'_>, arrival: &Arrival) {
-        let Some(replaces) = invite.header("Replaces") else { return };
+    pub(super) fn note_replacing(&mut self, invite: &Message<'_>, replaces: &str, arrival: &Arrival) {
         let Some((call_id, parameters)) = replaces.split_once(';') else { return };
         let parameters = Parameters::read(parameters, b';');
         let Some(tag) = parameters.get("to-tag") else { return };
@@ -86,9 +85,10 @@ impl Tracker {
     pub(super) fn note_answer(&mut self, success: &Message<'_>, arrival: &Arrival) {
         let answer = Answer { place: arrival.place, call_id: hash_of(success.call_id()) };
         let (server, client) = (arrival.path.source.ip(), arrival.path.destination.ip());
-        let asked = self.hasher.hash_one((server, success.call_id()));
         let answers = &mut self.answers;
-        if let Some(replacing) = answers.replacing.remove(&asked) {
+        if !answers.replacing.is_empty()
+            && let Some(replacing) = answers.replacing.remove(&self.hasher.hash_one((server, success.call_id())))
+        {
             keep(&mut answers.replaced, replacing.dialog, (replacing.place, answer));
         }
         if has_feature_code(success) {

@@ -117,8 +117,12 @@ impl Tracker {
                 self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place.time);
             }
             (Method::Invite, true) if keys.is_attempt() => {
-                self.note_replaced(message);
-                self.note_replacing(message, arrival);
+                if let Some(named) = message.header("Replaces") {
+                    self.note_replaced(&named);
+                    self.note_replacing(message, &named, arrival);
+                } else if let Some(named) = message.header("Join") {
+                    self.note_replaced(&named);
+                }
                 self.note_asked(index, arrival.path);
                 self.note_try(message, arrival);
                 if self.surroundings.neighbours().was_let_in(from) {
@@ -244,9 +248,8 @@ impl Tracker {
     }
 
     /// An INVITE that wants to replace or to join a call: the dialogs of that call, as far as it is open.
-    fn note_replaced(&mut self, message: &Message<'_>) {
-        let Some(replaces) = message.header("Replaces").or_else(|| message.header("Join")) else { return };
-        let call_id = replaces.split(';').next().unwrap_or_default().trim().as_bytes();
+    fn note_replaced(&mut self, named: &str) {
+        let call_id = named.split(';').next().unwrap_or_default().trim().as_bytes();
         let index = self.by_call_id.get(&self.hasher.hash_one(call_id));
         let open = index.and_then(|index| self.open_at(*index));
         let Some(open) = open else { return };

@@ -64,7 +64,7 @@ impl Tracker {
             return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
         }
         let guess = guess.or_else(|| {
-            let is_diverted = message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
+            let is_diverted = || message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
             let at_host = self.guesses.fitting_host(path, ties, is_diverted, now);
             only(at_host.filter(|(attempt, path)| self.still_waits(*attempt, *path)))
         });
@@ -146,7 +146,8 @@ impl Tracker {
     pub(super) fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
         let Some(open) = self.open_at(index) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        self.guesses.note(attempt, path, ties, self.now);
+        let is_leg = open.log.has_legs();
+        self.guesses.note(attempt, path, ties, is_leg, self.now);
         for (hash, _) in &ties.keys {
             self.note_link(*hash, index);
         }
