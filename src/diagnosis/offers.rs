@@ -77,9 +77,11 @@ impl<'a> Case<'a> {
         let in_force = self.exchanges().into_iter().rfind(is_before);
         let is_offerer = in_force.as_ref().is_some_and(|one| one.offer.path.source.ip() == request.path.source.ip());
         let own = in_force.map(|one| if is_offerer { one.offer_sdp } else { one.answer_sdp });
-        wanted.media.iter().filter(|media| media.port != 0).any(|media| {
+        let active = || wanted.media.iter().filter(|media| media.port != 0);
+        active().any(|media| {
             let way = way_of(wanted, media);
-            let Some(own) = own else { return media.kind == "image" || way != "sendrecv" };
+            // Where nothing of it was captured, a second stream may be a new one.
+            let Some(own) = own else { return media.kind == "image" || way != "sendrecv" || active().count() > 1 };
             let known = own.media.iter().find(|known| known.port != 0 && known.kind == media.kind);
             // An answer follows the direction of its offer; the next offer may say again what its sender wants itself.
             known.is_none_or(|known| way != way_of(own, known) && (is_offerer || way != "sendrecv"))
