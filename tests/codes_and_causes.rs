@@ -34,6 +34,20 @@ end 60.0"
     ))
 }
 
+/// The session description of an `o=` (name, session, version) at an address, as a story has it beneath a message.
+fn described(owner: &str, address: &str, media: &[&str]) -> String {
+    let session = [
+        "v=0".into(),
+        format!("o={owner} IN IP4 {address}"),
+        "s=-".into(),
+        format!("c=IN IP4 {address}"),
+        "t=0 0".into(),
+    ];
+    let lines = session.into_iter().chain(media.iter().map(|line| (*line).to_owned()));
+    let lines: String = lines.map(|line| format!("                    | {line}\n")).collect();
+    format!("                    Content-Type: application/sdp\n{lines}")
+}
+
 fn finding<'a>(diagnosis: &'a Diagnosis, rule: &str) -> &'a Finding {
     let found = diagnosis.findings.iter().find(|finding| finding.rule == rule);
     found.unwrap_or_else(|| panic!("no {rule} among {:?}", diagnosis.findings))
@@ -173,45 +187,38 @@ end 960.0"
 
 #[test]
 fn a_stream_that_is_added_is_what_was_wanted() {
-    let told = of("
+    let offer = described(
+        "alice 1 2",
+        "192.0.2.10",
+        &["m=audio 7078 RTP/AVP 8", "m=video 9078 RTP/AVP 96", "a=rtpmap:96 H264/90000"],
+    );
+    let told = of(&format!(
+        "
 0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
 3.000  gw -> alice  200 OK
 3.010  alice -> gw  ACK
 10.00  alice -> gw  INVITE
-                    Content-Type: application/sdp
-                    | v=0
-                    | o=alice 1 2 IN IP4 192.0.2.10
-                    | s=-
-                    | c=IN IP4 192.0.2.10
-                    | t=0 0
-                    | m=audio 7078 RTP/AVP 8
-                    | m=video 9078 RTP/AVP 96
-                    | a=rtpmap:96 H264/90000
-10.02  gw -> alice  488 Not Acceptable Here
+{offer}10.02  gw -> alice  488 Not Acceptable Here
 10.03  alice -> gw  ACK
 40.00  alice -> gw  BYE
 40.01  gw -> alice  200 OK
-end 90.0");
+end 90.0"
+    ));
     let said = words(finding(&told, "reinvite-refused"));
     assert!(said.contains("a re-INVITE that adds video"), "{said}");
 }
 
 #[test]
 fn a_kind_of_media_that_is_not_taken_is_no_codec() {
-    let told = of("
+    let offer = described("alice 1 1", "192.0.2.10", &["m=video 9078 RTP/AVP 96", "a=rtpmap:96 H264/90000"]);
+    let told = of(&format!(
+        "
 0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
-                    Content-Type: application/sdp
-                    | v=0
-                    | o=alice 1 1 IN IP4 192.0.2.10
-                    | s=-
-                    | c=IN IP4 192.0.2.10
-                    | t=0 0
-                    | m=video 9078 RTP/AVP 96
-                    | a=rtpmap:96 H264/90000
-0.010  gw -> alice  488 Not Acceptable Here
+{offer}0.010  gw -> alice  488 Not Acceptable Here
                     Warning: 304 198.51.100.30 \"Media type not available: video\"
 0.020  alice -> gw  ACK
-end 60.0");
+end 60.0"
+    ));
     let said = words(finding(&told, "no-common-codec"));
     assert!(said.contains("not to take video") && !said.contains("codecs"), "{said}");
 }
@@ -237,28 +244,17 @@ end 60.0");
 #[test]
 fn what_an_answer_lacks_is_claimed_of_the_answer() {
     let told = |answer: &str| {
+        let offer = described(
+            "- 1 1",
+            "192.0.2.10",
+            &["m=audio 7078 UDP/TLS/RTP/SAVPF 8", "a=fingerprint:sha-256 4A:4A:4A:4A", "a=setup:actpass"],
+        );
+        let answer = described("- 2 2", "198.51.100.30", &["m=audio 5004 UDP/TLS/RTP/SAVPF 8", answer]);
         let lines = format!(
             "
 0.000  alice -> gw  INVITE sip:+15550100@198.51.100.30
-                    Content-Type: application/sdp
-                    | v=0
-                    | o=- 1 1 IN IP4 192.0.2.10
-                    | s=-
-                    | c=IN IP4 192.0.2.10
-                    | t=0 0
-                    | m=audio 7078 UDP/TLS/RTP/SAVPF 8
-                    | a=fingerprint:sha-256 4A:4A:4A:4A
-                    | a=setup:actpass
-2.000  gw -> alice  200 OK
-                    Content-Type: application/sdp
-                    | v=0
-                    | o=- 2 2 IN IP4 198.51.100.30
-                    | s=-
-                    | c=IN IP4 198.51.100.30
-                    | t=0 0
-                    | m=audio 5004 UDP/TLS/RTP/SAVPF 8
-                    | {answer}
-2.010  alice -> gw  ACK
+{offer}2.000  gw -> alice  200 OK
+{answer}2.010  alice -> gw  ACK
 2.050  alice -> gw  BYE
                     Reason: SIP;cause=488
 2.060  gw -> alice  200 OK

@@ -225,17 +225,10 @@ const MOST_WAITING: usize = 20_000;
 const MOST_TRIES: usize = 8192;
 
 impl Guesses {
-    /// Notes an INVITE that waits for its answer; `is_leg` says if its call has others before it. Only where it has, the same
-    /// system may send the next one for the same caller to another number.
-    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, is_leg: bool, now: Timestamp) {
+    /// Notes an INVITE that waits for its answer.
+    pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
         self.forget(now);
-        let caller = self.caller(path, ties).filter(|_| is_leg);
-        for key in [self.parties(path, ties), caller].into_iter().flatten() {
-            if self.last_tries.len() >= MOST_TRIES {
-                self.last_tries.clear();
-            }
-            self.last_tries.insert(key, (attempt, path));
-        }
+        self.note_try(self.parties(path, ties), attempt, path);
         if ties.called.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
@@ -244,6 +237,19 @@ impl Guesses {
         let to_host = self.thread(self.hasher.hash_one(path.destination.ip()));
         let (called, calling) = (ties.called.as_ref().into(), ties.calling.as_ref().into());
         self.row.push_back(Waiting { attempt, path, called, calling, since: now, to_number, of_parties, to_host });
+    }
+
+    /// Notes it as the last one that its sender sent for this caller, to whomever.
+    pub(crate) fn note_caller(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>) {
+        self.note_try(self.caller(path, ties), attempt, path);
+    }
+
+    fn note_try(&mut self, key: Option<u64>, attempt: Attempt, path: Path) {
+        let Some(key) = key else { return };
+        if self.last_tries.len() >= MOST_TRIES {
+            self.last_tries.clear();
+        }
+        self.last_tries.insert(key, (attempt, path));
     }
 
     /// Leads a thread on to the one that is noted next.
@@ -458,7 +464,7 @@ mod tests {
         let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
         let mut guesses = Guesses::default();
         for (call, calling) in [(1, "13035550147"), (2, "anonymous")] {
-            guesses.note(Attempt { index: call, call, step: StepId(0) }, path, &ties(calling), false, at(0));
+            guesses.note(Attempt { index: call, call, step: StepId(0) }, path, &ties(calling), at(0));
         }
         let found = |calling, now| -> Vec<u32> {
             guesses.fitting_elsewhere(&ties(calling), at(now)).map(|(attempt, _)| attempt.call).collect()
@@ -480,7 +486,7 @@ mod tests {
         let at = |milliseconds: i64| Timestamp(milliseconds * 1_000_000);
         let mut guesses = Guesses::default();
         let attempt = Attempt { index: 1, call: 1, step: StepId(0) };
-        guesses.note(attempt, path(caller, pbx), &ties("100", "500"), false, at(0));
+        guesses.note(attempt, path(caller, pbx), &ties("100", "500"), at(0));
         let fits = |to, calling, is_diverted, now| {
             guesses.fitting_host(path(pbx, to), &ties(calling, "201"), || is_diverted, at(now)).next().is_some()
         };

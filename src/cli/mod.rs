@@ -39,7 +39,7 @@ use crate::untrusted::Untrusted;
 /// The exit status of a fault of the program itself.
 const INTERNAL_ERROR: u8 = 5;
 
-/// Runs the program.
+/// Runs the program; gives its exit status.
 pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = args.collect();
     let provenance = Provenance::of(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));

@@ -39,6 +39,15 @@ impl Side {
         }
     }
 
+    /// The other one.
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+            Side::Unknown => Side::Unknown,
+        }
+    }
+
     /// Its role in the dialog.
     pub(crate) fn role(self) -> Role {
         match self {

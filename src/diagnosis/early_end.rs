@@ -23,7 +23,7 @@ pub(crate) enum EarlyEnd<'a> {
 /// What the Reason of a CANCEL says (RFC 3326).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelSays {
-    /// Nothing, normal clearing (Q.850 16 and 31), that the user ended the call ([`says_user_ended`]), or only that the
+    /// Nothing, normal clearing (Q.850 16 and 31), that the user ended the call ([`Reason::says_user_ended`]), or only that the
     /// caller's side cancels ([`says_only_cancelled`]).
     GivenUp,
     /// The call was answered elsewhere: SIP 200, or Q.850 26.
@@ -56,7 +56,7 @@ pub(crate) fn says_elsewhere(reason: &Reason) -> bool {
 
 /// True if a Reason of a known protocol says something else than that the caller gave up.
 pub(crate) fn says_other(reason: &Reason) -> bool {
-    let given_up = matches!(reason.q850(), Some(16 | 31)) || says_user_ended(reason) || says_only_cancelled(reason);
+    let given_up = matches!(reason.q850(), Some(16 | 31)) || reason.says_user_ended() || says_only_cancelled(reason);
     is_known(reason) && !given_up
 }
 
@@ -73,11 +73,6 @@ pub(crate) fn says_only_cancelled(reason: &Reason) -> bool {
         ["", "ORIGINATOR_CANCEL", "Originator cancelled", "Request Terminated", "Request Cancelled"];
     let text = reason.text.as_deref().unwrap_or_default().trim();
     reason.sip() == Some(487) && PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(text))
-}
-
-/// True if a device of an IMS network says that its user ended the call (3GPP TS 24.229 §7.2A.18: `RELEASE_CAUSE;cause=1`).
-pub(crate) fn says_user_ended(reason: &Reason) -> bool {
-    reason.release_cause() == Some(1)
 }
 
 impl<'a> Case<'a> {

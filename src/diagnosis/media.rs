@@ -333,6 +333,5 @@ pub(crate) fn candidates(sdp: &Sdp) -> Vec<SocketAddr> {
 
 /// True if a description lets audio through in both directions.
 fn is_open(sdp: &Sdp) -> bool {
-    audio(sdp)
-        .is_none_or(|media| sdp.direction_of(media) == "sendrecv" && !matches!(sdp.address_of(media), "0.0.0.0" | "::"))
+    audio(sdp).is_none_or(|media| sdp.flow_of(media) == "sendrecv")
 }

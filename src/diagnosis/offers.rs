@@ -79,12 +79,12 @@ impl<'a> Case<'a> {
         let own = in_force.map(|one| if is_offerer { one.offer_sdp } else { one.answer_sdp });
         let active = || wanted.media.iter().filter(|media| media.port != 0);
         active().any(|media| {
-            let way = way_of(wanted, media);
+            let way = wanted.flow_of(media);
             // Where nothing of it was captured, a second stream may be a new one.
             let Some(own) = own else { return media.kind == "image" || way != "sendrecv" || active().count() > 1 };
             let known = own.media.iter().find(|known| known.port != 0 && known.kind == media.kind);
             // An answer follows the direction of its offer; the next offer may say again what its sender wants itself.
-            known.is_none_or(|known| way != way_of(own, known) && (is_offerer || way != "sendrecv"))
+            known.is_none_or(|known| way != own.flow_of(known) && (is_offerer || way != "sendrecv"))
         })
     }
 
@@ -105,15 +105,6 @@ impl<'a> Case<'a> {
                 .filter(|heard| heard.path.source == address && heard.message.via_count() <= 1)
                 .find_map(|heard| Sdp::of(&heard.message).map(|sdp| (heard, sdp)))
         })
-    }
-}
-
-/// The direction of a medium; without an address for it nothing is sent, which is the older form of a hold
-/// (RFC 3264 §8.4).
-fn way_of<'m>(sdp: &'m Sdp, media: &'m Media) -> &'m str {
-    match sdp.address_of(media) {
-        "0.0.0.0" | "::" => "inactive",
-        _ => sdp.direction_of(media),
     }
 }
 

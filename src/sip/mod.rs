@@ -51,5 +51,5 @@ pub use crate::sip::message::{Cut, Message};
 pub use crate::sip::method::Method;
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::StatusCode;
+pub(crate) use crate::sip::value::{ASTERISK_CAUSE, UriParts, first_letters, tag, text, uri_of, user_of};
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Reason, Uri, Via, Warning, host_and_port, split_list};
-pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, uri_of, user_of};

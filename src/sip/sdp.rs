@@ -143,6 +143,16 @@ impl Sdp {
             .map_or("sendrecv", |a| a)
     }
 
+    /// True if media of this medium have no address to go to: the older form of a hold (RFC 3264 §8.4).
+    pub fn is_without_address(&self, media: &Media) -> bool {
+        matches!(self.address_of(media), "0.0.0.0" | "::")
+    }
+
+    /// The direction in which media of this medium flow: none without an address, whatever the attribute says.
+    pub fn flow_of<'a>(&'a self, media: &'a Media) -> &'a str {
+        if self.is_without_address(media) { "inactive" } else { self.direction_of(media) }
+    }
+
     /// The parts of `o=` that stay the same as long as the description is of the same origin: user name, session
     /// identifier and address (RFC 8866 §5.2), without the version.
     pub fn origin_key(&self) -> Option<String> {

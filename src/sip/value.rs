@@ -399,7 +399,15 @@ impl Reason {
     pub fn release_cause(&self) -> Option<u32> {
         self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("RELEASE_CAUSE"))
     }
+
+    /// True if a device of an IMS network says that its user ended the call (3GPP TS 24.229 §7.2A.18).
+    pub(crate) fn says_user_ended(&self) -> bool {
+        self.release_cause() == Some(1)
+    }
 }
+
+/// The header in which Asterisk writes a cause of Q.850.
+pub(crate) const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
 
 /// A value of the Warning header (RFC 3261 §20.43).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use memchr::memmem;
 
 use crate::call::log::occupancy::private_block;
 use crate::call::log::{EntryId, Hearing, Log, Verb};
-use crate::sip::{Cut, HeaderName, Message, Method, Reason};
+use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
-static ASTERISK_CAUSE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("HangupCauseCode"));
+static OF_ASTERISK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ASTERISK_CAUSE));
 static RECEIVE_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=recvonly"));
 static SEND_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=sendonly"));
 static INACTIVE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=inactive"));
@@ -19,8 +19,6 @@ static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::
 
 /// The cause of Q.850 with which a party hangs up.
 const NORMAL_CLEARING: u32 = 16;
-/// The cause with which a device of an IMS network says that its user ended the call (3GPP TS 24.229 §7.2A.18).
-const USER_ENDED: u32 = 1;
 
 impl Log {
     /// Follows what the message does to its step, and whether the call stays a plain one.
@@ -117,10 +115,9 @@ fn asks_for_silence(body: &[u8]) -> bool {
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
 fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
-    let is_normal =
-        |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.release_cause() == Some(USER_ENDED);
+    let is_normal = |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.says_user_ended();
     // To find the words takes less than to look through the headers.
-    let cause = ASTERISK_CAUSE.find(bye.bytes()).and_then(|_| bye.header("X-Asterisk-HangupCauseCode"));
+    let cause = OF_ASTERISK.find(bye.bytes()).and_then(|_| bye.header(ASTERISK_CAUSE));
     !bye.reasons().iter().all(is_normal) || cause.is_some_and(|cause| cause.trim().parse() != Ok(NORMAL_CLEARING))
 }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
+use crate::call::tracker::retries::who;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::ByHash;
-use crate::sip::{HeaderName, Message, StatusCode, auth, user_of};
+use crate::sip::{Message, StatusCode, auth};
 
 /// A call whose opening request was challenged.
 #[derive(Debug, Clone, Copy)]
@@ -58,15 +59,13 @@ impl Tracker {
         if arrival.place.time.since(challenged.at) > SOON {
             return None;
         }
-        let open = self.open_at(challenged.index).filter(|open| open.log.number == challenged.call)?;
+        let open = self.still_open(challenged.index, challenged.call)?;
         let shown = auth::credentials(message);
         let is_awaited = shown.iter().any(|shown| open.log.waits_for_credentials(&shown.nonce, &self.pool));
         is_awaited.then_some(challenged.index)
     }
 
     fn challenge_key(&self, message: &Message<'_>, keys: &Keys<'_>, client: IpAddr) -> Option<u64> {
-        let from = user_of(message.header_bytes(HeaderName::From)?)?;
-        let to = user_of(message.header_bytes(HeaderName::To)?)?;
-        Some(self.hasher.hash_one((client, keys.cseq.method.name(), from, to)))
+        Some(self.hasher.hash_one((who(&self.hasher, message, client)?, keys.cseq.method.name())))
     }
 }

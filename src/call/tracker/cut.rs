@@ -42,10 +42,8 @@ impl Tracker {
         let is_cut = message.has_cut_call_id();
         let found = clues.into_iter().flatten();
         found.filter_map(|clue| self.clues.of.get(&clue)).find_map(|(index, number)| {
-            let open = self.open_at(*index)?;
-            let fits = open.log.number == *number
-                && (is_cut || open.log.has_cut_call_ids)
-                && open.log.fits_call_id(message, &self.pool);
+            let open = self.still_open(*index, *number)?;
+            let fits = (is_cut || open.log.has_cut_call_ids) && open.log.fits_call_id(message, &self.pool);
             fits.then_some(*index)
         })
     }

@@ -31,7 +31,7 @@ impl Tracker {
         if let Some((index, upstream)) = self.redirected_call(message, arrival) {
             return Some((index, LinkedBy::Redirect, upstream));
         }
-        let sent_on = self.sent_to_same_callee(ties, arrival);
+        let sent_on = self.note_followed_callee(ties, arrival);
         for (hash, key) in &ties.keys {
             let Some(Link::Call(index)) = self.links.get(hash) else { continue };
             let Some(open) = self.open_at(*index) else { continue };
@@ -83,14 +83,15 @@ impl Tracker {
 
     /// True if the last try of the same parties from the same system belongs to this call.
     fn is_try_of(&self, index: u32, arrival: &Arrival, ties: &Ties<'_>) -> bool {
-        self.still_open(self.guesses.last_try(arrival.path, ties)).is_some_and(|(attempt, _)| attempt.index == index)
+        let is_it = |attempt: Attempt| attempt.index == index && self.still_open(index, attempt.call).is_some();
+        self.guesses.last_try(arrival.path, ties).is_some_and(|(attempt, _)| is_it(attempt))
     }
 
     /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the try
     /// before was for the same caller, and whoever called the system still waits. With the step that the leg continues.
     fn goes_on_after(&self, try_before: Option<(Attempt, Path)>, arrival: &Arrival) -> Option<(u32, StepId)> {
-        let (attempt, before) = self.still_open(try_before)?;
-        let open = self.open_at(attempt.index)?;
+        let (attempt, before) = try_before?;
+        let open = self.still_open(attempt.index, attempt.call)?;
         let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step)?;
         let is_elsewhere = before.destination != arrival.path.destination;
         let is_another =
@@ -99,21 +100,14 @@ impl Tracker {
         goes_on.then_some((attempt.index, upstream))
     }
 
-    /// The same, if its call is still open.
-    fn still_open(&self, try_before: Option<(Attempt, Path)>) -> Option<(Attempt, Path)> {
-        try_before
-            .filter(|(attempt, _)| self.open_at(attempt.index).is_some_and(|open| open.log.number == attempt.call))
-    }
-
     /// True if it is the INVITE of its call that one on this path may continue.
     fn continues(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open_at(attempt.index);
-        open.is_some_and(|open| open.log.number == attempt.call && open.log.continued_by(path) == Some(attempt.step))
+        let open = self.still_open(attempt.index, attempt.call);
+        open.is_some_and(|open| open.log.continued_by(path) == Some(attempt.step))
     }
 
     fn still_waits(&self, attempt: Attempt, path: Path) -> bool {
-        let open = self.open_at(attempt.index);
-        open.is_some_and(|open| open.log.number == attempt.call && open.log.waits(attempt.step, path))
+        self.still_open(attempt.index, attempt.call).is_some_and(|open| open.log.waits(attempt.step, path))
     }
 
     fn note_link(&mut self, key: u64, index: u32) {
@@ -146,8 +140,12 @@ impl Tracker {
     pub(super) fn note_attempt(&mut self, index: u32, step: StepId, ties: &Ties<'_>, path: Path) {
         let Some(open) = self.open_at(index) else { return };
         let attempt = Attempt { index, call: open.log.number, step };
-        let is_leg = open.log.has_legs();
-        self.guesses.note(attempt, path, ties, is_leg, self.now);
+        // Only who was called may send the next try for the same caller to another number.
+        let is_of_legs = open.log.has_legs();
+        self.guesses.note(attempt, path, ties, self.now);
+        if is_of_legs {
+            self.guesses.note_caller(attempt, path, ties);
+        }
         for (hash, _) in &ties.keys {
             self.note_link(*hash, index);
         }

@@ -422,6 +422,11 @@ impl Tracker {
         self.open.get(index as usize)?.as_deref()
     }
 
+    /// The same, if it is still the call of this number: a room is used again.
+    fn still_open(&self, index: u32, call: u32) -> Option<&Open> {
+        self.open_at(index).filter(|open| open.log.number == call)
+    }
+
     /// What stands for the call of a message: its Call-ID, and of a registration also whose it is. A client uses one
     /// Call-ID for all that it registers (RFC 3261 §10.2), and what becomes of each account is told of that account.
     fn key_of(&self, message: &Message<'_>, keys: &Keys<'_>) -> u64 {

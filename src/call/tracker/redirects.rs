@@ -106,17 +106,16 @@ impl Tracker {
         let key = self.redirect_key(message, arrival.path.source.ip(), &target)?;
         // Who calls the same address once more after that makes a call of its own.
         let redirected = self.redirects.of.remove(&key)?;
-        let is_same = self.open_at(redirected.index).is_some_and(|open| open.log.number == redirected.call);
-        if !is_same || arrival.place.time > redirected.until {
+        let open = self.still_open(redirected.index, redirected.call)?;
+        if arrival.place.time > redirected.until {
             return None;
         }
-        let open = self.open_at(redirected.index)?;
         Some((redirected.index, open.log.waiting_for(arrival.path.source.ip())))
     }
 
-    /// The open call of somebody who waits for the host that sends this INVITE, if that host was sent to the same user or number
-    /// a moment before; with the step that it continues. Each such redirect is noted as followed.
-    pub(super) fn sent_to_same_callee(&mut self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, StepId)> {
+    /// Notes each redirect as followed that sent the host of this INVITE to the same user or number a moment before. Gives the
+    /// open call of somebody who waits for that host, with the step that the INVITE continues.
+    pub(super) fn note_followed_callee(&mut self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, StepId)> {
         let (client, now) = (arrival.path.source.ip(), arrival.place.time);
         let sent = self.redirects.sent.get(&client)?;
         let fits = |sent: &&SentTo| now <= sent.redirected.until && same_number(&sent.callee, &ties.called);
@@ -126,7 +125,7 @@ impl Tracker {
             self.surroundings.neighbours_mut().note_followed(*redirect);
         }
         let mut calls = followed.iter().rev().filter_map(|(redirected, _)| {
-            let open = self.open_at(redirected.index).filter(|open| open.log.number == redirected.call)?;
+            let open = self.still_open(redirected.index, redirected.call)?;
             Some((redirected.index, open.log.waiting_for(client)?))
         });
         // A guess that fits two calls is none.

@@ -122,7 +122,7 @@ impl Tried {
 }
 
 /// The client, the user that calls and the user that is called; `None` where nobody is named.
-fn who(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
+pub(super) fn who(hasher: &Keyed, message: &Message<'_>, client: IpAddr) -> Option<u64> {
     let from = user_of(message.header_bytes(HeaderName::From)?)?;
     let to = user_of(message.header_bytes(HeaderName::To)?)?;
     Some(hasher.hash_one((client, from, to)))

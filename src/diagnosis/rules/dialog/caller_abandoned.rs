@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use crate::call::{AnsweredBefore, Heard, Transaction};
 use crate::catalogue::q850;
-use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled, says_user_ended};
+use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Reason;
 
 rule! {
     /// The caller's side gave up before an answer.
@@ -88,7 +89,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = cancel.path.source;
     let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
     let (reason, says) = match () {
-        () if reasons.iter().any(says_user_ended) => ("as the reason that the user ended it", "the user ended the call"),
+        () if reasons.iter().any(Reason::says_user_ended) => ("as the reason that the user ended it", "the user ended the call"),
         () if reasons.iter().any(says_only_cancelled) => {
             ("no other reason than that", "the caller cancels, and no more")
         }

@@ -2,7 +2,7 @@ use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::Reason;
+use crate::sip::{ASTERISK_CAUSE, Reason};
 
 rule! {
     /// Who ended the call says that something failed.
@@ -38,8 +38,6 @@ const FAULTS: [u32; 9] = [27, 34, 38, 41, 42, 44, 47, 102, 111];
 const FAILED: [u32; 6] = [408, 481, 500, 502, 503, 504];
 /// Causes with which a device of an IMS network says that a SIP message did not come (3GPP TS 24.229 §7.2A.18), and what.
 const MISSED: [(u32, &str); 2] = [(4, "no ACK came"), (5, "no SIP response came")];
-/// Where Asterisk writes a cause of Q.850.
-const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
 
 /// What a BYE says of the end.
 enum Said<'a> {

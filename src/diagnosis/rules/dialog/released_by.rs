@@ -3,7 +3,7 @@ use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::{Method, Reason};
+use crate::sip::{ASTERISK_CAUSE, Method, Reason};
 
 rule! {
     /// Which side ended the call.
@@ -29,7 +29,7 @@ rule! {
 }
 
 /// Private headers that say why a call was ended.
-const PRIVATE_REASONS: [&str; 2] = ["X-Asterisk-HangupCause", "X-Asterisk-HangupCauseCode"];
+const PRIVATE_REASONS: [&str; 2] = ["X-Asterisk-HangupCause", ASTERISK_CAUSE];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Asked { request: bye, .. } = case.first_bye()?;

@@ -134,8 +134,8 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
     if opens || is_cut || after > if says { SOON_ENOUGH } else { SOON } || offer.message.call_id() != bye.message.call_id() {
         return None;
     }
-    let answerer = if answer.message.is_request() { case.side(answer) } else { other(case.side(offer)) };
-    if case.side(bye) != other(answerer) || answerer == Side::Unknown {
+    let answerer = if answer.message.is_request() { case.side(answer) } else { case.side(offer).other() };
+    if case.side(bye) != answerer.other() || answerer == Side::Unknown {
         return None;
     }
     // A call that is put on hold, and perhaps transferred, often ends soon after: a wrong direction alone ends none.
@@ -172,15 +172,6 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
             .claim_header(bye, "Reason", "why, as its sender says")
             .refuted("no-common-codec", "the offer was answered, not refused"),
     )
-}
-
-/// The other side of a call.
-fn other(side: Side) -> Side {
-    match side {
-        Side::Caller => Side::Callee,
-        Side::Callee => Side::Caller,
-        Side::Unknown => Side::Unknown,
-    }
 }
 
 /// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some send

@@ -179,7 +179,7 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
     let fault = match accepted.first() {
         None => Fault::Refused(exchange.answer_sdp.media.first()?),
         Some(first) => {
-            let nowhere = |media: &&Media| matches!(exchange.answer_sdp.address_of(media), "0.0.0.0" | "::");
+            let nowhere = |media: &&Media| exchange.answer_sdp.is_without_address(media);
             let is_offered = exchange.offer_sdp.media.iter().any(|media| exchange.offer_sdp.direction_of(media) == "sendrecv");
             // Who asked for an offer, names no address in its ACK and ends the call gives it up of its own will (RFC 3725).
             let gives_up = exchange.answer.message.is_request();

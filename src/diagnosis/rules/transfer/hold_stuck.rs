@@ -126,8 +126,8 @@ fn held_by<'a>(one: &Exchange<'a>) -> &'a Heard {
 
 fn claim_direction(finding: Finding, one: &Exchange<'_>) -> Finding {
     let (heard, sdp) = if is_closed(one.offer_sdp) { (one.offer, one.offer_sdp) } else { (one.answer, one.answer_sdp) };
-    let address = sdp.media.iter().find(|media| media.kind == "audio").map(|media| sdp.address_of(media).to_owned());
-    match address.filter(|address| is_null(address)) {
+    let audio = sdp.media.iter().find(|media| media.kind == "audio").filter(|media| sdp.is_without_address(media));
+    match audio.map(|media| sdp.address_of(media).to_owned()) {
         Some(address) => finding.claim(heard, "sdp.connection_info.address", address, "no address for media: on hold"),
         None => finding.claim_method(heard, "its description has the direction of a hold"),
     }
@@ -144,9 +144,5 @@ fn is_held(one: &Exchange<'_>) -> bool {
 /// True if a description does not let audio through in both directions.
 fn is_closed(sdp: &Sdp) -> bool {
     let Some(media) = sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0) else { return false };
-    sdp.direction_of(media) != "sendrecv" || is_null(sdp.address_of(media))
-}
-
-fn is_null(address: &str) -> bool {
-    address == "0.0.0.0" || address == "::"
+    sdp.flow_of(media) != "sendrecv"
 }
