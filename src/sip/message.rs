@@ -13,10 +13,11 @@ use crate::sip::header::{HeaderName, keeps_commas};
 use crate::sip::method::Method;
 use crate::sip::outline::{Outline, Place};
 use crate::sip::places::{self, HeaderPlace, Places};
+use crate::sip::reason::Reason;
 use crate::sip::sdp::Sdp;
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
-use crate::sip::value::{CSeq, NameAddr, Reason, Uri, Via, split_list, tag, text, top_branch};
+use crate::sip::value::{CSeq, NameAddr, Uri, Via, split_list, tag, text, top_branch};
 use crate::sip::walk;
 
 /// One SIP message (RFC 3261 §7), read without ever being refused.
