@@ -14,6 +14,8 @@ static OF_ASTERISK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem:
 static RECEIVE_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=recvonly"));
 static SEND_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=sendonly"));
 static INACTIVE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=inactive"));
+static WITHOUT_ADDRESS: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 0.0.0.0"));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
 
@@ -107,10 +109,11 @@ fn ends_subscription(message: &Message<'_>) -> bool {
     state.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"terminated"))
 }
 
-/// True for a session description in which media flow one way or not at all, as on hold.
+/// True for a session description in which media flow one way or not at all, as on hold: in its attributes
+/// (RFC 3264 §5.1), or by an address that nothing can be sent to (RFC 2543 §B.5).
 fn asks_for_silence(body: &[u8]) -> bool {
-    let directions = [&RECEIVE_ONLY, &SEND_ONLY, &INACTIVE];
-    directions.into_iter().any(|direction| direction.find(body).is_some())
+    let signs = [&RECEIVE_ONLY, &SEND_ONLY, &INACTIVE, &WITHOUT_ADDRESS];
+    signs.into_iter().any(|sign| sign.find(body).is_some())
 }
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
