@@ -14,8 +14,7 @@ static OF_ASTERISK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem:
 static RECEIVE_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=recvonly"));
 static SEND_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=sendonly"));
 static INACTIVE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=inactive"));
-static WITHOUT_ADDRESS: LazyLock<memmem::Finder<'static>> =
-    LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 0.0.0.0"));
+static WITHOUT_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 0.0.0.0"));
 static MEDIA_ADDRESS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\nc=IN IP4 "));
 static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("uri=\""));
 

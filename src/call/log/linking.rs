@@ -87,10 +87,14 @@ impl Log {
 
     /// True if a challenge gave this nonce, and nobody has shown credentials yet.
     pub(crate) fn waits_for_credentials(&self, nonce: &str, pool: &Pool) -> bool {
-        let messages: Vec<_> = self.entries.iter().filter_map(|entry| read_anew(entry, pool)).collect();
-        let is_given = |response: &Message<'_>| challenges(response).iter().any(|challenge| challenge.nonce == nonce);
-        let is_shown = |request: &Message<'_>| !credentials(request).is_empty();
-        messages.iter().any(is_given) && !messages.iter().any(is_shown)
+        let is_given = |response: Message<'_>| challenges(&response).iter().any(|challenge| challenge.nonce == nonce);
+        self.entries.iter().filter_map(|entry| read_anew(entry, pool)).any(is_given) && self.showed_no_credentials(pool)
+    }
+
+    /// True if nobody has shown credentials yet.
+    pub(crate) fn showed_no_credentials(&self, pool: &Pool) -> bool {
+        let is_shown = |request: Message<'_>| !credentials(&request).is_empty();
+        !self.entries.iter().filter_map(|entry| read_anew(entry, pool)).any(is_shown)
     }
 
     fn invite_entry(&self, step: StepId) -> Option<&Entry> {

@@ -13,7 +13,7 @@ use crate::call::tracker::retries::who;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::ByHash;
-use crate::sip::{Message, StatusCode, auth};
+use crate::sip::{Message, Method, StatusCode, auth};
 
 /// A call whose opening request was challenged.
 #[derive(Debug, Clone, Copy)]
@@ -54,15 +54,38 @@ impl Tracker {
         if self.challenges.of.is_empty() {
             return None;
         }
-        let key = self.challenge_key(message, keys, arrival.path.source.ip())?;
-        let challenged = self.challenges.of.get(&key)?;
-        if arrival.place.time.since(challenged.at) > SOON {
-            return None;
-        }
+        let challenged = self.last_challenge(message, keys, arrival.path.source.ip(), arrival)?;
         let open = self.still_open(challenged.index, challenged.call)?;
         let shown = auth::credentials(message);
         let is_awaited = shown.iter().any(|shown| open.log.waits_for_credentials(&shown.nonce, &self.pool));
         is_awaited.then_some(challenged.index)
+    }
+
+    /// The same of a response with a Call-ID of its own: the request that showed the credentials was not captured.
+    pub(super) fn challenged_call_of_response(
+        &self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) -> Option<u32> {
+        if self.challenges.of.is_empty() || !matches!(keys.cseq.method, Method::Invite | Method::Register) {
+            return None;
+        }
+        let challenged = self.last_challenge(message, keys, arrival.path.destination.ip(), arrival)?;
+        let open = self.still_open(challenged.index, challenged.call)?;
+        open.log.showed_no_credentials(&self.pool).then_some(challenged.index)
+    }
+
+    /// The challenge that a client got a moment ago for the same parties.
+    fn last_challenge(
+        &self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        client: IpAddr,
+        arrival: &Arrival,
+    ) -> Option<Challenged> {
+        let challenged = *self.challenges.of.get(&self.challenge_key(message, keys, client)?)?;
+        (arrival.place.time.since(challenged.at) <= SOON).then_some(challenged)
     }
 
     fn challenge_key(&self, message: &Message<'_>, keys: &Keys<'_>, client: IpAddr) -> Option<u64> {

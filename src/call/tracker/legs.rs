@@ -7,7 +7,7 @@ use crate::call::timer;
 use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::call::transaction::Keys;
 use crate::net::Path;
-use crate::sip::Message;
+use crate::sip::{Message, Method};
 
 impl Tracker {
     /// The open call that this request continues: with credentials, where a redirect sent it, or as another leg, by a key that
@@ -24,6 +24,9 @@ impl Tracker {
             && let Some(index) = self.challenged_call(message, keys, arrival)
         {
             return Some((index, LinkedBy::Challenge, None));
+        }
+        if !keys.is_request {
+            return self.call_of_unseen_request(message, keys, arrival).map(|(index, by)| (index, by, None));
         }
         if !keys.is_attempt() {
             return None;
@@ -73,6 +76,21 @@ impl Tracker {
             None => self.goes_on_after(self.guesses.last_try_for(path, ties), arrival)?,
         };
         Some((index, LinkedBy::NumberAndTime, Some(step)))
+    }
+
+    /// The open call that a request continued which was not captured: its response is the first message with its Call-ID.
+    fn call_of_unseen_request(
+        &mut self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) -> Option<(u32, LinkedBy)> {
+        let challenged = self.challenged_call_of_response(message, keys, arrival);
+        challenged.map(|index| (index, LinkedBy::Challenge)).or_else(|| {
+            let is_of_invite = keys.cseq.method == Method::Invite;
+            let index = is_of_invite.then(|| self.redirected_call_of_response(message, arrival))??;
+            Some((index, LinkedBy::Redirect))
+        })
     }
 
     /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the key in.

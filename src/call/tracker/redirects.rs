@@ -36,6 +36,10 @@ struct SentTo {
     place: Place,
     /// The number or name.
     callee: Box<str>,
+    /// The one that the client had asked for.
+    asked: Box<str>,
+    /// The user that calls.
+    caller: Box<[u8]>,
 }
 
 /// Where each caller was sent.
@@ -69,13 +73,16 @@ impl Tracker {
         let contacts = message.headers("Contact");
         let until = arrival.place.time.plus(SOON);
         // Who is sent to the same user may also ask for that one once more where it asked before.
-        let asked = message.to().map(|to| number_or_name(&to.uri).into_owned()).unwrap_or_default();
+        let asked = asked_for(message);
+        let caller = caller_of(message).unwrap_or_default();
         for contact in contacts.iter().take(MOST_CONTACTS) {
             let callee = number_or_name(&NameAddr::read(contact).uri).into_owned().into_boxed_str();
             if same_number(&callee, &asked) {
                 continue;
             }
-            let sent = SentTo { redirected: Redirected { index, call, until }, place: arrival.place, callee };
+            let redirected = Redirected { index, call, until };
+            let (asked, caller) = (asked.as_str().into(), caller.into());
+            let sent = SentTo { redirected, place: arrival.place, callee, asked, caller };
             self.redirects.note_sent(client, sent, arrival.place.time);
         }
         let contacts = contacts.iter().take(MOST_CONTACTS).map(|contact| (NameAddr::read(contact).parsed(), SOON));
@@ -133,8 +140,24 @@ impl Tracker {
         calls.all(|(other, _)| other == index).then_some((index, step))
     }
 
+    /// The open call that a response to an INVITE with a Call-ID of its own goes on with: the INVITE, which was not captured, was
+    /// sent where a redirect had sent its client a moment before. Notes that redirect as followed.
+    pub(super) fn redirected_call_of_response(&mut self, message: &Message<'_>, arrival: &Arrival) -> Option<u32> {
+        let sent = self.redirects.sent.get(&arrival.path.destination.ip())?;
+        let (caller, called) = (caller_of(message)?, asked_for(message));
+        // Who follows may leave in To whom it asked for before (RFC 3261 §8.1.3.4).
+        let fits = |sent: &&SentTo| {
+            let is_called = same_number(&sent.callee, &called) || same_number(&sent.asked, &called);
+            arrival.place.time <= sent.redirected.until && *sent.caller == *caller && is_called
+        };
+        let SentTo { redirected, place, .. } = sent.iter().rev().find(fits)?;
+        let (redirected, place) = (*redirected, *place);
+        self.surroundings.neighbours_mut().note_followed(place);
+        self.still_open(redirected.index, redirected.call).map(|_| redirected.index)
+    }
+
     fn redirect_key(&self, message: &Message<'_>, client: IpAddr, target: &Uri) -> Option<u64> {
-        let from = user_of(message.header_bytes(HeaderName::From)?)?;
+        let from = caller_of(message)?;
         Some(self.hasher.hash_one((client, from, &target.user, &target.host)))
     }
 }
@@ -155,6 +178,16 @@ impl Redirects {
         }
         known.push(sent);
     }
+}
+
+/// The user that calls.
+fn caller_of<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
+    user_of(message.header_bytes(HeaderName::From)?)
+}
+
+/// The number or name in To; empty if there is none.
+fn asked_for(message: &Message<'_>) -> String {
+    message.to().map(|to| number_or_name(&to.uri).into_owned()).unwrap_or_default()
 }
 
 /// The service of emergency, whatever kind of help is called (RFC 5031 §4.2).
