@@ -4,8 +4,9 @@ mod analysed;
 
 use std::process::Command;
 
-use analysed::{Fixture, fixtures};
-use sipwhy::report::Report;
+use analysed::{Fixture, fixtures, gathered};
+use sipwhy::report::text::{Glyphs, Scope, Style, Zone};
+use sipwhy::report::{Keep, Provenance, Report, write_markdown};
 use tempfile::TempDir;
 
 /// The program's standard output, without a configuration of the user's.
@@ -39,6 +40,26 @@ fn a_page_says_of_what_went_well_that_something_is_wrong_with_it() {
         assert!(card.is_some_and(|card| !card.starts_with("good")), "{name}");
     }
     assert!(run(&["fixtures/healthy-plain-call/capture.pcap", "-q", "--format", "html"]).contains("nothing failed"));
+}
+
+#[test]
+fn markdown_says_all_that_was_found_of_a_call() {
+    let (mut looked_at, mut lost) = (0, Vec::new());
+    for Fixture { name, capture } in fixtures() {
+        let mut gathered = gathered(&[capture], Keep::All).unwrap();
+        let mut markdown = Vec::new();
+        let style = Style::new(80, Glyphs::Unicode, Zone::default());
+        write_markdown(&mut markdown, &mut gathered, &style, Scope::Everything, &Provenance::default()).unwrap();
+        let markdown = String::from_utf8(markdown).unwrap();
+        // Each call that is told whole has a picture of its own, in order.
+        let told = markdown.split("```mermaid\n");
+        for (call, told) in gathered.report().unwrap().calls.iter().zip(told).take(50) {
+            looked_at += call.findings.len();
+            let missing = call.findings.iter().filter(|finding| !told.contains(&format!("`{}`", finding.rule)));
+            lost.extend(missing.map(|finding| format!("{name} {}: {}", call.id, finding.rule)));
+        }
+    }
+    assert!(looked_at > 0 && lost.is_empty(), "{}", lost.join("\n"));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 use std::io::{self, Write};
 
 use crate::catalogue::{Phrases, Word};
+use crate::diagnosis::Severity;
+use crate::report::decisive::decisive;
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
 use crate::report::mermaid;
@@ -15,7 +17,7 @@ use crate::report::text::ended::how_it_ended;
 use crate::report::text::words::{absent, confidence, counted, frames, grouped, title};
 use crate::report::text::{Scope, Style, ladder_alone};
 use crate::report::value::Tool;
-use crate::report::view::{Provenance, drawn, in_english, privacy_words, telling};
+use crate::report::view::{Provenance, drawn, else_found, in_english, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
 /// Calls that are told in full.
@@ -164,6 +166,8 @@ fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<(
         let good = plain(&good.words().into());
         writeln!(out, "{}\n", words.fill(Word::BesideAccepted, &[("words", &good)]))?;
     }
+    meaning(out, words, record)?;
+    others(out, words, record)?;
     let drawn = ladder_alone(record, style)?;
     writeln!(out, "````text\n{}\n````\n", in_fence(&drawn))?;
     writeln!(out, "```mermaid\n{}```\n", mermaid::diagram(record, style))
@@ -208,6 +212,40 @@ fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> 
         }
         None => Ok(()),
     }
+}
+
+/// What the code that decided the call means; when it is seen and what to do, where no finding says it.
+fn meaning(out: &mut dyn Write, words: &Phrases, record: &CallRecord) -> io::Result<()> {
+    let Some(entry) = decisive(record).and_then(|failure| failure.catalogue.as_ref()) else { return Ok(()) };
+    let code = format!("{} {}", entry.code, entry.name);
+    writeln!(out, "**{}**\n\n{}\n", words.fill(Word::WhatMeans, &[("code", &code)]), for_markdown(&entry.description))?;
+    match telling(record) {
+        Some(_) => Ok(()),
+        None => writeln!(out, "{}\n\n{}\n", for_markdown(&entry.when), for_markdown(&entry.fix)),
+    }
+}
+
+/// What else was found: problems whole, then facts in a line each.
+fn others(out: &mut dyn Write, words: &Phrases, record: &CallRecord) -> io::Result<()> {
+    let others = else_found(record);
+    if others.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "### {}\n", words.fill(Word::ElseFound, &[("count", &others.len())]))?;
+    let (facts, problems): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|finding| finding.severity == Severity::Info);
+    for problem in problems {
+        of_finding(out, words, problem)?;
+    }
+    for fact in &facts {
+        let says = if fact.explanation.is_empty() { &fact.title } else { &fact.explanation };
+        let cited: Vec<_> = fact.claims.iter().map(|claim| claim.frame).collect();
+        let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(words, &cited, 12)) };
+        let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
+        let sure = confidence(words, fact.confidence);
+        writeln!(out, "- `{}`{comma}{sure}{colon}{}{cited}", fact.rule, plain(says))?;
+    }
+    if facts.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 fn steps(out: &mut dyn Write, fix: &[Untrusted]) -> io::Result<()> {

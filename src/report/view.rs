@@ -74,6 +74,13 @@ pub(crate) fn telling(record: &CallRecord) -> Option<&FindingRecord> {
     record.cause_finding().or_else(|| record.findings.iter().find(is_wrong))
 }
 
+/// The findings of a call beside the one that tells most of it.
+pub(crate) fn else_found(record: &CallRecord) -> Vec<&FindingRecord> {
+    let told = telling(record);
+    let is_told = |finding: &&FindingRecord| told.is_some_and(|told| std::ptr::eq(told, *finding));
+    record.findings.iter().filter(|finding| !is_told(finding)).collect()
+}
+
 /// What a report must say of itself: that it shows secrets, or pseudonyms.
 pub(crate) fn privacy_words(words: &Phrases, privacy: &Privacy) -> Option<String> {
     let shown = (privacy.secrets == SecretsAre::Shown).then(|| words.word(Word::Confidential).to_owned());

@@ -15,7 +15,7 @@ use crate::report::text::words::{absent, between, confidence, counted, title};
 use crate::report::ticket::{self, Ticket};
 use crate::report::transcript::Transcripts;
 use crate::report::value::InputRecord;
-use crate::report::view::{is_well, telling};
+use crate::report::view::{else_found, is_well, telling};
 use crate::untrusted::Untrusted;
 
 /// Columns of a proof.
@@ -90,8 +90,7 @@ fn causes(whole: &Whole<'_>) -> Markup {
     let record = whole.record;
     let told = telling(record);
     let words = &whole.page.look.words;
-    let is_told = |finding: &&FindingRecord| told.is_some_and(|told| std::ptr::eq(told, *finding));
-    let others: Vec<&FindingRecord> = record.findings.iter().filter(|finding| !is_told(finding)).collect();
+    let others = else_found(record);
     // The page may be written in the other direction.
     let direction = Some(whole.language.direction())
         .filter(|direction| *direction != words.direction())
