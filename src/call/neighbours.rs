@@ -116,8 +116,8 @@ pub struct Guessing {
     pub rejected: u64,
     /// The first refusal.
     pub first: Place,
-    /// The first success after at least [`Guessing::MANY`] refusals.
-    pub accepted: Option<Place>,
+    /// The first success after at least [`Guessing::MANY`] refusals, and the user of its From.
+    pub accepted: Option<(Place, String)>,
     /// Calls after that success, with the number that was called, in order.
     pub called: Vec<(Place, String)>,
 }
@@ -125,6 +125,16 @@ pub struct Guessing {
 impl Guessing {
     /// Refusals that make a guesser.
     pub const MANY: u64 = 10;
+
+    /// The user in From of the first success; `None` if nobody was let in, or nobody is named.
+    pub fn user(&self) -> Option<&str> {
+        self.accepted.as_ref().map(|(_, user)| user.as_str()).filter(|user| !user.is_empty())
+    }
+
+    /// Keeps the first success.
+    fn let_in(&mut self, accepted: (Place, String)) {
+        self.accepted = self.accepted.take().into_iter().chain([accepted]).min();
+    }
 }
 
 /// A source that sent very many requests within a second.
@@ -238,10 +248,10 @@ impl Neighbours {
         known.first = known.first.min(place);
     }
 
-    /// Notes that a request of a source was accepted; it counts only after many refusals.
-    pub fn note_let_in(&mut self, source: IpAddr, place: Place) {
+    /// Notes that a request of a source, with this user in From, was accepted; it counts only after many refusals.
+    pub fn note_let_in(&mut self, source: IpAddr, place: Place, user: &str) {
         if let Some(known) = self.guessing.get_mut(&source).filter(|known| known.rejected >= Guessing::MANY) {
-            known.accepted = Some(known.accepted.map_or(place, |first| first.min(place)));
+            known.let_in((place, first_letters(user, 64).to_owned()));
         }
     }
 
@@ -448,7 +458,7 @@ impl Neighbours {
             let known = self.guessing.entry(*source).or_insert_with(fresh);
             known.rejected = known.rejected.saturating_add(theirs.rejected);
             known.first = known.first.min(theirs.first);
-            known.accepted = known.accepted.into_iter().chain(theirs.accepted).min();
+            theirs.accepted.iter().for_each(|accepted| known.let_in(accepted.clone()));
             theirs.called.iter().for_each(|call| add(&mut known.called, call.clone(), Neighbours::MOST_OF_ONE));
         }
         for (source, flood) in &other.floods {

@@ -146,6 +146,7 @@ words! {
     // Nothing to show.
     NothingFits = "nothing-fits", "No call is what was asked for",
     NothingFailed = "nothing-failed", "All is well",
+    NothingFailedBut = "nothing-failed-but", "No call failed, and a note warns",
     HintAll = "hint-all", "At the right of that line",
     // Incidents in the text report.
     IncidentHeading = "incident-heading", "Heading",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::Heard;
+use crate::call::{Guessing, Heard};
 use crate::net::Path;
 use crate::sip::StatusCode;
 
@@ -81,21 +81,26 @@ fn words_of(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic)).map(str::to_lowercase).collect()
 }
 
-/// The command that captures what passes a host, fragments included, on the port that it was asked on.
+/// The command that captures what passes a host, fragments included, on the port that it was asked on; and every ICMP error, for
+/// a router on the way sends it in its own name.
 pub(crate) fn capture_at(host: IpAddr, path: Path) -> String {
     let port = if path.destination.ip() == host { path.destination.port() } else { path.source.port() };
-    if path.transport.is_reliable() {
-        return format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (tcp port {port} or icmp or icmp6)'");
-    }
-    match host {
-        IpAddr::V4(_) => {
-            format!(
-                "tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp or (ip[6:2] & 0x1fff != 0))'"
-            )
-        }
-        IpAddr::V6(_) => {
-            format!("tcpdump -i any -s0 -w next.pcap 'host {host} and (udp port {port} or icmp6 or ip6[6] == 44)'")
-        }
+    let (errors, fragments) = match host {
+        IpAddr::V4(_) => ("icmp", "(ip[6:2] & 0x1fff != 0)"),
+        IpAddr::V6(_) => ("icmp6", "ip6[6] == 44"),
+    };
+    let carried = match path.transport.is_reliable() {
+        true => format!("tcp port {port}"),
+        false => format!("(udp port {port} or {fragments})"),
+    };
+    format!("tcpdump -i any -s0 -w next.pcap '{errors} or (host {host} and {carried})'")
+}
+
+/// The account whose secret may have been guessed, as a fix names it.
+pub(crate) fn guessed_account(source: IpAddr, known: &Guessing) -> String {
+    match known.user() {
+        Some(user) => format!("account \"{user}\""),
+        None => format!("the account that {source} got in with"),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::{DnsMessage, MediaPacket, Path};
 use crate::sip::digest::Secrets;
-use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of};
+use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of, user_of};
 
 /// Requests of one source within a second that make a flood.
 const FLOOD: u32 = 50;
@@ -227,7 +227,8 @@ impl Tracker {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let source = arrival.path.destination.ip();
         if status.is_success() && !self.surroundings.neighbours().has_no_guesser() {
-            self.surroundings.neighbours_mut().note_let_in(source, arrival.place);
+            let user = message.header_bytes(HeaderName::From).and_then(user_of).unwrap_or_default();
+            self.surroundings.neighbours_mut().note_let_in(source, arrival.place, &text(user));
         }
         if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;

@@ -5,6 +5,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use crate::catalogue::Word;
+use crate::diagnosis::Severity;
 use crate::report::gatherer::Gathered;
 use crate::report::text::Scope;
 use crate::report::text::lines::{Line, Lines};
@@ -27,7 +28,10 @@ pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered, scope: Scope) ->
     lines.empty()?;
     let words = lines.style.words;
     let hint = words.word(Word::HintAll);
-    let line = Line::new().plain(words.word(Word::NothingFailed));
+    // Who reads that nothing failed may read no further.
+    let is_warned = gathered.notes.iter().any(|note| note.severity != Severity::Info);
+    let says = if is_warned { Word::NothingFailedBut } else { Word::NothingFailed };
+    let line = Line::new().plain(words.word(says));
     let column = lines.width().saturating_sub(hint.width());
     if line.width() + 2 > column {
         lines.line(line)?;

@@ -2,7 +2,7 @@ use crate::call::{Guessing, Heard};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::tries::names_nonce;
-use crate::diagnosis::words::times;
+use crate::diagnosis::words::{guessed_account, times};
 use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity};
 use crate::sip::StatusCode;
 use crate::sip::auth;
@@ -189,8 +189,11 @@ fn for_operator(known: &Guessing, request: &Heard) -> Vec<String> {
          {source} at the edge, and limit how often a source may try.",
         known.rejected
     );
-    let let_in = known.accepted.map(|_| {
-        format!("In the end {source} was let in: reset the secret of that account, and look at the calls made with it since.")
+    let let_in = known.accepted.as_ref().map(|_| {
+        format!(
+            "In the end {source} was let in: reset the secret of {}, and look at the calls made with it since.",
+            guessed_account(source, known)
+        )
     });
     [guess].into_iter().chain(let_in).collect()
 }

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use crate::call::Guessing;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::guessed_account;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 
 rule! {
@@ -40,7 +41,7 @@ fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
 }
 
 fn found(source: IpAddr, known: &Guessing) -> Option<Finding> {
-    let accepted = known.accepted.filter(|_| known.rejected >= Guessing::MANY)?;
+    let (accepted, _) = known.accepted.as_ref().filter(|_| known.rejected >= Guessing::MANY)?;
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .severity(Severity::Warning)
@@ -50,9 +51,10 @@ fn found(source: IpAddr, known: &Guessing) -> Option<Finding> {
                  password.",
                 known.rejected
             ))
-            .fix(format!("Reset the secret of the account that {source} got in with, and block {source}."))
+            .naming(known.user())
+            .fix(format!("Reset the secret of {}, and block {source}.", guessed_account(source, known)))
             .fix("Look at the calls that were made with it since; limit how often a source may try.")
             .claim_at(known.first, "frame.number", known.first.frame.to_string(), "the first refusal of its credentials")
-            .claim_at(accepted, "sip.Status-Code", "200", "it is let in"),
+            .claim_at(*accepted, "sip.Status-Code", "200", "it is let in"),
     )
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::call::Guessing;
 use crate::capture::Place;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{length, list};
+use crate::diagnosis::words::{guessed_account, length, list};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 
 rule! {
@@ -34,6 +34,8 @@ rule! {
 
 /// Calls within [`SOON`] that make a burst.
 const BURST: usize = 3;
+/// Calls that are shown.
+const MOST_SHOWN: usize = 12;
 /// The time within which they are counted.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -42,16 +44,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = first.path.source.ip();
     let known = case.surroundings.neighbours().guessing(source)?;
     let burst = burst(known)?;
-    burst.iter().any(|(place, _)| case.call.messages.iter().any(|heard| heard.place == *place)).then(|| found(source, &burst))
+    burst.iter().any(|(place, _)| case.call.messages.iter().any(|heard| heard.place == *place)).then(|| found(source, known, &burst))
 }
 
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
-    case.surroundings.neighbours().guessers().find_map(|(source, known)| Some(found(*source, &burst(known)?)))
+    case.surroundings.neighbours().guessers().find_map(|(source, known)| Some(found(*source, known, &burst(known)?)))
 }
 
 /// The calls of the first burst of calls abroad after the success, and all that follow.
 fn burst(known: &Guessing) -> Option<Vec<(Place, String)>> {
-    known.accepted?;
+    known.accepted.as_ref()?;
     let abroad: Vec<(Place, String)> = known.called.iter().filter(|(_, number)| is_abroad(number)).cloned().collect();
     let is_burst = |calls: &[(Place, String)]| {
         calls.first().zip(calls.last()).is_some_and(|(first, last)| last.0.time.since(first.0.time) <= SOON)
@@ -67,7 +69,7 @@ fn is_abroad(number: &str) -> bool {
     prefixed && digits >= 8
 }
 
-fn found(source: IpAddr, calls: &[(Place, String)]) -> Finding {
+fn found(source: IpAddr, known: &Guessing, calls: &[(Place, String)]) -> Finding {
     let mut numbers: Vec<&str> = calls.iter().map(|(_, number)| number.as_str()).collect();
     numbers.dedup();
     let span = calls.first().zip(calls.last()).map(|(first, last)| last.0.time.since(first.0.time)).unwrap_or_default();
@@ -82,9 +84,10 @@ fn found(source: IpAddr, calls: &[(Place, String)]) -> Finding {
             length(span),
             list(&numbers)
         ))
-        .fix(format!("Block {source} and the account that it uses at once, and end its calls."))
+        .naming(known.user())
+        .fix(format!("Block {source} and {} at once, and end its calls.", guessed_account(source, known)))
         .fix("Limit international calls for each account: destinations, amount, hours.");
-    calls.iter().take(BURST).fold(finding, |finding, (place, number)| {
+    calls.iter().take(MOST_SHOWN).fold(finding, |finding, (place, number)| {
         finding.claim_at(*place, "sip.r-uri.user", number.clone(), "a call abroad")
     })
 }
