@@ -112,7 +112,7 @@ impl Tally {
         for (at, one) in asked().enumerate() {
             let other = asked().skip(at + 1).find(|other| {
                 (other.cseq, &other.method, &other.branch) == (one.cseq, &one.method, &one.branch)
-                    && other.path != one.path
+                    && one.path.may_be_translated_to(other.path)
             });
             let pair = other.and_then(|other| Some((call.request_of(one)?, call.request_of(other)?)));
             let Some((inside, outside)) = pair else { continue };

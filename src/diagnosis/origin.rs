@@ -236,7 +236,10 @@ fn warning(case: &Case<'_>, response: &Heard) -> Option<Sign> {
 /// What explains the failure is that the sender did not reach its own next hop.
 fn failed_behind(arose: &Failure, cause: Option<&Finding>) -> Option<Sign> {
     const BEHIND: [&str; 3] = ["connection-failed", "tls-handshake-failed", "dns-failed"];
-    let cause = cause.filter(|cause| cause.status == Some(arose.status) && BEHIND.contains(&&*cause.rule))?;
+    // After a redirect the next step is the client's.
+    let is_redirect = (300..400).contains(&arose.status.get());
+    let is_of_it = |cause: &&Finding| cause.status == Some(arose.status) && BEHIND.contains(&&*cause.rule);
+    let cause = cause.filter(|cause| !is_redirect && is_of_it(cause))?;
     let ground = format!("its own next step had just failed ({})", cause.rule);
     Some((MadeBy::Sender, Confidence::Likely, ground))
 }

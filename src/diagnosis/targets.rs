@@ -10,6 +10,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
+use crate::diagnosis::words::is_private;
 use crate::sip::{Method, NameAddr, Reason, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
@@ -118,7 +119,15 @@ impl<'a> Case<'a> {
 /// True if two URIs name the same user, host and port; parameters do not count.
 pub(crate) fn same_target(one: &Uri, other: &Uri) -> bool {
     let port = |uri: &Uri| uri.port.unwrap_or(if uri.scheme == "sips" { 5061 } else { 5060 });
-    one.user == other.user && one.host.eq_ignore_ascii_case(&other.host) && port(one) == port(other)
+    one.is_same_target(other) && port(one) == port(other)
+}
+
+/// True if a URI names the address from which a message came whose Contact nobody outside of its network can reach: a server
+/// that knows of NAT sends there in place of the Contact, and is right.
+pub(crate) fn names_source_of_private(uri: &Uri, heard: &Heard, contact: &Uri) -> bool {
+    let (source, port) = (heard.path.source, uri.port.unwrap_or(5060));
+    let is_translated = address(contact).is_some_and(|host| is_private(host) && host != source.ip());
+    is_translated && address(uri) == Some(source.ip()) && port == source.port()
 }
 
 /// The address that a URI names, if it is one and not a name.

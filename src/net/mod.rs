@@ -138,6 +138,13 @@ impl Path {
     pub fn reversed(self) -> Path {
         Path { source: self.destination, destination: self.source, transport: self.transport }
     }
+
+    /// True if a packet on one path can be one on the other before or behind a translation of addresses. A host that sends again
+    /// from another port, or over another transport, has its own address on both.
+    pub(crate) fn may_be_translated_to(self, other: Path) -> bool {
+        let is_resent = self.source != other.source && self.source.ip() == other.source.ip();
+        self != other && self.transport == other.transport && !is_resent
+    }
 }
 
 /// One direction of one TCP connection. A new connection between the same ports has a new number; the two

@@ -1,6 +1,7 @@
 //! Typed readings of single header values, each as tolerant as the message itself.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use memchr::memchr;
 
@@ -297,9 +298,11 @@ impl Uri {
         self.user.split_once(';').map_or(self.user.as_str(), |(user, _)| user)
     }
 
-    /// True if both name the same user at the same host. Port, parameters, scheme and the case of the host do not count.
+    /// True if both name the same user at the same host (RFC 3261 §19.1.4, RFC 5954 §4.2): port, parameters, scheme, the case
+    /// of the host, how an IPv6 address is written and letters escaped without need do not count.
     pub fn is_same_target(&self, other: &Uri) -> bool {
-        self.user == other.user && self.host.eq_ignore_ascii_case(&other.host)
+        is_same_host(&self.host, &other.host)
+            && (self.user == other.user || unescaped(&self.user) == unescaped(&other.user))
     }
 
     /// True if it names the service of emergency, or a kind of it (RFC 5031 §4.2: `urn:service:sos.fire`).
@@ -317,6 +320,36 @@ impl Uri {
         digits.bytes().any(|byte| byte.is_ascii_digit())
             && digits.bytes().all(|byte| byte.is_ascii_digit() || b"-.()*#".contains(&byte))
     }
+}
+
+/// True if both are the same name or address.
+fn is_same_host(one: &str, other: &str) -> bool {
+    let address = |host: &str| host.parse::<IpAddr>().ok();
+    one.eq_ignore_ascii_case(other) || address(one).is_some_and(|one| Some(one) == address(other))
+}
+
+/// A user part in which no letter is escaped that need not be: others than the reserved ones (RFC 3261 §19.1.4, §25.1).
+fn unescaped(user: &str) -> Cow<'_, str> {
+    let mut parts = user.split('%');
+    let first = parts.next().unwrap_or_default();
+    if first.len() == user.len() {
+        return Cow::Borrowed(user);
+    }
+    let mut plain = first.to_owned();
+    for part in parts {
+        let letter = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        match letter.filter(|letter| letter.is_ascii_alphanumeric() || "-_.!~*'()".contains(*letter)) {
+            Some(letter) => {
+                plain.push(letter);
+                plain.push_str(part.get(2..).unwrap_or_default());
+            }
+            None => {
+                plain.push('%');
+                plain.push_str(part);
+            }
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// The parts of a [`Uri`], where they stand. For look-ups that most messages need.
@@ -501,6 +534,15 @@ mod tests {
         assert_eq!(NameAddr::read("sip:a@b;tag=t").tag(), Some("t"));
         assert!(Uri::read("tel:+1-555-0100;phone-context=x").is_number());
         assert!(!Uri::read("sip:bob@example.com").is_number());
+    }
+
+    #[test]
+    fn the_same_target_may_be_written_in_several_ways() {
+        let is_same = |one, other| Uri::read(one).is_same_target(&Uri::read(other));
+        assert!(is_same("sip:201@[2001:DB8:1::20]:5061", "sip:201@[2001:db8:1:0::20]"));
+        assert!(is_same("sip:%32%30%31@Example.com", "sip:201@example.com"));
+        assert!(!is_same("sip:a%40b@example.com", "sip:a@b@example.com"));
+        assert!(!is_same("sip:20%@example.com", "sip:20@example.com"));
     }
 
     #[test]

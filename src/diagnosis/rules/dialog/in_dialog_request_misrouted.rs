@@ -1,7 +1,8 @@
 use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{Target, Unheard, address, same_target};
+use crate::diagnosis::targets::{Target, Unheard, address, names_source_of_private, same_target};
+use crate::diagnosis::words::is_private;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{Method, NameAddr, StatusCode, Uri};
 
@@ -26,7 +27,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A strict router (a Record-Route without `lr`) rewrites the Request-URI, as it should. If the ACK arrived, the
-    /// difference did no harm.
+    /// difference did no harm. Who was named a private address may send to where the message came from instead, across a NAT.
     ///
     /// ## References
     /// RFC 3261 §12.2.1.1, §13.2.2.4, §16.12.1.1
@@ -126,7 +127,8 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
     };
     let fits = |heard: &&Heard| {
         let contacts = heard.message.headers("Contact");
-        heard.message.is_cut() || contacts.iter().any(|contact| same_target(&NameAddr::read(contact).parsed(), &uri))
+        let is_meant = |contact: &Uri| same_target(contact, &uri) || names_source_of_private(&uri, heard, contact);
+        heard.message.is_cut() || contacts.iter().any(|contact| is_meant(&NameAddr::read(contact).parsed()))
     };
     let last = named.last().copied()?;
     // What was named a moment ago may have crossed this request.
@@ -176,6 +178,9 @@ struct Fault {
 fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
     let ack = unheard.ack;
     let sent = ack.message.request_uri()?.into_owned();
+    if names_source_of_private(&Uri::read(&sent), unheard.success, &target.uri) {
+        return None;
+    }
     if !same_target(&Uri::read(&sent), &target.uri) {
         let expected = NameAddr::read(&target.contact).uri;
         return Some(Fault { what: "the Request-URI is", field: "sip.r-uri", expected, sent });
@@ -189,7 +194,9 @@ fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
     let next = routes.first().map_or_else(|| target.uri.clone(), |hop| Uri::read(hop));
     let wanted = address(&next)?;
     let went = ack.path.destination.ip();
-    (wanted != went && routes.len() == target.route.len()).then(|| Fault {
+    // To a private address across a NAT there is no way but back to where the 2xx came from.
+    let goes_back = is_private(wanted) && went == unheard.success.path.source.ip();
+    (wanted != went && !goes_back && routes.len() == target.route.len()).then(|| Fault {
         what: "it went to",
         field: if went.is_ipv4() { "ip.dst" } else { "ipv6.dst" },
         expected: wanted.to_string(),

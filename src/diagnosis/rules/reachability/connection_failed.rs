@@ -6,7 +6,7 @@ use crate::diagnosis::rules::reachability::silent_downstream;
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{Path, Transport};
-use crate::sip::Method;
+use crate::sip::{Method, NameAddr};
 
 rule! {
     /// The connection failed.
@@ -34,7 +34,7 @@ rule! {
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
-    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN] [PROVISIONAL BROKEN], check, capture check_capture
+    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN] [PROVISIONAL BROKEN] [REFUSED REDIRECT BROKEN], check, capture check_capture
 }
 
 /// True if the one who asked sent the same request once more on another connection, and got an answer there: it lost nothing
@@ -54,7 +54,12 @@ fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool 
 const NOT_SENT: u16 = 477;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    broke_off(case).or_else(|| half_open(case)).or_else(|| unacknowledged(case)).or_else(|| did_not_come_about(case)).or_else(|| given_up(case))
+    broke_off(case)
+        .or_else(|| half_open(case))
+        .or_else(|| unacknowledged(case))
+        .or_else(|| did_not_come_about(case))
+        .or_else(|| given_up(case))
+        .or_else(|| of_redirect(case))
 }
 
 /// A request went into a connection that the other end no longer knew: nothing came back, and a new one did not come
@@ -305,6 +310,60 @@ fn given_up(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// A redirect sent the client to a server to which no connection came about.
+fn of_redirect(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure().filter(|failure| (300..400).contains(&failure.status.get()))?;
+    let of_status = |heard: &&Heard| heard.message.status() == Some(failure.status);
+    let mut passed_on = case.call.messages.iter().filter(of_status);
+    let (redirect, failed) = passed_on.find_map(|redirect| Some((redirect, tried_to_follow(case, redirect)?)))?;
+    let finding = Finding::of(&RULE, Confidence::Likely);
+    let finding = match failed.how {
+        HowFailed::Handshake(alert) => {
+            let begun =
+                finding.claim_at(failed.asked, "tcp.dstport", failed.server.port().to_string(), "TLS is begun there");
+            let ended = match alert {
+                Some(alert) => begun.claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "and ends with an alert"),
+                None => begun,
+            };
+            ended.fix(format!("Let {} and {} agree on TLS: version, ciphers and certificates.", failed.client.ip(), failed.server))
+        }
+        _ => prove(finding, failed),
+    };
+    Some(
+        finding
+            .titled("The call was redirected to a server to which no connection came about")
+            .explains(Some(failure.status))
+            .party(Role::Uas, Some(failed.server))
+            .because(format!(
+                "{} sent the call on with {}. {} followed and asked {} for a connection, {}.",
+                redirect.path.source,
+                failure.status,
+                redirect.path.destination.ip(),
+                failed.server,
+                what_came(failed)
+            ))
+            .claim_status(redirect, "the callee is elsewhere")
+            .claim_header(redirect, "Contact", "namely here")
+            .refuted("redirect-not-followed", "the client asked for a connection to go there")
+            .next_capture(capture_of(failed.server)),
+    )
+}
+
+/// The connection in vain with which a client wanted to go where a redirect had sent it. What is looked up by a name may be any
+/// server.
+pub(crate) fn tried_to_follow<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&'a FailedConnection> {
+    let contacts = redirect.message.headers("Contact");
+    let until = redirect.place.time.plus(timer::GIVE_UP);
+    case.surroundings.failed_connections().of_client(redirect.path.destination.ip()).iter().find(|failed| {
+        let leads_there = |contact: &String| {
+            let host = NameAddr::read(contact).parsed().host;
+            host.parse().map_or(failed.server.ip() != redirect.path.source.ip(), |host: IpAddr| host == failed.server.ip())
+        };
+        let is_in_vain = matches!(failed.how, HowFailed::Refused | HowFailed::Silent | HowFailed::Handshake(_));
+        is_in_vain && redirect.place < failed.asked && failed.asked.time <= until && contacts.iter().any(leads_there)
+    })
+}
+
 fn title(how: HowFailed) -> &'static str {
     match how {
         HowFailed::Refused => "The TCP connection was refused",
@@ -315,6 +374,7 @@ fn title(how: HowFailed) -> &'static str {
 fn what_came(failed: &FailedConnection) -> String {
     match failed.how {
         HowFailed::Refused => "and the connection was refused".into(),
+        HowFailed::Handshake(_) => "and the handshake of TLS failed on it".into(),
         _ => format!("and none of {} copies of its SYN was answered", failed.copies),
     }
 }

@@ -114,7 +114,8 @@ fn copies_at_two_points(transactions: &[Transaction]) -> impl Iterator<Item = (&
     transactions.iter().enumerate().flat_map(move |(at, one)| {
         transactions.iter().skip(at + 1).filter_map(move |other| {
             let is_same = one.branch == other.branch && one.cseq == other.cseq && one.method == other.method;
-            (is_same && !one.branch.is_empty() && one.path != other.path && other.upstream.is_none()).then_some((one, other))
+            let are_two_points = !one.branch.is_empty() && one.path.may_be_translated_to(other.path);
+            (is_same && are_two_points && other.upstream.is_none()).then_some((one, other))
         })
     })
 }

@@ -1,6 +1,7 @@
 use crate::call::{Heard, Kind, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::connection_failed::tried_to_follow;
 use crate::diagnosis::rules::routing::redirect_loop::{closes, followed_by, goes_to};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{AlternativeService, NameAddr, Uri};
@@ -144,9 +145,11 @@ fn last_to_get<'a>(case: &Case<'a>, request: &'a Heard, redirect: &'a Heard) -> 
     (request, response)
 }
 
-/// True if the client of a redirect went on to a user whom it names, in this call or in one of its own.
+/// True if the client of a redirect went on to a user whom it names, in this call or in one of its own, or tried to.
 fn is_followed(case: &Case<'_>, redirect: &Heard) -> bool {
-    followed_by(case, redirect).is_some() || case.surroundings.neighbours().was_followed(redirect.place)
+    followed_by(case, redirect).is_some()
+        || case.surroundings.neighbours().was_followed(redirect.place)
+        || tried_to_follow(case, redirect).is_some()
 }
 
 /// The first address that the client should have tried of those that a redirect names: the one with the greatest q
