@@ -84,6 +84,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("precondition-unmet/story.txt", Role::Uac),
         ("precondition-unmet/story-never-confirmed.txt", Role::Uac),
         ("identity-rejected/story-signed-behind.txt", Role::Uas),
+        ("identity-rejected/story-signed-here.txt", Role::Network),
     ];
     let wrong: Vec<String> = wanted
         .into_iter()
@@ -117,6 +118,8 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
         "syntax-rejected/story-sip-scheme.txt",
         "precondition-unmet/story-never-confirmed.txt",
         "identity-rejected/story-signed-behind.txt",
+        "identity-rejected/story-signed-here.txt",
+        "connection-failed/story-redirected.txt",
     ] {
         assert_eq!(finding(story).confidence, Confidence::Likely, "{story}");
     }
@@ -143,6 +146,8 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("session-timer-expired/story-refreshed-before.txt", "agreed on anew 2 min after", "never refreshed"),
         ("session-timer-expired/story-forced.txt", "names no timer in Supported", "agreed on anew"),
         ("identity-rejected/story-signed-behind.txt", "signed behind this point", "not signed"),
+        ("identity-rejected/story-signed-here.txt", "although the request as captured here carries", "no Identity"),
+        ("caller-abandoned/story-one-sided.txt", "holds nothing of what came back", "before it rang"),
     ];
     let wrong: Vec<String> = said
         .into_iter()

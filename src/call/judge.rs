@@ -121,7 +121,8 @@ impl Call {
             return Outcome::Unfinished;
         }
         let waited = self.until.since(attempt.last);
-        if attempt.provisionals.is_empty() {
+        // Only to an INVITE a provisional response ends the wait of 64·T1 (RFC 3261 §17.1.1.2, §17.1.2.2).
+        if attempt.provisionals.is_empty() || attempt.method != Method::Invite {
             let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);
             let icmp = self.icmp.iter().any(|icmp| Some(icmp.message) == attempt.request);
             let given_up = icmp || self.until.since(first) >= timer::OVERDUE;

@@ -145,6 +145,19 @@ impl Talk<'_> {
         open.last().map(|one| one.answer.place.time)
     }
 
+    /// Since when, without a pause, it is agreed that this side is sent audio (RFC 3264 §5.1, §6.1); `None` if it is not at the end:
+    /// on hold, at a fax, or where it only speaks, it gets none.
+    pub fn hears_since(&self, ear: &Ear<'_>) -> Option<Timestamp> {
+        let host = ear.owner.path.source.ip();
+        let flows = |sdp: &Sdp, ways: [&str; 2]| audio(sdp).is_some_and(|media| ways.contains(&sdp.flow_of(media)));
+        let is_sent = |one: &&Exchange<'_>| {
+            let offers = one.offer.path.source.ip() == host;
+            let (own, other) = if offers { (one.offer_sdp, one.answer_sdp) } else { (one.answer_sdp, one.offer_sdp) };
+            flows(own, ["sendrecv", "recvonly"]) && flows(other, ["sendrecv", "sendonly"])
+        };
+        self.exchanges.iter().rev().take_while(is_sent).last().map(|one| one.answer.place.time)
+    }
+
     /// True if a later offer or answer moved the audio to another host and nothing came to this side since: it may take a way
     /// around the capture. Who hears the new host here is on the new way too.
     pub fn may_bypass(&self, ear: &Ear<'_>) -> bool {

@@ -69,7 +69,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => (Confidence::Proven, Role::Uac),
     };
     let finding = Finding::of(&RULE, confidence).party(role, Some(cancel.path.source));
-    let silent = ring.is_none() && !progress && waited >= SILENCE;
+    // What came back there is not in the capture at all, so nobody knows whether it rang.
+    let is_one_way = !case.has_response(deciding)
+        && case.surroundings.hop(invite.path.destination.ip(), invite.path.source.ip()).is_none();
+    let silent = ring.is_none() && !progress && !is_one_way && waited >= SILENCE;
     let finding = if silent { finding.about_end(case) } else { finding.explains_calmly(case.call.final_status) };
     if !case.wants_words() {
         return Some(finding);
@@ -84,6 +87,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             a_code(progress)
         ),
         None if progress => "before it was answered".to_owned(),
+        None if is_one_way => "and this capture holds nothing of what came back".to_owned(),
         None => "before it rang".to_owned(),
     };
     let source = cancel.path.source;
@@ -104,6 +108,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 _ if silent => "Until then nothing but 100 had come back",
                 Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
                 Some(_) => "Nothing is wrong with that",
+                None if is_one_way => "Nothing is wrong with that",
+                None if !deciding.acks.is_empty() => "Its ACK shows that the INVITE was ended, by a response that was not captured",
                 None => "No final response to the INVITE follows",
             },
             if announced.is_some() { "the CANCEL" } else { "it" },

@@ -33,7 +33,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let cancel = case.cancel_of(attempt)?;
     let early = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);
     let ended = !attempt.finals.is_empty();
-    if ended && !early {
+    // The ACK to a refusal that was not captured shows that it came (RFC 3261 §17.1.1.3).
+    if ended && !early || !ended && !attempt.acks.is_empty() {
         return None;
     }
     if !ended && case.call.messages.iter().any(|heard| answers_what_was_cut_off(heard, cancel)) {

@@ -4,8 +4,8 @@ use crate::catalogue::Topic;
 use crate::diagnosis::media::claim_packet;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::Reason;
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
+use crate::sip::{Method, Reason, StatusCode};
 
 rule! {
     /// The call was ended because no media came any more.
@@ -26,7 +26,8 @@ rule! {
     /// silence suppression off.
     ///
     /// ## When it would be wrong
-    /// A user may hang up after just that time of silence.
+    /// A user may hang up after just that time of silence. So the time counts only where the side that hangs up was to get
+    /// audio by the offers and answers in force, and nobody was transferred.
     ///
     /// ## References
     /// RFC 3326 §2; RFC 3550 §6.3.5
@@ -77,8 +78,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         let since = last.map_or(talk.began, |(place, _)| place.time);
         Some((bye.place.time.since(since), last))
     });
-    let timeout = silence.and_then(|(silent, _)| {
-        TIMEOUTS.into_iter().map(Duration::from_secs).find(|timeout| silent.abs_diff(*timeout) <= EXACT)
+    // Who was to get nothing, on hold, at a fax or as the one who speaks, waits for nothing; and a transfer ends the call.
+    let waits_since = talk.as_ref().and_then(|talk| talk.hears_since(if by == Side::Caller { &talk.caller } else { &talk.callee }));
+    let is_accepted = |asked: &Asked<'_>| case.call.final_status_of(asked.transaction).is_some_and(StatusCode::is_success);
+    let is_transferred = case.asked(&Method::Refer).any(|refer| is_accepted(&refer));
+    let timeout = silence.filter(|_| !is_transferred).zip(waits_since).and_then(|((silent, _), since)| {
+        let waited = silent.min(bye.place.time.since(since));
+        TIMEOUTS.into_iter().map(Duration::from_secs).find(|timeout| waited.abs_diff(*timeout) <= EXACT)
     });
     if said.is_none() && timeout.is_none() {
         return None;

@@ -1,7 +1,7 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::identity::Passport;
 use crate::sip::{Reason, Uri};
 
@@ -68,7 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         (428, Some(_)) => (
             "wants a signed caller identity, although the request as captured here carries an Identity header".to_owned(),
-            "Look for what removes the Identity header behind this point.".to_owned(),
+            format!("Look for what removes the Identity header between this point and {server}, or why {server} does not see it."),
         ),
         (436, _) => (
             format!("could not fetch the certificate of the signature{}", named(&passport)),
@@ -98,11 +98,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(_) => format!("it answered {status}, and its Reason gives {code} of STIR"),
         None => format!("it answered {status}"),
     };
-    let is_stated = by_reason.is_none() && !is_signed_later;
+    // Who signed did what the verifier asks for.
+    let is_signed_here = code == 428 && identity.is_some();
+    let is_stated = by_reason.is_none() && !is_signed_later && !is_signed_here;
     let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely });
-    let finding = match is_signed_later {
-        true => finding.sender(case.role_of_responder(response), response),
-        false => finding.sender(case.role_of_sender(request), request),
+    let finding = match (is_signed_later, is_signed_here) {
+        (true, _) => finding.sender(case.role_of_responder(response), response),
+        (_, true) => finding.party(Role::Network, None),
+        _ => finding.sender(case.role_of_sender(request), request),
     };
     let mut finding = finding
         .explains(Some(failure.status))

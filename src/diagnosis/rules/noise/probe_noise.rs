@@ -21,7 +21,8 @@ rule! {
     /// Nothing needs to be done. Whoever wants quiet logs lets the peer answer such probes with 200.
     ///
     /// ## When it would be wrong
-    /// If the prober takes the peer out of service because of the code.
+    /// If the prober takes the peer out of service because of the code. So it is silent of a 503 to OPTIONS: the peer says that
+    /// it would refuse an INVITE as well.
     ///
     /// ## References
     /// RFC 3261 §11.2; RFC 6665 §4.2.2
@@ -31,6 +32,9 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if failure.status.get() == 503 && case.call.kind == Kind::Options {
+        return None; // The code is that which an INVITE would get (RFC 3261 §11.2).
+    }
     // Who shows credentials means to be let in.
     if failure.status.is_challenge() && !auth::credentials(&request.message).is_empty() {
         return None;

@@ -2,6 +2,7 @@ use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
+use crate::sip::Method;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -89,8 +90,11 @@ pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     (!acted).then(|| Ignored { request, response, difference: difference(request, response) })
 }
 
+/// The first response that ends the repetition of a request: to anything but an INVITE only a final one does, after a 100 it is
+/// to be repeated every T2 (RFC 3261 §17.1.2.2).
 fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Heard> {
-    case.provisionals(deciding).chain(case.finals(deciding)).min_by_key(|heard| heard.place)
+    let provisionals = case.provisionals(deciding).filter(|_| deciding.method == Method::Invite);
+    provisionals.chain(case.finals(deciding)).min_by_key(|heard| heard.place)
 }
 
 /// A response to this request that cannot be matched with it. The capture may have missed the first copy of the request, and
