@@ -93,6 +93,8 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
 
 fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = unacknowledged(case)?;
+    // Where its CSeq is cut off, nobody can tell which ACK is for it (RFC 3261 §13.2.2.4).
+    success.message.cseq()?;
     let bye = cut_off(case, success);
     let (server, client) = (success.path.source, success.path.destination);
     let confidence = match bye {

@@ -1,9 +1,9 @@
-use crate::call::{Heard, Transaction};
+use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
-use crate::sip::Method;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// The responses come back, and the sender of the request ignores them.
@@ -73,6 +73,9 @@ pub(crate) struct Difference {
     answered: String,
 }
 
+/// Gaps shorter than T2 between copies that show that no response came.
+const ENOUGH_FAST: usize = 2;
+
 /// The deciding request, if it was repeated on and on after its first response.
 pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
@@ -90,11 +93,17 @@ pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     (!acted).then(|| Ignored { request, response, difference: difference(request, response) })
 }
 
-/// The first response that ends the repetition of a request: to anything but an INVITE only a final one does, after a 100 it is
-/// to be repeated every T2 (RFC 3261 §17.1.2.2).
+/// The first response that its client would have acted on: to an INVITE each ends the repetitions; to anything else a final one,
+/// and after a 100 the request is repeated every T2 (RFC 3261 §17.1.1.2, §17.1.2.2).
 fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Heard> {
-    let provisionals = case.provisionals(deciding).filter(|_| deciding.method == Method::Invite);
-    provisionals.chain(case.finals(deciding)).min_by_key(|heard| heard.place)
+    let request = case.call.request_of(deciding)?;
+    let stays_fast = |provisional: &Heard| {
+        let after: Vec<_> = request.repeats.iter().filter(|copy| **copy > provisional.place).collect();
+        let gaps = after.iter().zip(after.iter().skip(1)).map(|(one, next)| next.time.since(one.time));
+        gaps.filter(|gap| *gap < timer::T2 * 3 / 4).count() >= ENOUGH_FAST
+    };
+    let is_telling = |provisional: &&Heard| deciding.method == Method::Invite || stays_fast(provisional);
+    case.provisionals(deciding).filter(is_telling).chain(case.finals(deciding)).min_by_key(|heard| heard.place)
 }
 
 /// A response to this request that cannot be matched with it. The capture may have missed the first copy of the request, and

@@ -11,8 +11,8 @@ rule! {
     /// The next hop took the call over, and nothing came from behind it.
     ///
     /// ## What it says
-    /// A 100 Trying says that the next hop has the INVITE and will see to it. After it came nothing: no ringing, no
-    /// progress, no answer.
+    /// A 100 Trying says that the next hop has the INVITE, or another request, and will see to it. After it came nothing: no
+    /// ringing, no progress, no answer.
     ///
     /// ## Why it happens
     /// Behind that hop something is silent: the next server, the trunk, the telephone. Or the hop itself is stuck in a
@@ -40,8 +40,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Cancelled | Outcome::Unfinished) {
         return None;
     }
-    let deciding = case.deciding().filter(|deciding| deciding.is_initial_invite())?;
+    let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
     let last = last_that_took_it(case, deciding)?;
+    let (method, is_invite) = (&deciding.method, deciding.is_initial_invite());
     let request = case.call.request_of(last)?;
     let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
     let end = end_of_wait(case, request);
@@ -74,16 +75,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(ended.map(|(_, status)| status))
         .sender(Role::Proxy, trying)
         .because(format!(
-            "{hop} confirmed the INVITE with 100 after {}, and then nothing came from it for {} {words}. It took the call \
+            "{hop} confirmed the {method} with 100 after {}, and then nothing came from it for {} {words}. It took {} \
              over; what is silent lies behind it, or in its own look-up.",
             length(trying.place.time.since(request.place.time)),
-            length(silence)
+            length(silence),
+            if is_invite { "the call" } else { "it" }
         ))
-        .fix(format!("Look at {hop}: where did it send this INVITE, and what did it get?"))
+        .fix(format!("Look at {hop}: where did it send this {method}, and what did it get?"))
         .fix("Let that hop give up sooner on a silent target and try the next one.")
         .claim_method(request, "the request")
         .claim_status(trying, "the next hop has it")
-        .claim_absent(trying.place, "180, 183 or a final response", format!("nothing for {}", length(silence)))
+        .claim_absent(
+            trying.place,
+            if is_invite { "180, 183 or a final response" } else { "a final response" },
+            format!("nothing for {}", length(silence)),
+        )
         .refuted("next-hop-silent", "the next hop answered with 100")
         .refuted("timeout-behind-proxy", "the leg behind that hop is not in the capture")
         .next_capture(capture_at(hop.ip(), trying.path));
