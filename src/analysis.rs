@@ -574,6 +574,8 @@ impl Stairs {
             self.tracker.lookup(&message, path, arrival.place);
         } else if let Some(packet) = MediaPacket::read(bytes) {
             return self.media(&packet, path, arrival.place);
+        } else if sip::frame::is_only_blank(bytes) {
+            self.tracker.keep_alive(path, arrival.place.time);
         }
         self.not_sip(path);
     }

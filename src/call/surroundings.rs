@@ -199,6 +199,16 @@ impl Surroundings {
         }
     }
 
+    /// Notes a sign of life that is no SIP message between hosts of which one sent such to the other before.
+    pub(crate) fn note_alive(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
+        if self.hop(from, to).is_some() {
+            let hop = self.hop_id(from, to);
+            if let Some(seen) = self.hops.seen.get_mut(hop.0 as usize) {
+                seen.note_alive(time);
+            }
+        }
+    }
+
     /// Notes that a server asked to be left alone.
     pub fn note_back_off(&mut self, server: IpAddr, back_off: BackOff) {
         if self.back_offs.len() >= Surroundings::MOST_HOPS && !self.back_offs.contains_key(&server) {

@@ -61,6 +61,11 @@ impl Seen {
     /// Notes one message.
     pub fn note(&mut self, time: Timestamp) {
         self.count = self.count.saturating_add(1);
+        self.note_alive(time);
+    }
+
+    /// Notes something that is no message.
+    pub(crate) fn note_alive(&mut self, time: Timestamp) {
         let has_room = self.earlier.len() + 1 < Seen::MOST;
         match &mut self.last {
             Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
