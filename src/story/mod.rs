@@ -67,7 +67,7 @@
 //! | `&   bob -> alice 200 OK` | in the same TCP segment as the line above |
 //! | `3.0 bob -> alice again 200 OK` | the last message of this way whose start line begins so, once more |
 //! | `3.0 bob -> alice raw` | a payload as it is: `raw hex 0d0a`, or lines beneath after a bar |
-//! | `0.5 bob icmp port-unreachable alice` | an ICMP error to alice that quotes her last packet to bob; also `host-unreachable`, `net-unreachable`, `admin-prohibited`, `frag-needed`; a router says `about bob`; `mtu 1400` |
+//! | `0.5 bob icmp port-unreachable alice` | an ICMP error to alice that quotes her last packet to bob; also `host-unreachable`, `net-unreachable`, `admin-prohibited`, `frag-needed`, `hop-limit-exceeded`; a router says `about bob`; `mtu 1400` |
 //! | `0.5 rtp alice -> bob 50 packets pt 8 port 40000->40002` | RTP, a packet every 20 ms |
 //! | `5.0 alice close bob`, `5.0 alice reset bob` | the end of the TCP connection |
 //! | `5.0 alice connect bob refused` | a TCP connection that does not come about; or `unanswered`, with `again` beneath |

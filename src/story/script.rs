@@ -153,6 +153,7 @@ pub(super) enum IcmpKind {
     Net,
     Prohibited,
     FragmentationNeeded,
+    HopLimit,
 }
 
 /// Reads the lines of a story.
@@ -358,9 +359,10 @@ impl Reader {
             "net-unreachable" => IcmpKind::Net,
             "admin-prohibited" => IcmpKind::Prohibited,
             "frag-needed" => IcmpKind::FragmentationNeeded,
+            "hop-limit-exceeded" => IcmpKind::HopLimit,
             _ => {
-                let says = "expected `port-unreachable`, `host-unreachable`, `net-unreachable`, `admin-prohibited` \
-                            or `frag-needed`";
+                let says = "expected `port-unreachable`, `host-unreachable`, `net-unreachable`, `admin-prohibited`, \
+                            `frag-needed` or `hop-limit-exceeded`";
                 return Err(Error::new(number, format!("{says}, found `{name}`")));
             }
         };

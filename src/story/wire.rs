@@ -150,11 +150,13 @@ impl Wire {
             (true, IcmpKind::Port) => (ICMP, 3, 3, 548),
             (true, IcmpKind::FragmentationNeeded) => (ICMP, 3, 4, 548),
             (true, IcmpKind::Prohibited) => (ICMP, 3, 13, 548),
+            (true, IcmpKind::HopLimit) => (ICMP, 11, 0, 548),
             (false, IcmpKind::Net) => (ICMP6, 1, 0, 1232),
             (false, IcmpKind::Prohibited) => (ICMP6, 1, 1, 1232),
             (false, IcmpKind::Host) => (ICMP6, 1, 3, 1232),
             (false, IcmpKind::Port) => (ICMP6, 1, 4, 1232),
             (false, IcmpKind::FragmentationNeeded) => (ICMP6, 2, 0, 1232),
+            (false, IcmpKind::HopLimit) => (ICMP6, 3, 0, 1232),
         };
         let mut bytes = vec![kind, code, 0, 0, 0, 0, 0, 0];
         if (protocol, kind, code) == (ICMP, 3, 4) || kind == 2 {

@@ -17,10 +17,11 @@ rule! {
     /// ## Why it happens
     /// Port unreachable: the host is there, and nothing listens on that port, because the service has stopped or uses
     /// another port. Host or network unreachable: the address is wrong or its network is down. Administratively
-    /// prohibited: a filter rejects the packet.
+    /// prohibited: a filter rejects the packet. Time exceeded: routes lead round in a circle.
     ///
     /// ## Evidence
-    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1 that quotes the packet by its addresses and ports. It
+    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1, or a time exceeded in transit, that quotes the packet by its
+    /// addresses and ports; or "fragmentation needed" that quotes a response. It
     /// explains the end of an answered call if what it quotes is a 2xx that nobody confirmed, or a BYE, and no BYE was
     /// accepted.
     ///
@@ -28,22 +29,22 @@ rule! {
     /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error for an older packet of the same ports. "Fragmentation needed" is no such error: `large-request-lost`. Where
+    /// An error for an older packet of the same ports. "Fragmentation needed" for a request is no such error: `large-request-lost`. Where
     /// the call was answered at another address, it is a fact.
     ///
     /// ## References
-    /// RFC 792; RFC 4443 §3.1; RFC 3261 §18.4
+    /// RFC 792; RFC 4443 §3.1, §3.3; RFC 3261 §18.4
     "B2" "destination-unreachable" needs [ICMP], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let call = case.call;
-    let mut errors = call.icmp.iter().filter(|icmp| what_it_says(icmp).is_some());
+    let mut errors = call.icmp.iter().filter(|icmp| what_it_says(icmp, call.message(icmp.message)).is_some());
     let deciding = errors.clone().find(|icmp| decides(case, icmp));
     let dropping = errors.clone().find(|icmp| drops(case, icmp));
     let icmp = deciding.or(dropping).or_else(|| errors.next())?;
     let quoted = call.message(icmp.message);
-    let says = what_it_says(icmp)?;
+    let says = what_it_says(icmp, quoted)?;
     let count = call.icmp.iter().filter(|other| other.quoted == icmp.quoted).count();
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match (deciding, dropping) {
@@ -89,7 +90,8 @@ fn arrives_at_the_end(call: &Call, request: &Heard) -> bool {
 fn heard_since(call: &Call, icmp: &IcmpSeen) -> String {
     let target = icmp.quoted.destination;
     let sent = call.messages.iter().find(|heard| heard.path.source == target && icmp.place < heard.place);
-    match sent {
+    // What is too large stays so, whoever is there.
+    match sent.filter(|_| icmp.what.meaning() != Undelivered::TooBig) {
         Some(heard) => format!(
             " That was so at this moment: {} later {target} sent SIP itself.",
             length(heard.place.time.since(icmp.place.time))
@@ -97,6 +99,9 @@ fn heard_since(call: &Call, icmp: &IcmpSeen) -> String {
         None => String::new(),
     }
 }
+
+/// The code of "time exceeded" that is about the hops, and not about fragments (RFC 792, RFC 4443 §3.3).
+const IN_TRANSIT: u8 = 0;
 
 /// What an ICMP error says of the destination.
 struct Says {
@@ -109,7 +114,7 @@ fn name_of(icmp: &IcmpSeen) -> &'static str {
     icmp.what.name().unwrap_or("destination unreachable")
 }
 
-fn what_it_says(icmp: &IcmpSeen) -> Option<Says> {
+fn what_it_says(icmp: &IcmpSeen, quoted: &Heard) -> Option<Says> {
     let nowhere = |meaning| Says {
         meaning,
         fix: "Check the address TARGET and the route to it as REPORTER sees it.",
@@ -130,6 +135,17 @@ fn what_it_says(icmp: &IcmpSeen) -> Option<Says> {
         Undelivered::HostUnreachable => nowhere("the last router before that host does not reach it"),
         Undelivered::ProtocolUnreachable => nowhere("that host does not take this transport protocol"),
         Undelivered::RejectRoute => nowhere("REPORTER has a route that rejects that address"),
+        Undelivered::TimeExceeded if icmp.what.code == IN_TRANSIT => Says {
+            meaning: "the packet went over so many hops that its hop limit was used up, as where routes lead round in a circle",
+            fix: "Look with traceroute from the sender to TARGET where the way leads round, and mend the routes at REPORTER.",
+            role: Role::Network,
+        },
+        // Of a request that is too large `large-request-lost` tells.
+        Undelivered::TooBig if !quoted.message.is_request() => Says {
+            meaning: "it does not fit through the next link, and must not be cut into fragments",
+            fix: "Let the sender of this response allow fragments (no \"don't fragment\"), make it smaller, or let both sides use TCP.",
+            role: Role::Network,
+        },
         Undelivered::TooBig | Undelivered::TimeExceeded | Undelivered::Other => return None,
     })
 }
@@ -224,8 +240,11 @@ fn prove(finding: Finding, icmp: &IcmpSeen, quoted: &Heard) -> Finding {
         (false, Some(_)) => finding.claim_status(quoted, "the response that was not delivered"),
         _ => finding.claim_method(quoted, "the request that was not delivered"),
     };
-    finding
-        .claim_icmp(icmp.place, icmp.what, "destination unreachable", name_of(icmp))
-        .refuted("next-hop-silent", "the ICMP error is an answer: the packet was not lost without a word")
-        .refuted("large-request-lost", "the error is not \"fragmentation needed\"")
+    let finding = finding
+        .claim_icmp(icmp.place, icmp.what, "it was not delivered", name_of(icmp))
+        .refuted("next-hop-silent", "the ICMP error is an answer: the packet was not lost without a word");
+    match icmp.what.meaning() {
+        Undelivered::TooBig => finding,
+        _ => finding.refuted("large-request-lost", "the error is not \"fragmentation needed\""),
+    }
 }
