@@ -121,13 +121,23 @@ impl Call {
             return Outcome::Unfinished;
         }
         let waited = self.until.since(attempt.last);
-        if attempt.provisionals.is_empty() {
+        if attempt.provisionals.is_empty() || self.was_given_up(attempt) {
             let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);
             let icmp = self.icmp.iter().any(|icmp| Some(icmp.message) == attempt.request);
             let given_up = icmp || self.until.since(first) >= timer::OVERDUE;
             return if given_up { Outcome::Unanswered } else { Outcome::Unfinished };
         }
         if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }
+    }
+
+    /// True if an INVITE was repeated to the end of timer B although a provisional response had come: it ends the
+    /// repetitions (RFC 3261 §17.1.1.2), so its client never got one, and gave up.
+    pub(crate) fn was_given_up(&self, attempt: &Transaction) -> bool {
+        let Some(request) = self.request_of(attempt).filter(|_| attempt.method == Method::Invite) else { return false };
+        let Some(provisional) = attempt.provisionals.first().map(|id| self.message(*id)) else { return false };
+        let after = request.repeats.iter().filter(|copy| **copy > provisional.place).count();
+        let to_the_end = request.last_place().time.since(request.place.time) >= timer::LAST_COPY;
+        after > 1 && to_the_end && !request.path.transport.is_reliable()
     }
 
     /// The INVITE is not in the capture: what happened inside the dialog counts.

@@ -178,7 +178,8 @@ fn has_open_end(call: &Call) -> bool {
 fn has_open_transaction(call: &Call) -> bool {
     call.transactions.iter().filter(|transaction| transaction.finals.is_empty() && transaction.upstream.is_none()).any(
         |transaction| {
-            let patience = if transaction.provisionals.is_empty() { timer::OVERDUE } else { timer::C };
+            let is_unheard = transaction.provisionals.is_empty() || call.was_given_up(transaction);
+            let patience = if is_unheard { timer::OVERDUE } else { timer::C };
             let undelivered = call.icmp.iter().any(|icmp| Some(icmp.message) == transaction.request);
             !undelivered
                 && transaction.acks.is_empty()
