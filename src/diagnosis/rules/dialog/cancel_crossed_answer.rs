@@ -77,7 +77,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (ack, None) => {
             let missing = if ack.is_none() { "ACK and BYE" } else { "BYE" };
             // Only who is seen to hear the callee's side is known to have had the answer.
-            let hears = ack.is_some() || answers_after(case, cancel, success);
+            let heard = answer_after(case, cancel, success);
+            let hears = ack.is_some() || heard.is_some();
             let unanswered = unanswered_bye(case, caller).filter(|_| !hears);
             let sure = if hears { Confidence::Proven } else { Confidence::Likely };
             let finding = Finding::of(&RULE, sure).explains(success.message.status()).drops_the_call();
@@ -99,11 +100,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                     .next_capture(capture_at(caller.ip(), cancel.path)),
             };
             let finding = finding.claim_absent(success.place, missing, "the caller's side does not end the answered call");
-            match unanswered {
-                Some(bye) => finding
+            match (unanswered, heard) {
+                (Some(bye), _) => finding
                     .claim_method(bye, "the callee's side gives the call up")
                     .claim_absent(bye.place, "a response to this BYE", "the caller's side does not answer it either"),
-                None => finding,
+                (None, Some(heard)) => finding.claim_status(heard, "the caller's side is there, and hears the callee's side"),
+                (None, None) => finding,
             }
         }
     };
@@ -115,13 +117,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// True if the caller's side answers something that it was asked after the 2xx: then what comes from the callee's side does
-/// arrive.
-fn answers_after(case: &Case<'_>, cancel: &Heard, success: &Heard) -> bool {
-    let mut later = case.call.transactions.iter().filter(|known| known.path.destination.ip() == cancel.path.source.ip());
-    later.any(|known| {
-        let is_later = case.call.request_of(known).is_some_and(|request| request.place > success.place);
-        is_later && case.has_response(known)
+/// What the caller's side answers to something that it was asked after the 2xx: what comes from the callee's side does arrive.
+fn answer_after<'a>(case: &Case<'a>, cancel: &Heard, success: &Heard) -> Option<&'a Heard> {
+    let caller = cancel.path.source.ip();
+    let mut later = case.call.transactions.iter().filter(|known| known.path.destination.ip() == caller);
+    later.find_map(|known| {
+        case.call.request_of(known).filter(|request| request.place > success.place)?;
+        case.provisionals(known).chain(case.finals(known)).min_by_key(|heard| heard.place)
     })
 }
 
