@@ -109,6 +109,45 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
 }
 
 #[test]
+fn who_may_not_have_got_an_answer_is_not_proven_to_ignore_it() {
+    assert_eq!(finding("cancel-crossed-answer/story.txt").confidence, Confidence::Likely);
+    let answered = finding("cancel-crossed-answer/story-bye-refused.txt");
+    assert_eq!(answered.confidence, Confidence::Proven);
+    assert!(answered.claims.iter().any(|claim| claim.value.raw() == "481"), "{:?}", answered.claims);
+}
+
+#[test]
+fn a_client_that_repeats_its_invite_to_the_end_has_given_up() {
+    let outcome = |copies: &str| {
+        let story = format!(
+            "# A phone rings, and its ringing is heard late or never.\nalice 192.0.2.10:5060\nbob 192.0.2.30:5060\n\n\
+             0.000  alice -> bob  INVITE sip:bob@example.com\n                     again timer-a{copies}\n\
+             0.010  bob -> alice  180 Ringing\nend 60.0\n"
+        );
+        let story = Story::parse(&story).expect("a story");
+        diagnosed(&story).into_iter().map(|(call, _)| call.outcome).next()
+    };
+    assert_eq!(outcome(""), Some(Outcome::Unanswered));
+    assert_eq!(outcome(" x3"), Some(Outcome::Unfinished));
+}
+
+#[test]
+fn who_does_not_ask_for_rport_has_to_mend_that_first() {
+    let fix = finding("response-misdirected/story.txt").fix;
+    assert!(fix[0].raw().contains("put rport into its Via"), "{fix:?}");
+}
+
+#[test]
+fn an_answer_is_missing_since_the_first_copy_of_what_asks_for_it() {
+    for story in ["bye-unanswered/story.txt", "timeout-behind-proxy/story.txt", "large-request-lost/story.txt"] {
+        let finding = finding(story);
+        let absent = finding.claims.iter().find(|claim| claim.field == "absent").expect("a claim of absence");
+        let asked = finding.claims.iter().rfind(|claim| claim.field != "absent" && claim.place == absent.place);
+        assert!(asked.is_some(), "{story}: {:?}", finding.claims);
+    }
+}
+
+#[test]
 fn who_only_seems_to_break_a_rule_is_not_proven_to() {
     for story in [
         "session-refresh-failed/story-hold-until-the-end.txt",
@@ -148,6 +187,22 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("identity-rejected/story-signed-behind.txt", "signed behind this point", "not signed"),
         ("identity-rejected/story-signed-here.txt", "although the request as captured here carries", "no Identity"),
         ("caller-abandoned/story-one-sided.txt", "holds nothing of what came back", "before it rang"),
+        ("in-dialog-request-misrouted/story.txt", "192.0.2.30:5060 went on repeating", "192.0.2.20:5060 went on"),
+        ("record-route-bypassed/story.txt", "none went on from there to 192.0.2.30", "past the proxies"),
+        ("record-route-bypassed/story-past-the-proxy.txt", "past the proxies", "went on from there"),
+        ("return-path-lost-into-proxy/story.txt", "passed on its 180 and answered its BYE", "lost between here"),
+        ("return-path-lost/story-into-proxy.txt", "lost between here", "the way is open"),
+        ("cancel-crossed-answer/story.txt", "nothing shows that 192.0.2.10:5060 got the answer", "as it must"),
+        ("cancel-crossed-answer/story-bye-refused.txt", "did not end the answered call", "nothing shows"),
+        ("replaces-unmatched/story.txt", "the tags are exchanged", "any more"),
+        ("replaces-unmatched/story-exchanged-behind-proxy.txt", "the tags are exchanged", "any more"),
+        ("replaces-unmatched/story-known-no-more.txt", "does not know that call any more", "exchanged"),
+        ("replaces-unmatched/story-still-ringing.txt", "that call only rings at 192.0.2.40", "any more"),
+        ("timeout-behind-proxy/story.txt", "4 times, nothing came back in 6.0 s", "5 times"),
+        ("next-hop-silent/story.txt", "came 10.0 s before, and none came after it", "the way back exists"),
+        ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),
+        ("peer-probe-failed/story-for-good.txt", "none in the 3 min after that", "to its next one"),
+        ("fork-not-released/story.txt", "192.0.2.40:5060 sent it", "that device"),
     ];
     let wrong: Vec<String> = said
         .into_iter()

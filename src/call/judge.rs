@@ -121,14 +121,29 @@ impl Call {
             return Outcome::Unfinished;
         }
         let waited = self.until.since(attempt.last);
-        // Only to an INVITE a provisional response ends the wait of 64·T1 (RFC 3261 §17.1.1.2, §17.1.2.2).
-        if attempt.provisionals.is_empty() || attempt.method != Method::Invite {
+        if !self.is_kept_waiting(attempt) {
             let first = self.request_of(attempt).map_or(attempt.last, |request| request.place.time);
             let icmp = self.icmp.iter().any(|icmp| Some(icmp.message) == attempt.request);
             let given_up = icmp || self.until.since(first) >= timer::OVERDUE;
             return if given_up { Outcome::Unanswered } else { Outcome::Unfinished };
         }
         if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }
+    }
+
+    /// True if a provisional response lets the client wait for longer than 64·T1: only one to an INVITE does (RFC 3261 §17.1.1.2,
+    /// §17.1.2.2).
+    pub(crate) fn is_kept_waiting(&self, attempt: &Transaction) -> bool {
+        attempt.method == Method::Invite && !attempt.provisionals.is_empty() && !self.was_given_up(attempt)
+    }
+
+    /// True if an INVITE was repeated to the end of timer B although a provisional response had come: it ends the
+    /// repetitions (RFC 3261 §17.1.1.2), so its client never got one, and gave up.
+    fn was_given_up(&self, attempt: &Transaction) -> bool {
+        let Some(request) = self.request_of(attempt).filter(|_| attempt.method == Method::Invite) else { return false };
+        let Some(provisional) = attempt.provisionals.first().map(|id| self.message(*id)) else { return false };
+        let after = request.repeats.iter().filter(|copy| **copy > provisional.place).count();
+        let to_the_end = request.last_place().time.since(request.place.time) >= timer::LAST_COPY;
+        after > 1 && to_the_end && !request.path.transport.is_reliable()
     }
 
     /// The INVITE is not in the capture: what happened inside the dialog counts.

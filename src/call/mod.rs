@@ -38,7 +38,7 @@ pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSe
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
-pub use crate::call::neighbours::{Flood, Guessing, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
+pub use crate::call::neighbours::{Flood, Guessing, Made, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};
@@ -61,6 +61,8 @@ pub mod timer {
     /// When a request may be called unanswered: its last copy goes out at 63·T1, and a capture that stops with it has seen
     /// the wait; a tenth of a second for the jitter of clocks.
     pub const OVERDUE: Duration = Duration::from_millis(31_400);
+    /// When the last copy of an INVITE without any response goes out, at 63·T1; half a second for the jitter of clocks.
+    pub const LAST_COPY: Duration = Duration::from_secs(31);
     /// Timer C: how long a proxy waits for the end of a ringing INVITE, at least (§16.6 step 11).
     pub const C: Duration = Duration::from_secs(180);
 }

@@ -18,8 +18,9 @@ use crate::call::timeline::Decisions;
 use crate::call::tracker::{AnsweredBefore, Leap, Retry};
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, each_in_order, in_order, ordered};
+use crate::net::Path;
 use crate::sip::digest::DigestFit;
-use crate::sip::first_letters;
+use crate::sip::{StatusCode, first_letters};
 
 /// A dialog that an INVITE with Replaces or Join names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,8 +29,40 @@ pub struct NamedDialog {
     pub caller_tag: String,
     /// The tag of the UAS.
     pub callee_tag: String,
+    /// Where it was made, as far as that was captured.
+    #[serde(default)]
+    pub made: Option<Made>,
     /// The first BYE of it, if there was one before that INVITE.
     pub ended: Option<Place>,
+}
+
+/// Where a dialog was made (RFC 3261 §12.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Made {
+    /// The first response that carries both tags.
+    pub place: Place,
+    /// The host of the UAC, which got the response in the end.
+    pub caller: IpAddr,
+    /// The host of the UAS, from which it came first.
+    pub callee: IpAddr,
+    /// True once a 2xx confirmed it; else it is early.
+    pub confirmed: bool,
+}
+
+impl Made {
+    /// By a response that is seen here first.
+    pub(crate) fn by(place: Place, path: Path, status: StatusCode) -> Made {
+        Made { place, caller: path.destination.ip(), callee: path.source.ip(), confirmed: status.is_success() }
+    }
+
+    /// The same, when one more response is seen, or this one on another hop: a proxy passes it on towards the UAC.
+    pub(crate) fn with(self, path: Path, status: StatusCode) -> Made {
+        let confirmed = self.confirmed || status.is_success();
+        match path.source.ip() == self.caller {
+            true => Made { caller: path.destination.ip(), confirmed, ..self },
+            false => Made { confirmed, ..self },
+        }
+    }
 }
 
 /// What was seen beside a call. Mergeable: commutative and associative as long as no table is full.
@@ -105,8 +138,8 @@ impl RefusedAt {
 pub struct Probes {
     /// Those that were sent, in order, with a key of each.
     pub sent: Vec<(Place, u64)>,
-    /// The keys of those that got a final response, and when.
-    pub answered: Vec<(Timestamp, u64)>,
+    /// The keys of those that got a final response, and where it stands.
+    pub answered: Vec<(Place, u64)>,
 }
 
 /// Credentials that a source showed and that were refused.
@@ -220,10 +253,10 @@ impl Neighbours {
     }
 
     /// Notes that a probe was answered.
-    pub fn note_probe_answered(&mut self, client: IpAddr, server: IpAddr, key: u64, time: Timestamp) {
+    pub fn note_probe_answered(&mut self, client: IpAddr, server: IpAddr, key: u64, place: Place) {
         let known = self.probes.get_mut(&server).and_then(|clients| clients.get_mut(&client));
         if let Some(known) = known.filter(|known| !known.answered.iter().any(|(_, answered)| *answered == key)) {
-            add(&mut known.answered, (time, key), Neighbours::MOST_OF_ONE);
+            add(&mut known.answered, (place, key), Neighbours::MOST_OF_ONE);
         }
     }
 
@@ -416,7 +449,7 @@ impl Neighbours {
     pub(crate) fn forget(&mut self, before: Timestamp) {
         for probes in self.probes.values_mut().flat_map(BTreeMap::values_mut) {
             probes.sent.retain(|(place, _)| place.time >= before);
-            probes.answered.retain(|(time, _)| *time >= before);
+            probes.answered.retain(|(place, _)| place.time >= before);
         }
         self.probes.retain(|_, clients| {
             clients.retain(|_, probes| !probes.sent.is_empty());

@@ -307,6 +307,12 @@ impl Surroundings {
         self.hops.get((from, to)).is_some_and(|seen| seen.surely_within(start, end))
     }
 
+    /// When the last SIP went from one address to another, if that was before this moment and none came after it.
+    pub fn last_before(&self, from: IpAddr, to: IpAddr, moment: Timestamp) -> Option<Timestamp> {
+        let (_, last) = self.hops.get((from, to))?.first_and_last()?;
+        (last < moment).then_some(last)
+    }
+
     /// Each hop in one direction, in order of addresses.
     pub fn hops(&self) -> impl Iterator<Item = (IpAddr, IpAddr, &Seen)> {
         self.hops.in_order().map(|((from, to), seen)| (*from, *to, seen))

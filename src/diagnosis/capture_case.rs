@@ -178,7 +178,7 @@ fn has_open_end(call: &Call) -> bool {
 fn has_open_transaction(call: &Call) -> bool {
     call.transactions.iter().filter(|transaction| transaction.finals.is_empty() && transaction.upstream.is_none()).any(
         |transaction| {
-            let patience = if transaction.provisionals.is_empty() { timer::OVERDUE } else { timer::C };
+            let patience = if call.is_kept_waiting(transaction) { timer::C } else { timer::OVERDUE };
             let undelivered = call.icmp.iter().any(|icmp| Some(icmp.message) == transaction.request);
             !undelivered
                 && transaction.acks.is_empty()

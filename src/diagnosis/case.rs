@@ -403,6 +403,14 @@ impl<'a> Case<'a> {
         self.surroundings.is_visible(from, to, self.call.started(), self.call.ended())
     }
 
+    /// How long before a request its destination was heard by its sender for the last time, if it was not heard any more after
+    /// that, nor in all that was captured since.
+    pub(crate) fn silent_since(&self, request: &Heard) -> Option<Duration> {
+        let (from, to) = (request.path.destination.ip(), request.path.source.ip());
+        let last = self.surroundings.last_before(from, to, request.place.time)?;
+        Some(request.place.time.since(last))
+    }
+
     /// How sure the absence of an answer can be: `governing` is the timer that must have run since the first copy of
     /// the message that waits (64·T1 for requests). Too short is `Unseen`; a direction that was never seen, drops, or
     /// messages that are cut make it `Possible`.

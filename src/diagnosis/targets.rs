@@ -8,10 +8,11 @@ use crate::call::Heard;
 use crate::call::timer::{OVERDUE, T1};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
+use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
 use crate::diagnosis::words::is_private;
-use crate::sip::{Method, NameAddr, Reason, Uri};
+use crate::sip::{Method, NameAddr, Reason, StatusCode, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
 #[derive(Debug, Clone)]
@@ -42,7 +43,36 @@ impl Target {
     }
 }
 
-impl Unheard<'_> {
+impl<'a> Unheard<'a> {
+    /// The 2xx of the hop behind, where the host that passed it on got the ACK and sent none on: its sender is the one who
+    /// waits.
+    pub(crate) fn waits_behind(&self, case: &Case<'a>) -> Option<&'a Heard> {
+        let hop = self.ack.path.destination.ip();
+        let was_sent_on = |waiting: &Heard| {
+            let acks = case.call.messages.iter().filter(|heard| heard.message.method() == Some(&Method::Ack));
+            let ways = acks.map(|ack| (ack.path.source.ip(), ack.path.destination.ip()));
+            ways.into_iter().any(|way| way == (hop, waiting.path.source.ip()))
+        };
+        let is_of_it = |behind: &&Heard| {
+            behind.message.status().is_some_and(StatusCode::is_success)
+                && to_tag(behind) == to_tag(self.success)
+                && behind.repeated >= ENOUGH_REPEATS
+        };
+        let inner = case.call.downstream_of(self.success.transaction).filter(|_| hop == self.success.path.source.ip());
+        inner.flat_map(|inner| case.finals(inner)).filter(is_of_it).find(|behind| !was_sent_on(behind))
+    }
+
+    /// Claims that the ACK came to a host which sent none on to the one who waits for it.
+    pub(crate) fn claim_not_sent_on(&self, finding: Finding, waiting: &Heard) -> Finding {
+        let (hop, to) = (self.ack.path.destination.ip(), waiting.path.source.ip());
+        let field = if hop.is_ipv6() { "ipv6.dst" } else { "ip.dst" };
+        finding.claim(self.ack, field, hop.to_string(), "the ACK comes to this host").claim_absent(
+            self.ack.place,
+            format!("ACK {hop} → {to}"),
+            "it is not sent on",
+        )
+    }
+
     /// Claims that the 2xx is repeated after the ACK.
     pub(crate) fn claim_repeats(&self, finding: Finding) -> Finding {
         let Some(last) = self.success.repeats.last() else { return finding };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::log::{Entry, Log, Pool, Verb, What};
 use crate::call::media::{Media, Stream};
 use crate::call::model::Kind;
-use crate::call::neighbours::NamedDialog;
+use crate::call::neighbours::{Made, NamedDialog};
 use crate::call::transaction::Keys;
 use crate::capture::Place;
 use crate::net::Path;
@@ -151,15 +151,20 @@ impl Log {
                 tags == (&from, &to) || tags == (&to, &from)
             });
             let is_of_invite = message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
-            let makes_dialog = message
-                .status()
-                .is_some_and(|status| status.is_success() || status.get() > 100 && StatusCode::is_provisional(status));
-            match known {
-                Some(known) if message.method() == Some(&Method::Bye) => {
+            let makes_dialog =
+                |status: &StatusCode| status.is_success() || status.get() > 100 && status.is_provisional();
+            let made_with = message.status().filter(|_| is_of_invite).filter(makes_dialog);
+            match (known, made_with) {
+                (Some(known), _) if message.method() == Some(&Method::Bye) => {
                     known.ended = known.ended.or(Some(entry.place))
                 }
-                None if is_of_invite && makes_dialog => {
-                    dialogs.push(NamedDialog { caller_tag: from, callee_tag: to, ended: None });
+                (Some(known), Some(status)) if known.caller_tag == from => {
+                    let made = known.made.zip(self.path(entry.way));
+                    known.made = made.map(|(made, path)| made.with(path, status));
+                }
+                (None, Some(status)) => {
+                    let made = self.path(entry.way).map(|path| Made::by(entry.place, path, status));
+                    dialogs.push(NamedDialog { caller_tag: from, callee_tag: to, made, ended: None });
                 }
                 _ => {}
             }

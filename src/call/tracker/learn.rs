@@ -114,7 +114,7 @@ impl Tracker {
             }
             (Method::Options, false) if keys.status.is_some_and(|status| !status.is_provisional()) => {
                 let key = probe_key(message, keys);
-                self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place.time);
+                self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place);
             }
             (Method::Invite, true) if keys.is_attempt() => {
                 if let Some(named) = message.header("Replaces") {

@@ -73,7 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Grant shorter registrations, and let a new one of a device replace its old one.")
             .claim_at(listed.place, "sip.CSeq.method", "REGISTER", "the registrar lists several bindings")
             .claim_request_uri(request, "the INVITE to one of them")
-            .claim_absent(request.last_place(), format!("response of {}", silent.path.destination), "it is silent")
+            .claim_absent(request.place, format!("response of {}", silent.path.destination), "it is silent")
             .claim_status(answer, "another binding answers"),
     )
 }

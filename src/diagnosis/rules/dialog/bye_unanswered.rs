@@ -1,7 +1,8 @@
-use crate::call::Heard;
+use crate::call::{Heard, Stream};
+use crate::diagnosis::media::{UNDERWAY, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
-use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -40,6 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let own_bye = case.asked(&Method::Bye).map(|own| own.request).find(|own| {
         own.path.source.ip() == to.ip() && own.place > bye.place && own.message.call_id() == bye.message.call_id()
     });
+    let sound = sound_after(case, bye);
     let passed = transaction.upstream.and_then(|id| case.call.request_of(case.call.transaction(id)));
     let who = match passed {
         Some(before) => format!("{from} passed on the BYE of {}", before.path.source),
@@ -54,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => format!(
             "{who} {} times within {span}; {to} never answered. {}",
             bye.repeated + 1,
-            of_other_side(bye, own_bye)
+            of_other_side(bye, own_bye, sound)
         ),
     };
     let finding = Finding::of(&RULE, confidence).explains(case.call.final_status).drops_the_call();
@@ -70,9 +72,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
             .next_capture(capture_at(to.ip(), bye.path))
             .claim_method(bye, "one side hangs up")
-            .claim_absent(bye.last_place(), "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
+            .claim_absent(bye.place, "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
             .refuted("destination-unreachable", "no ICMP error quotes the BYE")
             .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
+    let finding = match sound {
+        Some(stream) => claim_packet(finding, stream.last, stream, "the other side still sends sound"),
+        None => finding,
+    };
     Some(match own_bye {
         Some(own) => finding.claim_method(own, "the other side ends the call as well"),
         None => finding,
@@ -80,12 +86,33 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// What is known of how long the other side kept the call.
-fn of_other_side(bye: &Heard, own: Option<&Heard>) -> String {
-    let Some(own) = own else { return "To that side the call may still be up, and billed.".to_owned() };
-    format!(
-        "That side kept the call until its own BYE {} later: what the two sides bill may differ by that.",
-        length(own.place.time.since(bye.place.time))
-    )
+fn of_other_side(bye: &Heard, own: Option<&Heard>, sound: Option<&Stream>) -> String {
+    if let Some(own) = own {
+        return format!(
+            "That side kept the call until its own BYE {} later: what the two sides bill may differ by that.",
+            length(own.place.time.since(bye.place.time))
+        );
+    }
+    match sound {
+        Some(stream) => format!(
+            "Sound from {} still came {} after the first of them: to that side the call was up, and may be billed on.",
+            stream.path.source,
+            length(stream.last.time.since(bye.place.time))
+        ),
+        None => "To that side the call may still be up, and billed.".to_owned(),
+    }
+}
+
+/// The sound that the other side went on sending after a BYE, for longer than what was under way then.
+fn sound_after<'a>(case: &Case<'a>, bye: &Heard) -> Option<&'a Stream> {
+    let talk = case.talk()?;
+    let ear = match case.side(bye) {
+        Side::Caller => talk.caller,
+        Side::Callee => talk.callee,
+        Side::Unknown => return None,
+    };
+    let last = ear.streams.into_iter().max_by_key(|stream| stream.last)?;
+    (last.last.time > bye.place.time.plus(UNDERWAY)).then_some(last)
 }
 
 /// The last BYE that was repeated and got no answer, if its sender got none to any BYE and none of the call succeeded.

@@ -1,9 +1,10 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{capture_at, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
 
@@ -19,7 +20,8 @@ rule! {
     /// call with nobody.
     ///
     /// ## Evidence
-    /// A CANCEL and a 2xx for the same INVITE. It is a fault if no ACK and BYE of the caller's side follow.
+    /// A CANCEL and a 2xx for the same INVITE. It is a fault if no ACK and BYE of the caller's side follow: proven where that
+    /// side is seen to answer something after the 2xx, else likely, for it may not have got it.
     ///
     /// ## How to fix
     /// With ACK and BYE nothing has to be done. Without them the caller's system breaks RFC 3261: report it to its maker.
@@ -74,16 +76,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_method(bye, "the call is ended"),
         (ack, None) => {
             let missing = if ack.is_none() { "ACK and BYE" } else { "BYE" };
-            finding
-                .explains(success.message.status())
-                .drops_the_call()
-                .party(Role::Uac, Some(caller))
-                .because(format!(
-                    "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end the \
-                     answered call: no {missing} followed. The callee's side is left in a call with nobody."
-                ))
-                .fix(format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15)."))
-                .claim_absent(success.last_place(), missing, "the caller's side does not end the answered call")
+            // Only who is seen to hear the callee's side is known to have had the answer.
+            let heard = answer_after(case, cancel, success);
+            let hears = ack.is_some() || heard.is_some();
+            let unanswered = unanswered_bye(case, caller).filter(|_| !hears);
+            let sure = if hears { Confidence::Proven } else { Confidence::Likely };
+            let finding = Finding::of(&RULE, sure).explains(success.message.status()).drops_the_call();
+            let finding = finding.party(Role::Uac, Some(caller)).because(format!(
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end the answered \
+                 call: no {missing} followed. The callee's side is left in a call with nobody.{}",
+                if hears { String::new() } else { doubt(caller, unanswered) }
+            ));
+            let mended = format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15).");
+            let finding = match hears {
+                true => finding.fix(mended),
+                false => finding
+                    .fix(format!(
+                        "Capture at {} (command below): does the 2xx arrive there? If not, see whether {caller} is still on, and \
+                         follow the way to it.",
+                        caller.ip()
+                    ))
+                    .fix(format!("If it arrives: {}", mended.replacen("Have", "have", 1)))
+                    .next_capture(capture_at(caller.ip(), cancel.path)),
+            };
+            let finding = finding.claim_absent(success.place, missing, "the caller's side does not end the answered call");
+            match (unanswered, heard) {
+                (Some(bye), _) => finding
+                    .claim_method(bye, "the callee's side gives the call up")
+                    .claim_absent(bye.place, "a response to this BYE", "the caller's side does not answer it either"),
+                (None, Some(heard)) => finding.claim_status(heard, "the caller's side is there, and hears the callee's side"),
+                (None, None) => finding,
+            }
         }
     };
     Some(
@@ -91,6 +114,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_method(cancel, "the caller's side gives up")
             .claim_status(success, "the callee's side answers")
             .refuted("caller-abandoned", "the INVITE was answered, not terminated"),
+    )
+}
+
+/// What the caller's side answers to something that it was asked after the 2xx: what comes from the callee's side does arrive.
+fn answer_after<'a>(case: &Case<'a>, cancel: &Heard, success: &Heard) -> Option<&'a Heard> {
+    let caller = cancel.path.source.ip();
+    let mut later = case.call.transactions.iter().filter(|known| known.path.destination.ip() == caller);
+    later.find_map(|known| {
+        case.call.request_of(known).filter(|request| request.place > success.place)?;
+        case.provisionals(known).chain(case.finals(known)).min_by_key(|heard| heard.place)
+    })
+}
+
+/// The first BYE to the caller's side, if no BYE to it is answered and the capture goes on for long enough.
+fn unanswered_bye<'a>(case: &Case<'a>, caller: SocketAddr) -> Option<&'a Heard> {
+    let mut byes = case.asked(&Method::Bye).filter(|bye| bye.request.path.destination.ip() == caller.ip()).peekable();
+    let first = byes.peek()?.request;
+    let is_answered = byes.any(|bye| case.has_response(bye.transaction));
+    (!is_answered && case.absence_of_answer(first) != Confidence::Unseen).then_some(first)
+}
+
+/// That nothing shows that the caller's side got the answer, and what that leaves open.
+fn doubt(caller: SocketAddr, bye: Option<&Heard>) -> String {
+    let too = match bye {
+        Some(bye) => format!(", and the BYE of {} is not answered either (sent {})", bye.path.source, times(bye.repeated + 1)),
+        None => String::new(),
+    };
+    format!(
+        " But nothing shows that {caller} got the answer{too}: the way to it may be broken, or it may have been switched off."
     )
 }
 

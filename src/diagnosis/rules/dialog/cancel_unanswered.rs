@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .claim_method(cancel, "the caller's side cancels");
     if !ended {
-        finding = finding.claim_absent(cancel.last_place(), "a final response to the INVITE", "the INVITE never ends");
+        finding = finding.claim_absent(cancel.place, "a final response to the INVITE", "the INVITE never ends");
     }
     Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
 }

@@ -56,18 +56,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => "is left in a call with nobody".to_owned(),
     };
     let caller = left.path.destination;
+    let device = case.as_written(left);
+    let is_named = device.id != left.id;
+    let who = if is_named { format!("{} sent it, and {fate}", device.path.source) } else { format!("that device {fate}") };
     let finding = finding
         .party(Role::Uac, Some(caller))
         .because(format!(
-            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: that \
-             device {fate}.",
+            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \
+             {who}.",
             list(&tags),
             to_tag(left).unwrap_or_default()
         ))
         .fix(format!("Let {caller} confirm each answer with ACK and end the ones it does not want with BYE."))
         .claim(kept, "sip.to.tag", to_tag(kept).unwrap_or_default(), "one answer")
         .claim(left, "sip.to.tag", to_tag(left).unwrap_or_default(), "another answer")
-        .claim_absent(left.last_place(), "ACK, or a BYE of the caller's side, with this tag", "it is not released");
+        .claim_absent(left.place, "ACK, or a BYE of the caller's side, with this tag", "it is not released");
+    let finding = match is_named {
+        true => {
+            let field = if device.path.source.is_ipv6() { "ipv6.src" } else { "ip.src" };
+            finding.claim(device, field, device.path.source.ip().to_string(), "the device that sent this answer")
+        }
+        false => finding,
+    };
     Some(match gave_up {
         Some(bye) => finding.claim_method(bye, "that device gives up"),
         None => finding,

@@ -2,7 +2,7 @@ use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Target, Unheard, address, names_source_of_private, same_target};
-use crate::diagnosis::words::is_private;
+use crate::diagnosis::words::{is_private, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{Method, NameAddr, StatusCode, Uri};
 
@@ -80,7 +80,7 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
         .refuted("dialog-state-lost", "a request that goes to the wrong target says nothing of the dialog");
     Some(match failure {
         Some(failure) => finding.claim_status(failure, "it is refused there"),
-        None => finding.claim_absent(request.last_place(), format!("a response to this {method}"), "nothing came back"),
+        None => finding.claim_absent(request.place, format!("a response to this {method}"), "nothing came back"),
     })
 }
 
@@ -145,13 +145,15 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let strict = target.route.iter().any(|hop| !Uri::read(hop).parameters.has("lr"));
     let fault = if strict { None } else { fault(&target, &unheard) }?;
     let (expected, sent) = (&fault.expected, &fault.sent);
+    let behind = unheard.waits_behind(case);
     let mut finding = case
         .of_unheard_ack(&RULE, Confidence::Proven, success)
         .sender(Role::Uac, ack)
         .because(format!(
-            "{} sent its ACK wrongly: {} {sent:?} where the 2xx asks for {expected:?}. {} went on repeating its 2xx ({} times) \
-             and never got the ACK.",
-            ack.path.source, fault.what, success.path.source, success.repeated
+            "{} sent its ACK wrongly: {} {sent:?} where the 2xx asks for {expected:?}. {}",
+            ack.path.source,
+            fault.what,
+            who_waits(&unheard, behind)
         ))
         .fix(format!("Let {} send ACK and BYE to the Contact of the 2xx, through its Record-Routes.", ack.path.source))
         .fix("If it does, look for what rewrites Contact or Record-Route on the way to it (an ALG, an SBC).")
@@ -160,12 +162,34 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     if !target.route.is_empty() {
         finding = finding.claim_header(success, "Record-Route", "and by which way");
     }
+    if let Some(behind) = behind {
+        finding = unheard.claim_not_sent_on(finding, behind);
+    }
     Some(
         unheard
             .claim_repeats(finding)
             .refuted("ack-missing", "an ACK was sent")
             .refuted("ack-malformed", "its CSeq and tags are those of the dialog"),
     )
+}
+
+/// Who went on repeating its 2xx, and how far the ACK came.
+fn who_waits(unheard: &Unheard<'_>, behind: Option<&Heard>) -> String {
+    let Unheard { success, ack, .. } = unheard;
+    let repeats = |success: &Heard| {
+        format!("{} went on repeating its 2xx ({})", success.path.source, times(success.repeated))
+    };
+    let (hop, copies) = (ack.path.destination, times(ack.repeated + 1));
+    match behind {
+        Some(behind) => format!(
+            "{} and never got the ACK: it went to {hop}, {copies}, and {hop} sent none on.",
+            repeats(behind)
+        ),
+        None if hop.ip() == success.path.source.ip() => {
+            format!("{}: the ACK went there, {copies}, and did not end that.", repeats(success))
+        }
+        None => format!("{} and never got the ACK: it went to {hop}.", repeats(success)),
+    }
 }
 
 struct Fault {

@@ -1,13 +1,15 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::address;
+use crate::diagnosis::words::times;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::Method;
+use crate::sip::{Method, Uri};
 
 rule! {
     /// The ACK or BYE passed by a proxy that wanted to stay in the path.
     ///
     /// ## What it says
     /// A proxy added Record-Route, so that requests inside the dialog pass it. The caller's side sent its ACK without
-    /// Route, and it did not arrive.
+    /// Route, and it did not arrive: it went past the proxy, or the proxy got it and did not send it on.
     ///
     /// ## Why it happens
     /// The caller's software ignores Record-Route, or something removed it.
@@ -65,7 +67,7 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
             .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
             .claim_method(request, "the end of the call")
             .claim_absent(request.place, "a Route header in this BYE", "it passes by the proxies")
-            .claim_absent(request.last_place(), "a response to the BYE", "it does not arrive, or its answer does not"),
+            .claim_absent(request.place, "a response to the BYE", "it does not arrive, or its answer does not"),
     )
 }
 
@@ -77,20 +79,45 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     if target.route.is_empty() || !is_whole || ack.message.header("Route").is_some() {
         return None;
     }
-    let finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);
-    Some(
-        finding
-            .sender(Role::Uac, ack)
-            .because(format!(
-                "The 2xx wants requests inside the dialog to pass {}, and the ACK of {} carries no Route. It did not arrive: \
-                 the 2xx was repeated {} times.",
-                target.route.join(", "),
-                ack.path.source,
-                success.repeated
-            ))
-            .fix(format!("Let {} build its route set from Record-Route.", ack.path.source))
-            .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
-            .claim_absent(ack.place, "a Route header in this ACK", "it passes by the proxies")
-            .refuted("ack-missing", "an ACK was sent"),
-    )
+    let hop = ack.path.destination;
+    let behind = unheard.waits_behind(case);
+    // It may reach the very proxy that wants to be passed, and get no further.
+    let is_at_proxy = hop.ip() == success.path.source.ip()
+        || target.route.iter().any(|proxy| address(&Uri::read(proxy)) == Some(hop.ip()));
+    let fate = match behind {
+        Some(behind) => format!(
+            "It went to {hop}, and none went on from there to {}: the 2xx from there was repeated {}.",
+            behind.path.source,
+            times(behind.repeated)
+        ),
+        None if is_at_proxy => {
+            format!("It went to {hop}, and the 2xx was repeated {} all the same.", times(success.repeated))
+        }
+        None => format!(
+            "It went to {hop}, past the proxies, and did not arrive: the 2xx was repeated {}.",
+            times(success.repeated)
+        ),
+    };
+    let mut finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);
+    if is_at_proxy {
+        finding = finding.titled("The ACK carries no Route, although a proxy wanted to stay in the path");
+    }
+    let finding = finding
+        .sender(Role::Uac, ack)
+        .because(format!(
+            "The 2xx wants requests inside the dialog to pass {}, and the ACK of {} carries no Route. {fate}",
+            target.route.join(", "),
+            ack.path.source
+        ))
+        .fix(format!("Let {} build its route set from Record-Route.", ack.path.source))
+        .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
+        .claim_absent(ack.place, "a Route header in this ACK", match is_at_proxy {
+            true => "it has no route set",
+            false => "it passes by the proxies",
+        })
+        .refuted("ack-missing", "an ACK was sent");
+    Some(match behind {
+        Some(behind) => unheard.claim_not_sent_on(finding, behind),
+        None => unheard.claim_repeats(finding),
+    })
 }

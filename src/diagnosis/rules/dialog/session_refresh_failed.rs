@@ -124,7 +124,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_method(request, "the refresh");
     finding = match response {
         Some(response) => finding.claim_status(response, "refused"),
-        None => finding.claim_absent(request.last_place(), "a response to it", "no answer"),
+        None => finding.claim_absent(request.place, "a final response to it", "no answer"),
     };
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
 }

@@ -131,7 +131,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(refusal, "refused by who asked for it"),
         (Some(prack), None) => finding
             .claim_method(prack.request, "a PRACK that does not arrive")
-            .claim_absent(prack.request.last_place(), "a response to the PRACK", "the response is repeated all the same"),
+            .claim_absent(prack.request.place, "a response to the PRACK", "the response is repeated all the same"),
         (None, _) => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
     };
     if let Some(other) = other {

@@ -89,7 +89,7 @@ fn half_open(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix("Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call needs it.")
             .claim_method(request, "the request that waits")
-            .claim_absent(request.last_place(), format!("any response to the {method}"), "nothing came back")
+            .claim_absent(request.place, format!("any response to the {method}"), "nothing came back")
             .refuted("next-hop-silent", "it is the connection that is dead, and not this message alone")
             .next_capture(capture_of(server)),
     )

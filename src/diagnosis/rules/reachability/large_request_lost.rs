@@ -1,6 +1,6 @@
 use crate::call::{Heard, Outcome};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::capture_at;
+use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
 
@@ -61,6 +61,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let to = request.path.destination;
     let method = request.message.method()?;
+    let silent_since = case.silent_since(request).filter(|_| icmp.is_none());
     let because = match icmp {
         Some(icmp) => format!(
             "The {method} to {to} has {size} bytes and does not fit: {} reports that fragmentation is needed{}.",
@@ -69,22 +70,36 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => {
             let (than, fate) = if size > ONE_PACKET {
-                ("fits into one packet", "Its fragments are probably lost on the way")
+                ("fits into one packet", match silent_since {
+                    Some(_) => "Its fragments may be lost on the way",
+                    None => "Its fragments are probably lost on the way",
+                })
             } else {
                 ("RFC 3261 §18.1.1 allows over UDP", "It may be too large for a link on the way")
             };
+            let others = match silent_since {
+                Some(since) => format!(
+                    "The last message from {} came {} before, and none came after it. {fate}, or {} is gone by now",
+                    to.ip(),
+                    length(since),
+                    to.ip()
+                ),
+                None => format!("Other messages from {} came meanwhile or later. {fate}", to.ip()),
+            };
             format!(
-                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered, while other \
-                 messages from {} came at that time. {fate}.",
-                request.repeated + 1,
-                to.ip()
+                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. {others}.",
+                request.repeated + 1
             )
         }
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(None)
         .party(Role::Network, icmp.map(|icmp| (icmp.reporter, 0).into()))
-        .because(because)
+        .because(because);
+    if silent_since.is_some() {
+        finding = finding.fix(format!("Send {to} a small request, such as OPTIONS: if that is not answered either, it is not the size."));
+    }
+    finding = finding
         .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
         .fix("Make the request smaller: fewer codecs, no video, no headers that nobody needs.")
         .fix("Let IP fragments pass the firewalls between.")
@@ -93,7 +108,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed");
     } else {
-        finding = finding.claim_absent(request.last_place(), format!("any response from {to}"), "none of its copies is answered");
+        finding = finding.claim_absent(request.place, format!("any response from {to}"), "none of its copies is answered");
     }
     Some(finding.refuted("destination-unreachable", "no ICMP error says that the destination itself cannot be reached"))
 }

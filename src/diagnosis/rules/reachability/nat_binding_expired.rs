@@ -74,7 +74,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Or shorten the registration, or let the device register over TCP.")
             .claim_at(before.place, "udp.srcport", target.port().to_string(), "the port from which the device registered")
             .claim_method(request, "the request to that port")
-            .claim_absent(request.last_place(), format!("any response from {target}"), "nothing came back")
+            .claim_absent(request.place, format!("any response from {target}"), "nothing came back")
             .claim_at(after.place, "udp.srcport", after.source.port().to_string(), "the next REGISTER comes from another port")
             .refuted("next-hop-silent", "the device is alive: it registered again, from another port")
             .refuted("destination-unreachable", "no ICMP error quotes the request")

@@ -181,10 +181,18 @@ fn explanation(case: &Case<'_>, request: &Heard, method: &Method, confidence: Co
     }
     let sent = format!("{} sent the {method} {copies} times within {span} to {to}, and nothing came back", request.path.source);
     let answers = request.path.reversed();
+    if let Some(since) = case.silent_since(request) {
+        return format!(
+            "{sent}: no response and no ICMP error. The last message from {} came {} before, and none came after it: it may \
+             be gone, or the way to it or back is broken; from here these cannot be told apart.",
+            answers.source.ip(),
+            length(since)
+        );
+    }
     if case.is_visible(answers.source.ip(), answers.destination.ip()) {
         return format!(
-            "{sent}: no response and no ICMP error. Other messages from {} are in the capture at about that time, so the \
-             way back exists: either this message did not arrive, or it was dropped without a word.",
+            "{sent}: no response and no ICMP error. Other messages from {} came meanwhile or later, so the way back exists: \
+             either this message did not arrive, or it was dropped without a word.",
             answers.source.ip()
         );
     }

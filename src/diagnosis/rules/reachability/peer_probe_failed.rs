@@ -1,4 +1,4 @@
-use crate::call::{Heard, Kind, Outcome};
+use crate::call::{Heard, Kind, Outcome, timer};
 use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
@@ -53,41 +53,58 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // An answer to a probe that the capture missed: meanwhile the peer was there.
     let is_of_missed = |key: &u64| row.iter().all(|(_, sent)| sent != key);
     let until = row.get(end).map_or(case.capture.until, |(place, _)| place.time);
-    if probes.answered.iter().any(|(time, key)| *time >= began.time && *time <= until && is_of_missed(key)) {
+    if probes.answered.iter().any(|(place, key)| place.time >= began.time && place.time <= until && is_of_missed(key)) {
         return None;
     }
     let confidence = confidence(case, request, began);
-    let before = row.get(..first)?.last().map(|(place, _)| *place);
-    let after = row.get(end).map(|(place, _)| *place);
+    let answer = |(_, key): &(Place, u64)| probes.answered.iter().find(|(_, answered)| answered == key).map(|(place, _)| *place);
+    let before = row.get(..first)?.last().and_then(answer);
+    let after = row.get(end).and_then(answer);
     let period = last.time.since(began.time).checked_div(u32::try_from(silent.len() - 1).unwrap_or(1));
-    let end_of_it = match after {
-        Some(place) => format!("At {} after that it answered again.", length(place.time.since(last.time))),
-        None => "It did not answer again in this capture.".to_owned(),
-    };
-    let begin_of_it = match before {
-        Some(_) => "Before, it had answered",
-        None => "No answer of it to a probe is in the capture before",
+    let meanwhile = match (confidence, before, after) {
+        (Confidence::Unseen, ..) if case.tail(began) < timer::OVERDUE => format!(
+            "The capture ends {} after the first of them: that is too early to say that they were never answered.",
+            length(case.tail(began))
+        ),
+        (Confidence::Unseen, ..) => "Its answers may have gone another way than past this capture.".to_owned(),
+        (_, Some(before), Some(after)) => {
+            format!("From its last answer before to its next one {} passed.", length(after.time.since(before.time)))
+        }
+        (_, Some(before), None) => format!(
+            "Its last answer came {} before the first of them, and none in the {} after that.",
+            length(began.time.since(before.time)),
+            length(case.tail(began))
+        ),
+        (_, None, Some(after)) => format!(
+            "No answer of it to a probe is in the capture before, and the next one came {} after the first of them.",
+            length(after.time.since(began.time))
+        ),
+        (_, None, None) => "No answer of it to a probe is in the capture.".to_owned(),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(None)
         .party(Role::Uas, Some(request.path.destination))
         .because(format!(
-            "{server} left {} probes (OPTIONS, about every {}) of {client} in a row without a final response, within {}. \
-             {begin_of_it}. {end_of_it}",
+            "{server} left {} probes (OPTIONS, about every {}) of {client} in a row without a final response. {meanwhile}",
             silent.len(),
-            period.map(length).unwrap_or_default(),
-            length(last.time.since(began.time))
+            period.map(length).unwrap_or_default()
         ))
         .fix(format!("Look at {server} at the time at which its answers stop: its service, its address, the way to it."))
         .fix("Let calls take another way while the peer does not answer its probes.")
         .next_capture(capture_at(server, request.path))
         .claim_at(began, "sip.Method", "OPTIONS", "the first probe without an answer")
         .claim_at(last, "sip.Method", "OPTIONS", "the last of them")
-        .claim_absent(last, format!("any final response from {server}"), "nothing came back");
-    if let Some(before) = before {
-        finding = finding.claim_at(before, "sip.Method", "OPTIONS", "the last probe that was answered");
+        .claim_absent(began, format!("any final response from {server} to these probes"), "nothing came back");
+    for (answer, says) in [(before, "its last answer before"), (after, "its next answer")] {
+        if let Some(answer) = answer {
+            finding = finding.claim_at(answer, "sip.CSeq.method", "OPTIONS", says);
+        }
     }
-    Some(finding.refuted("probe-noise", "there is no final response").refuted("next-hop-silent", "it is a row of probes: the peer itself is down"))
+    Some(
+        finding
+            .refuted("probe-noise", "there is no final response")
+            .refuted("next-hop-silent", "it would fit each of them alone, and several in a row tell more"),
+    )
 }
 
 /// The absence of answers to the first of them counts: the later ones make it surer.
@@ -100,7 +117,7 @@ fn confidence(case: &Case<'_>, request: &Heard, began: Place) -> Confidence {
         return Confidence::Unseen;
     }
     match case.absence_of_answer(request) {
-        Confidence::Unseen if case.tail(began) >= crate::call::timer::OVERDUE => Confidence::Possible,
+        Confidence::Unseen if case.tail(began) >= timer::OVERDUE => Confidence::Possible,
         confidence => confidence,
     }
 }

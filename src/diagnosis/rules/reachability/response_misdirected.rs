@@ -43,6 +43,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         "and its Via does not ask for rport".to_owned()
     };
+    // Without rport the response has to go to the port that Via names (RFC 3261 §18.2.2).
+    let ask = format!("Let {from} put rport into its Via (RFC 3581 §3).");
+    let answer_there = match asks {
+        true => format!("Let {} answer to the address and port that the request came from (RFC 3581 §4).", response.path.source),
+        false => format!(
+            "Or let {} answer to where the request came from although it does not ask for that (force_rport).",
+            response.path.source
+        ),
+    };
     let port = if from.ip() == to.ip() { ("udp.dstport", to.port().to_string()) } else { ("ip.dst", to.ip().to_string()) };
     Some(
         Finding::of(&RULE, Confidence::Proven)
@@ -53,8 +62,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                  gets it.",
                 request.message.method()?
             ))
-            .fix(format!("Let {} answer to the address and port that the request came from (rport, force_rport).", response.path.source))
-            .fix(format!("Let {from} put rport into its Via."))
+            .fix(if asks { answer_there.clone() } else { ask.clone() })
+            .fix(if asks { ask } else { answer_there })
             .claim(request, "udp.srcport", from.port().to_string(), "where the request came from")
             .claim(response, port.0, port.1, "where the response went")
             .refuted("next-hop-silent", "responses do come back")

@@ -2,7 +2,7 @@ use crate::call::Heard;
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::{Ignored, capture_at_client, difference, ignored, span};
-use crate::diagnosis::words::times;
+use crate::diagnosis::words::{list, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
 use crate::sip::StatusCode;
 
@@ -94,17 +94,38 @@ fn of_answer(case: &Case<'_>) -> Option<Finding> {
         0 => String::new(),
         _ => format!(" It sent the INVITE {} more after the answer.", times(copies.try_into().unwrap_or(u32::MAX))),
     };
-    let mut finding = Finding::of(&RULE, Confidence::Possible)
+    let got = others_that_arrived(case, invite, success);
+    let seems = match got.is_empty() {
+        true => format!("so it seems not to get into the proxy: it is lost between here and {proxy}, or dropped there."),
+        false => format!(
+            "and other messages of {server} do get into the proxy, which {}. So the way is open, and only the {answer} has no effect: \
+             {proxy} drops or ignores it, or something just before it does.",
+            list(&got.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>())
+        ),
+    };
+    let finding = Finding::of(&RULE, Confidence::Possible)
         .explains(case.call.final_status)
         .party(Role::Network, Some(proxy))
         .because(format!(
             "{server} answered the INVITE of {proxy} with {answer}, repeated that {}, and got no ACK, and the caller was told \
-             {status} all the same.{goes_on} The answer fits the INVITE, so it seems not to get into the proxy: it is lost \
-             between here and {proxy}, or dropped there.",
+             {status} all the same.{goes_on} The answer fits the INVITE, {seems}",
             times(success.repeated)
-        ))
-        .fix(format!("Look at the firewall of {} itself: a packet filter drops what a capture there still shows.", proxy.ip()))
-        .fix(format!("Capture at {} (command below): do the responses arrive there?", proxy.ip()))
+        ));
+    let finding = match got.is_empty() {
+        true => finding
+            .fix(format!("Look at the firewall of {} itself: a packet filter drops what a capture there still shows.", proxy.ip()))
+            .fix(format!("Capture at {} (command below): do the responses arrive there?", proxy.ip())),
+        false => finding
+            .fix(format!("Look in the log of {proxy} for this Call-ID: does it name the {answer}, and a reason to drop it?"))
+            .fix(format!(
+                "Capture at {} (command below): if the {answer} does not arrive there while the others do, look what sets it apart \
+                 from them, such as its size, and what filters by that. A packet filter on {} itself drops what a capture there \
+                 still shows.",
+                proxy.ip(),
+                proxy.ip()
+            )),
+    };
+    let mut finding = finding
         .next_capture(capture_at_client(invite))
         .claim_method(invite, "the INVITE that was answered")
         .claim_status(success, "the answer to it");
@@ -112,13 +133,45 @@ fn of_answer(case: &Case<'_>) -> Option<Finding> {
         let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
         finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
     }
+    for (shown, _) in &got {
+        finding = finding.claim_status(shown, "so another message of the same sender got into the proxy");
+    }
     Some(
         finding
             .claim_status(told, "what the caller was told")
+            .refuted("next-hop-silent", format!("{server} answered, with {answer}"))
             .refuted("ring-timeout", "what was forwarded had been answered before the end")
             .refuted("ack-missing", "the answer never got to the caller, who has nothing to confirm")
             .refuted("response-ignored", "branch, sent-by, CSeq and From tag of the answer are those of the INVITE"),
     )
+}
+
+/// What shows that other messages of the sender of an answer got into the proxy that seems not to have got this one: its own
+/// response to a request that came later, and a provisional response that it passed on before. The latter alone does not tell
+/// that the way was still open.
+fn others_that_arrived<'a>(case: &Case<'a>, invite: &'a Heard, success: &Heard) -> Vec<(&'a Heard, String)> {
+    let (server, proxy) = (success.path.source, invite.path.source);
+    let inner = case.call.transaction(invite.transaction);
+    let outer = inner.upstream.map(|id| case.call.transaction(id));
+    let only = outer.filter(|outer| case.call.downstream_of(outer.id).nth(1).is_none());
+    let passed_on = only.and_then(|outer| {
+        let came: Vec<&Heard> = case.provisionals(inner).collect();
+        case.provisionals(outer).find_map(|told| {
+            let status = told.message.status().filter(|status| status.get() > 100)?;
+            let is_same = |one: &&&Heard| one.message.status() == Some(status) && one.place < told.place;
+            came.iter().find(is_same).map(|_| (told, format!("passed on its {status}")))
+        })
+    });
+    let later = case.call.transactions.iter().filter(|known| known.path.source == server && known.path.destination == proxy);
+    let answered = later.into_iter().find_map(|known| {
+        let request = case.call.request_of(known).filter(|request| request.place > success.place)?;
+        let response = case.finals(known).next()?;
+        Some((response, format!("answered its {}", request.message.method()?)))
+    });
+    match answered {
+        Some(answered) => passed_on.into_iter().chain([answered]).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// An answer that a proxy seems not to have got.

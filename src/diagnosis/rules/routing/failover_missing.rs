@@ -78,7 +78,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_request_uri(request, "the request");
     finding = match response {
         Some(response) => finding.claim_status(response, "the server fails"),
-        None => finding.claim_absent(request.last_place(), format!("a response of {server}"), "the server stays silent"),
+        None => finding.claim_absent(request.place, format!("a response of {server}"), "the server stays silent"),
     };
     if let Some((address, place)) = proof {
         let field = if address.is_ipv4() { "dns.a" } else { "dns.aaaa" };

@@ -60,7 +60,7 @@ pub(super) fn told(finding: Finding, failover: &Failover<'_>) -> Finding {
     let finding = finding.claim_method(failover.first, "the first server is tried");
     let finding = match failover.refusal {
         Some(refusal) => finding.claim_status(refusal, "it fails"),
-        None => finding.claim_absent(failover.first.last_place(), "response of the first server", "it is silent"),
+        None => finding.claim_absent(failover.first.place, "response of the first server", "it is silent"),
     };
     finding
         .claim_method(failover.next, "the next server is tried")

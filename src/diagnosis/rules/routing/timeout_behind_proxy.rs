@@ -73,7 +73,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let is_silent = silent.provisionals.is_empty();
     let (proxy, next) = (response.path.source, silent.path.destination);
-    let copies = sent.repeated + 1;
+    // What is sent after the failure was told says nothing of how long the proxy waited.
+    let later = sent.repeats.iter().filter(|copy| **copy > response.place).count();
+    let copies = (sent.repeated + 1).saturating_sub(u32::try_from(later).unwrap_or(u32::MAX)).max(1);
     let waited = response.place.time.since(sent.place.time);
     // Over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2): a single copy tells that the capture lacks some.
     // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and who answers
@@ -83,7 +85,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if code.get() == 504 && (!is_proxied || waited < timer::T1 * 2) {
         return None;
     }
-    let is_hidden = is_silent && copies == 1 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;
+    let is_hidden = is_silent && sent.repeated == 0 && !sent.path.transport.is_reliable() && waited >= timer::T1 * 4;
     let silence = if is_silent { "nothing came back" } else { "no final response came back" };
     let sure = if is_hidden { Confidence::Possible } else { Confidence::Proven };
     let because = match is_hidden {
@@ -112,12 +114,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .claim_method(request, "the caller's request")
         .claim(sent, ip_destination(next), next.ip().to_string(), "the proxy sends it on to this host");
-    if let Some(last) = sent.repeats.last() {
-        finding = finding.claim_at(*last, "sip.Method", silent.method.name(), "the last copy of it");
+    if let Some(last) = sent.repeats.iter().rfind(|copy| **copy < response.place) {
+        finding = finding.claim_at(*last, "sip.Method", silent.method.name(), format!("the last copy of it before the {code}"));
     }
     Some(
         finding
-            .claim_absent(sent.last_place(), format!("response of {next}"), "the next hop does not answer")
+            .claim_absent(sent.place, match is_silent {
+                true => format!("response of {next}"),
+                false => format!("final response of {next}"),
+            }, "the next hop does not answer")
             .claim_status(response, "the proxy gives up")
             .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy")
             .refuted("ring-timeout", match rang {

@@ -1,8 +1,10 @@
-use crate::call::{Heard, NamedDialog};
+use std::net::IpAddr;
+
+use crate::call::{Dialog, Made, NamedDialog};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::{Method, Parameters};
+use crate::sip::{Method, NameAddr, Parameters};
 
 rule! {
     /// The call that was to be replaced is not known there.
@@ -52,9 +54,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
         (486, _) | (603, None) => return None,
         (_, Some(bye)) => format!("that call had been ended with BYE {} before", length(request.place.time.since(bye.time))),
-        _ => compared(case, &known, tags),
+        _ => compared(&known, tags, response.path.source.ip()),
     };
-    let verb = if name == "Join" { "join" } else { "replace" };
+    let (verb, rfc) = if name == "Join" { ("join", "RFC 3911 §4") } else { ("replace", "RFC 3891 §3") };
     let server = response.path.source;
     let request = case.first_with(request, |before| before.message.header(name).as_deref() == Some(&*named));
     // Who declines may have a reason of his own.
@@ -68,10 +70,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         "{} asked {server} to {verb} the call {call_id:?}, and {server} answered {}: {detail}.",
         request.path.source, failure.status
     ));
+    let order = order(&known, tags, server.ip());
     let finding = match ended {
         Some(bye) => finding
             .fix(format!("Let {} look whether the call still exists before it asks to {verb} it.", request.path.source))
             .claim_at(bye, "sip.Method", "BYE", "the call that is named ends"),
+        None if matches!(order, Some(Order::Exchanged(..))) => finding.fix(format!(
+            "Let {} exchange the tags in {name}, or whoever gave it that {name} in a REFER: to-tag={} is right, the tag of {server}, \
+             and from-tag={}, that of the other side ({rfc}).",
+            request.path.source, tags.1, tags.0
+        )),
+        None if matches!(order, Some(Order::Early)) => finding.fix(format!(
+            "Let {} wait until the call is answered, or send its INVITE to the side that began it ({rfc}).",
+            request.path.source
+        )),
+        None if matches!(order, Some(Order::Right)) => finding.fix(format!(
+            "Look why {server} does not know that call any more: it may have ended unseen, or {server} was restarted, or is \
+             another node than the one that has the call."
+        )),
         None => finding
             .fix(format!(
                 "Compare {name} with the dialog as {server} knows it: to-tag must be the tag of {server}, from-tag that of \
@@ -79,10 +95,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("If a B2BUA stands between, let it translate {name}, or resolve the transfer itself.")),
     };
+    let mut finding = finding
+        .claim_method(request, "the request")
+        .claim_header(request, name, format!("the call that it wants to {verb}"));
+    if let (Some(Order::Exchanged(dialog, made)), None) = (order, ended) {
+        let says = format!("in that call this is the tag of {}", made.callee);
+        finding = finding.claim_at(made.place, "sip.to.tag", dialog.callee_tag.clone(), says);
+    }
     Some(
         finding
-            .claim_method(request, "the request")
-            .claim_header(request, name, format!("the call that it wants to {verb}"))
             .claim_status(response, "refused")
             .refuted("dialog-state-lost", format!("the INVITE is of no dialog: what is not known is the call in {name}"))
             .refuted("callee-busy", format!("{name} asks for a call that exists, and not for a free line")),
@@ -95,9 +116,26 @@ fn known(case: &Case<'_>, call_id: &str) -> Vec<NamedDialog> {
     let own = own.map(|dialog| NamedDialog {
         caller_tag: dialog.caller_tag.clone(),
         callee_tag: dialog.callee_tag.clone(),
+        made: made(case, dialog),
         ended: dialog.bye.map(|bye| case.call.message(bye).place),
     });
     own.chain(case.surroundings.neighbours().dialogs_to_replace(call_id).iter().cloned()).collect()
+}
+
+/// Where a dialog of this call was made.
+fn made(case: &Case<'_>, dialog: &Dialog) -> Option<Made> {
+    let tag = |name: Option<NameAddr>| name.and_then(|name| name.tag().map(str::to_owned)).unwrap_or_default();
+    let mut makes = case.call.messages.iter().filter_map(|heard| {
+        let status = heard.message.status().filter(|status| (101..300).contains(&status.get()))?;
+        let is_of_it = heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite)
+            && heard.message.call_id() == &*dialog.call_id
+            && tag(heard.message.from()) == dialog.caller_tag
+            && tag(heard.message.to()) == dialog.callee_tag;
+        is_of_it.then_some((heard, status))
+    });
+    let (first, status) = makes.next()?;
+    let made = Made::by(first.place, first.path, status);
+    Some(makes.fold(made, |made, (heard, status)| made.with(heard.path, status)))
 }
 
 /// True if a dialog has both tags, whichever side it calls which.
@@ -106,38 +144,58 @@ fn fits(dialog: &NamedDialog, (to_tag, from_tag): (&str, &str)) -> bool {
     tags == (to_tag, from_tag) || tags == (from_tag, to_tag)
 }
 
+/// What a Replaces that names both tags of a captured call has wrong.
+#[derive(Clone, Copy)]
+enum Order<'d> {
+    /// Nothing: to-tag is the tag of the one who got the INVITE.
+    Right,
+    /// Nothing, but the call only rings at the one who got the INVITE: that is no call to be replaced there.
+    Early,
+    /// The tag of the one who got the INVITE stands in from-tag.
+    Exchanged(&'d NamedDialog, Made),
+    /// Whose tag is whose was not captured.
+    Unknown,
+}
+
+/// Whether the tags of Replaces stand where they have to for this server (RFC 3891 §3); `None` if they are of no captured call.
+fn order<'d>(known: &'d [NamedDialog], (to_tag, from_tag): (&str, &str), server: IpAddr) -> Option<Order<'d>> {
+    let dialog = known.iter().find(|dialog| fits(dialog, (to_tag, from_tag)))?;
+    let own = dialog.made.filter(|made| made.caller != made.callee).and_then(|made| match server {
+        server if server == made.callee => Some((&dialog.callee_tag, made)),
+        server if server == made.caller => Some((&dialog.caller_tag, made)),
+        _ => None,
+    });
+    Some(match own {
+        Some((own, made)) if own == to_tag && server == made.callee && !made.confirmed => Order::Early,
+        Some((own, _)) if own == to_tag => Order::Right,
+        Some((_, made)) => Order::Exchanged(dialog, made),
+        None => Order::Unknown,
+    })
+}
+
 /// How the tags of Replaces differ from those of the dialog, as far as it was captured.
-fn compared(case: &Case<'_>, known: &[NamedDialog], (to_tag, from_tag): (&str, &str)) -> String {
+fn compared(known: &[NamedDialog], (to_tag, from_tag): (&str, &str), server: IpAddr) -> String {
     if known.is_empty() {
         return "no such call is known there, and none with this Call-ID is in the capture".to_owned();
     }
     let is_of = |tag: &str| known.iter().any(|dialog| dialog.caller_tag == tag || dialog.callee_tag == tag);
-    match (known.iter().any(|dialog| fits(dialog, (to_tag, from_tag))), is_of(to_tag), is_of(from_tag)) {
-        (true, _, _) if was_asked_the_other_way(case) => "both tags are those of the call, but exchanged".to_owned(),
-        (true, _, _) => "both tags are those of a call in the capture, which is not known there any more, or has its tags \
-            exchanged"
+    match (order(known, (to_tag, from_tag), server), is_of(to_tag), is_of(from_tag)) {
+        (Some(Order::Right), _, _) => {
+            format!("both tags are right and stand where they have to, and {server} does not know that call any more")
+        }
+        (Some(Order::Early), _, _) => format!(
+            "both tags are right, but that call only rings at {server}, as far as the capture shows, and what rings can be \
+             taken over only at the side that began it"
+        ),
+        (Some(Order::Exchanged(_, made)), _, _) => {
+            let other = if server == made.callee { made.caller } else { made.callee };
+            format!("the tags are exchanged: to-tag {to_tag:?} is the tag of {other}, and from-tag {from_tag:?} that of {server}")
+        }
+        (Some(Order::Unknown), _, _) => "both tags are those of a call in the capture, which is not known there any more, or \
+            has its tags exchanged"
             .to_owned(),
         (_, false, true) => format!("the call has no to-tag {to_tag:?}"),
         (_, true, false) => format!("the call has no from-tag {from_tag:?}"),
         _ => format!("the call has neither the to-tag {to_tag:?} nor the from-tag {from_tag:?}"),
     }
-}
-
-/// True if the receiver of the INVITE sent a message whose From tag is the from-tag of Replaces.
-fn was_asked_the_other_way(case: &Case<'_>) -> bool {
-    let request = case.failure().and_then(|failure| case.request(failure));
-    let parameters = request.and_then(|request: &Heard| {
-        let named = request.message.header("Replaces").or_else(|| request.message.header("Join"));
-        named.map(|value| value.into_owned())
-    });
-    let Some(parameters) = parameters else { return false };
-    let Some((_, rest)) = parameters.split_once(';') else { return false };
-    let parameters = Parameters::read(rest, b';');
-    let from_tag = parameters.get("from-tag");
-    let server = request.map(|request| request.path.destination.ip());
-    case.call.messages.iter().any(|heard| {
-        let is_request = heard.message.is_request();
-        let own = if is_request { heard.message.from() } else { heard.message.to() };
-        Some(heard.path.source.ip()) == server && own.and_then(|own| own.tag().map(str::to_owned)).as_deref() == from_tag
-    })
 }
