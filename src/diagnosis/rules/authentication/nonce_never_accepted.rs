@@ -229,11 +229,12 @@ fn replaced(case: &Case<'_>, last: &Rejection<'_>, after: Duration, taken: (Dura
     };
     let mut finding = finding
         .because(format!(
-            "{server} refused the nonce that it had given to user \"{}\"{said}. That the answer came {} after the challenge is not \
+            "{server} refused the nonce that it had given to user \"{}\"{said}. That the answer came {} after the challenge is {} \
              why: it took another one {} after the REGISTER that was challenged. More likely it holds another nonce by then than \
              the one that it gave, or another node checks it. The secret is not the reason.",
             last.credentials.username,
             length(after),
+            if taken.0 >= after { "not" } else { "hardly" },
             length(taken.0)
         ))
         .fix(format!(
