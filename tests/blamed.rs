@@ -106,6 +106,7 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
     assert_eq!(finding("timeout-behind-proxy/story.txt").confidence, Confidence::Proven);
     assert_eq!(finding("timeout-behind-proxy/story-one-copy.txt").confidence, Confidence::Possible);
     assert_eq!(finding("media-late/story.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("media-late/story-both-at-once.txt").confidence, Confidence::Possible);
 }
 
 #[test]
@@ -159,6 +160,8 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
         "identity-rejected/story-signed-behind.txt",
         "identity-rejected/story-signed-here.txt",
         "connection-failed/story-redirected.txt",
+        "retry-not-renumbered/story.txt",
+        "ice-failed/story.txt",
     ] {
         assert_eq!(finding(story).confidence, Confidence::Likely, "{story}");
     }
@@ -203,6 +206,19 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),
         ("peer-probe-failed/story-for-good.txt", "none in the 3 min after that", "to its next one"),
         ("fork-not-released/story.txt", "192.0.2.40:5060 sent it", "that device"),
+        (
+            "rejected-by-callee/story-registered-only-later.txt",
+            "it registers 4.0 s later, and then a call to it is accepted",
+            "device rang",
+        ),
+        ("rejected-by-callee/story-registered-only-later-but-a-cause.txt", "nothing had rung", "No registration"),
+        ("nonce-never-accepted/story-taken-as-late.txt", "it took another one 17 s after the REGISTER", "too old"),
+        ("nonce-never-accepted/story-answered-late.txt", "for too old", "it took another one"),
+        ("media-late/story-both-at-once.txt", "comes at the same moment, 7.0 s after", "cut off"),
+        ("media-late/story.txt", "the first words are cut off", "same moment"),
+        ("server-fault/story-504-at-once.txt", "so soon it has waited for none", "in vain"),
+        ("ice-failed/story.txt", "did not check again in the other role", "no check of it succeeded"),
+        ("ice-failed/story-checked-again-in-vain.txt", "no check of it succeeded", "did not check again"),
     ];
     let wrong: Vec<String> = said
         .into_iter()
@@ -214,6 +230,32 @@ fn what_is_said_fits_the_messages_that_prove_it() {
     for (story, fixes) in [("hold-stuck/story-resume-refused.txt", 1), ("hold-stuck/story-answered-on-hold.txt", 1)] {
         assert_eq!(finding(story).fix.len(), fixes, "{story}: {:?}", finding(story).fix);
     }
+}
+
+#[test]
+fn whom_nothing_shows_to_be_reached_is_not_said_to_be() {
+    let is_refuted = |story: &str| finding(story).refuted.iter().any(|rival| rival.rule == "callee-unreachable");
+    assert!(is_refuted("rejected-by-callee/story.txt"));
+    assert!(!is_refuted("rejected-by-callee-at-once/story.txt"));
+}
+
+#[test]
+fn what_is_counted_or_long_is_shown_by_its_value() {
+    let shown = |story: &str, field: &str| {
+        let claims = finding(story).claims;
+        claims.iter().filter(|claim| claim.field == field).map(|claim| claim.value.raw().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("registration-lapsed/story.txt", "sip.contact.parameter"), ["expires=60"]);
+    assert_eq!(shown("large-request-lost/story.txt", "udp.length"), ["2226"]);
+    assert_eq!(shown("transfer-failed/story.txt", "sipfrag.line"), ["SIP/2.0 486 Busy Here"]);
+    assert_eq!(shown("precondition-unmet/story.txt", "sdp.media_attr"), ["des:qos mandatory local sendrecv"]);
+    assert_eq!(shown("diversion-loop/story.txt", "sip.Diversion").len(), 2);
+    assert_eq!(shown("request-merged/story.txt", "sip.Via.branch").len(), 2);
+    assert_eq!(shown("response-misdirected/story.txt", "sip.Via").len(), 1);
+    assert_eq!(shown("old-nonce-reused/story.txt", "sip.auth.stale"), ["true", "true"]);
+    // Two that were accepted, and one after a BYE.
+    assert_eq!(shown("channel-limit-reached/story.txt", "sip.CSeq.method").len(), 3);
+    assert_eq!(shown("channel-limit-reached/story.txt", "sip.Status-Code").len(), 1);
 }
 
 #[test]

@@ -109,6 +109,12 @@ pub struct Occupancy {
     pub most_when_accepted: u32,
     /// Calls that were accepted.
     pub accepted: u64,
+    /// Where the first of them were accepted, by their 2xx and in order.
+    #[serde(default)]
+    pub accepted_first: Vec<Place>,
+    /// Where the last of them was.
+    #[serde(default)]
+    pub accepted_last: Option<Place>,
     /// Calls that were refused, by code.
     pub refused: BTreeMap<u16, RefusedAt>,
 }
@@ -124,6 +130,19 @@ pub struct RefusedAt {
     pub first: Place,
     /// The least and the greatest key of those who were called and busy: if they differ, several were.
     callees: (u64, u64),
+}
+
+impl Occupancy {
+    /// Places that are kept of the first calls that were accepted.
+    const MOST_FIRST: usize = 4;
+
+    fn note_place(&mut self, place: Place) {
+        if let Err(at) = self.accepted_first.binary_search(&place) {
+            self.accepted_first.insert(at, place);
+            self.accepted_first.truncate(Occupancy::MOST_FIRST);
+        }
+        self.accepted_last = self.accepted_last.max(Some(place));
+    }
 }
 
 impl RefusedAt {
@@ -214,9 +233,10 @@ impl Neighbours {
             .flat_map(|(server, clients)| ordered(clients).into_iter().map(|(client, known)| (*client, *server, known)))
     }
 
-    /// Notes that a call was accepted while so many others were up.
-    pub fn note_accepted(&mut self, client: IpAddr, server: IpAddr, others: u32) {
+    /// Notes that a call was accepted while so many others were up, by a response at this place.
+    pub fn note_accepted(&mut self, client: IpAddr, server: IpAddr, others: u32, place: Place) {
         let Some(known) = self.occupancy_mut(client, server) else { return };
+        known.note_place(place);
         known.most_when_accepted = known.most_when_accepted.max(others);
         known.accepted = known.accepted.saturating_add(1);
     }
@@ -473,6 +493,7 @@ impl Neighbours {
         }
         for (client, server, theirs) in other.occupancies() {
             let known = self.occupancy.entry(server).or_default().entry(client).or_default();
+            theirs.accepted_first.iter().chain(&theirs.accepted_last).for_each(|place| known.note_place(*place));
             known.most_when_accepted = known.most_when_accepted.max(theirs.most_when_accepted);
             known.accepted = known.accepted.saturating_add(theirs.accepted);
             for (code, refused) in &theirs.refused {
@@ -549,11 +570,11 @@ mod tests {
     fn merging_adds_and_keeps_extremes() {
         let place = |frame| Place { frame, ..Place::default() };
         let mut one = Neighbours::default();
-        one.note_accepted(address(1), address(2), 3);
+        one.note_accepted(address(1), address(2), 3, place(5));
         one.note_refused((address(1), address(2)), 503, 4, place(9), 11);
         one.note_rejected(address(1), place(5));
         let mut other = Neighbours::default();
-        other.note_accepted(address(1), address(2), 1);
+        other.note_accepted(address(1), address(2), 1, place(2));
         other.note_refused((address(1), address(2)), 503, 5, place(7), 12);
         other.note_rejected(address(1), place(2));
         let mut merged = one.clone();
@@ -562,6 +583,7 @@ mod tests {
         assert_eq!(merged, other);
         let known = merged.occupancy(address(1), address(2)).unwrap();
         assert_eq!((known.most_when_accepted, known.accepted), (3, 2));
+        assert_eq!((known.accepted_first.as_slice(), known.accepted_last), (&[place(2), place(5)][..], Some(place(5))));
         assert_eq!(known.refused[&503], RefusedAt { count: 2, fewest: 4, first: place(7), callees: (11, 12) });
         assert_eq!(merged.guessing(address(1)).unwrap().rejected, 2);
         let text = serde_json::to_string(&merged).unwrap();

@@ -58,6 +58,32 @@ pub struct Granted {
     pub bindings: Vec<Arc<str>>,
     /// Whose credentials the REGISTER showed, as in [`Asked::account`].
     account: Option<NonZeroU64>,
+    /// Where it stands for how long the longest of them lasts.
+    said_in: SaidIn,
+}
+
+/// Where a 2xx to REGISTER says how long a binding lasts (RFC 3261 §10.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+enum SaidIn {
+    /// In no form that is known.
+    #[default]
+    Nowhere,
+    /// `expires` of the Contact.
+    Contact,
+    /// Expires.
+    Header,
+}
+
+impl Granted {
+    /// The field that shows for how long the longest of the bindings lasts, and its value; `None` where no field does.
+    pub fn length_shown(&self) -> Option<(&'static str, String)> {
+        let seconds = self.until.since(self.place.time).as_secs();
+        match self.said_in {
+            SaidIn::Nowhere => None,
+            SaidIn::Contact => Some(("sip.contact.parameter", format!("expires={seconds}"))),
+            SaidIn::Header => Some(("sip.Expires", seconds.to_string())),
+        }
+    }
 }
 
 /// A final response to REGISTER that granted nothing.
@@ -131,6 +157,14 @@ impl Registrations {
     /// True if a REGISTER came from this address and port.
     pub fn came_from(&self, source: SocketAddr) -> bool {
         self.sources.contains(&source)
+    }
+
+    /// The longest that a client took here from a REGISTER without credentials to the one with them that the server then
+    /// granted: the 2xx.
+    pub fn latest_answer(&self, client: IpAddr, server: IpAddr) -> Option<(Duration, Place)> {
+        let of_server = |known: &&Registered| known.registrar.is_some_and(|registrar| registrar.ip() == server);
+        let mut known = self.of.values().filter(of_server);
+        known.by_ref().filter_map(|known| known.latest_answer(client)).max()
     }
 
     /// Learns from a REGISTER or its 2xx.
@@ -213,6 +247,27 @@ impl Registrations {
 }
 
 impl Registered {
+    /// The longest that this client took from a REGISTER without credentials to the next one, with them, that was granted.
+    fn latest_answer(&self, client: IpAddr) -> Option<(Duration, Place)> {
+        let waits = self.granted.iter().filter_map(|granted| {
+            let account = granted.account?;
+            let last =
+                self.asked.iter().rfind(|asked| asked.account == Some(account) && asked.place < granted.place)?;
+            let is_copy = |asked: &&Asked| {
+                asked.cseq == last.cseq && asked.device == last.device && asked.account == last.account
+            };
+            let shown = self.asked.iter().find(is_copy).filter(|shown| shown.source.ip() == client)?;
+            let is_bare = |asked: &&Asked| {
+                asked.account.is_none() && asked.device == shown.device && asked.cseq.checked_add(1) == Some(shown.cseq)
+            };
+            let bare = self.asked.iter().rfind(is_bare).filter(|bare| bare.place < shown.place)?;
+            let is_between = |other: &Granted| bare.place < other.place && other.place < shown.place;
+            let is_step = !self.granted.iter().any(is_between);
+            is_step.then(|| (shown.place.time.since(bare.place.time), granted.place))
+        });
+        waits.max()
+    }
+
     fn note_asked(&mut self, asked: Asked) {
         insert(&mut self.asked, asked);
     }
@@ -345,9 +400,19 @@ fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Gran
     // Most phones have one binding: what lasts as long as the capture takes no more room than that.
     let mut bindings = Vec::with_capacity(1);
     let mut longest = None;
+    let mut said_in = SaidIn::Nowhere;
     for line in message.header_lines("Contact") {
         for binding in split_list(&line).map(NameAddr::read) {
-            longest = longest.max(binding.parameters.get("expires").and_then(seconds).or(of_message));
+            let own = binding.parameters.get("expires").and_then(seconds);
+            if own.or(of_message) > longest {
+                longest = own.or(of_message);
+                let is_plain = |own: u32| line.contains(&format!(";expires={own}"));
+                said_in = match own {
+                    Some(own) if is_plain(own) => SaidIn::Contact,
+                    Some(_) => SaidIn::Nowhere,
+                    None => SaidIn::Header,
+                };
+            }
             if bindings.len() < Registrations::MOST_BINDINGS {
                 bindings.push(known.kept_once(&binding.uri));
             }
@@ -355,7 +420,7 @@ fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Gran
     }
     let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
     let until = arrival.place.time.plus(Duration::from_secs(u64::from(longest)));
-    Granted { place: arrival.place, until, bindings, account: None }
+    Granted { place: arrival.place, until, bindings, account: None, said_in }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).

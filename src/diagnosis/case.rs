@@ -311,6 +311,17 @@ impl<'a> Case<'a> {
         Some((known, granted, at))
     }
 
+    /// The registration of the address-of-record that was called, where the first that is seen is granted only after the call.
+    pub(in crate::diagnosis) fn registered_only_later(&self) -> Option<(&'a Registered, &'a Granted)> {
+        let asked = self.call.request_of(self.deciding()?)?;
+        let target = asked.message.target()?;
+        let known =
+            self.surroundings.registrations().of(target.bare_user(), &target.host).filter(|known| known.is_whole())?;
+        let first = known.granted.first().filter(|granted| granted.until > granted.place.time)?;
+        let is_seen_before = known.asked.first().is_some_and(|first| first.place < asked.place);
+        (!is_seen_before && asked.place < first.place).then_some((known, first))
+    }
+
     /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
     pub fn callee(&self, failure: &Failure) -> String {
         let of_to = || self.response(failure).message.to().map(|to| to.parsed());

@@ -86,16 +86,31 @@ pub(crate) fn compare(case: &Case<'_>, outcome: Outcome) -> Option<Comparison> {
         Some(status) if OF_CALLEES.contains(&status) => telling.retain(|(own, _)| !own.is_of_offer()),
         _ => telling.sort_by_key(|(own, _)| own.is_of_offer()),
     }
-    let differences = telling.into_iter().take(MOST).map(|(own, other)| Difference {
+    let told = telling.into_iter().map(|(own, other)| Difference {
         what: own.what.to_string(),
         here: Half::of(here.place, own, "the one called here"),
         there: Half::of(nearest.place, other, "another"),
     });
+    let differences = registered_between(case, &here, nearest).into_iter().chain(told).take(MOST);
     Some(Comparison {
         place: nearest.place,
         call_id: nearest.call_id.as_str().into(),
         path: (client, server),
         differences: differences.collect(),
+    })
+}
+
+/// That the same callee was registered only between the call that failed and the one that was accepted.
+fn registered_between(case: &Case<'_>, here: &Sample, there: &Sample) -> Option<Difference> {
+    let is_same_callee = differing(here, there).all(|(own, _)| own.what != CALLED_USER);
+    let (_, granted) =
+        case.registered_only_later().filter(|(_, granted)| is_same_callee && granted.place < there.place)?;
+    let half = |place, has: &str, claim| Half { place, has: has.into(), claim };
+    let claim = ("sip.CSeq.method".to_owned(), "REGISTER".into());
+    Some(Difference {
+        what: "registration of the one called".to_owned(),
+        here: half(here.place, "none is seen before it", None),
+        there: half(granted.place, "granted before it", Some(claim)),
     })
 }
 

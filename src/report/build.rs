@@ -66,7 +66,7 @@ impl Scene {
             final_status: call.final_status.map(StatusCode::get),
             unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
             cause,
-            legs: call.legs.iter().map(|one| leg(one, secrets)).collect(),
+            legs: call.legs.iter().map(|one| leg(call, one, secrets)).collect(),
             failures: call.failures.iter().map(|failure| self.failure(call, diagnosis, failure, secrets)).collect(),
             findings,
             ladder: ladder::rungs(self, call, diagnosis, secrets),
@@ -217,9 +217,13 @@ pub(crate) fn wants_a_cause(outcome: Outcome) -> bool {
     )
 }
 
-fn leg(leg: &Leg, secrets: &Secrets) -> LegRecord {
+fn leg(call: &Call, leg: &Leg, secrets: &Secrets) -> LegRecord {
+    let of_leg = || call.messages.iter().filter(|heard| heard.leg == leg.id);
+    let is_whole = |heard: &Heard| !heard.message.has_cut_call_id() && heard.message.call_id() == &*leg.call_id;
+    let is_cut = of_leg().any(|heard| heard.message.has_cut_call_id()) && !of_leg().any(is_whole);
     LegRecord {
         call_id: secrets.hide_in(&Untrusted::from_bytes(&leg.call_id)),
+        call_id_is_cut: is_cut,
         from_addr: secrets.socket(leg.path.source),
         to_addr: secrets.socket(leg.path.destination),
         transport: leg.path.transport.name().to_owned(),

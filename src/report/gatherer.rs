@@ -350,7 +350,7 @@ fn input_record(scene: &Scene, facts: &InputFacts, seen: &InputSeen) -> InputRec
         kind: kind.to_owned(),
         count: noted.count,
         frames: noted.frames.clone(),
-        says: secrets.hide(&noted.example.says()).into(),
+        says: secrets.hide(&noted.says()).into(),
     });
     let moment = |time| scene.moment_in(seen.source, time);
     InputRecord {

@@ -151,7 +151,8 @@ fn call(out: &mut dyn Write, record: &CallRecord, style: &Style) -> io::Result<(
     let words = &style.words;
     writeln!(out, "## {}\n", for_markdown(&title(words, record)))?;
     writeln!(out, "**{}**\n", for_markdown(&how_it_ended(words, record).1))?;
-    let mut call_ids: Vec<String> = record.call_ids.iter().map(|call_id| code(words, call_id.raw())).collect();
+    let mut call_ids: Vec<String> =
+        record.legs.iter().map(|leg| leg.shown_call_id(|call_id| code(words, call_id.raw()))).collect();
     call_ids.dedup();
     writeln!(out, "Call-ID {}\n", call_ids.join(", "))?;
     match telling(record) {

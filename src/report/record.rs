@@ -116,6 +116,12 @@ impl CallRecord {
         })
     }
 
+    /// True if the cause cites a failure for calling a nonce stale.
+    pub(crate) fn cites_as_stale(&self, failure: &FailureRecord) -> bool {
+        let is_cited = |claim: &ClaimRecord| claim.frame == failure.frame && claim.field == "sip.auth.stale";
+        self.cause_finding().is_some_and(|cause| cause.claims.iter().any(is_cited))
+    }
+
     /// True if any finding is about the code of a failure: beneath it, or on another hop of it.
     pub(crate) fn is_told_of(&self, failure: &FailureRecord) -> bool {
         self.findings.iter().any(|finding| finding.status == Some(failure.status))
@@ -259,6 +265,9 @@ pub struct DifferenceRecord {
 pub struct LegRecord {
     /// Its Call-ID.
     pub call_id: Untrusted,
+    /// True if the capture holds only the beginning of that Call-ID.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub call_id_is_cut: bool,
     /// Who sent its first request.
     pub from_addr: String,
     /// To whom.
@@ -267,6 +276,18 @@ pub struct LegRecord {
     pub transport: String,
     /// Why it belongs to the call, in a few words, if its Call-ID is another than that of the first leg.
     pub linked_by: Option<Untrusted>,
+}
+
+impl LegRecord {
+    /// Its Call-ID as it is shown, made fit to be printed by this: with a mark where only its beginning is known.
+    pub(crate) fn shown_call_id(&self, fit: impl Fn(&Untrusted) -> String) -> String {
+        let mark = if self.call_id_is_cut { "…" } else { "" };
+        format!("{}{mark}", fit(&self.call_id))
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A response of 300 or more.

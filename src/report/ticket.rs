@@ -153,7 +153,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
     let refusal = decisive(record).map(|failure| Refusal { failure, request: request_of(record, failure) });
     let finding = told(record, refusal.as_ref());
     lines.add(label(Word::TicketSummary), &summary(words, record, *group));
-    let mut call_ids: Vec<String> = record.call_ids.iter().map(value).collect();
+    let mut call_ids: Vec<String> = record.legs.iter().map(|leg| leg.shown_call_id(value)).collect();
     call_ids.dedup();
     lines.add("Call-ID", &call_ids.join(", "));
     lines.maybe("Session-ID", header(*request, "Session-ID"));

@@ -115,7 +115,7 @@ fn because(message: &Message<'_>) -> Because {
     let fault = message.oddities().iter().find(|oddity| breaks_the_grammar(oddity));
     match fault {
         Some(oddity) => Because::BrokenMessage(oddity.says()),
-        None => Because::ParserGap(gap(message).to_owned()),
+        None => bad_tag(message).map_or_else(|| Because::ParserGap(gap(message).to_owned()), Because::BrokenMessage),
     }
 }
 
@@ -135,6 +135,18 @@ fn breaks_the_grammar(oddity: &Oddity) -> bool {
             | Oddity::BytesBeforeMessage { .. }
             | Oddity::BareLineFeed
     )
+}
+
+/// A tag of From or To that is no token (RFC 3261 §19.3, §25.1). Dialogs are told apart by it all the same, so it is no
+/// reason to call the message malformed.
+fn bad_tag(message: &Message<'_>) -> Option<String> {
+    let is_of_token = |letter: char| letter.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(letter);
+    [("From", message.from()), ("To", message.to())].into_iter().find_map(|(header, address)| {
+        let address = address?;
+        let tag = address.tag()?;
+        let letter = tag.chars().find(|letter| !is_of_token(*letter))?;
+        Some(format!("the {header} tag '{tag}' holds '{letter}', which RFC 3261 §25.1 does not allow"))
+    })
 }
 
 /// The form that this message has and the strict parser does not know.
@@ -180,6 +192,13 @@ mod tests {
         let folded = BUSY.replace("Content-Length: 0", "Subject: one\r\n two\r\nContent-Length: 0");
         let Strict::Refused(refusal) = strict(&folded) else { panic!("read") };
         assert!(matches!(refusal.because, Because::ParserGap(gap) if gap.contains("folded")));
+    }
+
+    #[test]
+    fn a_tag_that_is_no_token_is_the_senders() {
+        let Strict::Refused(refusal) = strict(&BUSY.replace("tag=f", "tag=f@")) else { panic!("read") };
+        let wanted = "the From tag 'f@' holds '@', which RFC 3261 §25.1 does not allow";
+        assert!(matches!(refusal.because, Because::BrokenMessage(fault) if fault == wanted));
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Tracker {
         let asked = open.log.request_place(keys, arrival.path).unwrap_or(arrival.place);
         if status.is_success() {
             let Some(ahead) = open.log.accepted_ahead(path) else { return };
-            neighbours.note_accepted(client, server, ahead);
+            neighbours.note_accepted(client, server, ahead, arrival.place);
             neighbours.decisions_mut().note_accepted(client, server, asked.time);
             if neighbours.good_calls().wants(client, server, asked.time)
                 && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)

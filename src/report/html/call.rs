@@ -60,7 +60,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
             }
             @for (index, leg) in record.legs.iter().enumerate().take(8) {
                 p class="faint" {
-                    (words.fill(Word::Leg, &[("number", &(index + 1))])) span class="mono" { (shown(&leg.call_id)) } " · "
+                    (words.fill(Word::Leg, &[("number", &(index + 1))])) span class="mono" { (leg.shown_call_id(shown)) } " · "
                     (leg.from_addr) " → " (leg.to_addr) " · " (leg.transport)
                     @if let Some(by) = &leg.linked_by { " · " (words.fill(Word::SameCall, &[("by", &shown(by))])) }
                 }

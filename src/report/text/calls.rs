@@ -220,7 +220,7 @@ fn legs(lines: &mut Lines<'_>, record: &CallRecord) -> io::Result<()> {
         let same_call = |by| format!("  {}", words.fill(Word::SameCallBy, &[("by", &value(by))]));
         let linked = leg.linked_by.as_ref().map(same_call).unwrap_or_default();
         let first = Line::new().ink(Ink::Faint, padded("Call-ID", label));
-        lines.wrapped(first, &rest, &format!("{}{linked}", value(&leg.call_id)))?;
+        lines.wrapped(first, &rest, &format!("{}{linked}", leg.shown_call_id(value)))?;
     }
     Ok(())
 }

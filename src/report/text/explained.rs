@@ -122,7 +122,10 @@ pub(crate) fn of_failure(
             Some(NormalStep::LaterTryAnswered) if failure.method.raw() != "INVITE" => Word::NormalLaterOther,
             step => step.map_or(Word::Normal, of_step),
         };
-        beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)))?;
+        // A challenge that the cause cites for calling a nonce stale is part of the fault, and no normal step.
+        if !record.cites_as_stale(failure) {
+            beside(lines, "", Ink::Faint, &format!("· {}", words.word(step)))?;
+        }
         // What ended the call stands beneath the 487 of its CANCEL, which is a normal step all the same.
         return record.cause_finding().filter(|_| has_cause).map_or(Ok(()), |finding| cause(lines, finding, told));
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::capture::Place;
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
@@ -29,7 +30,8 @@ rule! {
     /// answer sooner.
     ///
     /// ## When it would be wrong
-    /// If the client goes on using an old nonce, the server is right: `old-nonce-reused`.
+    /// If the client goes on using an old nonce, the server is right: `old-nonce-reused`. If the same server takes an answer of
+    /// the same client that came about as late, the age is not why, and it is possible only.
     ///
     /// ## References
     /// RFC 7616 §3.3, §5.4; RFC 3310 §3.4
@@ -154,6 +156,9 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
         (false, Some(_)) => Confidence::Possible,
         (false, None) => return None,
     };
+    if let Some(taken) = taken_as_late(case, last, after) {
+        return Some(replaced(case, last, after, taken));
+    }
     let finding =
         Finding::of(&RULE, confidence).explains(last.refusal.message.status()).sender(Role::Uac, last.request);
     if !case.wants_words() {
@@ -197,6 +202,60 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
             .refuted("credentials-rejected", against_secret)
             .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge"),
     )
+}
+
+/// An answer of the same client that the same server took although it came about as late: how late, and the 2xx. Where it did,
+/// the age of the nonce is not why this one is refused.
+fn taken_as_late(case: &Case<'_>, last: &Rejection<'_>, after: Duration) -> Option<(Duration, Place)> {
+    let path = last.request.path;
+    let taken = case.surroundings.registrations().latest_answer(path.source.ip(), path.destination.ip())?;
+    // A lifetime so near to both would be chance.
+    (taken.0 * 10 >= after * 9).then_some(taken)
+}
+
+/// The server refuses a nonce that it gave, and not for its age: it holds another one by then.
+fn replaced(case: &Case<'_>, last: &Rejection<'_>, after: Duration, taken: (Duration, Place)) -> Finding {
+    let finding = Finding::of(&RULE, Confidence::Possible)
+        .titled("The server refused a nonce that it had given, and not for its age.")
+        .explains(last.refusal.message.status())
+        .sender(case.role_of_responder(last.refusal), last.refusal);
+    if !case.wants_words() {
+        return finding;
+    }
+    let server = last.refusal.path.source;
+    let said = match case.own_phrase(last.refusal).filter(|_| last.is_of_the_nonce()) {
+        Some(phrase) => format!(" and says \"{phrase}\""),
+        None => String::new(),
+    };
+    let mut finding = finding
+        .because(format!(
+            "{server} refused the nonce that it had given to user \"{}\"{said}. That the answer came {} after the challenge is {} \
+             why: it took another one {} after the REGISTER that was challenged. More likely it holds another nonce by then than \
+             the one that it gave, or another node checks it. The secret is not the reason.",
+            last.credentials.username,
+            length(after),
+            if taken.0 >= after { "not" } else { "hardly" },
+            length(taken.0)
+        ))
+        .fix(format!(
+            "Look on {server} for what replaces a nonce before it is used: a challenge to the same user or address, a restart."
+        ))
+        .fix(format!("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
+            at one node{}.", case.settings(Topic::NonceSecret, last.refusal)));
+    if let Some((asked, challenge)) = &last.asked {
+        let nonce = (challenge.header, challenge.nonce.as_str());
+        finding = finding.claim_auth(asked, nonce, "realm", "the server gives a nonce");
+    }
+    let shown = (last.credentials.header, last.credentials.nonce.as_str());
+    finding = finding.claim_auth(last.request, shown, "username", format!("the answer to it, {} later", length(after)));
+    let against_secret = match last.is_of_the_nonce() {
+        true => "the server says that it refuses the nonce, and not the secret",
+        false => "the same client was let in before and after",
+    };
+    claimed(finding, last)
+        .claim_at(taken.1, "sip.CSeq.method", "REGISTER", format!("an answer is taken {} after its first try", length(taken.0)))
+        .refuted("credentials-rejected", against_secret)
+        .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
 }
 
 /// With what shows that a refusal is of the nonce.

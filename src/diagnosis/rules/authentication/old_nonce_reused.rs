@@ -43,6 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let shown = (last.credentials.header, last.credentials.nonce.as_str());
+    let newest = (challenge.header, challenge.nonce.as_str());
     let (client, server) = (last.request.path.source, asked.path.source);
     let because = format!(
         "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} \
@@ -51,7 +52,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         old,
         answers.len()
     );
-    Some(
+    let tries = case.tries();
+    let shown_in = tries.iter().find(|one| one.request.id == last.request.id);
+    let given = shown_in.and_then(|one| case.asked_with_nonce_of(one));
+    let carries = match given {
+        Some(_) => "the credentials for it carry the nonce of an earlier one",
+        None => "the credentials for it carry another nonce, which no challenge in this capture gave",
+    };
+    let mut finding =
         Finding::of(&RULE, Confidence::Proven)
             .explains(last.refusal.message.status())
             .sender(Role::Uac, last.request)
@@ -59,10 +67,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Restart {client}, so that it forgets its old nonce."))
             .fix(format!("If it comes back, update the software of {client}: a client has to take the nonce of \
                 the newest challenge."))
-            .claim_auth(asked, (challenge.header, &challenge.nonce), "realm", "the newest challenge of this realm")
-            .claim_auth(last.request, shown, "realm", "the credentials for it carry a nonce of an earlier one")
+            .claim_auth(asked, newest, if challenge.stale { "stale" } else { "realm" }, "the newest challenge of this realm")
+            .claim_auth(last.request, shown, "realm", carries)
             .claim_status(last.refusal, "the server asks again")
             .refuted("credentials-rejected", "a digest with an old nonce is refused whatever the secret is")
-            .refuted("nonce-never-accepted", "the client did not use the newest nonce"),
-    )
+            .refuted("nonce-never-accepted", "the client did not use the newest nonce");
+    if let Some(given) = given {
+        finding = finding.claim_status(given, "the challenge that gave that nonce");
+    }
+    // The nonces themselves are not shown: they would help to guess the secret.
+    if last.again.stale {
+        let again = (last.again.header, last.again.nonce.as_str());
+        finding = finding.claim_auth(last.refusal, again, "stale", "the nonce is too old, says the server");
+    }
+    Some(finding)
 }

@@ -76,8 +76,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm."),
         Some(tried) => tried.blamed(finding, &callee, known.registrar),
     };
+    let (field, value, lasts) = match last.length_shown() {
+        Some((field, value)) => (field, value, ", for so long"),
+        None => ("sip.CSeq.method", "REGISTER".to_owned(), ""),
+    };
     finding = finding
-        .claim_at(last.place, "sip.CSeq.method", "REGISTER", format!("the last registration before the {what} is granted"))
+        .claim_at(last.place, field, value, format!("the last registration before the {what} is granted{lasts}"))
         .claim_request_uri(asked, format!("the {what} to it"))
         .claim_status(response, "it is not reachable");
     if let Some(next) = next {

@@ -20,13 +20,17 @@ rule! {
     /// Update the client: the retry has to raise CSeq and to keep Call-ID and From tag.
     ///
     /// ## When it would be wrong
-    /// A retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a fact
+    /// That the retry is not renumbered is seen; that it was refused for that is likely, unless the refusal says so. A
+    /// retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a fact
     /// and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
     ///
     /// ## References
     /// RFC 3261 §22.2, §8.1.3.5, §8.2.2.2
     "A10" "retry-not-renumbered" needs [SEVERAL CHALLENGE CREDENTIALS], check
 }
+
+/// Words of a refusal that name the number.
+const OF_CSEQ: &[&str] = &["cseq", "out of order", "sequence"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
@@ -53,7 +57,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             what.name()
         ),
     };
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    // That the request is not renumbered is seen; that the server refused it for that is so only where it says so.
+    let is_sure = !decides || answer.is_some_and(|answer| case.says_any(answer, OF_CSEQ));
+    let finding = Finding::of(&RULE, if is_sure { Confidence::Proven } else { Confidence::Likely });
     let finding = match answer.and_then(|answer| answer.message.status()) {
         Some(status) if decides => finding.explains(Some(status)),
         Some(status) => finding.about(status),

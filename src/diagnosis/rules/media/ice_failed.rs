@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::call::Check;
 use crate::capture::Place;
@@ -24,12 +25,12 @@ rule! {
     /// that has no media both ways and names no relay.
     ///
     /// ## How to fix
-    /// 487: let one side be controlled. 401 to a check: compare a=ice-pwd of both sides. 401, 438 or 441 of a TURN server: renew
-    /// the credentials. 437: allocate anew. No response: add a TURN server that both can reach.
+    /// 487: let who gets it take the other role and check again. 401 to a check: compare a=ice-pwd of both sides. 401, 438 or
+    /// 441 of a TURN server: renew the credentials. 437: allocate anew. No response: add a TURN server that both can reach.
     ///
     /// ## When it would be wrong
-    /// A first 401 of a TURN server asks for credentials and is normal; so is a 487 after which the role is changed, and so are
-    /// checks of pairs that cannot work, if another pair does.
+    /// A first 401 of a TURN server asks for credentials and is normal; so are checks of pairs that cannot work, if another pair
+    /// does. A 487 is normal too: it is told, as likely, only where the call goes on and no check succeeds after it.
     ///
     /// ## References
     /// RFC 8445 §7.2.5.1, §7.3.1.1; RFC 8489 §14.8; RFC 8656 §5
@@ -38,6 +39,10 @@ rule! {
 
 /// Checks without an answer that show that a pair does not work.
 const ENOUGH: u64 = 3;
+/// Both sides took the same role: who gets it takes the other one and checks again (RFC 8445 §7.2.5.1).
+const CONFLICT: u16 = 487;
+/// Who checks again does so within this time: checks wait their turn, some 50 ms each.
+const TURN: Duration = Duration::from_secs(2);
 /// A challenge, and a nonce to be renewed: normal steps if they succeed afterwards.
 const ASKS: [u16; 2] = [401, 438];
 
@@ -50,6 +55,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some((*check, *code, *method, *place))
     });
     if let Some((check, code, method, place)) = refused {
+        if code == CONFLICT && method == Stun::BINDING {
+            return of_conflict(case, check, place);
+        }
         return Some(of_refusal(check, code, method, place));
     }
     let silent = of_call.iter().find(|check| check.requests >= ENOUGH && check.failures == 0)?;
@@ -77,11 +85,41 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// A role conflict that nothing repaired. One 487 alone is a normal step: what failed is the check that had to follow.
+fn of_conflict(case: &Case<'_>, check: &Check, place: Place) -> Option<Finding> {
+    let (source, destination) = (check.path.source, check.path.destination);
+    if case.tail(place) < TURN || case.call.ended().since(place.time) < TURN {
+        return None;
+    }
+    let is_tried = check.last > place;
+    let after = match is_tried {
+        true => "checked again, and no check of it succeeded",
+        false => "did not check again in the other role, as it has to",
+    };
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .severity(Severity::Warning)
+        .party(Role::Uac, Some(source))
+        .because(format!(
+            "{destination} answered a connectivity check of {source} with the STUN error {CONFLICT}: both sides had taken the same \
+             role (role conflict). {source} {after}."
+        ))
+        .fix(format!(
+            "Update the ICE software of {}: after a {CONFLICT} it has to take the other role, controlling or controlled, and check \
+             again (RFC 8445 §7.2.5.1).",
+            source.ip()
+        ))
+        .fix("Look for a server between the two that turns offer and answer round: then both take themselves for who offered.")
+        .claim_at(place, "stun.att.error", (CONFLICT % 100).to_string(), format!("the number of the error {CONFLICT}"));
+    Some(match is_tried {
+        true => finding.claim_at(check.last, "stun.type.method", "0x0001", "the last check of it, which did not succeed either"),
+        false => finding.claim_absent(place, format!("a check from {source} to {destination}"), "until the end of the call"),
+    })
+}
+
 /// A server or the other side refused a request, and nothing made up for it.
 fn of_refusal(check: &Check, code: u16, method: u16, place: Place) -> Finding {
     let meaning = match code {
         401 if method == Stun::BINDING => "its password for ICE is not the one that the other side goes by",
-        487 => "both sides think that they lead (role conflict)",
         401 | 438 | 441 => "the credentials are wrong, or have run out",
         437 => "the allocation does not exist any more",
         486 => "this user name has as many allocations as it may",
@@ -104,7 +142,6 @@ fn of_refusal(check: &Check, code: u16, method: u16, place: Place) -> Finding {
             401 if method == Stun::BINDING => {
                 "Compare a=ice-ufrag and a=ice-pwd as each side sent them with what the other side got: a box on the way may change them."
             }
-            487 => "Let the side that answers change its role, as RFC 8445 asks; look for two that both offer.",
             401 | 438 | 441 => "Give the client valid credentials for the TURN server, and renew them in time.",
             486 => "Raise the number of allocations that the TURN server gives to one user, and look for those that are not ended.",
             508 => "Give the TURN server more ports, or spread its clients over several.",

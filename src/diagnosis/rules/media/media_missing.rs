@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::diagnosis::media::claim_packet;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
 use crate::diagnosis::words::length;
@@ -55,7 +56,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             length(talk.length())
         ))
         .fix(format!("Look whether {} and {} sent media for this call, and where: relay, firewall, ports.", caller.ip(), callee.ip()));
-    let finding = claim_line(claim_line(finding, &talk.caller), &talk.callee);
+    let mut finding = claim_line(claim_line(finding, &talk.caller), &talk.callee);
+    if let Some(stream) = media.between(one, other).chain(media.between(other, one)).next() {
+        finding = claim_packet(finding, stream.first, stream, "RTP between these hosts, in another call");
+    }
     Some(
         finding
             .claim_absent(talk.success.place, "any RTP of this call", format!("until its end, {}", length(talk.length())))

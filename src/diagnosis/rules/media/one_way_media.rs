@@ -114,7 +114,10 @@ fn not_sent(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
         .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process."))
         .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
     let finding = claim_line(claim_line(finding, deaf), heard);
-    let finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
+    let mut finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
+    if let Some(other) = case.surroundings.media().between(stream.path.destination.ip(), stream.path.source.ip()).next() {
+        finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
+    }
     Some(
         finding
             .claim_absent(talk.success.place, format!("any RTP to {end}"), format!("until the end of the call, {}", length(talk.length())))
@@ -124,7 +127,7 @@ fn not_sent(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
 }
 
 /// How sure it is that the other direction would have been seen, and why.
-fn vantage(case: &Case<'_>, heard: &Ear<'_>, stream: &Stream) -> (Confidence, &'static str) {
+pub(super) fn vantage(case: &Case<'_>, heard: &Ear<'_>, stream: &Stream) -> (Confidence, &'static str) {
     let (one, other) = (stream.path.source.ip(), stream.path.destination.ip());
     let media = case.surroundings.media();
     let saw_both = media.has_between(one, other) && media.has_between(other, one);

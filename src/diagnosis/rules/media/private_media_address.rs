@@ -2,12 +2,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::{Call, Heard, MessageId, Stream};
-use crate::capture::Timestamp;
+use crate::capture::{Place, Timestamp};
 use crate::catalogue::Topic;
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::media::{ENOUGH, Ear, UNDERWAY};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::is_private;
+use crate::diagnosis::rules::media::one_way_media::vantage;
+use crate::diagnosis::words::{is_private, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::{Media, Sdp};
 
@@ -24,7 +25,8 @@ rule! {
     ///
     /// ## Evidence
     /// A private address in `c=` (RFC 1918, RFC 6598, link-local, unique local), in a message whose packet comes from a
-    /// public address or from another private network. Without media that are missing it is a fact, and no fault.
+    /// public address or from another private network. Without media that are missing it is a fact, and no fault; where
+    /// that side is sent nothing, and this capture may show what it would be sent, it is the cause.
     ///
     /// ## How to fix
     /// Set the external media address of that device, or let the server relay the media and send them back where they
@@ -56,7 +58,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let lost = lost_media(case, media_port);
-    let is_deaf = hears_nothing(case, media_port);
+    let deaf = hears_nothing(case, media_port);
+    let is_deaf = deaf.is_some();
     let finding = match lost {
         Some(stream) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).claim_at(
             stream.first,
@@ -64,10 +67,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             address.to_string(),
             "the other side takes the address at its word",
         ),
-        // That nothing comes is `one-way-media`; this is a reason for it.
-        None if is_deaf => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
-        // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
-        None => Finding::of(&RULE, Confidence::Possible),
+        None => match &deaf {
+            // That nothing comes is `one-way-media`; this is the reason for it, as far as the capture would show what comes.
+            Some(deaf) if deaf.may_be_seen => finding_of_deaf(success, media_port, deaf),
+            Some(_) => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
+            // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
+            None => Finding::of(&RULE, Confidence::Possible),
+        },
     };
     let took = match lost {
         Some(stream) => format!(
@@ -116,13 +122,35 @@ fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
     (!answers && !other.ends.contains(&end)).then_some(stream)
 }
 
-/// True if the side that asked for this address is sent nothing in a conversation in which the other side is.
-fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> bool {
-    let Some(talk) = case.talk() else { return false };
-    let deaf = talk.ears().into_iter().any(|(ear, other)| {
-        ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH
-    });
-    deaf && talk.is_open() && talk.length() > SHORT
+/// A side that is sent nothing.
+struct Deaf {
+    /// The first packet that the other side is sent: where this one sends from.
+    heard: (Place, SocketAddr),
+    /// How long it lasted.
+    length: Duration,
+    /// True if this capture may show what it would be sent.
+    may_be_seen: bool,
+}
+
+/// Told if the side that asked for this address is sent nothing in a conversation in which the other side is.
+fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> Option<Deaf> {
+    let talk = case.talk().filter(|talk| talk.is_open() && talk.length() > SHORT)?;
+    let is_deaf = |(ear, other): &(&Ear<'_>, &Ear<'_>)| ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH;
+    let (ear, other) = talk.ears().into_iter().find(is_deaf)?;
+    let stream = other.first()?;
+    let may_be_seen = !(talk.may_bypass(ear) && talk.may_bypass(other)) && vantage(case, other, stream).0 != Confidence::Unseen;
+    Some(Deaf { heard: (stream.first, stream.path.source), length: talk.length(), may_be_seen })
+}
+
+/// With what shows that nothing came: neither to the address that was asked for, nor back to where that side sends from.
+fn finding_of_deaf(success: &Heard, end: SocketAddr, deaf: &Deaf) -> Finding {
+    let (place, from) = deaf.heard;
+    let missing = if from == end { format!("any RTP to {end}") } else { format!("any RTP to {end} or to {from}") };
+    let field = if from.is_ipv6() { "ipv6.src" } else { "ip.src" };
+    Finding::of(&RULE, Confidence::Likely)
+        .explains(success.message.status())
+        .claim_at(place, field, from.ip().to_string(), "where that side sends its own media from")
+        .claim_absent(success.place, missing, format!("until the end of the call, {}", length(deaf.length)))
 }
 
 /// True if media are sent back to where that side sends from, and not to the address that it asked for.

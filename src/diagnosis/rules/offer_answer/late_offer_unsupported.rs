@@ -18,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// An INVITE without SDP, answered with 400, 415, 488, 500 or 606. Or it was answered with 2xx, and the description
-    /// that then has to come is missing: the offer in the 2xx, or the answer in the ACK.
+    /// that then has to come is missing: the offer in the 2xx, or the answer in the ACK. It is proven where phrase or Warning
+    /// say that it is the missing offer that is refused.
     ///
     /// ## How to fix
     /// Enable early offer on the caller's side (in Cisco CUCM: "Early Offer support" or an MTP), or delayed offer on the
@@ -37,6 +38,12 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// Words of a refusal that miss the offer.
 const OF_OFFERS: &[&str] = &["sdp", "offer", "session description", "media", "no body"];
+
+/// Words of a refusal that say that it is the missing offer that is refused.
+const OF_NO_OFFER: &[&str] = &[
+    "without sdp", "without an sdp", "without offer", "without an offer", "no sdp", "no offer", "missing sdp", "missing offer",
+    "sdp missing", "offer missing", "sdp required", "offer required", "late offer", "delayed offer",
+];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     refused(case).or_else(|| answered_without(case))
@@ -106,7 +113,11 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     }
     let fits = matches!(failure.status.get(), 415 | 488 | 606);
     let says_so = case.says_any(response, OF_OFFERS);
-    let confidence = if fits || says_so { Confidence::Likely } else { Confidence::Possible };
+    let confidence = match (case.says_any(response, OF_NO_OFFER), fits || says_so) {
+        (true, _) => Confidence::Proven,
+        (false, true) => Confidence::Likely,
+        (false, false) => Confidence::Possible,
+    };
     if !fits && !says_so && case.quotation(response).is_some() {
         return None; // It says what it means, and that is something else.
     }
@@ -127,6 +138,7 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             .claim_method(request, "the INVITE")
             .claim_absent(request.place, "a session description in this INVITE", "its body is empty")
             .claim_status(response, "refused")
+            .claim_own_words(case, response)
             .refuted("no-common-codec", "no codec was offered at all"),
     )
 }

@@ -57,8 +57,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         .fix("Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the callee.")
         .fix("Or make the precondition optional (`a=des:qos optional …`).")
         .claim_status(response, "the precondition failed");
-    if wanted(request).is_some() {
-        finding = finding.claim_method(request, "its description asks for a precondition");
+    if let Some(asking) = [request, response].into_iter().find(|heard| wanted(heard).is_some()) {
+        finding = claim_line(finding, asking, wanted(asking), "its description asks for a precondition");
     }
     Some(finding.refuted("no-common-codec", "the code names the precondition"))
 }
@@ -97,9 +97,10 @@ fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response
         ))
         .fix(step)
         .fix("Or make the precondition optional (`a=des:qos optional …`).")
-        .claim_status(asking, "the callee's side asks for a confirmation");
+        .claim_status(asking, "the callee's side answers the description");
+    finding = claim_line(finding, asking, Some(line), "and asks for a confirmation");
     finding = match failed {
-        Some((heard, _)) => finding.claim_method(heard, "its description says that the reservation failed"),
+        Some((heard, failed)) => claim_line(finding, heard, Some(failed), "the reservation failed"),
         None => finding.claim_absent(asking.place, "a description with a=curr:qos local sendrecv", "it is never confirmed"),
     };
     Some(finding.claim_status(response, "the precondition failed").refuted("no-common-codec", "the code names the precondition"))
@@ -130,22 +131,31 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     let failure = case.outer_failure().map(|failure| failure.status);
     let updates = case.asked(&Method::Update).count();
     let update = if updates == 0 { "no UPDATE came to say that it is" } else { "no UPDATE says that it is" };
+    let because = format!(
+        "The offer makes the call wait until a resource is reserved ({line}). {} answered with a description, and {update} met: \
+         the callee was never alerted.",
+        answer.path.source
+    );
+    let finding = Finding::of(&RULE, Confidence::Likely).explains(failure).sender(Role::Uac, request).because(because);
     Some(
-        Finding::of(&RULE, Confidence::Likely)
-            .explains(failure)
-            .sender(Role::Uac, request)
-            .because(format!(
-                "The offer makes the call wait until a resource is reserved ({line}). {} answered with a description, and {update} \
-                 met: the callee was never alerted.",
-                answer.path.source
-            ))
+        claim_line(finding, request, Some(line), "its description asks for a precondition")
             .fix(format!("Look at {}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local sendrecv`?", request.path.source))
             .fix("Or make the precondition optional (`a=des:qos optional …`).")
-            .claim_method(request, "its description asks for a precondition")
             .claim_status(answer, "the callee's side answers the description")
             .claim_absent(answer.place, "a description with a=curr:qos local sendrecv", "the precondition was never met")
             .refuted("callee-did-not-answer", "the callee was never alerted"),
     )
+}
+
+/// With the line of a description as a claim. Wireshark shows one of the whole session by another field.
+fn claim_line(finding: Finding, heard: &Heard, line: Option<String>, says: &str) -> Finding {
+    let Some((line, sdp)) = line.zip(Sdp::of(&heard.message)) else { return finding };
+    let value = line.strip_prefix("a=").unwrap_or(&line);
+    let field = match sdp.attributes.iter().any(|attribute| attribute == value) {
+        true => "sdp.session_attr",
+        false => "sdp.media_attr",
+    };
+    finding.claim(heard, field, value, says)
 }
 
 /// The line in which a description asks for a precondition (RFC 3312 §5).

@@ -3,6 +3,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
+use crate::oddity::Oddity;
 
 rule! {
     /// A request is too large for the way that it takes.
@@ -35,6 +36,8 @@ rule! {
 const LARGE: usize = 1300;
 /// Bytes of a UDP payload that fit into one Ethernet frame with IPv4.
 const ONE_PACKET: usize = 1472;
+/// Bytes of the header of UDP, which its length counts (RFC 768).
+const UDP_HEADER: usize = 8;
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
 
@@ -105,12 +108,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix("Let IP fragments pass the firewalls between.")
         .next_capture(capture_at(to.ip(), request.path))
         .claim_method(request, "the large request");
+    if fills_its_datagram(request) {
+        let says = format!("{size} bytes, and the {UDP_HEADER} of the UDP header");
+        finding = finding.claim(request, "udp.length", (size + UDP_HEADER).to_string(), says);
+    }
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed");
     } else {
         finding = finding.claim_absent(request.place, format!("any response from {to}"), "none of its copies is answered");
     }
     Some(finding.refuted("destination-unreachable", "no ICMP error says that the destination itself cannot be reached"))
+}
+
+/// True if nothing stands in the datagram beside the request, so that its length is known.
+fn fills_its_datagram(request: &Heard) -> bool {
+    let is_beside = |oddity: &Oddity| matches!(oddity, Oddity::BytesAfterBody { .. } | Oddity::BytesBeforeMessage { .. });
+    !request.message.is_cut() && !request.message.oddities().iter().any(is_beside)
 }
 
 /// True if the peer sends other messages around the time of this request.

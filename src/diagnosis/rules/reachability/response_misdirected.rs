@@ -65,6 +65,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(if asks { answer_there.clone() } else { ask.clone() })
             .fix(if asks { ask } else { answer_there })
             .claim(request, "udp.srcport", from.port().to_string(), "where the request came from")
+            .claim_header(request, "Via", if asks { "rport asks for answers there" } else { "no rport asks for answers there" })
             .claim(response, port.0, port.1, "where the response went")
             .refuted("next-hop-silent", "responses do come back")
             .refuted("return-path-lost", "the response does not leave for where the request came from"),

@@ -78,7 +78,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 .titled("The recipient is busy")
                 .because(format!("{responder} answered the {noun} to \"{callee}\" with {code}{quotation}: the recipient is busy."))
                 .fix(format!("Send the {noun} again later: the signalling is sound."))
-                .fix(format!("If this recurs, look on {device} whether it takes a {noun} while somebody is on the phone."))
+                .fix(format!("If this recurs, look on {device}, whether it takes a {noun} while somebody is on the phone."))
                 .claim_status(response, "busy")
                 .claim_header(response, "Retry-After", "for how long")
                 .refuted("callee-unreachable", format!("{code} comes from a callee that was reached")),
@@ -119,7 +119,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(again)
         .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
             on busy."))
-        .fix(format!("If nobody is on the phone there, look on {device} for calls that hang, and for the \
+        .fix(format!("If nobody is on the phone there, look on {device}, for calls that hang, and for the \
             limit of calls of the account."))
         .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" })
         .claim_header(response, "Warning", "a warning that says more");

@@ -32,6 +32,8 @@ rule! {
     "E21" "channel-limit-reached" needs [403 480 486 488 500 503 504 603 606], check, capture of_capture
 }
 
+/// Calls accepted before the first refusal that are claimed.
+const MOST_BEFORE: usize = 2;
 /// Refusals that show a limit.
 const ENOUGH: u64 = 3;
 /// Codes with which peers refuse calls beyond a limit.
@@ -88,11 +90,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let counted = case.surroundings.neighbours().occupancy(client, server);
     let counted = counted.and_then(|known| Some((known, limit(known, failure.status)?)));
     let Some((known, refused)) = counted.filter(|_| !names_other) else { return said(case, failure) };
+    let finding = found(client, server, known, refused, failure.status);
+    let finding = match response.place == refused.first {
+        true => finding,
+        false => finding.claim_status(response, "refused"),
+    };
     Some(
-        found(client, server, known, refused, failure.status)
+        finding
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
-            .claim_status(response, "refused")
             .claim_own_words(case, response)
             .refuted("server-overloaded", "the refusals follow the number of calls that are up, and name no time to wait")
             .refuted("refused-by-policy", "calls of the same peer are accepted while fewer are up"),
@@ -148,13 +154,26 @@ fn limit(known: &Occupancy, status: StatusCode) -> Option<&RefusedAt> {
 
 fn found(client: IpAddr, server: IpAddr, known: &Occupancy, refused: &RefusedAt, status: StatusCode) -> Finding {
     let limit = refused.fewest;
-    Finding::of(&RULE, Confidence::Likely)
+    let finding = Finding::of(&RULE, Confidence::Likely)
         .because(format!(
             "{} calls from {client} to {server} were refused with {status}, each while {limit} or more others were up. With \
              fewer, {} were accepted, and never one beyond {limit}: that is a limit of {limit} calls at once.",
             refused.count, known.accepted
         ))
         .fix(format!("Look for the limit of {limit} calls (channels, licences, `call-limit`) of {client} at {server}, and raise it."))
-        .fix("Or send the calls beyond it to another trunk.")
-        .claim_at(refused.first, "sip.Status-Code", status.to_string(), format!("the first refusal, with {limit} calls up or more"))
+        .fix("Or send the calls beyond it to another trunk.");
+    let before = known.accepted_first.iter().filter(|place| **place < refused.first).take(MOST_BEFORE);
+    let finding = before.fold(finding, |finding, place| {
+        finding.claim_at(*place, "sip.CSeq.method", "INVITE", "a call is accepted before the first refusal")
+    });
+    let finding = finding.claim_at(
+        refused.first,
+        "sip.Status-Code",
+        status.to_string(),
+        format!("the first refusal, with {limit} calls up or more"),
+    );
+    match known.accepted_last.filter(|place| *place > refused.first) {
+        Some(place) => finding.claim_at(place, "sip.CSeq.method", "INVITE", format!("with fewer than {limit}, one is accepted")),
+        None => finding,
+    }
 }

@@ -1,6 +1,8 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::{Failure, Heard, Kind};
+use crate::call::{CALLED_USER, Failure, Granted, Heard, Kind, Sample};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
 use crate::diagnosis::words::{a_code, length};
@@ -25,7 +27,9 @@ rule! {
     /// Nothing is wrong with the signalling: ask the callee.
     ///
     /// ## When it would be wrong
-    /// A 603 of the network is not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends.
+    /// A 603 of the network is not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends. A server
+    /// may send it for a callee without a device: so it is told where others were registered there before the call, and the
+    /// first registration of the callee that is seen came after it.
     ///
     /// ## References
     /// RFC 3261 §21.4.24, §21.6.2; RFC 3398 §7.2.4.1
@@ -64,6 +68,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None; // It is the network that rejects.
     }
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
+    // That a server declines shows nothing of the callee: a device rang, or the leg to it is in the capture.
+    let is_reached = ringing.is_some() || case.call.transaction(failure.transaction).upstream.is_some();
+    let absent = Absent::of(case, failure).filter(|_| code == 603 && cause.is_none() && !is_reached);
+    let finding = match &absent {
+        Some(_) => finding.titled("The call was declined, and no device of the callee is seen to be registered then"),
+        None => finding,
+    };
     if !case.wants_words() {
         return Some(finding);
     }
@@ -100,23 +111,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
              a server does so for the callee."
         ),
     };
+    let with_rival = |finding: Finding| match is_reached {
+        true => finding.refuted("callee-unreachable", "the callee's side was reached and declined"),
+        false => finding,
+    };
     if case.call.kind != Kind::Call {
-        return Some(
+        return Some(with_rival(
             finding
                 .titled("The recipient, or its device, declined the request")
                 .because(because)
-                .fix(format!("Look on {device} for senders that are refused, and whether it takes a {} at all.", case.noun()))
+                .fix(format!("Look on {device}, for senders that are refused, and whether it takes a {} at all.", case.noun()))
                 .claim_status(response, "it is declined")
-                .claim_own_words(case, response)
-                .refuted("callee-unreachable", "the callee's side was reached and declined"),
-        );
+                .claim_own_words(case, response),
+        ));
+    }
+    if let Some(absent) = absent {
+        return Some(absent.told(finding, case, response));
     }
     let finding = finding.because(because);
     let by_hand = alerting.or(ringing).is_some_and(|told| waited(told) >= BY_HAND);
     let mut finding = match by_hand {
         true => finding
             .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-            .fix(format!("If not, look on {device} for do not disturb, refused callers, or a time after which it \
+            .fix(format!("If not, look on {device}, for do not disturb, refused callers, or a time after which it \
                 rejects.")),
         false => finding.fix(format!(
             "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers or a rule \
@@ -146,7 +163,72 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             that came meanwhile is not excluded"),
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
-    Some(finding.refuted("callee-unreachable", "the callee's side was reached and declined"))
+    Some(with_rival(finding))
+}
+
+/// A callee of whom no registration is seen before the call, at a server where others register.
+struct Absent<'a> {
+    /// The 2xx to the registration of another.
+    other: Place,
+    /// The first registration of the callee that is granted.
+    later: &'a Granted,
+    /// An INVITE to the callee that was accepted after that.
+    accepted: Option<Place>,
+}
+
+impl<'a> Absent<'a> {
+    fn of(case: &Case<'a>, failure: &Failure) -> Option<Absent<'a>> {
+        let request = case.request(failure).filter(|_| case.call.kind == Kind::Call)?;
+        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+        let (known, later) = case.registered_only_later()?;
+        let is_here = |registrar: Option<SocketAddr>| registrar.is_some_and(|registrar| registrar.ip() == server);
+        if !is_here(known.registrar) {
+            return None;
+        }
+        let registrations = case.surroundings.registrations();
+        let at = request.place.time;
+        let here = registrations.in_any_order().filter(|(_, other)| is_here(other.registrar));
+        let granted = here.flat_map(|(_, other)| &other.granted);
+        let in_force = granted.filter(|granted| granted.place.time < at && granted.until > at);
+        let other = in_force.map(|granted| granted.place).min()?;
+        let own = Sample::of(&request.message, request.path, request.place);
+        let called = |sample: &Sample| sample.traits.iter().find(|one| one.what == CALLED_USER).map(|one| one.has.clone());
+        let good = case.surroundings.neighbours().good_calls().on(client, server).iter();
+        let same = good.filter(|sample| sample.place > later.place && called(sample) == called(&own));
+        let accepted = same.map(|sample| sample.place).min();
+        Some(Absent { other, later, accepted })
+    }
+
+    /// The finding with what is seen of the callee's registration, and what to do.
+    fn told(&self, finding: Finding, case: &Case<'_>, response: &Heard) -> Finding {
+        let (server, at) = (response.path.source, response.place.time);
+        let callee = case.failure().map(|failure| case.callee(failure)).unwrap_or_default();
+        let then = if self.accepted.is_some() { ", and then a call to it is accepted" } else { "" };
+        let finding = finding
+            .because(format!(
+                "{server} declined the call to \"{callee}\" with 603, and nothing had rung. No registration of \"{callee}\" is \
+                 seen before the call, while others register there; it registers {} later{then}. It may be that there was \
+                 no device to reach.",
+                length(self.later.place.time.since(at))
+            ))
+            .fix(format!(
+                "Look on {server} whether \"{callee}\" was registered when the call came, and on its device why it was not."
+            ))
+            .fix(format!(
+                "Let {server} answer 480 for a user without a device: 603 says that the callee itself declined \
+                 (RFC 3261 §21.6.2)."
+            ))
+            .fix("If it was registered, look on the callee's device for do not disturb or refused callers.")
+            .claim_at(self.other, "sip.CSeq.method", "REGISTER", "another user is registered there before the call")
+            .claim_status(response, "the call is declined")
+            .claim_own_words(case, response)
+            .claim_at(self.later.place, "sip.CSeq.method", "REGISTER", "the callee's first registration that is seen");
+        let finding = match self.accepted {
+            Some(accepted) => finding.claim_at(accepted, "sip.Method", "INVITE", "a call to it that is accepted"),
+            None => finding,
+        };
+        finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls")
+    }
 }
 
 /// True if it was the called side that rejected the call: something rang before the Q.850 cause 21, or the cause is said to

@@ -51,7 +51,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(because)
             .fix(format!("Look which two contacts, routes or DNS records lead to {server}, and remove one."))
             .claim(twin, "sip.Call-ID", call_id(twin), "the request")
+            .claim(twin, "sip.Via.branch", branch(twin).unwrap_or_default(), "the branch on which it comes")
             .claim(request, "sip.Call-ID", call_id(request), "the same request by another way")
+            .claim(request, "sip.Via.branch", branch(request).unwrap_or_default(), "another branch")
             .claim_status(response, "refused as a copy")
             .refuted("routing-loop", "no server got the request back that it had sent on"),
     )
@@ -59,6 +61,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 fn call_id(heard: &Heard) -> String {
     String::from_utf8_lossy(heard.message.call_id()).into_owned()
+}
+
+/// The branch of the topmost Via.
+fn branch(heard: &Heard) -> Option<String> {
+    heard.message.vias().first().map(|via| via.branch().to_owned()).filter(|branch| !branch.is_empty())
 }
 
 /// The other request with the same Call-ID, From tag and CSeq at the same server, which is not on the way of this one.

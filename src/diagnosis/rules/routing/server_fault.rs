@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
@@ -64,6 +66,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
     let what = match code {
         _ if lost_registrar => "the server where the caller is registered is gone for it, and it asks the caller to register anew",
+        504 if case.time_to(failure).is_some_and(|time| time < WAIT) => {
+            "it says that a server that it needs did not answer in time, and so soon it has waited for none: it knew that before, \
+             or is set to answer so"
+        }
         504 => "it waited in vain for a server that it needs",
         502 => "it got no usable answer from the server behind it",
         473..=479 => "it could not send the request to its next hop",
@@ -111,6 +117,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
 }
+
+/// Sooner than this nobody has waited for another server: T1 (RFC 3261 §17.1.1.1).
+const WAIT: Duration = Duration::from_millis(500);
 
 /// What a gateway tells of the telephone network behind it, by a Q.850 cause that says more than that the call is over.
 fn cause_of_network(case: &Case<'_>, response: &Heard) -> Option<&'static Q850Cause> {

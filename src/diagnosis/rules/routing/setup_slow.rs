@@ -50,10 +50,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => String::new(),
     };
     let because = format!(
-        "From the first INVITE to the {} of {} {} passed{share}.",
+        "It took {} from the first INVITE to the {} of {}{share}.",
+        length(delay),
         alerted.message.status()?,
-        alerted.path.source,
-        length(delay)
+        alerted.path.source
     );
     let place = slowest.map_or(alerted.path.source, |(hop, _)| hop.path.destination);
     Some(

@@ -90,8 +90,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .claim_status(response, "nobody of that name is found")
             .claim_own_words(case, response)
-            .refuted("domain-not-served", format!("nothing in this capture shows that {server} serves other \
-                domains than {host} only"))
+            .refuted("domain-not-served", format!("no other request shows {server} to serve other domains and \
+                not {host}"))
             .refuted("number-not-routable", match is_known {
                 true => format!("a device has registered as \"{user}\""),
                 false => format!("\"{user}\" is a name, not a number"),

@@ -52,8 +52,9 @@ fn counted(case: &Case<'_>) -> Option<Finding> {
     if count < MANY {
         return None;
     }
+    let finding = Finding::of(&RULE, Confidence::Likely);
     Some(
-        Finding::of(&RULE, Confidence::Likely)
+        claim_lines(finding, request, "Diversion", "the forwardings and their number")
             .explains(Some(failure.status))
             .sender(Role::Proxy, request)
             .because(format!(
@@ -63,9 +64,17 @@ fn counted(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix("Look at the forwardings of the targets that Diversion names, and switch off the one that leads back.")
             .fix("Limit the number of diversions at the server that forwards.")
-            .claim_header(request, "Diversion", "the forwardings and their number")
             .claim_status(response, "how it ended"),
     )
+}
+
+/// Lines of the chain that are claimed.
+const MOST_LINES: usize = 4;
+
+/// With the lines of the chain as claims: each hop adds one of its own, or all stand in one.
+fn claim_lines(finding: Finding, request: &Heard, header: &str, says: &str) -> Finding {
+    let lines = request.message.header_lines(header).take(MOST_LINES);
+    lines.fold(finding, |finding, line| finding.claim_header_with(request, header, &line, says))
 }
 
 /// How many forwardings an entry of Diversion stands for: one, if it does not say.
@@ -81,8 +90,9 @@ fn in_circle(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&STOPPED)?;
     let response = case.response(failure);
     let (request, header, chain, again) = circle(case)?;
+    let finding = Finding::of(&RULE, Confidence::Proven);
     Some(
-        Finding::of(&RULE, Confidence::Proven)
+        claim_lines(finding, request, header, "the way that the call has taken")
             .explains(Some(failure.status))
             .sender(Role::Proxy, request)
             .because(format!(
@@ -92,7 +102,6 @@ fn in_circle(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("Look at the forwardings of {}: one of them leads back. Switch it off.", list(&chain)))
             .fix("Limit the number of diversions at the server that forwards.")
-            .claim_header(request, header, "the way that the call has taken")
             .claim_request_uri(request, "where it goes next")
             .claim_status(response, "how it ended")
             .refuted("hop-limit-too-low", "the same targets come again"),

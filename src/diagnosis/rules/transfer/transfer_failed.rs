@@ -50,8 +50,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
         .claim_method(refer, if is_transfer { "the transfer" } else { "a call is asked for" })
         .claim_header(refer, "Refer-To", "its target")
-        .claim_status(accepted, "it is tried")
-        .claim_method(notify, "the report");
+        .claim_status(accepted, "it is tried");
+    finding = match is_fragment(notify) {
+        true => finding.claim(notify, "sipfrag.line", line.as_str(), "the report"),
+        false => finding.claim_method(notify, "the report"),
+    };
     finding = match is_transfer {
         true => finding.fix("Let the transferor take the call back when a transfer fails."),
         false => finding.titled("The call that was asked for by REFER failed: the target did not take it"),
@@ -64,6 +67,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("transfer-unreported", "the outcome was reported")
             .refuted("replaces-unmatched", "the report names the answer of the target"),
     )
+}
+
+/// True if the body is named as what it is (RFC 3420): else Wireshark does not read it.
+fn is_fragment(notify: &Heard) -> bool {
+    let named = notify.message.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
+    named.starts_with("message/sipfrag")
 }
 
 /// The target without what is to be put into the request to it (RFC 3261 §19.1.1).
