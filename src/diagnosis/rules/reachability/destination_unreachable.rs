@@ -66,16 +66,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Role::Uas if call.kind == Kind::Registration && arrives_at_the_end(call, quoted) => Role::Registrar,
         role => role,
     };
-    let finding = finding
-        .party(role, Some(if says.role == Role::Network { (icmp.reporter, 0).into() } else { target }))
-        .because(format!(
+    let because = format!(
             "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
             icmp.reporter,
             name_of(icmp),
             if count > 1 { format!(" ({count} times)") } else { String::new() },
             says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
             heard_since(call, icmp),
-        ))
+        );
+    // Who confirms an answer sends to its Contact, and a server to where it knows a device to be.
+    let is_of_server = quoted.message.method().is_some_and(|method| *method != Method::Ack);
+    let private = case.private_contact(quoted).filter(|_| is_of_server);
+    let finding = match private {
+        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, quoted.path.source)),
+        None => {
+            let party = if says.role == Role::Network { (icmp.reporter, 0).into() } else { target };
+            finding.party(role, Some(party)).because(because)
+        }
+    };
+    let finding = finding
         .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
         .next_capture(capture_at(target.ip(), icmp.quoted));
     Some(prove(finding, icmp, quoted))

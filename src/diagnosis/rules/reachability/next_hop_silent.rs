@@ -69,18 +69,19 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
     if confidence == Confidence::Unseen && timeout_behind_proxy::holds(case) {
         return None; // The proxy did not wait for longer either, and says so.
     }
-    let finding = Finding::of(&RULE, confidence)
-        .explains(case.outer_failure().map(|failure| failure.status))
-        .party(Role::Network, Some(request.path.destination));
+    let finding = Finding::of(&RULE, confidence).explains(case.outer_failure().map(|failure| failure.status));
+    let because = if case.wants_words() { explanation(case, request, &silent.method, confidence) } else { String::new() };
+    let finding = match case.private_contact(request) {
+        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, request.path.source)),
+        None => finding.party(Role::Network, Some(request.path.destination)).because(because).fix(format!(
+            "Check that {} is the right address and port, and that its SIP service runs.",
+            request.path.destination
+        )),
+    };
     if !case.wants_words() {
         return Some(finding);
     }
     let finding = finding
-        .because(explanation(case, request, &silent.method, confidence))
-        .fix(format!(
-            "Check that {} is the right address and port, and that its SIP service runs.",
-            request.path.destination
-        ))
         .fix(format!(
             "Capture at {} (command below): if the {} arrives there, follow its answer; if not, follow the way there.",
             request.path.destination.ip(),
