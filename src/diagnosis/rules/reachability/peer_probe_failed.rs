@@ -84,8 +84,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_at(began, "sip.Method", "OPTIONS", "the first probe without an answer")
         .claim_at(last, "sip.Method", "OPTIONS", "the last of them")
         .claim_absent(last, format!("any final response from {server}"), "nothing came back");
-    if let Some(before) = before {
-        finding = finding.claim_at(before, "sip.Method", "OPTIONS", "the last probe that was answered");
+    match before {
+        Some(before) => finding = finding.claim_at(before, "sip.Method", "OPTIONS", "the last probe that was answered"),
+        None => finding = finding.titled("The peer does not answer its probes"),
     }
     Some(finding.refuted("probe-noise", "there is no final response").refuted("next-hop-silent", "it is a row of probes: the peer itself is down"))
 }
