@@ -46,6 +46,14 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("subscription-dead/story-subscribed-anew-before.txt", Role::Nobody),
         ("registration-interval-too-brief/story-to-zero.txt", Role::Registrar),
         ("registration-interval-too-brief/story-raised-too-little.txt", Role::Uac),
+        ("registration-interval-too-brief/story-minimum-moves.txt", Role::Registrar),
+        ("refused-by-policy/story-caller-not-registered.txt", Role::Uac),
+        ("refused-by-policy/story-trunk-not-registered.txt", Role::Uac),
+        ("credentials-rejected/story-locked-out.txt", Role::Uac),
+        ("credentials-rejected/story-call-locked-out.txt", Role::Uac),
+        ("caller-identity-refused/story-anonymous-603.txt", Role::Uac),
+        ("flow-failed/story-first-hop.txt", Role::Proxy),
+        ("syntax-rejected/story-star-without-end.txt", Role::Uac),
         ("destination-unreachable/story-register.txt", Role::Registrar),
         ("destination-unreachable/story-probe.txt", Role::Uas),
         ("extension-unsupported/story-demanded-by-proxy.txt", Role::Proxy),
@@ -219,6 +227,41 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("server-fault/story-504-at-once.txt", "so soon it has waited for none", "in vain"),
         ("ice-failed/story.txt", "did not check again in the other role", "no check of it succeeded"),
         ("ice-failed/story-checked-again-in-vain.txt", "no check of it succeeded", "did not check again"),
+        ("refused-by-policy/story-caller-not-registered.txt", "It says nothing of \"+12025550123\"", "does not allow"),
+        ("credentials-rejected/story-locked-out.txt", "try again in 300 s", "any more"),
+        (
+            "credentials-rejected/story-locked-silently.txt",
+            "had refused the digest of user \"alice\" twice",
+            "own words",
+        ),
+        ("credentials-rejected/story-account-locked.txt", "by its own words", "unknown there"),
+        ("number-not-routable/story-emergency-service.txt", "the service urn:service:sos.mountain", "\"service:sos"),
+        ("callee-unreachable/story-emergency-service.txt", "nobody who gives that service", "device"),
+        ("callee-unreachable/story-queue-full.txt", "the queue is full", "registered"),
+        ("callee-busy/story-forwarded.txt", "after a 181, which does not say", "before anything rang"),
+        ("callee-busy/story-conference-full.txt", "the conference is full", "the callee is busy"),
+        ("rejected-by-callee/story-conference-full.txt", "the conference is full", "the device"),
+        ("ended-by-failure/story-credit.txt", "SIP 403 (\"Credit exhausted\")", "wish of a party"),
+        ("ended-by-failure/story-preempted.txt", "a call of higher priority", "wish of a party"),
+        ("ended-by-failure/story-of-a-server.txt", "SIP 503 (\"Service Unavailable\")", "cut the call off"),
+        ("flow-failed/story-first-hop.txt", "the first proxy on its way, 192.0.2.21:5060,", "gone"),
+        ("registration-interval-too-brief/story-minimum-moves.txt", "moves its minimum", "did not ask for that"),
+        ("server-overloaded/story-overload-control.txt", "100 % fewer requests", "a limit"),
+        ("registration-lapsed/story-called-with-plus.txt", "(as \"12025550123\")", "renewed ("),
+        ("precondition-unmet/story-update-refused.txt", "the UPDATE of 192.0.2.10:5060 with 580", "never alerted"),
+        ("syntax-rejected/story-star-without-end.txt", "and there is no Expires", "nothing broken"),
+        (
+            "payload-type-unexpected/story-both-sides.txt",
+            "and the callee asked for 96 only",
+            "and the callee asked for 8",
+        ),
+        (
+            "payload-type-unexpected/story-both-sides.txt",
+            "and the caller asked for 96 only",
+            "and the caller asked for 8",
+        ),
+        ("dtmf-mismatch-info-refused/story-other-form.txt", "It accepts \"application/dtmf\"", "dtmf-relay"),
+        ("no-common-codec/story-messages-alone.txt", "only message over TCP/MSRP", "codecs"),
     ];
     let wrong: Vec<String> = said
         .into_iter()
@@ -227,6 +270,19 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         .map(|(story, _, _, told)| format!("{story}: {told:?}"))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let advised = [
+        ("number-not-routable/story-emergency-number.txt", "It is a short code", "as an extension is"),
+        ("callee-busy/story-emergency-service.txt", "centre (PSAP)", "call waiting"),
+        ("timeout-at-responder/story-emergency-service.txt", "centre (PSAP)", "that registers"),
+        ("timeout-at-responder/story-register.txt", "Look at the registrar", "that registers"),
+        ("no-common-codec/story-messages-alone.txt", "at all", "PCMA"),
+        ("dtmf-mismatch-info-refused/story-other-form.txt", "as application/dtmf, or in RTP", "wants them"),
+    ];
+    for (story, says, not) in advised {
+        let fix: Vec<String> = finding(story).fix.iter().map(|step| step.raw().to_owned()).collect();
+        let fix = fix.join(" ");
+        assert!(fix.contains(says) && !fix.contains(not), "{story}: {fix}");
+    }
     for (story, fixes) in [("hold-stuck/story-resume-refused.txt", 1), ("hold-stuck/story-answered-on-hold.txt", 1)] {
         assert_eq!(finding(story).fix.len(), fixes, "{story}: {:?}", finding(story).fix);
     }

@@ -12,13 +12,16 @@ use crate::call::{
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
-use crate::diagnosis::words::alerts;
+use crate::diagnosis::words::{a_code, alerts};
 use crate::sip::{NameAddr, StatusCode, Uri};
 
 /// Copies of a request after its response that show that the response did not count.
 pub(crate) const ENOUGH_COPIES: usize = 2;
 /// Repeats of a message that show that its sender does not hear what should end them: a single one may have crossed it.
 pub(crate) const ENOUGH_REPEATS: u32 = 2;
+
+/// Who is busy, or not there, is told to be so within this time.
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 /// An exchange that tells its caller what happened behind it does so within this time.
 const TOLD_AT_ONCE: Duration = Duration::from_millis(500);
@@ -232,10 +235,10 @@ impl<'a> Case<'a> {
         self.call.messages.iter().any(alerts)
     }
 
-    /// The first response from 180 to 189 before the final one on any hop of this INVITE, inner or outer: the callee's side
-    /// was reached.
+    /// The first 180 or 183 to 189 before the final response on any hop of this INVITE, inner or outer: the callee's side was
+    /// reached. A 181 or 182 says that the call is forwarded, or waits in a queue (RFC 3261 §21.1.3, §21.1.4).
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
-        self.first_provisional(transaction, |status| (180..190).contains(&status.get()))
+        self.first_provisional(transaction, |status| matches!(status.get(), 180 | 183..190))
     }
 
     /// The first 180 before the final response on any hop of this INVITE: a device rang. A 183 may be an announcement.
@@ -245,7 +248,28 @@ impl<'a> Case<'a> {
 
     /// What tells how long a call was under way before its end: the 180 that says that it rings, else the first of 181 to 189.
     pub fn alerting_or_progress(&self, transaction: TransactionId) -> Option<&'a Heard> {
-        self.alerting(transaction).or_else(|| self.ringing(transaction))
+        self.alerting(transaction)
+            .or_else(|| self.first_provisional(transaction, |status| (180..190).contains(&status.get())))
+    }
+
+    /// What shows that somebody had time to answer before a failure: a response that says that the callee's side was reached; or
+    /// long before it one that the call is forwarded or queued, for there something may have rung.
+    pub(crate) fn rang_or_waited(&self, failure: &Failure) -> Option<&'a Heard> {
+        let waited = |heard: &&Heard| self.response(failure).place.time.since(heard.place.time) > SOON;
+        let reached = self.alerting(failure.transaction).or_else(|| self.ringing(failure.transaction));
+        reached.or_else(|| self.alerting_or_progress(failure.transaction).filter(waited))
+    }
+
+    /// That nothing before the final response of this INVITE says that the callee's side was reached, as a rival is refuted;
+    /// `None` where something does.
+    pub(crate) fn no_ringing(&self, transaction: TransactionId) -> Option<String> {
+        match (self.ringing(transaction), self.alerting_or_progress(transaction)) {
+            (Some(_), _) => None,
+            (None, Some(progress)) => {
+                Some(format!("only {} was seen before it, which does not say that a device rings", a_code(progress)))
+            }
+            (None, None) => Some("no 180 to 189 was seen before it".to_owned()),
+        }
     }
 
     fn first_provisional(

@@ -81,7 +81,6 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
 fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
     let (response, request) = (case.response(failure), case.request(failure));
     let invite = request.filter(|heard| heard.message.method() == Some(&Method::Invite));
-    let rings = case.ringing(failure.transaction);
     let status = failure.status;
     match rival {
         "challenge-not-answered" => {
@@ -106,9 +105,8 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
         "request-uri-without-user" => {
             (!case.target(failure)?.user.is_empty()).then(|| "the Request-URI has a user part".into())
         }
-        "ring-timeout" | "callee-did-not-answer" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
-        "callee-unreachable" => rings.map(|_| "a 180 to 189 came before it".into()),
-        "rejected-by-callee" => rings.is_none().then(|| "no 180 to 189 was seen before it".into()),
+        "ring-timeout" | "callee-did-not-answer" | "rejected-by-callee" => case.no_ringing(failure.transaction),
+        "callee-unreachable" => case.ringing(failure.transaction).map(|_| "a 180 to 189 came before it".into()),
         "next-hop-silent" => {
             // Where the next hop answered for one that was silent behind it, it is the same thing on another hop.
             let is_silent = case.call.downstream_of(failure.transaction).any(|inner| inner.finals.is_empty());

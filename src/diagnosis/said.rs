@@ -2,7 +2,9 @@
 //!
 //! Is given a response; gives quotations for a report. Deliberately does not know what they mean.
 
-use crate::call::Heard;
+use std::net::SocketAddr;
+
+use crate::call::{Heard, Kind};
 use crate::catalogue::q850;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
@@ -54,6 +56,66 @@ const USUAL: &[(u16, &[&str])] = &[
 
 /// Codes by which a callee refuses a call, with the Q.850 causes that stand for them (RFC 3398 §8.2.6.1).
 const OF_CALLEE: [(u32, u32); 3] = [(486, 17), (600, 17), (603, 21)];
+
+/// Words for one that is not registered, for the one who calls, and for the one who is called, in lower case.
+const UNREGISTERED: &[&str] =
+    &["not registered", "not_registered", "unregistered", "no registration", "isn't registered"];
+const CALLER: &[&str] = &[
+    "caller",
+    "calling party",
+    "calling user",
+    "calling number",
+    "calling subscriber",
+    "calling device",
+    "originating",
+    "originator",
+    "you are",
+    "you're",
+    "a-party",
+    "a-number",
+];
+const CALLED: &[&str] = &["callee", "called", "destination", "terminat", "recipient", "b-party"];
+
+/// What may be full, where a server has room for so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    Conference,
+    Mailbox,
+    Queue,
+}
+
+/// The words for it, in lower case.
+const FULL: [(&str, Full); 5] = [
+    ("conference", Full::Conference),
+    ("participants", Full::Conference),
+    ("mailbox", Full::Mailbox),
+    ("voicemail", Full::Mailbox),
+    ("queue", Full::Queue),
+];
+
+impl Full {
+    /// What the response says, as the end of a sentence.
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Full::Conference => "the conference is full, by its own words",
+            Full::Mailbox => "the mailbox is full, by its own words",
+            Full::Queue => "the queue is full, by its own words",
+        }
+    }
+
+    /// What to do about it on a server.
+    pub(crate) fn fix(self, server: SocketAddr) -> String {
+        match self {
+            Full::Conference => format!(
+                "Call again when somebody has left, or look on {server} how many may take part in that conference."
+            ),
+            Full::Mailbox => format!("Have messages of that mailbox deleted, or give it more room on {server}."),
+            Full::Queue => format!(
+                "Call again later; or look on {server} how many calls may wait in that queue, and where the next ones go."
+            ),
+        }
+    }
+}
 
 /// User-Agents of tools that probe servers. What they are refused is no fault of anybody's telephony.
 const SCANNERS: &[&str] =
@@ -162,6 +224,22 @@ impl Case<'_> {
             return Some(format!("its Reason header says {protocol} {}", cause.unwrap_or_default()));
         }
         self.own_phrase(heard).map(|phrase| format!("its reason phrase says \"{phrase}\""))
+    }
+
+    /// True if a response says, in one sentence, that who calls is not registered, and not who is called.
+    pub(crate) fn says_caller_unregistered(&self, heard: &Heard) -> bool {
+        let said = self.words(heard);
+        let has = |sentence: &str, words: &[&str]| words.iter().any(|word| sentence.contains(word));
+        said.lines().any(|sentence| has(sentence, UNREGISTERED) && has(sentence, CALLER) && !has(sentence, CALLED))
+    }
+
+    /// What the response to a call says to be full, in its own words.
+    pub(crate) fn what_is_full(&self, heard: &Heard) -> Option<Full> {
+        let said = self.words(heard);
+        let mut words = said.split(|letter: char| !letter.is_alphanumeric());
+        let is_full = words.any(|word| word == "full") || said.contains("number of participants");
+        let names = |known: &&(&str, Full)| said.contains(known.0);
+        FULL.iter().find(names).filter(|_| is_full && self.call.kind == Kind::Call).map(|(_, full)| *full)
     }
 
     /// True if a response says one of these words, given in lower case.

@@ -311,6 +311,16 @@ impl Uri {
         kind.is_some_and(|kind| kind.is_empty() || kind.starts_with('.'))
     }
 
+    /// True if it names a service, which has no user and no device (RFC 5031 §4.2: `urn:service:sos`, `urn:service:counseling`).
+    pub fn is_service(&self) -> bool {
+        self.scheme == "urn" && self.user.starts_with("service:")
+    }
+
+    /// The URN of a service as it is written: `urn:service:sos.fire`.
+    pub fn service_name(&self) -> String {
+        format!("urn:{}", self.user)
+    }
+
     /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
     pub fn is_number(&self) -> bool {
         let user = self.bare_user();

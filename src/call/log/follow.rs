@@ -117,7 +117,11 @@ fn asks_for_silence(body: &[u8]) -> bool {
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
 fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
-    let is_normal = |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) || reason.says_user_ended();
+    // A text beside the normal cause may say that the media were lost.
+    let is_of_media = |text: &str| ["edia", "MEDIA", "rtp", "RTP"].iter().any(|word| text.contains(word));
+    let is_plain = |reason: &Reason| !reason.text.as_deref().is_some_and(is_of_media);
+    let is_normal =
+        |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) && is_plain(reason) || reason.says_user_ended();
     // To find the words takes less than to look through the headers.
     let cause = OF_ASTERISK.find(bye.bytes()).and_then(|_| bye.header(ASTERISK_CAUSE));
     !bye.reasons().iter().all(is_normal) || cause.is_some_and(|cause| cause.trim().parse() != Ok(NORMAL_CLEARING))

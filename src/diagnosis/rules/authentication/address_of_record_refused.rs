@@ -1,6 +1,7 @@
 use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::auth;
@@ -29,7 +30,7 @@ rule! {
 }
 
 /// Words of a registrar that takes no more devices of this user.
-pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] = &["contacts", "too many", "registrations", "max_contacts", "devices"];
+pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] = &["contacts", "bindings", "registrations", "max_contacts", "devices"];
 
 /// A header of Kamailio and OpenSIPS.
 const ERROR: &str = "P-Registrar-Error";
@@ -56,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let with_credentials = refused_try(case, failure).is_some();
-    if with_credentials && matches!(code, 403 | 483) {
+    if with_credentials && matches!(code, 403 | 483) || lock(case).is_some() {
         return None;
     }
     let address = request.message.to()?;

@@ -1,9 +1,10 @@
-use crate::call::{Guessing, Heard};
+use crate::call::{Guessing, Heard, Kind};
+use crate::capture::Place;
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::tries::names_nonce;
 use crate::diagnosis::words::{guessed_account, times};
-use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity, Try};
 use crate::sip::StatusCode;
 use crate::sip::auth;
 use crate::sip::digest::DigestFit;
@@ -21,7 +22,8 @@ rule! {
     /// ## Evidence
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
     /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and without
-    /// a word of the nonce.
+    /// a word of the nonce. Or a 403 after such refusals, or whose words speak of too many of them: the server has locked the
+    /// client or its account.
     ///
     /// ## How to fix
     /// Set the same secret on both sides, for the authentication user that the request shows.
@@ -33,11 +35,114 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §22.2, §22.3, §22.4, §8.1.3.5; RFC 7616 §3.4
-    "A1" "credentials-rejected" needs [CHALLENGE CREDENTIALS], check
+    "A1" "credentials-rejected" needs [CHALLENGE CREDENTIALS] [403], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    opening(case).or_else(|| inside(case))
+    opening(case).or_else(|| locked(case)).or_else(|| inside(case))
+}
+
+/// How a server says that credentials were wrong too often.
+const TOO_OFTEN: &[&str] = &[
+    "too many failed",
+    "too many authentication",
+    "too many auth ",
+    "too many login",
+    "too many wrong",
+    "too many incorrect",
+    "too many invalid",
+    "too many bad",
+    "failed login",
+    "failed attempt",
+    "failed authentications",
+    "login attempts",
+    "authentication attempts",
+    "authentication failures",
+    "registration attempts",
+    "brute force",
+];
+/// How it says that it has locked somebody, whatever for.
+const LOCKED: &[&str] = &["locked", "lockout", "too many attempts", "temporarily banned"];
+
+/// A 403 that comes of credentials that were wrong before.
+pub(in crate::diagnosis::rules) struct Lock<'a> {
+    /// The refusals of credentials before it that the capture holds, of the same request.
+    rejections: Vec<Rejection<'a>>,
+    /// True if its words speak of that.
+    is_said: bool,
+}
+
+/// The lock that a 403 tells of, by its words, or because it comes without a challenge after such refusals.
+pub(in crate::diagnosis::rules) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
+    let failure = case.failure_with(&[403])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let mut rejections = case.rejections();
+    // Who was let in since had mended them.
+    let is_let_in = |one: &Try<'_>| one.status().is_some_and(StatusCode::is_success);
+    let let_in = case.tries().iter().rfind(|one| is_let_in(one)).and_then(|one| one.response).map(|heard| heard.place);
+    let is_since = |place: Place| let_in.is_none_or(|let_in| let_in < place) && place < response.place;
+    rejections.retain(|one| is_since(one.refusal.place) && !one.is_of_the_nonce());
+    let was_refused = !rejections.is_empty();
+    let is_said = case.says_any(response, TOO_OFTEN) || was_refused && case.says_any(response, LOCKED);
+    // Where it names another ground, or has just been shown credentials, the 403 has rules of its own.
+    let is_silent = case.own_phrase(response).is_none() && case.quotation(response).is_none();
+    let is_bare = auth::credentials(&request.message).is_empty() && !request.message.is_cut();
+    let is_locked = is_said || was_refused && is_silent && is_bare && case.call.kind == Kind::Registration;
+    (is_locked && !case.is_scan()).then_some(Lock { rejections, is_said })
+}
+
+/// The server locked the client, or its account, because its credentials were wrong too often.
+fn locked(case: &Case<'_>) -> Option<Finding> {
+    let Lock { rejections, is_said } = lock(case)?;
+    let failure = case.failure_with(&[403])?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let is_sure = is_said || rejections.len() > 1;
+    let finding = Finding::of(&RULE, if is_sure { Confidence::Likely } else { Confidence::Possible })
+        .explains(Some(failure.status))
+        .titled("The server locked the client out, because its credentials were refused")
+        .sender(Role::Uac, request);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let (client, server) = (request.path.source, response.path.source);
+    let last = rejections.last();
+    let user = last.map(|one| one.credentials.username.clone()).or_else(|| {
+        let from = request.message.from()?.parsed();
+        Some(from.bare_user().to_owned()).filter(|user| !user.is_empty())
+    });
+    let user = user.unwrap_or_else(|| client.ip().to_string());
+    let known = case.surroundings.neighbours().guessing(client.ip()).map_or(0, |known| known.rejected);
+    let seen = match u32::try_from(rejections.len()).unwrap_or(u32::MAX) {
+        0 if known > 0 => format!(" The capture shows that credentials of {} were refused.", client.ip()),
+        0 => String::new(),
+        count => format!(" Before it {server} had refused the digest of user \"{user}\" {}.", times(count)),
+    };
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let what = match is_said {
+        true => "by its own words because credentials were wrong too often",
+        false => "and does not ask for credentials any more, as one does that locks out whose credentials are wrong",
+    };
+    let mut finding = finding
+        .because(format!("{server} answers {} to {client}, {what}{quotation}.{seen}", failure.status))
+        .fix(format!("Let {client} wait until {server} lifts the lock: each further try may make it longer. Or lift it there."))
+        .fix(format!(
+            "Meanwhile correct the secret and the authentication user of \"{user}\" on the client: compare both with those on \
+             {server}."
+        ))
+        .fix(format!("If nobody knows of such tries at {client}, look in the log of {server} who makes them as \"{user}\"."));
+    if let Some(last) = last {
+        let shown = (last.credentials.header, last.credentials.nonce.as_str());
+        finding = finding
+            .claim_auth(last.request, shown, "username", "the client shows credentials")
+            .claim_status(last.refusal, "the server refuses them, and asks again");
+    }
+    Some(
+        finding
+            .claim_status(response, "then it refuses, and asks no more")
+            .claim_own_words(case, response)
+            .refuted("refused-by-policy", "what came before it, or its words, speak of credentials")
+            .refuted("address-of-record-refused", "what came before it, or its words, speak of credentials"),
+    )
 }
 
 /// Credentials for a request inside a dialog (a change of media, a transfer, the BYE) are refused. The call itself stands.

@@ -2,6 +2,7 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;
@@ -167,10 +168,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let names_credentials = case.says_any(response, CREDENTIALS);
     let names_account = case.says_any(response, ACCOUNT);
     let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
-    if is_behind(case, failure) || names_policy || case.q850(response).is_some() {
+    if is_behind(case, failure) || names_policy || case.says_caller_unregistered(response) || case.q850(response).is_some() {
         return None;
     }
-    if accepted(case, failure).is_some() {
+    if accepted(case, failure).is_some() || lock(case).is_some() {
         return None;
     }
     let shown = refused.credentials.first()?;

@@ -21,7 +21,8 @@ rule! {
     /// Ask for at least the interval of `Min-Expires`. Keep NAT bindings open by keep-alives instead.
     ///
     /// ## When it would be wrong
-    /// If the next request asks for enough and is accepted, the 423 was only a step. A request for 0 s asks for the end, and no
+    /// If the next request asks for enough and is accepted, the 423 was only a step. If it asks for what was named and gets a
+    /// 423 with a longer minimum, it is the server that moves it. A request for 0 s asks for the end, and no
     /// interval is too brief for that: there the server is at fault.
     ///
     /// ## References
@@ -71,6 +72,7 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
         (Some(minimum), Some((_, seconds))) => number(seconds) >= number(minimum) && number(minimum).is_some(),
         _ => false,
     };
+    let moves = moved_minimum(case);
     let asks_for_the_end = asked.as_ref().is_some_and(|(_, seconds)| number(seconds) == Some(0));
     let finding = match case.call.kind {
         Kind::Registration => finding,
@@ -98,6 +100,17 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
             .fix(format!("Let {server} accept an interval that is equal to its own minimum of {minimum} s."))
             .fix(format!("Until then set an interval on the client that is longer than {minimum} s."))
             .claim_header(response, "Min-Expires", "the shortest interval that the server says it accepts"),
+        Some(minimum) if let Some((told, before)) = moves => finding
+            .titled("The server raises its shortest interval each time that it is asked for")
+            .sender(server_role, response)
+            .because(format!(
+                "{server} demanded at least {before} s (Min-Expires), {client} asked to {what} for as long, and then {server} \
+                 demanded {minimum} s: the client did as it was told, and the server moves its minimum."
+            ))
+            .fix(format!("Look at {server} for how it sets Min-Expires: it must take the interval that it has named."))
+            .fix(format!("Until then set an interval on the client that is longer than {minimum} s."))
+            .claim_header(told, "Min-Expires", "the shortest interval that the server named before")
+            .claim_header(response, "Min-Expires", "what it demands when it is asked for that"),
         Some(minimum) => finding
             .sender(Role::Uac, request)
             .because(format!(
@@ -130,6 +143,23 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
     };
     let finding = finding.claim_status(response, "the interval is refused");
     Some(claim_asked(finding, request, asked))
+}
+
+/// The last 423 whose minimum the client asked for, only to be told a longer one; and that minimum.
+fn moved_minimum<'a>(case: &Case<'a>) -> Option<(&'a Heard, u64)> {
+    let of_client = case.call.failures.iter().filter(|failure| {
+        failure.status.get() == 423 && case.call.transaction(failure.transaction).upstream.is_none()
+    });
+    let minimum = |heard: &Heard| heard.message.header("Min-Expires")?.trim().parse::<u64>().ok();
+    let refused: Vec<(u64, &Heard, u64)> = of_client
+        .filter_map(|failure| {
+            let (_, seconds) = asked(case.request(failure)?)?;
+            let response = case.response(failure);
+            Some((seconds.parse().ok()?, response, minimum(response)?))
+        })
+        .collect();
+    let [.., (_, told, before), (asked, _, after)] = refused.as_slice() else { return None };
+    (asked >= before && asked < after).then_some((*told, *before))
 }
 
 /// The 423 was answered with a longer interval.

@@ -17,7 +17,7 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx to REGISTER that grants a time; no other one before that time was over; and a call after it that got 404,
-    /// 408 or 480.
+    /// 408 or 480. A number may be registered without the "+" with which it is called, or with one; a 404 is possible only then.
     ///
     /// ## How to fix
     /// Look why the device did not renew its registration.
@@ -37,12 +37,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[404, 408, 480])?;
     let asked = case.call.request_of(case.deciding()?)?;
     let target = crate::sip::Uri::read(&asked.message.request_uri()?);
-    let known = case.surroundings.registrations().of(target.bare_user(), &target.host)?;
+    let of = |user: &str| case.surroundings.registrations().of(user, &target.host);
+    let other = of_other_form(&target);
+    // The same number with or without "+", at the server that it is registered on.
+    let is_asked_there = |known: &&Registered| known.registrar.is_some_and(|one| one.ip() == asked.path.destination.ip());
+    let known = of(target.bare_user());
+    let other = other.filter(|_| known.is_none());
+    let known = known.or_else(|| of(other.as_deref()?).filter(is_asked_there))?;
     let at = asked.place.time;
     let last = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
     // A binding that ends with its own response was taken away on purpose.
     let was_removed = last.until <= last.place.time;
-    if was_removed || last.until >= at || !known.is_whole() || case.ringing(failure.transaction).is_some() {
+    if was_removed || last.until >= at || !known.is_whole() || case.alerting_or_progress(failure.transaction).is_some() {
         return None;
     }
     let next = known.granted.iter().find(|granted| granted.place.time > at && granted.until > granted.place.time);
@@ -57,13 +63,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => "was not renewed".to_owned(),
         Some(tried) => format!("was not renewed ({})", tried.words(at)),
     };
+    let as_other = other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
     let because = format!(
-        "The registration of \"{callee}\" had run out {} before this {what}: it was granted for {}, {not_renewed}, {back}.",
+        "The registration of \"{callee}\"{as_other} had run out {} before this {what}: it was granted for {}, {not_renewed}, {back}.",
         since(last.until, at),
         since(last.place.time, last.until)
     );
     let response = case.response(failure);
-    let finding = Finding::of(&RULE, Confidence::Likely).explains(Some(failure.status)).because(because);
+    // A 404 may also mean that the server does not take the two for one number.
+    let is_sure = other.is_none() || failure.status.get() != 404;
+    let confidence = if is_sure { Confidence::Likely } else { Confidence::Possible };
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match case.call.kind {
         Kind::Call => finding,
         _ => finding.titled("The recipient's registration had run out when the message came"),
@@ -84,10 +94,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_at(last.place, field, value, format!("the last registration before the {what} is granted{lasts}"))
         .claim_request_uri(asked, format!("the {what} to it"))
         .claim_status(response, "it is not reachable");
+    if let Some(other) = &other {
+        finding = finding.claim_at(last.place, "sip.to.user", other.clone(), "the number as it is registered");
+    }
     if let Some(next) = next {
         finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", format!("it is registered again only after the {what}"));
     }
     Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
+}
+
+/// The number without its "+", or with one.
+fn of_other_form(target: &crate::sip::Uri) -> Option<String> {
+    let number = target.is_number().then(|| target.bare_user())?;
+    Some(number.strip_prefix('+').map_or_else(|| format!("+{number}"), str::to_owned))
 }
 
 /// A renewal that the device asked for in vain, before the call.

@@ -13,12 +13,13 @@ rule! {
     ///
     /// ## Why it happens
     /// Something broke at the side that sent the BYE, or behind it: a gateway lost its line, a server its neighbour, a
-    /// conference its bridge. What it was stands in the log of that side.
+    /// conference its bridge. Or the network cut the call off: the credit was used up, or a call of higher priority needed its
+    /// place. What it was stands in the log of that side.
     ///
     /// ## Evidence
     /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102 and
-    /// 111, or of SIP with one of 408, 481, 500, 502, 503 and 504, or of an IMS device that missed an ACK or a response
-    /// (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
+    /// 111, or of SIP with one of 402, 403, 408, 481, 500, 502, 503 and 504, or of preemption, or of an IMS device that missed
+    /// an ACK or a response (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
     ///
     /// ## How to fix
     /// Follow the Call-ID, or number and time, in the log of the side that sent the BYE.
@@ -28,7 +29,7 @@ rule! {
     /// what ended the call, that is told in its place (`session-timer-expired`, `media-inactivity-teardown`, `ack-missing`).
     ///
     /// ## References
-    /// RFC 3326 §2; RFC 3261 §15
+    /// RFC 3326 §2; RFC 4411 §5; RFC 3261 §15
     "C23" "ended-by-failure" needs [ANSWERED BYE], check
 }
 
@@ -36,6 +37,16 @@ rule! {
 const FAULTS: [u32; 9] = [27, 34, 38, 41, 42, 44, 47, 102, 111];
 /// Status codes that tell of a fault of a server, or of a dialog that is lost.
 const FAILED: [u32; 6] = [408, 481, 500, 502, 503, 504];
+/// Status codes that tell that a server cut the call off, as when the credit is used up.
+const CUT_OFF: [u32; 2] = [402, 403];
+/// What the causes of preemption mean (RFC 4411 §5).
+const PREEMPTED: [(u32, &str); 5] = [
+    (1, "the device of a party took a call of higher priority"),
+    (2, "its reserved resources were given to a call of higher priority"),
+    (3, "it gave way to a call of higher priority"),
+    (4, "it gave way to a call of higher priority outside the IP network"),
+    (5, "the network gave its place to a call of higher priority"),
+];
 /// Causes with which a device of an IMS network says that a SIP message did not come (3GPP TS 24.229 §7.2A.18), and what.
 const MISSED: [(u32, &str); 2] = [(4, "no ACK came"), (5, "no SIP response came")];
 
@@ -62,6 +73,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         reason.q850().is_some_and(|cause| FAULTS.contains(&cause))
             || reason.sip().is_some_and(|code| FAILED.contains(&code))
             || missed(reason).is_some()
+            || is_cut_off(reason)
     };
     let by_reason = case.reasons(bye).iter().find(is_fault).map(Said::Reason);
     let said = by_reason.or_else(|| {
@@ -83,16 +95,41 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Said::Reason(reason), None) if missed(reason).is_some() => {
             format!("{} {}, {}", reason.protocol, reason.cause.unwrap_or_default(), missed(reason).unwrap_or_default())
         }
-        (Said::Reason(reason), None) => format!("{} {}", reason.protocol, reason.cause.unwrap_or_default()),
+        (Said::Reason(reason), None) => match reason.cause {
+            Some(cause) => format!("{} {cause}", reason.protocol),
+            None => reason.protocol.clone(),
+        },
         (Said::Asterisk(cause), None) => format!("cause {cause} of Q.850"),
     };
-    let mut finding = finding
-        .because(format!(
-            "{source} ended the call {} after the answer, and its BYE says why: {what}. That is a fault at {source} or behind it, \
-             and no wish of a party.",
-            length(bye.place.time.since(success.place.time))
-        ))
-        .fix(format!("Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that moment?"));
+    let reason = match &said {
+        Said::Reason(reason) => Some(*reason),
+        Said::Asterisk(_) => None,
+    };
+    let cut_off = reason.filter(|reason| is_cut_off(reason));
+    // Many write the name of the cause beside it.
+    let is_told = |text: &&str| known.as_ref().is_some_and(|known| known.name.eq_ignore_ascii_case(text));
+    let text = reason.and_then(|reason| reason.text.as_deref()).filter(|text| !text.is_empty() && !is_told(text));
+    let text = text.map(|text| format!(" (\"{text}\")")).unwrap_or_default();
+    let meaning = match cut_off {
+        Some(reason) => format!("{} or a server behind it cut the call off: {}.", source, cut_off_for(reason)),
+        None => format!("That is a fault at {source} or behind it, and no wish of a party."),
+    };
+    let finding = finding.because(format!(
+        "{source} ended the call {} after the answer, and its BYE says why: {what}{text}. {meaning}",
+        length(bye.place.time.since(success.place.time))
+    ));
+    let mut finding = match cut_off {
+        Some(reason) if is_preemption(reason) => finding
+            .titled("The call was cut off for one of higher priority")
+            .fix("If this call should not have given way, look at its priority (Resource-Priority), and who may have a higher one.")
+            .fix(format!("Look in the log of {source}, or of the network behind it, which call took its place.")),
+        Some(_) => finding
+            .titled("A server cut the call off")
+            .fix(format!("Look at the credit and the limits of the account, and in the log of {source} for the rule that ended it.")),
+        None => finding.fix(format!(
+            "Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that moment?"
+        )),
+    };
     if let Some(known) = known {
         finding = finding.fix(known.fix.clone());
     }
@@ -104,6 +141,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             None => finding,
         },
     })
+}
+
+fn is_preemption(reason: &Reason) -> bool {
+    reason.protocol.eq_ignore_ascii_case("preemption")
+}
+
+/// True if a Reason says that somebody on the way cut the call off.
+fn is_cut_off(reason: &Reason) -> bool {
+    is_preemption(reason) || reason.sip().is_some_and(|code| CUT_OFF.contains(&code))
+}
+
+/// What for, as its Reason says.
+fn cut_off_for(reason: &Reason) -> &'static str {
+    let known = PREEMPTED.iter().find(|(cause, _)| is_preemption(reason) && reason.cause == Some(*cause));
+    match known {
+        Some((_, meaning)) => meaning,
+        None if is_preemption(reason) => "it gave way to a call of higher priority",
+        None if reason.sip() == Some(402) => "it was not paid for any longer",
+        None => "it was not allowed to go on",
+    }
 }
 
 /// What a device missed, as its Reason says.

@@ -39,7 +39,7 @@ const TIMEOUTS: [u64; 4] = [30, 60, 120, 300];
 /// How exactly they are kept.
 const EXACT: Duration = Duration::from_secs(2);
 /// How the Reason of a BYE speaks of it, in lower case.
-const SAID: [&str; 9] = [
+const SAID: [&str; 14] = [
     "rtp timeout",
     "rtp broken",
     "rtp-timeout",
@@ -49,6 +49,11 @@ const SAID: [&str; 9] = [
     "media inactivity",
     "no rtp",
     "media time",
+    "no media received",
+    "no media from",
+    "no incoming media",
+    "media connectivity",
+    "media connection lost",
 ];
 
 /// The causes with which a device of an IMS network says that no media came, and that their bearer was lost (3GPP TS 24.229

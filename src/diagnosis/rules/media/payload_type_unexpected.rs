@@ -47,26 +47,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if has_open_offer(case) {
         return None;
     }
-    let (ear, stream, seen) = talk.ears().into_iter().find_map(|(ear, _)| {
-        ear.streams.iter().find_map(|stream| {
-            let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, &talk))?;
-            Some((ear, *stream, seen))
+    // Either side may send what the other did not ask for: one of each is told.
+    let ears = talk.ears();
+    let found: Vec<_> = ears
+        .into_iter()
+        .filter_map(|(ear, _)| {
+            ear.streams.iter().find_map(|stream| {
+                let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, &talk))?;
+                Some((ear, stream.path.source, seen))
+            })
         })
-    })?;
-    let known = allowed(case, ear, &talk, &seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
-    let source = stream.path.source;
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .severity(Severity::Warning)
-        .party(ear.speaker(), Some(source))
-        .because(format!(
+        .collect();
+    let (ear, source, _) = found.first()?;
+    let mut finding = Finding::of(&RULE, Confidence::Proven).severity(Severity::Warning).party(ear.speaker(), Some(*source));
+    let mut told = Vec::new();
+    for (ear, source, seen) in &found {
+        let known = allowed(case, ear, &talk, seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
+        told.push(format!(
             "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
             seen.packets,
             seen.kind,
             ear.name(),
             list(&known)
-        ))
-        .fix(format!("Let {source} use the payload types that the other side names in its description."));
-    Some(claim_line(finding, ear).claim_at(seen.first, "rtp.p_type", seen.kind.to_string(), "the payload type that is sent"))
+        ));
+        finding = claim_line(finding, ear);
+        finding = finding.claim_at(seen.first, "rtp.p_type", seen.kind.to_string(), "the payload type that is sent");
+    }
+    let who = if found.len() > 1 { "each side".to_owned() } else { source.to_string() };
+    let finding = finding.fix(format!("Let {who} use the payload types that the other side names in its description."));
+    Some(finding.because(told.join(" ")))
 }
 
 /// True if a later offer has no final response in the capture: whether it was accepted is not known.

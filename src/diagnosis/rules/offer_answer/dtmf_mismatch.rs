@@ -52,13 +52,24 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         true => (finding.sender(case.side(info).role(), info), ", although both sides had agreed on telephone events in RTP"),
         false => (finding.sender(case.role_of_asked(info), refusal), ""),
     };
+    // RFC 3261 §21.4.13: a 415 lists what is accepted.
+    let accepts = refusal.message.header("Accept").filter(|_| status.get() == 415).map(|value| value.into_owned());
+    let is_other_form = accepts.as_ref().filter(|accepts| accepts.to_ascii_lowercase().contains("application/dtmf"));
+    let named = accepts.as_ref().map(|accepts| format!(" It accepts {accepts:?}.")).unwrap_or_default();
+    let fix = match is_other_form {
+        Some(accepts) => format!("Let {client} send the digit as {accepts}, or in RTP (RFC 4733)."),
+        None => format!("Let {client} send digits in RTP (RFC 4733), as {server} wants them."),
+    };
     Some(
         finding
-            .because(format!("{client} sent a digit by INFO{although}, and {server} refused it with {status}: the digit is lost."))
-            .fix(format!("Let {} send digits in RTP (RFC 4733), as {server} wants them.", info.path.source))
+            .because(format!(
+                "{client} sent a digit by INFO{although}, and {server} refused it with {status}: the digit is lost.{named}"
+            ))
+            .fix(fix)
             .claim_method(info, "a digit")
             .claim_header(info, "Content-Type", "a digit")
-            .claim_status(refusal, "refused"),
+            .claim_status(refusal, "refused")
+            .claim_header(refusal, "Accept", "what it accepts"),
     )
 }
 

@@ -168,6 +168,10 @@ impl<'a> Refusal<'a> {
             (None, None, Some(_)) => {
                 format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
             }
+            (None, None, None) if self.offered.kind != "audio" && !several => format!(
+                "{refused} and does not say what it can do. The offer has no audio, only {} over {}: it may not take that at all.",
+                self.offered.kind, self.offered.protocol
+            ),
             (None, None, None) => format!(
                 "{refused} and does not say what it can do. The offer has {} over {}; if it has none of these codecs, that is \
                  the reason. Otherwise it may want another profile (SRTP or not) or media format.",
@@ -207,6 +211,10 @@ impl<'a> Refusal<'a> {
             None if self.lacks_kind() => finding
                 .titled("The callee's side does not take this kind of media.")
                 .fix(format!("Offer audio to {server}, or let it take {}.", self.offered.kind)),
+            None if self.offered.kind != "audio" && self.theirs.is_none() => finding.fix(format!(
+                "Find out whether {server} takes {} over {} at all: if not, offer it to a server that does.",
+                self.offered.kind, self.offered.protocol
+            )),
             None => finding
                 .fix(format!(
                     "Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Failure, Heard, Outcome};
+use crate::diagnosis::case::SOON;
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{alerts, length};
@@ -19,8 +20,9 @@ rule! {
     /// The network could not reserve the bearer, or the side that reserves never sends the UPDATE that says that it has.
     ///
     /// ## Evidence
-    /// A 580; or an offer with `a=des:qos mandatory` whose current status is none, a provisional answer, no later
-    /// description that says `curr:qos … sendrecv`, no ringing, and no answer.
+    /// A 580 to the INVITE, or to a later offer before the call was answered, whose sender then gave up; or an offer with
+    /// `a=des:qos mandatory` whose current status is none, a provisional answer, no later description that says
+    /// `curr:qos … sendrecv`, no ringing, and no answer.
     ///
     /// ## How to fix
     /// Look at the reservation in the access network of the side that has to confirm; or make the precondition optional.
@@ -35,7 +37,7 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    refused(case).or_else(|| never_met(case))
+    refused(case).or_else(|| refused_later(case)).or_else(|| never_met(case))
 }
 
 /// 580 Precondition Failure.
@@ -45,7 +47,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     if let Some(finding) = never_confirmed(case, failure, request, response) {
         return Some(finding);
     }
-    let line = wanted(request).or_else(|| wanted(response));
+    let failed = line_of(response, "des:qos failure");
+    let line = failed.or_else(|| wanted(request)).or_else(|| wanted(response));
     let server = response.path.source;
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
@@ -61,6 +64,44 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         finding = claim_line(finding, asking, wanted(asking), "its description asks for a precondition");
     }
     Some(finding.refuted("no-common-codec", "the code names the precondition"))
+}
+
+/// 580 to an UPDATE or PRACK before the answer, after which its sender cancelled the call (RFC 3312 §8).
+fn refused_later(case: &Case<'_>) -> Option<Finding> {
+    let deciding = case.deciding().filter(|deciding| deciding.is_initial_invite())?;
+    let cancel = case.cancel_of(deciding).filter(|_| case.call.outcome == Outcome::Cancelled)?;
+    let failure = case.call.failures.iter().rfind(|failure| {
+        let asked = case.call.transaction(failure.transaction);
+        let ends = case.response(failure).place;
+        let is_offer = matches!(asked.method, Method::Update | Method::Prack) && asked.upstream.is_none();
+        let then = ends < cancel.place && cancel.place.time.since(ends.time) < SOON;
+        failure.status.get() == 580 && is_offer && then && asked.path.source.ip() == cancel.path.source.ip()
+    })?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let rang = case.provisionals(deciding).any(alerts);
+    if rang || !case.reasons(cancel).iter().all(|reason| reason.text.is_none()) {
+        return None; // Then a person may have given up, or the CANCEL says why it came.
+    }
+    let (client, server) = (cancel.path.source, response.path.source);
+    let method = request.message.method()?.name().to_owned();
+    let line = line_of(response, "des:qos failure").or_else(|| wanted(request));
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .explains(case.outer_failure().map(|failure| failure.status))
+            .sender(Role::Uas, response)
+            .because(format!(
+                "{server} answered the {method} of {client} with 580: a resource that must be reserved before the call goes on could \
+                 not be{}. {client} cancelled the call {} later.",
+                line.map(|line| format!(" ({line})")).unwrap_or_default(),
+                length(cancel.place.time.since(response.place.time))
+            ))
+            .fix("Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the callee.")
+            .fix("Or make the precondition optional (`a=des:qos optional …`).")
+            .claim_method(request, "the caller's side offers anew")
+            .claim_status(response, "the precondition failed")
+            .claim_method(cancel, "and the caller's side gives up")
+            .refuted("caller-abandoned", "a refusal came just before the CANCEL, and nothing had rung"),
+    )
 }
 
 /// 580 after a description of the callee's side that asks to be told when the caller's bearer is there (`a=conf:`,

@@ -1,5 +1,9 @@
+use std::net::SocketAddr;
+
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Via;
 
 rule! {
     /// The connection over which the device registered is gone, or the way to it does not support outbound.
@@ -23,7 +27,7 @@ rule! {
     /// Never for these codes: they name the fault.
     ///
     /// ## References
-    /// RFC 5626 §5.3, §11.5, §11.6, §4.4
+    /// RFC 5626 §5.3, §6, §11.5, §11.6, §4.4
     "B15" "flow-failed" needs [430 439], check
 }
 
@@ -32,6 +36,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let server = response.path.source;
     let is_gone = failure.status.get() == 430;
+    let (first_hop, passed_on) = first_hop(case, request);
+    let which = first_hop.filter(|hop| *hop != server).map(|hop| format!(", {hop},")).unwrap_or_default();
     let because = match is_gone {
         true => format!(
             "{server} answered 430: the connection over which {} registered is gone, and with it the way to the device.",
@@ -39,19 +45,29 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         false => format!(
             "{server} answered 439: the device asked for a registration that uses its own connection (outbound), and the \
-             first proxy on its way does not support that."
+             first proxy on its way{which} does not support that."
         ),
     };
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .sender(if is_gone { Role::Proxy } else { Role::Uac }, response)
         .because(because);
+    let finding = match first_hop {
+        hop if !is_gone && hop != Some(server) => finding.party(Role::Proxy, hop),
+        _ => finding.sender(Role::Proxy, response),
+    };
+    let which = if which.is_empty() { ",".to_owned() } else { which };
     let finding = match is_gone {
         true => finding
             .fix("Let the device register anew; shorten its keep-alive interval (CRLF or STUN, RFC 5626 §4.4).")
             .fix("Let it keep two connections, with reg-id 1 and 2, to two edge proxies."),
         false => finding
-            .fix("Enable outbound (Path, RFC 5626) at the first proxy, or let the device register without `reg-id`."),
+            .fix(format!(
+                "Enable outbound (Path, RFC 5626) at the first proxy{which} or let the device register without `reg-id`."
+            )),
+    };
+    let finding = match passed_on.filter(|_| !is_gone) {
+        Some(sent) => finding.claim_method(sent, "the first proxy passes it on, without a Path that has `ob`"),
+        None => finding,
     };
     Some(
         finding
@@ -60,4 +76,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(request, "Route", "the flow that it was sent to")
             .refuted("callee-unreachable", "the code names the connection, not the callee"),
     )
+}
+
+/// The first server on the way of a registration, as far as its Vias tell (RFC 3261 §16.6), and the request as it passed it on
+/// without a Path that has `ob` (RFC 5626 §6), where that was captured.
+fn first_hop<'a>(case: &Case<'a>, request: &'a Heard) -> (Option<SocketAddr>, Option<&'a Heard>) {
+    let outermost = case.first_with(request, |_| true);
+    let vias = outermost.message.headers("Via");
+    let hop = match vias.len() {
+        0 | 1 => Some(outermost.path.destination),
+        several => vias.get(several - 2).map(|via| Via::read(via)).and_then(|via| {
+            Some(SocketAddr::new(via.host.parse().ok()?, via.port.unwrap_or(5060)))
+        }),
+    };
+    let next = case.call.downstream_of(outermost.transaction).find_map(|inner| case.call.request_of(inner));
+    let has_outbound = |heard: &&Heard| heard.message.headers("Path").iter().any(|path| path.contains(";ob"));
+    (hop, next.filter(|next| vias.len() <= 1 && !has_outbound(next)))
 }

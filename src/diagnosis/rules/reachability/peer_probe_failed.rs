@@ -100,6 +100,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finding = finding.claim_at(answer, "sip.CSeq.method", "OPTIONS", says);
         }
     }
+    if before.is_none() {
+        finding = finding.titled("The peer does not answer its probes");
+    }
     Some(
         finding
             .refuted("probe-noise", "there is no final response")

@@ -1,7 +1,12 @@
 use crate::call::Kind;
+use crate::diagnosis::case::SOON;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::rules::routing::channel_limit_reached::names_calls_at_once;
 use crate::diagnosis::rules::routing::server_overloaded::with_unit;
+use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
+use crate::diagnosis::said::Full;
+use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -14,8 +19,8 @@ rule! {
     /// The callee is on the phone and has no call waiting; or a limit of calls of the account is reached.
     ///
     /// ## Evidence
-    /// 486 or 600 and nothing rang before; or Q.850 cause 17, or one of these codes in a Reason of protocol SIP. Where its
-    /// words name a limit of calls at once, it is possible only.
+    /// 486 or 600 and nothing rang before (a 181 or 182 is no ringing; long after one it is possible only); or Q.850 cause 17,
+    /// or one of these codes in a Reason of protocol SIP. Where its words name a limit of calls at once, it is possible only.
     ///
     /// ## How to fix
     /// Call again later, or allow the callee a second call or a diversion on busy.
@@ -45,16 +50,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (600, None) => true,
         _ => false,
     };
-    if !is_busy || case.call.kind == Kind::Registration {
+    if !is_busy || case.call.kind == Kind::Registration || rejects_anonymous(case, failure) {
         return None;
     }
     let told = case.callees_word(response).map(|(_, reason)| reason);
     let is_of_device = case.own_phrase(response).is_some_and(|phrase| phrase.eq_ignore_ascii_case(OF_DEVICE));
     let names_limit = cause != Some(17) && told.is_none() && !is_of_device && names_calls_at_once(case, response);
+    // Long after a 181 or 182 a device may have rung where the call was sent, and was refused there.
+    let progress = case.alerting_or_progress(failure.transaction).filter(|_| ringing.is_none());
+    let is_late = progress.is_some_and(|progress| response.place.time.since(progress.place.time) > SOON);
     let confidence = match cause {
         Some(17) => network.map_or(Confidence::Proven, |told| told.confidence()),
         _ if told.is_some() => Confidence::Proven,
-        _ if names_limit => Confidence::Possible,
+        _ if names_limit || is_late => Confidence::Possible,
         None | Some(0 | 16 | 31) => Confidence::Likely,
         // A cause without a rule of its own that does not speak of a busy user.
         Some(_) => Confidence::Possible,
@@ -91,7 +99,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(17), ..) => " and Q.850 cause 17 (user busy)".to_owned(),
         (_, Some(reason), _) => format!(" and the reason {} {}", reason.protocol, reason.cause.unwrap_or_default()),
         (.., Some(_)) => ", which speaks for all devices of the callee".to_owned(),
-        (.., None) => " before anything rang".to_owned(),
+        (.., None) => match progress {
+            Some(progress) => format!(
+                " {} after {}, which does not say that a device rings",
+                length(response.place.time.since(progress.place.time)),
+                a_code(progress)
+            ),
+            None => " before anything rang".to_owned(),
+        },
     };
     // RFC 3261 §20.33: when the callee expects to be free again; with other codes how long the service is unavailable.
     let waits = matches!(code, 480 | 486 | 600 | 603).then(|| response.message.header("Retry-After")).flatten();
@@ -102,7 +117,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => format!("Call \"{callee}\" again later: the signalling is sound."),
     };
+    let full = case.what_is_full(response);
+    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
     let what = match names_limit {
+        _ if full.is_some() => full.map_or("", Full::says),
         true => "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's device",
         false => "the callee is busy",
     };
@@ -114,13 +132,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         )),
         false => finding,
     };
+    let finding = match (full, &service) {
+        (Some(full), _) => finding.titled("There is no room for the call now").fix(full.fix(responder)),
+        (None, Some(name)) => finding
+            .fix(way_to_service(responder, name))
+            .fix("Look where calls go that this centre cannot take: another centre should take them at once."),
+        (None, None) => finding
+            .fix(again)
+            .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
+            on busy."))
+            .fix(format!("If nobody is on the phone there, look on {device}, for calls that hang, and for the \
+            limit of calls of the account.")),
+    };
+    let finding = match full.filter(|_| case.own_phrase(response).is_some() && !names_limit) {
+        Some(_) => finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "in words of its own"),
+        None => finding,
+    };
     let mut finding = finding
         .because(because)
-        .fix(again)
-        .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
-            on busy."))
-        .fix(format!("If nobody is on the phone there, look on {device}, for calls that hang, and for the \
-            limit of calls of the account."))
         .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" })
         .claim_header(response, "Warning", "a warning that says more");
     if names_limit && case.own_phrase(response).is_some() {
@@ -139,6 +168,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(17), _) => "Q.850 cause 17 says busy",
         _ if told.is_some() => "the Reason says busy",
         (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",
+        _ if is_late => "nothing says that a device rang; it is not excluded where the call was sent on to",
         (_, None) => "nothing rang, so nobody could reject the call by hand",
     };
     let word = told.and_then(|reason| reason.cause).unwrap_or(code.into());

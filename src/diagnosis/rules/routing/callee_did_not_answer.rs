@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::callee_unreachable::says_absent;
+use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::words::{a_code, alerts, length, shows};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -13,7 +14,8 @@ rule! {
     /// The callee was away, or the time that the device or the network lets it ring is short.
     ///
     /// ## Evidence
-    /// A response from 180 to 189, and 480 after it; or the Q.850 cause 19.
+    /// A 180, or a 183 to 189, and 480 after it; or the Q.850 cause 19. A 181 or 182 says that the call is forwarded or
+    /// waits in a queue, and not that anything rings: it counts where the 480 comes more than five seconds later.
     ///
     /// ## How to fix
     /// Nothing is wrong with the signalling. Let the call ring longer, or divert it to a voicemail.
@@ -30,8 +32,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
     let response = case.response(failure);
     let told = case.told(response);
+    // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
+    if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
+        return None;
+    }
     let says_no_answer = told.is_some_and(|told| told.cause == 19);
-    let ringing = case.alerting_or_progress(failure.transaction);
+    let ringing = match says_no_answer {
+        true => case.alerting_or_progress(failure.transaction),
+        false => case.rang_or_waited(failure),
+    };
     if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
         return None;
     }

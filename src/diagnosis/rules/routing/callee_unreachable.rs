@@ -2,6 +2,8 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::{Topic, warning};
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
+use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
 use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -17,8 +19,9 @@ rule! {
     /// No device of the callee is registered, or it is set to do not disturb, or the network knows no way to it now.
     ///
     /// ## Evidence
-    /// 480 without any ringing response before it, on any hop. Where the callee's last device had signed off before the call,
-    /// a REGISTER that took the binding away and its 2xx show why. A Warning that speaks of neither names the ground.
+    /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Where the callee's last
+    /// device had signed off before the call, a REGISTER that took the binding away and its 2xx show why. A Warning that speaks
+    /// of neither names the ground.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -53,7 +56,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     // Before it says that the subscriber is absent, a network may play an announcement (183).
     let absent = says_absent(case, response);
-    let rang = case.ringing(failure.transaction).is_some() && (!absent || case.was_alerting());
+    // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
+    if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
+        return None;
+    }
+    let rang = case.rang_or_waited(failure).is_some() && (!absent || case.was_alerting());
     if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
         return None;
     }
@@ -89,6 +96,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => "no device of the callee is registered, or do not disturb is set, or no way leads there now",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
+    let full = case.what_is_full(response);
+    let what = match (&service, full) {
+        (Some(_), _) => "nobody who gives that service could be reached, or no way leads there now",
+        (None, Some(full)) => full.says(),
+        (None, None) => what,
+    };
     let (noun, is_call) = (case.noun(), case.call.kind == Kind::Call);
     let silence = if is_call { ", and nothing had rung" } else { "" };
     let because =
@@ -97,7 +111,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !is_call {
         finding = finding.titled("The recipient cannot be reached now");
     }
-    if undisturbed {
+    if let Some(name) = &service {
+        finding = finding.titled("Nobody who gives this service can be reached now").fix(way_to_service(responder, name));
+    } else if let Some(full) = full {
+        finding = finding.titled("There is no room for the call now").fix(full.fix(responder));
+    } else if undisturbed {
         finding = finding
             .fix(format!("Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."))
             .fix("If callers should reach a voicemail then, let the server divert 480.");
@@ -113,6 +131,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = of_registration(finding, case, response, &callee);
     }
     finding = finding.claim_status(response, "the callee is not available");
+    if full.is_some() && warning.is_none() {
+        finding = finding.claim_own_words(case, response);
+    }
     if warning.is_some() {
         finding = finding.claim_header(response, "Warning", "the ground that it names");
     }
@@ -123,10 +144,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = told.claimed(finding, "the network's own cause");
     }
     // An announcement may have been played all the same.
-    let before = if case.ringing(failure.transaction).is_some() { "180" } else { "180 to 189" };
+    let no_answer = match (case.ringing(failure.transaction), case.alerting_or_progress(failure.transaction)) {
+        (Some(_), _) => format!("no 180 came before the {code} on any hop"),
+        (None, Some(progress)) => format!("{} came before the {code}, and none that says that a device rings", a_code(progress)),
+        (None, None) => format!("no 180 to 189 came before the {code} on any hop"),
+    };
     Some(
         finding
-            .refuted("callee-did-not-answer", format!("no {before} came before the {code} on any hop"))
+            .refuted("callee-did-not-answer", no_answer)
             .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
     )
 }

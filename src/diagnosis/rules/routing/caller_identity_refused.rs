@@ -1,4 +1,4 @@
-use crate::call::Heard;
+use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -13,7 +13,8 @@ rule! {
     /// number that does not belong to the account.
     ///
     /// ## Evidence
-    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number.
+    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number; or 480, 486, 600 or 603 that speaks of an
+    /// anonymous call, to a request that withholds the number.
     ///
     /// ## How to fix
     /// Show a number that belongs to the account, in the format that the network wants.
@@ -23,7 +24,7 @@ rule! {
     ///
     /// ## References
     /// RFC 5079 §5; RFC 3325 §9.1; RFC 3323
-    "E18" "caller-identity-refused" needs [403 433], check
+    "E18" "caller-identity-refused" needs [403 433 480 486 600 603], check
 }
 
 /// Words that speak of the caller's number.
@@ -57,11 +58,25 @@ fn withholds(request: &Heard) -> bool {
         || request.message.header("Privacy").is_some_and(|value| value.contains("id"))
 }
 
+/// Codes that else speak of the callee.
+const OF_CALLEE: [u16; 4] = [480, 486, 600, 603];
+
+/// True if a response that else speaks of the callee refuses a call because it is anonymous, by its own words.
+pub(super) fn rejects_anonymous(case: &Case<'_>, failure: &Failure) -> bool {
+    let is_anonymous = case.request(failure).is_some_and(withholds);
+    is_anonymous && OF_CALLEE.contains(&failure.status.get()) && case.says_any(case.response(failure), &["anonym"])
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[403, 433])?;
+    let failure = case.failure_with(&[403, 433, 480, 486, 600, 603])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let code = failure.status.get();
-    if code == 403 && !speaks_of_caller(case, response) {
+    let holds = match code {
+        433 => true,
+        403 => speaks_of_caller(case, response),
+        _ => rejects_anonymous(case, failure),
+    };
+    if !holds {
         return None;
     }
     let is_withheld = withholds(request);
@@ -105,7 +120,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         )),
     };
     let about = match code {
-        433 => "the refusal speaks of anonymity",
+        433 | 480 | 486 | 600 | 603 => "the refusal speaks of anonymity",
         _ => "the refusal speaks of the caller's number",
     };
     finding = finding
@@ -114,6 +129,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_header(request, "From", "who calls, as the request shows it");
     if asserted.is_some() {
         finding = finding.claim_header(request, "P-Asserted-Identity", "the identity that is asserted");
+    }
+    if OF_CALLEE.contains(&code) {
+        finding = finding
+            .refuted("rejected-by-callee", "its words name the withheld number as the ground")
+            .refuted("callee-unreachable", "its words name the withheld number as the ground");
     }
     Some(
         finding

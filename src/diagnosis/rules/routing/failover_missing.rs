@@ -101,7 +101,7 @@ fn failed_try<'a>(case: &Case<'a>) -> Option<Try<'a>> {
         return None;
     }
     if let Some(failure) = case.outer_failure() {
-        let fails = asks_for_next_server(failure.status) && case.ringing(failure.transaction).is_none();
+        let fails = asks_for_next_server(failure.status) && case.alerting_or_progress(failure.transaction).is_none();
         let (request, response) = (case.request(failure)?, case.response(failure));
         return fails.then_some(Try { request, end: response.place, response: Some(response) });
     }

@@ -1,4 +1,6 @@
-use crate::call::{Heard, Kind};
+use std::net::SocketAddr;
+
+use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::{Topic, q850};
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
@@ -19,7 +21,8 @@ rule! {
     /// `+`, country code, or a prefix.
     ///
     /// ## Evidence
-    /// 404, 484, 485 or 604 to a request for a number; or the Q.850 cause 1, 2, 3 or 28, in the refusal, or in a 183 before one
+    /// 404, 484, 485 or 604 to a request for a number, or 410 too to one for a service (`urn:service:sos`), which has neither user
+    /// nor device; or the Q.850 cause 1, 2, 3 or 28, in the refusal, or in a 183 before one
     /// without a `Reason` (likely).
     ///
     /// ## How to fix
@@ -31,8 +34,8 @@ rule! {
     /// dialled the number: there it is the mailbox or the hint that is missing.
     ///
     /// ## References
-    /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 3398 §7.2.4.1
-    "E2" "number-not-routable" needs [404 484 485 604] [REFUSED REASON], check
+    /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 5031 §4.2; RFC 3398 §7.2.4.1
+    "E2" "number-not-routable" needs [404 410 484 485 604] [REFUSED REASON], check
 }
 
 /// Q.850 causes that speak of the number, and what they say.
@@ -47,17 +50,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
+    let target = case.asked_for(failure)?;
+    if target.is_service() {
+        return of_service(case, failure, &target);
+    }
     let told = case.told(response);
     let cause = told.map(|told| told.cause);
     let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
     let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
-    if !of_number && (meaning.is_none() || code < 400) {
+    if !of_number && (meaning.is_none() || code < 400) || case.says_caller_unregistered(response) {
         return None;
     }
     if code == 410 && cause == Some(1) {
         return None; // number-changed: it was somebody's once.
     }
-    let target = case.asked_for(failure)?;
     if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
         return None;
     }
@@ -94,6 +100,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let because = format!("{responder} refused the number {number} {said}{quotation}.");
     let ported = ported(case, &target, response);
+    let is_short = is_short_code(number);
     let finding = match ported {
         Some(step) => finding.fix(step),
         None => finding,
@@ -103,10 +110,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(match number.starts_with(['*', '#', '%']) {
             true => format!("It is a service code: look whether {responder} knows it, and whether the exchange before it should carry it out."),
+            false if is_short => format!(
+                "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route of its own on \
+                 {responder}{}.",
+                case.settings(Topic::Routes, response)
+            ),
             false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
-        })
-        .fix(format!("If number and format are right, look for a route or subscriber for it on \
-            {responder}{}.", case.settings(Topic::Routes, response)));
+        });
+    if !is_short {
+        finding = finding.fix(format!(
+            "If number and format are right, look for a route or subscriber for it on {responder}{}.",
+            case.settings(Topic::Routes, response)
+        ));
+    }
     finding = match request {
         Some(request) => finding.claim_request_uri(request, "the number that was dialled"),
         None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
@@ -122,6 +138,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 Some(_) => "the Request-URI has a user part",
                 None => "To has a user part",
             }),
+    )
+}
+
+/// A service has no user and no device: a server finds the way to it by the place of the caller (RFC 5031 §4.2, RFC 6881).
+fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Finding> {
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let is_call = matches!(case.call.kind, Kind::Call | Kind::Message) && !case.is_scan();
+    let says_another = case.telling_cause(response).is_some_and(|cause| cause > 3);
+    if !is_call || says_another || !matches!(failure.status.get(), 404 | 410 | 484 | 485 | 604) {
+        return None;
+    }
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .titled("The server has no way to this service")
+        .sender(case.role_of_responder(response), response);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let (server, code, name) = (response.path.source, failure.status, service.service_name());
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    Some(
+        finding
+            .because(format!(
+                "{server} refused the call to the service {name} with {code}: it has no route for that service, or none for \
+                 the place that the call came from{quotation}."
+            ))
+            .fix(way_to_service(server, &name))
+            .fix("Look whether the call says where the caller is (Geolocation, P-Access-Network-Info): the way hangs on that.")
+            .claim_request_uri(request, "the service that was asked for")
+            .claim_status(response, "it is refused")
+            .claim_own_words(case, response)
+            .refuted("user-unknown", "a service URN names no user")
+            .refuted("request-uri-without-user", "a service URN has no user")
+            .refuted("number-changed", "a service URN is no number"),
+    )
+}
+
+/// Where to look for the way to a service: for help, in an IMS network, in the E-CSCF and its LRF (3GPP TS 23.167).
+pub(super) fn way_to_service(server: SocketAddr, name: &str) -> String {
+    format!(
+        "Look at {server}, and in an IMS network at the E-CSCF and its location retrieval function (LRF), for the route of \
+         {name}: which centre (PSAP) or number does it lead to, from where the call came?"
     )
 }
 
@@ -176,4 +234,10 @@ fn formats(number: &str) -> String {
         _ if number.len() <= 6 => "it is short, as an extension is; a trunk wants whole numbers".to_owned(),
         _ => "it has no \"+\" and no prefix; many want \"+\" and the country code (E.164)".to_owned(),
     }
+}
+
+/// True of numbers that everybody may dial as they are: of emergency, and of the services of social value of Europe (116000 to
+/// 116123, Commission Decision 2007/116/EC).
+fn is_short_code(number: &str) -> bool {
+    matches!(number, "112" | "911" | "999" | "000" | "110" | "119") || number.len() == 6 && number.starts_with("116")
 }

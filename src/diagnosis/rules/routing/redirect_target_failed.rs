@@ -29,7 +29,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let code = failure.status.get();
     let redirect = case.redirected_by()?;
     // What a reachable callee decides is no fault of the redirect.
-    if matches!(code, 300..=399 | 486 | 487 | 488 | 600 | 603 | 606) || case.ringing(failure.transaction).is_some() {
+    if matches!(code, 300..=399 | 486 | 487 | 488 | 600 | 603 | 606) || case.alerting_or_progress(failure.transaction).is_some() {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));

@@ -2,6 +2,7 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
+use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
 use crate::diagnosis::words::a_code;
@@ -21,7 +22,7 @@ rule! {
     /// ## Evidence
     /// 403 although nothing was challenged and nothing had rung; or 403 after good credentials: it names a policy or comes from behind the
     /// challenger, the call had gone on before it, or the same server had let the same user register; 402; a Q.850 cause
-    /// that speaks of barring or of a subscription.
+    /// that speaks of barring or of a subscription. Or 403, 404, 408 or 480 whose words say that who calls is not registered.
     ///
     /// ## How to fix
     /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the numbers
@@ -33,7 +34,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §21.4.3
-    "E1" "refused-by-policy" needs [402 403 603] [REFUSED REASON], check
+    "E1" "refused-by-policy" needs [402 403 404 408 480 603] [REFUSED REASON], check
 }
 
 /// Q.850 causes that speak of what is allowed.
@@ -58,11 +59,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let is_barred = case.told(response).is_some_and(|told| is_barring(told.cause));
+    if let Some(finding) = of_unregistered_caller(case, failure) {
+        return Some(finding);
+    }
     let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
     if !is_refusal && (!is_barred || failure.status.get() < 400) {
         return None;
     }
-    if case.says_any(response, OTHERS) || case.call.kind == Kind::Options || case.is_scan() {
+    if case.says_any(response, OTHERS) || lock(case).is_some() || case.call.kind == Kind::Options || case.is_scan() {
         return None;
     }
     let ground = ground(case, failure, response)?;
@@ -110,6 +114,45 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .refuted("forbidden-after-credentials", "no challenge came before")
             .refuted("credentials-rejected", "no credentials were asked for"),
+    )
+}
+
+/// The server takes calls only of who is registered, and says that this caller is not: it tells nothing of the callee.
+fn of_unregistered_caller(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let is_call = matches!(case.call.kind, Kind::Call | Kind::Message) && !case.is_scan();
+    if !is_call || !matches!(failure.status.get(), 403 | 404 | 408 | 480) || !case.says_caller_unregistered(response) {
+        return None;
+    }
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .titled(match case.call.kind {
+            Kind::Call => "The server takes no calls of a caller that is not registered",
+            _ => "The server takes nothing of a sender that is not registered",
+        })
+        .sender(case.role_of_sender(request), request);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let (client, server, code) = (request.path.source, response.path.source, failure.status);
+    let from = request.message.from().map(|from| from.parsed().bare_user().to_owned()).filter(|user| !user.is_empty());
+    let caller = from.map_or_else(|| client.to_string(), |user| format!("\"{user}\""));
+    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    Some(
+        finding
+            .because(format!(
+                "{server} refused the {} of {caller} with {code}, because the caller, or the trunk by which it calls, is not \
+                 registered there{quotation}. It says nothing of \"{}\".",
+                case.noun(),
+                case.callee(failure)
+            ))
+            .fix(format!("Look whether {client} is registered on {server} as {caller}, and what answer its REGISTER gets."))
+            .fix(format!("If it is to call without a registration, let {server} know {} as a peer.", client.ip()))
+            .claim_header(request, "From", "who calls")
+            .claim_status(response, "it is refused")
+            .claim_own_words(case, response)
+            .refuted("callee-unreachable", "its words speak of the caller, and not of the callee")
+            .refuted("number-not-routable", "its words speak of the caller, and not of the number"),
     )
 }
 

@@ -5,6 +5,7 @@ use crate::call::{CALLED_USER, Failure, Granted, Heard, Kind, Sample};
 use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
+use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Reason;
@@ -67,6 +68,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY) {
         return None; // It is the network that rejects.
     }
+    if rejects_anonymous(case, failure) {
+        return None;
+    }
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
     // That a server declines shows nothing of the callee: a device rang, or the leg to it is in the capture.
     let is_reached = ringing.is_some() || case.call.transaction(failure.transaction).upstream.is_some();
@@ -85,6 +89,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(told) => format!("; {} before it gives Q.850 cause {}", a_code(told.bearer), told.cause),
         None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
     };
+    if let Some(full) = case.what_is_full(response).filter(|_| ringing.is_none()) {
+        return Some(
+            finding
+                .titled("There is no room for the call now")
+                .because(format!("{responder} refused the call with {code}{quotation}: {}.", full.says()))
+                .fix(full.fix(responder))
+                .claim_status(response, "the call is declined")
+                .claim_own_words(case, response)
+                .refuted("callee-unreachable", "its words name what is full"),
+        );
+    }
     let because = match (alerting, ringing, code) {
         (Some(rang), _, 603) => format!(
             "The device rang for {}, and then {responder} declined the call with 603{quotation}.",

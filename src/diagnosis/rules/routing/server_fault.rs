@@ -41,7 +41,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let has_cause = case.telling_cause(response).is_some();
     let of_network = cause_of_network(case, response);
     let is_overload = code == 503 && is_wait(response) && of_network.is_none();
-    if has_cause || is_overload || names_too_many(response) || case.call.kind == Kind::Options {
+    // Of the answers to OPTIONS only a 503 speaks of the server itself (`probe-noise`).
+    let is_probe = case.call.kind == Kind::Options && code != 503;
+    if has_cause || is_overload || names_too_many(response) || is_probe {
         return None;
     }
     if code == 501 && !is_of_network(case, case.request(failure)?, response) {

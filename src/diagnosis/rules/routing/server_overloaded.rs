@@ -5,6 +5,7 @@ use crate::diagnosis::rules::authentication::address_of_record_refused::names_to
 use crate::diagnosis::rules::routing::channel_limit_reached::names_a_rate;
 use crate::diagnosis::rules::routing::server_in_maintenance;
 use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::Via;
 
 rule! {
     /// The server refuses new work for now.
@@ -17,8 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 503 that carries `Retry-After`, or whose phrase or Warning speaks of overload or a limit, and no Q.850 cause
-    /// that names something else. Or a 480 or 486 whose phrase, Warning or Reason names a limit of calls per second: those
-    /// codes speak of the callee, and the words of the way to it.
+    /// that names something else; or one whose first Via tells the client to send less (`oc`). Or a 480 or 486 whose phrase,
+    /// Warning or Reason names a limit of calls per second: those codes speak of the callee, and the words of the way to it.
     ///
     /// ## How to fix
     /// Let the caller wait that long, or send it to the next server. If it recurs, look at the server's limits.
@@ -28,7 +29,7 @@ rule! {
     /// tells. Within the time that an earlier 503 asked for, the fault is the caller's: `overload-backoff-ignored`.
     ///
     /// ## References
-    /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3
+    /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3; RFC 7339 §4
     "E10" "server-overloaded" needs [480 486 503], check
 }
 
@@ -50,7 +51,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
     let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
     let says_overload = case.says_any(response, OVERLOAD);
-    if case.q850(response).is_some() || (retry_after.is_none() && !says_overload) || case.back_off(failure).is_some() {
+    let control = control(response).filter(|_| !of_callee);
+    let is_told = retry_after.is_some() || says_overload || control.is_some();
+    // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends it no work.
+    let comes_too_soon = case.back_off(failure).is_some() && case.call.kind != Kind::Options;
+    if case.q850(response).is_some() || !is_told || comes_too_soon {
         return None;
     }
     let is_named = server_in_maintenance::is_named(case, response);
@@ -58,7 +63,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     // With 480 and 486 Retry-After is about the callee (RFC 3261 §20.33): there the words count alone.
-    let is_stated = retry_after.is_some() && !of_callee;
+    let is_stated = (retry_after.is_some() || control.is_some()) && !of_callee;
     let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
@@ -81,7 +86,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
              shows that it has too much to do."
         ),
         Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
+        None if control.is_some() => format!("{server} refuses new requests because it is overloaded{quotation}."),
         None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
+    };
+    let because = match &control {
+        Some(control) => format!("{because} {}", control.words()),
+        None => because,
     };
     let mut finding = finding.because(because);
     if is_named {
@@ -92,19 +102,55 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.fix(format!("Let {client} send {server} fewer calls per second: space them, or share them among several."));
     } else if let Some(wait) = &wait {
         finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
-    } else {
+    } else if control.is_none() {
         finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");
+    }
+    if control.is_some() {
+        let client = response.path.destination;
+        finding = finding.fix(format!(
+            "Let {client} send {server} so much less until its next responses say otherwise, and meanwhile use the next server."
+        ));
     }
     if !is_named {
         finding = finding.fix(limits(case, response));
     }
     finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);
+    if control.is_some() {
+        finding = finding.claim_header(response, "Via", "the server tells the client to send less (oc)");
+    }
     Some(
         finding
             .claim_header(response, "Retry-After", "the server names the time itself")
             .refuted("trunk-congested", "no Reason header names a Q.850 cause")
             .refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"),
     )
+}
+
+/// What an overloaded server asks of the client before it, in the Via of that client (RFC 7339 §4).
+struct Control {
+    value: u32,
+    /// True if the value is requests per second and not a part of them (RFC 7415).
+    is_rate: bool,
+}
+
+impl Control {
+    fn words(&self) -> String {
+        match self.is_rate {
+            true => format!("It asks to be sent no more than {} requests a second (oc in Via).", self.value),
+            false => format!("It asks to be sent {} % fewer requests (oc in Via).", self.value),
+        }
+    }
+}
+
+/// Told where the control is in force: a validity of 0 ends it, and a loss of 0 asks for nothing.
+fn control(response: &Heard) -> Option<Control> {
+    let via = Via::read(response.message.headers("Via").first()?);
+    let number = |name: &str| via.parameters.get(name).and_then(|value| value.trim().parse::<u32>().ok());
+    let value = number("oc")?;
+    let algorithm = via.parameters.get("oc-algo").unwrap_or_default().trim_matches('"').to_ascii_lowercase();
+    let is_rate = algorithm == "rate";
+    let is_in_force = number("oc-validity") != Some(0) && (is_rate || (1..=100).contains(&value));
+    is_in_force.then_some(Control { value, is_rate })
 }
 
 /// `120 s`, or the value as it is where it is more than a number.

@@ -2,6 +2,7 @@ use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::oddity::Oddity;
+use crate::sip::Method;
 use crate::sip::uri_grammar::first_fault;
 
 rule! {
@@ -96,6 +97,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(Fault { header, value, .. }) = &named {
         finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
     }
+    if of_star(request).is_some() {
+        finding = finding
+            .claim_header(request, "Contact", "every registration is to end")
+            .claim_header(request, "Expires", "for which it must be 0");
+    }
     Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
 }
 
@@ -103,7 +109,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn found(request: &Heard, named: Option<&Fault>) -> Vec<String> {
     let is_of_sender = |oddity: &&Oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. });
     let odd = request.message.oddities().iter().filter(is_of_sender).map(Oddity::says);
-    named.map(Fault::says).into_iter().chain(odd).take(3).collect()
+    named.map(Fault::says).into_iter().chain(odd).chain(of_star(request)).take(3).collect()
+}
+
+/// What is wrong with `Contact: *`: it asks that every registration ends, and must not stand beside another Contact, or without
+/// `Expires: 0` (RFC 3261 §10.2.2); a registrar has to refuse it then (§10.3, step 6).
+fn of_star(request: &Heard) -> Option<String> {
+    let contacts = request.message.headers("Contact");
+    let is_star = |contact: &_| AsRef::<str>::as_ref(contact).trim() == "*";
+    if request.message.method() != Some(&Method::Register) || request.message.is_cut() || !contacts.iter().any(is_star) {
+        return None;
+    }
+    let expires = request.message.header("Expires").map(|value| value.trim().to_owned());
+    match expires {
+        _ if contacts.len() > 1 => Some("Contact holds \"*\" beside another address, and may hold it only alone".to_owned()),
+        None => Some("Contact is \"*\", which needs Expires: 0 beside it, and there is no Expires".to_owned()),
+        Some(seconds) if seconds.parse() != Ok(0_u32) => {
+            Some(format!("Contact is \"*\", which needs Expires: 0 beside it, and Expires is {seconds}"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Headers that hold addresses.

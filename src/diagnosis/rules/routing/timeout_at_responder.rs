@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::call::Kind;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -36,7 +37,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[408])?;
     let response = case.response(failure);
-    if case.ringing(failure.transaction).is_some() || !case.arose_here(failure) || case.call.kind == Kind::Options {
+    if case.alerting_or_progress(failure.transaction).is_some() || !case.arose_here(failure) || case.call.kind == Kind::Options {
         return None;
     }
     let transaction = case.call.transaction(failure.transaction);
@@ -45,10 +46,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !transaction.provisionals.is_empty() && waited >= SILENCE {
         return None;
     }
-    if case.telling_cause(response).is_some() {
+    if case.telling_cause(response).is_some() || case.says_caller_unregistered(response) {
         return None;
     }
     let server = response.path.source;
+    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!(
         "{server} answered the {} with 408 after {}{quotation}: it gave up waiting for something behind it, which \
@@ -62,8 +64,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(case.role_of_responder(response), response)
             .because(because)
             .fix(format!("Look in the log of {server} for the Call-ID: which host or device did not answer?"))
-            .fix(format!("If the callee is a device that registers, look whether its registration on {server} \
-                is stale (device off, address changed)."))
+            .fix(match case.call.kind {
+                _ if service.is_some() => way_to_service(server, &service.unwrap_or_default()),
+                Kind::Registration => format!("Look at the registrar, or the database of users, that {server} asks: is it there, and fast?"),
+                _ => format!("If the callee is a device that registers, look whether its registration on {server} \
+                is stale (device off, address changed)."),
+            })
             .fix(format!("Capture on {server} towards what is behind it, and call again."))
             .claim_method(request, "the request")
             .claim_status(response, "the server gives up")

@@ -41,12 +41,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let gone = signed_off(case).filter(|_| !target.is_number() || !by_plan);
     let bound = bound(case).filter(|_| !by_plan);
     let is_known = gone.is_some() || bound.is_some();
-    let is_named = !target.user.is_empty() && (!target.is_number() || is_known);
+    // A service has no user: `number-not-routable`.
+    let is_named = !target.user.is_empty() && !target.is_service() && (!target.is_number() || is_known);
     let is_other = !is_named || matches!(case.call.kind, Kind::Registration | Kind::Options);
     if is_other || case.telling_cause(response).is_some_and(|cause| cause > 3) {
         return None;
     }
     let in_dialog = case.call.transaction(failure.transaction).in_dialog;
+    if case.says_caller_unregistered(response) {
+        return None; // It speaks of the caller: `refused-by-policy`.
+    }
     if in_dialog || case.is_scan() || case.redirected_by().is_some() || domain_not_served::holds(case, failure) {
         return None;
     }
