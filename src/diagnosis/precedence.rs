@@ -80,6 +80,8 @@ const CHAINS: &[&[&str]] = &[
     &["tls-handshake-failed", "connection-failed", "peer-probe-failed", "next-hop-silent"],
     &["tls-handshake-failed", "server-fault"],
     &["tls-handshake-failed", "silent-downstream"],
+    // Who repeats its request on and on has not got the 100 either.
+    &["response-misdirected", "response-ignored", "return-path-lost", "silent-downstream"],
     &["tls-handshake-failed", "callee-unreachable"],
     &["tls-handshake-failed", "timeout-at-responder"],
     &["destination-unreachable", "peer-probe-failed"],
