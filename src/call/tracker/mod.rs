@@ -56,7 +56,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { call_bytes: 18 << 20, calls: 100_000, messages: 1000 }
+        Limits { call_bytes: 16 << 20, calls: 100_000, messages: 1000 }
     }
 }
 
