@@ -324,6 +324,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The URN of the service that was asked for, where it was one and no user or number (RFC 5031).
+    pub(crate) fn service_asked_for(&self, failure: &Failure) -> Option<String> {
+        self.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name())
+    }
+
     /// What is known of the address-of-record that was called, the last that its registrar granted before that, and when it
     /// was called (RFC 3261 §10.3).
     pub(in crate::diagnosis) fn registered(&self) -> Option<(&'a Registered, &'a Granted, Timestamp)> {

@@ -18,6 +18,7 @@ mod engine;
 mod facts;
 mod failover;
 mod finding;
+mod lock;
 mod lost_dialog;
 mod media;
 mod offers;

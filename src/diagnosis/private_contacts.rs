@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use crate::call::Heard;
 use crate::capture::Place;
-use crate::diagnosis::words::is_private;
+use crate::diagnosis::words::{is_private, source_field};
 use crate::diagnosis::{Case, Finding, Role};
 use crate::sip::{NameAddr, Uri};
 
@@ -69,7 +69,7 @@ impl PrivateContact {
     /// know better.
     pub(crate) fn told_in(&self, finding: Finding, because: &str, (role, user): (Role, SocketAddr)) -> Finding {
         let PrivateContact { named, source, method, .. } = self;
-        let field = if source.is_ipv6() { "ipv6.src" } else { "ip.src" };
+        let field = source_field(source.ip());
         finding
             .party(role, Some(user))
             .because(format!(

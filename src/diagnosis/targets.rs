@@ -11,7 +11,7 @@ use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
-use crate::diagnosis::words::is_private;
+use crate::diagnosis::words::{destination_field, is_private};
 use crate::sip::{Method, NameAddr, Reason, StatusCode, Uri};
 
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
@@ -65,8 +65,7 @@ impl<'a> Unheard<'a> {
     /// Claims that the ACK came to a host which sent none on to the one who waits for it.
     pub(crate) fn claim_not_sent_on(&self, finding: Finding, waiting: &Heard) -> Finding {
         let (hop, to) = (self.ack.path.destination.ip(), waiting.path.source.ip());
-        let field = if hop.is_ipv6() { "ipv6.dst" } else { "ip.dst" };
-        finding.claim(self.ack, field, hop.to_string(), "the ACK comes to this host").claim_absent(
+        finding.claim(self.ack, destination_field(hop), hop.to_string(), "the ACK comes to this host").claim_absent(
             self.ack.place,
             format!("ACK {hop} → {to}"),
             "it is not sent on",

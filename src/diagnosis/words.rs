@@ -33,6 +33,16 @@ pub(crate) fn layer(heard: &Heard) -> &'static str {
     if heard.path.transport.is_reliable() { "tcp" } else { "udp" }
 }
 
+/// The field of packets that holds the address they come from.
+pub(crate) fn source_field(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip.src" } else { "ipv6.src" }
+}
+
+/// The field of packets that holds the address they go to.
+pub(crate) fn destination_field(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip.dst" } else { "ipv6.dst" }
+}
+
 /// `a`, `a and b`, `a, b and c`; of many the first eight and how many more.
 pub(crate) fn list<T: AsRef<str>>(items: &[T]) -> String {
     const MOST: usize = 8;

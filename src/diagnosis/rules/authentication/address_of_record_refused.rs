@@ -1,7 +1,7 @@
 use crate::call::{Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::auth;

@@ -1,8 +1,8 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::platform::own_name;
+use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;

@@ -1,5 +1,5 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{capture_at, list};
+use crate::diagnosis::words::{capture_at, list, source_field};
 use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Witness};
 
 rule! {
@@ -58,9 +58,8 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .next_capture(capture_at(first.path.destination.ip(), first.path));
     for hop in hops {
         let (from, to) = (hop.path.source.ip(), hop.path.destination.ip());
-        let field = if from.is_ipv4() { "ip.src" } else { "ipv6.src" };
         finding = finding
-            .claim_at(hop.place, field, from.to_string(), "this message belongs to an exchange that went both ways")
+            .claim_at(hop.place, source_field(from), from.to_string(), "this message belongs to an exchange that went both ways")
             .claim_absent(hop.place, format!("SIP from {to} to {from}"), "no message of the whole capture went this way");
     }
     Some(finding)

@@ -2,8 +2,8 @@ use std::net::IpAddr;
 
 use crate::call::{ChecksumFault, ChecksumsOf};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::counted;
-use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Severity};
+use crate::diagnosis::words::{counted, source_field};
+use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Severity, Witness};
 
 rule! {
     /// The packets show where the capture was made.
@@ -94,7 +94,7 @@ fn both_sides(case: &CaptureCase<'_>) -> Option<Finding> {
     let (inside, outside) = both.first()?;
     // Of plain good calls nothing is looked at: there may be more.
     let times = counted(case.tally.both_sides_count, "request", "requests");
-    let field = |witness: &crate::diagnosis::Witness| if witness.path.source.is_ipv4() { "ip.src" } else { "ipv6.src" };
+    let field = |witness: &Witness| source_field(witness.path.source.ip());
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .titled("The capture shows both sides of a NAT")

@@ -5,7 +5,7 @@ use crate::call::timer::OVERDUE;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{length, list};
+use crate::diagnosis::words::{length, list, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::Method;
 
@@ -73,8 +73,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_absent(left.place, "ACK, or a BYE of the caller's side, with this tag", "it is not released");
     let finding = match is_named {
         true => {
-            let field = if device.path.source.is_ipv6() { "ipv6.src" } else { "ip.src" };
-            finding.claim(device, field, device.path.source.ip().to_string(), "the device that sent this answer")
+            let source = device.path.source.ip();
+            finding.claim(device, source_field(source), source.to_string(), "the device that sent this answer")
         }
         false => finding,
     };

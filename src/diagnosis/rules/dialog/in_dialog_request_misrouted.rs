@@ -2,7 +2,7 @@ use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Target, Unheard, address, names_source_of_private, same_target};
-use crate::diagnosis::words::{is_private, times};
+use crate::diagnosis::words::{destination_field, is_private, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{Method, NameAddr, StatusCode, Uri};
 
@@ -222,7 +222,7 @@ fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
     let goes_back = is_private(wanted) && went == unheard.success.path.source.ip();
     (wanted != went && !goes_back && routes.len() == target.route.len()).then(|| Fault {
         what: "it went to",
-        field: if went.is_ipv4() { "ip.dst" } else { "ipv6.dst" },
+        field: destination_field(went),
         expected: wanted.to_string(),
         sent: went.to_string(),
     })

@@ -2,7 +2,7 @@ use crate::call::Stream;
 use crate::diagnosis::media::{Ear, Talk, ends};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
-use crate::diagnosis::words::sentence;
+use crate::diagnosis::words::{sentence, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::Sdp;
 
@@ -49,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         sentence(other.name()),
         ear.name()
     ));
-    let field = if source.is_ipv4() { "ip.src" } else { "ipv6.src" };
+    let field = source_field(source.ip());
     let finding = claim_line(finding, other).claim_at(stream.first, "udp.srcport", source.port().to_string(), "where the RTP comes from");
     Some(finding.claim_at(stream.first, field, source.ip().to_string(), "where the RTP comes from"))
 }

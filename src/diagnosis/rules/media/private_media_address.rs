@@ -8,7 +8,7 @@ use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::media::{ENOUGH, Ear, UNDERWAY};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::vantage;
-use crate::diagnosis::words::{is_private, length};
+use crate::diagnosis::words::{destination_field, is_private, length, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::{Media, Sdp};
 
@@ -63,7 +63,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = match lost {
         Some(stream) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).claim_at(
             stream.first,
-            if address.is_ipv6() { "ipv6.dst" } else { "ip.dst" },
+            destination_field(address),
             address.to_string(),
             "the other side takes the address at its word",
         ),
@@ -103,7 +103,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix("Or let the server in between relay the media (symmetric RTP, rtpengine, `rtp_symmetric=yes`).")
             .claim(owner, "sdp.connection_info.address", address.to_string(), "the address that is asked for")
-            .claim(owner, if source.is_ipv6() { "ipv6.src" } else { "ip.src" }, source.ip().to_string(), "where the message itself comes from")
+            .claim(owner, source_field(source.ip()), source.ip().to_string(), "where the message itself comes from")
             .next_capture(format!(
                 "tcpdump -i any -s0 -w next.pcap 'host {} and udp'",
                 owner.path.destination.ip()
@@ -146,10 +146,9 @@ fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> Option<Deaf> {
 fn finding_of_deaf(success: &Heard, end: SocketAddr, deaf: &Deaf) -> Finding {
     let (place, from) = deaf.heard;
     let missing = if from == end { format!("any RTP to {end}") } else { format!("any RTP to {end} or to {from}") };
-    let field = if from.is_ipv6() { "ipv6.src" } else { "ip.src" };
     Finding::of(&RULE, Confidence::Likely)
         .explains(success.message.status())
-        .claim_at(place, field, from.ip().to_string(), "where that side sends its own media from")
+        .claim_at(place, source_field(from.ip()), from.ip().to_string(), "where that side sends its own media from")
         .claim_absent(success.place, missing, format!("until the end of the call, {}", length(deaf.length)))
 }
 

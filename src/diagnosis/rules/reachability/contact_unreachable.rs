@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Unheard, address, same_target};
-use crate::diagnosis::words::is_private;
+use crate::diagnosis::words::{destination_field, is_private};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Uri;
 
@@ -72,7 +72,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = finding
         .claim_header(success, "Contact", "the address that the answering side names")
-        .claim(ack, if contact.is_ipv4() { "ip.dst" } else { "ipv6.dst" }, contact.to_string(), "the ACK goes there");
+        .claim(ack, destination_field(contact), contact.to_string(), "the ACK goes there");
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it cannot be reached", "why");
     }

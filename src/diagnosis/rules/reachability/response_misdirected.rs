@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::ignored;
+use crate::diagnosis::words::destination_field;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -52,7 +53,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             response.path.source
         ),
     };
-    let port = if from.ip() == to.ip() { ("udp.dstport", to.port().to_string()) } else { ("ip.dst", to.ip().to_string()) };
+    let port = if from.ip() == to.ip() { ("udp.dstport", to.port().to_string()) } else { (destination_field(to.ip()), to.ip().to_string()) };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(case.call.final_status)

@@ -5,7 +5,6 @@ use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous
 use crate::diagnosis::rules::routing::channel_limit_reached::names_calls_at_once;
 use crate::diagnosis::rules::routing::server_overloaded::with_unit;
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
-use crate::diagnosis::said::Full;
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -118,11 +117,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("Call \"{callee}\" again later: the signalling is sound."),
     };
     let full = case.what_is_full(response);
-    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
-    let what = match names_limit {
-        _ if full.is_some() => full.map_or("", Full::says),
-        true => "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's device",
-        false => "the callee is busy",
+    let service = case.service_asked_for(failure);
+    let what = match (full, names_limit) {
+        (Some(full), _) => full.says(),
+        (None, true) => "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's device",
+        (None, false) => "the callee is busy",
     };
     let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: {what}.");
     let finding = match names_limit {

@@ -96,7 +96,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => "no device of the callee is registered, or do not disturb is set, or no way leads there now",
     };
     let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
+    let service = case.service_asked_for(failure);
     let full = case.what_is_full(response);
     let what = match (&service, full) {
         (Some(_), _) => "nobody who gives that service could be reached, or no way leads there now",

@@ -35,7 +35,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let holds = failure.status.get() == 410 || (cause == Some(22) && failure.status.get() >= 400);
     let names_other = case.telling_cause(response).is_some_and(|cause| !matches!(cause, 1 | 22));
     // A service has no number of its own: `number-not-routable`.
-    if case.asked_for(failure).is_some_and(|target| target.is_service()) {
+    if case.service_asked_for(failure).is_some() {
         return None;
     }
     if !holds || names_other || case.call.kind == Kind::Options {

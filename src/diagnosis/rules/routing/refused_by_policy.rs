@@ -1,8 +1,8 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
-use crate::diagnosis::rules::authentication::credentials_rejected::lock;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
 use crate::diagnosis::words::a_code;

@@ -50,7 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let server = response.path.source;
-    let service = case.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name());
+    let service = case.service_asked_for(failure);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = format!(
         "{server} answered the {} with 408 after {}{quotation}: it gave up waiting for something behind it, which \
@@ -64,10 +64,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(case.role_of_responder(response), response)
             .because(because)
             .fix(format!("Look in the log of {server} for the Call-ID: which host or device did not answer?"))
-            .fix(match case.call.kind {
-                _ if service.is_some() => way_to_service(server, &service.unwrap_or_default()),
-                Kind::Registration => format!("Look at the registrar, or the database of users, that {server} asks: is it there, and fast?"),
-                _ => format!("If the callee is a device that registers, look whether its registration on {server} \
+            .fix(match (service, case.call.kind) {
+                (Some(name), _) => way_to_service(server, &name),
+                (None, Kind::Registration) => format!("Look at the registrar, or the database of users, that {server} asks: is it there, and fast?"),
+                (None, _) => format!("If the callee is a device that registers, look whether its registration on {server} \
                 is stale (device off, address changed)."),
             })
             .fix(format!("Capture on {server} towards what is behind it, and call again."))

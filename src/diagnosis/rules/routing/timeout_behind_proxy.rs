@@ -1,6 +1,6 @@
 use crate::call::{Failure, Transaction, timer};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{length, times};
+use crate::diagnosis::words::{destination_field, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
 
@@ -113,7 +113,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = finding
         .claim_method(request, "the caller's request")
-        .claim(sent, ip_destination(next), next.ip().to_string(), "the proxy sends it on to this host");
+        .claim(sent, destination_field(next.ip()), next.ip().to_string(), "the proxy sends it on to this host");
     if let Some(last) = sent.repeats.iter().rfind(|copy| **copy < response.place) {
         finding = finding.claim_at(*last, "sip.Method", silent.method.name(), format!("the last copy of it before the {code}"));
     }
@@ -133,9 +133,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on \
                 {}", proxy.ip(), next.port(), next.ip())),
     )
-}
-
-/// The field that holds the destination of a packet.
-fn ip_destination(address: std::net::SocketAddr) -> &'static str {
-    if address.is_ipv6() { "ipv6.dst" } else { "ip.dst" }
 }
