@@ -20,24 +20,36 @@ fn alarms(report: &Report) -> Vec<(u32, &str)> {
     wrong.map(|(id, finding)| (id, finding.rule.as_str())).collect()
 }
 
-/// What is wrong with the calls of a capture that does not show where good ones are only counted, and how many calls are
-/// worked out there.
-fn hidden(capture: PathBuf) -> (Vec<String>, usize) {
+/// A capture looked at in both ways.
+struct Compared {
+    /// What is wrong with its calls and does not show where good ones are only counted.
+    hidden: Vec<String>,
+    /// Calls that are worked out there.
+    worked_out: usize,
+    /// Calls that are only counted there.
+    counted: usize,
+}
+
+fn compared(capture: PathBuf) -> Compared {
     let paths = [capture];
     let worked_out = analysed::report(&paths).expect("a capture");
-    let counted = analysed::report_on_trouble(&paths).expect("a capture");
-    let known = alarms(&counted);
+    let on_trouble = analysed::report_on_trouble(&paths).expect("a capture");
+    let known = alarms(&on_trouble);
     // What only many good calls together show is told once, of the whole capture.
-    let is_noted = |rule: &str| counted.notes.iter().any(|note| note.rule == rule);
+    let is_noted = |rule: &str| on_trouble.notes.iter().any(|note| note.rule == rule);
     let is_hidden = |alarm: &(u32, &str)| !known.contains(alarm) && !is_noted(alarm.1);
     let found = alarms(&worked_out).into_iter().filter(is_hidden);
-    (found.map(|(call, rule)| format!("{rule} of call {call}")).collect(), counted.calls.len())
+    Compared {
+        hidden: found.map(|(call, rule)| format!("{rule} of call {call}")).collect(),
+        worked_out: on_trouble.calls.len(),
+        counted: worked_out.calls.len().saturating_sub(on_trouble.calls.len()),
+    }
 }
 
 #[test]
 fn calls_that_are_only_counted_have_nothing_wrong() {
     for fixture in fixtures() {
-        assert_eq!(hidden(fixture.capture).0, [""; 0], "{}", fixture.name);
+        assert_eq!(compared(fixture.capture).hidden, [""; 0], "{}", fixture.name);
     }
 }
 
@@ -50,7 +62,7 @@ fn what_stories_tell_is_not_hidden_where_good_calls_are_counted() {
         let text = fs::read_to_string(&story).expect("a story");
         let told = Story::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", story.display()));
         fs::write(&capture, told.capture()).expect("a capture");
-        let hidden = hidden(capture.clone()).0;
+        let hidden = compared(capture.clone()).hidden;
         found.extend(hidden.into_iter().map(|what| format!("{}: {what}", story.display())));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -76,14 +88,17 @@ fn a_copy_of_one_message_hides_nothing() {
     let mut counted_all_the_same = 0;
     for mut capture in captures() {
         capture.packets.truncate(MOST);
-        let (_, worked_out) = hidden(written(capture.link, &capture.packets));
+        let as_it_is = compared(written(capture.link, &capture.packets));
+        if as_it_is.counted == 0 {
+            continue; // Where every call is worked out, none can hide anything.
+        }
         for (later, (number, packet)) in LATER.iter().cycle().zip((1..).zip(&capture.packets)) {
             let mut packets = capture.packets.clone();
             packets.push(Packet { time: packet.time + later, ..packet.clone() });
             packets.sort_by_key(|packet| packet.time);
-            let (hidden, worked_out_with_copy) = hidden(written(capture.link, &packets));
-            assert_eq!(hidden, [""; 0], "{} with frame {number} again", capture.name);
-            counted_all_the_same += usize::from(worked_out == 0 && worked_out_with_copy == 0);
+            let with_copy = compared(written(capture.link, &packets));
+            assert_eq!(with_copy.hidden, [""; 0], "{} with frame {number} again", capture.name);
+            counted_all_the_same += usize::from(as_it_is.worked_out == 0 && with_copy.worked_out == 0);
         }
     }
     assert!(counted_all_the_same > 20, "every copy makes a call worth a look: {counted_all_the_same}");
