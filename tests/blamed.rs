@@ -126,6 +126,22 @@ fn who_may_not_have_got_an_answer_is_not_proven_to_ignore_it() {
 }
 
 #[test]
+fn an_answer_that_took_another_way_than_the_challenge_is_not_said_to_be_missing() {
+    let outcome = |challenged: &str, copies: &str| {
+        let story = format!(
+            "# A phone registers.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\n\n\
+             0.000  alice -> proxy  REGISTER sip:example.com\n0.010  proxy {challenged} alice  401 Unauthorized\n\
+             0.020  alice -> proxy  REGISTER\n                       auth\n{copies}end 60.0\n"
+        );
+        let story = Story::parse(&story).expect("a story");
+        diagnosed(&story).into_iter().map(|(call, _)| call.outcome).next()
+    };
+    assert_eq!(outcome("~>", ""), Some(Outcome::Unfinished));
+    assert_eq!(outcome("->", ""), Some(Outcome::Unanswered));
+    assert_eq!(outcome("~>", "                       again timer-e\n"), Some(Outcome::Unanswered));
+}
+
+#[test]
 fn a_client_that_repeats_its_invite_to_the_end_has_given_up() {
     let outcome = |copies: &str| {
         let story = format!(
@@ -308,6 +324,7 @@ fn what_is_counted_or_long_is_shown_by_its_value() {
     assert_eq!(shown("diversion-loop/story.txt", "sip.Diversion").len(), 2);
     assert_eq!(shown("request-merged/story.txt", "sip.Via.branch").len(), 2);
     assert_eq!(shown("response-misdirected/story.txt", "sip.Via").len(), 1);
+    assert_eq!(shown("response-misdirected/story-other-address.txt", "ipv6.dst"), ["2001:db8:2::51"]);
     assert_eq!(shown("old-nonce-reused/story.txt", "sip.auth.stale"), ["true", "true"]);
     // Two that were accepted, and one after a BYE.
     assert_eq!(shown("channel-limit-reached/story.txt", "sip.CSeq.method").len(), 3);

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::model::{Call, Failure, Kind, Transaction};
+use crate::call::model::{Call, Failure, Heard, Kind, Transaction};
 use crate::call::timer;
-use crate::sip::{Method, StatusCode, Via};
+use crate::sip::{Method, StatusCode, Via, auth};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -117,7 +117,8 @@ impl Call {
     /// Nothing final came: too late, or the capture ended too early to tell. Where it cut the INVITE off before its Call-ID
     /// ends, what answered it may not have been known for that.
     fn judge_silence(&self, attempt: &Transaction) -> Outcome {
-        if self.request_of(attempt).is_some_and(|request| request.message.has_cut_call_id()) {
+        let is_cut = self.request_of(attempt).is_some_and(|request| request.message.has_cut_call_id());
+        if is_cut || self.was_challenged_unseen(attempt) {
             return Outcome::Unfinished;
         }
         let waited = self.until.since(attempt.last);
@@ -128,6 +129,27 @@ impl Call {
             return if given_up { Outcome::Unanswered } else { Outcome::Unfinished };
         }
         if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }
+    }
+
+    /// True if the challenge was not captured for which a request shows credentials, and neither was anything else of the call
+    /// that went back to where it came from, though the try before is there: an answer would not have been seen either. Who
+    /// repeats its request has got none (RFC 3261 §17.1.2.2).
+    pub(crate) fn was_challenged_unseen(&self, attempt: &Transaction) -> bool {
+        let Some(request) = self.request_of(attempt) else { return false };
+        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
+        let went = |heard: &Heard, from, to| heard.path.source.ip() == from && heard.path.destination.ip() == to;
+        let shown = auth::credentials(&request.message);
+        let is_first_try = |earlier: &&Heard| {
+            let known = auth::credentials(&earlier.message);
+            earlier.place < request.place
+                && earlier.message.method() == Some(&attempt.method)
+                && went(earlier, client, server)
+                && !shown.iter().any(|own| known.iter().any(|other| other.nonce == own.nonce))
+        };
+        !shown.is_empty()
+            && request.repeats.is_empty()
+            && !self.messages.iter().any(|heard| went(heard, server, client))
+            && self.messages.iter().any(|heard| is_first_try(&heard))
     }
 
     /// True if a provisional response lets the client wait for longer than 64·T1: only one to an INVITE does (RFC 3261 §17.1.1.2,

@@ -138,7 +138,10 @@ impl Tally {
             let response = transaction.provisionals.iter().chain(&transaction.finals).min();
             let witness = match (transaction.request, response) {
                 (None, Some(response)) => Some(*response),
-                (_, None) => transaction.acks.first().copied().filter(|_| !has_answer(call, transaction.cseq)),
+                (request, None) => {
+                    let ack = transaction.acks.first().copied().filter(|_| !has_answer(call, transaction.cseq));
+                    ack.or_else(|| request.filter(|_| call.was_challenged_unseen(transaction)))
+                }
                 _ => None,
             };
             if let Some(witness) = witness.map(|id| call.message(id)) {

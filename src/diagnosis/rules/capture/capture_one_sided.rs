@@ -14,8 +14,8 @@ rule! {
     /// names only a source or only a destination.
     ///
     /// ## Evidence
-    /// A response without any message in the direction of its request, or an ACK or BYE whose answer went unseen: they
-    /// prove that there was something to answer. At least two messages one way, none of the whole capture the other.
+    /// A response without any message in the direction of its request, an ACK or BYE whose answer went unseen, or credentials
+    /// for a challenge that did: they prove that there was something to answer. At least two messages one way, none of the whole capture the other.
     ///
     /// ## How to fix
     /// Capture where both directions pass, without `src` and `dst` in the filter.
