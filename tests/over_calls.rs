@@ -5,6 +5,7 @@ mod analysed;
 
 use std::path::PathBuf;
 
+use sipwhy::call::Outcome;
 use sipwhy::diagnosis::MadeBy;
 use sipwhy::report::{CallRecord, Report};
 
@@ -48,6 +49,14 @@ fn registrations_are_refused_together() {
     let says = &report.incidents[0].says;
     // Each got a response.
     assert!(says.iter().any(|says| says.raw().ends_with("they were refused together")), "{says:?}");
+}
+
+#[test]
+fn where_another_call_shows_that_answers_are_not_captured_none_is_said_to_be_missing() {
+    let report = report_of("capture-one-sided-beside-a-call");
+    let outcomes: Vec<Outcome> = report.calls.iter().map(|call| call.outcome).collect();
+    // Who repeats its request has got no answer.
+    assert_eq!(outcomes, [Outcome::Answered, Outcome::Unfinished, Outcome::Unanswered]);
 }
 
 #[test]

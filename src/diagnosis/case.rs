@@ -10,6 +10,7 @@ use crate::call::{
     back_off_of,
 };
 use crate::capture::{Place, Timestamp};
+use crate::diagnosis::capture_case::{Tally, Witness};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
 use crate::diagnosis::words::{a_code, alerts};
@@ -46,8 +47,8 @@ pub struct Case<'a> {
     pub capture: CaptureSeen,
     /// The failure that decided the outcome, as the caller got it, and where it arose: most rules ask for it.
     failure: Option<(&'a Failure, &'a Failure)>,
-    /// Who asks for many users, as far as the calls before and beside this one tell.
-    probing: Option<&'a ProbingBySource>,
+    /// What the calls before and beside this one tell.
+    tally: Option<&'a Tally>,
     wanted: Wanted,
 }
 
@@ -63,14 +64,28 @@ enum Wanted {
 impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
-        let case = Case { call, surroundings, capture, failure: None, probing: None, wanted: Wanted::Words };
+        let case = Case { call, surroundings, capture, failure: None, tally: None, wanted: Wanted::Words };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
         Case { failure, ..case }
     }
 
-    /// The same case, with what is known of who asks for many users.
-    pub(crate) fn beside(self, probing: &'a ProbingBySource) -> Case<'a> {
-        Case { probing: Some(probing), ..self }
+    /// The same case, with what was counted over the calls before and beside this one.
+    pub(crate) fn beside(self, tally: &'a Tally) -> Case<'a> {
+        Case { tally: Some(tally), ..self }
+    }
+
+    /// Who asks for many users, as far as those calls tell.
+    fn probing(&self) -> Option<&'a ProbingBySource> {
+        self.tally.map(|tally| &tally.probing)
+    }
+
+    /// True if other calls show that what came back to the sender of a request is not in this capture, and nothing shows that
+    /// this one was not answered: it was not repeated (RFC 3261 §17.1.1.2, §17.1.2.2).
+    pub(crate) fn would_miss_the_answer(&self, request: &Heard) -> bool {
+        let (from, to) = (request.path.source.ip(), request.path.destination.ip());
+        let is_of_hop = |seen: &Witness| seen.path.source.ip() == from && seen.path.destination.ip() == to;
+        let is_known = self.tally.is_some_and(|tally| tally.one_way.iter().any(is_of_hop));
+        is_known && request.repeats.is_empty() && self.surroundings.hop(to, from).is_none()
     }
 
     /// The same case, for those who do not read words.
@@ -85,7 +100,7 @@ impl<'a> Case<'a> {
 
     /// The field and the value in which the first request of the call names a scanning tool.
     pub(crate) fn scanning_tool(&self) -> Option<(&'static str, String)> {
-        if self.probing.is_some_and(|probing| !probing.may_name_a_tool(self.call)) {
+        if self.probing().is_some_and(|probing| !probing.may_name_a_tool(self.call)) {
             return None;
         }
         let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
@@ -94,7 +109,7 @@ impl<'a> Case<'a> {
 
     /// What else the source of a registration asked for, if it tries one user after the other and none was accepted.
     pub(crate) fn tried_users(&self) -> Option<&'a Probing> {
-        let probing = self.probing.filter(|_| self.call.kind == Kind::Registration)?;
+        let probing = self.probing().filter(|_| self.call.kind == Kind::Registration)?;
         let first = self.call.messages.iter().find(|heard| heard.message.is_request())?;
         let source = probing.of(first.path.source.ip()).filter(|source| source.tries_users())?;
         is_probe(self.call).then_some(source)
@@ -107,7 +122,7 @@ impl<'a> Case<'a> {
         if let Some(flood) = self.surroundings.neighbours().flood(source) {
             return Some(format!("sent up to {} requests within a second", flood.most));
         }
-        let probing = self.probing?.of(source).filter(|source| source.tries_users())?;
+        let probing = self.probing()?.of(source).filter(|source| source.tries_users())?;
         Some(format!("asked for {} different users within a minute, and none was accepted", probing.users.len()))
     }
 

@@ -144,6 +144,7 @@ fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {
     match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
         Outcome::Failed if waits_for_next_try(case, findings) => Outcome::Unfinished,
+        Outcome::Unanswered if waits_unseen(case) => Outcome::Unfinished,
         outcome => outcome,
     }
 }
@@ -156,6 +157,12 @@ fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
     let patience = if failure.status.is_challenge() { timer::GIVE_UP } else { NEXT_TRY };
     let ends = case.tail(case.response(failure).place) < patience;
     ends && !findings.iter().any(|finding| finding.explains)
+}
+
+/// True if nobody can tell whether the last try was answered: what came back on its hop is not in this capture.
+fn waits_unseen(case: &Case<'_>) -> bool {
+    let request = case.deciding().and_then(|deciding| case.call.request_of(deciding));
+    case.call.icmp.is_empty() && request.is_some_and(|request| case.would_miss_the_answer(request))
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

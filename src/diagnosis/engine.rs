@@ -52,7 +52,7 @@ impl Engine {
     /// The next call when the input has ended.
     pub fn next_at_end(&mut self, surroundings: &Surroundings, capture: CaptureSeen) -> Option<(Box<Call>, Diagnosis)> {
         let call = self.release()?;
-        let diagnosis = diagnose(&Case::new(&call, surroundings, capture).beside(&self.tally.probing));
+        let diagnosis = diagnose(&Case::new(&call, surroundings, capture).beside(&self.tally));
         Some((call, diagnosis))
     }
 
@@ -69,7 +69,7 @@ impl Engine {
         capture: CaptureSeen,
     ) -> Option<(Box<Call>, Diagnosis)> {
         let call = self.release()?;
-        let case = Case::new(&call, surroundings, capture).beside(&self.tally.probing);
+        let case = Case::new(&call, surroundings, capture).beside(&self.tally);
         let verdict = Verdict::asking(self.questions.of(&case), &case);
         let diagnosis = if reads_words(&call, verdict.diagnosis()) { verdict.told(&case) } else { verdict.untold() };
         Some((call, diagnosis))
