@@ -79,13 +79,12 @@ impl<'a> Case<'a> {
         self.tally.map(|tally| &tally.probing)
     }
 
-    /// True if other calls show that what came back to the sender of a request is not in this capture, and nothing shows that
-    /// this one was not answered: it was not repeated (RFC 3261 §17.1.1.2, §17.1.2.2).
-    pub(crate) fn would_miss_the_answer(&self, request: &Heard) -> bool {
+    /// True if other messages show that what came back to the sender of a request is not in this capture.
+    pub(crate) fn is_hop_one_way(&self, request: &Heard) -> bool {
         let (from, to) = (request.path.source.ip(), request.path.destination.ip());
         let is_of_hop = |seen: &Witness| seen.path.source.ip() == from && seen.path.destination.ip() == to;
         let is_known = self.tally.is_some_and(|tally| tally.one_way.iter().any(is_of_hop));
-        is_known && request.repeats.is_empty() && self.surroundings.hop(to, from).is_none()
+        is_known && self.surroundings.hop(to, from).is_none()
     }
 
     /// The same case, for those who do not read words.

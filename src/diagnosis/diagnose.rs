@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::call::{Failure, Outcome, timer};
+use crate::call::{Failure, Heard, Outcome, timer};
 use crate::diagnosis::capture_case::CaptureCase;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
@@ -159,10 +159,12 @@ fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
     ends && !findings.iter().any(|finding| finding.explains)
 }
 
-/// True if nobody can tell whether the last try was answered: what came back on its hop is not in this capture.
+/// True if nobody can tell whether the last try was answered: what came back on its hop is not in this capture, and it was not
+/// repeated, as it is by who gets no answer (RFC 3261 §17.1.1.2, §17.1.2.2).
 fn waits_unseen(case: &Case<'_>) -> bool {
     let request = case.deciding().and_then(|deciding| case.call.request_of(deciding));
-    case.call.icmp.is_empty() && request.is_some_and(|request| case.would_miss_the_answer(request))
+    let is_unseen = |request: &Heard| request.repeats.is_empty() && case.is_hop_one_way(request);
+    case.call.icmp.is_empty() && request.is_some_and(is_unseen)
 }
 
 /// Findings about the capture as a whole, in the order of the rules.

@@ -217,6 +217,9 @@ fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
             format!("the capture goes on for {tail} after the first copy"),
         )
         .refuted("destination-unreachable", "no ICMP error quotes this request")
-        .refuted("capture-one-sided", "no ACK and no request with a To tag shows that it was answered unseen")
+        .refuted("capture-one-sided", match case.is_hop_one_way(request) {
+            true => "nothing that came back is captured here, but who is answered does not repeat its request",
+            false => "no ACK and no request with a To tag shows that it was answered unseen",
+        })
         .refuted("capture-duplicated", "the copies are too far apart for copies made by the capture")
 }
