@@ -14,6 +14,7 @@ mod comparison;
 mod diagnose;
 mod dialogs;
 mod early_end;
+mod elsewhere;
 mod engine;
 mod facts;
 mod failover;
