@@ -86,6 +86,9 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("prack-missing/story.txt", Role::Uac),
         ("prack-missing/story-not-offered.txt", Role::Uas),
         ("prack-missing/story-other-number.txt", Role::Uac),
+        ("prack-missing/story-prack-gets-lost.txt", Role::Uas),
+        ("prack-missing/story-past-the-proxy.txt", Role::Proxy),
+        ("prack-missing/story-sent-elsewhere.txt", Role::Uac),
         ("prack-missing/story-refused.txt", Role::Uas),
         ("syntax-rejected/story.txt", Role::Uac),
         ("syntax-rejected/story-sip-scheme.txt", Role::Uas),
@@ -293,6 +296,9 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("timeout-at-responder/story-register.txt", "Look at the registrar", "that registers"),
         ("no-common-codec/story-messages-alone.txt", "at all", "PCMA"),
         ("dtmf-mismatch-info-refused/story-other-form.txt", "as application/dtmf, or in RTP", "wants them"),
+        ("prack-missing/story-prack-gets-lost.txt", "into Contact", "Switch 100rel off"),
+        ("prack-missing/story-past-the-proxy.txt", "Record-Route", "into Contact"),
+        ("prack-missing/story-sent-elsewhere.txt", "it must go to the Contact", "Record-Route"),
     ];
     for (story, says, not) in advised {
         let fix: Vec<String> = finding(story).fix.iter().map(|step| step.raw().to_owned()).collect();

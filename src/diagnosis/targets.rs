@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::call::Heard;
 use crate::call::timer::{OVERDUE, T1};
+use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
@@ -95,6 +95,16 @@ impl<'a> Case<'a> {
             success.message.headers("Record-Route").iter().map(|value| NameAddr::read(value).uri).collect();
         route.reverse();
         Some(Target { contact, uri, route })
+    }
+
+    /// True if a response came from a proxy, as far as can be told: it got it from that Contact, or the Contact is no address
+    /// of a network behind the sender, which only a device behind a NAT would name.
+    pub(crate) fn is_of_proxy(&self, response: &Heard, contact: IpAddr) -> bool {
+        let came_from = |inner: &'a Transaction| {
+            self.provisionals(inner).chain(self.finals(inner)).any(|heard| heard.path.source.ip() == contact)
+        };
+        let source = response.path.source.ip();
+        self.call.downstream_of(response.transaction).any(came_from) || !is_private(contact) || is_private(source)
     }
 
     /// The 2xx whose sender went on repeating it after the ACK to it, of several hops the last: the ACK did not arrive.

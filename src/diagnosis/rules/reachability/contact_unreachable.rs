@@ -1,6 +1,3 @@
-use std::net::IpAddr;
-
-use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Unheard, address, same_target};
 use crate::diagnosis::words::{destination_field, is_private};
@@ -52,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
     };
     let client = ack.path.source;
-    let finding = match is_of_proxy(case, success, contact) {
+    let finding = match case.is_of_proxy(success, contact) {
         true => finding
             .party(Role::Proxy, Some(source))
             .because(format!(
@@ -82,12 +79,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("ack-missing", "an ACK was sent")
             .refuted("in-dialog-request-misrouted", "the ACK follows the Contact of the 2xx"),
     )
-}
-
-/// True if a 2xx came from a proxy, as far as can be told: it got it from that Contact, or the Contact is no address of a
-/// network behind the sender, which only a device behind a NAT would name.
-fn is_of_proxy<'a>(case: &Case<'a>, success: &Heard, contact: IpAddr) -> bool {
-    let came_from = |inner: &'a Transaction| case.finals(inner).any(|heard| heard.path.source.ip() == contact);
-    let source = success.path.source.ip();
-    case.call.downstream_of(success.transaction).any(came_from) || !is_private(contact) || is_private(source)
 }
