@@ -291,6 +291,7 @@ fn what_is_said_fits_the_messages_that_prove_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let advised = [
         ("number-not-routable/story-emergency-number.txt", "It is a short code", "as an extension is"),
+        ("replaces-unmatched-early-only/story-answered-in-capture.txt", "leave out early-only", "know that call"),
         ("callee-busy/story-emergency-service.txt", "centre (PSAP)", "call waiting"),
         ("timeout-at-responder/story-emergency-service.txt", "centre (PSAP)", "that registers"),
         ("timeout-at-responder/story-register.txt", "Look at the registrar", "that registers"),
