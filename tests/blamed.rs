@@ -158,7 +158,8 @@ fn a_refer_outside_of_a_call_is_none() {
 
 #[test]
 fn what_a_signing_service_redirects_goes_on_as_one_call() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/redirect-loop/near-miss-signed-in-another-call.txt");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/redirect-loop/near-miss-signed-in-another-call.txt");
     let story = Story::parse(&fs::read_to_string(path).expect("a story")).expect("a story");
     let outcomes: Vec<Outcome> = diagnosed(&story).into_iter().map(|(call, _)| call.outcome).collect();
     assert_eq!(outcomes, [Outcome::Answered]);

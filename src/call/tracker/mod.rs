@@ -309,6 +309,9 @@ impl Tracker {
             open.log.hear_icmp(error, quoted);
             return index.map_or((), |index| self.consider_a_word(index));
         }
+        if quoted.transport.is_reliable() {
+            self.openings.undelivered(quoted, error);
+        }
         // Not SIP: it may be the media of a call.
         if matches!(
             error.what.meaning(),
