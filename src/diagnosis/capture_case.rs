@@ -274,6 +274,11 @@ impl<'a> CaptureCase<'a> {
         self.noted(kind).map(|(_, noted)| noted.count).sum()
     }
 
+    /// The time of the latest packet.
+    pub fn until(&self) -> Timestamp {
+        self.inputs.iter().filter_map(|input| Some(input.first_and_last?.1)).max().unwrap_or_default()
+    }
+
     /// True if messages went from one address to another, and none of the whole capture went back.
     pub fn is_one_way(&self, from: IpAddr, to: IpAddr) -> bool {
         from != to && self.surroundings.hop(from, to).is_some() && self.surroundings.hop(to, from).is_none()
