@@ -226,6 +226,13 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("replaces-unmatched/story-known-no-more.txt", "does not know that call any more", "exchanged"),
         ("replaces-unmatched/story-still-ringing.txt", "that call only rings at 192.0.2.40", "any more"),
         ("timeout-behind-proxy/story.txt", "4 times, nothing came back in 6.0 s", "5 times"),
+        ("routing-loop/story-to-itself.txt", "went round: 198.51.100.10:5060 → 198.51.100.10:5060.", "203.0.113.5"),
+        ("routing-loop/story-only-via.txt", "went round: 192.0.2.20 → 192.0.2.21 → 192.0.2.20.", "192.0.2.10"),
+        (
+            "routing-loop/story.txt",
+            "192.0.2.20:5060 → 192.0.2.21:5060 → 192.0.2.22:5060 → 192.0.2.20:5060.",
+            "192.0.2.10",
+        ),
         ("next-hop-silent/story.txt", "came 10.0 s before, and none came after it", "the way back exists"),
         ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),
         ("peer-probe-failed/story-for-good.txt", "none in the 3 min after that", "to its next one"),
@@ -289,6 +296,7 @@ fn what_is_said_fits_the_messages_that_prove_it() {
     let advised = [
         ("number-not-routable/story-emergency-number.txt", "It is a short code", "as an extension is"),
         ("callee-busy/story-emergency-service.txt", "centre (PSAP)", "call waiting"),
+        ("routing-loop/story-to-itself.txt", "to its own address", "203.0.113.5"),
         ("timeout-at-responder/story-emergency-service.txt", "centre (PSAP)", "that registers"),
         ("timeout-at-responder/story-register.txt", "Look at the registrar", "that registers"),
         ("no-common-codec/story-messages-alone.txt", "at all", "PCMA"),
