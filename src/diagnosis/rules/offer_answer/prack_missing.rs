@@ -4,7 +4,7 @@ use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{address, same_target};
+use crate::diagnosis::targets::{address, has_passed_proxy, same_target};
 use crate::diagnosis::words::{destination_field, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode, Uri};
@@ -94,7 +94,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (role, culprit) = match &astray {
         _ if is_of_server => (case.role_of_responder(response), server),
         Some(astray) if astray.behind_proxy => (Role::Proxy, astray.server()),
-        Some(astray) => (case.role_of_responder(astray.response), astray.server()),
+        Some(astray) => (case.role_of_responder(astray.written), astray.server()),
         None => (Role::Uac, client),
     };
     let mut finding = Finding::of(&RULE, confidence)
@@ -160,6 +160,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 struct Astray<'a> {
     /// The 1xx, as the sender of the PRACK got it.
     response: &'a Heard,
+    /// The same where it was first seen.
+    written: &'a Heard,
     contact: IpAddr,
     /// True if the 1xx came from a proxy, which wants to stay in the path and did not say so.
     behind_proxy: bool,
@@ -179,13 +181,14 @@ impl<'a> Astray<'a> {
         let follows = same_target(&Uri::read(&prack.message.request_uri()?), &target.uri)
             && prack.path.destination.ip() == contact
             && target.route.is_empty();
-        let behind_proxy = case.is_of_proxy(response, contact);
-        (follows && contact != response.path.source.ip()).then_some(Astray { response, contact, behind_proxy })
+        let written = case.as_first_seen(response);
+        let behind_proxy = has_passed_proxy(response, written, contact);
+        (follows && contact != response.path.source.ip()).then_some(Astray { response, written, contact, behind_proxy })
     }
 
-    /// Who passed on, or made, a response that leads past it.
+    /// Who has to mend it: the proxy that passed the response on, or the one who wrote that Contact.
     fn server(&self) -> SocketAddr {
-        self.response.path.source
+        if self.behind_proxy { self.response.path.source } else { self.written.path.source }
     }
 
     fn cure(&self, client: SocketAddr) -> String {
@@ -213,7 +216,7 @@ fn sent_in_vain(prack: &Heard, server: SocketAddr, astray: Option<&Astray<'_>>) 
         Some(astray) => format!(
             " The response came to {client} from {}, and names the {}address {} as Contact. {client} did send PRACK there, as it must, and \
              nothing answers it: it does not arrive.",
-            astray.server(),
+            astray.response.path.source,
             if is_private(astray.contact) { "private " } else { "" },
             astray.contact
         ),

@@ -1,6 +1,6 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{Unheard, address, same_target};
-use crate::diagnosis::words::{destination_field, is_private};
+use crate::diagnosis::targets::{Unheard, address, has_passed_proxy, same_target};
+use crate::diagnosis::words::{destination_field, is_private, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Uri;
 
@@ -17,7 +17,8 @@ rule! {
     ///
     /// ## Evidence
     /// An ACK to the Contact of the 2xx, another address in Contact than the one the 2xx came from, and an ICMP error or a
-    /// 2xx that is repeated on and on.
+    /// 2xx that is repeated on and on. Where the hop behind a proxy is seen and the 2xx came from another address there too, it is
+    /// the Contact that is wrong, and not a Record-Route that is missing.
     ///
     /// ## How to fix
     /// If the 2xx came from a proxy, let it add Record-Route. Else set the external address on the answering side, or let the
@@ -49,7 +50,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
     };
     let client = ack.path.source;
-    let finding = match case.is_of_proxy(success, contact) {
+    let written = case.as_first_seen(success);
+    let writer = written.path.source;
+    let is_of_proxy = has_passed_proxy(success, written, contact);
+    let named = if is_of_proxy { success } else { written };
+    let finding = match is_of_proxy {
         true => finding
             .party(Role::Proxy, Some(source))
             .because(format!(
@@ -58,6 +63,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("If {source} is a proxy, let it add Record-Route to INVITEs, so that the ACK passes it too."))
             .fix(format!("Or see to it that {client} can reach {contact} itself.")),
+        false if written.id != success.id => finding
+            .sender(Role::Uas, written)
+            .because(format!(
+                "The 2xx came from {writer} to {} and named {kind} {contact} as Contact there already. The ACK went there, as it must, \
+                 and did not arrive: {proof}.",
+                written.path.destination
+            ))
+            .fix(format!("Let {writer} write an address into Contact at which it can be reached: the 2xx came from another."))
+            .fix(format!(
+                "If {contact} is right, and {writer} is itself a proxy, let {writer} or {source} add Record-Route, so that the ACK \
+                 passes it too."
+            ))
+            .claim(written, source_field(writer.ip()), writer.ip().to_string(), "where the 2xx came from"),
         false => finding
             .sender(Role::Uas, success)
             .because(format!(
@@ -68,7 +86,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Or let a proxy with Record-Route, or an SBC, stand between them."),
     };
     let mut finding = finding
-        .claim_header(success, "Contact", "the address that the answering side names")
+        .claim_header(named, "Contact", "the address that the answering side names")
         .claim(ack, destination_field(contact), contact.to_string(), "the ACK goes there");
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it cannot be reached", "why");
