@@ -75,6 +75,9 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("session-refresh-failed/story.txt", Role::Uac),
         ("session-refresh-failed/story-dialog-unknown.txt", Role::Uas),
         ("session-refresh-failed/story-too-small.txt", Role::Uac),
+        ("session-refresh-failed/story-update-not-allowed.txt", Role::Uas),
+        ("session-refresh-failed/story-update-never-named.txt", Role::Uas),
+        ("session-refresh-failed/story-update-allowed.txt", Role::Uac),
         ("session-timer-expired/story.txt", Role::Uac),
         ("session-timer-expired/story-forced.txt", Role::Uas),
         ("session-timer-expired/story-refreshed-before.txt", Role::Uas),
@@ -196,6 +199,9 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
 #[test]
 fn what_is_said_fits_the_messages_that_prove_it() {
     let said = [
+        ("session-refresh-failed/story-update-not-allowed.txt", "had not listed UPDATE in its Allow", "Nothing that"),
+        ("session-refresh-failed/story-update-never-named.txt", "did not try a re-INVITE", "had not listed"),
+        ("session-refresh-failed/story-update-allowed.txt", "was refused with 405", "re-INVITE"),
         ("fax-switch-failed/story-audio-refused-too.txt", "refused too, with 488", "No G.711 was tried"),
         ("fax-switch-failed/story.txt", "No G.711 was tried", "refused too"),
         ("fax-switch-failed/story-media-until-a-complaint.txt", "ended the call 20 s later", "may have gone"),
