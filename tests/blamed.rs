@@ -110,6 +110,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
 fn who_answers_a_resume_by_its_own_hold_is_right() {
     assert_eq!(finding("hold-stuck/story-answered-on-hold.txt").confidence, Confidence::Likely);
     assert_eq!(finding("hold-stuck/story-held-twice.txt").confidence, Confidence::Possible);
+    assert_eq!(finding("dialog-state-lost/story-moved-before.txt").confidence, Confidence::Possible);
 }
 
 #[test]
