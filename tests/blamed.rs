@@ -76,6 +76,11 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("session-refresh-failed/story-dialog-unknown.txt", Role::Uas),
         ("session-refresh-failed/story-too-small.txt", Role::Uac),
         ("session-refresh-failed/story-update-not-allowed.txt", Role::Uas),
+        ("session-refresh-failed/story-over-tcp.txt", Role::Uas),
+        ("ack-missing/story-over-tcp-sent-once.txt", Role::Uac),
+        ("dialog-request-unanswered/story-over-tcp.txt", Role::Uas),
+        ("bye-unanswered/story-over-tcp.txt", Role::Uas),
+        ("next-hop-silent/story-over-tcp-acknowledged.txt", Role::Registrar),
         ("session-refresh-failed/story-update-never-named.txt", Role::Uas),
         ("session-refresh-failed/story-update-allowed.txt", Role::Uac),
         ("session-timer-expired/story.txt", Role::Uac),
@@ -200,6 +205,13 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
 #[test]
 fn what_is_said_fits_the_messages_that_prove_it() {
     let said = [
+        ("ack-missing/story-over-tcp-sent-once.txt", "TCP of 192.0.2.10:49152 acknowledged the 2xx", "repeated"),
+        ("dialog-request-unanswered/story-over-tcp.txt", "32 s after that 192.0.2.10:49152 gave up", "copy"),
+        (
+            "next-hop-silent/story-over-tcp-acknowledged.txt",
+            "TCP of 192.0.2.20:5060 acknowledged the REGISTER",
+            "other messages",
+        ),
         ("session-refresh-failed/story-update-not-allowed.txt", "had not listed UPDATE in its Allow", "Nothing that"),
         ("session-refresh-failed/story-update-never-named.txt", "did not try a re-INVITE", "had not listed"),
         ("session-refresh-failed/story-update-allowed.txt", "was refused with 405", "re-INVITE"),

@@ -266,6 +266,8 @@ pub enum ConnectionEvent {
     Repeated,
     /// The receiver acknowledges what was repeated.
     Acknowledged,
+    /// The receiver acknowledges bytes that may be SIP, for the first time.
+    Received,
     /// The tables were full, and this stream was forgotten.
     Forgotten,
     /// TLS records began. Told once for each connection.

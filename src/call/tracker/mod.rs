@@ -38,7 +38,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection, Undelivered};
+use crate::net::{Connection, ConnectionEvent, IcmpError, Path, StreamId, TlsConnection, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, HeaderName, Message, Method, user_of};
@@ -328,6 +328,9 @@ impl Tracker {
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
         let (source, destination) = (event.path.source, event.path.destination);
+        if event.what == ConnectionEvent::Received {
+            return self.surroundings.note_received(source.ip(), destination.ip(), event.place.time);
+        }
         let (hasher, last_on_path) = (&self.hasher, &self.last_on_path);
         let carries_sip = || {
             let known = [(source, destination), (destination, source)];

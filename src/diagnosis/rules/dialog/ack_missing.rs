@@ -22,10 +22,11 @@ rule! {
     /// there; or a proxy that must stay in the path did not record-route; or the 2xx does not reach the caller.
     ///
     /// ## Evidence
-    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
-    /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
-    /// the ACK, completes it. Where ACKs go to that sender and it repeats its 2xx until it gives up all the same, they get
-    /// lost behind this point: that is possible, and no more.
+    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that sender
+    /// 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names the ACK,
+    /// completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough. Where ACKs go to
+    /// that sender and it repeats its 2xx until it gives up all the same, they get lost behind this point: that is possible,
+    /// and no more.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
@@ -37,7 +38,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
-    "C1" "ack-missing" needs [ANSWERED REPEATED], check
+    "C1" "ack-missing" needs [ANSWERED REPEATED] [ANSWERED BYE STREAM], check
 }
 
 /// A 2xx that is repeated for so long was not confirmed meanwhile: four repeats with the usual T1.
@@ -111,12 +112,15 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         finding.severity(Severity::Warning)
     };
     let contact = contact_fault(success);
-    let mut because = format!(
-        "{server} answered with {}, repeated it {} times within {}, and got no ACK",
-        success.message.status()?,
-        success.repeated,
-        length(success.last_place().time.since(success.place.time))
-    );
+    let status = success.message.status()?;
+    let mut because = match success.repeated {
+        0 => format!("{server} answered with {status}, sent once over {}, and got no ACK", success.path.transport),
+        _ => format!(
+            "{server} answered with {status}, repeated it {} times within {}, and got no ACK",
+            success.repeated,
+            length(success.last_place().time.since(success.place.time))
+        ),
+    };
     because.push_str(&match bye {
         Some(bye) => format!(
             ". {} after its first answer it gave the call up with BYE.",
@@ -131,6 +135,9 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
             ack.path.source, ack.path.destination
         ),
         (None, Some(fault)) => format!(" {fault}"),
+        (None, None) if case.was_received(success) => {
+            format!(" TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture.")
+        }
         (None, None) => {
             format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
         }
@@ -148,14 +155,14 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, invite, success, bye))
 }
 
-/// The 2xx nearest to the caller that was repeated and got no ACK on its hop: what lies behind waits for that one. The second answer of a fork, whose first one was
-/// confirmed, is `fork-not-released`.
+/// The 2xx nearest to the caller that was repeated, or given up over TCP, and got no ACK on its hop: what lies behind waits for
+/// that one. The second answer of a fork, whose first one was confirmed, is `fork-not-released`.
 fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     let left = left_standing(case).filter(|Left { kept, .. }| case.acks_to(kept).next().is_some());
     let is_left = |success: &Heard| left.as_ref().is_some_and(|Left { left, .. }| to_tag(left) == to_tag(success));
     case.answers()
         .filter(|(_, success)| !is_left(success))
-        .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS)
+        .filter(|(_, success)| case.waits_for_ack(success))
         .find(|(_, success)| !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip()))
 }
 
@@ -214,7 +221,10 @@ fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Hear
         finding = finding.claim_method(bye, "the one who answered gives up");
     }
     let finding = finding
-        .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains");
+        .refuted("media-inactivity-teardown", match success.repeated {
+            0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
+            _ => "the 2xx was repeated until the end, as only a missing ACK explains",
+        });
     match case.acks_to(success).next() {
         Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
         None => finding

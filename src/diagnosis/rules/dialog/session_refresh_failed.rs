@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::Heard;
+use crate::call::{Heard, timer};
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
@@ -81,6 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let status = response.and_then(|response| response.message.status());
     let got = match status {
         Some(status) => format!("was refused with {status}"),
+        None if request.path.transport.is_reliable() => "got no answer".to_owned(),
         None => format!("got no answer ({} copies)", request.repeated + 1),
     };
     let confidence = match response {
@@ -207,7 +208,11 @@ fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<(&'a Heard, Option<&
         .max_by_key(|(_, request)| request.place)?;
     let (transaction, request) = last;
     match case.finals(transaction).last() {
-        None => (request.repeated > 1).then_some((request, None)),
+        None => {
+            let has_waited = bye.place.time.since(request.place.time) >= timer::OVERDUE;
+            let is_left = request.repeated > 1 || has_waited && case.silence_over_stream(request).is_some();
+            is_left.then_some((request, None))
+        }
         Some(response) => {
             let status: StatusCode = response.message.status()?;
             let refused = status.get() >= 400 && !OTHER_MATTERS.contains(&status.get());
