@@ -77,6 +77,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("session-refresh-failed/story-too-small.txt", Role::Uac),
         ("session-refresh-failed/story-update-not-allowed.txt", Role::Uas),
         ("session-refresh-failed/story-over-tcp.txt", Role::Uas),
+        ("ack-missing/story-proxy-keeps-the-ack.txt", Role::Proxy),
         ("ack-missing/story-over-tcp-sent-once.txt", Role::Uac),
         ("dialog-request-unanswered/story-over-tcp.txt", Role::Uas),
         ("bye-unanswered/story-over-tcp.txt", Role::Uas),
@@ -205,6 +206,7 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
 #[test]
 fn what_is_said_fits_the_messages_that_prove_it() {
     let said = [
+        ("ack-missing/story-proxy-keeps-the-ack.txt", "from there it does not go on", "Record-Route"),
         ("ack-missing/story-over-tcp-sent-once.txt", "TCP of 192.0.2.10:49152 acknowledged the 2xx", "repeated"),
         ("dialog-request-unanswered/story-over-tcp.txt", "32 s after that 192.0.2.10:49152 gave up", "copy"),
         (

@@ -6,7 +6,7 @@ use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
-use crate::diagnosis::words::{capture_at, is_private, length};
+use crate::diagnosis::words::{capture_at, is_private, length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::Method;
 
@@ -18,8 +18,9 @@ rule! {
     /// up with a BYE.
     ///
     /// ## Why it happens
-    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from
-    /// there; or a proxy that must stay in the path did not record-route; or the 2xx does not reach the caller.
+    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from there;
+    /// or a proxy that must stay in the path did not record-route, or does not pass the ACK on; or the 2xx does not reach the
+    /// caller.
     ///
     /// ## Evidence
     /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that sender
@@ -129,10 +130,13 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         None if confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
         None => ".".to_owned(),
     });
+    let held_back = held_back(case, success);
     because.push_str(&match (case.acks_to(success).next(), &contact) {
         (Some(ack), _) => format!(
-            " {} did send one to {}; from there it does not go on to {server} in this capture.",
-            ack.path.source, ack.path.destination
+            " {} did send it to {}{}; from there it does not go on to {server} in this capture.",
+            ack.path.source,
+            ack.path.destination,
+            if held_back > 1 { format!(" ({})", times(held_back)) } else { String::new() }
         ),
         (None, Some(fault)) => format!(" {fault}"),
         (None, None) if case.was_received(success) => {
@@ -142,17 +146,33 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
             format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
         }
     });
-    let mut finding = finding
-        .party(if contact.is_some() { Role::Uas } else { Role::Uac }, Some(if contact.is_some() { server } else { client }))
-        .because(because);
+    let (role, culprit) = match () {
+        () if contact.is_some() => (Role::Uas, server),
+        () if held_back > 0 => (Role::Proxy, client),
+        () => (Role::Uac, client),
+    };
+    let mut finding = finding.party(role, Some(culprit)).because(because);
     if contact.is_some() {
         finding = finding.fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
     }
-    let finding = finding
-        .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
-        .fix("If a proxy between them must see the ACK, let it add Record-Route.")
-        .next_capture(capture_at(client.ip(), success.path));
+    finding = match held_back > 0 {
+        true => finding.fix(format!(
+            "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it sent it (by the \
+             Route and Request-URI of the ACK)."
+        )),
+        false => finding
+            .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
+            .fix("If a proxy between them must see the ACK, let it add Record-Route."),
+    };
+    let finding = finding.next_capture(capture_at(client.ip(), success.path));
     Some(prove(finding, case, invite, success, bye))
+}
+
+/// How often the ACK came to the host that this 2xx was sent to, and that sent none on: a proxy in its path.
+fn held_back(case: &Case<'_>, success: &Heard) -> u32 {
+    let proxy = success.path.destination.ip();
+    let came = case.acks_to(success).filter(|ack| ack.path.destination.ip() == proxy);
+    came.map(|ack| ack.repeated.saturating_add(1)).fold(0, u32::saturating_add)
 }
 
 /// The 2xx nearest to the caller that was repeated, or given up over TCP, and got no ACK on its hop: what lies behind waits for
