@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
 use crate::call::connections::FailedConnections;
+use crate::call::cut_short::CutShort;
 use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
@@ -99,6 +100,9 @@ pub struct Surroundings {
     failed_connections: FailedConnections,
     /// What else one call may want to know of others.
     neighbours: Neighbours,
+    /// Messages of which fragments are missing.
+    #[serde(default)]
+    cut_short: CutShort,
     /// The media plane.
     media: Media,
     /// Hops that were not noted because the table was full.
@@ -333,6 +337,16 @@ impl Surroundings {
         &mut self.neighbours
     }
 
+    /// Messages of which fragments are missing.
+    pub fn cut_short(&self) -> &CutShort {
+        &self.cut_short
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn cut_short_mut(&mut self) -> &mut CutShort {
+        &mut self.cut_short
+    }
+
     /// The media plane.
     pub fn media(&self) -> &Media {
         &self.media
@@ -367,6 +381,7 @@ impl Surroundings {
                 None => self.not_noted = self.not_noted.saturating_add(seen.count),
             }
         }
+        self.cut_short.merge(&other.cut_short);
         for (hop, seen) in other.received.in_order() {
             let id = self.received.id(*hop);
             if let Some(known) = self.received.seen.get_mut(id.0 as usize) {
@@ -418,11 +433,13 @@ mod tests {
 
     use super::*;
     use crate::call::connections::{FailedConnection, HowFailed};
+    use crate::call::cut_short::Begun;
 
     #[derive(Debug, Clone)]
     enum Note {
         Message(u8, u8, u16),
         Received(u8, u8, u16),
+        CutShort(u8, u8, u16),
         BackOff(u8, u8, u16),
         Software(u8, u16),
         Credentials(u8, u16),
@@ -445,6 +462,13 @@ mod tests {
         for note in notes {
             match *note {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
+                Note::CutShort(source, destination, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let (source, destination) = (address(source), address(destination));
+                    let begun = Begun { place, source, destination, method: None, call_id: String::new() };
+                    surroundings.cut_short_mut().note_begun(begun);
+                    surroundings.cut_short_mut().note_whole(place);
+                }
                 Note::Received(from, to, at) => {
                     surroundings.note_message(address(from), address(to), time(at));
                     surroundings.note_received(address(from), address(to), time(at));
@@ -523,6 +547,8 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::DeadPort(a, r, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Received(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::CutShort(a, b, t)),
         ]
     }
 

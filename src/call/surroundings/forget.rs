@@ -28,6 +28,7 @@ impl Surroundings {
         self.registrations.forget(before);
         self.soft_states.forget(before);
         self.failed_connections.forget(before);
+        self.cut_short.forget(before);
         self.neighbours.forget(before);
     }
 

@@ -38,7 +38,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, ConnectionEvent, IcmpError, Path, StreamId, TlsConnection, Undelivered};
+use crate::net::{Connection, ConnectionEvent, IcmpError, Path, StreamId, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, HeaderName, Message, Method, user_of};
@@ -340,16 +340,6 @@ impl Tracker {
             }
         };
         self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
-    }
-
-    /// Takes in what keeps a NAT open between two hosts that exchange SIP: whoever sends it is there.
-    pub fn keep_alive(&mut self, path: Path, time: Timestamp) {
-        self.surroundings.note_alive(path.source.ip(), path.destination.ip(), time);
-    }
-
-    /// Takes in what was seen of a TLS connection.
-    pub fn tls(&mut self, seen: &TlsConnection) {
-        self.surroundings.failed_connections_mut().note_tls(seen);
     }
 
     /// Says that bytes came on a stream: its connection came about.
