@@ -43,8 +43,9 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let cut_short = case.surroundings.cut_short();
     let why = match cut_short.whole() {
         Some(_) => {
-            "Other datagrams that came in fragments are whole in this capture, so its filter hardly explains it: the others were most \
-             likely lost on the way to this point, and then whoever stands behind it never gets the message."
+            "Other datagrams that came in fragments are whole in this capture, so its filter hardly explains it: the missing \
+             fragments were lost on the way to this point, and whoever stands behind it never got the message, or the capture missed \
+             them."
         }
         None => "A filter on the port drops every fragment but the first; without one they were lost on the way.",
     };
@@ -82,14 +83,14 @@ fn beginnings(begun: &[Begun]) -> String {
         Some((own, _)) => format!("{own}@…"),
         None => first.call_id.clone(),
     };
-    let named = if call_id.is_empty() { String::new() } else { format!(" with Call-ID {call_id}") };
+    let named = if call_id.is_empty() { String::new() } else { format!(" (Call-ID {call_id})") };
     let more = match others.len() as u64 {
         0 => String::new(),
-        more => format!(", and {} in others", counted(more, "message begins", "messages begin")),
+        more => format!(", others with {}", counted(more, "other message", "other messages")),
     };
     format!(
-        " In {} begins {method} of {} to {}{named}{more}.",
-        counted(copies, "first fragment", "first fragments"),
+        " {} with {method} of {} to {}{named}{more}.",
+        counted(copies, "of them begins", "of them begin"),
         first.source,
         first.destination
     )
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn messages_are_named_by_what_their_first_fragments_show() {
         let because = format!("{:?}", said(None));
-        let wanted = "In 3 first fragments begins the INVITE of 192.0.2.1 to 192.0.2.9 with Call-ID a7@…, and 1 message begins in others.";
+        let wanted = "3 of them begin with the INVITE of 192.0.2.1 to 192.0.2.9 (Call-ID a7@…), others with 1 other message.";
         assert!(because.contains(wanted), "{because}");
         assert!(because.contains("A filter on the port drops"), "{because}");
     }
