@@ -387,6 +387,7 @@ impl Stairs {
                 }
                 self.tracker.connection(connection);
             }
+            Delivery::Fragmented(seen) => self.tracker.fragmented(seen),
             Delivery::Tls(seen) => {
                 self.census.note_tls(seen);
                 self.tracker.tls(seen);

@@ -80,6 +80,15 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("session-refresh-failed/story.txt", Role::Uac),
         ("session-refresh-failed/story-dialog-unknown.txt", Role::Uas),
         ("session-refresh-failed/story-too-small.txt", Role::Uac),
+        ("session-refresh-failed/story-update-not-allowed.txt", Role::Uas),
+        ("session-refresh-failed/story-over-tcp.txt", Role::Uas),
+        ("ack-missing/story-proxy-keeps-the-ack.txt", Role::Proxy),
+        ("ack-missing/story-over-tcp-sent-once.txt", Role::Uac),
+        ("dialog-request-unanswered/story-over-tcp.txt", Role::Uas),
+        ("bye-unanswered/story-over-tcp.txt", Role::Uas),
+        ("next-hop-silent/story-over-tcp-acknowledged.txt", Role::Registrar),
+        ("session-refresh-failed/story-update-never-named.txt", Role::Uas),
+        ("session-refresh-failed/story-update-allowed.txt", Role::Uac),
         ("session-timer-expired/story.txt", Role::Uac),
         ("session-timer-expired/story-forced.txt", Role::Uas),
         ("session-timer-expired/story-refreshed-before.txt", Role::Uas),
@@ -116,6 +125,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
 fn who_answers_a_resume_by_its_own_hold_is_right() {
     assert_eq!(finding("hold-stuck/story-answered-on-hold.txt").confidence, Confidence::Likely);
     assert_eq!(finding("hold-stuck/story-held-twice.txt").confidence, Confidence::Possible);
+    assert_eq!(finding("dialog-state-lost/story-moved-before.txt").confidence, Confidence::Possible);
 }
 
 #[test]
@@ -229,6 +239,17 @@ fn who_only_seems_to_break_a_rule_is_not_proven_to() {
 #[test]
 fn what_is_said_fits_the_messages_that_prove_it() {
     let said = [
+        ("ack-missing/story-proxy-keeps-the-ack.txt", "from there it does not go on", "Record-Route"),
+        ("ack-missing/story-over-tcp-sent-once.txt", "TCP of 192.0.2.10:49152 acknowledged the 2xx", "repeated"),
+        ("dialog-request-unanswered/story-over-tcp.txt", "32 s after that 192.0.2.10:49152 gave up", "copy"),
+        (
+            "next-hop-silent/story-over-tcp-acknowledged.txt",
+            "TCP of 192.0.2.20:5060 acknowledged the REGISTER",
+            "other messages",
+        ),
+        ("session-refresh-failed/story-update-not-allowed.txt", "had not listed UPDATE in its Allow", "Nothing that"),
+        ("session-refresh-failed/story-update-never-named.txt", "did not try a re-INVITE", "had not listed"),
+        ("session-refresh-failed/story-update-allowed.txt", "was refused with 405", "re-INVITE"),
         ("fax-switch-failed/story-audio-refused-too.txt", "refused too, with 488", "No G.711 was tried"),
         ("fax-switch-failed/story.txt", "No G.711 was tried", "refused too"),
         ("fax-switch-failed/story-media-until-a-complaint.txt", "ended the call 20 s later", "may have gone"),

@@ -219,7 +219,7 @@ impl Openings {
             ConnectionEvent::Refused | ConnectionEvent::Reset | ConnectionEvent::Fin => {
                 self.end(event, carries_sip, failed);
             }
-            ConnectionEvent::Encrypted | ConnectionEvent::TlsAlert { .. } => {}
+            ConnectionEvent::Received | ConnectionEvent::Encrypted | ConnectionEvent::TlsAlert { .. } => {}
         }
     }
 

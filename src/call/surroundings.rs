@@ -4,6 +4,7 @@
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
 mod forget;
+mod hops;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -14,16 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::accepted::Accepted;
 use crate::call::connections::FailedConnections;
+use crate::call::cut_short::CutShort;
 use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
 use crate::call::registrations::Registrations;
 use crate::call::soft_states::SoftStates;
+use crate::call::surroundings::hops::Hops;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order};
 use crate::net::IcmpCode;
 use crate::sip::first_letters;
 use crate::sparing::make_room;
 
+pub(crate) use crate::call::surroundings::hops::HopId;
 pub use crate::call::surroundings::seen::Seen;
 
 /// A server asked to be left alone for a while: a 503 with Retry-After (RFC 3261 §21.5.4).
@@ -40,77 +44,6 @@ pub struct BackOff {
     pub of: u64,
     /// True if Retry-After holds nothing but its number, so that it can be cited by its field.
     pub is_plain: bool,
-}
-
-/// Where a hop is counted, so that it need not be looked up for every message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HopId(u32);
-
-impl HopId {
-    /// Not looked up yet.
-    pub(crate) const UNKNOWN: HopId = HopId(u32::MAX);
-    /// There is no room for it.
-    const NO_ROOM: HopId = HopId(u32::MAX - 1);
-}
-
-/// The table of hops: what was seen on each, and where it stands. As a value it is the map from hop to what was seen.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<((IpAddr, IpAddr), Seen)>", into = "Vec<((IpAddr, IpAddr), Seen)>")]
-struct Hops {
-    places: Table<(IpAddr, IpAddr), HopId>,
-    seen: Vec<Seen>,
-}
-
-impl Hops {
-    fn id(&mut self, hop: (IpAddr, IpAddr)) -> HopId {
-        if let Some(id) = self.places.get(&hop) {
-            return *id;
-        }
-        if self.seen.len() >= Surroundings::MOST_HOPS {
-            return HopId::NO_ROOM;
-        }
-        let id = HopId(self.seen.len() as u32);
-        self.places.insert(hop, id);
-        self.seen.push(Seen::default());
-        id
-    }
-
-    fn get(&self, hop: (IpAddr, IpAddr)) -> Option<&Seen> {
-        self.seen.get(self.places.get(&hop)?.0 as usize)
-    }
-
-    fn in_order(&self) -> impl Iterator<Item = (&(IpAddr, IpAddr), &Seen)> {
-        let mut places: Vec<_> = self.places.iter().collect();
-        places.sort_unstable();
-        places.into_iter().filter_map(|(hop, id)| Some((hop, self.seen.get(id.0 as usize)?)))
-    }
-}
-
-impl PartialEq for Hops {
-    fn eq(&self, other: &Hops) -> bool {
-        self.in_order().eq(other.in_order())
-    }
-}
-
-impl Eq for Hops {}
-
-impl From<Hops> for Vec<((IpAddr, IpAddr), Seen)> {
-    fn from(hops: Hops) -> Self {
-        hops.in_order().map(|(hop, seen)| (*hop, seen.clone())).collect()
-    }
-}
-
-impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
-    fn from(list: Vec<((IpAddr, IpAddr), Seen)>) -> Hops {
-        let mut hops = Hops::default();
-        for (hop, seen) in list {
-            let id = hops.id(hop);
-            if let Some(known) = hops.seen.get_mut(id.0 as usize) {
-                *known = seen;
-            }
-        }
-        hops
-    }
 }
 
 /// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
@@ -145,6 +78,9 @@ pub struct DeadPort {
 pub struct Surroundings {
     /// SIP seen on each hop, in one direction: from an address to another.
     hops: Hops,
+    /// Acknowledgements by TCP of what may be SIP, on each hop on which such was sent, in the direction of that.
+    #[serde(default)]
+    received: Hops,
     /// Who asked to be left alone, by address, in order.
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
@@ -164,6 +100,9 @@ pub struct Surroundings {
     failed_connections: FailedConnections,
     /// What else one call may want to know of others.
     neighbours: Neighbours,
+    /// Messages of which fragments are missing.
+    #[serde(default)]
+    cut_short: CutShort,
     /// The media plane.
     media: Media,
     /// Hops that were not noted because the table was full.
@@ -205,6 +144,16 @@ impl Surroundings {
             let hop = self.hop_id(from, to);
             if let Some(seen) = self.hops.seen.get_mut(hop.0 as usize) {
                 seen.note_alive(time);
+            }
+        }
+    }
+
+    /// Notes that TCP of one address acknowledged what may be SIP from another, which sent SIP to it before.
+    pub(crate) fn note_received(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
+        if self.hop(from, to).is_some() {
+            let hop = self.received.id((from, to));
+            if let Some(seen) = self.received.seen.get_mut(hop.0 as usize) {
+                seen.note(time);
             }
         }
     }
@@ -301,10 +250,20 @@ impl Surroundings {
 
     /// True if any SIP went from one address to another within a minute of this span (`diagnosis` §0, visibility).
     pub fn is_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
-        const MINUTE: i64 = 60_000_000_000;
-        let start = Timestamp(start.0.saturating_sub(MINUTE));
-        let end = Timestamp(end.0.saturating_add(MINUTE));
+        let (start, end) = a_minute_around(start, end);
         self.hops.get((from, to)).is_some_and(|seen| seen.surely_within(start, end))
+    }
+
+    /// True if SIP from one address to another was acknowledged by TCP within a minute of this span: what comes back on these
+    /// connections is captured.
+    pub fn is_way_back_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
+        let (start, end) = a_minute_around(start, end);
+        self.is_received(from, to, start, end)
+    }
+
+    /// True if SIP from one address to another was acknowledged by TCP between two moments.
+    pub fn is_received(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
+        self.received.get((from, to)).is_some_and(|seen| seen.surely_within(start, end))
     }
 
     /// When the last SIP went from one address to another, if that was before this moment and none came after it.
@@ -378,6 +337,16 @@ impl Surroundings {
         &mut self.neighbours
     }
 
+    /// Messages of which fragments are missing.
+    pub fn cut_short(&self) -> &CutShort {
+        &self.cut_short
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn cut_short_mut(&mut self) -> &mut CutShort {
+        &mut self.cut_short
+    }
+
     /// The media plane.
     pub fn media(&self) -> &Media {
         &self.media
@@ -412,6 +381,13 @@ impl Surroundings {
                 None => self.not_noted = self.not_noted.saturating_add(seen.count),
             }
         }
+        self.cut_short.merge(&other.cut_short);
+        for (hop, seen) in other.received.in_order() {
+            let id = self.received.id(*hop);
+            if let Some(known) = self.received.seen.get_mut(id.0 as usize) {
+                known.merge(seen);
+            }
+        }
         for (server, back_offs) in &other.back_offs {
             for back_off in back_offs {
                 self.note_back_off(*server, *back_off);
@@ -443,6 +419,12 @@ impl Surroundings {
     }
 }
 
+/// A span with a minute before and behind it.
+fn a_minute_around(start: Timestamp, end: Timestamp) -> (Timestamp, Timestamp) {
+    const MINUTE: i64 = 60_000_000_000;
+    (Timestamp(start.0.saturating_sub(MINUTE)), Timestamp(end.0.saturating_add(MINUTE)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -451,10 +433,13 @@ mod tests {
 
     use super::*;
     use crate::call::connections::{FailedConnection, HowFailed};
+    use crate::call::cut_short::Begun;
 
     #[derive(Debug, Clone)]
     enum Note {
         Message(u8, u8, u16),
+        Received(u8, u8, u16),
+        CutShort(u8, u8, u16),
         BackOff(u8, u8, u16),
         Software(u8, u16),
         Credentials(u8, u16),
@@ -477,6 +462,17 @@ mod tests {
         for note in notes {
             match *note {
                 Note::Message(from, to, at) => surroundings.note_message(address(from), address(to), time(at)),
+                Note::CutShort(source, destination, at) => {
+                    let place = Place { time: time(at), ..Place::default() };
+                    let (source, destination) = (address(source), address(destination));
+                    let begun = Begun { place, source, destination, method: None, call_id: String::new() };
+                    surroundings.cut_short_mut().note_begun(begun);
+                    surroundings.cut_short_mut().note_whole(place);
+                }
+                Note::Received(from, to, at) => {
+                    surroundings.note_message(address(from), address(to), time(at));
+                    surroundings.note_received(address(from), address(to), time(at));
+                }
                 Note::BackOff(server, asked, at) => {
                     let place = Place { time: time(at), ..Place::default() };
                     let back_off = BackOff {
@@ -551,6 +547,8 @@ mod tests {
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, k, t)| Note::Registering(a, k, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, r, t)| Note::DeadPort(a, r, t)),
             (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::FailedConnection(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::Received(a, b, t)),
+            (any::<u8>(), any::<u8>(), 0u16..600).prop_map(|(a, b, t)| Note::CutShort(a, b, t)),
         ]
     }
 

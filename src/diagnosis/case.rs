@@ -473,7 +473,7 @@ impl<'a> Case<'a> {
             return Confidence::Unseen;
         }
         let answers = waiting.path.reversed();
-        let visible = self.is_visible(answers.source.ip(), answers.destination.ip());
+        let visible = self.is_visible(answers.source.ip(), answers.destination.ip()) || self.shows_way_back(waiting);
         // Where the capture cuts messages as short as this one, an answer may be cut so that it names no transaction.
         let could_be_read = self.capture.drops == 0 && !waiting.message.is_cut();
         if visible && could_be_read { Confidence::Likely } else { Confidence::Possible }

@@ -89,6 +89,8 @@ facts! {
     UNANSWERED
     /// A message was sent again.
     REPEATED
+    /// A message went over TCP, TLS or WebSocket, where nothing need be sent again.
+    STREAM
     /// An ICMP error quotes a message.
     ICMP
     /// A message has a body.
@@ -211,6 +213,7 @@ impl Facts {
             (Facts::DIVERTED, message.may_hold("Diversion") || message.may_hold("History-Info")),
             (Facts::IDENTITY, message.may_hold("Identity")),
             (Facts::REPEATED, heard.repeated > 0),
+            (Facts::STREAM, heard.path.transport.is_reliable()),
             (Facts::BODY, !message.body().is_empty()),
             (Facts::ODD, !message.oddities().is_empty()),
         ])

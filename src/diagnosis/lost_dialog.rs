@@ -141,17 +141,23 @@ impl<'a> Case<'a> {
     pub(crate) fn signs_of_loss(&self, unknown: &Unknown<'a>) -> Vec<String> {
         let mut signs = Vec::new();
         let responder = unknown.response.path.source.ip();
-        if let Some(peer) = self.peer_of(unknown.request) {
-            let contact = peer.message.contact().map(|contact: NameAddr| contact.parsed().host).unwrap_or_default();
-            let known = peer.path.source.ip() == responder || contact.parse() == Ok(responder);
-            if !known {
+        let said = self.said_by_peer(unknown.request);
+        if let Some(first) = said.first() {
+            // Who has spoken in the dialog, or was named in it as the one to speak to (RFC 3261 §12.2.1.2), knew it.
+            let knew = |heard: &&&Heard| {
+                let contact =
+                    heard.message.contact().map(|contact: NameAddr| contact.parsed().host).unwrap_or_default();
+                heard.path.source.ip() == responder || contact.parse() == Ok(responder)
+            };
+            let own: Vec<&Heard> = said.iter().filter(knew).copied().collect();
+            if own.is_empty() {
                 signs.push(format!(
                     "the 481 comes from {responder}, and the dialog was made with {}",
-                    peer.path.source.ip()
+                    first.path.source.ip()
                 ));
             }
-            if let (Some(before), Some(after)) = (software(peer), software(unknown.response))
-                && known
+            let before = own.iter().rev().find_map(|heard| software(heard));
+            if let (Some(before), Some(after)) = (before, software(unknown.response))
                 && before != after
             {
                 signs.push(format!("the same address calls itself {after:?} now and called itself {before:?} before"));
@@ -173,17 +179,19 @@ impl<'a> Case<'a> {
         self.surroundings.registered_anew(address, success.place.time, until)
     }
 
-    /// The message with which the receiver of this request spoke for itself when the dialog was made: its 2xx, or its
-    /// INVITE.
-    fn peer_of(&self, request: &Heard) -> Option<&'a Heard> {
-        let to = to_tag(request)?;
+    /// The messages with which the receiver of this request spoke for itself in the dialog before it, in order: the first is its
+    /// 2xx or its INVITE, with which the dialog was made.
+    fn said_by_peer(&self, request: &Heard) -> Vec<&'a Heard> {
+        let Some(to) = to_tag(request) else { return Vec::new() };
         let of_call = |heard: &&Heard| heard.message.call_id() == request.message.call_id() && heard.id < request.id;
         let on_hop = |heard: &&Heard| heard.path.destination.ip() == request.path.source.ip();
-        self.call.messages.iter().filter(of_call).filter(on_hop).find(|heard| {
+        let own = self.call.messages.iter().filter(of_call).filter(on_hop).filter(|heard| {
             let success = heard.message.status().is_some_and(StatusCode::is_success);
-            let invite = heard.message.method() == Some(&Method::Invite);
-            (success && to_tag(heard).as_deref() == Some(&*to)) || (invite && from_tag(heard).as_deref() == Some(&*to))
-        })
+            (success && to_tag(heard).as_deref() == Some(&*to))
+                || (heard.message.is_request() && from_tag(heard).as_deref() == Some(&*to))
+        });
+        let makes_dialog = |heard: &&Heard| heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
+        own.skip_while(|heard| !makes_dialog(heard)).collect()
     }
 }
 

@@ -36,6 +36,7 @@ mod said;
 mod scanners;
 mod signed_off;
 mod software_words;
+mod streams;
 mod targets;
 mod tries;
 mod trunk;

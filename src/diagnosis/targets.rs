@@ -8,7 +8,7 @@ use crate::call::Heard;
 use crate::call::timer::{OVERDUE, T1};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
-use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
 use crate::diagnosis::words::{destination_field, is_private};
@@ -147,6 +147,29 @@ impl<'a> Case<'a> {
             true => finding.explains(success.message.status()).drops_the_call(),
             false => finding,
         }
+    }
+
+    /// True if the sender of a 2xx shows that it got no ACK: it repeats its answer, or gives the call up over TCP.
+    pub(crate) fn waits_for_ack(&self, success: &Heard) -> bool {
+        success.repeated >= ENOUGH_REPEATS || self.given_up_over_stream(success).is_some()
+    }
+
+    /// The BYE with which the sender of a 2xx gives up that was sent once, as some stacks do over TCP although they must repeat it
+    /// there too (RFC 3261 §13.3.1.4). It takes the hop of the 2xx, and so would the ACK.
+    pub(crate) fn given_up_over_stream(&self, success: &Heard) -> Option<&'a Heard> {
+        if !success.path.transport.is_reliable()
+            || success.repeated > 0
+            || self.absence_of_answer(success) == Confidence::Unseen
+        {
+            return None;
+        }
+        let on_hop = |bye: &&Heard| {
+            let (back, way) = (bye.path, success.path);
+            (back.source.ip(), back.destination.ip()) == (way.source.ip(), way.destination.ip())
+                && bye.message.call_id() == success.message.call_id()
+                && from_tag(bye) == to_tag(success)
+        };
+        self.asked(&Method::Bye).map(|bye| bye.request).find(on_hop).filter(|bye| self.gives_up(success, bye))
     }
 
     /// True if a BYE comes when the sender of a 2xx that nobody confirms gives up, 64·T1 after it (RFC 3261 §13.3.1.4),

@@ -11,6 +11,7 @@ use crate::capture::Place;
 use crate::capture::Timestamp;
 use crate::net::Datagram;
 use crate::net::Delivery;
+use crate::net::Fragmented;
 use crate::net::Limits;
 use crate::net::Mirror;
 use crate::net::Path;
@@ -101,6 +102,7 @@ impl Decoder {
     {
         self.fragments.expire(now, oddities);
         self.parts.expire(now, oddities);
+        self.tell_cut_short(&mut Sink { oddities, deliver: &mut deliver });
         let place = Place { time: now, ..self.last };
         self.connections.look(place, &mut Sink { oddities, deliver: &mut deliver });
     }
@@ -112,6 +114,7 @@ impl Decoder {
     {
         self.fragments.finish(oddities);
         self.parts.finish(oddities);
+        self.tell_cut_short(&mut Sink { oddities, deliver: &mut deliver });
         self.connections.finish(self.last, &mut Sink { oddities, deliver: &mut deliver });
     }
 
@@ -200,6 +203,7 @@ impl Decoder {
                     network,
                 };
                 let whole = self.fragments.add(key, packet.protocol, fragment, packet.payload, place, sink.oddities);
+                self.tell_cut_short(sink);
                 if let Some(whole) = whole {
                     self.reassembled(place, &packet, &whole, depth, sink);
                 }
@@ -211,8 +215,25 @@ impl Decoder {
     fn reassembled(&mut self, place: Place, packet: &IpPacket<'_>, whole: &Whole, depth: u8, sink: &mut Sink<'_>) {
         let rest = Rest { bytes: &whole.bytes, missing: whole.missing };
         let (protocol, rest, _) = ip::skip_extensions(whole.protocol, rest);
+        if protocol == protocol::UDP {
+            let (source, destination) = (packet.source, packet.destination);
+            sink.deliver(Delivery::Fragmented(Fragmented { place, source, destination, beginning: None }));
+        }
         if let Some((layer, rest)) = self.transport(place, packet, protocol, rest, sink) {
             self.layers(place, layer, rest, depth, sink);
+        }
+    }
+
+    /// Tells how UDP datagrams begin whose other fragments did not come.
+    fn tell_cut_short(&mut self, sink: &mut Sink<'_>) {
+        for (key, unfinished) in self.fragments.take_given_up() {
+            let Some((number, bytes, place)) = unfinished.beginning() else { continue };
+            let (protocol, rest, _) = ip::skip_extensions(number, Rest { bytes: &bytes, missing: 0 });
+            let payload = rest.bytes.get(UDP_HEADER..).filter(|_| protocol == protocol::UDP);
+            if let Some(payload) = payload {
+                let DatagramKey { source, destination, .. } = key;
+                sink.deliver(Delivery::Fragmented(Fragmented { place, source, destination, beginning: Some(payload) }));
+            }
         }
     }
 

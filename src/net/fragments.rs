@@ -104,6 +104,7 @@ impl FragmentTable {
 
 impl Incomplete for Unfinished {
     const OVERHEAD: usize = 256;
+    const TAKEN_UP: usize = 64;
 
     fn weight(&self) -> usize {
         self.pieces.weight()
@@ -123,6 +124,19 @@ impl Incomplete for Unfinished {
 }
 
 impl Unfinished {
+    /// What is there up to the first hole, with the protocol that the first fragment names and its place.
+    pub(super) fn beginning(mut self) -> Option<(u8, Vec<u8>, Place)> {
+        let place = self.pieces.first().filter(|first| first.at == 0)?.place;
+        let mut bytes = Vec::new();
+        for piece in self.pieces.take_all() {
+            if piece.at > bytes.len() as u64 {
+                break;
+            }
+            bytes.extend_from_slice(&piece.bytes);
+        }
+        Some((self.protocol, bytes, place))
+    }
+
     fn add(&mut self, protocol: u8, fragment: Fragment, rest: Rest<'_>, place: Place, oddities: &mut OddityLog) {
         let at = u64::from(fragment.offset);
         let length = rest.on_wire() as u64;
@@ -219,6 +233,13 @@ mod tests {
         add(&mut table, &mut log, part(0, More::Follow), b"12345678", 1);
         assert_eq!(add(&mut table, &mut log, part(8, More::Last), b"abc", 40), None);
         assert_eq!(log.of("fragments-missing").unwrap().count, 1);
+        let given_up: Vec<_> =
+            table.take_given_up().into_iter().map(|(_, unfinished)| unfinished.beginning()).collect();
+        assert_eq!(given_up, [Some((17, b"12345678".to_vec(), place(1)))]);
+        table.finish(&mut log);
+        let given_up: Vec<_> =
+            table.take_given_up().into_iter().map(|(_, unfinished)| unfinished.beginning()).collect();
+        assert_eq!(given_up, [None], "a last fragment alone is no beginning");
     }
 
     #[test]

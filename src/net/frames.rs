@@ -242,6 +242,6 @@ fn keep(
             errors.push((IcmpError { quoted_bytes: &[], ..error }, error.quoted_bytes.to_vec()));
         }
         Delivery::Connection(connection) => events.push(connection),
-        Delivery::Tls(_) => {}
+        Delivery::Tls(_) | Delivery::Fragmented(_) => {}
     }
 }

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) trait Incomplete: Default {
     /// What it costs beside its parts.
     const OVERHEAD: usize;
+    /// How many of those that never became whole wait to be taken up; what is given up beyond is forgotten.
+    const TAKEN_UP: usize;
 
     /// Bytes of its parts, and what they cost beside these.
     fn weight(&self) -> usize;
@@ -40,12 +42,13 @@ pub(super) struct IncompleteTable<K, T> {
     /// Bytes that are held.
     pub(super) bytes: usize,
     limit: usize,
+    given_up: Vec<(K, T)>,
 }
 
 impl<K: Copy + Eq + Hash, T: Incomplete> IncompleteTable<K, T> {
     /// A table that holds `limit` bytes.
     pub(super) fn new(limit: usize) -> IncompleteTable<K, T> {
-        IncompleteTable { of: Recent::new(), bytes: 0, limit }
+        IncompleteTable { of: Recent::new(), bytes: 0, limit, given_up: Vec::new() }
     }
 
     /// What is there of this key.
@@ -75,6 +78,11 @@ impl<K: Copy + Eq + Hash, T: Incomplete> IncompleteTable<K, T> {
         whole
     }
 
+    /// Takes up what was given up since the last time.
+    pub(super) fn take_given_up(&mut self) -> Vec<(K, T)> {
+        std::mem::take(&mut self.given_up)
+    }
+
     /// Forgets what has waited too long, and notes what was missing.
     pub(super) fn expire(&mut self, now: Timestamp, oddities: &mut OddityLog) {
         while self.of.oldest().is_some_and(|(_, oldest)| now.since(oldest.last().time) > PATIENCE) {
@@ -100,11 +108,14 @@ impl<K: Copy + Eq + Hash, T: Incomplete> IncompleteTable<K, T> {
     }
 
     fn forget_oldest(&mut self, oddities: &mut OddityLog) -> Option<()> {
-        let (_, oldest) = self.of.pop_oldest()?;
+        let (key, oldest) = self.of.pop_oldest()?;
         self.bytes = self.bytes.saturating_sub(oldest.weight().saturating_add(T::OVERHEAD));
         let had = oldest.left_over();
         if had > 0 {
             oddities.note(Oddity::FragmentsMissing { had }, Some(oldest.last().frame));
+            if self.given_up.len() < T::TAKEN_UP {
+                self.given_up.push((key, oldest));
+            }
         }
         Some(())
     }

@@ -166,6 +166,21 @@ pub enum Delivery<'a> {
     Connection(Connection),
     /// A TLS connection has ended, or the input has: what was seen of it.
     Tls(&'a TlsConnection),
+    /// A UDP datagram that came in fragments: that it is whole, before it is delivered, or that it will not be.
+    Fragmented(Fragmented<'a>),
+}
+
+/// What became of a UDP datagram that came in fragments.
+#[derive(Debug, Clone, Copy)]
+pub struct Fragmented<'a> {
+    /// The frame that completed it; else that of its first fragment.
+    pub place: Place,
+    /// Who sent it.
+    pub source: IpAddr,
+    /// To whom.
+    pub destination: IpAddr,
+    /// `None` if it is whole, else the payload up to the first fragment that is missing.
+    pub beginning: Option<&'a [u8]>,
 }
 
 /// A whole datagram.
@@ -266,6 +281,8 @@ pub enum ConnectionEvent {
     Repeated,
     /// The receiver acknowledges what was repeated.
     Acknowledged,
+    /// The receiver acknowledges bytes that may be SIP, for the first time.
+    Received,
     /// The tables were full, and this stream was forgotten.
     Forgotten,
     /// TLS records began. Told once for each connection.

@@ -200,6 +200,7 @@ impl PartTable {
 
 impl Incomplete for Waiting {
     const OVERHEAD: usize = PART_OVERHEAD;
+    const TAKEN_UP: usize = 0;
 
     fn weight(&self) -> usize {
         self.bytes.saturating_add(self.parts.len().saturating_mul(PART_OVERHEAD))

@@ -289,7 +289,12 @@ impl Stream {
     pub(super) fn acknowledge(&mut self, sequence: u32, line: &mut Line<'_, '_>) {
         let Some(position) = self.position(sequence) else { return };
         if self.next().is_some_and(|next| next.abs_diff(position) < WINDOW) {
+            let is_new = NonZeroU64::new(position) > self.acknowledged;
             self.acknowledged = self.acknowledged.max(NonZeroU64::new(position));
+            // Before the first bytes it is the SYN that is acknowledged.
+            if is_new && self.newest.is_some() && !self.content.is_passed() {
+                self.tell(ConnectionEvent::Received, line);
+            }
         }
         if self.repeated.is_some_and(|at| at.get() < position) {
             self.repeated = None;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use crate::capture::{Error, Files, Input, Place, Reading, Source, Timestamp};
 use crate::net::{
-    self, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId, Transport,
-    connection_of, fragment_of,
+    self, ConnectionEvent, Datagram, Decoder, Delivery, FragmentOf, IcmpError, KeyLog, Path, Segment, StreamId,
+    Transport, connection_of, fragment_of,
 };
 use crate::oddity::OddityLog;
 use crate::sip::sdp::Sdp;
@@ -340,7 +340,7 @@ fn read(
         let frame = (packet.source.0, packet.number);
         let mut is_delivered = false;
         decoder.feed(&packet, &mut oddities, |delivery| {
-            is_delivered = true;
+            is_delivered |= !matches!(delivery, Delivery::Fragmented(_));
             match delivery {
                 Delivery::Datagram(datagram) => {
                     other(&datagram, frame);
@@ -348,9 +348,10 @@ fn read(
                 }
                 Delivery::Segment(segment) => memory.segment(&segment),
                 Delivery::Icmp(error) => memory.icmp(&error),
-                Delivery::Tls(_) => {}
+                Delivery::Tls(_) | Delivery::Fragmented(_) => {}
                 Delivery::Connection(connection) => {
-                    if memory.connections.len() < MOST_PENDING {
+                    let is_step = connection.what != ConnectionEvent::Received;
+                    if is_step && memory.connections.len() < MOST_PENDING {
                         memory.connections.push((connection.path, frame));
                     }
                 }

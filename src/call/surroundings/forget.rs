@@ -11,7 +11,7 @@ impl Surroundings {
     /// and what they were seen to do. When a hop or credentials were seen before `clear` is kept coarsely: one span for
     /// all of it.
     pub fn forget(&mut self, before: Timestamp, clear: Timestamp) {
-        self.hops.seen.iter_mut().for_each(|seen| {
+        self.hops.seen.iter_mut().chain(&mut self.received.seen).for_each(|seen| {
             seen.forget(before);
             seen.blur(clear);
         });
@@ -28,6 +28,7 @@ impl Surroundings {
         self.registrations.forget(before);
         self.soft_states.forget(before);
         self.failed_connections.forget(before);
+        self.cut_short.forget(before);
         self.neighbours.forget(before);
     }
 

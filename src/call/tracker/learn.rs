@@ -7,6 +7,7 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 
 use crate::call::checksums::ChecksumFault;
+use crate::call::cut_short::Begun;
 use crate::call::good_calls::Sample;
 use crate::call::key::call_key;
 use crate::call::media::Counted;
@@ -16,7 +17,7 @@ use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
-use crate::net::{DnsMessage, MediaPacket, Path};
+use crate::net::{DnsMessage, Fragmented, MediaPacket, Path, TlsConnection};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of, user_of};
 
@@ -46,6 +47,25 @@ pub(super) enum Sought {
 }
 
 impl Tracker {
+    /// Takes in what keeps a NAT open between two hosts that exchange SIP: whoever sends it is there.
+    pub fn keep_alive(&mut self, path: Path, time: Timestamp) {
+        self.surroundings.note_alive(path.source.ip(), path.destination.ip(), time);
+    }
+
+    /// Takes in what became of a datagram that came in fragments.
+    pub fn fragmented(&mut self, seen: &Fragmented<'_>) {
+        let known = self.surroundings.cut_short_mut();
+        let Some(beginning) = seen.beginning else { return known.note_whole(seen.place) };
+        if let Some(message) = Message::read(beginning, Cut::Missing(1)) {
+            known.note_begun(Begun::read(&message, seen));
+        }
+    }
+
+    /// Takes in what was seen of a TLS connection.
+    pub fn tls(&mut self, seen: &TlsConnection) {
+        self.surroundings.failed_connections_mut().note_tls(seen);
+    }
+
     /// A REGISTER with a Call-ID of its own: a client that begins anew may have been restarted.
     pub(super) fn note_registering(&mut self, message: &Message<'_>, arrival: &Arrival) {
         let to = message.header_bytes(HeaderName::To).map(|to| text(uri_of(to)).into_owned());

@@ -38,7 +38,7 @@ use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
-use crate::net::{Connection, IcmpError, Path, StreamId, TlsConnection, Undelivered};
+use crate::net::{Connection, ConnectionEvent, IcmpError, StreamId, Undelivered};
 use crate::oddity::{Oddity, OddityLog};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, HeaderName, Message, Method, user_of};
@@ -331,6 +331,9 @@ impl Tracker {
     pub fn connection(&mut self, event: &Connection) {
         self.advance(event.place.time);
         let (source, destination) = (event.path.source, event.path.destination);
+        if event.what == ConnectionEvent::Received {
+            return self.surroundings.note_received(source.ip(), destination.ip(), event.place.time);
+        }
         let (hasher, last_on_path) = (&self.hasher, &self.last_on_path);
         let carries_sip = || {
             let known = [(source, destination), (destination, source)];
@@ -340,16 +343,6 @@ impl Tracker {
             }
         };
         self.openings.hear(event, carries_sip, self.surroundings.failed_connections_mut());
-    }
-
-    /// Takes in what keeps a NAT open between two hosts that exchange SIP: whoever sends it is there.
-    pub fn keep_alive(&mut self, path: Path, time: Timestamp) {
-        self.surroundings.note_alive(path.source.ip(), path.destination.ip(), time);
-    }
-
-    /// Takes in what was seen of a TLS connection.
-    pub fn tls(&mut self, seen: &TlsConnection) {
-        self.surroundings.failed_connections_mut().note_tls(seen);
     }
 
     /// Says that bytes came on a stream: its connection came about.

@@ -4,6 +4,7 @@ use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{Method, StatusCode};
 
@@ -29,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §17.1.1.3
-    "C3" "ack-malformed" needs [REPEATED], check
+    "C3" "ack-malformed" needs [REPEATED] [ANSWERED BYE STREAM], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -82,7 +83,7 @@ fn branch(heard: &Heard) -> Option<String> {
 fn after_success(case: &Case<'_>) -> Option<Finding> {
     let (_, success) = case
         .answers()
-        .find(|(_, success)| success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none())?;
+        .find(|(_, success)| case.waits_for_ack(success) && case.acks_to(success).next().is_none())?;
     let ack = odd_ack(case, success)?;
     let wanted = success.message.cseq()?.number;
     let sent = ack.message.cseq()?.number;
@@ -98,13 +99,17 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
     } else {
         ("sip.from.tag", differs("From", from_tag))
     };
+    let waited = match case.given_up_over_stream(success) {
+        Some(bye) => format!("gave the call up {} after its answer", length(bye.place.time.since(success.place.time))),
+        None => format!("repeated its answer {} times", success.repeated),
+    };
     let finding = case.of_unheard_ack(&RULE, Confidence::Proven, success);
     Some(
         finding
             .sender(Role::Uac, ack)
             .because(format!(
-                "The ACK of {} has {words}. {} cannot match it, and repeated its answer {} times.",
-                ack.path.source, success.path.source, success.repeated
+                "The ACK of {} has {words}. {} cannot match it, and {waited}.",
+                ack.path.source, success.path.source
             ))
             .fix(format!("Have the software of {} mended: the ACK must carry the CSeq number and tags of what it confirms.", ack.path.source))
             .claim(ack, field, value, "what the ACK carries")

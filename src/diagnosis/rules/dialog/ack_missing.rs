@@ -6,7 +6,7 @@ use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
-use crate::diagnosis::words::{capture_at, is_private, length};
+use crate::diagnosis::words::{capture_at, is_private, length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::Method;
 
@@ -18,14 +18,16 @@ rule! {
     /// up with a BYE.
     ///
     /// ## Why it happens
-    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from
-    /// there; or a proxy that must stay in the path did not record-route; or the 2xx does not reach the caller.
+    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from there;
+    /// or a proxy that must stay in the path did not record-route, or does not pass the ACK on; or the 2xx does not reach the
+    /// caller.
     ///
     /// ## Evidence
-    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
-    /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
-    /// the ACK, completes it. Where ACKs go to that sender and it repeats its 2xx until it gives up all the same, they get
-    /// lost behind this point: that is possible, and no more.
+    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that sender
+    /// 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names the ACK,
+    /// completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough. Where ACKs go to
+    /// that sender and it repeats its 2xx until it gives up all the same, they get lost behind this point: that is possible,
+    /// and no more.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
@@ -37,7 +39,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
-    "C1" "ack-missing" needs [ANSWERED REPEATED], check
+    "C1" "ack-missing" needs [ANSWERED REPEATED] [ANSWERED BYE STREAM], check
 }
 
 /// A 2xx that is repeated for so long was not confirmed meanwhile: four repeats with the usual T1.
@@ -111,12 +113,15 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         finding.severity(Severity::Warning)
     };
     let contact = contact_fault(success);
-    let mut because = format!(
-        "{server} answered with {}, repeated it {} times within {}, and got no ACK",
-        success.message.status()?,
-        success.repeated,
-        length(success.last_place().time.since(success.place.time))
-    );
+    let status = success.message.status()?;
+    let mut because = match success.repeated {
+        0 => format!("{server} answered with {status}, sent once over {}, and got no ACK", success.path.transport),
+        _ => format!(
+            "{server} answered with {status}, repeated it {} times within {}, and got no ACK",
+            success.repeated,
+            length(success.last_place().time.since(success.place.time))
+        ),
+    };
     because.push_str(&match bye {
         Some(bye) => format!(
             ". {} after its first answer it gave the call up with BYE.",
@@ -125,37 +130,59 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         None if confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
         None => ".".to_owned(),
     });
+    let held_back = held_back(case, success);
     because.push_str(&match (case.acks_to(success).next(), &contact) {
         (Some(ack), _) => format!(
-            " {} did send one to {}; from there it does not go on to {server} in this capture.",
-            ack.path.source, ack.path.destination
+            " {} did send it to {}{}; from there it does not go on to {server} in this capture.",
+            ack.path.source,
+            ack.path.destination,
+            if held_back > 1 { format!(" ({})", times(held_back)) } else { String::new() }
         ),
         (None, Some(fault)) => format!(" {fault}"),
+        (None, None) if case.was_received(success) => {
+            format!(" TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture.")
+        }
         (None, None) => {
             format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
         }
     });
-    let mut finding = finding
-        .party(if contact.is_some() { Role::Uas } else { Role::Uac }, Some(if contact.is_some() { server } else { client }))
-        .because(because);
+    let (role, culprit) = match () {
+        () if contact.is_some() => (Role::Uas, server),
+        () if held_back > 0 => (Role::Proxy, client),
+        () => (Role::Uac, client),
+    };
+    let mut finding = finding.party(role, Some(culprit)).because(because);
     if contact.is_some() {
         finding = finding.fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
     }
-    let finding = finding
-        .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
-        .fix("If a proxy between them must see the ACK, let it add Record-Route.")
-        .next_capture(capture_at(client.ip(), success.path));
+    finding = match held_back > 0 {
+        true => finding.fix(format!(
+            "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it sent it (by the \
+             Route and Request-URI of the ACK)."
+        )),
+        false => finding
+            .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
+            .fix("If a proxy between them must see the ACK, let it add Record-Route."),
+    };
+    let finding = finding.next_capture(capture_at(client.ip(), success.path));
     Some(prove(finding, case, invite, success, bye))
 }
 
-/// The 2xx nearest to the caller that was repeated and got no ACK on its hop: what lies behind waits for that one. The second answer of a fork, whose first one was
-/// confirmed, is `fork-not-released`.
+/// How often the ACK came to the host that this 2xx was sent to, and that sent none on: a proxy in its path.
+fn held_back(case: &Case<'_>, success: &Heard) -> u32 {
+    let proxy = success.path.destination.ip();
+    let came = case.acks_to(success).filter(|ack| ack.path.destination.ip() == proxy);
+    came.map(|ack| ack.repeated.saturating_add(1)).fold(0, u32::saturating_add)
+}
+
+/// The 2xx nearest to the caller that was repeated, or given up over TCP, and got no ACK on its hop: what lies behind waits for
+/// that one. The second answer of a fork, whose first one was confirmed, is `fork-not-released`.
 fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     let left = left_standing(case).filter(|Left { kept, .. }| case.acks_to(kept).next().is_some());
     let is_left = |success: &Heard| left.as_ref().is_some_and(|Left { left, .. }| to_tag(left) == to_tag(success));
     case.answers()
         .filter(|(_, success)| !is_left(success))
-        .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS)
+        .filter(|(_, success)| case.waits_for_ack(success))
         .find(|(_, success)| !case.acks_to(success).any(|ack| ack.path.destination.ip() == success.path.source.ip()))
 }
 
@@ -214,7 +241,10 @@ fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Hear
         finding = finding.claim_method(bye, "the one who answered gives up");
     }
     let finding = finding
-        .refuted("media-inactivity-teardown", "the 2xx was repeated until the end, as only a missing ACK explains");
+        .refuted("media-inactivity-teardown", match success.repeated {
+            0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
+            _ => "the 2xx was repeated until the end, as only a missing ACK explains",
+        });
     match case.acks_to(success).next() {
         Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
         None => finding

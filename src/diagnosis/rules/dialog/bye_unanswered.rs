@@ -15,7 +15,8 @@ rule! {
     /// The other side is gone, or the address in its Contact cannot be reached any more (a NAT binding that has expired).
     ///
     /// ## Evidence
-    /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for 64·T1.
+    /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
+    /// 64·T1. Over TCP, TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back.
     ///
     /// ## How to fix
     /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls; without
@@ -26,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15.1, §17.1.2.2
-    "C13" "bye-unanswered" needs [BYE UNANSWERED REPEATED], check
+    "C13" "bye-unanswered" needs [BYE UNANSWERED REPEATED] [BYE UNANSWERED STREAM], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -48,10 +49,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{from} hung up and sent its BYE"),
     };
     let span = length(bye.last_place().time.since(bye.place.time));
+    let over_stream = bye.path.transport.is_reliable();
+    let received = if case.was_received(bye) { format!(", TCP of {to} acknowledged it") } else { String::new() };
     let because = match confidence {
         Confidence::Unseen => format!(
             "{from} sent its BYE {} times within {span}, and the capture ends before it can be said that {to} never answered.",
             bye.repeated + 1
+        ),
+        _ if over_stream => format!(
+            "{who} over {}{received}, and {to} never answered. {}",
+            bye.path.transport,
+            of_other_side(bye, own_bye, sound)
         ),
         _ => format!(
             "{who} {} times within {span}; {to} never answered. {}",
@@ -61,6 +69,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = Finding::of(&RULE, confidence).explains(case.call.final_status).drops_the_call();
     let finding = match case.private_contact(bye) {
+        _ if over_stream => finding
+            .party(case.role_of_asked(bye), Some(to))
+            .because(because)
+            .fix(format!("Look in the log of {} for this BYE: TCP brought it there, and nothing answers it.", to.ip())),
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, from)),
         None => finding
             .party(Role::Network, Some(to))
@@ -128,5 +140,6 @@ fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
     if is_over || case.asked(&Method::Bye).any(is_heard) {
         return None;
     }
-    (bye.request.repeated > 1 && !bye.request.path.transport.is_reliable()).then_some(bye)
+    let is_repeated = bye.request.repeated > 1 && !bye.request.path.transport.is_reliable();
+    (is_repeated || case.silence_over_stream(bye.request).is_some()).then_some(bye)
 }

@@ -23,10 +23,11 @@ rule! {
     /// drops the request without a word, because it is too large for the way or of a kind that it does not know.
     ///
     /// ## Evidence
-    /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever came is
-    /// likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is said than what
-    /// was seen until then. A BYE of the same side just when that time is over completes it. Or a re-INVITE that got 100 and
-    /// nothing else for as long, while the call was up.
+    /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever came
+    /// is likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is said than
+    /// what was seen until then. Over TCP, TLS and WebSocket one copy is enough, if the connection stood, the call went on
+    /// for 64·T1 after it, and the capture shows what comes back. A BYE of the same side just when that time is over
+    /// completes it. Or a re-INVITE that got 100 and nothing else for as long, while the call was up.
     ///
     /// ## How to fix
     /// See at the other side whether the request arrives. If it does not, compare where it went with the Contact of that side;
@@ -38,7 +39,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.2.1.2, §14.1, §17.1.1.2, §17.1.2.2
-    "C21" "dialog-request-unanswered" needs [IN_DIALOG UNANSWERED REPEATED] [IN_DIALOG PROVISIONAL], check
+    "C21" "dialog-request-unanswered" needs [IN_DIALOG UNANSWERED REPEATED] [IN_DIALOG UNANSWERED STREAM] [IN_DIALOG PROVISIONAL], check
 }
 
 /// What is asked inside a call; BYE and PRACK have rules of their own.
@@ -113,31 +114,38 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     };
     let (from, to) = (request.path.source, request.path.destination);
     let what = what(request, &transaction.method);
-    let sent = format!(
-        "{from} sent {what} inside the {} {} times within {}",
-        if case.call.kind == Kind::Call { "call" } else { "subscription" },
-        request.repeated + 1,
-        length(request.last_place().time.since(request.place.time))
-    );
+    let noun = if case.call.kind == Kind::Call { "call" } else { "subscription" };
+    let over_stream = request.path.transport.is_reliable();
+    let sent = match over_stream {
+        true => format!("{from} sent {what} inside the {noun} over {}", request.path.transport),
+        false => format!(
+            "{from} sent {what} inside the {noun} {} times within {}",
+            request.repeated + 1,
+            length(request.last_place().time.since(request.place.time))
+        ),
+    };
     let tail = length(case.tail(request.place));
     let because = match confidence {
         Confidence::Unseen => format!(
             "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early to say that \
              {to} never answered."
         ),
+        _ if case.was_received(request) => format!("{sent}; TCP of {to} acknowledged it, and no response ever came."),
         _ if case.is_visible(to.ip(), from.ip()) => format!("{sent}, and {to} never answered."),
         _ => format!("{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."),
     };
     let end = match bye {
         Some(bye) => format!(
-            " {} after the first copy {from} gave up and ended the call with BYE, as RFC 3261 asks of who gets no answer.",
-            length(bye.place.time.since(request.place.time))
+            " {} after {} {from} gave up and ended the call with BYE, as RFC 3261 asks of who gets no answer.",
+            length(bye.place.time.since(request.place.time)),
+            first(request)
         ),
         None => String::new(),
     };
     let life = Life::of(case, request);
     let because = format!("{because}{end}{}", life.as_ref().map(|life| life.told(request)).unwrap_or_default());
     let mut finding = match case.private_contact(request) {
+        _ if over_stream => finding.party(case.role_of_asked(request), Some(to)).because(because),
         Some(contact) => {
             // A server that reports to its subscriber passes nothing on.
             let is_author = case.call.kind == Kind::Subscription && transaction.upstream.is_none();
@@ -149,7 +157,7 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     if confidence == Confidence::Unseen {
         finding = finding.titled("A request inside the call had got no answer when the capture ended");
     }
-    if let Some(Life::Answered(_)) = life {
+    if let (Some(Life::Answered(_)), false) = (&life, over_stream) {
         finding = finding.fix(format!(
             "Other requests reach that side: compare them with this {} of {} bytes. What is too large for the way, or of a kind \
              that something on it does not know, is lost without a word.",
@@ -158,12 +166,22 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
         ));
     }
     finding = finding
-        .fix(format!(
-            "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, is out of date.",
-            to.ip(),
-            transaction.method
-        ))
-        .fix(format!("If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.", to.ip()))
+        .fix(match over_stream {
+            true => format!(
+                "Look in the log of {} for this {}: TCP brought it there, and even what is not wanted gets a response.",
+                to.ip(),
+                transaction.method
+            ),
+            false => format!(
+                "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, is out of date.",
+                to.ip(),
+                transaction.method
+            ),
+        })
+        .fix(match over_stream {
+            true => "If it is not there, look at what ends TCP before it (a load balancer, an ALG).".to_owned(),
+            false => format!("If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.", to.ip()),
+        })
         .next_capture(capture_at(to.ip(), request.path))
         .claim_method(request, "a request inside the call");
     if let Some(last) = request.repeats.last() {
@@ -173,7 +191,7 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     finding = finding.claim_absent(
         request.place,
         format!("any response to this {}", transaction.method),
-        format!("the capture goes on for {tail} after the first copy"),
+        format!("the capture goes on for {tail} after {}", first(request)),
     );
     if let Some(bye) = bye {
         finding = finding.claim_method(bye, "its sender gives the call up");
@@ -192,6 +210,13 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
         return None;
     }
     let ended = case.asked(&Method::Bye).map(|bye| bye.request.place).min();
+    let is_repeated =
+        |request: &Heard| request.repeated >= ENOUGH_REPEATS && !request.path.transport.is_reliable();
+    // Who has hung up meanwhile may have taken the answer with it.
+    let is_left_on_stream = |request: &Heard| {
+        let has_waited = ended.is_none_or(|bye| bye.time.since(request.place.time) >= timer::OVERDUE);
+        has_waited && case.silence_over_stream(request).is_some()
+    };
     let is_lost = |asked: &Asked<'a>| {
         let Asked { transaction, request } = *asked;
         let is_alone = !case.has_response(transaction) && transaction.acks.is_empty();
@@ -201,8 +226,7 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
             && is_alone
             && is_last
             && !is_told
-            && request.repeated >= ENOUGH_REPEATS
-            && !request.path.transport.is_reliable()
+            && (is_repeated(request) || is_left_on_stream(request))
             && ended.is_none_or(|bye| request.place < bye)
     };
     let mut all: Vec<Asked<'a>> = ASKED.iter().flat_map(|method| case.asked(method)).filter(is_lost).collect();
@@ -227,8 +251,11 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
 
 /// The BYE with which the sender of a request gave up after 64·T1, by the T1 that its own copies show (RFC 3261 §12.2.1.2).
 fn given_up<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
-    let first = request.repeats.first()?;
-    let patience = first.time.since(request.place.time) * 64;
+    let t1 = match request.repeats.first() {
+        Some(first) => first.time.since(request.place.time),
+        None => timer::T1,
+    };
+    let patience = t1 * 64;
     let bye = case.asked_first(&Method::Bye).map(|bye| bye.request).find(|bye| {
         bye.message.call_id() == request.message.call_id() && bye.path.source.ip() == request.path.source.ip()
     })?;
@@ -248,6 +275,11 @@ fn what(request: &Heard, method: &Method) -> String {
         Some((_, direction)) if direction != "sendrecv" => format!("a re-INVITE that makes the media {direction} (hold)"),
         _ => "a re-INVITE".into(),
     }
+}
+
+/// What a time is counted from.
+fn first(request: &Heard) -> &'static str {
+    if request.path.transport.is_reliable() { "that" } else { "the first copy" }
 }
 
 /// What shows that the other side was there while the request waited, or after that.
@@ -279,12 +311,16 @@ impl<'a> Life<'a> {
         let after = |heard: &Heard| length(heard.place.time.since(request.place.time));
         match self {
             Life::Asked(heard) => match heard.message.method() {
-                Some(method) => format!(" The other side is there: it sent its own {method} {} after the first copy.", after(heard)),
+                Some(method) => format!(" The other side is there: it sent its own {method} {} after {}.", after(heard), first(request)),
                 None => String::new(),
             },
             Life::Answered(heard) => match heard.message.status() {
                 Some(status) => {
-                    format!(" The other side is there: it answered another request with {status} {} after the first copy.", after(heard))
+                    format!(
+                        " The other side is there: it answered another request with {status} {} after {}.",
+                        after(heard),
+                        first(request)
+                    )
                 }
                 None => String::new(),
             },

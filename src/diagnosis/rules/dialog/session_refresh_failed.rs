@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use crate::call::Heard;
-use crate::diagnosis::dialogs::from_tag;
+use crate::call::{Heard, timer};
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
 use crate::diagnosis::words::length;
@@ -24,7 +24,8 @@ rule! {
     /// carries Session-Expires, and changes nothing of the media.
     ///
     /// ## How to fix
-    /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse.
+    /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse. A 405 or
+    /// 501 to an UPDATE that the other side never listed in Allow is for the refresher to mend: it has to use re-INVITE.
     ///
     /// ## When it would be wrong
     /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`. What
@@ -80,6 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let status = response.and_then(|response| response.message.status());
     let got = match status {
         Some(status) => format!("was refused with {status}"),
+        None if request.path.transport.is_reliable() => "got no answer".to_owned(),
         None => format!("got no answer ({} copies)", request.repeated + 1),
     };
     let confidence = match response {
@@ -88,18 +90,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => case.absence_of_answer(request),
     };
     let least = least(response);
-    // Who gets 422 has to ask again with more; everything else is for the other side to look at.
-    let (role, culprit) = match least {
-        Some(_) => (case.role_of_author(request), request.path.source),
-        None => (case.role_of_asked(request), request.path.destination),
+    let unasked = Unasked::of(case, request, response);
+    // Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise; everything
+    // else is for the other side to look at.
+    let (role, culprit) = match least.is_some() || unasked.is_some() {
+        true => (case.role_of_author(request), request.path.source),
+        false => (case.role_of_asked(request), request.path.destination),
     };
+    let unasked_told = unasked.as_ref().map(|unasked| unasked.told(request, bye)).unwrap_or_default();
     let mut finding = Finding::of(&RULE, confidence)
         .explains(status)
         .drops_the_call()
         .party(role, Some(culprit))
         .because(format!(
             "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. {} ended the \
-             call {} later.",
+             call {} later.{unasked_told}",
             request.path.source,
             length(since),
             bye.path.source,
@@ -110,6 +115,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 §7.3).",
                 request.path.source
             ),
+            None if unasked.is_some() => format!(
+                "Let {} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and a 405 or 501 is no reason \
+                 to end the call (§10).",
+                request.path.source
+            ),
             None => {
                 format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination)
             }
@@ -118,6 +128,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
             Some(481) => format!("Find out why {} has lost this dialog: a restart, another node, or cleared state.", request.path.destination),
             Some(422) => format!("Or lower the minimum of {}, or switch session timers off for this peer.", request.path.destination),
+            _ if unasked.is_some() => {
+                format!("Or let {} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.", request.path.destination)
+            }
             _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.".to_owned(),
         })
         .claim_header(success, "Session-Expires", "the agreed interval")
@@ -126,7 +139,53 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(response) => finding.claim_status(response, "refused"),
         None => finding.claim_absent(request.place, "a final response to it", "no answer"),
     };
+    if let Some(allowing) = unasked.and_then(|unasked| unasked.allowing) {
+        finding = finding.claim_header(allowing, "Allow", "what the other side takes: UPDATE is not in it");
+    }
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
+}
+
+/// An UPDATE that the other side refused as a method, and never said to take: its sender has to use re-INVITE instead (RFC 4028
+/// §7.4).
+struct Unasked<'a> {
+    /// The last message of the other side that says what it takes; `None` if none does.
+    allowing: Option<&'a Heard>,
+}
+
+impl<'a> Unasked<'a> {
+    fn of(case: &Case<'a>, request: &Heard, response: Option<&Heard>) -> Option<Unasked<'a>> {
+        let is_refused = matches!(response?.message.status()?.get(), 405 | 501);
+        if request.message.method() != Some(&Method::Update) || !is_refused {
+            return None;
+        }
+        let peer = to_tag(request)?;
+        let of_peer = |heard: &&Heard| {
+            let author = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
+            author.as_ref() == Some(&peer)
+                && heard.id < request.id
+                && heard.path.destination.ip() == request.path.source.ip()
+                && heard.message.call_id() == request.message.call_id()
+        };
+        let said: Vec<&Heard> = case.call.messages.iter().filter(of_peer).collect();
+        let allowing = said.iter().rfind(|heard| heard.message.header("Allow").is_some()).copied();
+        let allows = |heard: &Heard| heard.message.headers("Allow").iter().any(|name| *name == Method::Update.name());
+        let opens = |heard: &&&Heard| heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
+        let is_known = said.iter().any(|heard| opens(&heard)) && !said.iter().any(|heard| heard.message.is_cut());
+        (is_known && !allowing.is_some_and(allows)).then_some(Unasked { allowing })
+    }
+
+    /// Sentences that follow what happened.
+    fn told(&self, request: &Heard, bye: &Heard) -> String {
+        let peer = request.path.destination;
+        let known = match self.allowing {
+            Some(_) => format!(" {peer} had not listed UPDATE in its Allow"),
+            None => format!(" Nothing that {peer} had sent in this call names UPDATE in Allow"),
+        };
+        match bye.path.source == request.path.source {
+            true => format!("{known}, and {} did not try a re-INVITE.", request.path.source),
+            false => format!("{known}."),
+        }
+    }
 }
 
 /// The least interval that the other side takes, if it refused a refresh for that (RFC 4028 §6).
@@ -149,7 +208,11 @@ fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<(&'a Heard, Option<&
         .max_by_key(|(_, request)| request.place)?;
     let (transaction, request) = last;
     match case.finals(transaction).last() {
-        None => (request.repeated > 1).then_some((request, None)),
+        None => {
+            let has_waited = bye.place.time.since(request.place.time) >= timer::OVERDUE;
+            let is_left = request.repeated > 1 || has_waited && case.silence_over_stream(request).is_some();
+            is_left.then_some((request, None))
+        }
         Some(response) => {
             let status: StatusCode = response.message.status()?;
             let refused = status.get() >= 400 && !OTHER_MATTERS.contains(&status.get());

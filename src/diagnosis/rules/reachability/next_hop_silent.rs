@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Outcome, Transaction, timer};
+use crate::call::{Heard, Kind, Outcome, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
@@ -21,9 +21,10 @@ rule! {
     /// so the service behind the port hangs, or drops what it reads.
     ///
     /// ## Evidence
-    /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s)
-    /// after the first copy. It is more than possible only if the other direction of the hop is in the capture. Over TCP, TLS
-    /// and WebSocket one copy is enough, if that direction is there and the connection stands.
+    /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s) after
+    /// the first copy. It is more than possible only if the other direction of the hop is in the capture. Over TCP, TLS and
+    /// WebSocket one copy is enough, if that direction is there, be it by nothing but acknowledgements of TCP, and the
+    /// connection stands.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -34,7 +35,7 @@ rule! {
     /// `destination-unreachable`; if only large requests are lost, `large-request-lost`.
     ///
     /// ## References
-    /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1
+    /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1, §18.2.2
     "B1" "next-hop-silent" needs [UNANSWERED], check
 }
 
@@ -91,27 +92,31 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
     Some(prove(finding, case, request))
 }
 
-/// A request that TCP brought to the next hop, which left it without a response on a connection that stood.
-fn taken(case: &Case<'_>) -> Option<Finding> {
+/// The request that TCP brought to the innermost hop, which left it without a response on a connection that stood.
+pub(in crate::diagnosis::rules) fn left_on_stream<'a>(case: &Case<'a>) -> Option<(&'a Heard, Confidence)> {
     let silent = silent_hop(case).filter(|silent| silent.method != Method::Options)?;
-    let request = case.call.request_of(silent).filter(|request| request.path.transport.is_reliable())?;
-    let failed = case.surroundings.failed_connections();
-    let waited = request.place.time.plus(timer::GIVE_UP);
-    let is_broken = failed.broken(request.path, request.place.time, waited).is_some()
-        || failed.unacknowledged(request.path, request.place).is_some();
-    // In a capture of one direction the answers of all are missing.
-    if is_broken || case.was_answered_unseen(silent).is_some() || case.absence_of_answer(request) != Confidence::Likely {
-        return None;
-    }
-    let (client, server, method) = (request.path.source, request.path.destination, &silent.method);
+    let request = case.call.request_of(silent)?;
+    let confidence = case.silence_over_stream(request)?;
+    case.was_answered_unseen(silent).is_none().then_some((request, confidence))
+}
+
+/// A request that arrived, and got no response.
+fn taken(case: &Case<'_>) -> Option<Finding> {
+    let (request, confidence) = left_on_stream(case)?;
+    let (client, server, method) = (request.path.source, request.path.destination, request.message.method()?);
+    let arrived = match case.was_received(request) {
+        true => format!("TCP of {server} acknowledged the {method}"),
+        false => format!("Nothing had to be repeated: {server} has the {method}"),
+    };
+    let is_heard = case.is_visible(server.ip(), client.ip());
     Some(
-        Finding::of(&RULE, Confidence::Likely)
+        Finding::of(&RULE, confidence)
             .titled("The next hop took the request and says nothing")
             .explains(case.outer_failure().map(|failure| failure.status))
-            .party(case.role_of_asked(request), Some(server))
+            .party(if case.call.kind == Kind::Registration { Role::Registrar } else { case.role_of_asked(request) }, Some(server))
             .because(format!(
-                "{client} sent the {method} to {server} over {}, and no response came back. The connection stands and nothing \
-                 had to be repeated: {server} has the {method}, and its service says nothing to it.",
+                "{client} sent the {method} to {server} over {}, and no response came back. {arrived}, the connection stands, and \
+                 the service says nothing to it.",
                 request.path.transport
             ))
             .fix(format!("Look in the log of {server} for this Call-ID: the {method} has arrived, and what became of it stands there."))
@@ -126,7 +131,13 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
                 format!("the capture goes on for {} after it", length(case.tail(request.place))),
             )
             .refuted("connection-failed", "the connection was neither refused nor ended, and TCP did not repeat the request")
-            .refuted("capture-one-sided", format!("other messages from {} are in the capture", server.ip()))
+            .refuted("capture-one-sided", match is_heard {
+                true => format!("other messages from {} are in the capture", server.ip()),
+                false => format!(
+                    "what TCP of {} acknowledges is in the capture, and a response takes the same connection (RFC 3261 §18.2.2)",
+                    server.ip()
+                ),
+            })
             .next_capture(capture_at(server.ip(), request.path)),
     )
 }

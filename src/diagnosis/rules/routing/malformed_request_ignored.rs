@@ -1,6 +1,6 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::next_hop_silent::unanswered;
+use crate::diagnosis::rules::reachability::next_hop_silent::{left_on_stream, unanswered};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Finding, Role};
 use crate::oddity::Oddity;
@@ -26,11 +26,11 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §18.3, §8.2, §8.1.1, §25.1
-    "E25" "malformed-request-ignored" needs [UNANSWERED REPEATED], check
+    "E25" "malformed-request-ignored" needs [UNANSWERED REPEATED] [UNANSWERED STREAM], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let request = unanswered(case)?;
+    let request = unanswered(case).or_else(|| Some(left_on_stream(case)?.0))?;
     let answers = request.path.reversed();
     if !case.is_visible(answers.source.ip(), answers.destination.ip()) {
         return None;
@@ -38,12 +38,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let fault = fault(request)?;
     let confidence = case.absence_of_answer(request);
     let (client, server) = (request.path.source, request.path.destination);
-    let copies = request.repeated + 1;
+    let sent = match request.path.transport.is_reliable() {
+        true => format!("once over {}", request.path.transport),
+        false => format!("{} times", request.repeated + 1),
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(case.outer_failure().map(|failure| failure.status))
         .sender(Role::Uac, request)
         .because(format!(
-            "{client} sent this request {copies} times to {server} and got no answer, although {server} is there. The request \
+            "{client} sent this request {sent} to {server} and got no answer, although {server} is there. The request \
              breaks RFC 3261: {}.",
             fault.says
         ))
