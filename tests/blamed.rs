@@ -100,6 +100,10 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("prack-missing/story.txt", Role::Uac),
         ("prack-missing/story-not-offered.txt", Role::Uas),
         ("prack-missing/story-other-number.txt", Role::Uac),
+        ("prack-missing/story-prack-gets-lost.txt", Role::Uas),
+        ("prack-missing/story-past-the-proxy.txt", Role::Proxy),
+        ("prack-missing/story-wrong-contact-behind-proxy.txt", Role::Uas),
+        ("prack-missing/story-sent-elsewhere.txt", Role::Uac),
         ("prack-missing/story-refused.txt", Role::Uas),
         ("syntax-rejected/story.txt", Role::Uac),
         ("syntax-rejected/story-sip-scheme.txt", Role::Uas),
@@ -363,6 +367,7 @@ fn what_is_said_fits_the_messages_that_prove_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let advised = [
         ("number-not-routable/story-emergency-number.txt", "It is a short code", "as an extension is"),
+        ("replaces-unmatched-early-only/story-answered-in-capture.txt", "leave out early-only", "know that call"),
         ("callee-busy/story-emergency-service.txt", "centre (PSAP)", "call waiting"),
         ("routing-loop/story-to-itself.txt", "to its own address", "203.0.113.5"),
         ("timeout-behind-proxy/story-second-gateway-dead.txt", "as long as it is", "second destination"),
@@ -375,6 +380,10 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("timeout-at-responder/story-register.txt", "Look at the registrar", "that registers"),
         ("no-common-codec/story-messages-alone.txt", "at all", "PCMA"),
         ("dtmf-mismatch-info-refused/story-other-form.txt", "as application/dtmf, or in RTP", "wants them"),
+        ("prack-missing/story-prack-gets-lost.txt", "into Contact", "Switch 100rel off"),
+        ("prack-missing/story-past-the-proxy.txt", "Record-Route", "into Contact"),
+        ("prack-missing/story-wrong-contact-behind-proxy.txt", "Let 198.51.100.30:5060 write", "Let 203.0.113.20"),
+        ("prack-missing/story-sent-elsewhere.txt", "it must go to the Contact", "Record-Route"),
     ];
     for (story, says, not) in advised {
         let fix: Vec<String> = finding(story).fix.iter().map(|step| step.raw().to_owned()).collect();

@@ -60,6 +60,8 @@ pub struct Trait {
 pub struct Sample {
     /// Where it is.
     pub place: Place,
+    /// Who sent it.
+    pub source: SocketAddr,
     /// Its Call-ID.
     pub call_id: String,
     /// What it calls itself (User-Agent).
@@ -87,6 +89,10 @@ pub struct Taken {
     pub server: SocketAddr,
     /// The names of the codecs of the audio, in upper case.
     pub codecs: Vec<String>,
+    /// The profile of the audio: `RTP/SAVP`.
+    pub profile: String,
+    /// What the one who answered calls itself; empty if it does not say.
+    pub software: String,
 }
 
 /// INVITEs that were accepted, a few for each hop. Mergeable: commutative, and associative as long as none is full.
@@ -225,7 +231,7 @@ impl Ord for Traits {
 impl Sample {
     /// The digest of an INVITE.
     pub fn of(message: &Message<'_>, path: Path, place: Place) -> Sample {
-        Sample::with_traits(message, place, traits(message, path).into())
+        Sample::with_traits(message, path, place, traits(message, path).into())
     }
 
     /// The same of an INVITE of which the capture holds all, and of whose properties nobody may ask.
@@ -234,20 +240,33 @@ impl Sample {
             return Sample::of(message, path, place);
         }
         let unread = Some((message.bytes().into(), path));
-        Sample::with_traits(message, place, Traits { read: OnceLock::new(), unread })
+        Sample::with_traits(message, path, place, Traits { read: OnceLock::new(), unread })
     }
 
-    fn with_traits(message: &Message<'_>, place: Place, traits: Traits) -> Sample {
+    fn with_traits(message: &Message<'_>, path: Path, place: Place, traits: Traits) -> Sample {
         let call_id = shortened(&crate::sip::text(message.call_id()));
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
-        Sample { place, call_id, software, traits, taken: None }
+        Sample { place, source: path.source, call_id, software, traits, taken: None }
     }
 
     /// The same, with the codecs that its 2xx took, if that carries the answer.
     pub fn taken_by(self, server: SocketAddr, success: &Message<'_>) -> Sample {
         let medium = Sdp::of(success).and_then(audio).filter(|medium| medium.port != 0);
         let codecs = |medium: &Media| medium.main_codecs().into_iter().map(|codec| shortened(&codec.name)).collect();
-        Sample { taken: medium.map(|medium| Taken { server, codecs: codecs(medium) }), ..self }
+        let software = || success.software().map(|name| shortened(&name)).unwrap_or_default();
+        let taken = medium.map(|medium| Taken {
+            server,
+            codecs: codecs(medium),
+            profile: shortened(&medium.protocol),
+            software: software(),
+        });
+        Sample { taken, ..self }
+    }
+
+    /// The names of the codecs of the audio that it offered, in upper case, and their profile; `None` if it offered none.
+    pub fn offers(&self) -> Option<(Vec<&str>, &str)> {
+        let of = |what: &str| self.traits.iter().find(|one| one.what == what).map(|one| one.has.as_str());
+        Some((of("codecs")?.split(' ').collect(), of("media profile")?))
     }
 
     /// The `m=` line of the audio that it offered, as Wireshark shows it; `None` if it offered none, or a very long one.
@@ -360,7 +379,8 @@ mod tests {
 
     fn sample(seconds: i64) -> Sample {
         let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
-        Sample { place, call_id: seconds.to_string(), software: String::new(), traits: Traits::default(), taken: None }
+        let (source, call_id) = (SocketAddr::from(([192, 0, 2, 1], 5060)), seconds.to_string());
+        Sample { place, source, call_id, software: String::new(), traits: Traits::default(), taken: None }
     }
 
     #[test]

@@ -267,6 +267,11 @@ pub(crate) fn from_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     tag_of(heard, HeaderName::From)
 }
 
+/// The tag of the one who wrote a message.
+pub(crate) fn own_tag(heard: &Heard) -> Option<Cow<'_, str>> {
+    if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) }
+}
+
 fn tag_of(heard: &Heard, name: HeaderName) -> Option<Cow<'_, str>> {
     let tag = tag(heard.message.header_bytes(name)?);
     (!tag.is_empty()).then(|| crate::sip::text(tag))

@@ -15,6 +15,7 @@ mod comparison;
 mod diagnose;
 mod dialogs;
 mod early_end;
+mod elsewhere;
 mod engine;
 mod facts;
 mod failover;

@@ -50,7 +50,8 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn exchange_of(&self, known: &'a Transaction) -> Option<Exchange<'a>> {
+    /// The offer and the answer of one transaction, if both were captured.
+    pub(crate) fn exchange_of(&self, known: &'a Transaction) -> Option<Exchange<'a>> {
         let request = self.call.request_of(known)?;
         let is_good = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);
         let success = self.finals(known).find(is_good);

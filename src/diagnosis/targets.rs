@@ -97,6 +97,24 @@ impl<'a> Case<'a> {
         Some(Target { contact, uri, route })
     }
 
+    /// A response on the innermost hop that the capture holds, with the same code and Contact.
+    pub(crate) fn as_first_seen(&self, response: &'a Heard) -> &'a Heard {
+        let contact = |heard: &Heard| heard.message.contact().map(|contact| contact.parsed());
+        let mut written = response;
+        for _ in 0..32 {
+            let inner = self.call.downstream_of(written.transaction);
+            let mut behind = inner.flat_map(|inner| self.provisionals(inner).chain(self.finals(inner)));
+            let is_same = |heard: &&Heard| {
+                heard.message.status() == response.message.status() && contact(heard) == contact(written)
+            };
+            match behind.find(is_same) {
+                Some(inner) => written = inner,
+                None => break,
+            }
+        }
+        written
+    }
+
     /// The 2xx whose sender went on repeating it after the ACK to it, of several hops the last: the ACK did not arrive.
     pub(crate) fn unheard_ack(&self) -> Option<Unheard<'a>> {
         let repeated = self.answers().filter(|(_, success)| success.repeated >= ENOUGH_REPEATS);
@@ -166,6 +184,15 @@ impl<'a> Case<'a> {
         let says = |reason: &Reason| reason.text.as_deref().is_some_and(names_ack);
         in_time(t1) || in_time(T1) || self.reasons(bye).iter().any(says)
     }
+}
+
+/// True if a response has passed a proxy, as far as can be told: where it was first seen it came from that Contact, and so from
+/// the callee itself; or on the only hop that is seen the Contact is no address of a network behind the sender, which only a
+/// device behind a NAT would name.
+pub(crate) fn has_passed_proxy(response: &Heard, written: &Heard, contact: IpAddr) -> bool {
+    let source = written.path.source.ip();
+    let is_only_hop = written.id == response.id;
+    source == contact || is_only_hop && (!is_private(contact) || is_private(source))
 }
 
 /// True if two URIs name the same user, host and port; parameters do not count.

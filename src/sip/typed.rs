@@ -161,11 +161,17 @@ fn gap(message: &Message<'_>) -> &'static str {
         () if !uri.is_empty() && !uri.starts_with("sip") => {
             "a Request-URI that is not sip: (RFC 3261 §8.1.1.1 allows it)"
         }
+        () if names_ipv6(message) => "an IPv6 address in Via, From or To (RFC 3261 §25.1 allows it)",
         () if message.status().is_some() && message.reason_phrase().is_empty() => {
             "an empty reason phrase (RFC 3261 §25.1 allows it)"
         }
         () => "a gap of the parser, or a rule that is not checked here",
     }
+}
+
+/// True if a header that the strict parser reads holds an IPv6 address.
+fn names_ipv6(message: &Message<'_>) -> bool {
+    ["Via", "From", "To"].iter().any(|name| message.header(name).is_some_and(|value| value.contains("[")))
 }
 
 #[cfg(test)]
@@ -192,6 +198,14 @@ mod tests {
         let folded = BUSY.replace("Content-Length: 0", "Subject: one\r\n two\r\nContent-Length: 0");
         let Strict::Refused(refusal) = strict(&folded) else { panic!("read") };
         assert!(matches!(refusal.because, Because::ParserGap(gap) if gap.contains("folded")));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_a_gap_with_a_name() {
+        let Strict::Refused(refusal) = strict(&BUSY.replace("b@example.com", "b@[2001:db8::10]")) else {
+            panic!("read")
+        };
+        assert!(matches!(refusal.because, Because::ParserGap(gap) if gap.contains("IPv6 address in Via, From or To")));
     }
 
     #[test]

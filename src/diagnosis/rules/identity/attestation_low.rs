@@ -1,4 +1,5 @@
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::identity::blocked_by_analytics;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::identity::Passport;
 
@@ -14,14 +15,15 @@ rule! {
     /// the number is of another carrier, or the call came over a gateway.
     ///
     /// ## Evidence
-    /// An Identity header whose token says `attest` B or C, and a 603 or 608.
+    /// An Identity header whose token says `attest` B or C, and a 603 or 608. Not where a device rang before a 603 that
+    /// names no analytics: the networks had let the call through, and who declined it is the callee.
     ///
     /// ## How to fix
     /// Let the originating carrier sign with attestation A: prove to it that the number is yours, or call with one of its
     /// own numbers.
     ///
     /// ## When it would be wrong
-    /// A person may have declined; many calls with low attestation are let through.
+    /// A person may have declined without a 180 before it; many calls with low attestation are let through.
     ///
     /// ## References
     /// RFC 8588 §4, §5; RFC 8688 §3
@@ -31,6 +33,9 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[603, 608])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
+    if case.alerting(failure.transaction).is_some() && blocked_by_analytics::mark(case, response).is_none() {
+        return None;
+    }
     let mut tokens = request.message.header_lines("Identity");
     let attestation =
         tokens.find_map(|value| Passport::read(&value).map(|token| token.attestation).filter(|level| !level.is_empty()))?;

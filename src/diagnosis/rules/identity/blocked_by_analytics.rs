@@ -66,7 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// What marks the response as made by analytics.
-fn mark(case: &Case<'_>, response: &Heard) -> Option<String> {
+pub(super) fn mark(case: &Case<'_>, response: &Heard) -> Option<String> {
     if response.message.status()?.get() == 608 {
         return Some("(rejected by an analytics engine, RFC 8688)".into());
     }

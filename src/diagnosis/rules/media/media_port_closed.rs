@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use crate::call::{DeadPort, Heard};
 use crate::capture::Timestamp;
-use crate::diagnosis::media::ENOUGH;
+use crate::diagnosis::dialogs::{from_tag, own_tag};
+use crate::diagnosis::media::{ENOUGH, UNDERWAY as MOVING};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -31,11 +32,12 @@ rule! {
     ///
     /// ## When it would be wrong
     /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the media go
-    /// a shorter way than the BYE. And where media come from that very port after a first few errors, or go on to it without
-    /// another, it was opened a moment late.
+    /// a shorter way than the BYE. So is one to a port that the SDP in force does not ask for media at: its side has moved
+    /// them by re-INVITE or UPDATE, or is about to, or takes none for a while. And where media come from that very port after
+    /// a first few errors, or go on to it without another, it was opened a moment late.
     ///
     /// ## References
-    /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1
+    /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1, §8.3.1
     "H11" "media-port-closed" needs [ANSWERED BODY], check
 }
 
@@ -170,12 +172,36 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
         let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
         // Who gives the call up as soon as it is answered closes its ports, or never opened them.
         let is_given_up = bye.is_some_and(|bye| bye.since(answered) <= HANGING_UP);
-        if is_given_up || has_opened(case, port, &error) || goes_on(case, port, answered, until) || is_late && hangs_up {
+        if is_given_up || has_left(case, owner, port, &error) || has_opened(case, port, &error) || goes_on(case, port, answered, until) || is_late && hangs_up {
             return None;
         }
         // What a proxy passed on with the same body is not its own.
         let owner = if owner.message.is_request() { owner } else { case.as_written(owner) };
         Some(Unreachable { owner, media, port, error, after })
+    })
+}
+
+/// True if the side that named a port asked for no media there when the error came, or soon after: what still comes there was on
+/// its way (RFC 3264 §8.3.1), or is none of the media agreed on. Descriptions of one offer and answer on several hops are one.
+fn has_left(case: &Case<'_>, owner: &Heard, port: SocketAddr, closed: &DeadPort) -> bool {
+    let soon = closed.place.time.plus(MOVING);
+    let exchanges = case.call.transactions.iter().filter_map(|known| case.exchange_of(known));
+    let described = exchanges.flat_map(|one| {
+        let offered = (from_tag(one.offer), one.offer.message.cseq().map(|cseq| cseq.number));
+        [(one.offer, one.offer_sdp), (one.answer, one.answer_sdp)].map(|(by, sdp)| (one.offer.place, offered.clone(), by, sdp))
+    });
+    let is_author = |by: &Heard| by.message.call_id() == owner.message.call_id() && own_tag(by) == own_tag(owner);
+    let own: Vec<_> = described.filter(|(since, _, by, _)| since.time <= soon && is_author(by)).collect();
+    let Some((_, latest, ..)) = own.iter().max_by_key(|(since, ..)| *since) else { return false };
+    !own.iter().any(|(_, offered, _, sdp)| offered == latest && takes_media(sdp, port))
+}
+
+/// True if a description asks for media at a port (RFC 3264 §5.1).
+fn takes_media(sdp: &Sdp, port: SocketAddr) -> bool {
+    sdp.media.iter().any(|media| {
+        media.port == port.port()
+            && sdp.address_of(media).parse() == Ok(port.ip())
+            && !matches!(sdp.flow_of(media), "sendonly" | "inactive")
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::call::{Call, Heard, MessageId, Stream};
 use crate::capture::{Place, Timestamp};
 use crate::catalogue::Topic;
-use crate::diagnosis::dialogs::from_tag;
+use crate::diagnosis::dialogs::{from_tag, own_tag};
 use crate::diagnosis::media::{ENOUGH, Ear, UNDERWAY};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::vantage;
@@ -35,7 +35,8 @@ rule! {
     /// ## When it would be wrong
     /// If a relay sends the media back to where they come from (seen in the capture, it is not said), if ICE finds a way, or if a tunnel joins the two networks. So it
     /// is not said where the description offers ICE candidates, where the address is rewritten further on, where the
-    /// media of that side are on hold, or where another party of the call is in that private network.
+    /// media of that side are on hold, or where another party of the call is in that private network, or names an address of it
+    /// and comes from the same public address: both are behind one NAT.
     ///
     /// ## References
     /// RFC 3264 §5.1; RFC 1918; RFC 6598; RFC 8445
@@ -221,10 +222,25 @@ fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
     }
     let someone_inside =
         call.messages.iter().any(|heard| is_inside(heard.path.source) || is_inside(heard.path.destination));
-    if someone_inside || is_rewritten(call, owner, media, address) {
+    if someone_inside || shares_nat(call, owner, address) || is_rewritten(call, owner, media, address) {
         return None;
     }
     Some(Asked { owner, media: media.clone(), address })
+}
+
+/// True if another party whose messages come from the same public address asks for its media in the same private network: the
+/// two are behind one NAT, and reach each other.
+fn shares_nat(call: &Call, owner: &Heard, address: IpAddr) -> bool {
+    let network = network_of(address);
+    let is_neighbour = |heard: &&Heard| {
+        heard.path.source.ip() == owner.path.source.ip() && heard.path.source != owner.path.source && own_tag(heard) != own_tag(owner)
+    };
+    let mut described = call.messages.iter().filter(is_neighbour).filter_map(|heard| Sdp::of(&heard.message));
+    described.any(|sdp| {
+        let wanted = sdp.media.iter().filter(|media| media.port != 0);
+        let mut addresses = wanted.filter_map(|media| sdp.address_of(media).parse().ok());
+        addresses.any(|other: IpAddr| other != address && network_of(other) == network)
+    })
 }
 
 /// True if another message of the same kind in the call has the medium at another address: something on the way takes

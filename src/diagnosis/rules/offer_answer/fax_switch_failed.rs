@@ -77,7 +77,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, None) => instead(way_back),
     };
     let finding = match (soon, &kept) {
-        (Some(_), _) => Finding::of(&RULE, Confidence::Likely).explains(Some(status)),
+        (Some(_), _) => Finding::of(&RULE, Confidence::Likely).explains(Some(status)).drops_the_call(),
         (None, None) => Finding::of(&RULE, Confidence::Likely).about(status).severity(Severity::Warning),
         (None, Some(_)) => Finding::of(&RULE, Confidence::Possible).about(status),
     };

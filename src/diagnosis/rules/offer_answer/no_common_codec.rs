@@ -1,4 +1,5 @@
-use crate::call::{Heard, Sample};
+use crate::call::Heard;
+use crate::diagnosis::elsewhere::Elsewhere;
 use crate::diagnosis::offers::{asks_for_nothing, audio, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::media_profile_mismatch;
@@ -19,8 +20,9 @@ rule! {
     /// ## Evidence
     /// A 488 or 606 to the INVITE that opens the call, with a list of its own that shares no codec with the offer. With
     /// Warning 304 or 305 it is likely: these speak of one or more of the offered media types or formats. It is only
-    /// possible if several media are offered, if the same side took one of the codecs elsewhere, or without such a list
-    /// or warning. telephone-event, comfort noise and redundancy do not count as codecs. An offer whose every stream has
+    /// possible if several media are offered, if the same side used one of the codecs in another call, or without such a list
+    /// or warning. Where it used one in another call, and nothing speaks of codecs or other media, it is not told at all.
+    /// telephone-event, comfort noise and redundancy do not count as codecs. An offer whose every stream has
     /// port 0 holds no codec at all, whatever it names.
     ///
     /// ## How to fix
@@ -59,7 +61,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let abilities = case.abilities(response);
     let theirs: Option<Vec<Codec>> =
         abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).map(|media| media.main_codecs());
-    let usable = Usable::of(case, request, &codecs, theirs.as_deref());
+    let usable = Usable::of(case, request, response, &codecs, theirs.as_deref());
     let warned = case.warned(response, &OF_CODECS);
     let refusal = Refusal { response, offer, offered, codecs, theirs, usable, warned };
     let mut finding = Finding::of(&RULE, refusal.confidence()?)
@@ -71,10 +73,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim(request, "sdp.media", other.line.clone(), "offered too");
     }
     finding = finding.claim_status(response, "refused");
-    if let Some(Usable::Elsewhere { sample, .. }) = refusal.usable
-        && let Some(line) = sample.offered()
+    if let Some(Usable::Elsewhere(known)) = &refusal.usable
+        && let Some(line) = known.sample.offered()
     {
-        finding = finding.claim_at(sample.place, "sdp.media", line, "an offer that it accepted in another call");
+        finding = finding.claim_at(known.sample.place, "sdp.media", line, known.says());
     }
     if let Some(why) = media_profile_mismatch::ruled_out(case, response, offered) {
         finding = finding.refuted("media-profile-mismatch", why);
@@ -132,6 +134,8 @@ impl<'a> Refusal<'a> {
         match (&self.theirs, &self.usable, &self.warned) {
             (Some(_), None, _) => Some(Confidence::Proven),
             (Some(_), Some(_), None) => None,
+            // What it took elsewhere it can use: of a single medium nothing is left that could have no codec in common.
+            (None, Some(_), None) if self.others().next().is_none() => None,
             // One or more of the media, says RFC 3261 §20.43: with a single one it can be no other.
             (None, None, Some(_)) if self.others().next().is_none() => Some(Confidence::Likely),
             _ => Some(Confidence::Possible),
@@ -196,7 +200,10 @@ impl<'a> Refusal<'a> {
     /// What else the refusal may mean if the codec of the audio fits.
     fn instead(&self) -> String {
         let others: Vec<&str> = self.others().map(|media| media.kind.as_str()).collect();
+        let is_known_profile =
+            matches!(&self.usable, Some(Usable::Elsewhere(known)) if known.is_secure() == self.offered.is_secure());
         match others.is_empty() {
+            true if is_known_profile => "It may not take an attribute of the description.".to_owned(),
             true => format!(
                 "It may want another profile than {}, or not take an attribute of the description.",
                 self.offered.protocol
@@ -223,8 +230,9 @@ impl<'a> Refusal<'a> {
             Some(Usable::Here(_)) => {
                 finding.fix(format!("Compare the offer with the description of {server}, line by line."))
             }
-            Some(Usable::Elsewhere { .. }) => finding
-                .fix(format!("Compare the offer with the one that {server} accepted in the other call, line by line.")),
+            Some(Usable::Elsewhere(_)) => {
+                finding.fix(format!("Compare the offer with the one of the other call with {server}, line by line."))
+            }
         };
         match self.others().next() {
             Some(_) => finding.fix(format!("See whether {server} accepts an offer of audio alone.")),
@@ -240,33 +248,31 @@ const MOST_OTHERS: usize = 3;
 enum Usable<'a> {
     /// Its description in this call holds these.
     Here(Vec<String>),
-    /// It took these in an INVITE of the same client.
-    Elsewhere { taken: Vec<String>, sample: &'a Sample },
+    /// It used some in another call with the same client.
+    Elsewhere(Elsewhere<'a>),
 }
 
 impl<'a> Usable<'a> {
-    fn of(case: &Case<'a>, request: &Heard, codecs: &[Codec], theirs: Option<&[Codec]>) -> Option<Usable<'a>> {
+    fn of(
+        case: &Case<'a>,
+        request: &Heard,
+        response: &Heard,
+        codecs: &[Codec],
+        theirs: Option<&[Codec]>,
+    ) -> Option<Usable<'a>> {
         if let Some(theirs) = theirs {
             let common: Vec<Codec> = codecs.iter().filter(|codec| theirs.contains(codec)).cloned().collect();
             return (!common.is_empty()).then(|| Usable::Here(names(&common)));
         }
-        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
-        let good = case.surroundings.neighbours().good_calls().on(client, server);
-        good.iter().find_map(|sample| {
-            let known = sample.taken.as_ref().filter(|known| known.server == request.path.destination)?;
-            let is_offered = |name: &&String| codecs.iter().any(|codec| codec.name == **name);
-            let taken: Vec<String> = known.codecs.iter().filter(is_offered).cloned().collect();
-            (!taken.is_empty()).then_some(Usable::Elsewhere { taken, sample })
-        })
+        case.elsewhere(request, response, codecs).into_iter().next().map(Usable::Elsewhere)
     }
 
     fn sentence(&self) -> String {
         match self {
             Usable::Here(common) => format!("It can do {} itself, so the audio codec is not it.", list(common)),
-            Usable::Elsewhere { taken, .. } => format!(
-                "It took {} from the same client in another call, so the audio codec is hardly it, unless another device \
-                 behind it refused.",
-                list(taken)
+            Usable::Elsewhere(known) => format!(
+                "{}, so the audio codec is hardly it, unless another device behind it refused.",
+                known.sentence()
             ),
         }
     }

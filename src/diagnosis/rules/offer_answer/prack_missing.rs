@@ -1,10 +1,13 @@
+use std::net::{IpAddr, SocketAddr};
+
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::targets::{address, has_passed_proxy, same_target};
+use crate::diagnosis::words::{destination_field, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::{Method, StatusCode};
+use crate::sip::{Method, StatusCode, Uri};
 
 rule! {
     /// A reliable provisional response was never confirmed with PRACK.
@@ -15,21 +18,22 @@ rule! {
     ///
     /// ## Why it happens
     /// The caller's side offers 100rel and does not really support it, or its PRACK goes to an address that does not
-    /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, or refuses the
-    /// PRACK that it has asked for.
+    /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, refuses the
+    /// PRACK that it has asked for, or names a Contact at which PRACK does not reach it.
     ///
     /// ## Evidence
     /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number that is accepted, and a final
     /// failure or the end after about 32 s.
     ///
     /// ## How to fix
-    /// Switch 100rel off on one side, or let the caller's side send PRACK to the Contact of the 1xx.
+    /// Switch 100rel off on one side, or let the caller's side send PRACK to the Contact of the 1xx. Where it did so, let the
+    /// callee's side name a Contact that can be reached.
     ///
     /// ## When it would be wrong
     /// If PRACK goes another way than past the capture.
     ///
     /// ## References
-    /// RFC 3262 §3, §4
+    /// RFC 3262 §3, §4; RFC 3261 §12.1.1, §12.2.1.1
     "D15" "prack-missing" needs [PROVISIONAL], check
 }
 
@@ -54,6 +58,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let refusal = prack.and_then(|prack| case.finals(prack.transaction).last());
     let unoffered = !offers_reliability(request);
+    let astray = prack.filter(|_| refusal.is_none()).and_then(|prack| Astray::of(case, response, prack.request));
     let lost = prack.map(|prack| match refusal {
         Some(refusal) => format!(
             " {} did send it, and {} refused it with {}.",
@@ -61,10 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             refusal.path.source,
             refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
         ),
-        None => format!(
-            " {} did send one to {}, and nothing answers it: it does not reach {server}.",
-            prack.request.path.source, prack.request.path.destination
-        ),
+        None => sent_in_vain(prack.request, server, astray.as_ref()),
     });
     let other = prack_with_other_number(case, invite, response);
     let none = match (refusal, other) {
@@ -88,9 +90,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
     let is_own_dialog = prack.is_some_and(|prack| to_tag(prack.request) == to_tag(response));
     let is_challenge = refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
-    let (role, culprit) = match unoffered || refusal.is_some() && is_own_dialog && !is_challenge {
-        true => (case.role_of_responder(response), server),
-        false => (Role::Uac, client),
+    let is_of_server = unoffered || refusal.is_some() && is_own_dialog && !is_challenge;
+    let (role, culprit) = match &astray {
+        _ if is_of_server => (case.role_of_responder(response), server),
+        Some(astray) if astray.behind_proxy => (Role::Proxy, astray.server()),
+        Some(astray) => (case.role_of_responder(astray.written), astray.server()),
+        None => (Role::Uac, client),
     };
     let mut finding = Finding::of(&RULE, confidence)
         .explains(end.and_then(|end| end.message.status()))
@@ -100,9 +105,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))
-        .fix(match unoffered {
-            true => format!("Let {server} send provisional responses reliably only where Supported or Require of the INVITE names 100rel."),
-            false => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
+        .fix(match (unoffered, &astray) {
+            (true, _) => format!("Let {server} send provisional responses reliably only where Supported or Require of the INVITE names 100rel."),
+            (false, Some(astray)) => astray.cure(prack.map_or(client, |prack| prack.request.path.source)),
+            (false, None) => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
         });
     finding = match (refusal, other) {
         (Some(_), _) if is_challenge => finding.fix(format!("Let {client} answer the challenge with credentials.")),
@@ -111,6 +117,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             refusal.path.source
         )),
         (None, _) if unoffered => finding,
+        (None, _) if astray.is_some() => finding.fix(
+            "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer would go the \
+             same way.",
+        ),
         (None, Some(_)) => finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2).")),
         (None, None) => finding
             .fix(format!("If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}.")),
@@ -130,10 +140,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(prack.request, "RAck", "the PRACK with its number")
             .claim_status(refusal, "refused by who asked for it"),
         (Some(prack), None) => finding
-            .claim_method(prack.request, "a PRACK that does not arrive")
+            .claim_method(prack.request, "a PRACK that nothing answers")
             .claim_absent(prack.request.place, "a response to the PRACK", "the response is repeated all the same"),
         (None, _) => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
     };
+    if let (Some(astray), Some(prack)) = (&astray, prack) {
+        finding = astray.claimed(finding, prack.request);
+    }
     if let Some(other) = other {
         finding = finding.claim_header(other, "RAck", "a PRACK with another number");
     }
@@ -141,6 +154,75 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_status(end, "the callee's side gives up");
     }
     Some(finding.refuted("server-fault", "the failure follows the missing PRACK").refuted("ring-timeout", "the provisional response was repeated until the end"))
+}
+
+/// A PRACK that went where the Contact of its 1xx says, as it must (RFC 3261 §12.2.1.1), past the one from whom the 1xx came.
+struct Astray<'a> {
+    /// The 1xx, as the sender of the PRACK got it.
+    response: &'a Heard,
+    /// The same where it was first seen.
+    written: &'a Heard,
+    contact: IpAddr,
+    /// True if the 1xx came from a proxy, which wants to stay in the path and did not say so.
+    behind_proxy: bool,
+}
+
+impl<'a> Astray<'a> {
+    fn of(case: &Case<'a>, response: &'a Heard, prack: &Heard) -> Option<Astray<'a>> {
+        let is_copy = |heard: &&Heard| {
+            heard.message.status() == response.message.status()
+                && confirms(prack, heard)
+                && to_tag(heard) == to_tag(response)
+                && heard.path.destination.ip() == prack.path.source.ip()
+        };
+        let response = case.call.messages.iter().find(is_copy).unwrap_or(response);
+        let target = case.remote_target(response)?;
+        let contact = address(&target.uri)?;
+        let follows = same_target(&Uri::read(&prack.message.request_uri()?), &target.uri)
+            && prack.path.destination.ip() == contact
+            && target.route.is_empty();
+        let written = case.as_first_seen(response);
+        let behind_proxy = has_passed_proxy(response, written, contact);
+        (follows && contact != response.path.source.ip()).then_some(Astray { response, written, contact, behind_proxy })
+    }
+
+    /// Who has to mend it: the proxy that passed the response on, or the one who wrote that Contact.
+    fn server(&self) -> SocketAddr {
+        if self.behind_proxy { self.response.path.source } else { self.written.path.source }
+    }
+
+    fn cure(&self, client: SocketAddr) -> String {
+        let server = self.server();
+        match self.behind_proxy {
+            true => format!("If {server} is a proxy, let it add Record-Route to INVITEs, so that the PRACK passes it too."),
+            false => format!("Let {server} write an address into Contact that {client} can reach (its external address)."),
+        }
+    }
+
+    fn claimed(&self, finding: Finding, prack: &Heard) -> Finding {
+        finding.claim_header(self.response, "Contact", "the address that the callee's side names").claim(
+            prack,
+            destination_field(self.contact),
+            self.contact.to_string(),
+            "the PRACK goes there",
+        )
+    }
+}
+
+/// That a PRACK was sent, and nothing answers it.
+fn sent_in_vain(prack: &Heard, server: SocketAddr, astray: Option<&Astray<'_>>) -> String {
+    let (client, to) = (prack.path.source, prack.path.destination);
+    match astray {
+        Some(astray) => format!(
+            " The response came to {client} from {}, and names the {}address {} as Contact. {client} did send PRACK there, as it must, and \
+             nothing answers it: it does not arrive.",
+            astray.response.path.source,
+            if is_private(astray.contact) { "private " } else { "" },
+            astray.contact
+        ),
+        None if to.ip() == server.ip() => format!(" {client} did send one to {to}, and nothing answers it."),
+        None => format!(" {client} did send one to {to}, and nothing answers it: it does not reach {server}."),
+    }
 }
 
 /// The reliable 1xx nearest to its sender that was repeated and got no PRACK.

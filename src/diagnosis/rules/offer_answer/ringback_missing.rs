@@ -21,15 +21,16 @@ rule! {
     /// get through.
     ///
     /// ## Evidence
-    /// A 18x with a description and no RTP to the caller before the answer, although there is some after it; or a 183
-    /// without a description and no 180 beside it. Early media that go on behind a 180 are told as a fact: some telephones
+    /// A 18x with a description, no 180, and no RTP to the caller before the answer, although there is some after it; or a
+    /// 183 without a description and no 180 beside it. After a 180, with a description or without, a telephone that gets no
+    /// media plays a tone of its own. Early media that go on behind a 180 are told as a fact: some telephones
     /// switch to a tone of their own then.
     ///
     /// ## How to fix
     /// Let the callee's side send 180 where it has no early media; open the way of the media from the 18x on.
     ///
     /// ## When it would be wrong
-    /// Some telephones play a tone with any 18x.
+    /// Some telephones play a tone with any 18x; and some play none after a 180 with a description, against RFC 3960.
     ///
     /// ## References
     /// RFC 3960 §3.1, §3.2; RFC 3261 §21.1.5
@@ -55,7 +56,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let with_sdp = alerts.iter().copied().find(|heard| Sdp::of(&heard.message).is_some());
     let code = |heard: &Heard| heard.message.status().map_or(0, StatusCode::get);
-    let rings = alerts.iter().any(|heard| code(heard) == 180 && Sdp::of(&heard.message).is_none());
+    // Whoever gets a 180 and no media plays a tone, whether it has a description or not (RFC 3960 §3.2).
+    let rings = alerts.iter().any(|heard| code(heard) == 180);
     let Some(early) = with_sdp else {
         let is_silent = alerts.iter().all(|heard| code(heard) == 183 && heard.message.body().is_empty());
         return is_silent.then(|| without_description(case, first, waited));
@@ -83,7 +85,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 code(early),
                 length(waited)
             ))
-            .fix(format!("Let {} send its early media from the {} on, or 180 without a description.", early.path.source, code(early)))
+            .fix(format!("Let {} send its early media from the {} on, or a 180.", early.path.source, code(early)))
             .claim_status(early, "it has a description: early media")
             .claim_absent(early.place, format!("RTP to {address} before the answer"), "the caller hears nothing")
             .claim_at(after.first, "udp.dstport", address.port().to_string(), "the first RTP to the caller"),

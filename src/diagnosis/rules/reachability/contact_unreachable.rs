@@ -1,11 +1,8 @@
-use std::net::IpAddr;
-
-use crate::call::Heard;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{Unheard, address, same_target};
+use crate::diagnosis::targets::{Unheard, address, has_passed_proxy, same_target};
 use crate::diagnosis::words::{destination_field, is_private, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{StatusCode, Uri};
+use crate::sip::Uri;
 
 rule! {
     /// The answer names an address that cannot be reached.
@@ -53,9 +50,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
     };
     let client = ack.path.source;
-    let written = as_first_seen(case, success);
+    let written = case.as_first_seen(success);
     let writer = written.path.source;
-    let is_of_proxy = is_of_proxy(success, written, contact);
+    let is_of_proxy = has_passed_proxy(success, written, contact);
     let named = if is_of_proxy { success } else { written };
     let finding = match is_of_proxy {
         true => finding
@@ -100,30 +97,4 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("ack-missing", "an ACK was sent")
             .refuted("in-dialog-request-misrouted", "the ACK follows the Contact of the 2xx"),
     )
-}
-
-/// The 2xx on the innermost hop that the capture holds, with the same Contact.
-fn as_first_seen<'a>(case: &Case<'a>, success: &'a Heard) -> &'a Heard {
-    let contact = |heard: &Heard| heard.message.contact().map(|contact| contact.parsed());
-    let mut written = success;
-    for _ in 0..32 {
-        let mut behind = case.call.downstream_of(written.transaction).flat_map(|inner| case.finals(inner));
-        let is_same = |heard: &&Heard| {
-            heard.message.status().is_some_and(StatusCode::is_success) && contact(heard) == contact(written)
-        };
-        match behind.find(is_same) {
-            Some(inner) => written = inner,
-            None => break,
-        }
-    }
-    written
-}
-
-/// True if a 2xx has passed a proxy, as far as can be told: where it was first seen it came from that Contact, and so from the
-/// callee itself; or on the only hop that is seen the Contact is no address of a network behind the sender, which only a device
-/// behind a NAT would name.
-fn is_of_proxy(success: &Heard, written: &Heard, contact: IpAddr) -> bool {
-    let source = written.path.source.ip();
-    let is_only_hop = written.id == success.id;
-    source == contact || is_only_hop && (!is_private(contact) || is_private(source))
 }

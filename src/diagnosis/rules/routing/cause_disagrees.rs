@@ -39,7 +39,7 @@ const CODES: &[(u32, &str, &[u16])] = &[
     (22, "number changed", &[410, 301, 302, 404]),
     (27, "destination out of order", &[502, 503, 480, 500]),
     (28, "invalid number format", &[484, 404, 400, 416]),
-    (34, "no circuit available", &[503, 500, 480, 486]),
+    (34, "no circuit available", &[503, 500, 480]),
     (38, "network out of order", &[503, 500, 502]),
     (41, "temporary failure", &[503, 500, 480, 502, 504]),
     (42, "switching equipment congestion", &[503, 500, 480]),

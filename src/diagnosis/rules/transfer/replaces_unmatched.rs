@@ -23,7 +23,8 @@ rule! {
     ///
     /// ## How to fix
     /// In Replaces, `to-tag` is the tag of the one who gets the INVITE, and `from-tag` that of the other side. Behind a
-    /// B2BUA, let it translate Replaces.
+    /// B2BUA, let it translate Replaces. `early-only` asks for the 486 where the call is answered already: leave it out
+    /// where the call is to be taken over all the same.
     ///
     /// ## When it would be wrong
     /// The call may have ended in the same moment.
@@ -48,8 +49,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let known = known(case, call_id);
     let ended = known.iter().filter(|dialog| fits(dialog, tags)).find_map(|dialog| dialog.ended);
     let ended = ended.filter(|bye| *bye < request.place);
+    let early_only = name == "Replaces" && failure.status.get() == 486 && parameters.has("early-only");
     let detail = match (failure.status.get(), ended) {
-        (486, _) if name == "Replaces" && parameters.has("early-only") => {
+        (486, _) if early_only => {
             "it says early-only, and the call that it names was answered already".to_owned()
         }
         (486, _) | (603, None) => return None,
@@ -72,6 +74,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     ));
     let order = order(&known, tags, server.ip());
     let finding = match ended {
+        _ if early_only => finding.fix(format!(
+            "Let {} leave out early-only if it is to take over answered calls too. If not, this 486 is the \
+             answer that it asks for (RFC 3891 §3).",
+            request.path.source
+        )),
         Some(bye) => finding
             .fix(format!("Let {} look whether the call still exists before it asks to {verb} it.", request.path.source))
             .claim_at(bye, "sip.Method", "BYE", "the call that is named ends"),
