@@ -51,6 +51,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("refused-by-policy/story-trunk-not-registered.txt", Role::Uac),
         ("credentials-rejected/story-locked-out.txt", Role::Uac),
         ("credentials-rejected/story-call-locked-out.txt", Role::Uac),
+        ("credentials-rejected/story-refused-for-good.txt", Role::Uac),
         ("caller-identity-refused/story-anonymous-603.txt", Role::Uac),
         ("flow-failed/story-first-hop.txt", Role::Proxy),
         ("syntax-rejected/story-star-without-end.txt", Role::Uac),
@@ -115,6 +116,14 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
     assert_eq!(finding("timeout-behind-proxy/story-one-copy.txt").confidence, Confidence::Possible);
     assert_eq!(finding("media-late/story.txt").confidence, Confidence::Likely);
     assert_eq!(finding("media-late/story-both-at-once.txt").confidence, Confidence::Possible);
+}
+
+#[test]
+fn what_others_fit_as_well_is_only_possible() {
+    assert_eq!(finding("credentials-rejected/story-refused-for-good.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("credentials-rejected/story-refused-for-good-in-silence.txt").confidence, Confidence::Possible);
+    assert_eq!(finding("credentials-rejected/story-other-client-behind-nat.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("forbidden-after-credentials/story-bad-auth.txt").confidence, Confidence::Likely);
 }
 
 #[test]
@@ -251,6 +260,8 @@ fn what_is_said_fits_the_messages_that_prove_it() {
             "own words",
         ),
         ("credentials-rejected/story-account-locked.txt", "by its own words", "unknown there"),
+        ("credentials-rejected/story-refused-for-good.txt", "twice with a new challenge, and then with 403", "locked"),
+        ("credentials-rejected/story-refused-for-good-in-silence.txt", "has locked the account meanwhile", "phrase"),
         ("number-not-routable/story-emergency-service.txt", "the service urn:service:sos.mountain", "\"service:sos"),
         ("callee-unreachable/story-emergency-service.txt", "nobody who gives that service", "device"),
         ("callee-unreachable/story-queue-full.txt", "the queue is full", "registered"),
