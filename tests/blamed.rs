@@ -52,6 +52,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("credentials-rejected/story-locked-out.txt", Role::Uac),
         ("credentials-rejected/story-call-locked-out.txt", Role::Uac),
         ("credentials-rejected/story-refused-for-good.txt", Role::Uac),
+        ("fork-not-released/story-both-confirmed.txt", Role::Uac),
         ("caller-identity-refused/story-anonymous-603.txt", Role::Uac),
         ("flow-failed/story-first-hop.txt", Role::Proxy),
         ("syntax-rejected/story-star-without-end.txt", Role::Uac),
@@ -124,6 +125,8 @@ fn what_others_fit_as_well_is_only_possible() {
     assert_eq!(finding("credentials-rejected/story-refused-for-good-in-silence.txt").confidence, Confidence::Possible);
     assert_eq!(finding("credentials-rejected/story-other-client-behind-nat.txt").confidence, Confidence::Likely);
     assert_eq!(finding("forbidden-after-credentials/story-bad-auth.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("fork-not-released/story-given-up-during-the-call.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("fork-not-released/story-both-confirmed.txt").confidence, Confidence::Possible);
 }
 
 #[test]
@@ -239,6 +242,8 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),
         ("peer-probe-failed/story-for-good.txt", "none in the 3 min after that", "to its next one"),
         ("fork-not-released/story.txt", "192.0.2.40:5060 sent it", "that device"),
+        ("fork-not-released/story-both-confirmed.txt", "192.0.2.40:5060, which sent this answer", "neither ACK"),
+        ("released-by/story-second-answer-given-up.txt", "The caller's side (192.0.2.10:5060)", "callee's side"),
         (
             "rejected-by-callee/story-registered-only-later.txt",
             "it registers 4.0 s later, and then a call to it is accepted",
