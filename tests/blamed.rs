@@ -169,6 +169,17 @@ fn a_client_that_repeats_its_invite_to_the_end_has_given_up() {
 }
 
 #[test]
+fn a_cancelled_call_is_cancelled_whatever_code_ends_it() {
+    for story in ["callee-busy/near-miss-cancelled-before.txt", "caller-abandoned/story-ended-with-603.txt"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(story);
+        let text = fs::read_to_string(&path).expect("a story");
+        let calls = diagnosed(&Story::parse(&text).expect("a story"));
+        let outcomes: Vec<Outcome> = calls.into_iter().map(|(call, _)| call.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Cancelled], "{story}");
+    }
+}
+
+#[test]
 fn who_does_not_ask_for_rport_has_to_mend_that_first() {
     let fix = finding("response-misdirected/story.txt").fix;
     assert!(fix[0].raw().contains("put rport into its Via"), "{fix:?}");
@@ -244,6 +255,10 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("fork-not-released/story.txt", "192.0.2.40:5060 sent it", "that device"),
         ("fork-not-released/story-both-confirmed.txt", "192.0.2.40:5060, which sent this answer", "neither ACK"),
         ("released-by/story-second-answer-given-up.txt", "The caller's side (192.0.2.10:5060)", "callee's side"),
+        ("silent-downstream/story-cancelled-by-proxy.txt", "until 192.0.2.20:5060 cancelled", "caller gave up"),
+        ("silent-downstream/story.txt", "until the caller gave up", "cancelled the INVITE"),
+        ("caller-abandoned/story-nothing-came-back.txt", "Until then nothing had come back", "100"),
+        ("first-response-slow/story-each-copy-answered.txt", "610 ms after the REGISTER", "lost"),
         (
             "rejected-by-callee/story-registered-only-later.txt",
             "it registers 4.0 s later, and then a call to it is accepted",
