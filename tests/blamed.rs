@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use followed::diagnosed;
-use sipwhy::call::Outcome;
+use sipwhy::call::{Kind, Outcome};
 use sipwhy::diagnosis::{Confidence, Finding, Party, Role};
 use sipwhy::story::Story;
 
@@ -151,6 +151,30 @@ fn an_answer_that_took_another_way_than_the_challenge_is_not_said_to_be_missing(
     assert_eq!(outcome("~>", ""), Some(Outcome::Unfinished));
     assert_eq!(outcome("->", ""), Some(Outcome::Unanswered));
     assert_eq!(outcome("~>", "                       again timer-e\n"), Some(Outcome::Unanswered));
+}
+
+#[test]
+fn a_refer_outside_of_a_call_is_none() {
+    let judged = |answer: &str| {
+        let story = format!(
+            "# A telephone is asked to call.\ncti 192.0.2.5:5060\nphone 192.0.2.31:5060\n\n\
+             0.000  cti -> phone  REFER sip:201@192.0.2.31\n                     Refer-To: <sip:203@example.com>\n\
+             0.030  phone -> cti  {answer}\nend 40.0\n"
+        );
+        let story = Story::parse(&story).expect("a story");
+        diagnosed(&story).into_iter().map(|(call, _)| (call.kind, call.outcome)).next()
+    };
+    assert_eq!(judged("403 Forbidden"), Some((Kind::Subscription, Outcome::Failed)));
+    assert_eq!(judged("202 Accepted"), Some((Kind::Subscription, Outcome::Accepted)));
+}
+
+#[test]
+fn what_a_signing_service_redirects_goes_on_as_one_call() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/redirect-loop/near-miss-signed-in-another-call.txt");
+    let story = Story::parse(&fs::read_to_string(path).expect("a story")).expect("a story");
+    let outcomes: Vec<Outcome> = diagnosed(&story).into_iter().map(|(call, _)| call.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Answered]);
 }
 
 #[test]

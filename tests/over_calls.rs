@@ -37,6 +37,12 @@ fn answered_calls_without_sound_are_an_incident() {
 }
 
 #[test]
+fn probes_that_are_refused_are_no_incident() {
+    let report = report_of("probe-noise-row");
+    assert_eq!((report.calls.len(), report.incidents.len()), (3, 0), "{:?}", report.incidents);
+}
+
+#[test]
 fn an_incident_tells_of_a_ceiling() {
     let report = report_of("channel-limit-reached");
     let says = &report.incidents[0].says;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::timer;
 use crate::capture::{Place, Timestamp};
-use crate::net::{Connection, ConnectionEvent, HandshakeFailure, Path, StreamId, TlsConnection};
+use crate::net::{Connection, ConnectionEvent, HandshakeFailure, IcmpCode, IcmpError, Path, StreamId, TlsConnection};
 
 /// How a connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +21,13 @@ pub enum HowFailed {
     Refused,
     /// The SYN was repeated, and nothing answered.
     Silent,
+    /// An ICMP error says that the SYN was not delivered.
+    Undelivered {
+        /// Who says so.
+        reporter: IpAddr,
+        /// What it says.
+        what: IcmpCode,
+    },
     /// The server reset a connection that carried SIP.
     Reset,
     /// The server closed a connection that carried SIP.
@@ -29,6 +36,13 @@ pub enum HowFailed {
     Unacknowledged,
     /// The connection stood, and the handshake of TLS failed on it: by this fatal alert, or without one.
     Handshake(Option<u8>),
+}
+
+impl HowFailed {
+    /// True if the connection did not come about at all.
+    pub fn is_in_vain(self) -> bool {
+        matches!(self, HowFailed::Refused | HowFailed::Silent | HowFailed::Undelivered { .. })
+    }
 }
 
 /// A connection that failed.
@@ -43,7 +57,7 @@ pub struct FailedConnection {
     /// The first SYN; where SIP broke off, the same as `place`; where nothing was acknowledged, the first repetition; of TLS,
     /// its first record.
     pub asked: Place,
-    /// The RST, FIN or alert; where nothing answered, the last SYN or repetition.
+    /// The RST, FIN, alert or ICMP error; where nothing answered, the last SYN or repetition.
     pub place: Place,
     /// Copies of the SYN that were sent, or repetitions of what was not acknowledged.
     pub copies: u32,
@@ -172,6 +186,8 @@ struct Opening {
     asked: Place,
     last: Place,
     copies: u32,
+    /// The first ICMP error that quotes it.
+    undelivered: Option<(Place, HowFailed)>,
 }
 
 /// The ports on which SIP is waited for over TCP and TLS: those of RFC 3261 §19.1.1, and those around that exchanges take.
@@ -230,6 +246,7 @@ impl Openings {
             asked: event.place,
             last: event.place,
             copies: 1,
+            undelivered: None,
         });
         if event.place.time.since(known.last.time) >= NO_REPEAT {
             known.last = event.place;
@@ -242,10 +259,19 @@ impl Openings {
         }
     }
 
+    /// An ICMP error quotes a segment on this path. If it is the SYN of a connection that does not come about, that is why.
+    pub(crate) fn undelivered(&mut self, quoted: Path, error: &IcmpError<'_>) {
+        if let Some(opening) = self.of.values_mut().find(|opening| opening.path == quoted) {
+            let how = HowFailed::Undelivered { reporter: error.reporter, what: error.what };
+            opening.undelivered.get_or_insert((error.place, how));
+        }
+    }
+
     /// What was sent is sent once more.
     fn repeat(&mut self, event: &Connection, failed: &mut FailedConnections) {
         let (path, asked, last) = (event.path, event.place, event.place);
-        let known = self.repeated.entry(event.stream).or_insert(Opening { path, asked, last, copies: 1 });
+        let known =
+            self.repeated.entry(event.stream).or_insert(Opening { path, asked, last, copies: 1, undelivered: None });
         if last.time.since(known.last.time) >= NO_REPEAT {
             known.last = last;
             known.copies = known.copies.saturating_add(1);
@@ -314,15 +340,14 @@ impl Opening {
     }
 
     fn settle(self, now: Timestamp, failed: &mut FailedConnections) {
-        if self.copies < COPIES_IN_VAIN {
-            return;
-        }
+        let silent = (self.copies >= COPIES_IN_VAIN).then_some((self.last, HowFailed::Silent));
+        let Some((place, how)) = self.undelivered.or(silent) else { return };
         failed.note(FailedConnection {
             client: self.path.source,
             server: self.path.destination,
-            how: HowFailed::Silent,
+            how,
             asked: self.asked,
-            place: self.last,
+            place,
             copies: self.copies,
             until: now,
         });

@@ -169,7 +169,7 @@ pub enum Kind {
     Call,
     /// REGISTER.
     Registration,
-    /// SUBSCRIBE, NOTIFY, PUBLISH.
+    /// SUBSCRIBE, NOTIFY, PUBLISH; a REFER outside of a dialog.
     Subscription,
     /// MESSAGE.
     Message,
@@ -181,11 +181,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of what a request of this method opens.
-    pub fn of(method: &Method) -> Kind {
+    /// The kind of what a message of this method begins; `opens` if it is a request outside of a dialog. There a REFER asks
+    /// for reports (RFC 3515 §2.4.4), and is no part of a call.
+    pub fn of(method: &Method, opens: bool) -> Kind {
         match method {
             Method::Register => Kind::Registration,
             Method::Subscribe | Method::Notify | Method::Publish => Kind::Subscription,
+            Method::Refer if opens => Kind::Subscription,
             Method::Message => Kind::Message,
             Method::Options => Kind::Options,
             Method::Other(_) => Kind::Other,

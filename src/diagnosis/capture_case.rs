@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::call::timer;
-use crate::call::{Call, Heard, Kind, Outcome, Surroundings};
+use crate::call::{Call, Heard, Kind, Outcome, Surroundings, Transaction};
 use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::{Path, TlsConnection};
@@ -55,6 +56,10 @@ pub struct Tally {
     /// Messages that prove that something went the opposite way on their hop, and was not captured: a response without
     /// its request, an ACK or BYE without an answer. At most [`Tally::MOST`].
     pub one_way: Vec<Witness>,
+    /// Requests whose response has the earlier time: the response, and the request. At most [`Tally::MOST`].
+    pub answered_ahead: Vec<(Place, Place)>,
+    /// How many such requests there are in the calls that were looked at.
+    pub answered_ahead_count: u64,
     /// Requests that were captured on two sides of a NAT: each side. At most [`Tally::MOST`].
     pub both_sides: Vec<(Witness, Witness)>,
     /// How many such requests there are in the calls that were looked at.
@@ -80,7 +85,7 @@ impl Tally {
             // Its transaction says that of an ACK which tells that there was an INVITE.
             Some(Method::Ack) => tag(first.message.header_bytes(HeaderName::To).unwrap_or_default()).is_empty(),
             Some(_) => !call.transaction(first.transaction).in_dialog,
-            None => false,
+            None => is_ahead(call, call.transaction(first.transaction)),
         };
         // A dialog that is silent for long is told of in parts, and the later ones begin in it.
         let opens = opens || self.went_on.contains(&key_of(first));
@@ -102,8 +107,20 @@ impl Tally {
             }
         }
         self.note_one_way(call);
+        self.note_ahead(call);
         self.note_both_sides(call);
         self.probing.add(call);
+    }
+
+    /// Notes requests whose response has the earlier time.
+    fn note_ahead(&mut self, call: &Call) {
+        for transaction in call.transactions.iter().filter(|transaction| is_ahead(call, transaction)) {
+            self.answered_ahead_count += 1;
+            let pair = first_response(call, transaction).zip(call.request_of(transaction));
+            if let Some((response, request)) = pair.filter(|_| self.answered_ahead.len() < Tally::MOST) {
+                self.answered_ahead.push((response.place, request.place));
+            }
+        }
     }
 
     /// Notes requests that are seen before and behind a NAT: the same branch between other addresses.
@@ -156,6 +173,28 @@ fn has_answer(call: &Call, cseq: u32) -> bool {
     call.transactions.iter().any(|transaction| {
         transaction.method == Method::Invite && transaction.cseq == cseq && !transaction.finals.is_empty()
     })
+}
+
+/// A response that comes just before its request was stamped by another clock, or stored too late. Where the first copy of the
+/// request was not captured, the next one comes a good while after it, and others after that (RFC 3261 §17.1.1.2).
+const AHEAD: Duration = Duration::from_millis(50);
+
+/// True if the first response has the earlier time than its request.
+fn is_ahead(call: &Call, transaction: &Transaction) -> bool {
+    let pair = first_response(call, transaction).zip(call.request_of(transaction));
+    pair.is_some_and(|(response, request)| {
+        let ahead = request.place.time.since(response.place.time);
+        request.repeats.is_empty() && request.place.time > response.place.time && ahead <= AHEAD
+    })
+}
+
+fn first_response<'a>(call: &'a Call, transaction: &Transaction) -> Option<&'a Heard> {
+    transaction
+        .provisionals
+        .iter()
+        .chain(&transaction.finals)
+        .map(|id| call.message(*id))
+        .min_by_key(|heard| heard.place)
 }
 
 /// A hash of the Call-ID of a message.
@@ -233,6 +272,11 @@ impl<'a> CaptureCase<'a> {
     /// How often one kind of oddity was noted in all inputs.
     pub fn count(&self, kind: &'a str) -> u64 {
         self.noted(kind).map(|(_, noted)| noted.count).sum()
+    }
+
+    /// The time of the latest packet.
+    pub fn until(&self) -> Timestamp {
+        self.inputs.iter().filter_map(|input| Some(input.first_and_last?.1)).max().unwrap_or_default()
     }
 
     /// True if messages went from one address to another, and none of the whole capture went back.

@@ -20,7 +20,7 @@ use crate::net::ip::IpPacket;
 use crate::net::ip::protocol;
 
 /// The type and code of an ICMP error (RFC 792, RFC 1812 §5.2.7, RFC 4443 §3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IcmpCode {
     /// True for ICMPv6.
     pub version6: bool,

@@ -6,7 +6,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use crate::analysis::{Analysis, Census};
-use crate::call::{Call, GoodCall, Outcome};
+use crate::call::{Call, GoodCall};
 use crate::capture::{InputFacts, Progress, SourceId};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::rule::Check;
@@ -20,7 +20,7 @@ use crate::report::scene::Scene;
 use crate::report::secrets::Privacy;
 use crate::report::spool::Spool;
 use crate::report::transcript::Transcripts;
-use crate::report::value::{Incident, InputRecord, OddityRecord, Summary, is_failed};
+use crate::report::value::{Incident, InputRecord, OddityRecord, Summary};
 
 /// Of which calls the records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +165,7 @@ impl Gatherer {
         let is_unexplained = diagnosis.cause().is_none() && crate::report::build::wants_a_cause(diagnosis.outcome);
         self.summary.unexplained += u64::from(is_unexplained);
         let worst = diagnosis.findings.iter().map(|finding| finding.severity).min();
-        let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
-        let worst = if failed { Some(Severity::Error) } else { worst };
+        let worst = if incidents::wants_attention(diagnosis) { Some(Severity::Error) } else { worst };
         self.note_worst(worst.filter(|_| selected == Selected::Yes));
         let secrets = LazyCell::new(|| scene.privacy().of(call));
         let standing = self.groups.add(scene, call, diagnosis, selected, &secrets);

@@ -276,8 +276,9 @@ impl Group {
 
     /// True if it is more than one call that failed, or that was answered and of no use, such as without sound.
     pub(crate) fn is_incident(&self) -> bool {
-        let is_useless = self.outcome == Outcome::Answered && self.weight.severity == Severity::Error;
-        self.count > 1 && (is_failed(self.outcome) || self.outcome == Outcome::Dropped || is_useless)
+        let is_answered = self.outcome == Outcome::Answered;
+        let is_fault = is_failed(self.outcome) || self.outcome == Outcome::Dropped || is_answered;
+        self.count > 1 && is_fault && self.weight.severity == Severity::Error
     }
 
     /// True if its calls went well, and all that is to be said of them is said of the capture as a whole. Whether such
@@ -376,10 +377,16 @@ fn noise(rule: &str) -> Noise {
     }
 }
 
+/// True if a call failed or was dropped. A probe that is refused shows that the peer is there, and nothing has to be done.
+pub(crate) fn wants_attention(diagnosis: &Diagnosis) -> bool {
+    let is_refused_probe = diagnosis.cause().is_some_and(|cause| cause.rule == "probe-noise");
+    (is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped) && !is_refused_probe
+}
+
 /// How much a call matters among those that went wrong.
 fn weight(diagnosis: &Diagnosis) -> Weight {
     let noise = diagnosis.findings.iter().map(|finding| noise(&finding.rule)).max().unwrap_or(Noise::None);
-    let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
+    let failed = wants_attention(diagnosis);
     let of_findings = telling_finding(diagnosis).map_or(Severity::Info, |finding| finding.severity);
     let severity = if failed { Severity::Error } else { of_findings };
     Weight { noise, severity }

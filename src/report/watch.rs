@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-use crate::call::{Call, Kind, Outcome};
+use crate::call::{Call, Kind};
 use crate::capture::{SourceId, Timestamp};
 use crate::diagnosis::Diagnosis;
-use crate::report::incidents::{self, Key};
+use crate::report::incidents::{self, Key, wants_attention};
 use crate::report::moment::Moment;
 use crate::report::scene::Scene;
-use crate::report::value::is_failed;
 use crate::untrusted::Untrusted;
 
 /// So many calls within [`WINDOW`] are an incident.
@@ -112,8 +111,7 @@ impl Watch {
         call: &Call,
         diagnosis: &Diagnosis,
     ) -> Option<(Repeat, Option<LiveIncident>)> {
-        let failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
-        let key = Key::of(call, diagnosis).filter(|_| failed)?;
+        let key = Key::of(call, diagnosis).filter(|_| wants_attention(diagnosis))?;
         let now = call.ended();
         if !self.known.contains_key(&key) {
             self.make_room();

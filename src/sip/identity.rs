@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::sip::message::Message;
 use crate::sip::value::Parameters;
 
 /// What an Identity header says. Its signature is not checked.
@@ -73,6 +74,15 @@ fn texts(value: &Value) -> Vec<String> {
 fn json(part: &str) -> Option<Value> {
     let bytes = part.as_bytes().get(..part.len().min(LONGEST))?;
     serde_json::from_slice(&base64url(bytes)?).ok().filter(Value::is_object)
+}
+
+/// Where a service that signs calls, or looks up names, writes what it found; some in a header of their own.
+const FOUND: [&str; 3] = ["Identity", "P-Asserted-Identity", "X-Identity"];
+
+/// True if a response carries what such a service found (RFC 8224 §4.1). It redirects to itself, or to whom was asked for
+/// anyway: who asked goes on with what it got, wherever its own way leads.
+pub(crate) fn brings_identity(response: &Message<'_>) -> bool {
+    FOUND.iter().any(|name| response.header(name).is_some())
 }
 
 /// Decodes base64url, or base64, without minding the padding (RFC 4648 §5).

@@ -309,6 +309,9 @@ impl Tracker {
             open.log.hear_icmp(error, quoted);
             return index.map_or((), |index| self.consider_a_word(index));
         }
+        if quoted.transport.is_reliable() {
+            self.openings.undelivered(quoted, error);
+        }
         // Not SIP: it may be the media of a call.
         if matches!(
             error.what.meaning(),
@@ -542,7 +545,8 @@ impl Tracker {
         // After four thousand million calls numbers begin anew.
         self.numbered = self.numbered.wrapping_add(1);
         let mut open = self.spare.pop().unwrap_or_default();
-        open.renew(self.numbered, Kind::of(&keys.cseq.method), self.now);
+        let opens = keys.is_request && keys.to_tag.is_empty();
+        open.renew(self.numbered, Kind::of(&keys.cseq.method, opens), self.now);
         open.keys.push(call_id);
         match self.free.pop() {
             Some(index) => {

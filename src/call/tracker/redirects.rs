@@ -16,6 +16,7 @@ use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{ByHash, Table};
+use crate::sip::identity::brings_identity;
 use crate::sip::{AlternativeService, HeaderName, Message, NameAddr, Uri, user_of};
 
 /// A call that was sent elsewhere.
@@ -40,6 +41,8 @@ struct SentTo {
     asked: Box<str>,
     /// The user that calls.
     caller: Box<[u8]>,
+    /// True if the client goes on with what it got there, wherever its own way leads.
+    brings_identity: bool,
 }
 
 /// Where each caller was sent.
@@ -72,17 +75,17 @@ impl Tracker {
         let client = arrival.path.destination.ip();
         let contacts = message.headers("Contact");
         let until = arrival.place.time.plus(SOON);
-        // Who is sent to the same user may also ask for that one once more where it asked before.
-        let asked = asked_for(message);
+        // Who is sent to the same user may also ask for that one once more where it asked before; but not with what it got.
+        let (asked, brings_identity) = (asked_for(message), brings_identity(message));
         let caller = caller_of(message).unwrap_or_default();
         for contact in contacts.iter().take(MOST_CONTACTS) {
             let callee = number_or_name(&NameAddr::read(contact).uri).into_owned().into_boxed_str();
-            if same_number(&callee, &asked) {
+            if same_number(&callee, &asked) && !brings_identity {
                 continue;
             }
             let redirected = Redirected { index, call, until };
             let (asked, caller) = (asked.as_str().into(), caller.into());
-            let sent = SentTo { redirected, place: arrival.place, callee, asked, caller };
+            let sent = SentTo { redirected, place: arrival.place, callee, asked, caller, brings_identity };
             self.redirects.note_sent(client, sent, arrival.place.time);
         }
         let contacts = contacts.iter().take(MOST_CONTACTS).map(|contact| (NameAddr::read(contact).parsed(), SOON));
@@ -112,12 +115,25 @@ impl Tracker {
         let target = if target.calls_for_help() { emergency_target() } else { target };
         let key = self.redirect_key(message, arrival.path.source.ip(), &target)?;
         // Who calls the same address once more after that makes a call of its own.
-        let redirected = self.redirects.of.remove(&key)?;
+        let redirected = self.redirects.of.remove(&key).or_else(|| self.signed_call(message, arrival))?;
         let open = self.still_open(redirected.index, redirected.call)?;
         if arrival.place.time > redirected.until {
             return None;
         }
         Some((redirected.index, open.log.waiting_for(arrival.path.source.ip())))
+    }
+
+    /// Where a service that signs calls sent the client of this INVITE a moment before, with what it goes on with to the same
+    /// callee elsewhere. Only the next INVITE goes on with it.
+    fn signed_call(&mut self, message: &Message<'_>, arrival: &Arrival) -> Option<Redirected> {
+        let uri = message.request_uri()?;
+        let (caller, called) = (caller_of(message)?, number_or_name(&uri));
+        let sent = self.redirects.sent.get_mut(&arrival.path.source.ip())?;
+        let fits =
+            |sent: &mut SentTo| sent.brings_identity && *sent.caller == *caller && same_number(&sent.callee, &called);
+        let found = sent.iter_mut().rev().find_map(|sent| fits(sent).then_some(sent))?;
+        found.brings_identity = false;
+        Some(found.redirected)
     }
 
     /// Notes each redirect as followed that sent the host of this INVITE to the same user or number a moment before. Gives the

@@ -135,8 +135,8 @@ pub(crate) fn title(words: &Phrases, record: &CallRecord) -> String {
     };
     let opening = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| rung.label.raw());
     let kind = match opening {
-        // State is published beside subscriptions to it (RFC 3903), and is none itself.
-        Some("PUBLISH") if record.kind == Kind::Subscription => "PUBLISH",
+        // State is published beside subscriptions to it (RFC 3903), and a REFER brings one along (RFC 3515).
+        Some(method @ ("PUBLISH" | "REFER")) if record.kind == Kind::Subscription => method,
         _ => kind_word(words, record.kind),
     };
     format!("{kind} {}  {parties}", record.id)

@@ -1,3 +1,4 @@
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{counted, length, times};
 use crate::diagnosis::{CaptureCase, Confidence, Finding, InputSeen, Role};
@@ -18,7 +19,8 @@ rule! {
     ///
     /// ## Evidence
     /// A negative interval between two neighbouring frames of a millisecond or more. Less is the usual disorder between
-    /// the queues of a network card. Or a step of a day or more, and behind it a message that goes on with an exchange
+    /// the queues of a network card. Or a response that carries an earlier time than its request, by a millisecond or more
+    /// (likely). Or a step of a day or more, and behind it a message that goes on with an exchange
     /// that cannot have waited so long.
     ///
     /// ## How to fix
@@ -36,7 +38,30 @@ rule! {
 const HARMLESS: Duration = Duration::from_millis(1);
 
 fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
-    backward(case).into_iter().chain(forward(case)).collect()
+    backward(case).or_else(|| ahead(case)).into_iter().chain(forward(case)).collect()
+}
+
+/// A response carries an earlier time than the request that it answers.
+fn ahead(case: &CaptureCase<'_>) -> Option<Finding> {
+    let early = |(response, request): &&(Place, Place)| request.time.since(response.time) >= HARMLESS;
+    let (response, request) = case.tally.answered_ahead.iter().filter(early).max_by_key(|(response, request)| {
+        (request.time.since(response.time), std::cmp::Reverse(response.frame))
+    })?;
+    let count = case.tally.answered_ahead_count;
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .titled("A response is stamped before its request")
+            .party(Role::Capture, None)
+            .because(format!(
+                "{} {} an earlier time than the request that it answers, by up to {}: its packets were stamped by different clocks,                  of interfaces or processors, or one of them too late. Intervals as short as that tell nothing.",
+                counted(count, "response", "responses"),
+                if count == 1 { "carries" } else { "carry" },
+                length(request.time.since(response.time))
+            ))
+            .fix("Capture on one interface, or let one clock stamp all of them (NTP or PTP; time stamps of the host).")
+            .claim_at(*response, "frame.number", response.frame.to_string(), "the response")
+            .claim_at(*request, "frame.number", request.frame.to_string(), "its request, which comes later by its time"),
+    )
 }
 
 /// The time leaps forward in the middle of a call.

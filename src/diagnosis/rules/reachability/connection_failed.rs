@@ -5,7 +5,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
-use crate::net::{Path, Transport};
+use crate::net::{IcmpCode, Path, Transport, Undelivered};
 use crate::sip::{Method, NameAddr};
 
 rule! {
@@ -70,7 +70,7 @@ fn half_open(case: &Case<'_>) -> Option<Finding> {
     let (client, server) = (request.path.source, request.path.destination);
     let later = request.place.time.plus(timer::C);
     let failed = case.surroundings.failed_connections().of_client(client.ip()).iter().find(|failed| {
-        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+        failed.how.is_in_vain()
             && failed.server == server
             && failed.asked > request.place
             && failed.asked.time <= later
@@ -231,7 +231,7 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
         .failed_connections()
         .iter()
         .filter(|failed| {
-            matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+            failed.how.is_in_vain()
                 && is_its_own(failed)
                 && request.place < failed.asked
                 && failed.asked < response.place
@@ -251,7 +251,7 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
         && failed.place < response.place
         && response.place.time.since(failed.place.time).as_secs() < 1;
     let sure = if at_once && others.is_empty() { Confidence::Likely } else { Confidence::Possible };
-    let server = failed.server;
+    let (server, (role, address)) = (failed.server, who(failed));
     let in_turn: String = others
         .iter()
         .map(|other| format!("; after that it tried {}, {}", other.server, what_came(other)))
@@ -263,7 +263,7 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
         finding
             .titled(title(failed.how))
             .explains(case.outer_failure().map(|outer| outer.status))
-            .party(Role::Uas, Some(server))
+            .party(role, Some(address))
             .because(format!(
                 "{} tried to reach {server} over TCP while {proxy} had the {}, {}{in_turn}; then {proxy} answered {}.",
                 failed.client.ip(),
@@ -282,7 +282,7 @@ fn given_up(case: &Case<'_>) -> Option<Finding> {
     let GivenUp { request, trying, end, words } = silent_downstream::given_up(case)?;
     let (hop, caller) = (trying.path.source, request.path.source.ip());
     let mut fitting = case.surroundings.failed_connections().of_client(hop.ip()).iter().filter(|failed| {
-        matches!(failed.how, HowFailed::Refused | HowFailed::Silent)
+        failed.how.is_in_vain()
             && request.place < failed.asked
             && failed.asked.time < end
             && failed.server.ip() != caller
@@ -292,11 +292,12 @@ fn given_up(case: &Case<'_>) -> Option<Finding> {
     if fitting.any(|other| other.server != failed.server) {
         return None;
     }
+    let (role, address) = who(failed);
     Some(
         prove(Finding::of(&RULE, Confidence::Possible), failed)
             .titled(title(failed.how))
             .explains(case.outer_failure().map(|outer| outer.status))
-            .party(Role::Uas, Some(failed.server))
+            .party(role, Some(address))
             .because(format!(
                 "{} tried to reach {} over TCP while {hop} had the {}, {}; nothing came from {hop} but 100 {words}.",
                 failed.client.ip(),
@@ -316,6 +317,7 @@ fn of_redirect(case: &Case<'_>) -> Option<Finding> {
     let of_status = |heard: &&Heard| heard.message.status() == Some(failure.status);
     let mut passed_on = case.call.messages.iter().filter(of_status);
     let (redirect, failed) = passed_on.find_map(|redirect| Some((redirect, tried_to_follow(case, redirect)?)))?;
+    let (role, address) = who(failed);
     let finding = Finding::of(&RULE, Confidence::Likely);
     let finding = match failed.how {
         HowFailed::Handshake(alert) => {
@@ -333,7 +335,7 @@ fn of_redirect(case: &Case<'_>) -> Option<Finding> {
         finding
             .titled("The call was redirected to a server to which no connection came about")
             .explains(Some(failure.status))
-            .party(Role::Uas, Some(failed.server))
+            .party(role, Some(address))
             .because(format!(
                 "{} sent the call on with {}. {} followed and asked {} for a connection, {}.",
                 redirect.path.source,
@@ -359,7 +361,7 @@ pub(crate) fn tried_to_follow<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&
             let host = NameAddr::read(contact).parsed().host;
             host.parse().map_or(failed.server.ip() != redirect.path.source.ip(), |host: IpAddr| host == failed.server.ip())
         };
-        let is_in_vain = matches!(failed.how, HowFailed::Refused | HowFailed::Silent | HowFailed::Handshake(_));
+        let is_in_vain = failed.how.is_in_vain() || matches!(failed.how, HowFailed::Handshake(_));
         is_in_vain && redirect.place < failed.asked && failed.asked.time <= until && contacts.iter().any(leads_there)
     })
 }
@@ -367,6 +369,7 @@ pub(crate) fn tried_to_follow<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&
 fn title(how: HowFailed) -> &'static str {
     match how {
         HowFailed::Refused => "The TCP connection was refused",
+        HowFailed::Undelivered { .. } => "The TCP connection could not be opened: an ICMP error answered it",
         _ => "Nothing answered the TCP connection",
     }
 }
@@ -374,8 +377,22 @@ fn title(how: HowFailed) -> &'static str {
 fn what_came(failed: &FailedConnection) -> String {
     match failed.how {
         HowFailed::Refused => "and the connection was refused".into(),
+        HowFailed::Undelivered { reporter, what } => format!("and {reporter} answered its SYN with ICMP {}", name_of(what)),
         HowFailed::Handshake(_) => "and the handshake of TLS failed on it".into(),
         _ => format!("and none of {} copies of its SYN was answered", failed.copies),
+    }
+}
+
+/// What an ICMP error says.
+fn name_of(what: IcmpCode) -> &'static str {
+    what.name().unwrap_or("destination unreachable")
+}
+
+/// Who did not let the connection come about: the server, or a filter or router before it.
+fn who(failed: &FailedConnection) -> (Role, SocketAddr) {
+    match failed.how {
+        HowFailed::Undelivered { reporter, .. } if reporter != failed.server.ip() => (Role::Network, (reporter, 0).into()),
+        _ => (Role::Uas, failed.server),
     }
 }
 
@@ -388,6 +405,13 @@ fn prove(finding: Finding, failed: &FailedConnection) -> Finding {
             .fix(format!("Let the SIP service of {server} listen on TCP; check with `ss -ltn` there."))
             .fix("Or send by the transport that it speaks: `;transport=udp`, or the SRV records of its domain.")
             .fix(format!("If it does listen, look for a filter at or before {} that rejects TCP.", server.ip())),
+        HowFailed::Undelivered { reporter, what } => finding
+            .claim_icmp(failed.place, what, "the SYN was not delivered", name_of(what))
+            .fix(match what.meaning() {
+                Undelivered::Prohibited => format!("Allow TCP to {server} in the filter of {reporter}."),
+                _ => format!("Check the address {server} and the route to it as {reporter} sees it, and that its host is up."),
+            })
+            .fix(format!("Let the SIP service of {server} listen on TCP; check with `ss -ltn` there.")),
         _ => finding
             .claim_at(failed.place, "tcp.flags.syn", "1", "the SYN is repeated")
             .claim_absent(failed.asked, "SYN-ACK or RST", "none was captured")
@@ -405,14 +429,14 @@ fn capture_of(server: SocketAddr) -> String {
 fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let of_kind = |failed: &&FailedConnection| {
         // On the ports around, something else may be offered.
-        matches!(failed.how, HowFailed::Refused | HowFailed::Silent) && matches!(failed.server.port(), 5060 | 5061)
+        failed.how.is_in_vain() && matches!(failed.server.port(), 5060 | 5061)
     };
     let without_sip = |failed: &&FailedConnection| {
         let (client, server) = (failed.client.ip(), failed.server.ip());
         case.surroundings.hop(client, server).is_none() && case.surroundings.hop(server, client).is_none()
     };
     let waited = |failed: &&FailedConnection| {
-        failed.how == HowFailed::Refused || failed.until.since(failed.asked.time) >= timer::OVERDUE
+        failed.how != HowFailed::Silent || failed.until.since(failed.asked.time) >= timer::OVERDUE
     };
     let in_vain = || {
         case.surroundings.failed_connections().iter().filter(of_kind).filter(without_sip).filter(waited)
@@ -428,18 +452,23 @@ fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
         0 => String::new(),
         more => format!(" The same happened between {} of hosts.", counted(more as u64, "other pair", "other pairs")),
     };
-    let sure = if first.how == HowFailed::Refused { Confidence::Proven } else { Confidence::Possible };
+    let sure = if first.how == HowFailed::Silent { Confidence::Possible } else { Confidence::Proven };
     let (client, server) = (first.client.ip(), first.server);
+    let connections = counted(count as u64, "TCP connection", "TCP connections");
     let what = match first.how {
-        HowFailed::Refused => format!("{server} refused {}", counted(count as u64, "TCP connection", "TCP connections")),
-        _ => format!("{server} did not answer {}", counted(count as u64, "TCP connection", "TCP connections")),
+        HowFailed::Refused => format!("{server} refused {connections} of {client}"),
+        HowFailed::Undelivered { reporter, what } => {
+            format!("{client} asked {server} for {connections}, and {reporter} answered with ICMP {}", name_of(what))
+        }
+        _ => format!("{server} did not answer {connections} of {client}"),
     };
+    let (role, address) = who(first);
     Some(
         prove(Finding::of(&RULE, sure), first)
             .titled(title(first.how))
             .severity(Severity::Error)
-            .party(Role::Uas, Some(server))
-            .because(format!("{what} of {client}. No SIP message passed between the two.{also}"))
+            .party(role, Some(address))
+            .because(format!("{what}. No SIP message passed between the two.{also}"))
             .refuted("tls-handshake-failed", "the connection did not come about, so TLS had not begun")
             .next_capture(capture_of(server)),
     )

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
+use crate::call::timer::OVERDUE;
 use crate::call::{FailedConnection, Heard, HowFailed, Lookups};
-use crate::capture::Place;
+use crate::capture::{Place, Timestamp};
 use crate::catalogue::tls_alert;
 use crate::diagnosis::certificates;
 use crate::diagnosis::certificates::CertificateFault;
@@ -25,7 +26,7 @@ rule! {
     ///
     /// ## Evidence
     /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
-    /// the certificate; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
+    /// the certificate; no answer to that hello within 32 s; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
     /// secrets; the name that the client asked for, in its hello or by DNS before it; the versions that it offered; plain SIP
     /// to the port of TLS; a response in plain SIP to the first bytes of TLS.
     ///
@@ -226,8 +227,9 @@ fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
         let finding = match seen.failure() {
             Some(HandshakeFailure::Alert(alert)) => of_alert(case, seen, alert, count),
             Some(HandshakeFailure::InClear(place)) => of_clear(seen, place, count),
-            Some(HandshakeFailure::NoAnswer(ended)) => of_silence(case, seen, ended, count),
+            Some(HandshakeFailure::NoAnswer(ended)) => of_silence(case, seen, Some(ended), count),
             Some(HandshakeFailure::Left(ended)) => of_leaving(case, seen, ended, count),
+            None if waits_in_vain(case, seen) => of_silence(case, seen, None, count),
             None => of_acceptance(case, seen, count)?,
         };
         Some(finding.naming(certificates::names(seen, lookups(case))))
@@ -243,8 +245,15 @@ fn kind(case: &CaptureCase<'_>, seen: &TlsConnection) -> Option<Kind> {
         HandshakeFailure::Left(_) => (2, None),
         HandshakeFailure::InClear(_) => (3, None),
     });
+    let how = how.or_else(|| waits_in_vain(case, seen).then_some((4, None)));
     let fault = certificates::fault(seen, lookups(case)).map(|(_, fault)| fault);
     (how.is_some() || fault.is_some()).then_some((client, server, how, fault))
+}
+
+/// True if the client's hello had no answer when the capture ended, long after it, and nobody had ended the connection.
+fn waits_in_vain(case: &CaptureCase<'_>, seen: &TlsConnection) -> bool {
+    let is_silent = seen.version.is_none() && seen.ended.is_none() && seen.alerts.is_empty() && seen.records == 0 && !seen.client_went_on;
+    is_silent && !seen.offered_suites.is_empty() && case.until().since(seen.place.time) >= OVERDUE
 }
 
 /// What clients had looked up.
@@ -317,16 +326,20 @@ fn of_clear(seen: &TlsConnection, place: Place, count: u64) -> Finding {
 }
 
 /// The server did not answer in TLS.
-fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u64) -> Finding {
+fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Option<Ended>, count: u64) -> Finding {
     let (client, server) = (seen.path.source, seen.path.destination);
     let is_plain = server.port() == PLAIN_PORT;
     let speaks_sip = case.surroundings.hop(server.ip(), client.ip()).is_some();
     let handshakes = counted(count, "TLS handshake", "TLS handshakes");
-    let did = if end.how == ConnectionEvent::Reset { "reset" } else { "closed" };
-    let after = length(end.place.time.since(seen.place.time));
-    let said = match end.by == server {
-        true => format!("{server} {did} the connection after {after}, without a word of TLS."),
-        false => format!("{server} said nothing for {after}, and {client} gave up."),
+    let since = |time: Timestamp| length(time.since(seen.place.time));
+    let said = match end {
+        Some(end) if end.by == server => format!(
+            "{server} {} the connection after {}, without a word of TLS.",
+            if end.how == ConnectionEvent::Reset { "reset" } else { "closed" },
+            since(end.place.time)
+        ),
+        Some(end) => format!("{server} said nothing for {}, and {client} gave up.", since(end.place.time)),
+        None => format!("{server} said nothing in the {} until the capture ended.", since(case.until())),
     };
     let (title, confidence, meaning) = match is_plain {
         true => (
@@ -337,22 +350,28 @@ fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u
         false => ("The server did not answer the TLS handshake", Confidence::Possible, String::new()),
     };
     let also = if speaks_sip && is_plain { " The two exchange plain SIP besides." } else { "" };
-    let field = if end.how == ConnectionEvent::Reset { "tcp.flags.reset" } else { "tcp.flags.fin" };
+    let hello = seen.hello_place.unwrap_or(seen.place);
     let finding = Finding::of(&RULE, confidence)
         .titled(title)
         .severity(Severity::Error)
         .party(if is_plain { Role::Uac } else { Role::Uas }, Some(if is_plain { client } else { server }))
         .because(format!("{client} began {handshakes} with {server}. {said}{meaning}{also}"))
-        .claim_at(seen.hello_place.unwrap_or(seen.place), "tcp.dstport", server.port().to_string(), "the client's hello goes to this port")
-        .claim_at(end.place, field, "1", "the connection ends, and no TLS came from the server")
-        .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
+        .claim_at(hello, "tcp.dstport", server.port().to_string(), "the client's hello goes to this port");
+    let finding = match end {
+        Some(end) => {
+            let field = if end.how == ConnectionEvent::Reset { "tcp.flags.reset" } else { "tcp.flags.fin" };
+            finding.claim_at(end.place, field, "1", "the connection ends, and no TLS came from the server")
+        }
+        None => finding.claim_absent(hello, format!("TLS from {server} on this connection"), "until the end of the capture"),
+    };
+    let finding = finding.refuted("connection-failed", "the TCP connection came about, and TLS began on it");
     match is_plain {
         true => finding
             .fix(format!("Send TLS to port {TLS_PORT} of {}, or plain SIP to port {PLAIN_PORT}.", server.ip()))
             .fix(format!("Or let {server} speak TLS; look at its transport in its configuration.")),
         // Wireshark shows no TLS on the port of plain SIP.
         false => finding
-            .claim_at(seen.hello_place.unwrap_or(seen.place), "tls.handshake.type", "1", "a TLS handshake begins")
+            .claim_at(hello, "tls.handshake.type", "1", "a TLS handshake begins")
             .fix(format!("Look whether {server} speaks TLS on that port: `openssl s_client -connect {server}`."))
             .fix("Look in the log of the server for a certificate or key that it cannot read."),
     }

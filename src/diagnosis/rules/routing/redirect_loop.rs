@@ -2,6 +2,7 @@ use crate::call::{Heard, is_same_callee};
 use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::identity::brings_identity;
 use crate::sip::{Method, NameAddr, Uri};
 
 rule! {
@@ -98,8 +99,7 @@ fn redirects<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Heard> {
 /// The circle that a redirect closes: each of its Contacts had been tried before it.
 pub(super) fn closes<'a>(case: &Case<'a>, redirect: &'a Heard) -> Option<Circle<'a>> {
     // Who signs or looks up redirects to the same address, with what it found.
-    let has_found = |name| redirect.message.header(name).is_some();
-    if redirect.message.is_cut() || has_found("Identity") || has_found("P-Asserted-Identity") {
+    if redirect.message.is_cut() || brings_identity(&redirect.message) {
         return None;
     }
     let contacts = redirect.message.headers("Contact");
