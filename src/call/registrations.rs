@@ -136,8 +136,8 @@ impl Registered {
     /// The REGISTER that a server granted: the last one of its account that came from the port to which the 2xx is.
     fn asked_for(&self, granted: &Granted, client: IpAddr) -> Option<&Asked> {
         let source = SocketAddr::new(client, granted.port);
-        let before = self.asked.iter().filter(|asked| asked.place < granted.place);
-        before.filter(|asked| asked.account == granted.account && asked.source == source).next_back()
+        let is_of = |asked: &&Asked| asked.account == granted.account && asked.source == source;
+        self.asked.iter().rfind(|asked| asked.place < granted.place && is_of(asked))
     }
 }
 

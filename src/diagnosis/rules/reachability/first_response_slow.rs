@@ -101,7 +101,7 @@ pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &
 
 /// True if as many responses came at once as copies of the request were sent before the first of them: so none of the copies
 /// was lost. A transaction answers each copy with its last response again, and a server that keeps none makes a new one
-/// (RFC 3261 §17.2.1, §17.2.2, §16.11); to an INVITE several that differ may come of a fork, and a 2xx repeats itself.
+/// (RFC 3261 §17.2.1, §17.2.2, §8.2.7); to an INVITE several that differ may come of a fork, and a 2xx repeats itself.
 pub(crate) fn is_each_copy_answered(case: &Case<'_>, request: &Heard, first: &Heard) -> bool {
     let transaction = case.call.transaction(request.transaction);
     let is_invite = transaction.method == Method::Invite;
