@@ -7,8 +7,10 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
+mod census;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{self, Arrival, Call, ChecksumFault, Ended, GoodCall, Surroundings, Tracker, Wanted};
@@ -16,11 +18,13 @@ use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::keyed::Counted;
 use crate::net::{
     self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpCode, IcmpError, KeyLog,
-    MediaPacket, Mirror, Path, Segment, StreamId, TlsConnection, Transport,
+    MediaPacket, Mirror, Path, Segment, StreamId, Transport,
 };
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
+
+pub use crate::analysis::census::Census;
 
 /// Every bound of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,37 +166,6 @@ struct Stream {
     /// Where its last bytes stood.
     last: Place,
 }
-
-/// What else the packets held, for the reader of a capture in which there is no SIP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Payloads that are no SIP, by transport and the lower port of the two, as far as they were counted.
-    pub ports: BTreeMap<(Transport, u16), u64>,
-    /// Payloads looked at.
-    pub looked_at: u64,
-    /// TLS connections in order of their first record, at most [`Census::MOST_TLS`]: the first that ended.
-    pub tls: Vec<TlsConnection>,
-    /// How many there were.
-    pub tls_connections: u64,
-}
-
-impl Census {
-    /// TLS connections that are kept.
-    pub const MOST_TLS: usize = 1024;
-
-    fn note_tls(&mut self, seen: &TlsConnection) {
-        self.tls_connections += 1;
-        if self.tls.len() < Census::MOST_TLS {
-            let at = self.tls.partition_point(|known| (known.place, known.path) <= (seen.place, seen.path));
-            self.tls.insert(at, seen.clone());
-        }
-    }
-}
-
-/// Payloads that the census looks at.
-const CENSUS: u64 = 50_000;
-/// Ports that the census tells apart.
-const CENSUS_PORTS: usize = 4096;
 
 /// Feeds everything `source` gives, and hands on every event in order.
 ///
@@ -409,6 +382,9 @@ impl Stairs {
                 if ends && let Some(stream) = self.streams.remove(&connection.stream) {
                     self.end_of_stream(stream);
                 }
+                if connection.what == ConnectionEvent::Syn {
+                    self.census.count(connection.path, |census| &mut census.asked);
+                }
                 self.tracker.connection(connection);
             }
             Delivery::Tls(seen) => {
@@ -581,15 +557,7 @@ impl Stairs {
     }
 
     fn not_sip(&mut self, path: Path) {
-        if self.census.looked_at >= CENSUS {
-            return;
-        }
-        self.census.looked_at += 1;
-        let port = |address: SocketAddr| address.port();
-        let key = (path.transport, port(path.source).min(port(path.destination)));
-        if self.census.ports.len() < CENSUS_PORTS || self.census.ports.contains_key(&key) {
-            *self.census.ports.entry(key).or_default() += 1;
-        }
+        self.census.count(path, |census| &mut census.ports);
     }
 }
 

@@ -160,6 +160,42 @@ fn the_487_to_its_own_cancel_was_not_made_into_the_408() {
 }
 
 #[test]
+fn a_timeout_was_not_made_out_of_what_another_branch_answered() {
+    let beside = |answer: &str, other: &str| {
+        let story = format!(
+            "# Two targets.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\nbob 192.0.2.30:5060\ncarol 192.0.2.31:5060\n\n\
+             0.000 alice -> proxy INVITE sip:bob@example.com\n\
+             0.002 proxy -> bob INVITE sip:bob@192.0.2.30\n\
+             0.020 bob -> proxy {answer}\n      Contact: <sip:carol@192.0.2.31>\n\
+             0.021 proxy -> bob ACK\n\
+             0.030 proxy -> carol INVITE sip:carol@192.0.2.31\n{other}\
+             8.000 proxy -> alice 408 Request Timeout\n\
+             8.010 alice -> proxy ACK\n{}end 60.0\n",
+            if other.contains("180") {
+                "8.020 proxy -> carol CANCEL\n8.030 carol -> proxy [CANCEL] 200 OK\n8.040 carol -> proxy 487 Request Terminated\n"
+            } else {
+                ""
+            }
+        );
+        let story = Story::parse(&story).expect("a story");
+        *diagnosed(&story).into_iter().find_map(|(_, diagnosis)| diagnosis.origin).expect("a failure")
+    };
+    let (silent, rings) = ("      again +0.5 +1.5 +3.5\n", "0.100 carol -> proxy 180 Ringing\n");
+    let cases = [
+        ("302 Moved Temporarily", silent, "got 302 and nothing from there"),
+        ("503 Service Unavailable", silent, "got 503 and nothing from there"),
+        ("486 Busy Here", rings, "got 486 and 487 (which only answers its own CANCEL) from there"),
+        ("486 Busy Here", "0.100 carol -> proxy 100 Trying\n", "got 486 and no final response from there"),
+    ];
+    for (answer, other, ground) in cases {
+        let origin = beside(answer, other);
+        assert_eq!((origin.status.get(), origin.rewritten.is_none()), (408, true), "{answer}");
+        assert_eq!(origin.sender.to_string(), "192.0.2.20:5060");
+        assert_made(&origin, MadeBy::Sender, Confidence::Likely, ground);
+    }
+}
+
+#[test]
 fn a_guessed_leg_that_failed_long_before_does_not_tell() {
     let told_after = |seconds: &str| {
         origin(&format!(

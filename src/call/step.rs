@@ -37,7 +37,7 @@ impl NormalStep {
             NormalStep::CancelledByCaller => "normal: the INVITE was cancelled, and this ends it",
             NormalStep::IntervalRaised => "normal: the request is sent again with the value asked for",
             NormalStep::GlareRetried => "normal: both sides asked at once, and one tries again",
-            NormalStep::RedirectFollowed => "normal: the caller follows the redirect",
+            NormalStep::RedirectFollowed => "normal: the redirect is followed",
             NormalStep::OtherBranchAnswered => "normal: another branch of the fork was answered",
             NormalStep::LaterTryAnswered => "no harm: a later try of the same call was answered",
         }

@@ -196,8 +196,8 @@ impl<'a> Case<'a> {
             candidates
                 .sort_by_key(|failure| (failure.status == arose.status, self.call.message(failure.response).place));
             match candidates.last() {
-                Some(inner) => arose = inner,
-                None => break,
+                Some(inner) if !self.timed_out_beside(arose, inner) => arose = inner,
+                _ => break,
             }
         }
         arose

@@ -7,6 +7,7 @@
 
 mod announced;
 mod bound;
+mod branches;
 mod capture_case;
 mod case;
 mod certificates;

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{Failure, Heard, Transaction, TransactionId};
+use crate::call::{Failure, Heard, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::to_tag;
@@ -100,16 +100,9 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
 /// who sent that CANCEL did, and told the side before it another code (RFC 3261 §9.1, §16.8).
 fn decided_by<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {
     let transaction = case.call.transaction(arose.transaction);
-    let before = transaction.upstream.filter(|_| is_own_cancel(case, transaction));
+    let before = transaction.upstream.filter(|_| case.is_own_cancel(transaction));
     let told = before.and_then(|before| case.call.failures.iter().find(|failure| failure.transaction == before));
     told.filter(|told| told.status != arose.status).unwrap_or(arose)
-}
-
-/// True if an INVITE was cancelled by a hop that had not got a CANCEL itself.
-fn is_own_cancel(case: &Case<'_>, invite: &Transaction) -> bool {
-    let was_asked = |before: TransactionId| case.call.transaction(before).cancelled_by.is_some();
-    let is_terminated = case.call.final_status_of(invite).is_some_and(|status| status.get() == 487);
-    is_terminated && invite.cancelled_by.is_some() && invite.upstream.is_some_and(|before| !was_asked(before))
 }
 
 /// What one sign says of who made a response, how sure, and why.
@@ -170,14 +163,15 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
 /// The request is seen to go on from the sender: what came back was another code, or nothing.
 fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
     let came = |one: &Transaction| match case.call.final_status_of(one) {
-        Some(status) if is_own_cancel(case, one) => format!("{status} (which only answers its own CANCEL)"),
+        Some(status) if case.is_own_cancel(one) => format!("{status} (which only answers its own CANCEL)"),
         Some(status) => status.to_string(),
-        None => "nothing".into(),
+        None if one.provisionals.is_empty() => "nothing".into(),
+        None => "no final response".into(),
     };
     let codes: Vec<String> = case.call.downstream_of(arose.transaction).map(came).collect();
     let ground = format!("it had sent the request on, and got {} from there", list(&codes));
     // Long after a leg that is joined by a guess has failed, it may have got the code from another that is not joined.
-    let is_long_after = case.call.downstream_of(arose.transaction).filter(|one| !is_own_cancel(case, one)).any(|one| {
+    let is_long_after = case.call.downstream_of(arose.transaction).filter(|one| !case.is_own_cancel(one)).any(|one| {
         let mut failures = case.call.failures.iter().filter(|failure| failure.transaction == one.id);
         failures.any(|inner| !case.may_be_told_as(inner, arose))
     });

@@ -171,6 +171,10 @@ const CHAINS: &[&[&str]] = &[
     &["prack-missing", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],
+    &["redirect-target-failed", "user-unknown"],
+    &["redirect-target-failed", "timeout-behind-proxy"],
+    // What another branch said tells more than that one was silent.
+    &["fork-all-failed", "timeout-behind-proxy"],
     &["connection-failed", "next-hop-silent"],
     &["connection-failed", "silent-downstream"],
     &["connection-failed", "server-fault"],

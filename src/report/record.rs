@@ -202,10 +202,11 @@ impl OriginRecord {
             }
         };
         let grounds: Vec<_> = self.grounds.iter().map(|ground| ground.for_terminal()).collect();
-        let rewritten = self
-            .rewritten
-            .as_ref()
-            .map(|other| format!("; {} made {} out of it (frame {})", other.addr, other.status, other.frame));
+        let rewritten = self.rewritten.as_ref().map(|other| match other.status {
+            // A timeout says that something else was waited for.
+            408 | 504 => format!("; {} told {} instead (frame {})", other.addr, other.status, other.frame),
+            _ => format!("; {} made {} out of it (frame {})", other.addr, other.status, other.frame),
+        });
         format!("{who}: {}{}", grounds.join(", "), rewritten.unwrap_or_default())
     }
 }

@@ -105,7 +105,7 @@ impl Log {
         let is_challenged = self.steps.last().is_some_and(|step| matches!(step.status, 401 | 407));
         match phase {
             Phase::Settled if self.is_transferring => Some(TRANSFERRED),
-            _ if leisure == Leisure::Ample && self.may_be_contradicted(phase) => Some(LATE),
+            _ if leisure == Leisure::Ample && self.may_go_on(phase) => Some(LATE),
             Phase::Settled => Some(SETTLED),
             Phase::Waiting if is_challenged => Some(CHALLENGED),
             Phase::Waiting => Some(WAITING),
@@ -114,9 +114,14 @@ impl Log {
         }
     }
 
-    /// True for a call that one party has ended: the other one may not know it.
-    fn may_be_contradicted(&self, phase: Phase) -> bool {
-        self.kind == Kind::Call && (phase == Phase::Settled || phase == Phase::Waiting && self.byes > 0)
+    /// True for a call that one party has ended: the other one may not know it. And for a subscription, whose next report may
+    /// come late, and be refused.
+    fn may_go_on(&self, phase: Phase) -> bool {
+        match self.kind {
+            Kind::Call => phase == Phase::Settled || phase == Phase::Waiting && self.byes > 0,
+            Kind::Subscription => phase == Phase::Settled,
+            _ => false,
+        }
     }
 
     /// When its first message was captured.

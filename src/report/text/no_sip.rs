@@ -117,10 +117,12 @@ fn connections(words: &Phrases, gathered: &Gathered) -> Option<String> {
     Some(words.fill(Word::TlsSeen, &[("connections", &connections), ("records", &records), ("servers", &named)]))
 }
 
-/// What the payloads were, most first: `UDP 53 (DNS) 12`.
+/// What payloads and SYNs there were, most first: `UDP 53 (DNS) 12`.
 fn ports(words: &Phrases, gathered: &Gathered) -> Vec<String> {
-    let mut ports: Vec<(u64, (Transport, u16))> =
-        gathered.census.ports.iter().map(|(port, count)| (*count, *port)).collect();
+    let census = &gathered.census;
+    let mut seen = census.ports.clone();
+    census.asked.iter().for_each(|(port, count)| *seen.entry(*port).or_default() += count);
+    let mut ports: Vec<(u64, (Transport, u16))> = seen.into_iter().map(|(port, count)| (count, port)).collect();
     ports.sort_by_key(|(count, port)| (std::cmp::Reverse(*count), *port));
     let named = ports.iter().take(MOST_PORTS).map(|(count, (transport, port))| {
         let name = service(*port).map(|name| format!(" ({name})")).unwrap_or_default();

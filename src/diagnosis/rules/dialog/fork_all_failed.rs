@@ -117,6 +117,12 @@ impl Branch<'_> {
         }
     }
 
+    /// When the proxy confirmed its end.
+    fn confirmed(&self, case: &Case<'_>) -> Option<Place> {
+        let Branch::Failed(heard, _) = self else { return None };
+        case.call.transaction(heard.transaction).acks.first().map(|id| case.call.message(*id).place)
+    }
+
     /// Where it went: the server, and what was asked of it.
     fn target(&self, case: &Case<'_>) -> Option<(SocketAddr, String)> {
         let request = match self {
@@ -146,7 +152,8 @@ impl Branch<'_> {
     }
 }
 
-/// The ends of the branches that were under way at the same time.
+/// The ends of the branches that were under way at the same time. A proxy that tries the next one because of a refusal has
+/// confirmed that before (RFC 3261 §17.1.1.2): what is confirmed later only crossed the INVITE of the other branch.
 fn branches<'a>(case: &Case<'a>, upstream: &Transaction) -> Vec<Branch<'a>> {
     let all: Vec<&Transaction> = case.call.downstream_of(upstream.id).collect();
     let begun = |branch: &Transaction| case.call.request_of(branch).map(|request| request.place);
@@ -162,6 +169,6 @@ fn branches<'a>(case: &Case<'a>, upstream: &Transaction) -> Vec<Branch<'a>> {
             let status = last.message.status().filter(|status| status.is_failure() && !status.is_challenge())?;
             Some(Branch::Failed(last, status))
         })
-        .filter(|branch| Some(branch.end()) > last_begun)
+        .filter(|branch| Some(branch.end()) > last_begun || branch.confirmed(case) > last_begun)
         .collect()
 }

@@ -147,8 +147,14 @@ fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
 fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let unheard = case.unheard_ack()?;
     let icmp = case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id);
-    // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies.
-    let target = if icmp.is_some() { other_target(unheard.success) } else { wrong_target(unheard.success) }?;
+    // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies, or past one that did
+    // not stay in the path.
+    let (owner, target) = match icmp {
+        Some(_) => [unheard.success, case.as_written(unheard.success)]
+            .into_iter()
+            .find_map(|owner| Some((owner, other_target(owner)?)))?,
+        None => (unheard.success, wrong_target(unheard.success)?),
+    };
     if unheard.ack.path.destination != target {
         return None;
     }
@@ -157,7 +163,7 @@ fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         None => format!("the 2xx was repeated {} times", unheard.success.repeated),
     };
     let ends_the_call = if case.was_given_up(unheard.success) { Ended::Yes } else { Ended::No };
-    let (owner, request) = (unheard.success, Some(unheard.ack));
+    let request = Some(unheard.ack);
     Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request, target, why, ends_the_call })
 }
 

@@ -1,11 +1,11 @@
 use std::net::IpAddr;
 
-use crate::call::{Heard, Transaction};
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{Unheard, address, same_target};
-use crate::diagnosis::words::{destination_field, is_private};
+use crate::diagnosis::words::{destination_field, is_private, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::Uri;
+use crate::sip::{StatusCode, Uri};
 
 rule! {
     /// The answer names an address that cannot be reached.
@@ -20,7 +20,8 @@ rule! {
     ///
     /// ## Evidence
     /// An ACK to the Contact of the 2xx, another address in Contact than the one the 2xx came from, and an ICMP error or a
-    /// 2xx that is repeated on and on.
+    /// 2xx that is repeated on and on. Where the hop behind a proxy is seen and the 2xx came from another address there too, it is
+    /// the Contact that is wrong, and not a Record-Route that is missing.
     ///
     /// ## How to fix
     /// If the 2xx came from a proxy, let it add Record-Route. Else set the external address on the answering side, or let the
@@ -52,7 +53,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{source} went on repeating its 2xx ({} times)", success.repeated),
     };
     let client = ack.path.source;
-    let finding = match is_of_proxy(case, success, contact) {
+    let written = as_first_seen(case, success);
+    let writer = written.path.source;
+    let is_of_proxy = is_of_proxy(success, written, contact);
+    let named = if is_of_proxy { success } else { written };
+    let finding = match is_of_proxy {
         true => finding
             .party(Role::Proxy, Some(source))
             .because(format!(
@@ -61,6 +66,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("If {source} is a proxy, let it add Record-Route to INVITEs, so that the ACK passes it too."))
             .fix(format!("Or see to it that {client} can reach {contact} itself.")),
+        false if written.id != success.id => finding
+            .sender(Role::Uas, written)
+            .because(format!(
+                "The 2xx came from {writer} to {} and named {kind} {contact} as Contact there already. The ACK went there, as it must, \
+                 and did not arrive: {proof}.",
+                written.path.destination
+            ))
+            .fix(format!("Let {writer} write an address into Contact at which it can be reached: the 2xx came from another."))
+            .fix(format!(
+                "If {contact} is right, and {writer} is itself a proxy, let {writer} or {source} add Record-Route, so that the ACK \
+                 passes it too."
+            ))
+            .claim(written, source_field(writer.ip()), writer.ip().to_string(), "where the 2xx came from"),
         false => finding
             .sender(Role::Uas, success)
             .because(format!(
@@ -71,7 +89,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Or let a proxy with Record-Route, or an SBC, stand between them."),
     };
     let mut finding = finding
-        .claim_header(success, "Contact", "the address that the answering side names")
+        .claim_header(named, "Contact", "the address that the answering side names")
         .claim(ack, destination_field(contact), contact.to_string(), "the ACK goes there");
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it cannot be reached", "why");
@@ -84,10 +102,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// True if a 2xx came from a proxy, as far as can be told: it got it from that Contact, or the Contact is no address of a
-/// network behind the sender, which only a device behind a NAT would name.
-fn is_of_proxy<'a>(case: &Case<'a>, success: &Heard, contact: IpAddr) -> bool {
-    let came_from = |inner: &'a Transaction| case.finals(inner).any(|heard| heard.path.source.ip() == contact);
-    let source = success.path.source.ip();
-    case.call.downstream_of(success.transaction).any(came_from) || !is_private(contact) || is_private(source)
+/// The 2xx on the innermost hop that the capture holds, with the same Contact.
+fn as_first_seen<'a>(case: &Case<'a>, success: &'a Heard) -> &'a Heard {
+    let contact = |heard: &Heard| heard.message.contact().map(|contact| contact.parsed());
+    let mut written = success;
+    for _ in 0..32 {
+        let mut behind = case.call.downstream_of(written.transaction).flat_map(|inner| case.finals(inner));
+        let is_same = |heard: &&Heard| {
+            heard.message.status().is_some_and(StatusCode::is_success) && contact(heard) == contact(written)
+        };
+        match behind.find(is_same) {
+            Some(inner) => written = inner,
+            None => break,
+        }
+    }
+    written
+}
+
+/// True if a 2xx has passed a proxy, as far as can be told: where it was first seen it came from that Contact, and so from the
+/// callee itself; or on the only hop that is seen the Contact is no address of a network behind the sender, which only a device
+/// behind a NAT would name.
+fn is_of_proxy(success: &Heard, written: &Heard, contact: IpAddr) -> bool {
+    let source = written.path.source.ip();
+    let is_only_hop = written.id == success.id;
+    source == contact || is_only_hop && (!is_private(contact) || is_private(source))
 }

@@ -1,8 +1,10 @@
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use crate::call::{Call, Heard, IcmpSeen, Kind, Outcome};
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::response_misdirected;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
 use crate::net::Undelivered;
@@ -29,7 +31,8 @@ rule! {
     /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error for an older packet of the same ports. "Fragmentation needed" for a request is no such error: `large-request-lost`. Where
+    /// An error for an older packet of the same ports. For a response that went elsewhere than its request came from, and that the
+    /// client waits for: `response-misdirected`. "Fragmentation needed" for a request is no such error: `large-request-lost`. Where
     /// the call was answered at another address, it is a fact.
     ///
     /// ## References
@@ -39,7 +42,11 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let call = case.call;
-    let mut errors = call.icmp.iter().filter(|icmp| what_it_says(icmp, call.message(icmp.message)).is_some());
+    // Where a response went to a place that its request did not come from, nobody need listen (`response-misdirected`).
+    let astray = response_misdirected::astray(case);
+    let is_astray = |icmp: &IcmpSeen| astray.as_ref().is_some_and(|astray| astray.is_quoted(case, icmp));
+    let mut errors =
+        call.icmp.iter().filter(|icmp| what_it_says(icmp, call.message(icmp.message)).is_some() && !is_astray(icmp));
     let deciding = errors.clone().find(|icmp| decides(case, icmp));
     let dropping = errors.clone().find(|icmp| drops(case, icmp));
     let icmp = deciding.or(dropping).or_else(|| errors.next())?;
@@ -84,10 +91,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finding.party(role, Some(party)).because(because)
         }
     };
+    let finding = match came_from(case, quoted).filter(|_| icmp.what.meaning() == Undelivered::PortUnreachable) {
+        Some(client) => finding.fix(format!(
+            "The request came from {client}: let it put rport into its Via (RFC 3581 §3), or let {} answer there all the same \
+             (force_rport).",
+            quoted.path.source
+        )),
+        None => finding,
+    };
     let finding = finding
         .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
         .next_capture(capture_at(target.ip(), icmp.quoted));
     Some(prove(finding, icmp, quoted))
+}
+
+/// Where the request of a response came from, if the response went to another port or address.
+fn came_from(case: &Case<'_>, response: &Heard) -> Option<SocketAddr> {
+    let request = case.call.request_of(case.call.transaction(response.transaction))?;
+    let source = request.path.source;
+    (!response.message.is_request() && source != response.path.destination).then_some(source)
 }
 
 /// True if nothing shows that a request was to be passed on from where it went.
@@ -119,7 +141,7 @@ struct Says {
     role: Role,
 }
 
-fn name_of(icmp: &IcmpSeen) -> &'static str {
+pub(super) fn name_of(icmp: &IcmpSeen) -> &'static str {
     icmp.what.name().unwrap_or("destination unreachable")
 }
 

@@ -2,7 +2,7 @@ use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
 use crate::sip::Method;
 
 rule! {
@@ -141,6 +141,15 @@ pub(crate) fn difference(request: &Heard, response: &Heard) -> Option<Difference
     let tag = |heard: &Heard| heard.message.from().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();
     let (asked, answered) = (tag(request), tag(response));
     (asked != answered).then_some(Difference { what: "the From tag", field: "sip.from.tag", asked, answered })
+}
+
+/// The 2xx after which an INVITE was repeated all the same, if nothing shows that the caller's side got it.
+pub(super) fn answer_in_vain<'a>(case: &Case<'a>, invite: &Heard) -> Option<&'a Heard> {
+    let (_, success) = case.answer()?;
+    let copies = invite.repeats.iter().filter(|copy| **copy > success.place).count();
+    let goes_on = case.acks_to(success).next().is_some()
+        || case.first_bye().is_some_and(|bye| case.side(bye.request) == Side::Caller);
+    (copies >= ENOUGH_COPIES && !goes_on).then_some(success)
 }
 
 /// What to capture to see where the responses get lost.

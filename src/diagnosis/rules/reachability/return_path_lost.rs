@@ -1,9 +1,11 @@
 use crate::call::Heard;
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::response_ignored::{Ignored, capture_at_client, difference, ignored, span};
+use crate::diagnosis::rules::reachability::response_ignored::{
+    Ignored, answer_in_vain, capture_at_client, difference, ignored, span,
+};
 use crate::diagnosis::words::{list, times};
-use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::StatusCode;
 
 rule! {
@@ -206,13 +208,4 @@ fn lost<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     }
     let response = answer_in_vain(case, lost.request)?;
     Some(Ignored { response, ..lost })
-}
-
-/// The 2xx after which an INVITE was repeated all the same, if nothing shows that the caller's side got it.
-fn answer_in_vain<'a>(case: &Case<'a>, invite: &Heard) -> Option<&'a Heard> {
-    let (_, success) = case.answer()?;
-    let copies = invite.repeats.iter().filter(|copy| **copy > success.place).count();
-    let goes_on = case.acks_to(success).next().is_some()
-        || case.first_bye().is_some_and(|bye| case.side(bye.request) == Side::Caller);
-    (copies >= ENOUGH_COPIES && !goes_on).then_some(success)
 }

@@ -1,3 +1,5 @@
+use crate::call::{Failure, Heard};
+use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -5,13 +7,14 @@ rule! {
     /// The address to which the call was redirected does not work.
     ///
     /// ## What it says
-    /// The caller followed the redirect as it should, and the call failed at the new address.
+    /// The caller, or a proxy before it, followed the redirect as it should, and the call failed at the new address.
     ///
     /// ## Why it happens
     /// The redirect names an address that is out of date, or a user that is not reachable there.
     ///
     /// ## Evidence
-    /// A 3xx, the request to one of its Contacts, and a failure of that request.
+    /// A 3xx, the request to one of its Contacts, and a failure of that request; or, where a proxy followed it, no final
+    /// response to it until the proxy answered 408 or 504 itself.
     ///
     /// ## How to fix
     /// Correct the redirect at the server that sent it.
@@ -25,34 +28,111 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    by_caller(case).or_else(|| by_proxy(case))
+}
+
+/// What a reachable callee decides is no fault of the redirect.
+fn is_of_callee(code: u16) -> bool {
+    matches!(code, 300..=399 | 486 | 487 | 488 | 600 | 603 | 606)
+}
+
+/// The caller followed the redirect.
+fn by_caller(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| !failure.status.is_challenge())?;
     let code = failure.status.get();
     let redirect = case.redirected_by()?;
-    // What a reachable callee decides is no fault of the redirect.
-    if matches!(code, 300..=399 | 486 | 487 | 488 | 600 | 603 | 606) || case.alerting_or_progress(failure.transaction).is_some() {
+    if is_of_callee(code) || case.alerting_or_progress(failure.transaction).is_some() {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let target = request.message.request_uri()?.into_owned();
-    let redirector = redirect.path.source;
+    let (target, server) = (request.message.request_uri()?.into_owned(), response.path.source);
     let because = format!(
-        "{redirector} redirected the call to {target} with {}; the caller went there, and {} answered {code}.",
+        "{} redirected the call to {target} with {}; the caller went there, and {server} answered {code}.",
+        redirect.path.source,
         redirect.message.status()?,
-        response.path.source
     );
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).because(because);
     Some(
-        Finding::of(&RULE, Confidence::Proven)
-            .explains(Some(failure.status))
-            .sender(Role::Uas, redirect)
-            .because(because)
-            .fix(format!("Correct the redirect on {redirector}: {target} is not, or no longer, a place where \
-                the callee can be reached."))
-            .fix(format!("If {target} is right, look why {} answers {code} for it.", response.path.source))
-            .claim_status(redirect, "the call is sent elsewhere")
-            .claim_header(redirect, "Contact", "namely here")
-            .claim_request_uri(request, "the caller goes there")
+        to_correct(finding, redirect, request, format!("look why {server} answers {code} for it"))
             .claim_status(response, "the call fails there")
-            .refuted("redirect-not-followed", "the request for the new address was sent")
             .refuted("user-unknown", "the caller did not choose this address: the redirect did"),
     )
+}
+
+/// A proxy followed it itself (RFC 3261 §16.7 step 4).
+fn by_proxy(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure().filter(|failure| !failure.status.is_challenge())?;
+    let silent = case.waited_for(failure).find_map(|waited| Some((case.redirected_to(waited.branch)?, waited)));
+    match silent {
+        Some((redirect, waited)) => to_silence(case, failure, redirect, &waited),
+        None => to_refusal(case, failure),
+    }
+}
+
+/// What the redirect named did not answer, until the proxy gave up.
+fn to_silence(case: &Case<'_>, failure: &Failure, redirect: &Heard, waited: &Waited<'_>) -> Option<Finding> {
+    let is_timeout = TIMEOUTS.contains(&failure.status.get()) && !waited.is_hidden();
+    if !is_timeout || case.alerting_or_progress(waited.branch.id).is_some() || case.was_not_delivered(waited.sent) {
+        return None;
+    }
+    let (code, response) = (failure.status, case.response(failure));
+    let (proxy, next, target) = (response.path.source, waited.branch.path.destination, waited.sent.message.request_uri()?);
+    let because = format!(
+        "{} redirected the call to {target} with {}. {proxy} followed that itself and sent the {} to {next}, {}, and {proxy} made \
+         the {code} itself.",
+        redirect.path.source,
+        redirect.message.status()?,
+        waited.branch.method.name(),
+        waited.words(),
+    );
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(code)).because(because);
+    let right = format!("look whether {next} is up and listens, and whether {} can reach it", proxy.ip());
+    let mut finding = to_correct(finding, redirect, waited.sent, right);
+    if let Some(last) = waited.last_copy {
+        finding = finding.claim_at(last, "sip.Method", waited.branch.method.name(), format!("the last copy of it before the {code}"));
+    }
+    Some(
+        finding
+            .claim_absent(waited.sent.place, waited.missing(), "the address that the redirect names does not answer")
+            .claim_status(response, "the proxy gives up")
+            .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy")
+            .refuted("destination-unreachable", "no ICMP error came back for it"),
+    )
+}
+
+/// What the redirect named refused the call.
+fn to_refusal(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
+    let (branch, redirect) = case.with_upstream(failure.transaction).find_map(|at| Some((at, case.redirected_to(at)?)))?;
+    let (request, response) = (case.call.request_of(branch)?, case.call.final_of(branch)?);
+    let code = response.message.status().filter(|status| status.is_failure())?;
+    if is_of_callee(code.get()) || is_of_callee(failure.status.get()) || case.alerting_or_progress(branch.id).is_some() {
+        return None;
+    }
+    let (proxy, server, target) = (request.path.source, response.path.source, request.message.request_uri()?);
+    let because = format!(
+        "{} redirected the call to {target} with {}; {proxy} followed that itself, and {server} answered {code}.",
+        redirect.path.source,
+        redirect.message.status()?,
+    );
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).because(because);
+    Some(
+        to_correct(finding, redirect, request, format!("look why {server} answers {code} for it"))
+            .claim_status(response, "the call fails there")
+            .refuted("user-unknown", "the caller did not choose this address: the redirect did"),
+    )
+}
+
+/// Whose redirect it is, and what proves where it led; `right` is what to do if it names the right address.
+fn to_correct(finding: Finding, redirect: &Heard, request: &Heard, right: String) -> Finding {
+    let redirector = redirect.path.source;
+    let target = request.message.request_uri().unwrap_or_default().into_owned();
+    finding
+        .sender(Role::Uas, redirect)
+        .fix(format!("Correct the redirect on {redirector}: {target} is not, or no longer, a place where \
+            the callee can be reached."))
+        .fix(format!("If {target} is right, {right}."))
+        .claim_status(redirect, "the call is sent elsewhere")
+        .claim_header(redirect, "Contact", "namely here")
+        .claim_request_uri(request, "the redirect is followed")
+        .refuted("redirect-not-followed", "the request for the new address was sent")
 }

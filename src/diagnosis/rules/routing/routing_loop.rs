@@ -5,6 +5,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::hop_limit_too_low::passes_a_host_twice;
 use crate::diagnosis::rules::transfer::diversion_loop;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Via;
 
 rule! {
     /// The request goes round in a circle between servers.
@@ -14,7 +15,7 @@ rule! {
     ///
     /// ## Why it happens
     /// Two servers each take the other for the one that knows the callee: a wrong route, a domain that neither serves,
-    /// a diversion to oneself.
+    /// a diversion to oneself. Or one server sends to itself: it does not know a domain or an address as its own.
     ///
     /// ## Evidence
     /// 482 or 483, and a host that stands more than once in Via, or to which the same request went more than once with
@@ -58,13 +59,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let callee = case.callee(failure);
     let upstream = case.call.transaction(again.transaction).upstream;
     let before = upstream.and_then(|id| case.call.request_of(case.call.transaction(id))).unwrap_or(first);
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .party(Role::Proxy, Some(again.path.source))
-        .because(because)
-        .fix(format!("Look on {} where it sends \"{callee}\" and why: it had got the request from \
-            {}.", again.path.source, before.path.source))
-        .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."))
+    let server = again.path.source;
+    let finding =
+        Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).party(Role::Proxy, Some(server)).because(because);
+    let finding = match server == again.path.destination {
+        true => finding
+            .fix(format!(
+                "Look on {server} why it sends \"{callee}\" to its own address: mostly it does not know a domain, an address or a \
+                 port as its own (an alias), and so looks for the server of it."
+            ))
+            .fix(format!("Let {server} take it for its own and look up \"{callee}\", or give it a route to another server, or let it answer 404.")),
+        false => finding
+            .fix(format!("Look on {server} where it sends \"{callee}\" and why: it had got the request from {}.", before.path.source))
+            .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404.")),
+    };
+    let mut finding = finding
         .claim_request_uri(first, "the request")
         .claim_header(first, "Max-Forwards", "on its first pass");
     if again.id != first.id {
@@ -142,21 +151,34 @@ fn via_twice(request: &Heard) -> Option<(&Heard, &Heard)> {
 /// The servers of the circle, in order; the last is the first again.
 fn cycle(case: &Case<'_>, first: &Heard, again: &Heard) -> Vec<String> {
     if first.id == again.id {
-        let vias = first.message.vias();
-        return vias.iter().rev().map(|via| via.host.clone()).collect();
+        return cycle_of_vias(&first.message.vias());
     }
-    let mut hops: Vec<SocketAddr> = vec![again.path.destination, again.path.source];
-    let mut next = case.call.transaction(again.transaction).upstream;
-    while let Some(id) = next {
-        let transaction = case.call.transaction(id);
-        if transaction.path.source == again.path.destination || hops.len() > 16 {
-            break;
+    // Each server by the address at which it was asked: it may send from another port. The way to the circle is not of it.
+    let server = again.path.destination;
+    let mut hops: Vec<SocketAddr> = vec![server];
+    let mut at = case.call.transaction(again.transaction);
+    while hops.len() <= 16 {
+        let before = at.upstream.map(|id| case.call.transaction(id));
+        let asked_at = before.map_or(at.path.source, |before| before.path.destination);
+        hops.push(asked_at);
+        match before {
+            Some(before) if asked_at != server && before.id != first.transaction => at = before,
+            _ => break,
         }
-        hops.push(transaction.path.source);
-        next = transaction.upstream;
     }
-    if hops.last() != Some(&again.path.destination) {
-        hops.push(again.path.destination);
+    if hops.last() != Some(&server) {
+        hops.push(server);
     }
     hops.iter().rev().map(SocketAddr::to_string).collect()
+}
+
+/// The same by the hosts of Via, from the first that comes twice; Via names the last server first.
+fn cycle_of_vias(vias: &[Via]) -> Vec<String> {
+    let way: Vec<&Via> = vias.iter().rev().collect();
+    let is_same = |one: &Via, other: &Via| one.host.eq_ignore_ascii_case(&other.host) && one.port == other.port;
+    let circle = way.iter().enumerate().find_map(|(at, via)| {
+        let again = way.iter().skip(at + 1).position(|other| is_same(via, other))?;
+        way.get(at..=at + 1 + again)
+    });
+    circle.unwrap_or(&way).iter().map(|via| via.host.clone()).collect()
 }
