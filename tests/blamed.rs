@@ -51,6 +51,8 @@ fn a_finding_names_the_side_whose_address_it_names() {
         ("refused-by-policy/story-trunk-not-registered.txt", Role::Uac),
         ("credentials-rejected/story-locked-out.txt", Role::Uac),
         ("credentials-rejected/story-call-locked-out.txt", Role::Uac),
+        ("credentials-rejected/story-refused-for-good.txt", Role::Uac),
+        ("fork-not-released/story-both-confirmed.txt", Role::Uac),
         ("caller-identity-refused/story-anonymous-603.txt", Role::Uac),
         ("flow-failed/story-first-hop.txt", Role::Proxy),
         ("contact-unreachable/story-wrong-contact.txt", Role::Uas),
@@ -137,6 +139,16 @@ fn what_the_capture_lacks_is_not_proven_to_be_missing() {
 }
 
 #[test]
+fn what_others_fit_as_well_is_only_possible() {
+    assert_eq!(finding("credentials-rejected/story-refused-for-good.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("credentials-rejected/story-refused-for-good-in-silence.txt").confidence, Confidence::Possible);
+    assert_eq!(finding("credentials-rejected/story-other-client-behind-nat.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("forbidden-after-credentials/story-bad-auth.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("fork-not-released/story-given-up-during-the-call.txt").confidence, Confidence::Likely);
+    assert_eq!(finding("fork-not-released/story-both-confirmed.txt").confidence, Confidence::Possible);
+}
+
+#[test]
 fn who_may_not_have_got_an_answer_is_not_proven_to_ignore_it() {
     assert_eq!(finding("cancel-crossed-answer/story.txt").confidence, Confidence::Likely);
     let answered = finding("cancel-crossed-answer/story-bye-refused.txt");
@@ -197,6 +209,17 @@ fn a_client_that_repeats_its_invite_to_the_end_has_given_up() {
     };
     assert_eq!(outcome(""), Some(Outcome::Unanswered));
     assert_eq!(outcome(" x3"), Some(Outcome::Unfinished));
+}
+
+#[test]
+fn a_cancelled_call_is_cancelled_whatever_code_ends_it() {
+    for story in ["callee-busy/near-miss-cancelled-before.txt", "caller-abandoned/story-ended-with-603.txt"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(story);
+        let text = fs::read_to_string(&path).expect("a story");
+        let calls = diagnosed(&Story::parse(&text).expect("a story"));
+        let outcomes: Vec<Outcome> = calls.into_iter().map(|(call, _)| call.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Cancelled], "{story}");
+    }
 }
 
 #[test]
@@ -309,6 +332,12 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),
         ("peer-probe-failed/story-for-good.txt", "none in the 3 min after that", "to its next one"),
         ("fork-not-released/story.txt", "192.0.2.40:5060 sent it", "that device"),
+        ("fork-not-released/story-both-confirmed.txt", "192.0.2.40:5060, which sent this answer", "neither ACK"),
+        ("released-by/story-second-answer-given-up.txt", "The caller's side (192.0.2.10:5060)", "callee's side"),
+        ("silent-downstream/story-cancelled-by-proxy.txt", "until 192.0.2.20:5060 cancelled", "caller gave up"),
+        ("silent-downstream/story.txt", "until the caller gave up", "cancelled the INVITE"),
+        ("caller-abandoned/story-nothing-came-back.txt", "Until then nothing had come back", "100"),
+        ("first-response-slow/story-each-copy-answered.txt", "610 ms after the REGISTER", "lost"),
         (
             "rejected-by-callee/story-registered-only-later.txt",
             "it registers 4.0 s later, and then a call to it is accepted",
@@ -330,6 +359,8 @@ fn what_is_said_fits_the_messages_that_prove_it() {
             "own words",
         ),
         ("credentials-rejected/story-account-locked.txt", "by its own words", "unknown there"),
+        ("credentials-rejected/story-refused-for-good.txt", "twice with a new challenge, and then with 403", "locked"),
+        ("credentials-rejected/story-refused-for-good-in-silence.txt", "has locked the account meanwhile", "phrase"),
         ("number-not-routable/story-emergency-service.txt", "the service urn:service:sos.mountain", "\"service:sos"),
         ("callee-unreachable/story-emergency-service.txt", "nobody who gives that service", "device"),
         ("callee-unreachable/story-queue-full.txt", "the queue is full", "registered"),

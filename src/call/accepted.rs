@@ -13,7 +13,7 @@ use crate::call::surroundings::Seen;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
 use crate::net::Path;
-use crate::sip::auth::credentials;
+use crate::sip::auth::{Credentials, credentials};
 use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 
 /// What clients showed and servers accepted in the whole capture. Mergeable, like the surroundings it is a part of.
@@ -31,10 +31,21 @@ pub struct Accepted {
     /// The servers that accepted requests of a client to one host, in order: by the client's address and the host.
     #[serde(with = "as_pairs")]
     servers: BTreeMap<(IpAddr, String), Vec<SocketAddr>>,
-    /// The highest count with which a server accepted a nonce, and where: by the [`call_key`](crate::call::call_key) of the
-    /// nonce and its address.
+    /// The highest count with which a server accepted a nonce of a user of a client: by the
+    /// [`call_key`](crate::call::call_key) of nonce, realm, user and the client's address, and by the server's.
     #[serde(with = "as_pairs")]
-    nonce_counts: BTreeMap<(u64, IpAddr), (u32, Place)>,
+    nonce_counts: BTreeMap<(u64, IpAddr), NonceUse>,
+}
+
+/// The use of a nonce with its highest count that a server accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NonceUse {
+    /// The count.
+    pub count: u32,
+    /// The request.
+    pub place: Place,
+    /// The port that it came from: behind one address may stand several clients.
+    pub port: u16,
 }
 
 impl Accepted {
@@ -80,19 +91,22 @@ impl Accepted {
         }
     }
 
-    /// The highest count with which a server accepted a nonce before, and the request with it.
-    pub fn nonce_count(&self, server: IpAddr, nonce: &str) -> Option<(u32, Place)> {
-        self.nonce_counts.get(&(call_key(nonce.as_bytes()), server)).copied()
+    /// The use of the nonce of these credentials with the highest count that a server accepted from the same user of a client.
+    /// Servers that make nonces of the time give the same one to each client that asks within a second.
+    pub fn nonce_use(&self, server: IpAddr, client: IpAddr, shown: &Credentials) -> Option<NonceUse> {
+        self.nonce_counts.get(&(nonce_key(client, shown), server)).copied()
     }
 
-    /// Notes that a server accepted a nonce with this count.
-    pub fn note_nonce_count(&mut self, server: IpAddr, nonce: &str, count: u32, place: Place) {
-        let key = (call_key(nonce.as_bytes()), server);
+    /// Notes that a server accepted the nonce of these credentials from a client, if they count its uses.
+    pub fn note_nonce_use(&mut self, path: Path, shown: &Credentials, place: Place) {
+        let Some(count) = shown.nonce_count else { return };
+        let key = (nonce_key(path.source.ip(), shown), path.destination.ip());
+        let used = NonceUse { count, place, port: path.source.port() };
         let has_room = self.nonce_counts.len() < Accepted::MOST;
         match self.nonce_counts.get_mut(&key) {
-            Some(known) => *known = higher(*known, (count, place)),
+            Some(known) => *known = higher(*known, used),
             None if has_room => {
-                self.nonce_counts.insert(key, (count, place));
+                self.nonce_counts.insert(key, used);
             }
             None => {}
         }
@@ -166,9 +180,7 @@ impl Accepted {
             if !Uri::read(&shown.uri).is_same_target(&uri) {
                 self.note_other_digest_uri(server, client);
             }
-            if let Some(count) = shown.nonce_count {
-                self.note_nonce_count(server, &shown.nonce, count, place);
-            }
+            self.note_nonce_use(path, shown, place);
         }
     }
 
@@ -180,7 +192,7 @@ impl Accepted {
             seen.blur(clear);
             seen.first_and_last().is_some_and(|(_, last)| last >= before)
         });
-        self.nonce_counts.retain(|_, (_, place)| place.time >= before);
+        self.nonce_counts.retain(|_, used| used.place.time >= before);
     }
 
     /// Puts together what two readers have seen.
@@ -204,13 +216,19 @@ impl Accepted {
     }
 }
 
-/// The higher count; of two equal ones the earlier.
-fn higher(one: (u32, Place), other: (u32, Place)) -> (u32, Place) {
-    match one.0.cmp(&other.0) {
+/// The use with the higher count; of two equal ones the earlier.
+fn higher(one: NonceUse, other: NonceUse) -> NonceUse {
+    match one.count.cmp(&other.count) {
         Ordering::Less => other,
         Ordering::Greater => one,
-        Ordering::Equal => (one.0, one.1.min(other.1)),
+        Ordering::Equal => one.min(other),
     }
+}
+
+/// A nonce as one user of a client shows it, as one number: a count is of these alone (RFC 7616 §3.4).
+fn nonce_key(client: IpAddr, shown: &Credentials) -> u64 {
+    let client = client.to_string();
+    call_key([&*shown.nonce, &*shown.realm, &*shown.username, &*client].join("\0").as_bytes())
 }
 
 fn has_credentials(message: &Message<'_>) -> bool {

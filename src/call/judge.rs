@@ -69,7 +69,9 @@ impl Call {
         }
         let status = self.last_status(last);
         let cancelled = last.cancelled_by.is_some();
+        let ends_cancelled = |failure: &Failure| failure.transaction == last.id && failure.only_ends_cancelled();
         let outcome = match status.map(StatusCode::get) {
+            Some(_) if self.failures.iter().any(ends_cancelled) => Outcome::Cancelled,
             Some(486 | 600) => Outcome::Busy,
             Some(487) => Outcome::Cancelled,
             Some(_) if cancelled => Outcome::Cancelled,

@@ -27,7 +27,7 @@ mod tracker;
 mod transaction;
 mod unseen;
 
-pub use crate::call::accepted::Accepted;
+pub use crate::call::accepted::{Accepted, NonceUse};
 pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::cut_short::{Begun, CutShort};

@@ -16,6 +16,7 @@ use crate::call::model::Arrival;
 use crate::call::timer;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order, ordered};
+use crate::net::Path;
 use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
 use crate::sparing::make_room;
 
@@ -58,6 +59,8 @@ pub struct Granted {
     pub bindings: Vec<Arc<str>>,
     /// Whose credentials the REGISTER showed, as in [`Asked::account`].
     account: Option<NonZeroU64>,
+    /// The port that the REGISTER came from.
+    port: u16,
     /// Where it stands for how long the longest of them lasts.
     said_in: SaidIn,
 }
@@ -113,11 +116,35 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// The 2xx with which a server let a client in that showed the credentials of this user, in order.
-    pub fn let_in(&self, user: &str, client: IpAddr, server: IpAddr) -> Vec<Place> {
-        let Some(account) = account_key(user.as_bytes(), client, server) else { return Vec::new() };
-        self.granted.iter().filter(|granted| granted.account == Some(account)).map(|granted| granted.place).collect()
+    /// The 2xx with which a server let the client of a request in that showed the credentials of this user, in order. Behind
+    /// one address may stand several clients: it is the same one by its port, its name for itself, or its Contact.
+    pub fn let_in(&self, user: &str, request: &Message<'_>, path: Path) -> Vec<Place> {
+        let (client, server) = (path.source, path.destination.ip());
+        let Some(account) = account_key(user.as_bytes(), client.ip(), server) else { return Vec::new() };
+        let (contact, instance) = contact_and_instance(request);
+        let device = device(request, instance.as_deref());
+        let is_same = |granted: &Granted| {
+            granted.port == client.port()
+                || self
+                    .asked_for(granted, client.ip())
+                    .is_some_and(|asked| asked.device == device || is_same_host_and_port(&asked.contact, &contact))
+        };
+        let granted = self.granted.iter().filter(|granted| granted.account == Some(account) && is_same(granted));
+        granted.map(|granted| granted.place).collect()
     }
+
+    /// The REGISTER that a server granted: the last one of its account that came from the port to which the 2xx is.
+    fn asked_for(&self, granted: &Granted, client: IpAddr) -> Option<&Asked> {
+        let source = SocketAddr::new(client, granted.port);
+        let is_of = |asked: &&Asked| asked.account == granted.account && asked.source == source;
+        self.asked.iter().rfind(|asked| asked.place < granted.place && is_of(asked))
+    }
+}
+
+/// True if two Contacts name the same place in a network: that is of one device, also where it is private.
+fn is_same_host_and_port(one: &str, other: &str) -> bool {
+    let (one, other) = (UriParts::read(one), UriParts::read(other));
+    !one.host.is_empty() && one.host.eq_ignore_ascii_case(other.host) && one.port == other.port
 }
 
 /// The registrations of a capture, by address-of-record. Mergeable.
@@ -207,8 +234,10 @@ impl Registrations {
                 let number = message.cseq().map(|cseq| cseq.number);
                 let is_asked =
                     |asked: &&Asked| Some(asked.cseq) == number && asked.source.ip() == arrival.path.destination.ip();
-                let account = known.asked.iter().rfind(is_asked).and_then(|asked| asked.account);
-                let granted = Granted { account, ..granted(message, arrival, known) };
+                let asked = known.asked.iter().rfind(is_asked);
+                let account = asked.and_then(|asked| asked.account);
+                let port = asked.map_or(0, |asked| asked.source.port());
+                let granted = Granted { account, port, ..granted(message, arrival, known) };
                 known.note_granted(granted);
             }
             _ => {}
@@ -348,12 +377,17 @@ fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked 
         source: arrival.path.source,
         contact: known.kept_once(&contact),
         has_instance: instance.is_some(),
-        device: instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes())),
+        device: device(message, instance.as_deref()),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
         account: shown_user(message)
             .and_then(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
+}
+
+/// What a device calls itself, as one number: its instance, else its Call-ID (RFC 3261 §10.2.4).
+fn device(message: &Message<'_>, instance: Option<&str>) -> u64 {
+    instance.map_or_else(|| call_key(message.call_id()), |instance| call_key(instance.as_bytes()))
 }
 
 /// A client that shows the credentials of a user to a server, as one number.
@@ -420,7 +454,7 @@ fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Gran
     }
     let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
     let until = arrival.place.time.plus(Duration::from_secs(u64::from(longest)));
-    Granted { place: arrival.place, until, bindings, account: None, said_in }
+    Granted { place: arrival.place, until, bindings, account: None, port: 0, said_in }
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::link::LinkedBy;
-use crate::call::model::{Call, Heard, Leg, MessageId, Transaction};
+use crate::call::model::{Call, Failure, Heard, Leg, MessageId, Transaction};
+use crate::call::timer;
 use crate::sip::auth::{challenges, credentials};
 use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, StatusCode, Uri};
 
@@ -13,7 +14,8 @@ use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, Stat
 pub enum NormalStep {
     /// A 401 or 407 that was answered with credentials (RFC 3261 §22).
     ChallengeAnswered,
-    /// A 487 after a CANCEL or BYE of the caller (§9.2, §15.1.2).
+    /// A 487 after a CANCEL or BYE of the caller (§9.2, §15.1.2); or another code with which a device ends an INVITE whose
+    /// CANCEL it had accepted.
     CancelledByCaller,
     /// A 423 or 422 after which a better value was asked for (§10.3, RFC 4028 §6).
     IntervalRaised,
@@ -42,6 +44,13 @@ impl NormalStep {
     }
 }
 
+impl Failure {
+    /// True if it is the end of a cancelled INVITE under a code of its own: that says nothing of why the call failed.
+    pub(crate) fn only_ends_cancelled(&self) -> bool {
+        self.normal == Some(NormalStep::CancelledByCaller) && self.status.get() != 487
+    }
+}
+
 impl Call {
     /// Why a failure response is a normal step; `None` if it is a failure.
     pub(crate) fn normal_step(&self, transaction: &Transaction, response: &Heard) -> Option<NormalStep> {
@@ -49,6 +58,9 @@ impl Call {
         let step = match status.get() {
             401 | 407 => self.is_challenge_answered(transaction, response).then_some(NormalStep::ChallengeAnswered),
             487 if self.is_given_up(transaction) || self.ends_with_dialog(transaction, response) => {
+                Some(NormalStep::CancelledByCaller)
+            }
+            400.. if !status.is_challenge() && self.ends_cancelled(transaction, response) => {
                 Some(NormalStep::CancelledByCaller)
             }
             422 | 423 => self.is_interval_raised(transaction, response).then_some(NormalStep::IntervalRaised),
@@ -118,6 +130,16 @@ impl Call {
         challenges(&response.message)
             .iter()
             .any(|again| !again.stale && shown.iter().any(|shown| shown.realm == again.realm && is_given(&shown.nonce)))
+    }
+
+    /// True if a response ends an INVITE soon after the CANCEL for it was accepted. By RFC 3261 §9.2 its code is 487, but
+    /// devices send 486, 480 or 603 there as well.
+    fn ends_cancelled(&self, transaction: &Transaction, response: &Heard) -> bool {
+        let cancel = transaction.cancelled_by.map(|id| self.transaction(id));
+        let answers = cancel.into_iter().flat_map(|cancel| &cancel.finals).map(|id| self.message(*id));
+        answers.filter(|answer| answer.message.status().is_some_and(StatusCode::is_success)).any(|accepted| {
+            accepted.place < response.place && response.place.time.since(accepted.place.time) <= timer::T2
+        })
     }
 
     /// The caller sent CANCEL, or BYE before an answer, on this hop or further up.

@@ -434,6 +434,8 @@ mod tests {
     use super::*;
     use crate::call::connections::{FailedConnection, HowFailed};
     use crate::call::cut_short::Begun;
+    use crate::net::{Path, Transport};
+    use crate::sip::auth::Credentials;
 
     #[derive(Debug, Clone)]
     enum Note {
@@ -496,8 +498,14 @@ mod tests {
                 }
                 Note::NonceCount(server, nonce, at) => {
                     let place = Place { time: time(at), ..Place::default() };
-                    let nonce = format!("nonce{}", nonce % 2);
-                    surroundings.accepted_mut().note_nonce_count(address(server), &nonce, u32::from(at % 3), place);
+                    let shown = Credentials {
+                        nonce: format!("nonce{}", nonce % 2),
+                        nonce_count: Some(u32::from(at % 3)),
+                        ..Credentials::default()
+                    };
+                    let (client, server) = ((address(0), 5060 + at % 2).into(), (address(server), 5060).into());
+                    let path = Path { source: client, destination: server, transport: Transport::Udp };
+                    surroundings.accepted_mut().note_nonce_use(path, &shown, place);
                 }
                 Note::Host(server, host) => {
                     surroundings.accepted_mut().note_host(address(server), &format!("host{}", host % 4));

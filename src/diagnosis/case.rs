@@ -153,7 +153,8 @@ impl<'a> Case<'a> {
             .finals
             .iter()
             .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
-        (!succeeded && !self.call.is_answered() && !self.is_unheard(deciding)).then_some(failure)
+        let says_why = !succeeded && !failure.only_ends_cancelled();
+        (says_why && !self.call.is_answered() && !self.is_unheard(deciding)).then_some(failure)
     }
 
     /// True if the client went on repeating a request after its final response, and never acted on it: the response did
@@ -187,6 +188,7 @@ impl<'a> Case<'a> {
                     self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
                 })
                 .filter(|failure| !failure.status.is_challenge() || is_rewritten_challenge(failure))
+                .filter(|failure| !failure.only_ends_cancelled())
                 .filter(|failure| self.call.message(failure.response).place <= until)
                 .filter(|failure| self.may_be_told_as(failure, arose));
             // The branch whose code was passed on; where the code was rewritten, the last one to fail.

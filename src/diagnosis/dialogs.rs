@@ -135,11 +135,12 @@ impl<'a> Case<'a> {
     }
 
     /// The first BYE of the call, as its sender sent it. Not one that only releases a second answer, which a fork may bring
-    /// (RFC 3261 §13.2.2.4), if there is another.
+    /// (RFC 3261 §13.2.2.4), or with which its sender gives it up, if there is another.
     pub fn first_bye(&self) -> Option<Asked<'a>> {
         let byes = || self.asked_first(&Method::Bye);
         let kept = byes()
             .filter(|asked| !self.releases_a_second_answer(asked.request))
+            .filter(|asked| !self.gives_up_a_second_answer(asked.request))
             .min_by_key(|asked| asked.request.place);
         kept.or_else(|| byes().min_by_key(|asked| asked.request.place))
     }
@@ -167,6 +168,22 @@ impl<'a> Case<'a> {
         };
         let mut others = self.answers().filter(|(other, _)| is_of_fork(other)).map(|(_, other)| other);
         bye.place.time.since(success.place.time) <= AT_ONCE && others.any(|other| !is_of_bye(other) && goes_on(other))
+    }
+
+    /// True if with this BYE a device gives up that answered a fork and was never confirmed, where the caller confirmed another
+    /// answer: on the caller's side there was no such dialog, and its 481 is in order.
+    pub(crate) fn gives_up_a_second_answer(&self, bye: &Heard) -> bool {
+        if bye.message.method() != Some(&Method::Bye) {
+            return false;
+        }
+        let of_caller =
+            |success: &Heard| success.message.call_id() == bye.message.call_id() && from_tag(success) == to_tag(bye);
+        let answers = || self.answers().map(|(_, success)| success).filter(|success| of_caller(success));
+        let Some(own) = answers().find(|success| to_tag(success) == from_tag(bye)) else { return false };
+        let is_confirmed = |success: &'a Heard| self.acks_to(success).next().is_some();
+        let mut others =
+            answers().filter(|other| to_tag(other) != to_tag(own) && other.message.cseq() == own.message.cseq());
+        self.gives_up(own, bye) && !is_confirmed(own) && others.any(is_confirmed)
     }
 
     /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.

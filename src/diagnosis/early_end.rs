@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::call::{AnsweredBefore, Heard, Outcome, Transaction};
+use crate::call::{AnsweredBefore, Failure, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::{Side, to_tag};
 use crate::sip::{Method, Reason, StatusCode};
@@ -126,6 +126,24 @@ impl<'a> Case<'a> {
         invite.is_some_and(|invite| invite.message.via_count() > 1)
     }
 
+    /// True if a response is the end of a cancelled INVITE under a code of its own.
+    fn only_ends_cancelled(&self, response: &Heard) -> bool {
+        let mut failures = self.call.failures.iter().filter(|failure| failure.response == response.id);
+        failures.any(Failure::only_ends_cancelled)
+    }
+
+    /// True if this code came only from devices that ended with it an INVITE that the one who tells it had cancelled itself.
+    pub(crate) fn only_tells_of_own_cancel(&self, failure: &Failure) -> bool {
+        let behind = || self.call.downstream_of(failure.transaction).map(|inner| inner.id);
+        let mut told = self
+            .call
+            .failures
+            .iter()
+            .filter(|inner| inner.status == failure.status && behind().any(|id| id == inner.transaction))
+            .peekable();
+        told.peek().is_some() && told.all(Failure::only_ends_cancelled)
+    }
+
     /// The CANCEL of an INVITE on its own hop.
     pub(crate) fn cancel_of(&self, invite: &Transaction) -> Option<&'a Heard> {
         self.call.request_of(self.call.transaction(invite.cancelled_by?))
@@ -168,7 +186,8 @@ impl<'a> Case<'a> {
             let is_refused_unseen = inner.finals.is_empty() && self.call.is_concluded(inner);
             is_refused_unseen
                 || self.finals(inner).any(|heard| {
-                    heard.message.status().is_some_and(|status| status.is_success() || status.get() >= 600)
+                    let ends_fork = |status: StatusCode| status.is_success() || status.get() >= 600;
+                    heard.message.status().is_some_and(ends_fork) && !self.only_ends_cancelled(heard)
                 })
         });
         if decided {

@@ -1,10 +1,11 @@
-//! A server that locked a client out, or its account, because its credentials were wrong.
+//! A server that refuses a client for good, or locks it or its account out, because its credentials were wrong.
 //!
-//! Is given a case; gives what shows that a 403 tells of such a lock. Deliberately does not judge who is to mend it, nor how:
+//! Is given a case; gives what shows that a 403 comes of that. Deliberately does not judge who is to mend it, nor how:
 //! `credentials-rejected` does, and the other rules of a 403 are silent.
 
 use crate::call::Kind;
 use crate::capture::Place;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::CREDENTIALS;
 use crate::diagnosis::{Case, Rejection, Try};
 use crate::sip::{StatusCode, auth};
 
@@ -34,11 +35,23 @@ const LOCKED: &[&str] = &["locked", "lockout", "too many attempts", "temporarily
 pub(in crate::diagnosis) struct Lock<'a> {
     /// The refusals of credentials before it that the capture holds, of the same request.
     pub rejections: Vec<Rejection<'a>>,
-    /// True if its words speak of that.
-    pub is_said: bool,
+    /// What shows it.
+    pub sign: Sign,
 }
 
-/// The lock that a 403 tells of, by its words, or because it comes without a challenge after such refusals.
+/// What shows that a 403 comes of credentials that were wrong before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::diagnosis) enum Sign {
+    /// Its words speak of that they were wrong too often.
+    Said,
+    /// It comes in silence where a challenge was due.
+    Unasked,
+    /// It refuses the user for whose credentials it had asked again before, and names nothing else.
+    Again,
+}
+
+/// The lock that a 403 tells of: by its words, because it comes without a challenge after such refusals, or because it refuses
+/// the same user's credentials once more.
 pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     let failure = case.failure_with(&[403])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
@@ -49,10 +62,31 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     let is_since = |place: Place| let_in.is_none_or(|let_in| let_in < place) && place < response.place;
     rejections.retain(|one| is_since(one.refusal.place) && !one.is_of_the_nonce());
     let was_refused = !rejections.is_empty();
+    let is_registration = case.call.kind == Kind::Registration;
     let is_said = case.says_any(response, TOO_OFTEN) || was_refused && case.says_any(response, LOCKED);
-    // Where it names another ground, or has just been shown credentials, the 403 has rules of its own.
     let is_silent = case.own_phrase(response).is_none() && case.quotation(response).is_none();
-    let is_bare = auth::credentials(&request.message).is_empty() && !request.message.is_cut();
-    let is_locked = is_said || was_refused && is_silent && is_bare && case.call.kind == Kind::Registration;
-    (is_locked && !case.is_scan()).then_some(Lock { rejections, is_said })
+    let shown = auth::credentials(&request.message);
+    let is_bare = shown.is_empty() && !request.message.is_cut();
+    let sign = match () {
+        () if case.is_scan() => return None,
+        () if is_said => Sign::Said,
+        // Where it names another ground, the 403 has rules of its own.
+        () if was_refused && is_silent && is_bare && is_registration => Sign::Unasked,
+        // A call may be refused for what the account may do, also after its credentials were mended.
+        () if is_silent && is_registration || case.says_any(response, CREDENTIALS) => Sign::Again,
+        () => return None,
+    };
+    if sign == Sign::Again {
+        let server = response.path.source.ip();
+        let is_same = |one: &Rejection<'_>| {
+            let (user, realm) = (&one.credentials.username, &one.credentials.realm);
+            shown.iter().any(|shown| (&shown.username, &shown.realm) == (user, realm))
+                && case.challenger(one.refusal, &one.again).path.source.ip() == server
+        };
+        rejections.retain(|one| is_same(one) && case.is_of_the_secret(one));
+        if rejections.is_empty() || case.q850(response).is_some() {
+            return None;
+        }
+    }
+    Some(Lock { rejections, sign })
 }

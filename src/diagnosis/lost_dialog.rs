@@ -68,6 +68,9 @@ impl<'a> Case<'a> {
     }
 
     fn why_unknown(&self, transaction: &'a Transaction, request: &'a Heard, response: &'a Heard) -> Option<Why<'a>> {
+        if self.gives_up_a_second_answer(request) {
+            return None;
+        }
         if let Some(other) = self.crossing_bye(request, response) {
             return Some(Why::Crossed(other));
         }

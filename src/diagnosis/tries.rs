@@ -215,6 +215,16 @@ impl<'a> Case<'a> {
 }
 
 impl Case<'_> {
+    /// True if what a server refused was the secret or the user: realm, nonce, algorithm and URI of the credentials fit.
+    pub(crate) fn is_of_the_secret(&self, rejection: &Rejection<'_>) -> bool {
+        rejection.again.realm == rejection.credentials.realm
+            && !rejection.is_of_the_nonce()
+            && rejection.has_newest_nonce()
+            && !rejection.credentials.asks_for_step
+            && rejection.is_of_offered_algorithm()
+            && (!rejection.is_for_other_uri() || self.accepts_other_digest_uri(rejection))
+    }
+
     /// The last REGISTER before refused credentials and the first one after them with which the same server let the same
     /// client in as the same user: their 2xx. Who was let in before and after has the right secret.
     pub(crate) fn let_in_around(&self, rejection: &Rejection<'_>) -> Option<[Place; 2]> {
@@ -222,7 +232,7 @@ impl Case<'_> {
         let user = &rejection.credentials.username;
         let address_of_record = rejection.request.message.from()?.parsed();
         let known = self.surroundings.registrations().of(address_of_record.bare_user(), &address_of_record.host)?;
-        let let_in = known.let_in(user, path.source.ip(), path.destination.ip());
+        let let_in = known.let_in(user, &rejection.request.message, path);
         let (before, after) = let_in.split_at(let_in.partition_point(|place| *place < rejection.request.place));
         Some([*before.last()?, *after.first()?])
     }
@@ -249,6 +259,13 @@ impl Rejection<'_> {
     /// the words of a server that leaves that out ("nonce has changed").
     pub fn is_of_the_nonce(&self) -> bool {
         self.again.stale || names_nonce(&self.refusal.message)
+    }
+
+    /// True if the algorithm of the credentials is one that was offered.
+    fn is_of_offered_algorithm(&self) -> bool {
+        let Some((asked, _)) = &self.asked else { return false };
+        let is_own = |challenge: &Challenge| challenge.algorithm.eq_ignore_ascii_case(&self.credentials.algorithm);
+        auth::challenges(&asked.message).iter().any(is_own)
     }
 
     /// How long after the challenge the request with the credentials came.

@@ -369,7 +369,7 @@ pub(crate) struct UriParts<'a> {
     user: &'a str,
     /// The host without brackets.
     pub(crate) host: &'a str,
-    port: Option<u16>,
+    pub(crate) port: Option<u16>,
     parameters: &'a str,
 }
 

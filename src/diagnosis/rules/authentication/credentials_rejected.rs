@@ -1,6 +1,6 @@
 use crate::call::{Guessing, Heard};
 use crate::catalogue::Topic;
-use crate::diagnosis::lock::{Lock, lock};
+use crate::diagnosis::lock::{Lock, Sign, lock};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::tries::names_nonce;
 use crate::diagnosis::words::{guessed_account, times};
@@ -22,15 +22,17 @@ rule! {
     /// ## Evidence
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
     /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and without
-    /// a word of the nonce. Or a 403 after such refusals, or whose words speak of too many of them: the server has locked the
-    /// client or its account.
+    /// a word of the nonce. Or a 403 after such refusals: to a REGISTER that shows no credentials any more, or to a request that
+    /// shows those of the same user again, where it names nothing else. Or a 403 whose words speak of too many of them: the
+    /// server has locked the client or its account.
     ///
     /// ## How to fix
     /// Set the same secret on both sides, for the authentication user that the request shows.
     ///
     /// ## When it would be wrong
     /// With `stale=true`, or a phrase that names the nonce, the nonce was too old and the secret was not looked at. A
-    /// client that was let in as this user before and after has the right secret. Where realm, algorithm, nonce count or
+    /// client that was let in as this user before and after has the right secret; another one behind the same address, with
+    /// another port and another Contact, may have a wrong one. Where realm, algorithm, nonce count or
     /// URI do not fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
     ///
     /// ## References
@@ -42,16 +44,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     opening(case).or_else(|| locked(case)).or_else(|| inside(case))
 }
 
-/// The server locked the client, or its account, because its credentials were wrong too often.
+/// The server refused the client for good, or locked it or its account out, because its credentials were wrong before.
 fn locked(case: &Case<'_>) -> Option<Finding> {
-    let Lock { rejections, is_said } = lock(case)?;
+    let Lock { rejections, sign } = lock(case)?;
     let failure = case.failure_with(&[403])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let is_sure = is_said || rejections.len() > 1;
+    let is_sure = match sign {
+        Sign::Said => true,
+        Sign::Unasked => rejections.len() > 1,
+        Sign::Again => rejections.len() > 1 || case.quotation(response).is_some(),
+    };
     let finding = Finding::of(&RULE, if is_sure { Confidence::Likely } else { Confidence::Possible })
         .explains(Some(failure.status))
-        .titled("The server locked the client out, because its credentials were refused")
         .sender(Role::Uac, request);
+    if sign == Sign::Again {
+        return again(case, finding, &rejections, (request, response));
+    }
+    let finding = finding.titled("The server locked the client out, because its credentials were refused");
     if !case.wants_words() {
         return Some(finding);
     }
@@ -69,9 +78,11 @@ fn locked(case: &Case<'_>) -> Option<Finding> {
         count => format!(" Before it {server} had refused the digest of user \"{user}\" {}.", times(count)),
     };
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let what = match is_said {
-        true => "by its own words because credentials were wrong too often",
-        false => "and does not ask for credentials any more, as one does that locks out whose credentials are wrong",
+    let what = match sign {
+        Sign::Said => "by its own words because credentials were wrong too often",
+        Sign::Unasked | Sign::Again => {
+            "and does not ask for credentials any more, as one does that locks out whose credentials are wrong"
+        }
     };
     let mut finding = finding
         .because(format!("{server} answers {} to {client}, {what}{quotation}.{seen}", failure.status))
@@ -93,6 +104,46 @@ fn locked(case: &Case<'_>) -> Option<Finding> {
             .claim_own_words(case, response)
             .refuted("refused-by-policy", "what came before it, or its words, speak of credentials")
             .refuted("address-of-record-refused", "what came before it, or its words, speak of credentials"),
+    )
+}
+
+/// The server had asked again for the credentials of this user, and in the end refuses them with 403.
+fn again(
+    case: &Case<'_>,
+    finding: Finding,
+    rejections: &[Rejection<'_>],
+    (request, response): (&Heard, &Heard),
+) -> Option<Finding> {
+    let last = rejections.last()?;
+    let (user, realm, server) = (&last.credentials.username, &last.credentials.realm, response.path.source);
+    let shown = auth::credentials(&request.message).iter().find(|shown| shown.username == *user)?;
+    let (quotation, or) = match case.quotation(response) {
+        Some(words) => (format!("; {words}"), ""),
+        None => (String::new(), ", or the server has locked the account meanwhile"),
+    };
+    let because = format!(
+        "{server} refused the digest of user \"{user}\" for realm \"{realm}\" {} with a new challenge, and then with 403{quotation}. \
+         The client had used the nonce it had been given, and realm and algorithm fit, so the secret or the user name is not the \
+         one the server knows{or}.",
+        times(u32::try_from(rejections.len()).unwrap_or(u32::MAX)),
+    );
+    let of_last = (last.credentials.header, last.credentials.nonce.as_str());
+    let mut finding = finding
+        .because(because)
+        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {server}."))
+        .fix(format!("Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."));
+    if let Some(step) = case.setting(Topic::Password, response) {
+        finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
+    }
+    Some(
+        finding
+            .claim_auth(last.request, of_last, "username", "the client shows credentials")
+            .claim_status(last.refusal, "the server refuses them, and asks again")
+            .claim_auth(request, (shown.header, &shown.nonce), "username", "the client shows credentials of the same user again")
+            .claim_status(response, "then it refuses, and asks no more")
+            .claim_own_words(case, response)
+            .refuted("forbidden-after-credentials", "the server had asked for the same credentials again before")
+            .refuted("nonce-never-accepted", "the refusing responses do not say stale=true"),
     )
 }
 
@@ -150,18 +201,10 @@ fn inside(case: &Case<'_>) -> Option<Finding> {
 fn opening(case: &Case<'_>) -> Option<Finding> {
     let rejection = case.rejection()?;
     let (asked, challenge) = rejection.asked.as_ref()?;
-    let fits = rejection.again.realm == rejection.credentials.realm
-        && !rejection.is_of_the_nonce()
-        && rejection.has_newest_nonce()
-        && !rejection.credentials.asks_for_step
-        && is_offered(&rejection);
-    if !fits {
+    if !case.is_of_the_secret(&rejection) {
         return None;
     }
     let is_other_uri = rejection.is_for_other_uri();
-    if is_other_uri && !case.accepts_other_digest_uri(&rejection) {
-        return None;
-    }
     let user = &rejection.credentials.username;
     let fit = case.digest_fit(rejection.request, user);
     let is_proven = matches!(fit, Some((DigestFit::Differs, _)));
@@ -195,12 +238,13 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         None => because,
     };
     let mut finding = finding.because(because);
+    let rivals = [of_uri(&rejection, is_other_uri), of_nonce(case, asked).to_owned()];
     let guesser = guessing(case, rejection.request);
     for step in guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request)) {
         finding = finding.fix(step);
     }
     if guesser.is_some_and(|guesser| guesser.accepted.is_some()) {
-        return Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)));
+        return Some(claimed(finding, asked, challenge, &rejection, rivals));
     }
     if rejection.credentials.is_aka() {
         let finding = finding.fix(format!(
@@ -208,7 +252,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
              AKA nobody enters a secret.",
             server.path.source
         ));
-        return Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)));
+        return Some(claimed(finding, asked, challenge, &rejection, rivals));
     }
     finding = finding.fix(format!(
         "Enter the secret of \"{user}\" anew on the client, and compare it with that on {}.",
@@ -228,7 +272,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if let Some(step) = case.setting(Topic::Password, server) {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
-    Some(claimed(finding, asked, challenge, &rejection, of_uri(&rejection, is_other_uri)))
+    Some(claimed(finding, asked, challenge, &rejection, rivals))
 }
 
 /// What is known of a source that had credentials refused many times.
@@ -260,7 +304,7 @@ fn claimed(
     asked: &Heard,
     challenge: &auth::Challenge,
     rejection: &Rejection<'_>,
-    of_uri: String,
+    [of_uri, of_nonce]: [String; 2],
 ) -> Finding {
     let of = |challenge: &auth::Challenge| (challenge.header, challenge.nonce.clone());
     let (header, nonce) = of(challenge);
@@ -275,9 +319,17 @@ fn claimed(
                 not call the nonce stale")
             .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
             .refuted("realm-mismatch", format!("challenge and credentials both say \"{}\"", rejection.credentials.realm))
-            .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
+            .refuted("old-nonce-reused", of_nonce)
             .refuted("digest-uri-mismatch", of_uri)
             .refuted("challenge-not-answered", "the request was sent again with credentials")
+}
+
+/// Which nonce the credentials carry. A server that answers each copy of a request may give several.
+fn of_nonce(case: &Case<'_>, asked: &Heard) -> &'static str {
+    match case.call.transaction(asked.transaction).finals.len() {
+        0 | 1 => "the credentials carry the nonce of the newest challenge",
+        _ => "the credentials carry a nonce that the server gave for this request",
+    }
 }
 
 fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {
@@ -289,12 +341,4 @@ fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {
         ),
         false => "the URI of the digest is the Request-URI".to_owned(),
     }
-}
-
-/// True if the algorithm of the credentials is one that was offered.
-fn is_offered(rejection: &Rejection<'_>) -> bool {
-    let Some((asked, _)) = &rejection.asked else { return false };
-    auth::challenges(&asked.message)
-        .iter()
-        .any(|challenge| challenge.algorithm.eq_ignore_ascii_case(&rejection.credentials.algorithm))
 }

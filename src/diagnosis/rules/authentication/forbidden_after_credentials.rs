@@ -30,7 +30,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// If the 403 names a policy or comes from behind the challenger, if the call had gone on before it, or if the same
-    /// server had let the same user register before: then the credentials were good, and `refused-by-policy` holds.
+    /// server had let the same client register as this user before: then the credentials were good, and `refused-by-policy`
+    /// holds. If the server had asked again for the same credentials before, it is `credentials-rejected`.
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §22.1
@@ -72,8 +73,8 @@ pub(in crate::diagnosis::rules) const POLICY: &[&str] = &[
     "awaiting validation",
 ];
 /// Words that name the credentials.
-pub(in crate::diagnosis::rules) const CREDENTIALS: &[&str] =
-    &["password", "passwd", "credential", "authentication", "auth id", "auth user", "secret", "digest"];
+pub(in crate::diagnosis) const CREDENTIALS: &[&str] =
+    &["password", "passwd", "credential", "authentication", "auth id", "auth user", "bad auth", "secret", "digest"];
 /// Words that name the account.
 const ACCOUNT: &[&str] = &[
     "unknown user",
@@ -146,7 +147,7 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     let path = refused.request.path;
     let from = refused.request.message.from()?.parsed();
     let known = case.surroundings.registrations().of(from.bare_user(), &from.host)?;
-    let let_in = known.let_in(&shown.username, path.source.ip(), path.destination.ip());
+    let let_in = known.let_in(&shown.username, &refused.request.message, path);
     // Who is let in only later may have got another secret meanwhile.
     let was_let_in = let_in.iter().any(|place| *place < refused.request.place);
     was_let_in.then(|| format!("it had let \"{}\" register from {} before", shown.username, path.source.ip()))

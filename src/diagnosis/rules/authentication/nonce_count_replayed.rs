@@ -14,14 +14,16 @@ rule! {
     /// A fault of the client: it remembers the nonce but starts to count anew.
     ///
     /// ## Evidence
-    /// Two different requests with the same nonce and a nonce count that does not rise; the first was accepted, the
-    /// second got 401 or 407 without `stale=true`.
+    /// Two different requests of the same user of a client with the same nonce and a nonce count that does not rise; the
+    /// first was accepted, the second got 401 or 407 without `stale=true`.
     ///
     /// ## How to fix
     /// Update the client, or let the server give nonces that serve once.
     ///
     /// ## When it would be wrong
-    /// A retransmission is the same request. If the next try with a new nonce is accepted, no harm is done.
+    /// A retransmission is the same request. If the next try with a new nonce is accepted, no harm is done. Another user, or
+    /// another client, to whom the server gave the same nonce counts its own uses: many servers make nonces of the time, and
+    /// give the same one to all that ask within a second.
     ///
     /// ## References
     /// RFC 7616 §3.4
@@ -65,12 +67,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The count with which the server had accepted the nonce of these credentials before, and where, if it was not lower.
+/// The count with which the server had accepted the nonce of these credentials from the same user of this client before, and
+/// where, if it was not lower.
 fn replayed(case: &Case<'_>, tries: &[Try<'_>], second: &Try<'_>) -> Option<((u32, Place), Credentials)> {
     if !second.is_challenged() || second.challenges.iter().any(|challenge| challenge.stale) {
         return None;
     }
-    let server = second.request.path.destination.ip();
+    let path = second.request.path;
     second.credentials.iter().find_map(|shown| {
         let count = shown.nonce_count?;
         let in_call = || {
@@ -78,11 +81,21 @@ fn replayed(case: &Case<'_>, tries: &[Try<'_>], second: &Try<'_>) -> Option<((u3
             let accepted = before.filter(|one| one.status().is_some_and(StatusCode::is_success));
             accepted
                 .flat_map(|one| one.credentials.iter().map(move |used| (used, one.request.place)))
-                .filter(|(used, _)| used.nonce == shown.nonce)
+                .filter(|(used, _)| is_same_user(used, shown))
                 .find_map(|(used, place)| Some((used.nonce_count?, place)))
         };
-        let elsewhere = || case.surroundings.accepted().nonce_count(server, &shown.nonce);
+        let elsewhere = || {
+            let used = case.surroundings.accepted().nonce_use(path.destination.ip(), path.source.ip(), shown)?;
+            // Another client behind the same address was given the nonce itself, and rightly begins to count.
+            let may_be_another = used.port != path.source.port() && case.asked_with_nonce_of(second).is_some();
+            (!may_be_another).then_some((used.count, used.place))
+        };
         let (used, place) = in_call().or_else(elsewhere)?;
         (used >= count && place < second.request.place).then(|| ((used, place), shown.clone()))
     })
+}
+
+/// True if credentials show the same nonce for the same user: its uses are counted for each user alone.
+fn is_same_user(used: &Credentials, shown: &Credentials) -> bool {
+    (&used.nonce, &used.realm, &used.username) == (&shown.nonce, &shown.realm, &shown.username)
 }

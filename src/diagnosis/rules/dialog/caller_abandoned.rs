@@ -105,6 +105,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}",
             length(waited),
             match case.finals(deciding).next() {
+                _ if silent && deciding.provisionals.is_empty() => "Until then nothing had come back",
                 _ if silent => "Until then nothing but 100 had come back",
                 Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
                 Some(_) => "Nothing is wrong with that",

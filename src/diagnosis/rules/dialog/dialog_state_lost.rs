@@ -24,7 +24,7 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A BYE of the responder that the capture does not hold would end the dialog in order. Where the caller was told that
-    /// the call failed, there never was a dialog on its side.
+    /// the call failed, or confirmed another answer of a fork and never this one, there never was a dialog on its side.
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2; RFC 4028 §1

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::call::Heard;
 use crate::call::timer::OVERDUE;
@@ -21,13 +22,15 @@ rule! {
     ///
     /// ## Evidence
     /// 2xx responses to one INVITE with different To tags, and one of them without ACK and BYE. The BYE with which its
-    /// sender gives up after 64·T1 is no release.
+    /// sender gives up after 64·T1 is no release. Or both have their ACK, the call with the first of them is ended by BYE in the
+    /// end, and that with the later one is not, nor is anything heard of it until 64·T1 after that: then it is possible only.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software, or let the proxy end the extra branch.
     ///
     /// ## When it would be wrong
-    /// The ACK and BYE may go another way than past the capture.
+    /// The ACK and BYE may go another way than past the capture. A caller that confirmed both answers may have gone on with
+    /// the later one.
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4
@@ -35,8 +38,13 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    unconfirmed(case).or_else(|| not_ended(case))
+}
+
+/// An answer got neither ACK nor BYE.
+fn unconfirmed(case: &Case<'_>) -> Option<Finding> {
     let Left { kept, left } = left_standing(case)?;
-    let tags: Vec<String> = [kept, left].iter().filter_map(|heard| to_tag(heard)).map(Cow::into_owned).collect();
+    let tags = tags_of(kept, left);
     // One that is not repeated may have got its ACK past the capture, unless those of the other are in it.
     let is_kept = case.acks_to(kept).next().is_some();
     let waits = left.repeated >= ENOUGH_REPEATS || is_kept;
@@ -82,6 +90,73 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(bye) => finding.claim_method(bye, "that device gives up"),
         None => finding,
     })
+}
+
+/// Both answers got their ACK, and only the call with the first one its BYE.
+fn not_ended(case: &Case<'_>) -> Option<Finding> {
+    let (Left { kept, left }, bye) = confirmed_and_left(case)?;
+    let (tags, caller) = (tags_of(kept, left), left.path.destination);
+    let (kept_tag, left_tag) = (to_tag(kept)?, to_tag(left)?);
+    let device = case.as_written(left);
+    Some(
+        Finding::of(&RULE, Confidence::Possible)
+            .explains(left.message.status())
+            .party(Role::Uac, Some(caller))
+            .because(format!(
+                "The INVITE was answered more than once (To tags {}), and each answer got its ACK. A BYE ended the call with the \
+                 tag {kept_tag:?} {} after its answer. That with the tag {left_tag:?} got none in the {} from then to the end of the \
+                 capture, and nothing is heard of it: {}, which sent this answer, is left in a call with nobody, if the caller did \
+                 not go on with it.",
+                list(&tags),
+                length(bye.place.time.since(kept.place.time)),
+                length(case.tail(bye.place)),
+                device.path.source
+            ))
+            .fix(format!("Let {caller} end each answer that it does not want with BYE, once it has confirmed it with ACK."))
+            .claim(kept, "sip.to.tag", &*kept_tag, "one answer")
+            .claim(left, "sip.to.tag", &*left_tag, "another answer")
+            .claim_method(case.acks_to(left).next()?, "it is confirmed")
+            .claim_method(bye, "the call with the first one is ended")
+            .claim_absent(bye.place, "a BYE with the tag of the other answer", "it is not released"),
+    )
+}
+
+fn tags_of(kept: &Heard, left: &Heard) -> Vec<String> {
+    [kept, left].iter().filter_map(|heard| to_tag(heard)).map(Cow::into_owned).collect()
+}
+
+/// Two answers that were both confirmed, the first of which was ended by a BYE that is no release at once, and the later one
+/// not; with that BYE.
+fn confirmed_and_left<'a>(case: &Case<'a>) -> Option<(Left<'a>, &'a Heard)> {
+    /// Who ends an answer sooner than this releases it, and talks with the other one.
+    const TALKED: Duration = Duration::from_secs(5);
+    case.call.attempts().find_map(|attempt| {
+        let mut answers: Vec<&Heard> = case
+            .finals(attempt)
+            .filter(|heard| heard.message.status().is_some_and(|status| status.is_success()))
+            .collect();
+        answers.dedup_by_key(|heard| to_tag(heard));
+        let [kept, left] = answers.as_slice() else { return None };
+        let bye = case.asked_first(&Method::Bye).map(|bye| bye.request).find(|bye| is_of(bye, kept))?;
+        let is_confirmed = |answer: &'a Heard| case.acks_to(answer).next().is_some();
+        let talked = bye.place.time.since(kept.place.time) >= TALKED;
+        // Whatever is heard of it after that shows that somebody still knows it, or that it was ended.
+        let is_heard = case.call.messages.iter().any(|heard| {
+            let is_end = heard.message.method() == Some(&Method::Bye);
+            is_of(heard, left) && (is_end || heard.place > bye.place && heard.message.method().is_some())
+        });
+        let is_ended = is_heard || case.unseen_of_dialog(&Method::Bye, left).next().is_some();
+        let is_left = talked && [*kept, *left].into_iter().all(is_confirmed) && !is_ended;
+        (is_left && case.tail(bye.place) >= OVERDUE).then_some((Left { kept, left }, bye))
+    })
+}
+
+/// True if a request is of the dialog of this answer.
+fn is_of(request: &Heard, answer: &Heard) -> bool {
+    let tags = [from_tag(request), to_tag(request)];
+    request.message.call_id() == answer.message.call_id()
+        && tags.contains(&from_tag(answer))
+        && tags.contains(&to_tag(answer))
 }
 
 /// Two answers to one INVITE.

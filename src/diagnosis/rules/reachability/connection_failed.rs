@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::silent_downstream;
+use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{IcmpCode, Path, Transport, Undelivered};
@@ -277,9 +277,9 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The hop that had taken the call over asked for a connection in vain until the caller gave up.
+/// The hop that had taken the call over asked for a connection in vain until the INVITE was cancelled.
 fn given_up(case: &Case<'_>) -> Option<Finding> {
-    let (request, trying, end) = silent_downstream::given_up(case)?;
+    let GivenUp { request, trying, end, words } = silent_downstream::given_up(case)?;
     let (hop, caller) = (trying.path.source, request.path.source.ip());
     let mut fitting = case.surroundings.failed_connections().of_client(hop.ip()).iter().filter(|failed| {
         failed.how.is_in_vain()
@@ -299,7 +299,7 @@ fn given_up(case: &Case<'_>) -> Option<Finding> {
             .explains(case.outer_failure().map(|outer| outer.status))
             .party(role, Some(address))
             .because(format!(
-                "{} tried to reach {} over TCP while {hop} had the {}, {}; nothing came from {hop} but 100 until the caller gave up.",
+                "{} tried to reach {} over TCP while {hop} had the {}, {}; nothing came from {hop} but 100 {words}.",
                 failed.client.ip(),
                 failed.server,
                 case.call.transaction(request.transaction).method,

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Kind, timer};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The first response comes late.
@@ -16,7 +17,8 @@ rule! {
     /// The next hop is under load, or waits for DNS or a database before it sends 100.
     ///
     /// ## Evidence
-    /// A request over UDP that was repeated, and a first response more than 200 ms after the latest copy before it.
+    /// A request over UDP that was repeated, and a first response more than 200 ms after the latest copy before it; or at once
+    /// after it, if as many responses come then as copies were sent, so that none of them was lost.
     ///
     /// ## How to fix
     /// Look at the load and the look-ups of the next hop; it should send 100 at once (RFC 3261 §17.2.1).
@@ -45,7 +47,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let latest = copies_before(request, response).last()?;
     let waited = response.place.time.since(request.place.time);
-    if response.place.time.since(latest) <= PROMPT || waited <= timer::T1 {
+    let is_each_answered = is_each_copy_answered(case, request, response);
+    let may_answer_the_latest = response.place.time.since(latest) <= PROMPT && !is_each_answered;
+    if may_answer_the_latest || waited <= timer::T1 {
         return None;
     }
     // Beyond 100, which only says that the next hop has the request, something came that let the call go on.
@@ -67,7 +71,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it {}.", response.path.source, if is_call { "sends 100" } else { "answers" }))
             .claim_method(request, "the first copy of the request")
             .claim_status(response, "the first response")
-            .refuted("request-lost-on-path", "the response does not come at once after a copy"),
+            .refuted(
+                "request-lost-on-path",
+                match is_each_answered {
+                    true => "each copy of the request got a response",
+                    false => "the response does not come at once after a copy",
+                },
+            ),
     )
 }
 
@@ -87,6 +97,24 @@ pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &
         let is_repeated = first < response.place && goes_on && !request.path.transport.is_reliable();
         (is_repeated && !was_refused).then_some((request, response))
     })
+}
+
+/// True if as many responses came at once as copies of the request were sent before the first of them: so none of the copies
+/// was lost. A transaction answers each copy with its last response again, and a server that keeps none makes a new one
+/// (RFC 3261 §17.2.1, §17.2.2, §8.2.7); to an INVITE several that differ may come of a fork, and a 2xx repeats itself.
+pub(crate) fn is_each_copy_answered(case: &Case<'_>, request: &Heard, first: &Heard) -> bool {
+    let transaction = case.call.transaction(request.transaction);
+    let is_invite = transaction.method == Method::Invite;
+    if is_invite && first.message.status().is_some_and(StatusCode::is_success) {
+        return false;
+    }
+    let is_at_once = |place: &Place| place.time.since(first.place.time) <= PROMPT;
+    let alike = case.provisionals(transaction).chain(case.finals(transaction)).filter(|heard| {
+        let is_made_anew = heard.message.status() == first.message.status() && heard.path.source == first.path.source;
+        heard.id == first.id || is_made_anew && !is_invite
+    });
+    let places = alike.flat_map(|heard| std::iter::once(heard.place).chain(heard.repeats.iter().copied()));
+    places.filter(is_at_once).count() >= copies_before(request, first).count()
 }
 
 /// When the copies of a request were sent that stand before its response.

@@ -1,5 +1,7 @@
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::first_response_slow::{PROMPT, copies_before, repeated_and_answered};
+use crate::diagnosis::rules::reachability::first_response_slow::{
+    PROMPT, copies_before, is_each_copy_answered, repeated_and_answered,
+};
 use crate::diagnosis::words::{length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Method;
@@ -20,7 +22,8 @@ rule! {
     /// Once is nothing. If it recurs on a hop, look at the loss on that way.
     ///
     /// ## When it would be wrong
-    /// A slow responder whose answer happens to come just after a copy looks the same.
+    /// A slow responder whose answer happens to come just after a copy looks the same. If each copy is answered, none was lost:
+    /// `first-response-slow`.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2
@@ -31,7 +34,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = repeated_and_answered(case)?;
     let latest = copies_before(request, response).last()?;
     let after = response.place.time.since(latest);
-    if after > PROMPT {
+    if after > PROMPT || is_each_copy_answered(case, request, response) {
         return None;
     }
     Some(

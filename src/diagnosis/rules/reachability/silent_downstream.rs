@@ -67,7 +67,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let hop = trying.path.source;
     let words = match end.kind {
-        Kind::Cancel(_) => "until the caller gave up".to_owned(),
+        Kind::Cancel(cancel) => until_cancelled(case, last, cancel),
         Kind::Response(_, status) => format!("until the {status}"),
         Kind::EndOfCapture => "until the capture ended".to_owned(),
     };
@@ -95,20 +95,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .next_capture(capture_at(hop.ip(), trying.path));
     finding = match end.kind {
         Kind::Response(response, _) => finding.claim_status(response, "the end of the wait"),
-        Kind::Cancel(cancel) => finding.claim_method(cancel, "the caller gave up"),
+        Kind::Cancel(cancel) => finding.claim_method(cancel, "the end of the wait"),
         Kind::EndOfCapture => finding,
     };
     Some(finding)
 }
 
-/// The INVITE that a hop took over and said nothing of until the caller gave it up: its request and that hop's 100.
-pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, Timestamp)> {
+/// An INVITE that a hop took over and said nothing of until it was cancelled.
+pub(super) struct GivenUp<'a> {
+    /// The INVITE.
+    pub request: &'a Heard,
+    /// That hop's 100.
+    pub trying: &'a Heard,
+    /// When it was cancelled.
+    pub end: Timestamp,
+    /// By whom, in words: `until …`.
+    pub words: String,
+}
+
+pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<GivenUp<'a>> {
     let last = last_that_took_it(case, case.deciding().filter(|deciding| deciding.is_initial_invite())?)?;
     let request = case.call.request_of(last)?;
     let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
     let end = end_of_wait(case, request);
+    let Kind::Cancel(cancel) = end.kind else { return None };
+    let words = until_cancelled(case, last, cancel);
     let is_long = end.time.since(trying.place.time) >= SILENCE;
-    (is_long && matches!(end.kind, Kind::Cancel(_))).then_some((request, trying, end.time))
+    is_long.then_some(GivenUp { request, trying, end: end.time, words })
+}
+
+/// Who ended the wait: the caller, if it cancelled on its own hop, or else the proxy that sent this CANCEL.
+fn until_cancelled(case: &Case<'_>, invite: &Transaction, cancel: &Heard) -> String {
+    let mut outer = invite;
+    for _ in 0..32 {
+        match outer.upstream {
+            Some(upstream) => outer = case.call.transaction(upstream),
+            None => break,
+        }
+    }
+    match outer.cancelled_by.is_some() && !case.came_through_proxy() {
+        true => "until the caller gave up".to_owned(),
+        false => format!("until {} cancelled the INVITE", cancel.path.source),
+    }
 }
 
 /// The innermost hop of an INVITE that was passed on from one to the next, if nothing but 100 came on any of them.

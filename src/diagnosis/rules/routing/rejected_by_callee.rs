@@ -28,7 +28,8 @@ rule! {
     /// Nothing is wrong with the signalling: ask the callee.
     ///
     /// ## When it would be wrong
-    /// A 603 of the network is not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends. A server
+    /// Some devices end a cancelled call so: what comes soon after the CANCEL was accepted is no refusal. A 603 of the network is
+    /// not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends. A server
     /// may send it for a callee without a device: so it is told where others were registered there before the call, and the
     /// first registration of the callee that is seen came after it.
     ///
@@ -68,7 +69,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY) {
         return None; // It is the network that rejects.
     }
-    if rejects_anonymous(case, failure) {
+    if rejects_anonymous(case, failure) || case.only_tells_of_own_cancel(failure) {
         return None;
     }
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
