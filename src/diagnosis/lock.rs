@@ -5,7 +5,7 @@
 
 use crate::call::Kind;
 use crate::capture::Place;
-use crate::diagnosis::rules::authentication::forbidden_after_credentials::CREDENTIALS;
+use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::{Case, Rejection, Try};
 use crate::sip::{StatusCode, auth};
 
@@ -73,7 +73,7 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
         // Where it names another ground, the 403 has rules of its own.
         () if was_refused && is_silent && is_bare && is_registration => Sign::Unasked,
         // A call may be refused for what the account may do, also after its credentials were mended.
-        () if is_silent && is_registration || case.says_any(response, CREDENTIALS) => Sign::Again,
+        () if is_silent && is_registration || case.says_any(response, OF_CREDENTIALS) => Sign::Again,
         () => return None,
     };
     if sign == Sign::Again {

@@ -57,6 +57,10 @@ const USUAL: &[(u16, &[&str])] = &[
 /// Codes by which a callee refuses a call, with the Q.850 causes that stand for them (RFC 3398 §8.2.6.1).
 const OF_CALLEE: [(u32, u32); 3] = [(486, 17), (600, 17), (603, 21)];
 
+/// Words of a refusal that name the credentials, in lower case.
+pub(crate) const OF_CREDENTIALS: &[&str] =
+    &["password", "passwd", "credential", "authentication", "auth id", "auth user", "bad auth", "secret", "digest"];
+
 /// Words for one that is not registered, for the one who calls, and for the one who is called, in lower case.
 const UNREGISTERED: &[&str] =
     &["not registered", "not_registered", "unregistered", "no registration", "isn't registered"];

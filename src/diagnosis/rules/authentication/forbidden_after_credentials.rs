@@ -3,6 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;
@@ -72,9 +73,6 @@ pub(in crate::diagnosis::rules) const POLICY: &[&str] = &[
     "address not allowed",
     "awaiting validation",
 ];
-/// Words that name the credentials.
-pub(in crate::diagnosis) const CREDENTIALS: &[&str] =
-    &["password", "passwd", "credential", "authentication", "auth id", "auth user", "bad auth", "secret", "digest"];
 /// Words that name the account.
 const ACCOUNT: &[&str] = &[
     "unknown user",
@@ -126,7 +124,7 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     let (asked, response) = (asked?, case.response(failure));
     let shown = refused.credentials.first()?;
     // In words of the account or its credentials the server says what is wrong with them.
-    let is_doubted = case.says_any(response, CREDENTIALS)
+    let is_doubted = case.says_any(response, OF_CREDENTIALS)
         || case.says_any(response, ACCOUNT)
         || matches!(case.digest_fit(refused.request, &shown.username), Some((DigestFit::Differs, _)));
     // A registration is refused for its secret more often than for anything else, and that may change at any time.
@@ -166,7 +164,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None; // Calls are refused for what the account may do: `refused-by-policy`.
     }
     let response = case.response(failure);
-    let names_credentials = case.says_any(response, CREDENTIALS);
+    let names_credentials = case.says_any(response, OF_CREDENTIALS);
     let names_account = case.says_any(response, ACCOUNT);
     let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
     if is_behind(case, failure) || names_policy || case.says_caller_unregistered(response) || case.q850(response).is_some() {

@@ -44,19 +44,7 @@ fn by_caller(case: &Case<'_>) -> Option<Finding> {
     if is_of_callee(code) || case.alerting_or_progress(failure.transaction).is_some() {
         return None;
     }
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    let (target, server) = (request.message.request_uri()?.into_owned(), response.path.source);
-    let because = format!(
-        "{} redirected the call to {target} with {}; the caller went there, and {server} answered {code}.",
-        redirect.path.source,
-        redirect.message.status()?,
-    );
-    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).because(because);
-    Some(
-        to_correct(finding, redirect, request, format!("look why {server} answers {code} for it"))
-            .claim_status(response, "the call fails there")
-            .refuted("user-unknown", "the caller did not choose this address: the redirect did"),
-    )
+    refused_there(failure, redirect, case.request(failure)?, case.response(failure), "the caller went there")
 }
 
 /// A proxy followed it itself (RFC 3261 §16.7 step 4).
@@ -108,9 +96,21 @@ fn to_refusal(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     if is_of_callee(code.get()) || is_of_callee(failure.status.get()) || case.alerting_or_progress(branch.id).is_some() {
         return None;
     }
-    let (proxy, server, target) = (request.path.source, response.path.source, request.message.request_uri()?);
+    let followed = format!("{} followed that itself", request.path.source);
+    refused_there(failure, redirect, request, response, &followed)
+}
+
+/// The redirect was followed, as `followed` says by whom, and the call was refused where it led.
+fn refused_there(
+    failure: &Failure,
+    redirect: &Heard,
+    request: &Heard,
+    response: &Heard,
+    followed: &str,
+) -> Option<Finding> {
+    let (target, server, code) = (request.message.request_uri()?, response.path.source, response.message.status()?);
     let because = format!(
-        "{} redirected the call to {target} with {}; {proxy} followed that itself, and {server} answered {code}.",
+        "{} redirected the call to {target} with {}; {followed}, and {server} answered {code}.",
         redirect.path.source,
         redirect.message.status()?,
     );

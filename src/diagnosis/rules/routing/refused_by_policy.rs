@@ -3,8 +3,9 @@ use crate::catalogue::Topic;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
-use crate::diagnosis::rules::authentication::forbidden_after_credentials::{CREDENTIALS, POLICY, accepted, is_behind, refused_try};
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
+use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::words::a_code;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::{StatusCode, auth};
@@ -247,7 +248,7 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
     if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
         return None;
     }
-    let names_policy = case.says_any(response, POLICY) && !case.says_any(response, CREDENTIALS);
+    let names_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
     if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
         return None;
     }
