@@ -241,13 +241,7 @@ impl Openings {
         if !SIP_PORTS.contains(&event.path.destination.port()) {
             return;
         }
-        let known = self.of.entry(number(event.stream)).or_insert(Opening {
-            path: event.path,
-            asked: event.place,
-            last: event.place,
-            copies: 1,
-            undelivered: None,
-        });
+        let known = self.of.entry(number(event.stream)).or_insert(Opening::at(event));
         if event.place.time.since(known.last.time) >= NO_REPEAT {
             known.last = event.place;
             known.copies = known.copies.saturating_add(1);
@@ -269,11 +263,9 @@ impl Openings {
 
     /// What was sent is sent once more.
     fn repeat(&mut self, event: &Connection, failed: &mut FailedConnections) {
-        let (path, asked, last) = (event.path, event.place, event.place);
-        let known =
-            self.repeated.entry(event.stream).or_insert(Opening { path, asked, last, copies: 1, undelivered: None });
-        if last.time.since(known.last.time) >= NO_REPEAT {
-            known.last = last;
+        let known = self.repeated.entry(event.stream).or_insert(Opening::at(event));
+        if event.place.time.since(known.last.time) >= NO_REPEAT {
+            known.last = event.place;
             known.copies = known.copies.saturating_add(1);
         }
         if known.copies >= REPEATED_IN_VAIN {
@@ -327,6 +319,11 @@ impl Openings {
 }
 
 impl Opening {
+    /// With its first segment.
+    fn at(event: &Connection) -> Opening {
+        Opening { path: event.path, asked: event.place, last: event.place, copies: 1, undelivered: None }
+    }
+
     fn unacknowledged(self) -> FailedConnection {
         FailedConnection {
             client: self.path.source,

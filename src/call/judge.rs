@@ -141,7 +141,7 @@ impl Call {
         let (client, server) = (request.path.source.ip(), request.path.destination.ip());
         let went = |heard: &Heard, from, to| heard.path.source.ip() == from && heard.path.destination.ip() == to;
         let shown = auth::credentials(&request.message);
-        let is_first_try = |earlier: &&Heard| {
+        let is_first_try = |earlier: &Heard| {
             let known = auth::credentials(&earlier.message);
             earlier.place < request.place
                 && earlier.message.method() == Some(&attempt.method)
@@ -151,7 +151,7 @@ impl Call {
         !shown.is_empty()
             && request.repeats.is_empty()
             && !self.messages.iter().any(|heard| went(heard, server, client))
-            && self.messages.iter().any(|heard| is_first_try(&heard))
+            && self.messages.iter().any(is_first_try)
     }
 
     /// True if a provisional response lets the client wait for longer than 64·T1: only one to an INVITE does (RFC 3261 §17.1.1.2,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::judge::Outcome;
 use crate::call::link::LinkedBy;
 use crate::call::step::NormalStep;
+use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::net::{IcmpCode, Path};
 use crate::sip::{Message, Method, StatusCode};
@@ -181,13 +182,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of what a message of this method begins; `opens` if it is a request outside of a dialog. There a REFER asks
-    /// for reports (RFC 3515 §2.4.4), and is no part of a call.
-    pub fn of(method: &Method, opens: bool) -> Kind {
-        match method {
+    /// The kind of what a message begins. Outside of a dialog a REFER asks for reports (RFC 3515 §2.4.4), and is no part of a
+    /// call.
+    pub(crate) fn begun_by(keys: &Keys<'_>) -> Kind {
+        match &keys.cseq.method {
             Method::Register => Kind::Registration,
             Method::Subscribe | Method::Notify | Method::Publish => Kind::Subscription,
-            Method::Refer if opens => Kind::Subscription,
+            Method::Refer if keys.is_request && keys.to_tag.is_empty() => Kind::Subscription,
             Method::Message => Kind::Message,
             Method::Options => Kind::Options,
             Method::Other(_) => Kind::Other,

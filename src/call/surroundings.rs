@@ -140,21 +140,19 @@ impl Surroundings {
 
     /// Notes a sign of life that is no SIP message between hosts of which one sent such to the other before.
     pub(crate) fn note_alive(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
-        if self.hop(from, to).is_some() {
-            let hop = self.hop_id(from, to);
-            if let Some(seen) = self.hops.seen.get_mut(hop.0 as usize) {
-                seen.note_alive(time);
-            }
+        if self.hop(from, to).is_some()
+            && let Some(seen) = self.hops.seen_mut((from, to))
+        {
+            seen.note_alive(time);
         }
     }
 
     /// Notes that TCP of one address acknowledged what may be SIP from another, which sent SIP to it before.
     pub(crate) fn note_received(&mut self, from: IpAddr, to: IpAddr, time: Timestamp) {
-        if self.hop(from, to).is_some() {
-            let hop = self.received.id((from, to));
-            if let Some(seen) = self.received.seen.get_mut(hop.0 as usize) {
-                seen.note(time);
-            }
+        if self.hop(from, to).is_some()
+            && let Some(seen) = self.received.seen_mut((from, to))
+        {
+            seen.note(time);
         }
     }
 
@@ -375,16 +373,14 @@ impl Surroundings {
     /// Puts together what two readers have seen. Commutative and associative as long as no table is full.
     pub fn merge(&mut self, other: &Surroundings) {
         for (hop, seen) in other.hops.in_order() {
-            let id = self.hops.id(*hop);
-            match self.hops.seen.get_mut(id.0 as usize) {
+            match self.hops.seen_mut(*hop) {
                 Some(known) => known.merge(seen),
                 None => self.not_noted = self.not_noted.saturating_add(seen.count),
             }
         }
         self.cut_short.merge(&other.cut_short);
         for (hop, seen) in other.received.in_order() {
-            let id = self.received.id(*hop);
-            if let Some(known) = self.received.seen.get_mut(id.0 as usize) {
+            if let Some(known) = self.received.seen_mut(*hop) {
                 known.merge(seen);
             }
         }

@@ -152,9 +152,8 @@ impl Tally {
             if self.one_way.len() >= Tally::MOST {
                 return;
             }
-            let response = transaction.provisionals.iter().chain(&transaction.finals).min();
-            let witness = match (transaction.request, response) {
-                (None, Some(response)) => Some(*response),
+            let witness = match (transaction.request, first_response(call, transaction)) {
+                (None, Some(response)) => Some(response.id),
                 (request, None) => {
                     let ack = transaction.acks.first().copied().filter(|_| !has_answer(call, transaction.cseq));
                     ack.or_else(|| request.filter(|_| call.was_challenged_unseen(transaction)))

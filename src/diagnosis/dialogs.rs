@@ -186,6 +186,18 @@ impl<'a> Case<'a> {
         self.gives_up(own, bye) && !is_confirmed(own) && others.any(is_confirmed)
     }
 
+    /// The messages of the one who gets this request, in its dialog and before it, as they came to its sender.
+    pub(crate) fn of_peer(&self, request: &Heard) -> impl Iterator<Item = &'a Heard> {
+        let peer = to_tag(request);
+        self.call.messages.iter().filter(move |heard| {
+            heard.id < request.id
+                && heard.message.call_id() == request.message.call_id()
+                && heard.path.destination.ip() == request.path.source.ip()
+                && peer.is_some()
+                && own_tag(heard) == peer
+        })
+    }
+
     /// Whose side sent this request: told by its From tag, which is that of the INVITE or not.
     pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
@@ -282,6 +294,11 @@ pub(crate) fn to_tag(heard: &Heard) -> Option<Cow<'_, str>> {
 /// The tag of From.
 pub(crate) fn from_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     tag_of(heard, HeaderName::From)
+}
+
+/// True for an INVITE and what answers one.
+pub(crate) fn is_of_invite(heard: &Heard) -> bool {
+    heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite)
 }
 
 /// The tag of the one who wrote a message.

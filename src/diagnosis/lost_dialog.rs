@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::call::{Dialog, Heard, Kind, Registering, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::case::Case;
-use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::dialogs::{from_tag, is_of_invite, to_tag};
 use crate::sip::{Method, NameAddr, StatusCode};
 
 /// A request inside a dialog that got 481.
@@ -185,16 +185,8 @@ impl<'a> Case<'a> {
     /// The messages with which the receiver of this request spoke for itself in the dialog before it, in order: the first is its
     /// 2xx or its INVITE, with which the dialog was made.
     fn said_by_peer(&self, request: &Heard) -> Vec<&'a Heard> {
-        let Some(to) = to_tag(request) else { return Vec::new() };
-        let of_call = |heard: &&Heard| heard.message.call_id() == request.message.call_id() && heard.id < request.id;
-        let on_hop = |heard: &&Heard| heard.path.destination.ip() == request.path.source.ip();
-        let own = self.call.messages.iter().filter(of_call).filter(on_hop).filter(|heard| {
-            let success = heard.message.status().is_some_and(StatusCode::is_success);
-            (success && to_tag(heard).as_deref() == Some(&*to))
-                || (heard.message.is_request() && from_tag(heard).as_deref() == Some(&*to))
-        });
-        let makes_dialog = |heard: &&Heard| heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
-        own.skip_while(|heard| !makes_dialog(heard)).collect()
+        let speaks = |heard: &&Heard| heard.message.status().is_none_or(StatusCode::is_success);
+        self.of_peer(request).filter(speaks).skip_while(|heard| !is_of_invite(heard)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{Guessing, Heard};
-use crate::net::Path;
+use crate::net::{IcmpCode, Path};
 use crate::sip::StatusCode;
 
 /// A length of time as people say it: `240 ms`, `3.9 s`, `32 s`, `4 min 12 s`, `5 h 20 min`, `907 days`.
@@ -41,6 +41,11 @@ pub(crate) fn source_field(address: IpAddr) -> &'static str {
 /// The field of packets that holds the address they go to.
 pub(crate) fn destination_field(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "ip.dst" } else { "ipv6.dst" }
+}
+
+/// What an ICMP error says.
+pub(crate) fn icmp_name(what: IcmpCode) -> &'static str {
+    what.name().unwrap_or("destination unreachable")
 }
 
 /// `a`, `a and b`, `a, b and c`; of many the first eight and how many more.

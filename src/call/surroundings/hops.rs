@@ -43,6 +43,12 @@ impl Hops {
         id
     }
 
+    /// What was seen on a hop, to be added to; `None` if there is no room for another one.
+    pub(super) fn seen_mut(&mut self, hop: (IpAddr, IpAddr)) -> Option<&mut Seen> {
+        let id = self.id(hop);
+        self.seen.get_mut(id.0 as usize)
+    }
+
     pub(super) fn get(&self, hop: (IpAddr, IpAddr)) -> Option<&Seen> {
         self.seen.get(self.places.get(&hop)?.0 as usize)
     }
@@ -72,8 +78,7 @@ impl From<Vec<((IpAddr, IpAddr), Seen)>> for Hops {
     fn from(list: Vec<((IpAddr, IpAddr), Seen)>) -> Hops {
         let mut hops = Hops::default();
         for (hop, seen) in list {
-            let id = hops.id(hop);
-            if let Some(known) = hops.seen.get_mut(id.0 as usize) {
+            if let Some(known) = hops.seen_mut(hop) {
                 *known = seen;
             }
         }

@@ -538,8 +538,7 @@ impl Tracker {
         // After four thousand million calls numbers begin anew.
         self.numbered = self.numbered.wrapping_add(1);
         let mut open = self.spare.pop().unwrap_or_default();
-        let opens = keys.is_request && keys.to_tag.is_empty();
-        open.renew(self.numbered, Kind::of(&keys.cseq.method, opens), self.now);
+        open.renew(self.numbered, Kind::begun_by(keys), self.now);
         open.keys.push(call_id);
         match self.free.pop() {
             Some(index) => {

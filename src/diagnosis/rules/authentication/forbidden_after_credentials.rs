@@ -1,7 +1,7 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
-use crate::diagnosis::platform::own_name;
 use crate::diagnosis::lock::lock;
+use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};

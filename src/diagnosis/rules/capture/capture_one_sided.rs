@@ -15,7 +15,8 @@ rule! {
     ///
     /// ## Evidence
     /// A response without any message in the direction of its request, an ACK or BYE whose answer went unseen, or credentials
-    /// for a challenge that did: they prove that there was something to answer. At least two messages one way, none of the whole capture the other.
+    /// for a challenge that did: they prove that there was something to answer. At least two messages one way, none of the
+    /// whole capture the other.
     ///
     /// ## How to fix
     /// Capture where both directions pass, without `src` and `dst` in the filter.

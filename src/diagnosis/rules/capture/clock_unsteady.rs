@@ -53,7 +53,8 @@ fn ahead(case: &CaptureCase<'_>) -> Option<Finding> {
             .titled("A response is stamped before its request")
             .party(Role::Capture, None)
             .because(format!(
-                "{} {} an earlier time than the request that it answers, by up to {}: its packets were stamped by different clocks,                  of interfaces or processors, or one of them too late. Intervals as short as that tell nothing.",
+                "{} {} an earlier time than the request that it answers, by up to {}: its packets were stamped by different clocks, \
+                 of interfaces or processors, or one of them too late. Intervals as short as that tell nothing.",
                 counted(count, "response", "responses"),
                 if count == 1 { "carries" } else { "carry" },
                 length(request.time.since(response.time))

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, timer};
-use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::dialogs::{from_tag, is_of_invite};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
 use crate::diagnosis::words::length;
@@ -158,19 +158,10 @@ impl<'a> Unasked<'a> {
         if request.message.method() != Some(&Method::Update) || !is_refused {
             return None;
         }
-        let peer = to_tag(request)?;
-        let of_peer = |heard: &&Heard| {
-            let author = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
-            author.as_ref() == Some(&peer)
-                && heard.id < request.id
-                && heard.path.destination.ip() == request.path.source.ip()
-                && heard.message.call_id() == request.message.call_id()
-        };
-        let said: Vec<&Heard> = case.call.messages.iter().filter(of_peer).collect();
+        let said: Vec<&Heard> = case.of_peer(request).collect();
         let allowing = said.iter().rfind(|heard| heard.message.header("Allow").is_some()).copied();
         let allows = |heard: &Heard| heard.message.headers("Allow").iter().any(|name| *name == Method::Update.name());
-        let opens = |heard: &&&Heard| heard.message.cseq().is_some_and(|cseq| cseq.method == Method::Invite);
-        let is_known = said.iter().any(|heard| opens(&heard)) && !said.iter().any(|heard| heard.message.is_cut());
+        let is_known = said.iter().any(|heard| is_of_invite(heard)) && !said.iter().any(|heard| heard.message.is_cut());
         (is_known && !allowing.is_some_and(allows)).then_some(Unasked { allowing })
     }
 

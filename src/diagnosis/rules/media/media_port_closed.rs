@@ -6,7 +6,7 @@ use crate::capture::Timestamp;
 use crate::diagnosis::dialogs::{from_tag, own_tag};
 use crate::diagnosis::media::{ENOUGH, UNDERWAY as MOVING};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{icmp_name, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
 use crate::sip::Method;
@@ -117,7 +117,7 @@ impl Unreachable<'_> {
     fn sentence(&self, says: &Says) -> String {
         let Unreachable { owner, media, port, error, after } = self;
         let times = if error.count > 1 { format!(" ({} times)", error.count) } else { String::new() };
-        let name = error.what.name().unwrap_or("destination unreachable");
+        let name = icmp_name(error.what);
         let meaning = match says {
             Says::NothingListens if after.is_some() => "nothing listens there any more",
             Says::NothingListens => "nothing listens there",
@@ -172,7 +172,9 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
         let hangs_up = bye.unwrap_or(case.capture.until).since(error.place.time) <= HANGING_UP;
         // Who gives the call up as soon as it is answered closes its ports, or never opened them.
         let is_given_up = bye.is_some_and(|bye| bye.since(answered) <= HANGING_UP);
-        if is_given_up || has_left(case, owner, port, &error) || has_opened(case, port, &error) || goes_on(case, port, answered, until) || is_late && hangs_up {
+        let is_wanted = !has_left(case, owner, port, &error);
+        let is_open = has_opened(case, port, &error) || goes_on(case, port, answered, until);
+        if is_given_up || !is_wanted || is_open || is_late && hangs_up {
             return None;
         }
         // What a proxy passed on with the same body is not its own.

@@ -3,9 +3,9 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
-use crate::diagnosis::words::{counted, length};
+use crate::diagnosis::words::{counted, icmp_name, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
-use crate::net::{IcmpCode, Path, Transport, Undelivered};
+use crate::net::{Path, Transport, Undelivered};
 use crate::sip::{Method, NameAddr};
 
 rule! {
@@ -20,9 +20,9 @@ rule! {
     /// the two had forgotten the idle connection. Not acknowledged: the other end is gone without a word.
     ///
     /// ## Evidence
-    /// A RST in answer to a SYN; at least three copies of a SYN and no answer to any; a RST or FIN of the one who was
-    /// asked, and a request on that connection without a final response; a request that TCP itself repeated at least five
-    /// times, and that was never acknowledged.
+    /// A RST in answer to a SYN, or an ICMP error that quotes it; at least three copies of a SYN and no answer to any; a RST
+    /// or FIN of the one who was asked, and a request on that connection without a final response; a request that TCP itself
+    /// repeated at least five times, and that was never acknowledged.
     ///
     /// ## How to fix
     /// Let the server listen on TCP, or name the transport that it speaks (`;transport=`, SRV). For connections that
@@ -377,15 +377,10 @@ fn title(how: HowFailed) -> &'static str {
 fn what_came(failed: &FailedConnection) -> String {
     match failed.how {
         HowFailed::Refused => "and the connection was refused".into(),
-        HowFailed::Undelivered { reporter, what } => format!("and {reporter} answered its SYN with ICMP {}", name_of(what)),
+        HowFailed::Undelivered { reporter, what } => format!("and {reporter} answered its SYN with ICMP {}", icmp_name(what)),
         HowFailed::Handshake(_) => "and the handshake of TLS failed on it".into(),
         _ => format!("and none of {} copies of its SYN was answered", failed.copies),
     }
-}
-
-/// What an ICMP error says.
-fn name_of(what: IcmpCode) -> &'static str {
-    what.name().unwrap_or("destination unreachable")
 }
 
 /// Who did not let the connection come about: the server, or a filter or router before it.
@@ -406,7 +401,7 @@ fn prove(finding: Finding, failed: &FailedConnection) -> Finding {
             .fix("Or send by the transport that it speaks: `;transport=udp`, or the SRV records of its domain.")
             .fix(format!("If it does listen, look for a filter at or before {} that rejects TCP.", server.ip())),
         HowFailed::Undelivered { reporter, what } => finding
-            .claim_icmp(failed.place, what, "the SYN was not delivered", name_of(what))
+            .claim_icmp(failed.place, what, "the SYN was not delivered", icmp_name(what))
             .fix(match what.meaning() {
                 Undelivered::Prohibited => format!("Allow TCP to {server} in the filter of {reporter}."),
                 _ => format!("Check the address {server} and the route to it as {reporter} sees it, and that its host is up."),
@@ -458,7 +453,7 @@ fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let what = match first.how {
         HowFailed::Refused => format!("{server} refused {connections} of {client}"),
         HowFailed::Undelivered { reporter, what } => {
-            format!("{client} asked {server} for {connections}, and {reporter} answered with ICMP {}", name_of(what))
+            format!("{client} asked {server} for {connections}, and {reporter} answered with ICMP {}", icmp_name(what))
         }
         _ => format!("{server} did not answer {connections} of {client}"),
     };

@@ -5,7 +5,7 @@ use crate::call::{Call, Heard, IcmpSeen, Kind, Outcome};
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_misdirected;
-use crate::diagnosis::words::{capture_at, length};
+use crate::diagnosis::words::{capture_at, icmp_name, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity, Side};
 use crate::net::Undelivered;
 use crate::sip::{Method, StatusCode};
@@ -32,8 +32,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// An error for an older packet of the same ports. For a response that went elsewhere than its request came from, and that the
-    /// client waits for: `response-misdirected`. "Fragmentation needed" for a request is no such error: `large-request-lost`. Where
-    /// the call was answered at another address, it is a fact.
+    /// client waits for: `response-misdirected`. "Fragmentation needed" for a request is no such error: `large-request-lost`.
+    /// Where the call was answered at another address, it is a fact.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1, §3.3; RFC 3261 §18.4
@@ -76,7 +76,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let because = format!(
             "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
             icmp.reporter,
-            name_of(icmp),
+            icmp_name(icmp.what),
             if count > 1 { format!(" ({count} times)") } else { String::new() },
             says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
             heard_since(call, icmp),
@@ -139,10 +139,6 @@ struct Says {
     meaning: &'static str,
     fix: &'static str,
     role: Role,
-}
-
-pub(super) fn name_of(icmp: &IcmpSeen) -> &'static str {
-    icmp.what.name().unwrap_or("destination unreachable")
 }
 
 fn what_it_says(icmp: &IcmpSeen, quoted: &Heard) -> Option<Says> {
@@ -272,7 +268,7 @@ fn prove(finding: Finding, icmp: &IcmpSeen, quoted: &Heard) -> Finding {
         _ => finding.claim_method(quoted, "the request that was not delivered"),
     };
     let finding = finding
-        .claim_icmp(icmp.place, icmp.what, "it was not delivered", name_of(icmp))
+        .claim_icmp(icmp.place, icmp.what, "it was not delivered", icmp_name(icmp.what))
         .refuted("next-hop-silent", "the ICMP error is an answer: the packet was not lost without a word");
     match icmp.what.meaning() {
         Undelivered::TooBig => finding,

@@ -1,8 +1,7 @@
 use crate::call::{Heard, IcmpSeen};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::destination_unreachable::name_of;
 use crate::diagnosis::rules::reachability::response_ignored::{Ignored, answer_in_vain, ignored};
-use crate::diagnosis::words::destination_field;
+use crate::diagnosis::words::{destination_field, icmp_name};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -58,7 +57,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(icmp) => format!(
             "The response went to {to}, where {} answered with ICMP {},",
             icmp.reporter,
-            name_of(icmp)
+            icmp_name(icmp.what)
         ),
         None => format!("The response went to {to},"),
     };
@@ -76,7 +75,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_header(request, "Via", if asks { "rport asks for answers there" } else { "no rport asks for answers there" })
         .claim(response, port.0, port.1, "where the response went");
     if let Some(icmp) = icmp {
-        finding = finding.claim_icmp(icmp.place, icmp.what, "it was not delivered", name_of(icmp));
+        finding = finding.claim_icmp(icmp.place, icmp.what, "it was not delivered", icmp_name(icmp.what));
     }
     if let Some(last) = request.repeats.last() {
         finding = finding.claim_at(*last, "sip.Method", request.message.method()?.name(), "the request, repeated after its response");

@@ -126,14 +126,8 @@ pub(super) fn given_up<'a>(case: &Case<'a>) -> Option<GivenUp<'a>> {
 
 /// Who ended the wait: the caller, if it cancelled on its own hop, or else the proxy that sent this CANCEL.
 fn until_cancelled(case: &Case<'_>, invite: &Transaction, cancel: &Heard) -> String {
-    let mut outer = invite;
-    for _ in 0..32 {
-        match outer.upstream {
-            Some(upstream) => outer = case.call.transaction(upstream),
-            None => break,
-        }
-    }
-    match outer.cancelled_by.is_some() && !case.came_through_proxy() {
+    let is_of_caller = case.with_upstream(invite.id).last().is_some_and(|outer| outer.cancelled_by.is_some());
+    match is_of_caller && !case.came_through_proxy() {
         true => "until the caller gave up".to_owned(),
         false => format!("until {} cancelled the INVITE", cancel.path.source),
     }

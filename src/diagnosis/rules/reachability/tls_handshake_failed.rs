@@ -26,9 +26,9 @@ rule! {
     ///
     /// ## Evidence
     /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
-    /// the certificate; no answer to that hello within 32 s; the dates and names of the server's certificate, which TLS 1.3 shows only to those who have the
-    /// secrets; the name that the client asked for, in its hello or by DNS before it; the versions that it offered; plain SIP
-    /// to the port of TLS; a response in plain SIP to the first bytes of TLS.
+    /// the certificate; no answer to that hello within 32 s; the dates and names of the server's certificate, which TLS 1.3
+    /// shows only to those who have the secrets; the name that the client asked for, in its hello or by DNS before it; the
+    /// versions that it offered; plain SIP to the port of TLS; a response in plain SIP to the first bytes of TLS.
     ///
     /// ## How to fix
     /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content. Where
@@ -252,8 +252,9 @@ fn kind(case: &CaptureCase<'_>, seen: &TlsConnection) -> Option<Kind> {
 
 /// True if the client's hello had no answer when the capture ended, long after it, and nobody had ended the connection.
 fn waits_in_vain(case: &CaptureCase<'_>, seen: &TlsConnection) -> bool {
-    let is_silent = seen.version.is_none() && seen.ended.is_none() && seen.alerts.is_empty() && seen.records == 0 && !seen.client_went_on;
-    is_silent && !seen.offered_suites.is_empty() && case.until().since(seen.place.time) >= OVERDUE
+    let is_silent = seen.version.is_none() && seen.alerts.is_empty();
+    let is_left = seen.ended.is_none() && seen.records == 0 && !seen.client_went_on;
+    is_silent && is_left && !seen.offered_suites.is_empty() && case.until().since(seen.place.time) >= OVERDUE
 }
 
 /// What clients had looked up.
