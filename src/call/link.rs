@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -54,9 +55,10 @@ impl LinkedBy {
 }
 
 /// A key that two legs of one call share: which kind it is, and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct LinkKey<'a> {
     kind: KeyKind,
+    /// Of the header or the user, as one leg writes it.
     name: &'a [u8],
     value: &'a [u8],
     more: &'a [u8],
@@ -94,12 +96,22 @@ fn keys<'a>(message: &'a Message<'_>) -> impl Iterator<Item = LinkKey<'a>> {
     let references = message.references().filter_map(|(name, value)| match HeaderName::read(name) {
         HeaderName::SessionId => session_id(value),
         HeaderName::PChargingVector => charging_vector(value),
-        _ if is_call_reference(name) && value.len() >= 6 => {
-            Some(LinkKey { kind: KeyKind::Reference, name, value, more: &[] })
+        _ if is_call_reference(name) => {
+            // It may be folded.
+            let value = value.trim_ascii();
+            (value.len() >= 6).then_some(LinkKey { kind: KeyKind::Reference, name, value, more: &[] })
         }
         _ => None,
     });
     references.chain(sdp_origin(message.body()))
+}
+
+impl Hash for LinkKey<'_> {
+    /// Names of headers are the same in any case (RFC 3261 §7.3.1).
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.kind, self.value, self.more).hash(state);
+        self.name.iter().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
+    }
 }
 
 impl LinkKey<'_> {
@@ -128,6 +140,7 @@ fn session_id(value: &[u8]) -> Option<LinkKey<'_>> {
 
 fn charging_vector(value: &[u8]) -> Option<LinkKey<'_>> {
     let icid = value.split(|byte| *byte == b';').find_map(|part| part.trim_ascii().strip_prefix(b"icid-value="))?;
+    let icid = icid.strip_prefix(b"\"").and_then(|icid| icid.strip_suffix(b"\"")).unwrap_or(icid);
     Some(LinkKey { kind: KeyKind::ChargingVector, name: &[], value: icid, more: &[] })
 }
 

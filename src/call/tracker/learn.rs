@@ -235,8 +235,7 @@ impl Tracker {
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
             // Only of those who are busy it matters whether they are several.
             let named = message.header_bytes(HeaderName::To).filter(|_| status.get() == 486);
-            let callee = named.map(|to| call_key(to.split(|byte| *byte == b';').next().unwrap_or_default()));
-            let callee = callee.unwrap_or_default();
+            let callee = named.map(|to| call_key(uri_of(to))).unwrap_or_default();
             neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee);
             neighbours.decisions_mut().note_refused(client, server, asked.time);
         }

@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §12.1.2, §12.2.1.1, §16.6
-    "C14" "record-route-bypassed" needs [ANSWERED REPEATED], check
+    "C14" "record-route-bypassed" needs [ANSWERED REPEATED] [BYE UNANSWERED STREAM], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -37,7 +37,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The BYE of the caller's side passes by the proxies, and is never answered.
 fn of_bye(case: &Case<'_>) -> Option<Finding> {
     let (_, success) = case.answer()?;
-    let request = case.asked(&Method::Bye).last().map(|bye| bye.request).filter(|request| request.repeated > 0)?;
+    let request = case.asked(&Method::Bye).last().map(|bye| bye.request)?;
+    let fate = match case.silence_over_stream(request) {
+        Some(_) => format!("TCP of {} took it, and nothing answers it.", request.path.destination),
+        None if request.repeated > 0 => format!("Nothing answers it ({} copies).", request.repeated + 1),
+        None => return None,
+    };
     let target = case.remote_target(success).filter(|target| !target.route.is_empty())?;
     let astray = case.side(request) == Side::Caller
         && request.message.call_id() == success.message.call_id()
@@ -56,12 +61,10 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
             .drops_the_call()
             .sender(Role::Uac, request)
             .because(format!(
-                "The 2xx wants requests inside the dialog to pass {}, and the BYE of {} carries no Route and goes to {}. Nothing \
-                 answers it ({} copies).",
+                "The 2xx wants requests inside the dialog to pass {}, and the BYE of {} carries no Route and goes to {}. {fate}",
                 target.route.join(", "),
                 request.path.source,
-                request.path.destination,
-                request.repeated + 1
+                request.path.destination
             ))
             .fix(format!("Let {} build its route set from Record-Route.", request.path.source))
             .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
