@@ -271,7 +271,7 @@ impl Analysis {
         let is_full = keys.left_out() > left_out;
         let oddities = self.of_network.entry(source).or_default();
         if is_full {
-            oddities.note(Oddity::LimitHit { limit: "secrets", value: KeyLog::MOST as u64 }, None);
+            oddities.note(Oddity::BoundHit { bound: "secrets", value: KeyLog::MOST as u64, option: None }, None);
         }
         for BadLine { line, why } in bad {
             oddities.note(Oddity::BadSecret { line, why }, None);
@@ -445,7 +445,8 @@ impl Stairs {
     #[inline]
     fn media(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) {
         if !self.tracker.media(packet, path, place) {
-            let limit = Oddity::LimitHit { limit: "media-streams", value: call::Media::MOST_STREAMS as u64 };
+            let limit =
+                Oddity::BoundHit { bound: "media-streams", value: call::Media::MOST_STREAMS as u64, option: None };
             self.counts.entry(place.source).or_default().oddities.note(limit, Some(place.frame));
         }
         self.not_sip(path);

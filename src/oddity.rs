@@ -158,6 +158,15 @@ pub enum Oddity {
         /// Its value.
         value: u64,
     },
+    /// Something was dropped because a bound was hit that `--limits` does not set.
+    BoundHit {
+        /// The bound's name.
+        bound: &'static str,
+        /// Its value.
+        value: u64,
+        /// The option that sets it, if one does.
+        option: Option<&'static str>,
+    },
     /// A packet for our HEP server that was not taken.
     RefusedCopy {
         /// Why: a clause that begins in lower case.
@@ -295,7 +304,7 @@ impl Oddity {
             Oddity::DuplicatePacket => "capture-duplicated",
             Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
             Oddity::BadSecret { .. } => "bad-secret",
-            Oddity::LimitHit { .. } => "limit-hit",
+            Oddity::LimitHit { .. } | Oddity::BoundHit { .. } => "limit-hit",
             Oddity::RefusedCopy { .. } => "refused-copy",
             Oddity::InternalFault => Oddity::INTERNAL_FAULT,
             Oddity::MessageCut { .. } => "message-cut",
@@ -321,7 +330,7 @@ impl Oddity {
     /// The name of the limit that was hit; empty where none was.
     pub fn limit(&self) -> &'static str {
         match self {
-            Oddity::LimitHit { limit, .. } => limit,
+            Oddity::LimitHit { limit: name, .. } | Oddity::BoundHit { bound: name, .. } => name,
             _ => "",
         }
     }
@@ -406,6 +415,12 @@ impl Oddity {
                 format!("line {line} of the TLS secrets in the capture is malformed and was not used: {why}")
             }
             Oddity::LimitHit { limit, value } => format!("the limit {limit}={value} was reached (--limits)"),
+            Oddity::BoundHit { bound, value, option: Some(option) } => {
+                format!("the limit {bound}={value} was reached ({option})")
+            }
+            Oddity::BoundHit { bound, value, option: None } => {
+                format!("the limit {bound}={value} was reached, which is fixed")
+            }
             Oddity::RefusedCopy { why } => {
                 format!("a packet for the HEP server (--hep-listen) was refused: {why}")
             }

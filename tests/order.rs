@@ -1,5 +1,5 @@
 //! Cutting a capture into pieces and giving them in any order changes nothing but the names of the inputs; cutting its
-//! end off never proves anything else.
+//! end off never proves anything else. A response that stands in the file before its request is told by its time.
 
 mod analysed;
 mod packets;
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use analysed::{fixtures, report, root};
-use packets::{Capture, Resolution, as_pcap, first_difference};
+use packets::{Capture, Packet, Resolution, as_pcap, first_difference};
 use proptest::prelude::*;
 use serde_json::Value;
 use sipwhy::diagnosis::{Confidence, Severity};
@@ -179,4 +179,60 @@ fn a_file_cut_at_any_byte_is_read_to_the_cut() {
     }
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
     assert!(read > 1500, "only {read} captures were read");
+}
+
+/// What is said of each call, without the words.
+fn told(report: &Report) -> Vec<String> {
+    let of_call = |call: &CallRecord| {
+        let mut findings: Vec<_> =
+            call.findings.iter().map(|finding| format!("{} {:?}", finding.rule, finding.confidence)).collect();
+        findings.sort_unstable();
+        format!("{:?} {:?} {findings:?}", call.outcome, call.cause)
+    };
+    report.calls.iter().map(of_call).collect()
+}
+
+/// Captures in which a call is joined to another, or a registration counted, as the messages come.
+const BY_ORDER: [&str; 7] = [
+    "capture-truncated",
+    "capture-truncated-before-call-id",
+    "challenge-not-answered-near-miss-new-call-id",
+    "dialog-state-lost",
+    "healthy-b2bua",
+    "peer-probe-failed-near-miss-single-loss",
+    "trunk-congested-behind-two-addresses",
+];
+
+#[test]
+fn a_response_that_a_card_hands_on_before_its_request_is_told_by_its_time() {
+    const LATE: i64 = 50_000_000;
+    let is_request = |packet: &Packet| packet.bytes.windows(10).any(|bytes| bytes == b" SIP/2.0\r\n");
+    let is_response =
+        |packet: &Packet| packet.bytes.windows(8).any(|bytes| bytes == b"SIP/2.0 ") && !is_request(packet);
+    let (mut swapped, mut wrong) = (0, Vec::new());
+    for capture in packets::captures() {
+        let whole = told(&packets::parsed(capture.link, &capture.packets));
+        for first in 0..capture.packets.len().saturating_sub(1) {
+            let (one, other) = (&capture.packets[first], &capture.packets[first + 1]);
+            let is_early = other.time > one.time && other.time - one.time < LATE;
+            if !(is_early && is_request(one) && is_response(other)) {
+                continue;
+            }
+            let mut packets = capture.packets.clone();
+            packets.swap(first, first + 1);
+            let now = told(&packets::parsed(capture.link, &packets));
+            swapped += 1;
+            if now != whole && !BY_ORDER.contains(&&*capture.name) {
+                wrong.push(format!(
+                    "{} at {}:\n  {}\n  {}",
+                    capture.name,
+                    first + 1,
+                    whole.join("\n  "),
+                    now.join("\n  ")
+                ));
+            }
+        }
+    }
+    assert!(swapped > 100, "{swapped}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -32,6 +32,23 @@ pub enum Outcome {
     Accepted,
 }
 
+impl Outcome {
+    /// True if the call counts among the failed ones.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Redirected | Outcome::Unanswered)
+    }
+
+    /// True if the call failed, or was answered and then dropped.
+    pub fn went_wrong(self) -> bool {
+        self.is_failed() || self == Outcome::Dropped
+    }
+
+    /// True if a rule should explain the outcome.
+    pub fn wants_a_cause(self) -> bool {
+        self.went_wrong() || self == Outcome::Busy
+    }
+}
+
 impl Call {
     /// Judges the call as it stands at `self.until`.
     pub(crate) fn judge(&mut self) {

@@ -224,7 +224,7 @@ impl Blocks {
 
     fn describe_interface(&mut self, block: &[u8], ledger: &mut Ledger) {
         if self.interfaces.len() >= INTERFACES_LIMIT {
-            ledger.note(Oddity::LimitHit { limit: "interfaces", value: INTERFACES_LIMIT as u64 });
+            ledger.note(Oddity::BoundHit { bound: "interfaces", value: INTERFACES_LIMIT as u64, option: None });
             return;
         }
         let Some(interface) = Interface::read(block, self.order, ledger) else {

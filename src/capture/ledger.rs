@@ -101,7 +101,7 @@ impl Ledger {
     /// Keeps the text of a key log until it is handed on.
     pub(super) fn keep_secrets(&mut self, text: &[u8]) {
         if self.secrets.len().saturating_add(text.len()) > SECRETS_LIMIT {
-            self.note(Oddity::LimitHit { limit: "secrets", value: SECRETS_LIMIT as u64 });
+            self.note(Oddity::BoundHit { bound: "secrets", value: SECRETS_LIMIT as u64, option: None });
             return;
         }
         self.secrets.extend_from_slice(text);

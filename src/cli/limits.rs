@@ -117,7 +117,31 @@ pub(crate) fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn what_is_said_to_be_a_limit_can_be_set() {
+        fn sources(folder: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                match entry.is_dir() {
+                    true => sources(&entry, found),
+                    false => found.push(fs::read_to_string(entry).unwrap()),
+                }
+            }
+        }
+        let mut found = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        let named = |source: &String| -> Vec<String> {
+            let names = source.split("LimitHit { limit: \"").skip(1);
+            names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+        };
+        let mut names: Vec<String> = found.iter().flat_map(named).collect();
+        names.retain(|name| TABLE.iter().all(|limit| limit.name != name));
+        assert_eq!(names, [""; 0]);
+    }
 
     #[test]
     fn limits_are_set_by_name() {

@@ -8,8 +8,8 @@ use crate::capture::Timestamp;
 use crate::cli::args::Run;
 use crate::cli::display_filter::DisplayFilter;
 use crate::error::Error;
+use crate::report::Selected;
 use crate::report::text::Zone;
-use crate::report::{Selected, is_failed};
 use crate::sip::Uri;
 
 /// What a call must have to be selected.
@@ -87,7 +87,7 @@ impl Selection {
             && self.has_number(call)
             && self.has_peer(call)
             && self.began_in_time(started)
-            && (self.outcomes == Outcomes::Any || is_failed(outcome) || outcome == Outcome::Dropped)
+            && (self.outcomes == Outcomes::Any || outcome.went_wrong())
             && self.display_filter.as_ref().is_none_or(|filter| filter.takes(call));
         if takes { Selected::Yes } else { Selected::No }
     }

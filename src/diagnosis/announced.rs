@@ -50,7 +50,7 @@ impl Told<'_> {
             true => format!("{says}, before an announcement may follow (RFC 6432)"),
             false => says.to_owned(),
         };
-        finding.claim_header_with(self.bearer, "Reason", "850", says)
+        finding.claim_q850(self.bearer, says)
     }
 }
 

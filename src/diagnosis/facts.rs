@@ -7,7 +7,7 @@
 
 use crate::call::{Call, Heard, Kind, MessageId, Surroundings, Transaction};
 use crate::diagnosis::case::Case;
-use crate::sip::{HeaderName, Method, StatusCode};
+use crate::sip::{ASTERISK_CAUSE, HeaderName, Method, StatusCode};
 
 /// What a call shows; or what it needs to show for a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -73,7 +73,7 @@ facts! {
     REDIRECT
     /// A request carries credentials.
     CREDENTIALS
-    /// A message carries Reason.
+    /// A message carries Reason, or the header of Asterisk that may stand in its place.
     REASON
     /// A message carries Replaces.
     REPLACES
@@ -208,7 +208,7 @@ impl Facts {
         let has_credentials = shows(HeaderName::Authorization) || shows(HeaderName::ProxyAuthorization);
         Facts::that_hold([
             (Facts::CREDENTIALS, has_credentials),
-            (Facts::REASON, shows(HeaderName::Reason)),
+            (Facts::REASON, shows(HeaderName::Reason) || message.may_hold(ASTERISK_CAUSE)),
             (Facts::REPLACES, shows(HeaderName::Replaces)),
             (Facts::DIVERTED, message.may_hold("Diversion") || message.may_hold("History-Info")),
             (Facts::IDENTITY, message.may_hold("Identity")),

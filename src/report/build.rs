@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::call::{Call, Failure, Heard, Leg, NormalStep, Outcome};
+use crate::call::{Call, Failure, Heard, Leg, NormalStep};
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{Comparison, Diagnosis, Difference, Finding, Half, Origin};
 use crate::report::ladder;
@@ -64,7 +64,7 @@ impl Scene {
             ended: self.moment_in(source, call.ended()),
             outcome: diagnosis.outcome,
             final_status: call.final_status.map(StatusCode::get),
-            unexplained: cause.is_none() && wants_a_cause(diagnosis.outcome),
+            unexplained: cause.is_none() && diagnosis.outcome.wants_a_cause(),
             cause,
             legs: call.legs.iter().map(|one| leg(call, one, secrets)).collect(),
             failures: call.failures.iter().map(|failure| self.failure(call, diagnosis, failure, secrets)).collect(),
@@ -207,14 +207,6 @@ fn discreetly(strict: Strict, secrets: &Secrets) -> Strict {
             Strict::Refused(Refusal { says: secrets.hide_in(&refusal.says), because })
         }
     }
-}
-
-/// True for outcomes that a rule should explain.
-pub(crate) fn wants_a_cause(outcome: Outcome) -> bool {
-    !matches!(
-        outcome,
-        Outcome::Answered | Outcome::Registered | Outcome::Accepted | Outcome::Unfinished | Outcome::Cancelled
-    )
 }
 
 fn leg(call: &Call, leg: &Leg, secrets: &Secrets) -> LegRecord {

@@ -13,7 +13,7 @@ use crate::diagnosis::rule::Check;
 use crate::diagnosis::{CaptureCase, Diagnosis, Engine, Finding, InputSeen, Severity, diagnose_capture, rules};
 use crate::error::Error;
 use crate::oddity::{Noted, Oddity, OddityLog};
-use crate::report::incidents::{self, Group, Groups};
+use crate::report::incidents::{self, Group, Groups, MOST_GROUPS};
 use crate::report::pump::{Ending, Follower, Standing};
 use crate::report::record::FindingRecord;
 use crate::report::scene::Scene;
@@ -162,7 +162,7 @@ impl Gatherer {
     /// The temporary file of the records cannot be written.
     pub fn add(&mut self, scene: &Scene, call: &Call, diagnosis: &Diagnosis, selected: Selected) -> io::Result<()> {
         self.summary.add(call, diagnosis);
-        let is_unexplained = diagnosis.cause().is_none() && crate::report::build::wants_a_cause(diagnosis.outcome);
+        let is_unexplained = diagnosis.cause().is_none() && diagnosis.outcome.wants_a_cause();
         self.summary.unexplained += u64::from(is_unexplained);
         let worst = diagnosis.findings.iter().map(|finding| finding.severity).min();
         let worst = if incidents::wants_attention(diagnosis) { Some(Severity::Error) } else { worst };
@@ -214,7 +214,8 @@ impl Gatherer {
         if self.groups.ungrouped > 0
             && let Some(first) = seen.first_mut()
         {
-            first.oddities.note(Oddity::LimitHit { limit: "incidents", value: self.groups.ungrouped }, None);
+            let hit = Oddity::BoundHit { bound: "incidents", value: MOST_GROUPS as u64, option: None };
+            first.oddities.note(hit, None);
         }
         let case = CaptureCase {
             inputs: &seen,
@@ -228,8 +229,10 @@ impl Gatherer {
         self.note_worst(findings.iter().filter(is_wanted).map(|finding| finding.severity).min());
         if self.spool.dropped() > 0
             && let Some(first) = seen.first_mut()
+            && let Some(most) = self.spool.most()
         {
-            first.oddities.note(Oddity::LimitHit { limit: "kept-bytes", value: self.spool.dropped() }, None);
+            let hit = Oddity::BoundHit { bound: "kept-bytes", value: most as u64, option: Some("--live") };
+            first.oddities.note(hit, None);
         }
         let groups = self.groups.clone().finish(scene.privacy(), analysis.surroundings());
         let incidents = groups.iter().filter(|group| group.is_incident()).map(|group| group.incident.clone()).collect();

@@ -14,7 +14,7 @@ use crate::report::over_calls::{self, Over};
 use crate::report::record::{FindingRecord, Frame};
 use crate::report::scene::Scene;
 use crate::report::secrets::{Privacy, Secrets};
-use crate::report::value::{Incident, is_failed};
+use crate::report::value::Incident;
 use crate::sip::StatusCode;
 use crate::untrusted::Untrusted;
 
@@ -129,7 +129,7 @@ const AGE: i64 = 30 * 86_400 * 1_000_000_000;
 /// Such stretches of time that are told apart.
 const MOST_AGES: usize = 64;
 /// Groups that are told apart.
-const MOST_GROUPS: usize = 2000;
+pub(crate) const MOST_GROUPS: usize = 2000;
 /// Calls of a group that a ticket names.
 const MOST_NAMED: usize = 6;
 /// Numbers of calls that are kept, over all groups.
@@ -277,7 +277,7 @@ impl Group {
     /// True if it is more than one call that failed, or that was answered and of no use, such as without sound.
     pub(crate) fn is_incident(&self) -> bool {
         let is_answered = self.outcome == Outcome::Answered;
-        let is_fault = is_failed(self.outcome) || self.outcome == Outcome::Dropped || is_answered;
+        let is_fault = self.outcome.went_wrong() || is_answered;
         self.count > 1 && is_fault && self.weight.severity == Severity::Error
     }
 
@@ -380,7 +380,7 @@ fn noise(rule: &str) -> Noise {
 /// True if a call failed or was dropped. A probe that is refused shows that the peer is there, and nothing has to be done.
 pub(crate) fn wants_attention(diagnosis: &Diagnosis) -> bool {
     let is_refused_probe = diagnosis.cause().is_some_and(|cause| cause.rule == "probe-noise");
-    (is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped) && !is_refused_probe
+    diagnosis.outcome.went_wrong() && !is_refused_probe
 }
 
 /// How much a call matters among those that went wrong.

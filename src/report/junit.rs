@@ -10,7 +10,6 @@ use crate::report::gatherer::Gathered;
 use crate::report::record::CallRecord;
 use crate::report::text::ended::outcome_word;
 use crate::report::text::words::{absent, between, confidence, kind_word, title};
-use crate::report::value::is_failed;
 use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
@@ -50,7 +49,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()> {
 }
 
 fn is_failure(record: &CallRecord) -> bool {
-    is_failed(record.outcome) || record.outcome == crate::call::Outcome::Dropped
+    record.outcome.went_wrong()
 }
 
 /// A call that the capture does not show to its end proves nothing.

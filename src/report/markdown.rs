@@ -239,7 +239,7 @@ fn others(out: &mut dyn Write, words: &Phrases, record: &CallRecord) -> io::Resu
         of_finding(out, words, problem)?;
     }
     for fact in &facts {
-        let says = if fact.explanation.is_empty() { &fact.title } else { &fact.explanation };
+        let says = fact.says();
         let cited: Vec<_> = fact.claims.iter().map(|claim| claim.frame).collect();
         let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(words, &cited, 12)) };
         let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
@@ -263,7 +263,7 @@ fn notes(out: &mut dyn Write, words: &Phrases, gathered: &Gathered) -> io::Resul
     writeln!(out, "## {}\n", words.word(Word::TheCapture))?;
     let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
     for note in &gathered.notes {
-        let says = if note.explanation.is_empty() { &note.title } else { &note.explanation };
+        let says = note.says();
         writeln!(out, "- `{}`{colon}{}", note.rule, plain(says))?;
     }
     for oddity in gathered.inputs.iter().flat_map(|input| &input.oddities) {

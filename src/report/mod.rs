@@ -69,6 +69,6 @@ pub use crate::report::secrets::{Privacy, SecretsAre};
 pub use crate::report::spool::Spool;
 pub use crate::report::stats::{Setup, Stats};
 pub use crate::report::ticket::write as write_ticket;
-pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, is_failed, schema};
+pub use crate::report::value::{Incident, InputRecord, OddityRecord, Report, SCHEMA, Summary, Tool, schema};
 pub use crate::report::view::Provenance;
 pub use crate::report::watch::{LiveIncident, Repeat, State, Watch};

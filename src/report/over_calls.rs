@@ -70,8 +70,7 @@ fn is_refused(group: &Group) -> bool {
     group.incident.status.is_some_and(counts) && group.outcome != Outcome::Unanswered
 }
 
-/// What shows over the calls of a group. `first` is the time of its first call as it is shown to people, `others` are all
-/// groups.
+/// What shows over the calls of a group. `others` are all groups.
 pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings) -> Vec<String> {
     let mut says = Vec::new();
     if let Some(share) = share(group, surroundings) {

@@ -381,6 +381,13 @@ pub struct FindingRecord {
     pub rfc: Vec<Reference>,
 }
 
+impl FindingRecord {
+    /// What it says of this call; of a finding that says nothing of its own, its title.
+    pub fn says(&self) -> &Untrusted {
+        if self.explanation.is_empty() { &self.title } else { &self.explanation }
+    }
+}
+
 /// Who is responsible.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartyRecord {

@@ -140,7 +140,7 @@ impl All {
 
 /// `[trunk-congested] proven: …`
 fn sentence(finding: &FindingRecord) -> String {
-    let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
+    let says = finding.says();
     format!("[{}] {}: {}", finding.rule, finding.confidence.word(), says.for_terminal())
 }
 

@@ -41,6 +41,11 @@ impl Spool {
         Spool { most: Some(bytes), ..Spool::default() }
     }
 
+    /// Bytes of records that are kept at most; `None` where all are.
+    pub fn most(&self) -> Option<usize> {
+        self.most
+    }
+
     /// Records that were dropped for later ones.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -16,7 +16,6 @@ use crate::capture::Timestamp;
 use crate::diagnosis::Diagnosis;
 use crate::report::gatherer::Selected;
 use crate::report::scene::Scene;
-use crate::report::value::is_failed;
 use crate::sip::{Method, StatusCode};
 
 /// Delays of one kind that are kept for percentiles; beyond, one of each few is.
@@ -208,7 +207,7 @@ impl Stats {
         self.delays_of(call, bye);
         if let Some(host) = decided_by(call) {
             let row =
-                Row { attempts: 1, established: u64::from(is_established), failed: u64::from(is_failed(outcome)) };
+                Row { attempts: 1, established: u64::from(is_established), failed: u64::from(outcome.is_failed()) };
             self.peer(scene, host, row);
         }
     }

@@ -209,7 +209,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         }
     }
     if let Some(finding) = finding {
-        let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
+        let says = finding.says();
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
         lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(8) {

@@ -155,7 +155,7 @@ impl Summary {
     /// Counts a call of this kind and number of messages.
     pub fn count(&mut self, kind: Kind, outcome: Outcome, messages: u64) {
         self.messages += messages;
-        let failed = u64::from(is_failed(outcome));
+        let failed = u64::from(outcome.is_failed());
         match kind {
             Kind::Call => {
                 self.calls += 1;
@@ -230,11 +230,6 @@ impl Told {
             _ => Told::ByOutcome,
         }
     }
-}
-
-/// True if a call that ended so counts among the failed ones.
-pub fn is_failed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed | Outcome::Redirected | Outcome::Unanswered)
 }
 
 /// Failures of several calls that have one cause, one peer and one code.

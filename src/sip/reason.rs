@@ -1,5 +1,6 @@
 //! What a message says of why: the Reason and Warning headers, and the private header of one vendor.
 
+use crate::sip::Message;
 use crate::sip::value::{Parameters, unquote};
 
 /// A value of the Reason header (RFC 3326).
@@ -51,6 +52,11 @@ impl Reason {
 
 /// The private header in which Asterisk writes a cause of Q.850.
 pub(crate) const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
+
+/// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an INVITE.
+pub(crate) fn asterisk_cause(message: &Message<'_>) -> Option<u32> {
+    message.header(ASTERISK_CAUSE)?.trim().parse().ok()
+}
 
 /// A value of the Warning header (RFC 3261 §20.43).
 #[derive(Debug, Clone, PartialEq, Eq)]

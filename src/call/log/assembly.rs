@@ -146,13 +146,11 @@ impl Log {
             until,
         };
         let whole = self.whole_call_ids(pool);
-        let mut ids: Vec<Option<MessageId>> = Vec::with_capacity(self.entries.len());
-        for (index, entry) in self.entries.iter().enumerate() {
-            let id = match self.path(entry.way) {
-                Some(path) => self.replay((&mut call, pool), EntryId(index as u32), entry, (path, &whole), &ids),
-                None => None,
-            };
-            ids.push(id);
+        let mut ids: Vec<Option<MessageId>> = vec![None; self.entries.len()];
+        for EntryId(index) in self.in_order(pool) {
+            let Some(entry) = self.entries.get(index as usize) else { continue };
+            let Some(path) = self.path(entry.way) else { continue };
+            ids[index as usize] = self.replay((&mut call, pool), EntryId(index), entry, (path, &whole), &ids);
         }
         for (seen, entry) in &self.icmp {
             if let Some(message) = ids.get(entry.0 as usize).copied().flatten() {

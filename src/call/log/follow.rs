@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::call::log::occupancy::private_block;
 use crate::call::log::{EntryId, Hearing, Log, Verb};
-use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason};
+use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason, asterisk_cause};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
 static OF_ASTERISK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ASTERISK_CAUSE));
@@ -123,8 +123,8 @@ fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
     let is_normal =
         |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) && is_plain(reason) || reason.says_user_ended();
     // To find the words takes less than to look through the headers.
-    let cause = OF_ASTERISK.find(bye.bytes()).and_then(|_| bye.header(ASTERISK_CAUSE));
-    !bye.reasons().iter().all(is_normal) || cause.is_some_and(|cause| cause.trim().parse() != Ok(NORMAL_CLEARING))
+    let names_cause = OF_ASTERISK.find(bye.bytes()).is_some();
+    !bye.reasons().iter().all(is_normal) || names_cause && asterisk_cause(bye) != Some(NORMAL_CLEARING)
 }
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing

@@ -9,6 +9,7 @@ mod follow;
 mod fork;
 mod linking;
 mod occupancy;
+mod order;
 mod phase;
 mod pool;
 
@@ -116,7 +117,7 @@ struct Step {
 pub(crate) struct WayId(u16);
 
 /// Methods as far as the phase needs them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verb {
     Invite,
     Cancel,

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::report::text::Style;
 use crate::report::text::live::{self, While};
 use crate::report::{
-    Ending, Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch, is_failed,
+    Ending, Events, Follower, Gatherer, LiveIncident, Moment, Scene, Selected, Standing, Summary, Watch,
 };
 use crate::sip::StatusCode;
 
@@ -377,11 +377,10 @@ impl Minutes {
 
 /// True if a line is worth printing for a call that has ended: it failed, or something was wrong with it all the same.
 fn is_trouble(call: &Call, diagnosis: &Diagnosis) -> bool {
-    let has_failed = is_failed(diagnosis.outcome) || diagnosis.outcome == Outcome::Dropped;
     let is_cut = diagnosis.outcome == Outcome::Unfinished;
     let is_refused = !is_cut && call.final_status.is_none_or(|status| status.get() >= 300);
     let is_wrong = diagnosis.findings.iter().any(|finding| finding.severity <= Severity::Warning);
-    has_failed || is_refused || is_wrong
+    diagnosis.outcome.went_wrong() || is_refused || is_wrong
 }
 
 fn source(call: &Call) -> SourceId {

@@ -170,9 +170,7 @@ impl Metrics {
         for finding in &diagnosis.findings {
             self.counters.findings.get_or_create(&OfRule { rule: finding.rule.to_string() }).inc();
         }
-        let is_trouble =
-            matches!(diagnosis.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Redirected | Outcome::Dropped);
-        if is_trouble && diagnosis.cause().is_none() {
+        if diagnosis.outcome.wants_a_cause() && diagnosis.cause().is_none() {
             self.counters.unexplained.inc();
         }
         let outcome = outcome_name(diagnosis.outcome);

@@ -46,7 +46,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
             Some(Severity::Warning) => "calm",
             Some(Severity::Info) | None => "good",
         }
-    } else if crate::report::value::is_failed(record.outcome) {
+    } else if record.outcome.is_failed() {
         "bad"
     } else {
         "calm"

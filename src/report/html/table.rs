@@ -108,7 +108,7 @@ fn row(record: &CallRecord, page: &Page<'_>) -> Markup {
     let peer = peer.or(record.legs.last().map(|leg| leg.to_addr.clone())).unwrap_or_default();
     let class = if is_well(record) {
         "well"
-    } else if crate::report::value::is_failed(record.outcome) {
+    } else if record.outcome.is_failed() {
         "failed"
     } else {
         "calm"

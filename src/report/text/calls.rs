@@ -120,7 +120,7 @@ fn sentence(lines: &Lines<'_>, finding: &FindingRecord, gap: &str) -> String {
         true => String::new(),
         false => format!("{gap}({})", frames(words, &cited, MOST_CLAIMS)),
     };
-    let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
+    let says = finding.says();
     let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
     let sure = confidence(words, finding.confidence);
     format!("{}{comma}{sure}{colon}{}{cited}", finding.rule, says.for_terminal())

@@ -194,7 +194,7 @@ fn cause(lines: &mut Lines<'_>, finding: &FindingRecord, told: &Told) -> io::Res
         Severity::Warning => Ink::Doubtful,
         Severity::Info => Ink::Faint,
     };
-    let says = if finding.explanation.is_empty() { &finding.title } else { &finding.explanation };
+    let says = finding.says();
     let words = lines.style.words;
     let (sure, colon) = (confidence(&words, finding.confidence), words.word(Word::Colon));
     let text = format!("{} ({sure}){colon}{}", finding.rule, says.for_terminal());

@@ -153,7 +153,7 @@ pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     lines.line(line.filled_to(width.saturating_sub(frame.width() + 1)).ink(Ink::Faint, format!(" {frame}")))
 }
 
-/// Draws one rung. `first` is the first rung of the call, whose time is told in full.
+/// Draws one rung of a call.
 pub(crate) fn rung(
     lines: &mut Lines<'_>,
     lanes: &Lanes,

@@ -2,7 +2,7 @@ use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::{ASTERISK_CAUSE, Reason};
+use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause};
 
 rule! {
     /// Who ended the call says that something failed.
@@ -77,7 +77,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let by_reason = case.reasons(bye).iter().find(is_fault).map(Said::Reason);
     let said = by_reason.or_else(|| {
-        let cause = bye.message.header(ASTERISK_CAUSE)?.trim().parse().ok()?;
+        let cause = asterisk_cause(&bye.message)?;
         FAULTS.contains(&cause).then_some(Said::Asterisk(cause))
     })?;
     let by = case.side(bye);

@@ -41,7 +41,7 @@ rule! {
 /// Warnings that name the media type or its format.
 const OF_CODECS: [u16; 2] = [304, 305];
 /// Warnings that name something else in the session description.
-const OF_OTHERS: [u16; 8] = [300, 301, 302, 303, 306, 330, 331, 370];
+const OF_OTHERS: [u16; 9] = [300, 301, 302, 303, 306, 307, 330, 331, 370];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[488, 606])?;

@@ -430,12 +430,7 @@ fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
         let (client, server) = (failed.client.ip(), failed.server.ip());
         case.surroundings.hop(client, server).is_none() && case.surroundings.hop(server, client).is_none()
     };
-    let waited = |failed: &&FailedConnection| {
-        failed.how != HowFailed::Silent || failed.until.since(failed.asked.time) >= timer::OVERDUE
-    };
-    let in_vain = || {
-        case.surroundings.failed_connections().iter().filter(of_kind).filter(without_sip).filter(waited)
-    };
+    let in_vain = || case.surroundings.failed_connections().iter().filter(of_kind).filter(without_sip);
     let first = in_vain().min_by_key(|failed| failed.place)?;
     let between = |failed: &FailedConnection| (failed.client.ip(), failed.server, failed.how);
     let count = in_vain().filter(|failed| between(failed) == between(first)).count();

@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::sip::Reason;
 
 rule! {
     /// The code and the Q.850 cause of a response say different things.
@@ -49,7 +50,8 @@ const CODES: &[(u32, &str, &[u16])] = &[
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let cause = case.q850(response)?;
+    // Only a Reason is a translation: what Asterisk adds in a header of its own is the cause itself.
+    let cause = case.reasons(response).iter().find_map(Reason::q850)?;
     let (_, meaning, codes) = CODES.iter().find(|(known, ..)| *known == cause)?;
     let code = failure.status.get();
     let has_location = case.reasons(response).iter().any(|reason| reason.location.is_some());

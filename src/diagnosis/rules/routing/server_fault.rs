@@ -152,7 +152,7 @@ fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Ca
         .fix(format!("If that does not help, look into the log of {server} for the Call-ID: what lies behind it gave the cause {number}."))
         .fix("Let the caller go on to another server or trunk after such a response (RFC 3263 §4.3).")
         .claim_status(response, "the call is refused")
-        .claim_header_with(response, "Reason", "850", "the cause that it gives")
+        .claim_q850(response, "the cause that it gives")
         .claim_header(response, "Retry-After", "for how long")
         .claim_header(response, "Server", "the software that answers");
     if failure.status.get() == 501 {
