@@ -547,6 +547,17 @@ fn what_may_stand_behind_a_cut_is_not_said_to_be_lacking() {
         ),
         ("message-too-large/story-cut.txt", Proven, "it has 635 bytes, of which 208 were captured"),
         ("special-requirement-refused/story-cut.txt", Proven, "its Geolocation, if it carries one, is behind the cut"),
+        ("challenge-not-answered/story-cut.txt", Possible, "showed none before the cut, and began anew once"),
+        (
+            "session-interval-too-small/story-cut.txt",
+            Possible,
+            "may ask for a session timer behind the cut, and the minimum is 1800 s",
+        ),
+        (
+            "dialog-state-lost/story-cut.txt",
+            Possible,
+            "what tells whether its tags are those of the dialog is behind the cut",
+        ),
         ("extension-required/story-cut.txt", Likely, "an extension, whose name is behind the cut"),
     ];
     for (story, confidence, words) in wanted {
