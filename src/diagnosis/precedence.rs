@@ -203,8 +203,6 @@ const CHAINS: &[&[&str]] = &[
     &["return-path-lost", "timeout-behind-proxy"],
     &["return-path-lost", "timeout-at-responder"],
     &["ring-timeout", "callee-did-not-answer"],
-    // What comes after a CANCEL is the end that it asked for.
-    &["caller-abandoned", "callee-did-not-answer"],
     &["ring-timeout", "caller-abandoned"],
     &["ring-timeout", "rejected-by-callee"],
     &["ring-timeout", "callee-busy"],
