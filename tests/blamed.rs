@@ -526,3 +526,48 @@ fn the_time_that_the_last_of_several_rang_is_told_as_its_own() {
     let explanation = finding("ring-timeout/story-one-after-another.txt").explanation.raw().to_owned();
     assert!(explanation.contains("had tried 2 other destinations before"), "{explanation}");
 }
+
+#[test]
+fn what_may_stand_behind_a_cut_is_not_said_to_be_lacking() {
+    use Confidence::{Likely, Possible, Proven};
+    let wanted = [
+        ("caller-abandoned/story-cut.txt", Possible, "A Reason behind the cut may say otherwise"),
+        ("caller-abandoned/story-cut-behind-normal-clearing.txt", Likely, "normal clearing as the reason"),
+        ("cancel-crossed-answer/story-cut.txt", Proven, "confirmed the answer and ended the call with BYE"),
+        (
+            "registration-interval-too-brief/story-cut-before-expires.txt",
+            Likely,
+            "for an interval that is behind the cut;",
+        ),
+        ("server-fault/story-cut.txt", Possible, "what it is may stand behind the cut"),
+        (
+            "address-of-record-refused/story-cut.txt",
+            Possible,
+            "(whether the REGISTER shows credentials is behind the cut)",
+        ),
+        ("message-too-large/story-cut.txt", Proven, "it has 635 bytes, of which 208 were captured"),
+        ("special-requirement-refused/story-cut.txt", Proven, "its Geolocation, if it carries one, is behind the cut"),
+        ("challenge-not-answered/story-cut.txt", Possible, "showed none before the cut, and began anew once"),
+        (
+            "session-interval-too-small/story-cut.txt",
+            Possible,
+            "may ask for a session timer behind the cut, and the minimum is 1800 s",
+        ),
+        (
+            "dialog-state-lost/story-cut.txt",
+            Possible,
+            "what tells whether its tags are those of the dialog is behind the cut",
+        ),
+        ("extension-required/story-cut.txt", Likely, "an extension, whose name is behind the cut"),
+    ];
+    for (story, confidence, words) in wanted {
+        let finding = finding(story);
+        assert_eq!(finding.confidence, confidence, "{story}");
+        assert!(finding.explanation.raw().contains(words), "{story}: {:?}", finding.explanation);
+        assert!(
+            finding.refuted.iter().all(|rival| rival.rule != "answered-elsewhere"),
+            "{story}: {:?}",
+            finding.refuted
+        );
+    }
+}

@@ -353,7 +353,7 @@ fn a_snap_length_proves_no_fault_that_was_not_there() {
     let (mut faults, mut wrong) = (0, Vec::new());
     for capture in packets::captures() {
         let whole = proven(&packets::parsed(capture.link, &capture.packets));
-        for snap in [150, 250, 400, 600] {
+        for snap in [150, 200, 250, 300, 350, 400, 500, 600] {
             let mut packets = capture.packets.clone();
             packets.iter_mut().for_each(|packet| packet.bytes.truncate(snap));
             let cut = proven(&packets::parsed(capture.link, &packets));

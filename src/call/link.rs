@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -306,6 +307,17 @@ impl Guesses {
                 let goes_back = waiting.path.source.ip() == path.destination.ip();
                 let is_same = || !goes_back && same_caller(&waiting.calling, &ties.calling);
                 waiting.came_just_before(now) && (is_same() || is_diverted())
+            })
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs that came to this host from another one a moment ago, the latest first: what it sends on at once, with the
+    /// Via of that one beneath its own.
+    pub(crate) fn come_to(&self, host: IpAddr, from: IpAddr, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
+        self.along(self.hasher.hash_one(host), |waiting| waiting.to_host)
+            .filter(move |waiting| {
+                let is_recent = waiting.since <= now && now.since(waiting.since) <= ELSEWHERE_WINDOW;
+                is_recent && waiting.path.source.ip() == from && waiting.path.destination.ip() == host
             })
             .map(|waiting| (waiting.attempt, waiting.path))
     }

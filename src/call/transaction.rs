@@ -60,7 +60,7 @@ impl<'a> Keys<'a> {
 
     /// True if this is the number in CSeq, or if either is not known.
     pub(crate) fn has_cseq(&self, number: u32) -> bool {
-        number == self.cseq.number || number == NO_CSEQ || self.cseq.number == NO_CSEQ
+        is_same_number(number, self.cseq.number)
     }
 
     /// True for a response that does not say which method it answers.
@@ -143,8 +143,13 @@ impl Call {
         let back = path.reversed();
         let fits = |known: &&Transaction| {
             // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely, unless it waits
-            // for its 2xx, which comes at once.
-            let awaits = || known.finals.is_empty() && keys.status.is_some_and(StatusCode::is_success);
+            // for its 2xx, which comes at once, or the INVITE has had its own.
+            let is_success = |status: Option<StatusCode>| status.is_some_and(StatusCode::is_success);
+            let was_answered = || {
+                let mut invites = self.transactions.iter().filter(|invite| invite.method == Method::Invite);
+                invites.any(|invite| keys.has_branch_of(invite) && is_success(invite.decided))
+            };
+            let awaits = || known.finals.is_empty() && (is_success(keys.status) || was_answered());
             let has_method = known.method == keys.cseq.method
                 || keys.is_without_method() && (known.method != Method::Cancel || awaits());
             has_method && keys.has_cseq(known.cseq) && keys.has_branch_of(known)
@@ -181,7 +186,9 @@ impl Call {
             let is_same = ack
                 .header_bytes(HeaderName::From)
                 .is_some_and(|from| known.header_bytes(HeaderName::From) == Some(from));
-            is_same || known.tag_of_from() == keys.from_tag
+            // Where the capture cut off either tag, they cannot be told apart.
+            let is_lost = || tag_of_from_is_lost(ack) || tag_of_from_is_lost(known);
+            is_same || known.tag_of_from() == keys.from_tag || is_lost()
         })
     }
 
@@ -233,6 +240,7 @@ impl Call {
             method => method.clone(),
         };
         let upstream = self.upstream(message, keys, (&method, leg, path));
+        let has_tag = !keys.to_tag.is_empty() || self.lost_tag_of_dialog(message, keys, path);
         self.transactions.push(Transaction {
             id,
             method,
@@ -248,7 +256,7 @@ impl Call {
             acks: Vec::new(),
             cancelled_by: None,
             upstream,
-            in_dialog: (keys.is_request && !keys.to_tag.is_empty()) || keys.cseq.method == Method::Ack,
+            in_dialog: (keys.is_request && has_tag) || keys.cseq.method == Method::Ack,
             last: arrival.place.time,
         });
         if keys.cseq.method == Method::Cancel {
@@ -260,6 +268,19 @@ impl Call {
         id
     }
 
+    /// True if the capture cut off the To of an INVITE that stands inside a dialog: one of this Call-ID was answered here, so
+    /// this is another offer (RFC 3261 §14).
+    fn lost_tag_of_dialog(&self, message: &Message<'_>, keys: &Keys<'_>, path: Path) -> bool {
+        let is_answered_here = |known: &Transaction| {
+            known.method == Method::Invite
+                && known.decided.is_some_and(StatusCode::is_success)
+                && (hosts(known.path) == hosts(path) || hosts(known.path) == hosts(path.reversed()))
+        };
+        keys.is_attempt()
+            && message.ends_before_end_of(HeaderName::To)
+            && self.transactions.iter().any(is_answered_here)
+    }
+
     /// Takes what was captured before as carrying on this transaction, if its second Via says so: the two hops were stamped by
     /// clocks that do not agree.
     fn adopt_earlier(&mut self, id: TransactionId) {
@@ -269,7 +290,8 @@ impl Call {
         }
         let is_carried_on = |known: &&Transaction| {
             let names_it = |request: &Heard| request.message.second_branch() == &*this.branch;
-            (known.upstream, &known.method, known.cseq) == (None, &this.method, this.cseq)
+            (known.upstream, &known.method) == (None, &this.method)
+                && is_same_number(known.cseq, this.cseq)
                 && known.id != id
                 && self.request_of(known).is_some_and(names_it)
         };
@@ -317,12 +339,14 @@ impl Call {
         }
         let second = message.second_branch();
         if second.is_empty() {
-            return None;
+            // The capture may have cut off the branch alone.
+            let before = message.has_cut_head().then(|| self.upstream_by_host(message, keys, method));
+            return before.flatten().map(|known| known.id);
         }
         let hash = hash_of(second);
         let same = |known: &&Transaction| {
             known.branch_hash == hash
-                && known.cseq == keys.cseq.number
+                && keys.has_cseq(known.cseq)
                 && *known.branch == *second
                 && known.method == *method
         };
@@ -364,7 +388,7 @@ impl Call {
     fn upstream_by_host(&self, message: &Message<'_>, keys: &Keys<'_>, method: &Method) -> Option<&Transaction> {
         let host: IpAddr = message.second_via()?.host.parse().ok()?;
         self.transactions.iter().rev().find(|known| {
-            known.cseq == keys.cseq.number
+            keys.has_cseq(known.cseq)
                 && known.method == *method
                 && known.path.source.ip() == host
                 && *self.leg(known.leg).call_id == *keys.call_id
@@ -465,6 +489,16 @@ fn is_copy(known: &Message<'_>, message: &Message<'_>, keys: &Keys<'_>) -> bool 
     known.status() == message.status()
         && keys.status.is_some_and(|status| !status.is_provisional())
         && *known.tag_of_to() == *keys.to_tag
+}
+
+/// True if two numbers of CSeq are the same, or if either is not known.
+fn is_same_number(one: u32, other: u32) -> bool {
+    one == other || one == NO_CSEQ || other == NO_CSEQ
+}
+
+/// True if the capture cut off the From tag.
+fn tag_of_from_is_lost(message: &Message<'_>) -> bool {
+    message.tag_of_from().is_empty() && message.ends_before_end_of(HeaderName::From)
 }
 
 fn hosts(path: Path) -> (IpAddr, IpAddr) {

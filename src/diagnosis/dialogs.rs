@@ -74,6 +74,14 @@ impl<'a> Case<'a> {
         self.asked(method).filter(|asked| asked.transaction.upstream.is_none())
     }
 
+    /// The Call-ID of a message; where the capture cut it off, as far as other messages of the call tell it.
+    pub(crate) fn call_id(&self, heard: &'a Heard) -> &'a [u8] {
+        match heard.message.has_cut_call_id() {
+            true => &self.call.leg(heard.leg).call_id,
+            false => heard.message.call_id(),
+        }
+    }
+
     /// The transactions of a method that are inside the dialog of a message, and whose request the capture missed.
     pub(crate) fn unseen_of_dialog(
         &self,
@@ -121,17 +129,37 @@ impl<'a> Case<'a> {
         self.answers().map(|(_, heard)| heard).filter(is_same).min_by_key(|heard| heard.place).unwrap_or(success)
     }
 
-    /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4).
+    /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4). Where the capture cut
+    /// these off, those that may be to it.
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
-        let number = success.message.cseq().map(|cseq| cseq.number);
-        let (from, tag) = (from_tag(success), to_tag(success));
+        let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
+        let own = (number(success), from_tag(success), to_tag(success));
         self.call.messages.iter().filter(move |heard| {
             heard.message.method() == Some(&Method::Ack)
-                && heard.message.call_id() == success.message.call_id()
-                && heard.message.cseq().map(|cseq| cseq.number) == number
-                && to_tag(heard) == tag
-                && from_tag(heard) == from
+                && self.call_id(heard) == self.call_id(success)
+                && ((number(heard), from_tag(heard), to_tag(heard)) == own || self.may_confirm(heard, success))
         })
+    }
+
+    /// True if nothing speaks against it that an ACK is to this 2xx, of one of which the capture cut off what would tell.
+    fn may_confirm(&self, ack: &Heard, success: &Heard) -> bool {
+        if !ack.message.is_cut() && !success.message.is_cut() {
+            return false;
+        }
+        let has = |heard: &Heard, name| !heard.message.ends_before_end_of(name);
+        let are_known = |name| has(ack, name) && has(success, name);
+        let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
+        // That to a refusal has the branch of its INVITE (RFC 3261 §17.1.1.3).
+        let branch = ack.message.top_branch();
+        let is_to_refusal = self.call.transactions.iter().any(|invite| {
+            let is_refused = !invite.decided.is_some_and(StatusCode::is_success);
+            is_refused && invite.request.is_some() && *invite.branch == *branch
+        });
+        ack.place > success.place
+            && !is_to_refusal
+            && (!are_known(HeaderName::CSeq) || number(ack) == number(success))
+            && (!are_known(HeaderName::From) || from_tag(ack) == from_tag(success))
+            && (!are_known(HeaderName::To) || to_tag(ack) == to_tag(success))
     }
 
     /// The first BYE of the call, as its sender sent it. Not one that only releases a second answer, which a fork may bring
@@ -202,9 +230,15 @@ impl<'a> Case<'a> {
     pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
         // A B2BUA that keeps the Call-ID opens its leg with a From tag of its own.
-        let openings = self.call.transactions.iter().filter(|transaction| {
-            transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
-        });
+        let openings = || {
+            self.call.transactions.iter().filter(|transaction| {
+                transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
+            })
+        };
+        if lost_from_tag(request) {
+            return side_by_path(openings(), request);
+        }
+        let openings = openings();
         let mut tags = openings.filter_map(|transaction| self.call.request_of(transaction)).map(from_tag).peekable();
         match tags.peek().is_some() {
             true if tags.any(|tag| tag == from_tag(request)) => Side::Caller,
@@ -294,6 +328,30 @@ pub(crate) fn to_tag(heard: &Heard) -> Option<Cow<'_, str>> {
 /// The tag of From.
 pub(crate) fn from_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     tag_of(heard, HeaderName::From)
+}
+
+/// True if two requests have the same From tag, or, where the capture cut off either, come from the same host.
+pub(crate) fn have_same_author(one: &Heard, other: &Heard) -> bool {
+    match lost_from_tag(one) || lost_from_tag(other) {
+        true => one.path.source.ip() == other.path.source.ip(),
+        false => from_tag(one) == from_tag(other),
+    }
+}
+
+/// True if the capture cut off the From tag.
+fn lost_from_tag(heard: &Heard) -> bool {
+    heard.message.is_cut() && from_tag(heard).is_none() && heard.message.ends_before_end_of(HeaderName::From)
+}
+
+/// Whose side a request came from, by the hosts of the INVITEs that opened its leg.
+fn side_by_path<'a>(mut openings: impl Iterator<Item = &'a Transaction>, request: &Heard) -> Side {
+    let hosts = (request.path.source.ip(), request.path.destination.ip());
+    let found = openings.find_map(|opening| match (opening.path.source.ip(), opening.path.destination.ip()) {
+        (client, server) if (client, server) == hosts => Some(Side::Caller),
+        (client, server) if (server, client) == hosts => Some(Side::Callee),
+        _ => None,
+    });
+    found.unwrap_or(Side::Unknown)
 }
 
 /// True for an INVITE and what answers one.

@@ -273,6 +273,22 @@ impl Message<'_> {
         self.is_cut() && (self.call_id().is_empty() || self.ends_with(self.call_id()))
     }
 
+    /// True if the message ends before its head does: any header that it seems to lack may stand behind the cut.
+    pub(crate) fn has_cut_head(&self) -> bool {
+        self.is_cut() && {
+            let head = self.head();
+            !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n")
+        }
+    }
+
+    /// True if the message ends inside of its first header of this name, or before it. For headers that every message is
+    /// matched by.
+    pub(crate) fn ends_before_end_of(&self, name: HeaderName) -> bool {
+        let place = self.outline.place(name);
+        let ends_in_it = || memchr(b'\n', self.bytes.get(place.end()..).unwrap_or_default()).is_none();
+        self.has_cut_head() && (!place.is_set() || ends_in_it())
+    }
+
     /// True if the message ends inside of its CSeq.
     pub(crate) fn has_cut_cseq(&self) -> bool {
         self.is_cut() && self.header_bytes(HeaderName::CSeq).is_some_and(|value| self.ends_with(value))

@@ -77,7 +77,7 @@ pub(super) fn find(bytes: &[u8], outline: &Outline) -> Places {
 }
 
 /// How much of a header line without its end is whole: up to its last `;` outside of quotes and brackets. Credentials,
-/// whose parameters stand between commas, are worth nothing in part.
+/// whose parameters stand between commas, are worth nothing in part, and neither is a Reason without its cause.
 pub(super) fn whole_part(line: &[u8]) -> usize {
     let (mut whole, mut is_quoted, mut is_in_brackets, mut in_value) = (0, false, false, false);
     for (at, byte) in line.iter().enumerate() {
@@ -92,8 +92,33 @@ pub(super) fn whole_part(line: &[u8]) -> usize {
     }
     match line.first() {
         Some(b' ' | b'\t') => 0,
+        _ if is_reason(line) => whole_reasons(line, whole),
         _ => whole,
     }
+}
+
+fn is_reason(line: &[u8]) -> bool {
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+    HeaderName::read(name.trim_ascii_end()) == HeaderName::Reason
+}
+
+/// How much of a line of Reasons (RFC 3326) without its end is whole, of which so much is whole as of any header: the values
+/// before the last one, and that one if its cause stands there. The protocol alone says nothing.
+fn whole_reasons(line: &[u8], whole: usize) -> usize {
+    let (mut is_quoted, mut last, mut in_value) = (false, 0, false);
+    for (at, byte) in line.iter().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b':' if !in_value => in_value = true,
+            b',' if in_value && !is_quoted => last = at,
+            _ => {}
+        }
+    }
+    let has_cause = || {
+        let value = line.get(last..whole).unwrap_or_default().to_ascii_lowercase();
+        value.split(|byte| *byte == b';').any(|part| part.trim_ascii().starts_with(b"cause"))
+    };
+    if whole > last && has_cause() { whole } else { last }
 }
 
 fn walk(bytes: &[u8], start_at: usize) -> Vec<HeaderPlace> {
@@ -142,4 +167,28 @@ fn header(text: &[u8], start: usize) -> Option<HeaderPlace> {
 /// Places are kept in 32 bits: messages are far shorter.
 fn narrow(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_without_its_cause_is_no_reason() {
+        let kept = |line: &str| {
+            String::from_utf8_lossy(line.as_bytes().get(..whole_part(line.as_bytes())).unwrap()).into_owned()
+        };
+        for (line, whole) in [
+            ("Reason: SIP;cau", ""),
+            ("Reason: SIP;cause=20", ""),
+            ("Reason: SIP;text=\"a, b\";cau", ""),
+            ("Reason: SIP;cause=200;te", "Reason: SIP;cause=200"),
+            ("Reason: Q.850;cause=16, SI", "Reason: Q.850;cause=16"),
+            ("Reason: Q.850;cause=16, SIP;cau", "Reason: Q.850;cause=16"),
+            ("reason : Q.850;cause=16 , SIP ;cause=200;t", "reason : Q.850;cause=16 , SIP ;cause=200"),
+            ("Contact: <sip:a@example.com>;exp", "Contact: <sip:a@example.com>"),
+        ] {
+            assert_eq!(kept(line), whole, "{line}");
+        }
+    }
 }

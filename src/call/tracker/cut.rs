@@ -1,10 +1,14 @@
 //! The call of a message whose Call-ID the capture cut off.
 //!
 //! A snap length cuts each message at another place of its headers, so parts of one Call-ID would make calls of their own.
-//! What stands before the Call-ID still tells them apart: the branches of the first two Vias, and the tags.
+//! What stands before the Call-ID still tells them apart: the branches of the first two Vias, and the tags; of an INVITE that
+//! a proxy sends on, who was before the proxy.
+
+use std::net::IpAddr;
 
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
+use crate::call::tracker::legs::only;
 use crate::call::transaction::Keys;
 use crate::keyed::{ByHash, Keyed};
 use crate::sip::{Message, Via};
@@ -46,6 +50,20 @@ impl Tracker {
             let fits = (is_cut || open.log.has_cut_call_ids) && open.log.fits_call_id(message, &self.pool);
             fits.then_some(*index)
         })
+    }
+
+    /// The call of an INVITE that is cut before its Call-ID, and behind the address in its second Via: that from there which
+    /// its sender got a moment ago, if it is the only one (RFC 3261 §16.6).
+    pub(super) fn call_before_proxy(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
+        if !keys.is_attempt() || !message.has_cut_call_id() {
+            return None;
+        }
+        let from: IpAddr = message.second_via()?.host.parse().ok()?;
+        let before = self.guesses.come_to(arrival.path.source.ip(), from, arrival.place.time);
+        let (attempt, _) = only(before)?;
+        let open = self.still_open(attempt.index, attempt.call)?;
+        let fits = open.log.fits_call_id(message, &self.pool);
+        fits.then_some(attempt.index)
     }
 
     /// Remembers by what the next messages of this call can be told.

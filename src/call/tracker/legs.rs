@@ -171,7 +171,7 @@ impl Tracker {
 }
 
 /// The one that fits; a guess that fits two calls is none.
-fn only(mut fitting: impl Iterator<Item = (Attempt, Path)>) -> Option<(Attempt, Path)> {
+pub(super) fn only(mut fitting: impl Iterator<Item = (Attempt, Path)>) -> Option<(Attempt, Path)> {
     let (attempt, path) = fitting.next()?;
     (!fitting.any(|(other, _)| other.call != attempt.call)).then_some((attempt, path))
 }

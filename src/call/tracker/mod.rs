@@ -269,10 +269,12 @@ impl Tracker {
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id, &keys).filter(|_| !message.has_cut_call_id()) {
             Some(index) => index,
-            None => match self.call_by_clues(message, clues) {
-                Some(index) => self.add_call_id(call_id, index),
-                None => self.open_call(call_id, message, &ties, &keys, arrival),
-            },
+            None => {
+                match self.call_by_clues(message, clues).or_else(|| self.call_before_proxy(message, &keys, arrival)) {
+                    Some(index) => self.add_call_id(call_id, index),
+                    None => self.open_call(call_id, message, &ties, &keys, arrival),
+                }
+            }
         };
         self.note_clues(index, clues);
         self.note_spanned(index, arrival.place);

@@ -61,7 +61,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let address = request.message.to()?;
-    let finding = Finding::of(&RULE, if code == 403 { Confidence::Likely } else { Confidence::Proven })
+    let is_unread = !with_credentials && request.message.has_cut_head() && auth::credentials(&request.message).is_empty();
+    let confidence = match code {
+        403 if is_unread => Confidence::Possible, // After credentials it may be for them: `forbidden-after-credentials`.
+        403 => Confidence::Likely,
+        _ => Confidence::Proven,
+    };
+    let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .sender(Role::Registrar, response);
     if !case.wants_words() {
@@ -77,8 +83,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .take(3)
         .collect();
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let unasked = if with_credentials { "after it had seen the \
-        credentials" } else { "without asking for credentials" };
+    let unasked = match with_credentials {
+        true => "after it had seen the credentials",
+        false if is_unread => "(whether the REGISTER shows credentials is behind the cut)",
+        false => "without asking for credentials",
+    };
     let what = match code {
         404 | 604 => format!("it does not know the user \"{user}\" in the domain \"{domain}\""),
         503 => format!("it has as many contacts of \"{user}\" as it allows, and its P-Registrar-Error says so"),

@@ -75,7 +75,10 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let challenger = case.challenger(response, challenge);
     let (client, server) = (request.path.source, challenger.path.source);
     let method = &last.transaction.method;
+    // Credentials may stand behind the cut.
+    let is_unread = rejection.is_none() && request.message.has_cut_head();
     let then = match &rejection {
+        None if is_unread => "showed none before the cut",
         None if confidence == Confidence::Unseen => "had sent none when the capture ends",
         None => "never sent any",
         Some(_) => {
@@ -86,7 +89,8 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let anew = match passed.len().saturating_sub(1) {
         0 => String::new(),
         again => format!(
-            ", and began anew without them {} within {}",
+            ", and began anew{} {} within {}",
+            if is_unread { "" } else { " without them" },
             times(u32::try_from(again).unwrap_or(u32::MAX)),
             length(response.place.time.since(first.place.time))
         ),
@@ -118,10 +122,14 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
             client.ip(),
             case.settings(Topic::AddressNotKnown, challenger)
         ));
+    let finding = of_first_credentials(finding, last, challenge)
+        .claim_status(response, "the server asks for credentials")
+        .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm");
+    if is_unread {
+        return Some(finding);
+    }
     Some(
-        of_first_credentials(finding, last, challenge)
-            .claim_status(response, "the server asks for credentials")
-            .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm")
+        finding
             .claim_absent(
                 first.place,
                 format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),

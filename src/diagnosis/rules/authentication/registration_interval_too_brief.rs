@@ -56,17 +56,23 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
     let (client, server) = (request.path.source, response.path.source);
     let server_role = if case.call.kind == Kind::Registration { Role::Registrar } else { Role::Uas };
     let lacks_minimum = minimum.is_none() && !response.message.is_cut();
+    let is_unread = asked.is_none() && request.message.has_cut_head();
     // Where the capture ends, the client may still ask for more: then it is a step and no failure.
     let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || lacks_minimum;
     let finding = match is_over {
         // Of messages whose beginning alone is there, a later try may not have been told for one.
         true if response.message.is_cut() => Finding::of(&RULE, Confidence::Possible).explains(response.message.status()),
+        true if is_unread => Finding::of(&RULE, Confidence::Likely).explains(response.message.status()),
         true => Finding::of(&RULE, Confidence::Proven).explains(response.message.status()),
         false => Finding::of(&RULE, Confidence::Unseen)
             .severity(Severity::Info)
             .titled("The interval is too brief; the capture ends before the client can raise it"),
     };
-    let asked_words = asked.as_ref().map_or("no interval".to_owned(), |(_, seconds)| format!("{seconds} s"));
+    let asked_words = match &asked {
+        Some((_, seconds)) => format!("{seconds} s"),
+        None if is_unread => "an interval that is behind the cut".to_owned(),
+        None => "no interval".to_owned(),
+    };
     let number = |text: &str| text.parse::<u64>().ok();
     let is_enough = match (&minimum, &asked) {
         (Some(minimum), Some((_, seconds))) => number(seconds) >= number(minimum) && number(minimum).is_some(),
@@ -116,6 +122,7 @@ fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding
             .because(format!(
                 "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, and {}.",
                 match is_over {
+                    _ if is_unread => "calls what was asked for too short",
                     true => "the client did not ask for that",
                     false => "the capture ends before the client can ask for that",
                 }

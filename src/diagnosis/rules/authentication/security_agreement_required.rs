@@ -39,6 +39,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let of_server = offers.map(|value| format!(" and offers {value}")).unwrap_or_default();
     let of_client = match &offered {
         Some(value) => format!("{client} offers {value}"),
+        None if request.message.has_cut_head() => format!("what {client} offers, if anything, is behind the cut"),
         None => format!("{client} offers none: its request has no Security-Client"),
     };
     let because = format!("{server} demands a security agreement ({}){of_server}; {of_client}.", failure.status);

@@ -187,9 +187,9 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
 }
 
 /// The BYE with which the sender of a 2xx gives up.
-fn cut_off<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
+fn cut_off<'a>(case: &Case<'a>, success: &'a Heard) -> Option<&'a Heard> {
     let Asked { request: bye, .. } =
-        case.asked(&Method::Bye).find(|bye| bye.request.message.call_id() == success.message.call_id())?;
+        case.asked(&Method::Bye).find(|bye| case.call_id(bye.request) == case.call_id(success))?;
     // A re-INVITE is answered by either side: there the tag tells whose BYE it is.
     let is_of_answerer = match case.call.transaction(success.transaction).in_dialog {
         true => from_tag(bye) == to_tag(success),

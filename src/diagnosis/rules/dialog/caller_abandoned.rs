@@ -24,7 +24,8 @@ rule! {
     /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
     /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy, and
     /// without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so (`ring-timeout`), and
-    /// so does a proxy that got an answer elsewhere. If a provisional response carries a Q.850 cause of the number, the callee or
+    /// so does a proxy that got an answer elsewhere. The same where the capture cut the CANCEL off within its headers: a Reason
+    /// may stand behind the cut. If a provisional response carries a Q.850 cause of the number, the callee or
     /// the trunk (RFC 6432), the network had given up before.
     ///
     /// ## How to fix
@@ -62,8 +63,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let progress =
         case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
     let by_proxy = case.came_through_proxy() && reasons.is_empty();
+    // What stands behind the cut may be a Reason that says more.
+    let is_cut = cancel.message.has_cut_head();
     let (confidence, role) = match before {
         _ if by_proxy => (Confidence::Possible, Role::Nobody),
+        _ if is_cut && reasons.is_empty() => (Confidence::Possible, Role::Uac),
+        _ if is_cut => (Confidence::Likely, Role::Uac),
         // Who had just answered to a feature code may be an exchange at which this call was picked up.
         Some(_) => (Confidence::Likely, Role::Uac),
         None => (Confidence::Proven, Role::Uac),
@@ -102,7 +107,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let announced = announced(case, deciding);
     let mut finding = finding
         .because(format!(
-            "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}",
+            "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}{}",
             length(waited),
             match case.finals(deciding).next() {
                 _ if silent && deciding.provisionals.is_empty() => "Until then nothing had come back",
@@ -115,10 +120,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             },
             if announced.is_some() { "the CANCEL" } else { "it" },
             match reasons.is_empty() {
-                true if cancel.message.is_cut() => "no reason before the cut",
+                true if is_cut => "no reason before the cut",
                 true => "no reason",
                 false => reason,
             },
+            if is_cut && reasons.is_empty() { BEHIND_CUT } else { "" },
             if by_proxy { BEHIND_PROXY } else { "" },
             picked_up(cancel, before)
         ));
@@ -147,6 +153,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     Some(match by_proxy {
         true => finding.next_capture(capture_at(cancel.path.source.ip(), cancel.path)),
+        false if is_cut => finding,
         false => refute(finding, before),
     })
 }
@@ -159,6 +166,10 @@ fn refute(finding: Finding, before: Option<AnsweredBefore>) -> Finding {
     };
     finding.refuted("ring-timeout", "the CANCEL is on the caller's own hop, and not only behind a proxy")
 }
+
+/// What a CANCEL may still say that the capture cut off.
+const BEHIND_CUT: &str = " A Reason behind the cut may say otherwise: that the call was answered elsewhere, or that a timer ran \
+                          out.";
 
 /// Who may have cancelled, where the INVITE came through a proxy and the CANCEL gives no reason.
 const BEHIND_PROXY: &str = " The INVITE had passed a proxy before this point (more than one Via), so it was the caller who \

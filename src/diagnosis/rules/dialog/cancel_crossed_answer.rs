@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
-use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::dialogs::{have_same_author, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -41,8 +41,8 @@ const IN_TIME: Duration = Duration::from_secs(5);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (cancel, success) = crossed(case)?;
     let ack = case.acks_to(success).next();
-    let byes = || case.asked(&Method::Bye).map(|bye| bye.request).filter(|bye| bye.message.call_id() == success.message.call_id());
-    let bye = byes().find(|bye| from_tag(bye) == from_tag(cancel));
+    let byes = || case.asked(&Method::Bye).map(|bye| bye.request).filter(|bye| case.call_id(bye) == case.call_id(success));
+    let bye = byes().find(|bye| have_same_author(bye, cancel));
     if bye.is_none() && goes_on(case, success) {
         return None; // Both sides use the dialog: the caller's side kept the call.
     }
@@ -52,7 +52,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if ack.is_none() && had_not_come(cancel, success) {
         return None; // They did not cross: the answer was lost before that (`ack-missing`, `return-path-lost`).
     }
-    let others = byes().find(|bye| from_tag(bye) != from_tag(cancel));
+    let others = byes().find(|bye| !have_same_author(bye, cancel));
     if let Some(others) = others.filter(|others| bye.is_none() && others.place.time.since(success.place.time) < IN_TIME) {
         return ack.is_some().then(|| ended_by_callee(cancel, success, others));
     }
@@ -165,10 +165,10 @@ fn had_not_come(cancel: &Heard, success: &Heard) -> bool {
 }
 
 /// True if requests other than ACK follow in the dialog.
-fn goes_on(case: &Case<'_>, success: &Heard) -> bool {
+fn goes_on<'a>(case: &Case<'a>, success: &'a Heard) -> bool {
     case.call.messages.iter().any(|heard| {
         heard.place > success.place
-            && heard.message.call_id() == success.message.call_id()
+            && case.call_id(heard) == case.call_id(success)
             && heard.message.method().is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel | Method::Bye))
             && to_tag(heard).is_some()
     })

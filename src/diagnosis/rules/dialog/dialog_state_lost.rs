@@ -2,6 +2,7 @@ use crate::diagnosis::lost_dialog::Why;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::HeaderName;
 
 rule! {
     /// One side has forgotten the dialog.
@@ -48,7 +49,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let method = request.message.method()?;
     let known = case.call.dialogs.iter().any(|dialog| dialog.confirmed.is_some());
-    let confidence = if signs.is_empty() || !known { Confidence::Possible } else { Confidence::Likely };
+    // The answer that opened the dialog may not be known for one where the capture cut it.
+    let is_cut = || case.answer().is_some_and(|(_, success)| success.message.has_cut_head());
+    let is_unread = request.message.ends_before_end_of(HeaderName::To) || !known && is_cut();
+    let confidence = if signs.is_empty() || !known || is_unread { Confidence::Possible } else { Confidence::Likely };
     let age = case
         .answer()
         .map(|(_, success)| format!(" {} after the answer", length(request.place.time.since(success.place.time))))
@@ -57,7 +61,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         [] => "Nothing in the capture shows why: a restart, another node, or cleared state fit alike".to_owned(),
         signs => format!("What points to it: {}", list(signs)),
     };
-    let tags = if known {
+    let tags = if is_unread {
+        "no BYE before it is in the capture; what tells whether its tags are those of the dialog is behind the cut"
+    } else if known {
         "its tags are those of the dialog, and no BYE had ended it"
     } else {
         "no BYE before it is in the capture, which begins in the middle of this call"

@@ -8,7 +8,7 @@ use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::Method;
+use crate::sip::{HeaderName, Method};
 
 rule! {
     /// Several devices answered, and not all of them were released.
@@ -145,6 +145,11 @@ fn confirmed_and_left<'a>(case: &Case<'a>) -> Option<(Left<'a>, &'a Heard)> {
             let is_end = heard.message.method() == Some(&Method::Bye);
             is_of(heard, left) && (is_end || heard.place > bye.place && heard.message.method().is_some())
         });
+        // Of a BYE that was cut before its tags, nobody can tell which of them it ends.
+        let is_lost = |bye: &Heard| {
+            [HeaderName::From, HeaderName::To].iter().any(|name| bye.message.ends_before_end_of(*name))
+        };
+        let is_heard = is_heard || case.asked(&Method::Bye).any(|bye| is_lost(bye.request));
         let is_ended = is_heard || case.unseen_of_dialog(&Method::Bye, left).next().is_some();
         let is_left = talked && [*kept, *left].into_iter().all(is_confirmed) && !is_ended;
         (is_left && case.tail(bye.place) >= OVERDUE).then_some((Left { kept, left }, bye))

@@ -41,6 +41,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             seconds(asked)
         ),
         (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked)),
+        (None, Some(minimum)) if request.message.has_cut_head() => {
+            format!("may ask for a session timer behind the cut, and the minimum is {minimum} s")
+        }
         (None, Some(minimum)) => format!("as captured here asks for no session timer that could be below the minimum of {minimum} s"),
         (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),

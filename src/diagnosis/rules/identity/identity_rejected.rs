@@ -55,13 +55,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let passport = identity.as_deref().and_then(Passport::read);
     let faults_in = |request: &Heard| passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
     let faults = faults_in(request);
+    let is_unread = identity.is_none() && request.message.has_cut_head();
     // Who signed sent it first; but where the request was changed after that, who changed it.
     let request = case.first_with(request, |before| {
         let signed = before.message.header_lines("Identity").next();
-        signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
+        is_unread || signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
     });
     let server = response.path.source;
     let (what, step) = match (code, &identity) {
+        (428, None) if request.message.has_cut_head() => (
+            "wants a signed caller identity; whether the request carries an Identity header is behind the cut".to_owned(),
+            "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
+        ),
         (428, None) => (
             "wants a signed caller identity, and the request carries no Identity header".to_owned(),
             "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
@@ -121,6 +126,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = match identity {
         Some(_) => finding.claim_header(request, "Identity", "the signature that was sent"),
+        None if is_unread => finding,
         None => {
             let says = if is_signed_later { "it was signed behind this point" } else { "the call is not signed" };
             finding.claim_absent(request.place, "an Identity header in this request", says)

@@ -35,6 +35,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if code.get() == 406 {
         let (confidence, accepts) = match request.message.header("Accept") {
             Some(accept) => (Confidence::Likely, format!("({accept:?})")),
+            None if request.message.has_cut_head() => (Confidence::Possible, "(its Accept, if any, is behind the cut)".to_owned()),
             None => (Confidence::Possible, "(it has no Accept header, which stands for application/sdp)".to_owned()),
         };
         return Some(
@@ -59,6 +60,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
              more than the type"
         ),
         Some(accept) => format!("It accepts {accept:?}"),
+        None if response.message.has_cut_head() => "What it accepts may stand behind the cut".to_owned(),
         None => "It does not say what it accepts".to_owned(),
     };
     let confidence = if lists_it { Confidence::Likely } else { Confidence::Proven };

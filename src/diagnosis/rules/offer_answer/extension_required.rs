@@ -37,10 +37,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if missing.iter().any(|tag| tag.eq_ignore_ascii_case("sec-agree")) {
         return None; // security-agreement-required tells more.
     }
-    let confidence = if missing.is_empty() { Confidence::Likely } else { Confidence::Proven };
+    let is_unread = request.message.has_cut_head() && request.message.header("Supported").is_none();
+    let confidence = if missing.is_empty() || is_unread { Confidence::Likely } else { Confidence::Proven };
     let server = response.path.source;
     let (method, client) = (request.message.method()?, request.path.source);
     let (words, step) = match (required.is_empty(), missing.is_empty()) {
+        (true, _) if response.message.has_cut_head() => (
+            "it wants an extension, whose name is behind the cut".to_owned(),
+            format!("Read in the Require of the response what {server} wants, and enable that on {client}."),
+        ),
         (true, _) => (
             format!("it wants an extension that it does not name: there is no Require in the response to the {method}"),
             format!("Let {server} name in Require what it wants (RFC 3261 §21.4.16)."),
@@ -50,6 +55,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             (
                 format!("it wants {tags}, and the {method} as captured here does name that in Supported: {server} refuses what is offered"),
                 format!("Look at {server}, and at what stands behind it: does it read Supported, or does something there take {tags} out?"),
+            )
+        }
+        (false, false) if is_unread => {
+            let tags = list(&missing);
+            (
+                format!("it wants {tags}; what the {method} names in Supported is behind the cut"),
+                format!("Enable {tags} on {client}, or lift the demand on {server}."),
             )
         }
         (false, false) => {

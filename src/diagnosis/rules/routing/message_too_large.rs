@@ -29,6 +29,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (refused, response) = (case.request(failure)?, case.response(failure));
     let server = response.path.source;
     let bytes = refused.message.bytes().len();
+    let is_cut = refused.message.is_cut();
     let body = refused.message.body().len();
     // Proxies add no more than a few lines: what is large was so before them.
     let request = case.first_with(refused, |before| match failure.status.get() {
@@ -38,7 +39,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     });
     let uri = request.message.request_uri()?.into_owned();
     let because = match failure.status.get() {
+        414 if is_cut && !refused.message.bytes().contains(&b'\n') => {
+            format!("{server} refused the Request-URI, of which {} bytes were captured, as too long (414).", uri.len())
+        }
         414 => format!("{server} refused a Request-URI of {} bytes as too long (414).", uri.len()),
+        code if is_cut => format!(
+            "{server} refused the request as too large ({code}): it has {} bytes, of which {bytes} were captured.",
+            bytes.saturating_add(refused.message.missing().unwrap_or_default() as usize)
+        ),
         code => format!("{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of \
             them in its body."),
     };
@@ -49,6 +57,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = match failure.status.get() {
         414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or \
             headers in the URI.", request.path.source)),
+        _ if is_cut => finding.fix(format!(
+            "Look what makes the requests of {} so large: a body with many codecs and candidates, or headers such as Record-Route, \
+             History-Info and private ones.",
+            request.path.source
+        )),
         _ if body > bytes / 2 => finding.fix(format!("Let {} offer fewer codecs and candidates: the body makes \
             up most of the request.", request.path.source)),
         _ => finding.fix(format!("Look which headers of {} are large (Record-Route, History-Info, private \

@@ -51,6 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let cause_words = if cause == Some(22) { ", Q.850 cause 22 (number changed)" } else { "" };
     let new_words = match &new {
         Some(uri) => format!("; it names {uri} as the new one"),
+        None if response.message.has_cut_head() => "; a new one, if it names one, is behind the cut".to_owned(),
         None => "; it names no new one".to_owned(),
     };
     let because = format!("{responder} says that \"{callee}\" is no longer in use: \

@@ -45,6 +45,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if [first, response].iter().any(|redirect| is_followed(case, redirect)) {
         return None;
     }
+    let was_tried = |contact: &String| case.call.messages.iter().any(|heard| goes_to(heard, contact));
+    if first.message.is_cut() && first.message.headers("Contact").iter().all(was_tried) {
+        return None; // It leads back to where the call was, or to an address behind the cut.
+    }
     let target = best_contact(case, response);
     if target.is_none() && response.message.is_cut() {
         return None; // It may stand behind the cut, and have been followed.

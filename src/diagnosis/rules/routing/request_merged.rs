@@ -1,6 +1,7 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::HeaderName;
 
 rule! {
     /// The same request reached a server by two ways.
@@ -94,5 +95,9 @@ fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
             && !case.call.downstream_of(own.id).any(|inner| inner.id == known.id)
     })?;
     let heard = case.call.request_of(twin).filter(|heard| heard.id < request.id)?;
-    (!has_to_tag && tag(heard) == tag(request)).then_some(heard)
+    // Where the capture cut off what they have in common, they may be two requests, or one that came back.
+    let is_known =
+        |heard: &Heard| [HeaderName::From, HeaderName::CSeq].iter().all(|name| !heard.message.ends_before_end_of(*name));
+    let are_known = is_known(heard) && is_known(request);
+    (!has_to_tag && are_known && tag(heard) == tag(request)).then_some(heard)
 }

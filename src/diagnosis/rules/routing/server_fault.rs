@@ -77,6 +77,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         473..=479 => "it could not send the request to its next hop",
         _ if hidden_503 => "it hides the 503 of a server behind it, whose phrase it kept",
         _ if quotation.is_some() => "the fault lies with it or behind it",
+        _ if response.message.has_cut_head() => "the fault lies with it or behind it; what it is may stand behind the cut",
         _ => "the fault lies with it or behind it, and it does not say what it is",
     };
     let because = format!("{server} answered {code}{after}: {what}{said}.");

@@ -118,12 +118,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if control.is_some() {
         finding = finding.claim_header(response, "Via", "the server tells the client to send less (oc)");
     }
-    Some(
-        finding
-            .claim_header(response, "Retry-After", "the server names the time itself")
-            .refuted("trunk-congested", "no Reason header names a Q.850 cause")
-            .refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"),
-    )
+    finding = finding.claim_header(response, "Retry-After", "the server names the time itself");
+    if !response.message.has_cut_head() {
+        finding = finding.refuted("trunk-congested", "no Reason header names a Q.850 cause");
+    }
+    Some(finding.refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"))
 }
 
 /// What an overloaded server asks of the client before it, in the Via of that client (RFC 7339 §4).

@@ -40,11 +40,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (_, asked, answered, what) = CODES.iter().find(|(known, ..)| *known == code)?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let carried = request.message.header(asked).map(|value| value.into_owned());
-    let request = case.first_with(request, |before| before.message.header(asked).as_deref() == carried.as_deref());
+    let is_unread = carried.is_none() && request.message.has_cut_head();
+    let request =
+        case.first_with(request, |before| is_unread || before.message.header(asked).as_deref() == carried.as_deref());
+    let carried = carried.or_else(|| request.message.header(asked).map(|value| value.into_owned()));
+    let is_unread = carried.is_none() && request.message.has_cut_head();
     let (client, server) = (request.path.source, response.path.source);
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let with = match &carried {
         Some(value) => format!("the request carries {asked}: {value}"),
+        None if is_unread => format!("its {asked}, if it carries one, is behind the cut"),
         None => format!("the request carries no {asked}"),
     };
     let because = format!("{server} answered {code}: {what}; {with}{quotation}.");
@@ -69,6 +74,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                  Geolocation-Routing."
             ),
             (true, _) => format!("Correct {asked} in the requests of {client}, as {server} wants it."),
+            (false, _) if is_unread => format!("See what {asked} the requests of {client} carry, and correct it as {server} wants it."),
             (false, _) => format!("Let {client} send {asked}, or keep its requests away from {server}."),
         })
         .claim_method(request, "the request");
