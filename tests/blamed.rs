@@ -418,6 +418,7 @@ fn what_is_said_fits_the_messages_that_prove_it() {
         ("prack-missing/story-past-the-proxy.txt", "Record-Route", "into Contact"),
         ("prack-missing/story-wrong-contact-behind-proxy.txt", "Let 198.51.100.30:5060 write", "Let 203.0.113.20"),
         ("prack-missing/story-sent-elsewhere.txt", "it must go to the Contact", "Record-Route"),
+        ("trunk-congested/story-cause-of-asterisk.txt", "with the channels it has", "task processors"),
     ];
     assert_told(&advised, |finding| finding.fix.iter().map(|step| step.raw()).collect::<Vec<_>>().join(" "));
     for (story, fixes) in [("hold-stuck/story-resume-refused.txt", 1), ("hold-stuck/story-answered-on-hold.txt", 1)] {

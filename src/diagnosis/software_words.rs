@@ -30,8 +30,10 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     }
     // The network says itself that it blocks, or has said before what the code does not.
     let says_more = cause.rule == "blocked-by-analytics" || case.announced(response).is_some();
-    let cause_says_more =
-        disagrees || says_more || cause.rule == "server-fault" && case.q850(response).is_some_and(|cause| cause != 0);
+    let gives_cause = case.q850(response).is_some_and(|cause| cause != 0);
+    // What is said of an answer without a Reason is not meant for one that names its cause in another header.
+    let names_it_elsewhere = gives_cause && case.reasons(response).is_empty();
+    let cause_says_more = disagrees || says_more || names_it_elsewhere || cause.rule == "server-fault" && gives_cause;
     let says = said(response);
     let request = case.request(failure);
     let offer = request.and_then(|request| Sdp::of(&request.message));
