@@ -1,5 +1,6 @@
 //! Nothing that a packet or the name of a file holds reaches an output raw that could move a cursor, hide or turn text,
-//! or end a line: not in any format, not in a file, not in a message on standard error.
+//! or end a line: not in any format, not in a file, not in a message on standard error. And no number that a capture names is
+//! too large to be counted.
 
 use std::fs;
 use std::path::Path;
@@ -204,4 +205,18 @@ fn a_full_disk_is_told_and_a_closed_pipe_is_not() {
     drop(reader);
     let output = run(writer.into()).wait_with_output().expect("an end");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn what_captures_say_that_they_lost_is_added_up_without_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let story = format!("# All is lost.\nalice 192.0.2.10:5060\ndrops {}\nend 6", u64::MAX);
+    let bytes = sipwhy::story::Story::parse(&story).expect("a story").capture();
+    let captures = ["one.pcapng", "other.pcapng"].map(|name| folder.path().join(name));
+    captures.iter().for_each(|path| fs::write(path, &bytes).expect("a capture"));
+    for format in formats() {
+        let output = sipwhy().args(["--format", &format]).args(&captures).output().expect("a run");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.contains("internal error")), (Some(0), false), "{format}: {said}");
+    }
 }

@@ -270,7 +270,7 @@ impl<'a> CaptureCase<'a> {
 
     /// How often one kind of oddity was noted in all inputs.
     pub fn count(&self, kind: &'a str) -> u64 {
-        self.noted(kind).map(|(_, noted)| noted.count).sum()
+        self.noted(kind).map(|(_, noted)| noted.count).fold(0, u64::saturating_add)
     }
 
     /// The time of the latest packet.

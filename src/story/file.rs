@@ -62,7 +62,7 @@ fn pcapng(frames: &[Frame], start: Timestamp, snaplen: u32, drops: u64) -> Vec<u
     let mut statistics = vec![0; 4];
     stamp(&mut statistics, frames.last().map_or(0, |frame| absolute(frame, start)));
     // isb_ifrecv and isb_ifdrop, then the end of options.
-    for (code, value) in [(4_u16, frames.len() as u64 + drops), (5, drops)] {
+    for (code, value) in [(4_u16, (frames.len() as u64).saturating_add(drops)), (5, drops)] {
         statistics.extend_from_slice(&code.to_le_bytes());
         statistics.extend_from_slice(&8_u16.to_le_bytes());
         statistics.extend_from_slice(&value.to_le_bytes());

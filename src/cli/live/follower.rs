@@ -160,8 +160,8 @@ impl<'a> LiveFollower<'a> {
         let now = self.minutes.summary(self.gatherer.summary());
         let drops = |input: &InputFacts| input.drops.saturating_sub(input.drops_of_interface);
         let packets: u64 = standing.inputs.iter().map(|input| input.packets).sum();
-        let kernel_drops: u64 = standing.inputs.iter().map(drops).sum();
-        let interface_drops: u64 = standing.inputs.iter().map(|input| input.drops_of_interface).sum();
+        let kernel_drops = standing.inputs.iter().map(drops).fold(0, u64::saturating_add);
+        let interface_drops = standing.inputs.iter().map(|input| input.drops_of_interface).fold(0, u64::saturating_add);
         let minutes = &mut self.minutes;
         let of = While {
             lasted,

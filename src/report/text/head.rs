@@ -78,7 +78,7 @@ fn span(words: &Phrases, input: &InputRecord, zone: &Zone) -> String {
 
 fn of_calls(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     let summary = &gathered.summary;
-    let drops: u64 = gathered.inputs.iter().map(|input| input.drops).sum();
+    let drops = gathered.inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add);
     let words = lines.style.words;
     let drops = match drops {
         0 => words.word(Word::NoDrops).to_owned(),

@@ -88,7 +88,7 @@ fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
 /// How often an oddity was noted.
 fn noted(gathered: &Gathered, kind: &str) -> u64 {
     let oddities = gathered.inputs.iter().flat_map(|input| &input.oddities);
-    oddities.filter(|oddity| oddity.kind == kind).map(|oddity| oddity.count).sum()
+    oddities.filter(|oddity| oddity.kind == kind).map(|oddity| oddity.count).fold(0, u64::saturating_add)
 }
 
 /// Which TLS connections there are: `2 TLS connections, with 45 records, to sip.example.com (192.0.2.20:5061).`
