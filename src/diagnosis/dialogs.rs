@@ -133,11 +133,12 @@ impl<'a> Case<'a> {
     /// these off, those that may be to it.
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
         let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
-        let own = (number(success), from_tag(success), to_tag(success));
+        let (own, from, tag) = (number(success), from_tag(success), to_tag(success));
+        let is_to_it = move |heard: &Heard| number(heard) == own && to_tag(heard) == tag && from_tag(heard) == from;
         self.call.messages.iter().filter(move |heard| {
             heard.message.method() == Some(&Method::Ack)
                 && self.call_id(heard) == self.call_id(success)
-                && ((number(heard), from_tag(heard), to_tag(heard)) == own || self.may_confirm(heard, success))
+                && (is_to_it(heard) || self.may_confirm(heard, success))
         })
     }
 
