@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use analysed::{fixtures, report, root};
-use packets::{Capture, Packet, Resolution, as_pcap, first_difference};
+use packets::{Capture, Packet, Resolution, as_pcap, first_difference, told};
 use proptest::prelude::*;
 use serde_json::Value;
 use sipwhy::diagnosis::{Confidence, Severity};
@@ -179,17 +179,6 @@ fn a_file_cut_at_any_byte_is_read_to_the_cut() {
     }
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
     assert!(read > 1500, "only {read} captures were read");
-}
-
-/// What is said of each call, without the words.
-fn told(report: &Report) -> Vec<String> {
-    let of_call = |call: &CallRecord| {
-        let mut findings: Vec<_> =
-            call.findings.iter().map(|finding| format!("{} {:?}", finding.rule, finding.confidence)).collect();
-        findings.sort_unstable();
-        format!("{:?} {:?} {findings:?}", call.outcome, call.cause)
-    };
-    report.calls.iter().map(of_call).collect()
 }
 
 /// Captures in which a call is joined to another, or a registration counted, as the messages come.

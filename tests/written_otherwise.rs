@@ -6,12 +6,10 @@ mod packets;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use packets::{Capture, Packet};
+use packets::{Capture, Packet, told};
 use sipwhy::capture::LinkType;
-use sipwhy::diagnosis::{Confidence, Severity};
 use sipwhy::net::{Decoder, Delivery, Maker};
 use sipwhy::oddity::OddityLog;
-use sipwhy::report::Report;
 use sipwhy::sip::looks_like_sip;
 
 const ETHERNET: LinkType = LinkType(1);
@@ -135,18 +133,6 @@ fn made_anew(capture: &Capture, write: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Packet>
         });
     }
     made
-}
-
-/// What is said of each call, without the words.
-fn told(report: &Report) -> Vec<String> {
-    let of_finding = |finding: &sipwhy::report::FindingRecord| -> (String, Confidence, Severity) {
-        (finding.rule.clone(), finding.confidence, finding.severity)
-    };
-    let of_call = |call: &sipwhy::report::CallRecord| {
-        let findings: Vec<_> = call.findings.iter().map(of_finding).collect();
-        format!("{:?} {:?} {findings:?}", call.outcome, call.cause)
-    };
-    report.calls.iter().map(of_call).collect()
 }
 
 #[test]

@@ -194,6 +194,14 @@ pub struct InputFacts {
     pub oddities: OddityLog,
 }
 
+impl InputFacts {
+    /// Packets that the systems say they dropped, of all inputs together. What files claim is not to be trusted: the sum ends at
+    /// the largest number.
+    pub fn dropped(inputs: &[InputFacts]) -> u64 {
+        inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add)
+    }
+}
+
 /// Why an input cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

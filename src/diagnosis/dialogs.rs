@@ -231,15 +231,12 @@ impl<'a> Case<'a> {
     pub fn side(&self, request: &Heard) -> Side {
         let leg = self.call.leg(request.leg);
         // A B2BUA that keeps the Call-ID opens its leg with a From tag of its own.
-        let openings = || {
-            self.call.transactions.iter().filter(|transaction| {
-                transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
-            })
-        };
+        let openings = self.call.transactions.iter().filter(|transaction| {
+            transaction.is_initial_invite() && self.call.leg(transaction.leg).call_id == leg.call_id
+        });
         if lost_from_tag(request) {
-            return side_by_path(openings(), request);
+            return side_by_path(openings, request);
         }
-        let openings = openings();
         let mut tags = openings.filter_map(|transaction| self.call.request_of(transaction)).map(from_tag).peekable();
         match tags.peek().is_some() {
             true if tags.any(|tag| tag == from_tag(request)) => Side::Caller,

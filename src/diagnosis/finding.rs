@@ -13,7 +13,7 @@ use crate::catalogue::rfc_title;
 use crate::diagnosis::rule::Rule;
 use crate::net::IcmpCode;
 use crate::sip::auth;
-use crate::sip::{ASTERISK_CAUSE, HeaderName, StatusCode, unfold};
+use crate::sip::{HeaderName, StatusCode, q850_header, unfold};
 use crate::untrusted::Untrusted;
 
 /// Headers whose field is an integer in Wireshark: it shows 0, or another spelling, where more than digits stands.
@@ -361,9 +361,9 @@ impl Finding {
 
     /// The claim that a message gives a cause of Q.850, where it stands: in its Reason, or in a header of Asterisk.
     pub(crate) fn claim_q850(self, heard: &Heard, says: impl Into<Untrusted>) -> Finding {
-        match heard.message.reasons().iter().any(|reason| reason.q850().is_some()) {
-            true => self.claim_header_with(heard, "Reason", "850", says),
-            false => self.claim_header(heard, ASTERISK_CAUSE, says),
+        match q850_header(&heard.message) {
+            "Reason" => self.claim_header_with(heard, "Reason", "850", says),
+            private => self.claim_header(heard, private, says),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::call::{Heard, Kind};
 use crate::catalogue::q850;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
-use crate::sip::{ASTERISK_CAUSE, Reason, Warning};
+use crate::sip::{Reason, Warning, q850_header};
 
 /// The phrases that stacks send when they mean nothing beyond the code (RFC 3261 §21, and the defaults of sofia-sip,
 /// pjsip and Kamailio).
@@ -222,10 +222,7 @@ impl Case<'_> {
         }
         if let Some(cause) = self.q850(heard).filter(|cause| *cause != 0) {
             let name = u8::try_from(cause).ok().and_then(q850).map(|known| format!(" ({})", known.name));
-            let header = match self.reasons(heard).iter().any(|reason| reason.q850().is_some()) {
-                true => "Reason",
-                false => ASTERISK_CAUSE,
-            };
+            let header = q850_header(&heard.message);
             return Some(format!("its {header} header says Q.850 {cause}{}", name.unwrap_or_default()));
         }
         if let Some((_, Reason { protocol, cause, .. })) = self.callees_word(heard) {

@@ -163,7 +163,7 @@ fn feed_all<F: Follower>(
     follower: &mut F,
     fed: &mut Fed,
 ) -> Result<(), F::Error> {
-    let mut drops = dropped(&look(source, scene));
+    let mut drops = InputFacts::dropped(&look(source, scene));
     let mut until_look = LOOK_EVERY;
     loop {
         match source.next()? {
@@ -192,7 +192,7 @@ fn feed_all<F: Follower>(
         if until_look == 0 {
             until_look = LOOK_EVERY;
             let inputs = look(source, scene);
-            drops = dropped(&inputs);
+            drops = InputFacts::dropped(&inputs);
             while let Some(notice) = source.notice() {
                 follower.notice(&notice)?;
             }
@@ -219,7 +219,7 @@ fn end<F: Follower>(
     follower: &mut F,
 ) -> Result<(), F::Error> {
     analysis.finish();
-    let capture = CaptureSeen { drops: dropped(inputs), until: analysis.now() };
+    let capture = CaptureSeen { drops: InputFacts::dropped(inputs), until: analysis.now() };
     take_events(analysis, engine, scene, capture, follower)?;
     scene.update(inputs);
     while tell_next(analysis, engine, scene, capture, follower)? {}
@@ -272,10 +272,6 @@ fn look(source: &dyn Source, scene: &mut Scene) -> Vec<InputFacts> {
     let inputs = source.inputs();
     scene.update(&inputs);
     inputs
-}
-
-fn dropped(inputs: &[InputFacts]) -> u64 {
-    inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

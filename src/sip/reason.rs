@@ -53,6 +53,11 @@ impl Reason {
 /// The private header in which Asterisk writes a cause of Q.850.
 pub(crate) const ASTERISK_CAUSE: &str = "X-Asterisk-HangupCauseCode";
 
+/// The header in which a message gives its cause of Q.850.
+pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
+    if message.reasons().iter().any(|reason| reason.q850().is_some()) { "Reason" } else { ASTERISK_CAUSE }
+}
+
 /// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an INVITE.
 pub(crate) fn asterisk_cause(message: &Message<'_>) -> Option<u32> {
     message.header(ASTERISK_CAUSE)?.trim().parse().ok()

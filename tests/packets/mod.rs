@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use sipwhy::capture::{Files, Input, LinkType, Reading, Source, SourceId, Timestamp};
-use sipwhy::report::Report;
+use sipwhy::report::{CallRecord, Report};
 
 use crate::analysed::{self, fixtures, root};
 
@@ -109,6 +109,17 @@ pub fn first_difference(one: &Value, other: &Value, at: &str) -> Option<String> 
 /// The report on packets.
 pub fn parsed(link: LinkType, packets: &[Packet]) -> Report {
     analysed::report(&[written(link, packets)]).expect("a report")
+}
+
+/// What is said of each call, without the words.
+pub fn told(report: &Report) -> Vec<String> {
+    let of_call = |call: &CallRecord| {
+        let mut findings: Vec<_> =
+            call.findings.iter().map(|finding| format!("{} {:?}", finding.rule, finding.confidence)).collect();
+        findings.sort_unstable();
+        format!("{:?} {:?} {findings:?}", call.outcome, call.cause)
+    };
+    report.calls.iter().map(of_call).collect()
 }
 
 /// A file of these packets, until the next one is written.

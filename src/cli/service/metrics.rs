@@ -201,7 +201,7 @@ impl Metrics {
     pub(crate) fn so_far(&self, inputs: &[InputFacts], analysis: &Analysis) {
         let it = &self.counters;
         raise(&it.packets, inputs.iter().map(|input| input.packets).sum());
-        raise(&it.dropped_packets, inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add));
+        raise(&it.dropped_packets, InputFacts::dropped(inputs));
         let mut kinds: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
         for (source, input) in (0..).map(SourceId).zip(inputs) {
             let counts = analysis.counts(source);
