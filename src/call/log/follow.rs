@@ -7,10 +7,9 @@ use memchr::memmem;
 
 use crate::call::log::occupancy::private_block;
 use crate::call::log::{EntryId, Hearing, Log, Verb};
-use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason, asterisk_cause};
+use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
-static OF_ASTERISK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ASTERISK_CAUSE));
 static RECEIVE_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=recvonly"));
 static SEND_ONLY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=sendonly"));
 static INACTIVE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\na=inactive"));
@@ -122,9 +121,10 @@ fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
     let is_plain = |reason: &Reason| !reason.text.as_deref().is_some_and(is_of_media);
     let is_normal =
         |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) && is_plain(reason) || reason.says_user_ended();
-    // To find the words takes less than to look through the headers.
-    let names_cause = OF_ASTERISK.find(bye.bytes()).is_some();
-    !bye.reasons().iter().all(is_normal) || names_cause && asterisk_cause(bye) != Some(NORMAL_CLEARING)
+    // Most have no such header, which is known without a look at their headers.
+    let named = bye.may_hold(ASTERISK_CAUSE).then(|| bye.header(ASTERISK_CAUSE)).flatten();
+    let is_odd = |cause: &str| cause.trim().parse() != Ok(NORMAL_CLEARING);
+    !bye.reasons().iter().all(is_normal) || named.is_some_and(|cause| is_odd(&cause))
 }
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
