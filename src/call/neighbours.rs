@@ -115,7 +115,10 @@ pub struct Occupancy {
     /// Where the last of them was.
     #[serde(default)]
     pub accepted_last: Option<Place>,
-    /// Calls that were refused, by code.
+    /// Keys of those who were called when one was accepted, in order; the first few.
+    #[serde(default)]
+    accepted_callees: Vec<u64>,
+    /// Calls that were refused, by code, but for those whose refusal names a ground that is no number of calls.
     pub refused: BTreeMap<u16, RefusedAt>,
 }
 
@@ -128,13 +131,26 @@ pub struct RefusedAt {
     pub fewest: u32,
     /// The first refusal.
     pub first: Place,
-    /// The least and the greatest key of those who were called and busy: if they differ, several were.
+    /// The least and the greatest key of those who were called: if they differ, several were.
     callees: (u64, u64),
 }
 
 impl Occupancy {
     /// Places that are kept of the first calls that were accepted.
     const MOST_FIRST: usize = 4;
+    /// Callees that are kept of those whose calls were accepted.
+    const MOST_CALLEES: usize = 16;
+
+    /// True if all that was refused so went to one callee, and no call to the same was accepted: it may be the callee who
+    /// is not there, or wants no calls.
+    pub fn is_of_one_callee(&self, refused: &RefusedAt) -> bool {
+        !refused.is_of_several() && !self.accepted_callees.contains(&refused.callees.0)
+    }
+
+    /// True if calls to more than one callee went here, of which the outcome is known.
+    pub fn is_for_several(&self) -> bool {
+        self.accepted_callees.len() > 1 || self.refused.values().any(RefusedAt::is_of_several)
+    }
 
     fn note_place(&mut self, place: Place) {
         if let Err(at) = self.accepted_first.binary_search(&place) {
@@ -233,10 +249,11 @@ impl Neighbours {
             .flat_map(|(server, clients)| ordered(clients).into_iter().map(|(client, known)| (*client, *server, known)))
     }
 
-    /// Notes that a call was accepted while so many others were up, by a response at this place.
-    pub fn note_accepted(&mut self, client: IpAddr, server: IpAddr, others: u32, place: Place) {
-        let Some(known) = self.occupancy_mut(client, server) else { return };
+    /// Notes that a call to somebody, known by a key, was accepted while so many others were up, by a response at this place.
+    pub fn note_accepted(&mut self, hop: (IpAddr, IpAddr), others: u32, place: Place, callee: u64) {
+        let Some(known) = self.occupancy_mut(hop.0, hop.1) else { return };
         known.note_place(place);
+        add(&mut known.accepted_callees, callee, Occupancy::MOST_CALLEES);
         known.most_when_accepted = known.most_when_accepted.max(others);
         known.accepted = known.accepted.saturating_add(1);
     }
@@ -496,6 +513,10 @@ impl Neighbours {
             theirs.accepted_first.iter().chain(&theirs.accepted_last).for_each(|place| known.note_place(*place));
             known.most_when_accepted = known.most_when_accepted.max(theirs.most_when_accepted);
             known.accepted = known.accepted.saturating_add(theirs.accepted);
+            theirs
+                .accepted_callees
+                .iter()
+                .for_each(|callee| add(&mut known.accepted_callees, *callee, Occupancy::MOST_CALLEES));
             for (code, refused) in &theirs.refused {
                 known.refused.entry(*code).and_modify(|known| known.join(refused)).or_insert(*refused);
             }
@@ -570,11 +591,11 @@ mod tests {
     fn merging_adds_and_keeps_extremes() {
         let place = |frame| Place { frame, ..Place::default() };
         let mut one = Neighbours::default();
-        one.note_accepted(address(1), address(2), 3, place(5));
+        one.note_accepted((address(1), address(2)), 3, place(5), 21);
         one.note_refused((address(1), address(2)), 503, 4, place(9), 11);
         one.note_rejected(address(1), place(5));
         let mut other = Neighbours::default();
-        other.note_accepted(address(1), address(2), 1, place(2));
+        other.note_accepted((address(1), address(2)), 1, place(2), 22);
         other.note_refused((address(1), address(2)), 503, 5, place(7), 12);
         other.note_rejected(address(1), place(2));
         let mut merged = one.clone();

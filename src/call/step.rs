@@ -6,7 +6,7 @@ use crate::call::link::LinkedBy;
 use crate::call::model::{Call, Failure, Heard, Leg, MessageId, Transaction};
 use crate::call::timer;
 use crate::sip::auth::{challenges, credentials};
-use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, StatusCode, Uri};
+use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, Reason, StatusCode, Uri, asterisk_cause};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -262,6 +262,17 @@ pub(crate) fn seconds(message: &Message<'_>, header: HeaderName) -> Option<u32> 
     let digits = value.get(..value.iter().take_while(|byte| byte.is_ascii_digit()).count())?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
+
+/// True if a refusal itself names a ground that is no number of calls at once: a cause of Q.850 that is none of congestion, or a
+/// time at which to come back.
+pub(crate) fn names_other_ground(refusal: &Message<'_>) -> bool {
+    let of_reason = refusal.reasons().iter().find_map(Reason::q850);
+    let cause = of_reason.or_else(|| asterisk_cause(refusal).filter(|cause| !matches!(cause, 0 | 16)));
+    cause.is_some_and(|cause| !OF_CONGESTION.contains(&cause)) || refusal.header_bytes(HeaderName::RetryAfter).is_some()
+}
+
+/// Causes of Q.850 with which a network says that it has no room for a call: no circuit, congestion, no requested circuit.
+pub(crate) const OF_CONGESTION: [u32; 3] = [34, 42, 44];
 
 /// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.
 pub(crate) fn back_off_of(message: &Message<'_>) -> u64 {

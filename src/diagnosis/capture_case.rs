@@ -1,6 +1,6 @@
 //! What a rule about the whole capture sees.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -45,10 +45,13 @@ pub struct Tally {
     /// Calls.
     pub calls: u64,
     /// The first message of calls whose beginning is not in the capture: it carries a To tag, or answers a request
-    /// that was not captured. At most [`Tally::MOST`].
+    /// that was not captured. At most [`Tally::MOST`] of each of the two.
     pub without_start: Vec<Witness>,
     /// How many such calls there are.
     pub without_start_count: u64,
+    /// How many of them begin with a response, by its way: its request may have passed elsewhere. At most
+    /// [`Tally::MOST_HOPS`] ways.
+    pub without_request: BTreeMap<(IpAddr, IpAddr), u64>,
     /// The last message of calls whose end is not in the capture. At most [`Tally::MOST`].
     pub without_end: Vec<Place>,
     /// How many such calls there are.
@@ -74,6 +77,8 @@ pub struct Tally {
 impl Tally {
     /// Places that are kept.
     pub const MOST: usize = 20;
+    /// Ways that are kept.
+    const MOST_HOPS: usize = 4096;
     /// Call-IDs that are kept.
     const MOST_PARTS: usize = 65_536;
 
@@ -93,11 +98,7 @@ impl Tally {
             self.went_on.insert(key_of(first));
         }
         if !opens {
-            self.without_start_count += 1;
-            if self.without_start.len() < Tally::MOST {
-                let of_way_back = !first.message.is_request();
-                self.without_start.push(Witness { place: first.place, path: first.path, of_way_back });
-            }
+            self.note_without_start(first);
         }
         if call.outcome == Outcome::Unfinished || has_open_end(call) || has_open_transaction(call) {
             self.without_end_count += 1;
@@ -110,6 +111,20 @@ impl Tally {
         self.note_ahead(call);
         self.note_both_sides(call);
         self.probing.add(call);
+    }
+
+    /// Notes the first message of a call whose beginning is not in the capture.
+    fn note_without_start(&mut self, first: &Heard) {
+        self.without_start_count += 1;
+        let of_way_back = !first.message.is_request();
+        if self.without_start.iter().filter(|known| known.of_way_back == of_way_back).count() < Tally::MOST {
+            self.without_start.push(Witness { place: first.place, path: first.path, of_way_back });
+        }
+        let hop = (first.path.source.ip(), first.path.destination.ip());
+        let has_room = self.without_request.len() < Tally::MOST_HOPS || self.without_request.contains_key(&hop);
+        if of_way_back && has_room {
+            *self.without_request.entry(hop).or_default() += 1;
+        }
     }
 
     /// Notes requests whose response has the earlier time.

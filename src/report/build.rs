@@ -48,9 +48,12 @@ impl Scene {
         let findings: Vec<FindingRecord> =
             diagnosis.findings.iter().map(|finding| self.finding(finding, secrets)).collect();
         let first = call.messages.first();
+        let opening = opening(call);
         let request = call.messages.iter().find(|heard| heard.message.is_request());
+        // A request of the other side, later in the dialog, does not say what the call was opened with.
+        let is_of_opener = |heard: &&Heard| opening.is_none_or(|opening| is_of_same_caller(heard, opening));
+        let request = request.filter(is_of_opener);
         let uri = |uri: Option<String>| uri.map(|uri| secrets.hide(&uri).into());
-        let opening = request.or(first);
         let cause = diagnosis.cause().map(|finding| finding.rule.to_string());
         let source = first.map(|heard| heard.place.source).unwrap_or_default();
         CallRecord {
@@ -185,6 +188,22 @@ impl Scene {
             strict_request: request.filter(|_| judged).map(strictly),
         }
     }
+}
+
+/// The message that tells who calls whom: one that opens the call, which has no To tag but in a response that is not the first
+/// (RFC 3261 §12.1.1); else its first request, and where none is in the capture, its first message.
+fn opening(call: &Call) -> Option<&Heard> {
+    let first = call.messages.first()?;
+    let opens = |heard: &&Heard| {
+        heard.leg == first.leg && heard.message.tag_of_to().is_empty() && !heard.message.has_cut_head()
+    };
+    let request = || call.messages.iter().find(|heard| heard.message.is_request());
+    call.messages.iter().find(opens).or_else(request).or(Some(first))
+}
+
+/// True if From of both messages names the same side of the dialog.
+fn is_of_same_caller(one: &Heard, other: &Heard) -> bool {
+    one.leg != other.leg || one.message.tag_of_from() == other.message.tag_of_from()
 }
 
 /// What the strict parser says, secrets and persons hidden.

@@ -119,7 +119,8 @@ fn how_many(count: u64, share: Share, speaks_of_one_callee: bool) -> Option<Stri
 fn ceiling(group: &Group, surroundings: &Surroundings) -> Option<String> {
     let (server, status) = (group.over.peer?, group.incident.status?);
     let is_ceiling = |refused: &RefusedAt, known: &Occupancy| {
-        refused.count >= ENOUGH_REFUSED && known.accepted > 0 && refused.fewest > known.most_when_accepted
+        let is_above = refused.fewest > known.most_when_accepted;
+        refused.count >= ENOUGH_REFUSED && known.accepted > 0 && is_above && !known.is_of_one_callee(refused)
     };
     let of_clients = surroundings.neighbours().occupancies_at(server).filter_map(|(client, known)| {
         let refused = known.refused.get(&status)?;

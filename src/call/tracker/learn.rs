@@ -12,6 +12,7 @@ use crate::call::good_calls::Sample;
 use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
+use crate::call::step::names_other_ground;
 use crate::call::surroundings::{BackOff, Registering};
 use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
@@ -216,7 +217,7 @@ impl Tracker {
         let asked = open.log.request_place(keys, arrival.path).unwrap_or(arrival.place);
         if status.is_success() {
             let Some(ahead) = open.log.accepted_ahead(path) else { return };
-            neighbours.note_accepted(client, server, ahead, arrival.place);
+            neighbours.note_accepted((client, server), ahead, arrival.place, callee_of(message));
             neighbours.decisions_mut().note_accepted(client, server, asked.time);
             if neighbours.good_calls().wants(client, server, asked.time)
                 && let Some((_, bytes)) = open.log.request_of(keys, arrival.path, &self.pool)
@@ -233,10 +234,9 @@ impl Tracker {
         let Some(ahead) = open.log.vacate(path) else { return };
         vacate(&mut self.occupied, path);
         if !status.is_challenge() && !matches!(status.get(), 300..=399 | 487) {
-            // Only of those who are busy it matters whether they are several.
-            let named = message.header_bytes(HeaderName::To).filter(|_| status.get() == 486);
-            let callee = named.map(|to| call_key(uri_of(to))).unwrap_or_default();
-            neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee);
+            if !names_other_ground(message) {
+                neighbours.note_refused((client, server), status.get(), ahead, arrival.place, callee_of(message));
+            }
             neighbours.decisions_mut().note_refused(client, server, asked.time);
         }
     }
@@ -310,6 +310,11 @@ fn vacate(occupied: &mut Table<(IpAddr, IpAddr), u32>, path: Path) {
             occupied.remove(&hop);
         }
     }
+}
+
+/// Who is called, as a key: the URI of To, which all legs of a call have.
+fn callee_of(message: &Message<'_>) -> u64 {
+    message.header_bytes(HeaderName::To).map(|to| call_key(uri_of(to))).unwrap_or_default()
 }
 
 fn probe_key(message: &Message<'_>, keys: &Keys<'_>) -> u64 {

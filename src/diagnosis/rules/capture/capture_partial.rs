@@ -36,7 +36,8 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         witness.of_way_back && case.is_one_way(witness.path.source.ip(), witness.path.destination.ip())
     };
     // What passed elsewhere is not what came before.
-    let elsewhere = tally.without_start.iter().filter(is_one_way).count() as u64;
+    let passed_elsewhere = tally.without_request.iter().filter(|((from, to), _)| case.is_one_way(*from, *to));
+    let elsewhere: u64 = passed_elsewhere.map(|(_, count)| count).sum();
     let before = tally.without_start_count.saturating_sub(elsewhere);
     let after = tally.without_end_count;
     let words = match (before, after) {

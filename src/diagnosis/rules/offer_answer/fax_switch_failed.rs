@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::Heard;
+use crate::call::{Heard, Stream};
 use crate::diagnosis::media::{ENOUGH, Ear};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -58,15 +58,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if bye.is_none() && case.tail(response.place) < SOON {
         return None; // The capture ends before a fall-back could come.
     }
-    let plain = plain_voice(case, request).filter(|_| !nothing_left);
+    let voice = Voice::before(case, request).filter(|_| !nothing_left);
     let soon = bye
         .filter(|bye| bye.place.time.since(response.place.time) <= SOON)
-        .filter(|bye| plain.is_none() || !goes_on(case, response, bye));
-    let kept = plain.filter(|_| soon.is_none());
+        .filter(|bye| !voice.as_ref().is_some_and(|voice| voice.goes_on(case, response, bye)));
+    let kept = voice.as_ref().filter(|_| soon.is_none());
     let way_back = refused_way_back(case, response);
     let after = match (&kept, bye) {
-        (Some(codec), _) => {
-            format!("The call stayed as it was, with {codec}: fax may have gone over that, and the signalling does not tell whether it did")
+        (Some(voice), _) => {
+            let with = voice.codec().map(|codec| format!(", with {codec}")).unwrap_or_default();
+            format!(
+                "The call stayed as it was{with}: fax may have gone over that, and the signalling does not tell whether it did"
+            )
         }
         (None, Some(bye)) => format!(
             "{}, and {} ended the call {} later",
@@ -86,9 +89,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         true => format!("answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is left"),
         false => format!("refused to switch to T.38 fax with {status}"),
     };
+    let before = match has_beginning(case, request) {
+        true => "The voice call before that was in order",
+        false => "What the call was before that is not in the capture",
+    };
     let mut finding = finding
         .sender(Role::Uas, response)
-        .because(format!("{} {how}. {after}. The voice call before that was in order.", response.path.source))
+        .because(format!("{} {how}. {after}. {before}.", response.path.source))
         .fix(format!("Enable T.38 on {}.", response.path.source))
         .fix(match &kept {
             Some(_) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
@@ -138,22 +145,55 @@ fn first_line(heard: &Heard) -> String {
     Sdp::of(&heard.message).and_then(|sdp| sdp.media.first()).map(|media| media.line.clone()).unwrap_or_default()
 }
 
-/// True if media went on in both directions after the refusal, until a BYE that complains of nothing.
-fn goes_on(case: &Case<'_>, response: &Heard, bye: &Heard) -> bool {
-    let is_plain = case.reasons(bye).iter().all(|reason| matches!(reason.q850(), Some(16 | 31)));
-    let Some(talk) = case.talk().filter(|_| is_plain) else { return false };
-    let lasts = |ear: &Ear<'_>| {
-        ear.packets() >= ENOUGH && ear.last().is_some_and(|stream| bye.place.time.since(stream.last.time) <= TO_THE_END)
-    };
-    bye.place.time.since(response.place.time) >= CARRIES && talk.ears().into_iter().all(|(ear, _)| lasts(ear))
+/// The voice that a refusal leaves as it was (RFC 3264 §8), where fax can go over it.
+enum Voice {
+    /// Over this codec, which is G.711.
+    Plain(String),
+    /// Nobody knows over what: the call had begun before the capture.
+    Unseen,
 }
 
-/// The codec of the voice that a refusal leaves as it was (RFC 3264 §8), if fax can go over it: G.711.
-fn plain_voice(case: &Case<'_>, refused: &Heard) -> Option<String> {
-    let exchange = case.exchanges().into_iter().rfind(|one| one.answer.place < refused.place)?;
-    let media = exchange.answer_sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0)?;
-    let codec = media.main_codecs().into_iter().next()?;
-    matches!(codec.name.as_str(), "PCMA" | "PCMU").then_some(codec.name)
+impl Voice {
+    /// The voice before a re-INVITE; `None` if fax cannot go over it.
+    fn before(case: &Case<'_>, request: &Heard) -> Option<Voice> {
+        if !has_beginning(case, request) {
+            return Some(Voice::Unseen);
+        }
+        let exchange = case.exchanges().into_iter().rfind(|one| one.answer.place < request.place)?;
+        let media = exchange.answer_sdp.media.iter().find(|media| media.kind == "audio" && media.port != 0)?;
+        let codec = media.main_codecs().into_iter().next()?;
+        matches!(codec.name.as_str(), "PCMA" | "PCMU").then_some(Voice::Plain(codec.name))
+    }
+
+    fn codec(&self) -> Option<&str> {
+        match self {
+            Voice::Plain(codec) => Some(codec),
+            Voice::Unseen => None,
+        }
+    }
+
+    /// True if media went on after the refusal, or may have, until a BYE that complains of nothing: in both directions, where
+    /// the capture tells what ports they had.
+    fn goes_on(&self, case: &Case<'_>, response: &Heard, bye: &Heard) -> bool {
+        let is_plain = case.reasons(bye).iter().all(|reason| matches!(reason.q850(), Some(16 | 31)));
+        if !is_plain || bye.place.time.since(response.place.time) < CARRIES {
+            return false;
+        }
+        let lasts = |ear: &Ear<'_>| {
+            let reaches = |stream: &Stream| bye.place.time.since(stream.last.time) <= TO_THE_END;
+            ear.packets() >= ENOUGH && ear.last().is_some_and(reaches)
+        };
+        match case.talk() {
+            Some(talk) => talk.ears().into_iter().all(|(ear, _)| lasts(ear)),
+            None => matches!(self, Voice::Unseen),
+        }
+    }
+}
+
+/// True if the capture shows what was agreed before a request.
+fn has_beginning(case: &Case<'_>, request: &Heard) -> bool {
+    case.exchanges().into_iter().any(|one| one.answer.place < request.place)
+        || case.call.attempts().any(|attempt| attempt.request.is_some())
 }
 
 fn refused_image<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard, &'a Media)> {

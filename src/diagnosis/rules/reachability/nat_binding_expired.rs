@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Asked;
@@ -49,13 +50,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         })?;
         Some((address, before, after))
     });
-    let (_, before, after) = moved.min_by_key(|(address, ..)| *address)?;
+    let (address, before, after) = moved.min_by_key(|(address, ..)| *address)?;
     let quiet = request.place.time.since(before.place.time);
     let since = crate::capture::Timestamp(request.place.time.0.saturating_sub(KEPT.as_nanos() as i64));
-    let was_heard = case
-        .surroundings
-        .hop(target.ip(), request.path.source.ip())
-        .is_some_and(|seen| seen.within(since, request.place.time));
+    // What comes from an address that several share may be of any of them.
+    let hop = case.surroundings.hop(target.ip(), request.path.source.ip()).filter(|_| !is_shared(case, target, address));
+    let was_heard = hop.is_some_and(|seen| seen.within(since, request.place.time));
     if quiet < KEPT || was_heard || was_unregistered(case, before, request.place) {
         return None;
     }
@@ -84,6 +84,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 fn is_same_device(one: &Asked, other: &Asked) -> bool {
     one.device == other.device || one.source.ip() == other.source.ip()
+}
+
+/// True if others register from the address of a device, behind the same NAT.
+fn is_shared(case: &Case<'_>, device: SocketAddr, address_of_record: &str) -> bool {
+    let is_beside = |asked: &Asked| asked.source.ip() == device.ip() && asked.source != device;
+    let mut others = case.surroundings.registrations().in_any_order().filter(|(other, _)| *other != address_of_record);
+    others.any(|(_, known)| known.asked.iter().any(is_beside))
 }
 
 /// True if the device took its registration back itself before the request.

@@ -1,6 +1,7 @@
-use crate::call::{Failure, Heard, Kind};
+use crate::call::{Failure, Heard, Kind, Occupancy};
 use crate::catalogue::{Topic, warning};
 use crate::diagnosis::announced::Told;
+use crate::diagnosis::bound::bound;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
@@ -67,7 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.telling_cause(response).is_some_and(|cause| cause != 20) {
         return None;
     }
-    let is_device = is_device(case, failure);
+    let is_device = is_device(case, failure) && cause != Some(NOBODY_RESPONDS);
     let undisturbed = !absent && case.says_any(response, UNDISTURBED);
     let role = if undisturbed || is_device && !absent { Role::Uas } else { case.role_of_responder(response) };
     let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
@@ -83,13 +84,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
     };
     let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
-    let signed_off = gone.as_ref().map(|gone| format!("no device of the callee is registered; {}", gone.words()));
+    let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
+    let registered = match (&gone, &bound) {
+        (Some(gone), _) => Some(format!("no device of the callee is registered; {}", gone.words())),
+        (None, Some(bound)) if absent => Some(format!("it knows of no device of the callee, although {}", bound.words())),
+        (None, Some(bound)) => {
+            Some(format!("no device of the callee could be reached, or do not disturb is set; {}", bound.words()))
+        }
+        (None, None) => None,
+    };
     // A Warning that says neither that nobody is there nor that nobody wants to be disturbed names another ground.
     let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
     let warning = warning.filter(|_| !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]));
     let what = match (absent, is_device) {
         _ if warning.is_some() => "the ground is what it warns of",
-        _ if signed_off.is_some() => signed_off.as_deref().unwrap_or_default(),
+        _ if registered.is_some() => registered.as_deref().unwrap_or_default(),
         (true, _) => "no device of the callee is registered",
         _ if undisturbed => "the callee was reached, and do not disturb is set",
         (false, true) => "the device refuses calls for now, as with do not disturb",
@@ -127,6 +136,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("If callers should reach a voicemail then, let the server divert 480.");
     } else if let Some(gone) = &gone {
         finding = gone.prove(finding, &callee);
+    } else if let Some(bound) = &bound {
+        finding = bound
+            .prove(finding, &callee, &responder.to_string())
+            .fix("If all of that is in order, look for do not disturb, and for a diversion that leads nowhere.");
     } else {
         finding = of_registration(finding, case, response, &callee);
     }
@@ -201,8 +214,14 @@ fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: 
         })
 }
 
+/// The cause of Q.850 that nobody responded to the call: a device that refuses it does.
+const NOBODY_RESPONDS: u32 = 18;
+
 /// True if the 480 was made by the last hop that was captured, and another hop was before it: a device, not the server
-/// that looks the callee up.
+/// that looks the callee up, nor a gateway, which is asked for several.
 fn is_device(case: &Case<'_>, failure: &Failure) -> bool {
-    case.arose_here(failure) && case.call.transaction(failure.transaction).upstream.is_some()
+    let path = case.response(failure).path.reversed();
+    let asked = case.surroundings.neighbours().occupancy(path.source.ip(), path.destination.ip());
+    let is_for_several = asked.is_some_and(Occupancy::is_for_several);
+    case.arose_here(failure) && case.call.transaction(failure.transaction).upstream.is_some() && !is_for_several
 }

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::call::{Failure, Heard, Occupancy, RefusedAt};
+use crate::call::{Failure, Heard, OF_CONGESTION, Occupancy, RefusedAt};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 use crate::sip::{HeaderName, StatusCode};
@@ -84,7 +84,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !case.call.transaction(failure.transaction).is_initial_invite() {
         return None;
     }
-    let names_other = case.told(response).is_some_and(|told| !matches!(told.cause, 34 | 42 | 44))
+    let names_other = case.told(response).is_some_and(|told| !OF_CONGESTION.contains(&told.cause))
         || response.message.header_bytes(HeaderName::RetryAfter).is_some();
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let counted = case.surroundings.neighbours().occupancy(client, server);
@@ -148,7 +148,11 @@ fn limit(known: &Occupancy, status: StatusCode) -> Option<&RefusedAt> {
         && refused.fewest > 0
         && known.accepted >= u64::from(refused.fewest)
         && known.most_when_accepted < refused.fewest;
-    let may_be_callee = status.get() == BUSY && (refused.fewest < LEAST_OF_BUSY || !refused.is_of_several());
+    // One who is busy takes calls at other times, too.
+    let may_be_callee = match status.get() {
+        BUSY => refused.fewest < LEAST_OF_BUSY || !refused.is_of_several(),
+        _ => known.is_of_one_callee(refused),
+    };
     (is_limit && !may_be_callee).then_some(refused)
 }
 
