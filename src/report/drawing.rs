@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
+use crate::report::mark::Mark;
 use crate::report::record::{CallRecord, Rung, host};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, before, names, shortened};
@@ -53,17 +54,13 @@ pub(crate) fn anchor(call: u32, rung: usize) -> String {
     format!("call-{call}-message-{}", rung + 1)
 }
 
-/// How a rung is drawn.
-pub(crate) fn class(record: &CallRecord, rung: &Rung) -> &'static str {
-    let failure = record.failures.iter().find(|failure| {
-        failure.frame == rung.frame && Some(failure.status) == rung.status && failure.from_addr == rung.from_addr
-    });
-    match (failure, rung.status) {
-        (Some(failure), _) if failure.normal => "step",
-        (Some(_), _) => "failed",
-        (None, Some(200..=299)) => "good",
-        (None, None) if rung.label.raw().starts_with("ICMP") => "failed",
-        _ => "plain",
+/// The class of a marked arrow in the style.
+fn class(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Failed => "arrow failed",
+        Mark::Normal => "arrow step",
+        Mark::Good => "arrow good",
+        Mark::Plain => "arrow plain",
     }
 }
 
@@ -154,7 +151,7 @@ fn arrow(
         }
         text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (rung.frame) }
     };
-    let class = format!("arrow {}", class(record, rung));
+    let class = class(Mark::of(record, rung));
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {

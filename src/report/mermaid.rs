@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use crate::catalogue::Word;
-use crate::report::drawing::class;
 use crate::report::gatherer::Gathered;
+use crate::report::mark::Mark;
 use crate::report::record::{CallRecord, host};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::ladder::{Piece, names, shortened};
@@ -70,8 +70,8 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
                 continue;
             }
         };
-        let arrow = match (class(record, rung), rung.status) {
-            ("failed", _) => "--x",
+        let arrow = match (Mark::of(record, rung), rung.status) {
+            (Mark::Failed, _) => "--x",
             (_, Some(_)) => "-->>",
             _ => "->>",
         };

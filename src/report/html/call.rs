@@ -9,6 +9,7 @@ use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
 use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
+use crate::report::mark::Mark;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::words::{absent, between, confidence, counted, title};
@@ -224,11 +225,11 @@ fn messages(whole: &Whole<'_>) -> Markup {
 }
 
 fn badge(record: &CallRecord, rung: &Rung) -> &'static str {
-    match drawing::class(record, rung) {
-        "failed" => "badge bad",
-        "good" => "badge good",
-        "step" => "badge calm",
-        _ => "badge",
+    match Mark::of(record, rung) {
+        Mark::Failed => "badge bad",
+        Mark::Good => "badge good",
+        Mark::Normal => "badge calm",
+        Mark::Plain => "badge",
     }
 }
 

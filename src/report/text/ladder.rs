@@ -5,6 +5,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use crate::catalogue::{Phrases, Word};
+use crate::report::mark::Mark;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
@@ -154,13 +155,7 @@ pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
 }
 
 /// Draws one rung of a call.
-pub(crate) fn rung(
-    lines: &mut Lines<'_>,
-    lanes: &Lanes,
-    record: &CallRecord,
-    rung: &Rung,
-    mark: Mark,
-) -> io::Result<()> {
+pub(crate) fn rung(lines: &mut Lines<'_>, lanes: &Lanes, record: &CallRecord, rung: &Rung) -> io::Result<()> {
     let time = lines.style.ladder_time(record.started, before(record, rung), rung.time);
     let labels = labels(&lines.style.words, rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
@@ -174,10 +169,10 @@ pub(crate) fn rung(
     };
     let width = lines.width();
     let drawing = fitted(&drawing, width.saturating_sub(FIRST_LANE + FRAME));
-    let ink = mark.ink();
+    let (glyph, ink) = marking(Mark::of(record, rung));
     let frame = rung.frame.to_string();
     let line = Line::new().plain(format!("{time:>TIME$}   ")).ink(ink, drawing);
-    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
+    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, glyph);
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);
     lines.line(line.filled_to(column).plain(frame))
 }
@@ -203,32 +198,12 @@ pub(crate) fn skipped(lines: &mut Lines<'_>, count: usize) -> io::Result<()> {
     lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))
 }
 
-/// What stands beside a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// It failed.
-    Failed,
-    /// It looks like a failure and is a normal step.
-    Normal,
-    /// Nothing.
-    None,
-}
-
-impl Mark {
-    fn glyph(self) -> &'static str {
-        match self {
-            Mark::Failed => "✖",
-            Mark::Normal => "·",
-            Mark::None => " ",
-        }
-    }
-
-    fn ink(self) -> Ink {
-        match self {
-            Mark::Failed => Ink::Bad,
-            Mark::Normal => Ink::Faint,
-            Mark::None => Ink::Plain,
-        }
+/// What stands beside a rung, and the colour of both.
+fn marking(mark: Mark) -> (&'static str, Ink) {
+    match mark {
+        Mark::Failed => ("✖", Ink::Bad),
+        Mark::Normal => ("·", Ink::Faint),
+        Mark::Good | Mark::Plain => (" ", Ink::Plain),
     }
 }
 

@@ -62,14 +62,7 @@ pub(crate) fn ladder_alone(record: &CallRecord, style: &Style) -> io::Result<Str
     ladder::heading(&mut lines, &lanes)?;
     for piece in ladder::shortened(record, Scope::Trouble) {
         match piece {
-            ladder::Piece::Rung(rung) => {
-                let mark = match crate::report::drawing::class(record, rung) {
-                    "failed" => ladder::Mark::Failed,
-                    "step" => ladder::Mark::Normal,
-                    _ => ladder::Mark::None,
-                };
-                ladder::rung(&mut lines, &lanes, record, rung, mark)?;
-            }
+            ladder::Piece::Rung(rung) => ladder::rung(&mut lines, &lanes, record, rung)?,
             ladder::Piece::Skipped(count) => ladder::skipped(&mut lines, count)?,
         }
     }
