@@ -53,6 +53,11 @@ impl Follow {
     pub(crate) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
+
+    /// True if everything may be read once more: what was told already cannot be told anew.
+    pub(crate) fn can_begin_anew(&self) -> bool {
+        matches!(self.running, Running::Nothing) && !self.was_interrupted() && !self.service.tells_anything()
+    }
 }
 
 impl Follower for Follow {
@@ -179,8 +184,12 @@ pub(crate) struct First {
 }
 
 impl First {
-    pub(crate) fn new(source: Box<dyn Source>, packets: u64) -> First {
-        First { source, left: packets }
+    /// So many packets of a source, or all of them.
+    pub(crate) fn of(source: Box<dyn Source>, packets: Option<u64>) -> Box<dyn Source> {
+        match packets {
+            Some(packets) => Box::new(First { source, left: packets }),
+            None => source,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod nearest;
 mod output;
 mod packets;
 mod pages;
+mod plan;
+mod printer;
 mod privacy;
 mod select;
 mod service;
