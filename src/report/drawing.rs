@@ -10,10 +10,11 @@ use maud::{Markup, html};
 
 use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
+use crate::report::lanes::Lanes;
 use crate::report::mark::Mark;
-use crate::report::record::{CallRecord, Rung, host};
+use crate::report::record::{CallRecord, Rung};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::ladder::{Piece, before, names, shortened};
+use crate::report::text::ladder::{Piece, before, shortened};
 use crate::report::text::lines::{fitted, value};
 use crate::report::text::words::{counted, title};
 use crate::report::text::{Scope, Style};
@@ -66,9 +67,9 @@ fn class(mark: Mark) -> &'static str {
 
 /// The picture of a call.
 pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup {
-    let lanes = Lanes::of(record);
+    let lanes = lanes(record);
     let pieces = shortened(record, Scope::Trouble);
-    let width = LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1);
+    let width = width(&lanes);
     let height = TOP + ROW * pieces.len() + 12;
     let positions = positions(record);
     let words = &style.words;
@@ -76,14 +77,14 @@ pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup
     html! {
         svg class="ladder" xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(format!("0 0 {width} {height}"))
             width=(width) height=(height) aria-label=(name) {
-            @for (index, name) in lanes.names.iter().enumerate() {
-                text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
-                line class="lane" x1=(lanes.x(index)) y1="30" x2=(lanes.x(index)) y2=(height - 6) {}
+            @for (lane, name) in lanes.names().iter().enumerate() {
+                text class="lane" x=(x(lane)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
+                line class="lane" x1=(x(lane)) y1="30" x2=(x(lane)) y2=(height - 6) {}
             }
             @for (row, piece) in pieces.iter().enumerate() {
                 @match piece {
                     Piece::Skipped(count) => {
-                        text class="skipped" x=(lanes.x(0) + 10) y=(TOP + ROW * row + 4) {
+                        text class="skipped" x=(x(0) + 10) y=(TOP + ROW * row + 4) {
                             (counted(words, Word::NotDrawn, *count as u64))
                         }
                     }
@@ -102,27 +103,19 @@ fn positions(record: &CallRecord) -> BTreeMap<*const Rung, usize> {
     record.ladder.iter().enumerate().map(|(index, rung)| (std::ptr::from_ref(rung), index)).collect()
 }
 
-struct Lanes {
-    names: Vec<String>,
-    with_ports: bool,
+/// The lanes of a picture.
+fn lanes(record: &CallRecord) -> Lanes {
+    Lanes::of(record).first(MOST_LANES)
 }
 
-impl Lanes {
-    fn of(record: &CallRecord) -> Lanes {
-        let with_ports = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
-        let mut names = if with_ports { names(record, |address| address) } else { names(record, host) };
-        names.truncate(MOST_LANES);
-        Lanes { names, with_ports }
-    }
+/// How wide a picture with these lanes is.
+fn width(lanes: &Lanes) -> usize {
+    LEFT + STEP * lanes.gaps() + RIGHT
+}
 
-    fn index(&self, address: &str) -> usize {
-        let name = if self.with_ports { address } else { host(address) };
-        self.names.iter().position(|known| known == name).unwrap_or(self.names.len().saturating_sub(1))
-    }
-
-    fn x(&self, index: usize) -> usize {
-        LEFT + STEP * index
-    }
+/// Where a lane stands.
+fn x(lane: usize) -> usize {
+    LEFT + STEP * lane
 }
 
 fn arrow(
@@ -134,8 +127,9 @@ fn arrow(
     links: Links,
     number: usize,
 ) -> Markup {
-    let (from, to) = (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr));
-    let (start, end) = (lanes.x(from), lanes.x(to));
+    let lane = |address: &str| lanes.position(address).unwrap_or(lanes.last());
+    let (from, to) = (lane(&rung.from_addr), lane(&rung.to_addr));
+    let (start, end) = (x(from), x(to));
     let label = label(rung, LABEL * from.abs_diff(to).max(1));
     let time = style.ladder_time(record.started, before(record, rung), rung.time);
     let drawing = html! {
@@ -149,7 +143,7 @@ fn arrow(
             path class="head" d=(head(end, y, if end > start { end - 9 } else { end + 9 })) {}
             text class="label" x=(usize::midpoint(start, end)) y=(y - 6) text-anchor="middle" { (label) }
         }
-        text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (rung.frame) }
+        text class="frame" x=(x(lanes.gaps()) + 24) y=(y + 4) { (rung.frame) }
     };
     let class = class(Mark::of(record, rung));
     html! {
@@ -188,15 +182,14 @@ fn label(rung: &Rung, room: usize) -> String {
 pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
     let wanted = drawn(gathered, scope, MOST_CALLS);
     let mut pictures: Vec<(String, Markup, usize)> = Vec::new();
-    let (mut width, mut height) = (600, 20);
+    let (mut widest, mut height) = (600, 20);
     gathered.spool.each_record(
         |number| wanted.contains(&number),
         |record| {
-            let lanes = Lanes::of(&record);
             let rows = shortened(&record, Scope::Trouble).len();
             let heading = format!("{}  {}", title(&style.words, &record), how_it_ended(&style.words, &record).1);
             pictures.push((heading, ladder(&record, style, Links::None), height));
-            width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
+            widest = widest.max(width(&lanes(&record)));
             height += TOP + ROW * rows + 56;
             Ok(())
         },
@@ -204,7 +197,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
     height += 24;
     let mark = privacy_words(&style.words, &gathered.privacy);
     let image = html! {
-        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {widest} {height}")) width=(widest) height=(height) {
             title { (style.words.word(Word::LaddersTitle)) }
             style { (maud::PreEscaped(STYLE)) }
             rect class="paper" width="100%" height="100%" {}

@@ -17,6 +17,7 @@ mod incidents;
 mod json;
 mod junit;
 mod ladder;
+mod lanes;
 mod mark;
 mod markdown;
 mod mermaid;

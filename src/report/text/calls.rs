@@ -15,7 +15,7 @@ use crate::report::text::Scope;
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
-use crate::report::text::ladder::{self, Lanes, Piece};
+use crate::report::text::ladder::{self, Columns, Piece};
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
 use crate::report::text::words::{confidence, counted, frames, grouped, title};
@@ -152,10 +152,10 @@ fn whole(
     heading(lines, record)?;
     legs(lines, record)?;
     lines.empty()?;
-    let lanes = Lanes::of(record, lines.width());
-    ladder::heading(lines, &lanes)?;
+    let columns = Columns::of(record, lines.width());
+    ladder::heading(lines, &columns)?;
     if days == Days::Several {
-        ladder::day(lines, &lanes, record.started)?;
+        ladder::day(lines, &columns, record.started)?;
     }
     let place = place_of_cause(record);
     let detail = match scope {
@@ -173,7 +173,7 @@ fn whole(
                 continue;
             }
         };
-        ladder::rung(lines, &lanes, record, rung)?;
+        ladder::rung(lines, &columns, record, rung)?;
         if let Some(failure) = record.failure_at(rung) {
             let is_here = place == Some(failure.frame) && is_first_of_frame(record, failure);
             let role = if is_here { Role::Explained } else { Role::Other };
