@@ -58,6 +58,16 @@ enum Written {
     ByUs,
 }
 
+impl Written {
+    /// By whom the text goes on behind a quotation mark.
+    fn other(self) -> Written {
+        match self {
+            Written::ByOthers => Written::ByUs,
+            Written::ByUs => Written::ByOthers,
+        }
+    }
+}
+
 /// Values of a call with their pseudonyms.
 #[derive(Debug, Clone)]
 pub(crate) struct Persons {
@@ -169,13 +179,13 @@ impl Persons {
 
     fn replaced(&self, text: &str, written: Written) -> String {
         let text = self.replace_uris(text);
-        let mut is_quoted = written == Written::ByOthers;
+        let mut by_whom = written;
         let mut shown = String::with_capacity(text.len());
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
             let found =
-                self.token(rest).or_else(|| self.address(rest, before)).or_else(|| self.value(rest, before, is_quoted));
+                self.token(rest).or_else(|| self.address(rest, before)).or_else(|| self.value(rest, before, by_whom));
             match found {
                 Some((length, other)) => {
                     shown.push_str(&other);
@@ -185,7 +195,10 @@ impl Persons {
                     let letter = rest.chars().next().unwrap_or_default();
                     shown.push(letter);
                     at += letter.len_utf8();
-                    is_quoted ^= letter == '"' && written == Written::ByUs;
+                    // What we write in quotation marks is theirs, and what they write is theirs throughout.
+                    if letter == '"' && written == Written::ByUs {
+                        by_whom = by_whom.other();
+                    }
                 }
             }
         }
@@ -275,7 +288,7 @@ impl Persons {
     }
 
     /// A known value that begins here, in a quotation or among words of ours.
-    fn value(&self, rest: &str, before: Option<char>, is_quoted: bool) -> Option<(usize, String)> {
+    fn value(&self, rest: &str, before: Option<char>, written: Written) -> Option<(usize, String)> {
         let is_word = |letter: char| letter.is_alphanumeric();
         let first = rest.as_bytes().first()?.to_ascii_lowercase();
         self.by_first.get(&first)?.iter().find_map(|(own, other)| {
@@ -289,8 +302,8 @@ impl Persons {
                 true => !before.is_some_and(|letter| letter.is_ascii_digit()),
                 false => !before.is_some_and(is_word) && !after.is_some_and(is_word),
             };
-            let is_ours =
-                || !is_quoted && !matches!(before, Some('@' | ':' | '=')) && after != Some('@') && is_our_word(own);
+            let is_in_an_address = matches!(before, Some('@' | ':' | '=')) || after == Some('@');
+            let is_ours = || written == Written::ByUs && !is_in_an_address && is_our_word(own);
             (is_alone && !is_ours()).then(|| (own.len(), in_the_case_of(here, other)))
         })
     }

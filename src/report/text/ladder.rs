@@ -74,11 +74,10 @@ impl Columns {
     }
 
     /// An arrow with its label between two lanes.
-    fn arrow(&self, from: usize, to: usize, labels: &[String], failed: bool) -> String {
+    fn arrow(&self, from: usize, to: usize, labels: &[String], stroke: Stroke) -> String {
         let (left, right) = (from.min(to), from.max(to));
         let inner = (right - left) * self.step - 1;
-        let dash = if failed { '═' } else { '─' };
-        let dashes = |count: usize| std::iter::repeat_n(dash, count).collect::<String>();
+        let dashes = |count: usize| std::iter::repeat_n(stroke.dash(), count).collect::<String>();
         // Beside the label stand two spaces, the head, and one dash at least.
         let room = inner.saturating_sub(4);
         let shortest = labels.last().map(|label| shortened_label(label, room)).unwrap_or_default();
@@ -100,6 +99,27 @@ impl Columns {
     /// The lanes from one on.
     fn rest(&self, from: usize) -> String {
         self.bars(from, self.lanes.names().len())
+    }
+}
+
+/// With what an arrow is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stroke {
+    Single,
+    /// For a final response that is no success, a normal step too: it is what an eye looks for first.
+    Double,
+}
+
+impl Stroke {
+    fn of(rung: &Rung) -> Stroke {
+        if rung.status.is_some_and(|status| status >= 300) { Stroke::Double } else { Stroke::Single }
+    }
+
+    fn dash(self) -> char {
+        match self {
+            Stroke::Single => '─',
+            Stroke::Double => '═',
+        }
     }
 }
 
@@ -127,11 +147,11 @@ pub(crate) fn rung(lines: &mut Lines<'_>, columns: &Columns, record: &CallRecord
     let time = lines.style.ladder_time(record.started, before(record, rung), rung.time);
     let labels = labels(&lines.style.words, rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
-    let failed = rung.status.is_some_and(|status| status >= 300);
+    let stroke = Stroke::of(rung);
     // Of two columns in ASCII, which must be known before the line is fitted.
     let to = if lines.style.glyphs == Glyphs::Ascii { "->" } else { "→" };
     let drawing = match (columns.lanes.position(&rung.from_addr), columns.lanes.position(&rung.to_addr)) {
-        (Some(from), Some(to)) if from != to => columns.arrow(from, to, &labels, failed),
+        (Some(from), Some(to)) if from != to => columns.arrow(from, to, &labels, stroke),
         (Some(_), Some(_)) => format!("│ {} {to} {}  {label}", rung.from_addr, rung.to_addr),
         _ => format!("┆ {} {to} {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
     };
@@ -290,30 +310,44 @@ mod tests {
     fn arrows_of_both_directions_are_as_wide_as_their_lanes() {
         let columns = columns(&["a", "b", "c"], 20);
         for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
-            let drawn = columns.arrow(from, to, &["486 Busy Here".into()], true);
+            let drawn = columns.arrow(from, to, &["486 Busy Here".into()], Stroke::Double);
             assert_eq!(drawn.width(), 41, "{drawn}");
         }
-        assert_eq!(columns.arrow(0, 1, &["INVITE".into()], false), "│─── INVITE ───────►│                   │");
-        assert_eq!(columns.arrow(2, 1, &["200 OK".into()], false), "│                   │◄── 200 OK ────────│");
+        assert_eq!(
+            columns.arrow(0, 1, &["INVITE".into()], Stroke::Single),
+            "│─── INVITE ───────►│                   │"
+        );
+        assert_eq!(
+            columns.arrow(2, 1, &["200 OK".into()], Stroke::Single),
+            "│                   │◄── 200 OK ────────│"
+        );
     }
 
     #[test]
     fn a_long_label_is_cut() {
-        let drawn = columns(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], false);
+        let drawn = columns(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], Stroke::Single);
         assert_eq!(drawn, "│─ SUBSCRIBE and… ─►│");
     }
 
     #[test]
     fn an_arrow_is_shortened_before_its_label() {
         let columns = columns(&["a", "b"], 25);
-        assert_eq!(columns.arrow(1, 0, &["408 Request Timeout".into()], true), "│◄═ 408 Request Timeout ═│");
-        assert_eq!(columns.arrow(0, 1, &["183 Session Progress".into()], false), "│─ 183 Session Progress ►│");
-        assert_eq!(columns.arrow(1, 0, &["488 Not Acceptable Here".into()], true), "│◄═ 488 Not Acceptable… ═│");
+        assert_eq!(columns.arrow(1, 0, &["408 Request Timeout".into()], Stroke::Double), "│◄═ 408 Request Timeout ═│");
+        assert_eq!(columns.arrow(0, 1, &["183 Session Progress".into()], Stroke::Single), "│─ 183 Session Progress ►│");
+        assert_eq!(
+            columns.arrow(1, 0, &["488 Not Acceptable Here".into()], Stroke::Double),
+            "│◄═ 488 Not Acceptable… ═│"
+        );
     }
 
     #[test]
     fn a_shorter_form_is_better_than_a_cut_one() {
-        let drawn = columns(&["a", "b"], 20).arrow(0, 1, &["INVITE  PCMU PCMA G722".into(), "INVITE ×4".into()], false);
+        let drawn = columns(&["a", "b"], 20).arrow(
+            0,
+            1,
+            &["INVITE  PCMU PCMA G722".into(), "INVITE ×4".into()],
+            Stroke::Single,
+        );
         assert_eq!(drawn, "│─── INVITE ×4 ────►│");
     }
 }
