@@ -20,8 +20,6 @@ use crate::error::Error;
 use crate::oddity::Oddity;
 use crate::report::{Events, Gathered, Names, Privacy, Scene, follow};
 
-/// The exit status where something could not be sent or written.
-const OUTPUT_FAILED: u8 = 4;
 /// Warnings on standard error; the report has them all.
 const MOST_WARNINGS: usize = 20;
 
@@ -161,7 +159,7 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
             _ => plan.printer_of_files(&style).print_to(output, format, &mut gathered)?,
         }
     }
-    Ok(if told == Told::InPart { OUTPUT_FAILED } else { status(&gathered, run) })
+    Ok(if told == Told::InPart { Error::OUTPUT_FAILED } else { status(&gathered, run) })
 }
 
 /// What is printed while packets are read.
@@ -222,7 +220,7 @@ pub(crate) fn status(gathered: &Gathered, run: &Run) -> u8 {
     }
     if run.strict && gathered.inputs.iter().any(|input| !input.oddities.is_empty()) {
         say("sipwhy: something was wrong with the input (--strict); the report names it");
-        return 3;
+        return Error::INPUT_UNUSABLE;
     }
     let worst = match run.fail_on {
         None => return 0,

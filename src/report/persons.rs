@@ -21,6 +21,8 @@ const UNMISTAKABLE: usize = 7;
 const SHORTEST_NAME: usize = 3;
 /// Values of one call that are known at most; of a message that has more, every URI is replaced all the same.
 const MOST: usize = 512;
+/// Names that are taken from one header.
+const MOST_NAMES: usize = 8;
 /// Words that name a role and nobody in particular.
 const NOBODY: [&str; 24] = [
     "anonymous",
@@ -363,7 +365,7 @@ impl Persons {
     }
 
     fn know_display_name(&mut self, value: &str) {
-        for before in value.split('<').take(8) {
+        for before in value.split('<').take(MOST_NAMES) {
             let before = before.trim();
             // A name in quotation marks may hold commas; any other begins behind an earlier address of the list.
             let name = match before.strip_suffix('"') {

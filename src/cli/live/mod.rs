@@ -257,9 +257,9 @@ fn go(
     let status = analyse::status(&gathered, run);
     if let Some(error) = failure {
         complain(&error.into());
-        return Ok(3);
+        return Ok(Error::INPUT_UNUSABLE);
     }
-    Ok(if reports.has_failed() && status == 0 { 4 } else { status })
+    Ok(if reports.has_failed() && status == 0 { Error::OUTPUT_FAILED } else { status })
 }
 
 #[cfg(test)]

@@ -21,12 +21,18 @@ const TIME: usize = 14;
 pub(crate) const FIRST_LANE: usize = TIME + 3;
 /// Columns of mark and frame at the right.
 const FRAME: usize = 10;
+/// Columns of the word above the frames, beside the last name.
+const FRAME_WORD: usize = 8;
 /// Columns between two lanes, at least.
 const NARROWEST_LANE: usize = 17;
+/// Columns between two lanes where not even two have that much room.
+const TIGHTEST_LANE: usize = 8;
 /// Columns between two lanes, at most.
 const WIDEST_LANE: usize = 52;
 /// Rungs of a ladder that is drawn whole.
 const SHORT: usize = 14;
+/// Rungs that matter, of a longer ladder; each is drawn between its neighbours.
+const MOST_MATTERING: usize = 3 * SHORT;
 /// Letters of a label.
 const LONGEST_LABEL: usize = 100;
 
@@ -43,7 +49,7 @@ impl Columns {
     pub(crate) fn of(record: &CallRecord, width: usize) -> Columns {
         let room = width.saturating_sub(FIRST_LANE + FRAME + 1);
         let lanes = Lanes::at_most((room / NARROWEST_LANE + 1).max(2), record);
-        Columns { step: (room / lanes.gaps()).clamp(8, WIDEST_LANE), lanes }
+        Columns { step: (room / lanes.gaps()).clamp(TIGHTEST_LANE, WIDEST_LANE), lanes }
     }
 
     /// Lanes without an arrow, from one to another.
@@ -65,7 +71,7 @@ impl Columns {
             let name = given.with(name);
             let name = fitted(&name, self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
-            let latest = width.saturating_sub(name.width() + if lane == self.lanes.last() { 8 } else { 0 });
+            let latest = width.saturating_sub(name.width() + if lane == self.lanes.last() { FRAME_WORD } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
             let start = start.max(if lane == 0 { TIME } else { line.width() + 1 });
             line = line.filled_to(start).ink(Ink::Heading, name);
@@ -243,7 +249,7 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
     }
     let mut wanted = vec![false; rungs.len()];
     let cause = record.cause.as_deref();
-    let mut budget = 3 * SHORT;
+    let mut budget = MOST_MATTERING;
     // Where a failure arose matters, and what the caller got; hops between, through which it passed, do not.
     let judged: Vec<_> = record.failures.iter().filter(|failure| !failure.normal).collect();
     let arose = judged.iter().filter(|failure| !record.is_passed_on(failure)).chain(judged.last());

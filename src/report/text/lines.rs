@@ -13,6 +13,8 @@ use crate::untrusted::{Untrusted, for_terminal};
 
 /// Letters of one value that are shown.
 const LONGEST_VALUE: usize = 160;
+/// The least room for running text, in columns, however far it is indented.
+const NARROWEST_TEXT: usize = 16;
 
 /// A line as pieces, each with its colour.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +103,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn wrapped(&mut self, first: Line, rest: &Line, text: &str) -> io::Result<()> {
         let text = self.safe(text);
         let indent = first.width().max(rest.width());
-        let width = self.style.width().saturating_sub(indent).max(16);
+        let width = self.style.width().saturating_sub(indent).max(NARROWEST_TEXT);
         let mut prefix = first;
         for part in wrap(&text, width) {
             self.line(prefix.plain(part))?;
