@@ -50,12 +50,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The exit status of a command line that asks for what cannot be.
+    pub(crate) const USAGE: u8 = 2;
+    /// The exit status where the input could not be read, or not as it was asked for.
+    pub(crate) const INPUT_UNUSABLE: u8 = 3;
+    /// The exit status where something could not be sent or written.
+    pub(crate) const OUTPUT_FAILED: u8 = 4;
+
     /// The exit status of the program.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::Capture(capture::Error::Filter { .. }) | Error::Usage(_) => 2,
-            Error::Capture(_) | Error::Unusable { .. } | Error::Read { .. } | Error::Privilege(_) => 3,
-            Error::WriteReport { .. } | Error::Write(_) => 4,
+            Error::Capture(capture::Error::Filter { .. }) | Error::Usage(_) => Error::USAGE,
+            Error::Capture(_) | Error::Unusable { .. } | Error::Read { .. } | Error::Privilege(_) => {
+                Error::INPUT_UNUSABLE
+            }
+            Error::WriteReport { .. } | Error::Write(_) => Error::OUTPUT_FAILED,
         }
     }
 

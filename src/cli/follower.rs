@@ -19,6 +19,8 @@ use crate::report::{Ending, Events, Follower, Gatherer, Scene, Selected, Standin
 
 /// Work that is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// The exit status of a program that a signal ended is this and the signal's number, as shells tell it.
+const ENDED_BY_SIGNAL: i32 = 128;
 
 /// What is printed while the run goes on.
 pub(crate) enum Running {
@@ -52,6 +54,11 @@ impl Follow {
     /// True if the user wanted it to end.
     pub(crate) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// True if everything may be read once more: what was told already cannot be told anew.
+    pub(crate) fn can_begin_anew(&self) -> bool {
+        matches!(self.running, Running::Nothing) && !self.was_interrupted() && !self.service.tells_anything()
     }
 }
 
@@ -115,9 +122,9 @@ impl Follower for Follow {
 /// A flag that the first interrupt sets, so that the run ends with its summary; the second one ends the program.
 pub(crate) fn interrupts() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
-    for (signal, status) in [(signal_hook::consts::SIGINT, 130), (signal_hook::consts::SIGTERM, 143)] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Without these the system's own answer to the signal stays in force.
-        let _ = signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&flag));
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL + signal, Arc::clone(&flag));
         let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
     }
     flag
@@ -179,8 +186,12 @@ pub(crate) struct First {
 }
 
 impl First {
-    pub(crate) fn new(source: Box<dyn Source>, packets: u64) -> First {
-        First { source, left: packets }
+    /// So many packets of a source, or all of them.
+    pub(crate) fn of(source: Box<dyn Source>, packets: Option<u64>) -> Box<dyn Source> {
+        match packets {
+            Some(packets) => Box::new(First { source, left: packets }),
+            None => source,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod nearest;
 mod output;
 mod packets;
 mod pages;
+mod plan;
+mod printer;
 mod privacy;
 mod select;
 mod service;
@@ -51,7 +53,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         Err(error) => {
             // A closed pipe of help is no failure.
             let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
+            return if error.use_stderr() { Error::USAGE } else { 0 };
         }
     };
     // What nobody foresaw is told in one line, with a status of its own; a fault at every packet is not told each time.

@@ -1,5 +1,8 @@
 //! The name that somebody meant who mistyped it.
 
+/// Whoever types so many letters mistypes one of them at most.
+const LETTERS_FOR_A_MISTAKE: usize = 3;
+
 /// Of some names the one that is nearest to a word: one that begins with it, else the one with the fewest letters to change.
 /// None if it would take more than a third of them: nobody meant that.
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -9,7 +12,7 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
         (!lower.starts_with(&word), strsim::damerau_levenshtein(&lower, &word), name)
     });
     let (is_other, changes, name) = measured.min()?;
-    (!is_other && !word.is_empty() || changes * 3 <= word.chars().count()).then_some(name)
+    (!is_other && !word.is_empty() || changes <= word.chars().count() / LETTERS_FOR_A_MISTAKE).then_some(name)
 }
 
 #[cfg(test)]

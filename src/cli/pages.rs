@@ -16,6 +16,9 @@ use crate::report::schema as report_schema;
 use crate::report::site;
 use crate::untrusted::Untrusted;
 
+/// Digits of a status code (RFC 3261 §7.2).
+const CODE_DIGITS: usize = 3;
+
 /// `sipwhy explain SUBJECT`.
 pub(crate) fn explain(subject: &str, format: PageFormat, look: &Look) -> Result<u8, Error> {
     let look = &settings::of_pages(look)?;
@@ -78,7 +81,7 @@ pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageForm
     let reads_nothing = options.read.is_empty() && options.interface.is_empty();
     let are_few = (1..=2).contains(&options.files.len()) && reads_nothing;
     let code = |path: &std::path::PathBuf| {
-        let text = path.to_str().filter(|text| text.len() == 3 && !path.exists())?;
+        let text = path.to_str().filter(|text| text.len() == CODE_DIGITS && !path.exists())?;
         text.parse::<u16>().ok()
     };
     let codes: Vec<u16> = options.files.iter().filter_map(code).collect();
@@ -88,7 +91,7 @@ pub(crate) fn bare_codes(options: &Options) -> Result<Option<(Vec<u16>, PageForm
     // A number that no response bears, such as a vendor's, is a page too.
     if let [path] = options.files.as_slice()
         && reads_nothing
-        && let Some(word) = path.to_str().filter(|word| word.len() > 3 && !path.exists())
+        && let Some(word) = path.to_str().filter(|word| word.len() > CODE_DIGITS && !path.exists())
         && word.bytes().all(|byte| byte.is_ascii_digit())
         && Catalogue::new().subject(word).is_some()
     {

@@ -13,7 +13,7 @@ use crate::report::text::Zone;
 use crate::sip::Uri;
 
 /// What a call must have to be selected.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Selection {
     calls: Vec<String>,
     numbers: Vec<String>,

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use crate::analysis::Analysis;
 use crate::call::{Call, GoodCall, Wanted};
 use crate::capture::{Digest, Files, Progress, Source};
-use crate::cli::analyse::{self, wanted_of};
+use crate::cli::analyse::{refuse_watching, wanted_of};
 use crate::cli::args::{Format, Look, Options};
 use crate::cli::output::{self, Output};
+use crate::cli::plan;
 use crate::cli::select::Selection;
 use crate::cli::{keylog, limits, privacy, settings, terminal};
 use crate::diagnosis::{Diagnosis, Engine};
@@ -47,7 +48,7 @@ impl Follower for Counting {
 pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let (run, look, names) = &settings::apply(&options.run, look)?;
     let paths: Vec<PathBuf> = options.read.iter().chain(&options.files).cloned().collect();
-    analyse::refuse_watching(&options.watching)?;
+    refuse_watching(&options.watching)?;
     run.service.refuse_all("figures")?;
     if paths.is_empty() || !options.interface.is_empty() {
         return Err(Error::Usage("name the captures to count: sipwhy stats call.pcap".into()));
@@ -63,7 +64,7 @@ pub(crate) fn stats(options: &Options, look: &Look) -> Result<u8, Error> {
     let mut style = terminal::style(look, run.tz.as_deref(), terminal::width(look))?;
     style.names = names.clone();
     let formats: Vec<Format> = std::iter::once(run.format).chain(outputs.iter().map(|(format, _)| *format)).collect();
-    let catalogue = analyse::catalogue_of(&formats, look)?;
+    let catalogue = plan::catalogue_of(&formats, look)?;
     style.words = catalogue.phrases().for_reports();
     let limits = limits::read(&run.limits)?;
     let files = Files::open(&paths, limits.reading(Digest::Unasked))?;

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::report::text::{Glyphs, Style, Zone};
 
 /// Columns where there is no terminal.
-const PIPED: usize = 80;
+pub(crate) const PIPED: usize = 80;
 
 /// Whether standard output has colours. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
 fn has_colours(look: &Look) -> bool {

@@ -36,6 +36,8 @@ const TELLING: [&str; 14] = [
 
 /// Letters of one header's value that a record holds.
 const LONGEST_VALUE: usize = 2000;
+/// Lines of one header that a record holds.
+const MOST_LINES: usize = 8;
 
 impl Scene {
     /// The record of a call.
@@ -258,7 +260,7 @@ fn catalogue_record(catalogue: &Catalogue, status: StatusCode) -> Option<Catalog
 fn telling_headers(response: &Heard, secrets: &Secrets) -> Vec<HeaderRecord> {
     let mut headers = Vec::new();
     for name in TELLING {
-        for line in response.message.header_lines(name).take(8) {
+        for line in response.message.header_lines(name).take(MOST_LINES) {
             headers.push(HeaderRecord { name: name.to_owned(), value: shortened(&secrets.hide(&line)) });
         }
     }

@@ -37,6 +37,9 @@ const COLUMNS: [&str; 20] = [
     "call_ids",
 ];
 
+/// Frames that a cell cites.
+const MOST_FRAMES: usize = 12;
+
 /// Writes the table.
 ///
 /// # Errors
@@ -77,7 +80,7 @@ fn cells(record: &CallRecord) -> [String; COLUMNS.len()] {
         raw(finding.map(|finding| &finding.title)),
         finding.and_then(|finding| finding.party.addr.clone()).unwrap_or_default(),
         raw(finding.and_then(|finding| finding.party.agent.as_ref())),
-        if cited.is_empty() { String::new() } else { frames(&Phrases::english(), &cited, 12) },
+        if cited.is_empty() { String::new() } else { frames(&Phrases::english(), &cited, MOST_FRAMES) },
         leg.map(|leg| leg.from_addr.clone()).unwrap_or_default(),
         leg.map(|leg| leg.to_addr.clone()).unwrap_or_default(),
         call_ids.join(" "),

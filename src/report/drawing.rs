@@ -10,9 +10,11 @@ use maud::{Markup, html};
 
 use crate::catalogue::Word;
 use crate::report::gatherer::Gathered;
-use crate::report::record::{CallRecord, Rung, host};
+use crate::report::lanes::Lanes;
+use crate::report::mark::Mark;
+use crate::report::record::{CallRecord, Rung};
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::ladder::{Piece, before, names, shortened};
+use crate::report::text::ladder::{Piece, before, shortened};
 use crate::report::text::lines::{fitted, value};
 use crate::report::text::words::{counted, title};
 use crate::report::text::{Scope, Style};
@@ -29,6 +31,24 @@ const STEP: usize = 250;
 const TOP: usize = 52;
 /// Units from one arrow to the next.
 const ROW: usize = 34;
+/// Units below the last arrow.
+const BOTTOM: usize = 12;
+/// Units between a lane and the time or the frame beside it.
+const BESIDE: usize = 24;
+/// Units from the middle of a line of text down to its foot.
+const FOOT: usize = 4;
+/// Units of the head of an arrow: its length, and half its width.
+const HEAD: (usize, usize) = (9, 4);
+/// Units of the heading above a picture in a file.
+const HEADING: usize = 40;
+/// Units between a picture and the next heading.
+const GAP: usize = 4;
+/// Units of a file's margin above, and below where it says what is hidden.
+const MARGIN: (usize, usize) = (20, 24);
+/// Units that a file is wide at least, for its headings.
+const NARROWEST: usize = 600;
+/// Columns of a name above its lane.
+const LANE_NAME: usize = 32;
 /// Lanes that are drawn; what goes elsewhere ends at the last one.
 const MOST_LANES: usize = 12;
 /// Calls that one picture file shows.
@@ -53,40 +73,36 @@ pub(crate) fn anchor(call: u32, rung: usize) -> String {
     format!("call-{call}-message-{}", rung + 1)
 }
 
-/// How a rung is drawn.
-pub(crate) fn class(record: &CallRecord, rung: &Rung) -> &'static str {
-    let failure = record.failures.iter().find(|failure| {
-        failure.frame == rung.frame && Some(failure.status) == rung.status && failure.from_addr == rung.from_addr
-    });
-    match (failure, rung.status) {
-        (Some(failure), _) if failure.normal => "step",
-        (Some(_), _) => "failed",
-        (None, Some(200..=299)) => "good",
-        (None, None) if rung.label.raw().starts_with("ICMP") => "failed",
-        _ => "plain",
+/// The class of a marked arrow in the style.
+fn class(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Failed => "arrow failed",
+        Mark::Normal => "arrow step",
+        Mark::Good => "arrow good",
+        Mark::Plain => "arrow plain",
     }
 }
 
 /// The picture of a call.
 pub(crate) fn ladder(record: &CallRecord, style: &Style, links: Links) -> Markup {
-    let lanes = Lanes::of(record);
+    let lanes = lanes(record);
     let pieces = shortened(record, Scope::Trouble);
-    let width = LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1);
-    let height = TOP + ROW * pieces.len() + 12;
+    let width = width(&lanes);
+    let height = height(pieces.len());
     let positions = positions(record);
     let words = &style.words;
     let name = words.fill(Word::LadderOf, &[("call", &title(words, record))]);
     html! {
         svg class="ladder" xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(format!("0 0 {width} {height}"))
             width=(width) height=(height) aria-label=(name) {
-            @for (index, name) in lanes.names.iter().enumerate() {
-                text class="lane" x=(lanes.x(index)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), 32)) }
-                line class="lane" x1=(lanes.x(index)) y1="30" x2=(lanes.x(index)) y2=(height - 6) {}
+            @for (lane, name) in lanes.names().iter().enumerate() {
+                text class="lane" x=(x(lane)) y="20" text-anchor="middle" { (fitted(&style.names.with(name), LANE_NAME)) }
+                line class="lane" x1=(x(lane)) y1="30" x2=(x(lane)) y2=(height - BOTTOM / 2) {}
             }
             @for (row, piece) in pieces.iter().enumerate() {
                 @match piece {
                     Piece::Skipped(count) => {
-                        text class="skipped" x=(lanes.x(0) + 10) y=(TOP + ROW * row + 4) {
+                        text class="skipped" x=(x(0) + 10) y=(TOP + ROW * row + FOOT) {
                             (counted(words, Word::NotDrawn, *count as u64))
                         }
                     }
@@ -105,27 +121,24 @@ fn positions(record: &CallRecord) -> BTreeMap<*const Rung, usize> {
     record.ladder.iter().enumerate().map(|(index, rung)| (std::ptr::from_ref(rung), index)).collect()
 }
 
-struct Lanes {
-    names: Vec<String>,
-    with_ports: bool,
+/// The lanes of a picture.
+fn lanes(record: &CallRecord) -> Lanes {
+    Lanes::of(record).first(MOST_LANES)
 }
 
-impl Lanes {
-    fn of(record: &CallRecord) -> Lanes {
-        let with_ports = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
-        let mut names = if with_ports { names(record, |address| address) } else { names(record, host) };
-        names.truncate(MOST_LANES);
-        Lanes { names, with_ports }
-    }
+/// How high a picture with so many rows is.
+fn height(rows: usize) -> usize {
+    TOP + ROW * rows + BOTTOM
+}
 
-    fn index(&self, address: &str) -> usize {
-        let name = if self.with_ports { address } else { host(address) };
-        self.names.iter().position(|known| known == name).unwrap_or(self.names.len().saturating_sub(1))
-    }
+/// How wide a picture with these lanes is.
+fn width(lanes: &Lanes) -> usize {
+    LEFT + STEP * lanes.gaps() + RIGHT
+}
 
-    fn x(&self, index: usize) -> usize {
-        LEFT + STEP * index
-    }
+/// Where a lane stands.
+fn x(lane: usize) -> usize {
+    LEFT + STEP * lane
 }
 
 fn arrow(
@@ -137,24 +150,26 @@ fn arrow(
     links: Links,
     number: usize,
 ) -> Markup {
-    let (from, to) = (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr));
-    let (start, end) = (lanes.x(from), lanes.x(to));
+    let lane = |address: &str| lanes.position(address).unwrap_or(lanes.last());
+    let (from, to) = (lane(&rung.from_addr), lane(&rung.to_addr));
+    let (start, end) = (x(from), x(to));
     let label = label(rung, LABEL * from.abs_diff(to).max(1));
     let time = style.ladder_time(record.started, before(record, rung), rung.time);
     let drawing = html! {
-        text class="time" x=(LEFT - 24) y=(y + 4) text-anchor="end" { (time) }
+        text class="time" x=(LEFT - BESIDE) y=(y + FOOT) text-anchor="end" { (time) }
         @if from == to {
+            // Out of the lane, down, and back to it.
             path d=(format!("M{start} {} h46 v12 h-40", y - 6)) {}
-            path class="head" d=(head(start, y + 6, start + 9)) {}
-            text class="label" x=(start + 54) y=(y + 4) { (label) }
+            path class="head" d=(head(start, y + 6, start + HEAD.0)) {}
+            text class="label" x=(start + 54) y=(y + FOOT) { (label) }
         } @else {
             line x1=(start) y1=(y) x2=(end) y2=(y) {}
-            path class="head" d=(head(end, y, if end > start { end - 9 } else { end + 9 })) {}
+            path class="head" d=(head(end, y, if end > start { end - HEAD.0 } else { end + HEAD.0 })) {}
             text class="label" x=(usize::midpoint(start, end)) y=(y - 6) text-anchor="middle" { (label) }
         }
-        text class="frame" x=(lanes.x(lanes.names.len().saturating_sub(1).max(1)) + 24) y=(y + 4) { (rung.frame) }
+        text class="frame" x=(x(lanes.gaps()) + BESIDE) y=(y + FOOT) { (rung.frame) }
     };
-    let class = format!("arrow {}", class(record, rung));
+    let class = class(Mark::of(record, rung));
     html! {
         @if links == Links::ToMessages {
             a class=(class) href=(format!("#{}", anchor(record.id, number))) {
@@ -169,7 +184,7 @@ fn arrow(
 
 /// The head of an arrow that ends at `x`; its back is at `back`.
 fn head(x: usize, y: usize, back: usize) -> String {
-    format!("M{x} {y} L{back} {} L{back} {} Z", y - 4, y + 4)
+    format!("M{x} {y} L{back} {} L{back} {} Z", y - HEAD.1, y + HEAD.1)
 }
 
 fn label(rung: &Rung, room: usize) -> String {
@@ -191,23 +206,22 @@ fn label(rung: &Rung, room: usize) -> String {
 pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope: Scope) -> io::Result<()> {
     let wanted = drawn(gathered, scope, MOST_CALLS);
     let mut pictures: Vec<(String, Markup, usize)> = Vec::new();
-    let (mut width, mut height) = (600, 20);
+    let (mut widest, mut bottom) = (NARROWEST, MARGIN.0);
     gathered.spool.each_record(
         |number| wanted.contains(&number),
         |record| {
-            let lanes = Lanes::of(&record);
             let rows = shortened(&record, Scope::Trouble).len();
             let heading = format!("{}  {}", title(&style.words, &record), how_it_ended(&style.words, &record).1);
-            pictures.push((heading, ladder(&record, style, Links::None), height));
-            width = width.max(LEFT + RIGHT + STEP * lanes.names.len().saturating_sub(1).max(1));
-            height += TOP + ROW * rows + 56;
+            pictures.push((heading, ladder(&record, style, Links::None), bottom));
+            widest = widest.max(width(&lanes(&record)));
+            bottom += HEADING + height(rows) + GAP;
             Ok(())
         },
     )?;
-    height += 24;
+    bottom += MARGIN.1;
     let mark = privacy_words(&style.words, &gathered.privacy);
     let image = html! {
-        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {widest} {bottom}")) width=(widest) height=(bottom) {
             title { (style.words.word(Word::LaddersTitle)) }
             style { (maud::PreEscaped(STYLE)) }
             rect class="paper" width="100%" height="100%" {}
@@ -217,11 +231,11 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
             @for (heading, picture, y) in &pictures {
                 g transform=(format!("translate(0 {y})")) {
                     text class="heading" x="16" y="26" { (Untrusted::from(heading.as_str()).for_terminal()) }
-                    g transform="translate(0 40)" { (picture) }
+                    g transform=(format!("translate(0 {HEADING})")) { (picture) }
                 }
             }
             @if let Some(mark) = mark {
-                text class="skipped" x="16" y=(height - 6) { (mark) }
+                text class="skipped" x="16" y=(bottom - BOTTOM / 2) { (mark) }
             }
         }
     };

@@ -13,6 +13,11 @@ use crate::report::text::words::{absent, between, confidence, kind_word, title};
 use crate::report::view::{for_xml, privacy_words, telling};
 use crate::untrusted::Untrusted;
 
+/// Inputs that the suite is named after.
+const MOST_INPUTS: usize = 20;
+/// Claims of a finding that a failure quotes.
+const MOST_CLAIMS: usize = 12;
+
 /// Writes one test suite with a test case for each call.
 ///
 /// # Errors
@@ -29,7 +34,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered) -> io::Result<()> {
             Ok(())
         },
     )?;
-    let names: Vec<String> = gathered.inputs.iter().take(20).map(|input| shown(&input.file)).collect();
+    let names: Vec<String> = gathered.inputs.iter().take(MOST_INPUTS).map(|input| shown(&input.file)).collect();
     let suite = Untrusted::from(names.join(" "));
     let attributes = html! { (suite.for_terminal()) }.into_string();
     let attributes = for_xml(&attributes);
@@ -91,7 +96,7 @@ fn words(record: &CallRecord) -> String {
     if let Some(finding) = telling(record) {
         let sure = confidence(&Phrases::english(), finding.confidence);
         lines.push(format!("{}, {sure}: {}", finding.rule, shown(&finding.explanation)));
-        for claim in finding.claims.iter().take(12) {
+        for claim in finding.claims.iter().take(MOST_CLAIMS) {
             let shows = || {
                 let (value, says) = (shown(&claim.value), shown(&claim.says));
                 format!("frame {}: {} = {value} ({says})", claim.frame, claim.field)

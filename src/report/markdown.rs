@@ -24,6 +24,14 @@ use crate::untrusted::Untrusted;
 const MOST_CALLS: usize = 50;
 /// Incidents that are told.
 const MOST_INCIDENTS: usize = 50;
+/// Inputs that the heading names.
+const MOST_INPUTS: usize = 20;
+/// Numbers of calls of one incident that are told.
+const MOST_NUMBERS: usize = 30;
+/// Claims of a finding that its table has.
+const MOST_CLAIMS: usize = 20;
+/// Frames that a line cites.
+const MOST_FRAMES: usize = 12;
 
 /// Writes the report.
 ///
@@ -37,7 +45,7 @@ pub fn write(
     provenance: &Provenance,
 ) -> io::Result<()> {
     let style = &style.clone().for_files(style.width());
-    let names: Vec<String> = gathered.inputs.iter().take(20).map(|input| plain(&input.file)).collect();
+    let names: Vec<String> = gathered.inputs.iter().take(MOST_INPUTS).map(|input| plain(&input.file)).collect();
     writeln!(out, "# {}\n", names.join(", "))?;
     let words = &style.words;
     if let Some(marked) = privacy_words(words, &gathered.privacy) {
@@ -134,12 +142,12 @@ fn incidents(out: &mut dyn Write, gathered: &Gathered, style: &Style) -> io::Res
         }
         match (&incident.rule, incident.confidence) {
             (Some(rule), Some(sure)) => {
-                let (sure, frames) = (confidence(words, sure), frames(words, &incident.frames, 12));
+                let (sure, frames) = (confidence(words, sure), frames(words, &incident.frames, MOST_FRAMES));
                 writeln!(out, "- {} `{rule}`{comma}{sure}{comma}{frames}", words.word(Word::RuleSmall))?;
             }
             _ => writeln!(out, "- {}", words.word(Word::NoRule))?,
         }
-        let calls: Vec<String> = incident.calls.iter().take(30).map(u32::to_string).collect();
+        let calls: Vec<String> = incident.calls.iter().take(MOST_NUMBERS).map(u32::to_string).collect();
         let more = if group.count > calls.len() as u64 { " …" } else { "" };
         writeln!(out, "- {} {}{more}\n", words.word(Word::CallsSmall), calls.join(", "))?;
         steps(out, &incident.fix)?;
@@ -183,7 +191,7 @@ fn of_finding(out: &mut dyn Write, words: &Phrases, finding: &FindingRecord) -> 
     if !finding.claims.is_empty() {
         let columns = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
         writeln!(out, "| {} |\n|--:|---|---|---|", columns.map(|column| words.word(column)).join(" | "))?;
-        for claim in finding.claims.iter().take(20) {
+        for claim in finding.claims.iter().take(MOST_CLAIMS) {
             if let Some(not_seen) = absent(words, claim) {
                 writeln!(out, "| {} | | | {} |", claim.frame, for_markdown(&not_seen))?;
                 continue;
@@ -241,7 +249,7 @@ fn others(out: &mut dyn Write, words: &Phrases, record: &CallRecord) -> io::Resu
     for fact in &facts {
         let says = fact.says();
         let cited: Vec<_> = fact.claims.iter().map(|claim| claim.frame).collect();
-        let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(words, &cited, 12)) };
+        let cited = if cited.is_empty() { String::new() } else { format!(" ({})", frames(words, &cited, MOST_FRAMES)) };
         let (comma, colon) = (words.word(Word::Comma), words.word(Word::Colon));
         let sure = confidence(words, fact.confidence);
         writeln!(out, "- `{}`{comma}{sure}{colon}{}{cited}", fact.rule, plain(says))?;

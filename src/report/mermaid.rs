@@ -4,11 +4,12 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use crate::catalogue::Word;
-use crate::report::drawing::class;
 use crate::report::gatherer::Gathered;
-use crate::report::record::{CallRecord, host};
+use crate::report::lanes::Lanes;
+use crate::report::mark::Mark;
+use crate::report::record::CallRecord;
 use crate::report::text::ended::how_it_ended;
-use crate::report::text::ladder::{Piece, names, shortened};
+use crate::report::text::ladder::{Piece, shortened};
 use crate::report::text::lines::{fitted, value};
 use crate::report::text::words::{between, counted, title};
 use crate::report::text::{Scope, Style};
@@ -47,18 +48,18 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
 
 /// The diagram of a call.
 pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
-    let with_ports = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
-    let lane = |address: &str| if with_ports { address.to_owned() } else { host(address).to_owned() };
-    let names = if with_ports { names(record, |address| address) } else { names(record, host) };
-    let index = |address: &str| names.iter().position(|name| *name == lane(address)).unwrap_or_default();
+    let lanes = Lanes::of(record);
+    let lane = |address: &str| lanes.position(address).unwrap_or_default();
     let words = &style.words;
     let comma = words.word(Word::Comma);
     let mut text = "sequenceDiagram\n".to_owned();
-    for (number, name) in names.iter().enumerate() {
+    for (number, name) in lanes.names().iter().enumerate() {
         let _ = writeln!(text, "    participant p{number} as {}", safe(&style.names.with(name)));
     }
-    let last = names.len().saturating_sub(1);
-    let over = if last == 0 { "p0".to_owned() } else { format!("p0,p{last}") };
+    let over = match lanes.last() {
+        0 => "p0".to_owned(),
+        last => format!("p0,p{last}"),
+    };
     let heading =
         [title(words, record), how_it_ended(words, record).1, style.zone.exact_time(record.started)].join(comma);
     let _ = writeln!(text, "    Note over {over}: {}", safe(&heading));
@@ -70,8 +71,8 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
                 continue;
             }
         };
-        let arrow = match (class(record, rung), rung.status) {
-            ("failed", _) => "--x",
+        let arrow = match (Mark::of(record, rung), rung.status) {
+            (Mark::Failed, _) => "--x",
             (_, Some(_)) => "-->>",
             _ => "->>",
         };
@@ -79,7 +80,7 @@ pub(crate) fn diagram(record: &CallRecord, style: &Style) -> String {
         let after = between(record.started, rung.time).as_secs_f64();
         let at = words.fill(Word::FrameNumber, &[("frame", &rung.frame)]);
         let label = format!("{}{again} +{after:.3} {at}", fitted(&value(&rung.shown_label()), LABEL));
-        let _ = writeln!(text, "    p{}{arrow}p{}: {}", index(&rung.from_addr), index(&rung.to_addr), safe(&label));
+        let _ = writeln!(text, "    p{}{arrow}p{}: {}", lane(&rung.from_addr), lane(&rung.to_addr), safe(&label));
     }
     text
 }

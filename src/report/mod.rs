@@ -17,6 +17,8 @@ mod incidents;
 mod json;
 mod junit;
 mod ladder;
+mod lanes;
+mod mark;
 mod markdown;
 mod mermaid;
 mod moment;

@@ -22,13 +22,16 @@ impl Serialize for Moment {
     }
 }
 
+/// What stands behind the point of a time that is told in microseconds.
+const MICROSECONDS: &str = "000000Z";
+
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         let read: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
         let nanoseconds = i64::try_from(read.as_nanosecond()).map_err(D::Error::custom)?;
         let fraction = text.split_once('.').map_or(0, |(_, rest)| rest.len());
-        let digits = if fraction > 7 { Digits::Nano } else { Digits::Micro };
+        let digits = if fraction > MICROSECONDS.len() { Digits::Nano } else { Digits::Micro };
         Ok(Moment { time: Timestamp(nanoseconds), digits })
     }
 }

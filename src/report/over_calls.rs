@@ -74,7 +74,7 @@ fn is_refused(group: &Group) -> bool {
 pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings) -> Vec<String> {
     let mut says = Vec::new();
     if let Some(share) = share(group, surroundings) {
-        says.extend(how_many(group.count, share, speaks_of_one_callee(group)));
+        says.extend(how_many(group.count, share, Onset::of(group)));
     }
     says.extend(ceiling(group, surroundings));
     says.extend(ignored_back_off(group, others));
@@ -82,22 +82,34 @@ pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings)
     says
 }
 
-/// True if all of the calls went to one callee and were refused with a code that is about the callee: what became of calls to
-/// others tells nothing of when that began.
-fn speaks_of_one_callee(group: &Group) -> bool {
-    let is_about_callee = |status| matches!(status, 404 | 410 | 480 | 486 | 600 | 603 | 604);
-    let goes_to_one = group.called_the_same && group.incident.called.is_some();
-    goes_to_one && group.incident.status.is_some_and(is_about_callee)
+/// Whether other calls can tell when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Onset {
+    MayShow,
+    /// All of the calls went to one callee and were refused with a code that is about the callee: what became of calls to
+    /// others tells nothing.
+    Unknown,
+}
+
+impl Onset {
+    fn of(group: &Group) -> Onset {
+        let is_about_callee = |status| matches!(status, 404 | 410 | 480 | 486 | 600 | 603 | 604);
+        let goes_to_one = group.called_the_same && group.incident.called.is_some();
+        match goes_to_one && group.incident.status.is_some_and(is_about_callee) {
+            true => Onset::Unknown,
+            false => Onset::MayShow,
+        }
+    }
 }
 
 /// `12 of 15 calls`, and whether it began at a moment, where other calls can tell that.
-fn how_many(count: u64, share: Share, speaks_of_one_callee: bool) -> Option<String> {
+fn how_many(count: u64, share: Share, onset: Onset) -> Option<String> {
     let Share { of, before, since, of_since, is_exact } = share;
     if of == count {
         return (count > 1).then(|| format!("all {count} calls that were decided there went this way"));
     }
     let whole = format!("{count} of {of} calls that were decided there went this way");
-    if speaks_of_one_callee {
+    if onset == Onset::Unknown {
         return Some(whole);
     }
     let about = if is_exact { "" } else { "about " };
@@ -168,8 +180,8 @@ mod tests {
     #[test]
     fn those_before_and_those_from_then_on_are_all() {
         let share = Share { of: 8, before: 3, since: 0, of_since: 3, is_exact: true };
-        let says = how_many(2, share, false).unwrap();
+        let says = how_many(2, share, Onset::MayShow).unwrap();
         assert!(says.ends_with("none of 5 before the first of them, 2 of 3 from then on"), "{says}");
-        assert_eq!(how_many(2, share, true).unwrap(), "2 of 8 calls that were decided there went this way");
+        assert_eq!(how_many(2, share, Onset::Unknown).unwrap(), "2 of 8 calls that were decided there went this way");
     }
 }

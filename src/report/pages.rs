@@ -7,12 +7,12 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::catalogue::{
     Block, Catalogue, Class, Comparison, Entry, Fact, Item, Page, Phrase, Phrases, Registered, Subject, Word,
 };
-use crate::report::text::lines;
+use crate::report::text::lines::{self, Room};
 use crate::untrusted::{Untrusted, is_unsafe};
 
 /// The narrowest page, in columns: below it no word would fit beside its label.
@@ -20,6 +20,9 @@ const NARROWEST: usize = 30;
 
 /// The widest running text, in columns; a longer line is hard to read on any terminal.
 const WIDEST: usize = 100;
+
+/// The least room for text beside its label, in columns; a line is rather too wide than a letter wide.
+const NARROWEST_TEXT: usize = 8;
 
 /// The columns of the list of codes.
 const CODE_COLUMNS: [Phrase; 4] = [Phrase::Code, Phrase::Name, Phrase::Reference, Phrase::Standing];
@@ -423,72 +426,26 @@ struct Indent<'a> {
     rest: &'a str,
 }
 
-/// Breaks `text` into lines of at most `width` columns: between words, between the letters of scripts that have no
-/// spaces, and within a word that is wider than a line.
+/// Appends `text` in lines of at most `width` columns; a line with the indent alone where there is no text.
 fn wrap(out: &mut String, text: &str, indent: Indent<'_>, width: usize) {
-    let text = for_text(text);
-    let mut line = indent.first.to_owned();
-    let mut column = line.width();
-    let room = width.saturating_sub(indent.rest.width()).max(8);
-    let mut empty = true;
-    for (piece, glued) in pieces(&text) {
-        let space = usize::from(!empty && !glued);
-        if !empty && column + space + piece.width() > width {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = indent.rest.to_owned();
-            column = line.width();
-            empty = true;
-        } else if space == 1 {
-            line.push(' ');
-            column += 1;
-        }
-        for part in parts(piece, room) {
-            if !empty && column + part.width() > width {
-                out.push_str(line.trim_end());
-                out.push('\n');
-                line = indent.rest.to_owned();
-                column = line.width();
-            }
-            line.push_str(part);
-            column += part.width();
-            empty = false;
-        }
+    let room = |indent: &str| width.saturating_sub(indent.width()).max(NARROWEST_TEXT);
+    let room = Room { first: room(indent.first), rest: room(indent.rest) };
+    let lines = lines::wrap_into(room, &for_text(text));
+    let (first, others) = lines.split_first().map_or(("", &[][..]), |(first, others)| (first, others));
+    put_line(out, indent.first, first);
+    for line in others {
+        put_line(out, indent.rest, line);
     }
-    out.push_str(line.trim_end());
+}
+
+fn put_line(out: &mut String, indent: &str, text: &str) {
+    out.push_str(format!("{indent}{text}").trim_end());
     out.push('\n');
-}
-
-/// The pieces between which a line may end, each with whether it follows the one before without a space.
-fn pieces(text: &str) -> Vec<(&str, bool)> {
-    let words = text.split(' ').filter(|word| !word.is_empty());
-    words
-        .flat_map(|word| lines::pieces(word).into_iter().enumerate().map(|(place, piece)| (piece, place > 0)))
-        .collect()
-}
-
-/// The parts of a piece that is wider than a line; the piece itself if it is not.
-fn parts(piece: &str, room: usize) -> Vec<&str> {
-    if piece.width() <= room {
-        return vec![piece];
-    }
-    let mut parts = Vec::new();
-    let (mut start, mut column) = (0, 0);
-    for (offset, character) in piece.char_indices() {
-        let wide = character.width().unwrap_or(0);
-        if column + wide > room {
-            parts.push(&piece[start..offset]);
-            (start, column) = (offset, 0);
-        }
-        column += wide;
-    }
-    parts.push(&piece[start..]);
-    parts
 }
 
 /// The start of a line that fits into `width` columns.
 fn cut(line: &str, width: usize) -> &str {
-    parts(line, width).first().copied().unwrap_or_default()
+    &line[..lines::end_within(line, width)]
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ const UNMISTAKABLE: usize = 7;
 const SHORTEST_NAME: usize = 3;
 /// Values of one call that are known at most; of a message that has more, every URI is replaced all the same.
 const MOST: usize = 512;
+/// Names that are taken from one header.
+const MOST_NAMES: usize = 8;
 /// Words that name a role and nobody in particular.
 const NOBODY: [&str; 24] = [
     "anonymous",
@@ -56,6 +58,16 @@ enum Written {
     ByOthers,
     /// This program, quoting parties of the capture.
     ByUs,
+}
+
+impl Written {
+    /// By whom the text goes on behind a quotation mark.
+    fn other(self) -> Written {
+        match self {
+            Written::ByOthers => Written::ByUs,
+            Written::ByUs => Written::ByOthers,
+        }
+    }
 }
 
 /// Values of a call with their pseudonyms.
@@ -169,13 +181,13 @@ impl Persons {
 
     fn replaced(&self, text: &str, written: Written) -> String {
         let text = self.replace_uris(text);
-        let mut is_quoted = written == Written::ByOthers;
+        let mut by_whom = written;
         let mut shown = String::with_capacity(text.len());
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
             let found =
-                self.token(rest).or_else(|| self.address(rest, before)).or_else(|| self.value(rest, before, is_quoted));
+                self.token(rest).or_else(|| self.address(rest, before)).or_else(|| self.value(rest, before, by_whom));
             match found {
                 Some((length, other)) => {
                     shown.push_str(&other);
@@ -185,7 +197,10 @@ impl Persons {
                     let letter = rest.chars().next().unwrap_or_default();
                     shown.push(letter);
                     at += letter.len_utf8();
-                    is_quoted ^= letter == '"' && written == Written::ByUs;
+                    // What we write in quotation marks is theirs, and what they write is theirs throughout.
+                    if letter == '"' && written == Written::ByUs {
+                        by_whom = by_whom.other();
+                    }
                 }
             }
         }
@@ -275,7 +290,7 @@ impl Persons {
     }
 
     /// A known value that begins here, in a quotation or among words of ours.
-    fn value(&self, rest: &str, before: Option<char>, is_quoted: bool) -> Option<(usize, String)> {
+    fn value(&self, rest: &str, before: Option<char>, written: Written) -> Option<(usize, String)> {
         let is_word = |letter: char| letter.is_alphanumeric();
         let first = rest.as_bytes().first()?.to_ascii_lowercase();
         self.by_first.get(&first)?.iter().find_map(|(own, other)| {
@@ -289,8 +304,8 @@ impl Persons {
                 true => !before.is_some_and(|letter| letter.is_ascii_digit()),
                 false => !before.is_some_and(is_word) && !after.is_some_and(is_word),
             };
-            let is_ours =
-                || !is_quoted && !matches!(before, Some('@' | ':' | '=')) && after != Some('@') && is_our_word(own);
+            let is_in_an_address = matches!(before, Some('@' | ':' | '=')) || after == Some('@');
+            let is_ours = || written == Written::ByUs && !is_in_an_address && is_our_word(own);
             (is_alone && !is_ours()).then(|| (own.len(), in_the_case_of(here, other)))
         })
     }
@@ -350,7 +365,7 @@ impl Persons {
     }
 
     fn know_display_name(&mut self, value: &str) {
-        for before in value.split('<').take(8) {
+        for before in value.split('<').take(MOST_NAMES) {
             let before = before.trim();
             // A name in quotation marks may hold commas; any other begins behind an earlier address of the list.
             let name = match before.strip_suffix('"') {

@@ -109,6 +109,13 @@ impl CallRecord {
         self.findings.iter().find(|finding| finding.rule == cause)
     }
 
+    /// The failure that a rung shows: same frame, code and sender.
+    pub(crate) fn failure_at(&self, rung: &Rung) -> Option<&FailureRecord> {
+        self.failures.iter().find(|failure| {
+            failure.frame == rung.frame && Some(failure.status) == rung.status && failure.from_addr == rung.from_addr
+        })
+    }
+
     /// A finding about a failure: it is about its code, and cites its frame.
     pub(crate) fn finding_about(&self, failure: &FailureRecord) -> Option<&FindingRecord> {
         self.findings.iter().find(|finding| {
@@ -457,6 +464,12 @@ impl Rung {
             Some(method) => Cow::Owned(format!("{} ({})", self.label.raw(), method.raw()).into()),
             None => Cow::Borrowed(&self.label),
         }
+    }
+
+    /// True for an ICMP error. Its label begins as that of no request does: a method holds no space (RFC 3261 §25.1).
+    pub(crate) fn is_icmp(&self) -> bool {
+        let version = self.label.raw().split_once(' ').map(|(version, _)| version);
+        self.status.is_none() && matches!(version, Some("ICMP" | "ICMPv6"))
     }
 }
 

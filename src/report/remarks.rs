@@ -15,6 +15,8 @@ use crate::report::view::privacy_words;
 
 /// Letters of one comment.
 const LONGEST: usize = 500;
+/// Frames that a line cites.
+const MOST_FRAMES: usize = 6;
 /// Comments of a run.
 const MOST_COMMENTS: usize = 1_000_000;
 /// Comments of one frame.
@@ -116,8 +118,11 @@ impl All {
     fn line(&mut self, text: &str, finding: &FindingRecord) {
         if self.lines.len() < MOST_LINES {
             let cited: Vec<Frame> = finding.claims.iter().map(|claim| claim.frame).collect();
-            let cited =
-                if cited.is_empty() { String::new() } else { format!(", {}", frames(&Phrases::english(), &cited, 6)) };
+            let cited = if cited.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", frames(&Phrases::english(), &cited, MOST_FRAMES))
+            };
             self.lines.push(format!("{}{cited}", shortened(text)));
         }
     }

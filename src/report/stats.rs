@@ -20,6 +20,9 @@ use crate::sip::{Method, StatusCode};
 
 /// Delays of one kind that are kept for percentiles; beyond, one of each few is.
 const MOST_SAMPLES: usize = 100_000;
+/// Of so many further ones one is kept. It has no factor in common with the number of samples, so that each of these can be
+/// the one that goes.
+const ONE_IN: u64 = 7;
 /// Peers, codes and causes that are counted apart.
 const MOST_ROWS: usize = 10_000;
 
@@ -282,7 +285,7 @@ impl Delay {
         if self.samples.len() < MOST_SAMPLES {
             self.samples.push(delay.as_secs_f64());
         } else if let Some(place) = usize::try_from(self.count).ok().map(|count| count % MOST_SAMPLES)
-            && self.count.is_multiple_of(7)
+            && self.count.is_multiple_of(ONE_IN)
         {
             // No dice: the same capture gives the same figures.
             self.samples[place] = delay.as_secs_f64();

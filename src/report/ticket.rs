@@ -30,6 +30,14 @@ const LABEL: usize = 16;
 const WIDTH: usize = 80;
 /// Tickets that are written at once.
 const MOST_TICKETS: usize = 20;
+/// Hops of a call that a ticket names.
+const MOST_LEGS: usize = 6;
+/// Claims of a cause that it quotes, and rivals that it rules out: whoever gets it reads no more.
+const MOST_PROOFS: usize = 8;
+/// Frames that a line cites.
+const MOST_FRAMES: usize = 6;
+/// Inputs that it names.
+const MOST_INPUTS: usize = 20;
 
 /// What makes a capture poorer than the wire was: whoever reads its proof should know.
 const SHORTCOMINGS: [&str; 5] =
@@ -165,7 +173,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
     lines.maybe("P-Asserted-Id", header(*request, "P-Asserted-Identity"));
     lines.maybe("To", record.to.as_ref().map(|uri| uri.raw()));
     lines.maybe("Request-URI", record.request_uri.as_ref().map(|uri| uri.raw()));
-    for leg in record.legs.iter().take(6) {
+    for leg in record.legs.iter().take(MOST_LEGS) {
         let values: [(&str, &dyn Display); 3] =
             [("from", &leg.from_addr), ("to", &leg.to_addr), ("transport", &leg.transport)];
         let hop = words.fill(Word::TicketHop, &values);
@@ -212,14 +220,14 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         let says = finding.says();
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
         lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
-        for claim in finding.claims.iter().take(8) {
+        for claim in finding.claims.iter().take(MOST_PROOFS) {
             let (at, shown, says) = (claim.frame, value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
             let proof = absent(words, claim).unwrap_or_else(|| words.fill(Word::TicketProofIs, &values));
             lines.add(label(Word::TicketProof), &proof);
         }
-        for refuted in finding.refuted.iter().take(8) {
+        for refuted in finding.refuted.iter().take(MOST_PROOFS) {
             let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
             lines.add(label(Word::TicketRuledOut), &text);
         }
@@ -232,7 +240,7 @@ pub(crate) fn text(ticket: &Ticket<'_>) -> String {
         let text = format!("{}{}{}", note.rule, words.word(Word::Colon), note.explanation.for_terminal());
         lines.add(label(Word::TicketCapture), &text);
     }
-    for input in inputs.iter().take(20) {
+    for input in inputs.iter().take(MOST_INPUTS) {
         let text = format!("{}{}SHA-256", value(&input.file), words.word(Word::Comma));
         match &input.sha256 {
             Some(hash) => {
@@ -356,7 +364,7 @@ fn question(
 ) -> String {
     let cited: Vec<Frame> =
         finding.map(|finding| finding.claims.iter().map(|claim| claim.frame).collect()).unwrap_or_default();
-    let see = || words.fill(Word::TicketSee, &[("frames", &frames(words, &cited, 6))]);
+    let see = || words.fill(Word::TicketSee, &[("frames", &frames(words, &cited, MOST_FRAMES))]);
     let proof = if cited.is_empty() { String::new() } else { see() };
     let party = finding.and_then(|finding| finding.party.addr.as_deref());
     if finding.is_some_and(|finding| is_unwanted(&finding.rule)) {

@@ -298,14 +298,17 @@ impl Reader {
             }
             _ => {
                 let from = self.find(number, &first)?;
-                let what = self.deed(number, from, when == "&", words)?;
+                let mut what = self.deed(number, from, words)?;
+                if let What::Message(line) = &mut what {
+                    line.glued = when == "&";
+                }
                 self.push(number, time, what)
             }
         }
     }
 
     /// What follows the name of an actor.
-    fn deed(&self, number: usize, from: usize, glued: bool, mut words: Words) -> Result<What, Error> {
+    fn deed(&self, number: usize, from: usize, mut words: Words) -> Result<What, Error> {
         let verb = words.next("`->`, `~>`, `icmp`, `connect`, `close` or `reset`")?;
         let seen = match verb.as_str() {
             "->" => Seen::Captured,
@@ -335,7 +338,6 @@ impl Reader {
         line.from = from;
         line.to = to;
         line.seen = seen;
-        line.glued = glued;
         line.section = self.call.clone();
         Ok(What::Message(Box::new(line)))
     }

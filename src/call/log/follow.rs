@@ -75,7 +75,10 @@ impl Log {
             self.is_special |= asks_for_silence(message.body());
         }
         if step.method == Verb::Invite && status.is_success() {
-            self.fork.note_answer(keys, was_answered, arrival.place.time);
+            match was_answered {
+                true => self.fork.note_further_answer(keys, arrival.place.time),
+                false => self.fork.note_answer(keys),
+            }
             self.answered.get_or_insert(arrival.place.time);
             self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
             self.note_media(message);

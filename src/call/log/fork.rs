@@ -28,11 +28,15 @@ struct AnsweredAgain {
 }
 
 impl Fork {
-    /// Notes a 2xx to an INVITE, which may have had one before.
-    pub(super) fn note_answer(&mut self, answer: &Keys<'_>, was_answered: bool, now: Timestamp) {
-        let tag = hash_of(answer.to_tag) as u32;
-        let first = *self.answered_by.get_or_insert(tag);
-        if was_answered && first != tag {
+    /// Notes the first 2xx to an INVITE.
+    pub(super) fn note_answer(&mut self, answer: &Keys<'_>) {
+        self.answered_by.get_or_insert(device(answer));
+    }
+
+    /// Notes a 2xx to an INVITE that had one before: a copy, or that of another device.
+    pub(super) fn note_further_answer(&mut self, answer: &Keys<'_>, now: Timestamp) {
+        let device = device(answer);
+        if *self.answered_by.get_or_insert(device) != device {
             let released = self.again.as_ref().and_then(|again| again.released);
             self.again = Some(Box::new(AnsweredAgain { at: now, released }));
         }
@@ -52,4 +56,9 @@ impl Fork {
             again.at.0 = again.at.0.saturating_add(nanoseconds);
         }
     }
+}
+
+/// Which device answered.
+fn device(answer: &Keys<'_>) -> u32 {
+    hash_of(answer.to_tag) as u32
 }

@@ -9,10 +9,8 @@ mod signals;
 use std::io;
 use std::path::Path;
 
-use crate::analysis::Analysis;
-use crate::call::Wanted;
 use crate::capture::{Aside, Digest, Filtered, Following, Interfaces, Room, Source, devices};
-use crate::cli::analyse::{self, Printer};
+use crate::cli::analyse;
 use crate::cli::args::{Format, Live, Look, Run, Watching};
 use crate::cli::follower::First;
 use crate::cli::limits::{self, AllLimits};
@@ -22,13 +20,12 @@ use crate::cli::live::reports::Reports;
 use crate::cli::live::settings::Settings;
 pub(crate) use crate::cli::live::settings::help;
 use crate::cli::live::signals::Signals;
-use crate::cli::select::Selection;
-use crate::cli::service::{self, Forwarded, HepListener, HepSockets, Pace, Service, ServiceArgs, Sockets, privilege};
-use crate::cli::{complain, keylog, privacy, say, settings as of_all, terminal};
+use crate::cli::plan::Plan;
+use crate::cli::service::{self, HepListener, HepSockets, Pace, ServiceArgs, Sockets, privilege};
+use crate::cli::{complain, keylog, privacy, say, settings as of_all};
 use crate::diagnosis::Engine;
 use crate::error::Error;
-use crate::report::text::Scope;
-use crate::report::{Events, Gatherer, Keep, Layout, Names, Scene, follow};
+use crate::report::{Events, Gatherer, Names, Scene, follow};
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
@@ -72,11 +69,12 @@ pub(crate) fn watch(asked: &Asked<'_>) -> Result<u8, Error> {
         Some(_) => as_whom.refuse_user()?,
         None => privilege::give_up(&as_whom, run)?,
     }
-    let source = match input {
-        Opened::Files(source) => first_of(source, run),
-        Opened::Interfaces(source, room) => first_of(Box::new(Aside::new(source, room)), run),
+    let source: Box<dyn Source> = match input {
+        Opened::Files(source) => source,
+        Opened::Interfaces(source, room) => Box::new(Aside::new(source, room)),
         Opened::Agents(sockets) => listen(sockets, run),
     };
+    let source = First::of(source, run.count);
     go(source, sockets, signals, reports, &settings, &limits, asked)
 }
 
@@ -104,7 +102,7 @@ fn listen(sockets: HepSockets, run: &Run) -> Box<dyn Source> {
         let own = sockets.address();
         say(&format!("sipwhy: live on HEP at {own} (UDP and TCP); Ctrl-C ends with the summary"));
     }
-    first_of(Box::new(HepListener::start(sockets, service::hep_key())), run)
+    Box::new(HepListener::start(sockets, service::hep_key()))
 }
 
 fn open_agents(address: &str, settings: &Settings, run: &Run) -> Result<HepSockets, Error> {
@@ -186,13 +184,6 @@ fn open_files(path: &Path, settings: &Settings, limits: &AllLimits, run: &Run) -
     Ok(source)
 }
 
-fn first_of(source: Box<dyn Source>, run: &Run) -> Box<dyn Source> {
-    match run.count {
-        Some(count) => Box::new(First::new(source, count)),
-        None => source,
-    }
-}
-
 fn go(
     mut source: Box<dyn Source>,
     sockets: Sockets,
@@ -203,53 +194,36 @@ fn go(
     asked: &Asked<'_>,
 ) -> Result<u8, Error> {
     let Asked { run, look, names, .. } = asked;
-    let formats = analyse::formats(run)?;
-    if formats.contains(&Format::Pcapng) {
+    let plan = Plan::of(run, look, names)?;
+    if plan.formats.contains(&Format::Pcapng) {
         return Err(Error::Usage(
             "-o FILE.pcapng reads the capture a second time, so it needs files: save the packets beside it \
              (tcpdump -w call.pcap) and run sipwhy on them"
                 .into(),
         ));
     }
-    let mut style = analyse::style_of(run, look, names)?;
-    let selection = Selection::read(run, &style.zone)?;
-    let scope = if run.all || !selection.is_everything() { Scope::Everything } else { Scope::Trouble };
-    let keep = analyse::keep(&formats, scope);
-    let catalogue = analyse::catalogue_of(&formats, look)?;
-    style.words = catalogue.phrases().for_reports();
-    let service = Service::start(run, sockets, names, Forwarded::of(&selection), Pace::Drops)?;
-    let wanted = if service.wants_every_call() { Wanted::EveryCall } else { wanted(keep, &selection, run) };
-    let mut analysis = Analysis::new(limits.analysis, wanted);
+    let service = plan.service(sockets, Pace::Drops)?;
+    let mut analysis = plan.analysis(limits.analysis, keylog::read(run)?, &service)?;
     analysis.run_for_ever();
-    *analysis.keys() = keylog::read(run)?;
     if matches!(run.format, Format::Text | Format::Ndjson) {
         analysis.tell_early();
     }
-    // Which call a message belongs to is not known when it is read: it cannot be selected.
-    if run.format == Format::Ndjson && selection.is_everything() {
-        analysis.hand_on_messages();
-    }
-    service.ask(&mut analysis);
-    if let Some(path) = &run.secrets {
-        analysis.use_secrets(analyse::secrets(path)?);
-    }
-    let mut scene = Scene::new(&source.inputs(), catalogue).with_privacy(privacy::of(run, &[])?);
-    let of_files = style.clone().for_files(usize::from(look.width.unwrap_or(80)));
-    let printer = |style| Printer { run, look, style, scope, layout: Layout::Compact };
+    let mut scene = Scene::new(&source.inputs(), plan.catalogue.clone()).with_privacy(privacy::of(run, &[])?);
+    let style_of_files = plan.style_of_files();
+    let printer_of_files = plan.printer_of_files(&style_of_files);
     let out: Box<dyn io::Write + Send> = Box::new(io::stdout());
     let telling = match run.format {
         Format::Ndjson => Telling::Events(Events::new(Vec::new())),
-        Format::Text => Telling::Text(style.clone(), if run.all { Which::All } else { Which::Trouble }),
+        Format::Text => Telling::Text(plan.style.clone(), if run.all { Which::All } else { Which::Trouble }),
         _ => Telling::Nothing,
     };
-    let kept_bytes = settings.kept_bytes;
-    let anew = || -> Gatherer { analyse::gatherer(keep, &formats, limits, run).for_ever(kept_bytes) };
+    let anew = || -> Gatherer { plan.gatherer(limits).for_ever(settings.kept_bytes) };
     let mut follower = LiveFollower::new(Parts {
         lines: Lines::new(out, settings.queue),
         telling,
         reports,
-        printer: printer(&of_files),
-        selection,
+        printer: printer_of_files,
+        selection: plan.selection.clone(),
         signals,
         anew: Box::new(anew),
         stats_every: settings.stats_every,
@@ -268,7 +242,7 @@ fn go(
     service.so_far(&inputs, &analysis);
     service.finish();
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
-    reports.write(&mut gathered, &printer(&of_files));
+    reports.write(&mut gathered, &printer_of_files);
     analyse::warn(&gathered, run);
     let mut last = Vec::new();
     match telling {
@@ -276,30 +250,16 @@ fn go(
             events.end(&gathered)?;
             last.append(events.out());
         }
-        _ => {
-            let layout = if terminal::is_terminal() { Layout::Pretty } else { Layout::Compact };
-            let printer = Printer { layout, ..printer(&style) };
-            printer.print(&mut last, run.format, &mut gathered)?;
-        }
+        _ => plan.printer().print(&mut last, run.format, &mut gathered)?,
     }
     lines.put_whole(last);
     lines.finish()?;
     let status = analyse::status(&gathered, run);
     if let Some(error) = failure {
         complain(&error.into());
-        return Ok(3);
+        return Ok(Error::INPUT_UNUSABLE);
     }
-    Ok(if reports.has_failed() && status == 0 { 4 } else { status })
-}
-
-/// The calls that are wanted whole: plain good ones are only counted where nobody asks for more.
-fn wanted(keep: Keep, selection: &Selection, run: &Run) -> Wanted {
-    let counts_good_ones = keep == Keep::Trouble
-        && run.format == Format::Text
-        && selection.is_everything()
-        && run.fail_on.is_none()
-        && !run.all;
-    if counts_good_ones { Wanted::Troubled } else { Wanted::EveryCall }
+    Ok(if reports.has_failed() && status == 0 { Error::OUTPUT_FAILED } else { status })
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use crate::cli::analyse::Printer;
 use crate::cli::args::Format;
 use crate::cli::live::settings::Rotation;
 use crate::cli::output::{Output, format_of};
+use crate::cli::printer::Printer;
 use crate::cli::say;
 use crate::error::Error;
 use crate::report::Gathered;
@@ -71,8 +71,7 @@ impl Reports {
                 Some(_) => stamped(path, &self.stamp),
                 None => path.clone(),
             };
-            let written = Output::create(&path)
-                .and_then(|output| crate::cli::analyse::print_to(output, *format, gathered, printer));
+            let written = Output::create(&path).and_then(|output| printer.print_to(output, *format, gathered));
             if let Err(error) = written {
                 self.has_failed = true;
                 crate::cli::complain(&error);

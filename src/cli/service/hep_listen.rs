@@ -33,6 +33,14 @@ const MOST_CONNECTIONS: usize = 256;
 const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
 /// How long to wait for a packet before it is said to be quiet.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Bytes that are read at a time: no datagram is larger.
+const BUFFER: usize = 64 << 10;
+/// Bytes at the front of a packet of version 3 that tell how long it is.
+const HEAD: usize = 6;
+/// How long to wait after a read that failed: an ICMP error, of which the next packet may follow at once.
+const AFTER_FAULT: Duration = Duration::from_millis(10);
+/// How long to wait where no connection could be taken: the system has no room for it, and will not have it at once.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// Packets that are passed over before we look up.
 const PATIENCE: u32 = 1000;
 
@@ -231,7 +239,7 @@ fn is_same(said: &[u8], key: &[u8]) -> bool {
 }
 
 fn read_datagrams(socket: &UdpSocket, queue: &Queue<Vec<u8>>) {
-    let mut buffer = vec![0; 65_536];
+    let mut buffer = vec![0; BUFFER];
     loop {
         match socket.recv(&mut buffer) {
             Ok(length) => {
@@ -239,7 +247,7 @@ fn read_datagrams(socket: &UdpSocket, queue: &Queue<Vec<u8>>) {
                 queue.put(packet, length);
             }
             // What an ICMP error told of; a socket that fails for good must not keep a processor busy.
-            Err(_) => thread::sleep(Duration::from_millis(10)),
+            Err(_) => thread::sleep(AFTER_FAULT),
         }
     }
 }
@@ -247,7 +255,7 @@ fn read_datagrams(socket: &UdpSocket, queue: &Queue<Vec<u8>>) {
 fn accept(listener: &TcpListener, queue: &Arc<Queue<Vec<u8>>>, counts: &Arc<Counts>) {
     loop {
         let Ok((stream, _)) = listener.accept() else {
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(AFTER_REFUSAL);
             continue;
         };
         if counts.connections.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
@@ -273,7 +281,7 @@ struct NoHep;
 
 /// Cuts a connection into packets, until it ends or says something else.
 fn read_stream(mut stream: TcpStream, queue: &Queue<Vec<u8>>) -> Result<(), NoHep> {
-    let (mut pending, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    let (mut pending, mut buffer) = (Vec::new(), vec![0; BUFFER]);
     let _ = stream.set_read_timeout(Some(SILENCE.0));
     loop {
         let length = match stream.read(&mut buffer) {
@@ -282,7 +290,7 @@ fn read_stream(mut stream: TcpStream, queue: &Queue<Vec<u8>>) -> Result<(), NoHe
         };
         pending.extend_from_slice(buffer.get(..length).unwrap_or_default());
         let mut rest = pending.as_slice();
-        while rest.len() >= 6 {
+        while rest.len() >= HEAD {
             let length = HepHead::length_in_stream(rest).ok_or(NoHep)?;
             let Some((packet, behind)) = rest.split_at_checked(length) else { break };
             queue.put_when_there_is_room(packet.to_vec(), length);

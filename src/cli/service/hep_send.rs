@@ -28,8 +28,12 @@ const QUEUE: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long after a failure the next connection is tried: first, and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
+/// How often that time is doubled: by then it is longer than the longest.
+const MOST_DOUBLINGS: u32 = 10;
 /// How long the end of a capture on an interface waits for the server.
 const LAST_WAIT: Duration = Duration::from_millis(600);
+/// How often it is looked whether the last one has been sent.
+const GLANCE: Duration = Duration::from_millis(5);
 /// Call-IDs of one call with which a finding is told.
 const MOST_LEGS: usize = 8;
 /// Attempts after which a server is given up for files.
@@ -154,7 +158,7 @@ impl HepSender {
         if self.pace == Pace::Drops {
             let until = Instant::now() + LAST_WAIT;
             while !thread.is_finished() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(5));
+                thread::sleep(GLANCE);
             }
             self.queue.give_up();
             if !thread.is_finished() {
@@ -308,7 +312,8 @@ impl Connection {
                 break;
             }
             self.failures = self.failures.saturating_add(1);
-            self.next_attempt = Instant::now() + BACK_OFF.1.min(BACK_OFF.0 * 2_u32.pow(self.failures.min(10)));
+            self.next_attempt =
+                Instant::now() + BACK_OFF.1.min(BACK_OFF.0 * 2_u32.pow(self.failures.min(MOST_DOUBLINGS)));
             if self.pace == Pace::Waits && self.failures >= MOST_ATTEMPTS {
                 return None;
             }

@@ -28,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of a run without end waits for the last one; with files it may take as long as any.
 const LAST_WAIT: Duration = Duration::from_millis(600);
+/// How often it is looked whether the last one has been told.
+const GLANCE: Duration = Duration::from_millis(5);
 /// Incidents that wait to be told.
 const MOST_WAITING: usize = 1000;
 /// Incidents told in one request.
@@ -125,7 +127,7 @@ impl Alerts {
         if let Some(thread) = self.thread.take() {
             let until = Instant::now() + self.last_wait;
             while !thread.is_finished() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(5));
+                thread::sleep(GLANCE);
             }
         }
         let state = self.shared.lock();

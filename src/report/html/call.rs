@@ -9,6 +9,7 @@ use crate::report::drawing::{self, Links};
 use crate::report::html::comparison;
 use crate::report::html::{Page, frame_link, shown, shown_with_code};
 use crate::report::incidents::Group;
+use crate::report::mark::Mark;
 use crate::report::record::{CallRecord, FindingRecord, Rung};
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::words::{absent, between, confidence, counted, title};
@@ -18,6 +19,10 @@ use crate::report::value::InputRecord;
 use crate::report::view::{else_found, is_well, telling};
 use crate::untrusted::Untrusted;
 
+/// Legs whose Call-IDs are shown.
+const MOST_LEGS: usize = 8;
+/// Claims of a finding that are shown.
+const MOST_CLAIMS: usize = 30;
 /// Columns of a proof.
 const CLAIM_COLUMNS: [Word; 4] = [Word::ColumnFrame, Word::ColumnField, Word::ColumnValue, Word::ColumnSays];
 /// Columns of a ladder.
@@ -58,7 +63,7 @@ pub(crate) fn article(whole: &Whole<'_>) -> Markup {
                 (page.zone.day(record.started)) " " (page.zone.exact_time(record.started)) " " (page.zone.name())
                 @if let Some(uri) = &record.request_uri { " · " (words.word(Word::ToUri)) " " span class="mono" { (shown(uri)) } }
             }
-            @for (index, leg) in record.legs.iter().enumerate().take(8) {
+            @for (index, leg) in record.legs.iter().enumerate().take(MOST_LEGS) {
                 p class="faint" {
                     (words.fill(Word::Leg, &[("number", &(index + 1))])) span class="mono" { (leg.shown_call_id(shown)) } " · "
                     (leg.from_addr) " → " (leg.to_addr) " · " (leg.transport)
@@ -141,7 +146,7 @@ fn of_finding(whole: &Whole<'_>, finding: &FindingRecord) -> Markup {
                     caption class="faint" { (words.word(Word::ProofCaption)) }
                     thead { tr { @for column in CLAIM_COLUMNS { th { (words.word(column)) } } } }
                     tbody {
-                        @for claim in finding.claims.iter().take(30) {
+                        @for claim in finding.claims.iter().take(MOST_CLAIMS) {
                             tr {
                                 td class="num" { (frame_link(whole.page, record, claim.frame)) }
                                 @if let Some(not_seen) = absent(words, claim) {
@@ -224,11 +229,11 @@ fn messages(whole: &Whole<'_>) -> Markup {
 }
 
 fn badge(record: &CallRecord, rung: &Rung) -> &'static str {
-    match drawing::class(record, rung) {
-        "failed" => "badge bad",
-        "good" => "badge good",
-        "step" => "badge calm",
-        _ => "badge",
+    match Mark::of(record, rung) {
+        Mark::Failed => "badge bad",
+        Mark::Good => "badge good",
+        Mark::Normal => "badge calm",
+        Mark::Plain => "badge",
     }
 }
 

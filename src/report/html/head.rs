@@ -16,6 +16,11 @@ const MOST_INCIDENTS: usize = 100;
 /// Numbers of calls of one incident that are shown.
 const MOST_NUMBERS: usize = 40;
 
+/// Frames of an incident that are linked.
+const MOST_FRAMES: usize = 12;
+/// Frames of a note on the capture: there are many notes, and each is one line.
+const MOST_FRAMES_OF_NOTE: usize = 8;
+
 /// Columns of what was odd.
 const ODD_COLUMNS: [Word; 4] = [Word::ColumnWhat, Word::ColumnTimes, Word::ColumnFirstFrames, Word::ColumnExample];
 
@@ -137,7 +142,7 @@ fn incident(group: &Group, page: &Page<'_>) -> Markup {
                 @match (&incident.rule, incident.confidence) {
                     (Some(rule), Some(sure)) => {
                         (words.word(Word::LabelRule)) " " code { (rule) } (comma) (confidence(words, sure)) (comma)
-                        (frames(words, &incident.frames, 12))
+                        (frames(words, &incident.frames, MOST_FRAMES))
                     }
                     _ => (words.word(Word::NoRuleSentence)),
                 }
@@ -169,7 +174,7 @@ pub(crate) fn quality(gathered: &Gathered, page: &Page<'_>) -> Markup {
                     p class="faint" {
                         (words.word(Word::LabelRule)) " " code { (note.rule) } (comma) (confidence(words, note.confidence))
                         @if !note.claims.is_empty() {
-                            (comma) (frames(words, &note.claims.iter().map(|claim| claim.frame).collect::<Vec<_>>(), 8))
+                            (comma) (frames(words, &note.claims.iter().map(|claim| claim.frame).collect::<Vec<_>>(), MOST_FRAMES_OF_NOTE))
                         }
                     }
                     @if !note.fix.is_empty() { ol { @for step in &note.fix { li { (shown_with_code(step)) } } } }
@@ -193,7 +198,7 @@ fn oddities(words: &Phrases, input: &InputRecord) -> Markup {
                             td { code { (oddity.kind) } }
                             td class="num" { (grouped(oddity.count)) }
                             td class="num" {
-                                @for frame in oddity.frames.iter().take(8) { (frame) " " }
+                                @for frame in oddity.frames.iter().take(MOST_FRAMES_OF_NOTE) { (frame) " " }
                             }
                             td { (shown(&oddity.says)) }
                         }

@@ -22,6 +22,18 @@ const BAR: u64 = 24;
 const WIDEST: u64 = 420;
 /// Units from one bar to the next.
 const ROW: usize = 22;
+/// Units of the width of a picture.
+const PICTURE: u64 = 920;
+/// Where bars begin, behind their names.
+const BARS_AT: u64 = 400;
+/// Units down to the foot of the first line of a picture.
+const TOP: usize = 24;
+/// Columns of the name of a ratio.
+const RATIO_NAME: usize = 52;
+/// Columns of the name of a delay: fewer, for it has four figures beside it.
+const DELAY_NAME: usize = 43;
+/// Columns of the name of what has a bar.
+const BAR_NAME: usize = 44;
 
 /// What is counted, and how often.
 type Bars = Vec<(String, u64)>;
@@ -39,16 +51,16 @@ impl Stats {
         let named = |name: &str, columns| padded(&if is_ascii { name.replace('§', "") } else { name.into() }, columns);
         for (name, value) in self.ratios(words) {
             let value = value.map_or_else(|| none.to_owned(), |value| format!("{value:.1} %"));
-            let _ = writeln!(out, "  {} {value:>9}", named(&name, 52));
+            let _ = writeln!(out, "  {} {value:>9}", named(&name, RATIO_NAME));
         }
         let [count, median, longest] = [(Word::StatsCount, 7), (Word::StatsMedian, 8), (Word::StatsLongest, 8)]
             .map(|(word, columns)| aligned(words.word(word), columns));
-        let heading = padded(words.word(Word::StatsDelays), 45);
+        let heading = padded(words.word(Word::StatsDelays), 2 + DELAY_NAME);
         let _ = writeln!(out, "\n{heading} {count} {median} {:>8} {longest}", "95 %");
         let seconds = |value: Option<f64>| value.map_or_else(|| none.to_owned(), |value| format!("{value:.3}"));
         for (name, delay) in self.delays(words) {
             let [median, high, longest] = [50, 95, 100].map(|percent| seconds(delay.percentile(percent)));
-            let (name, count) = (named(&name, 43), grouped(delay.count()));
+            let (name, count) = (named(&name, DELAY_NAME), grouped(delay.count()));
             let _ = writeln!(out, "  {name} {count:>7} {median:>8} {high:>8} {longest:>8}");
         }
         if self.delays_across_leaps > 0 {
@@ -85,19 +97,19 @@ impl Stats {
         }
         let height = 20 + ROW * rows.len().max(1);
         let picture = html! {
-            svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 920 {height}")) width="920" height=(height) {
+            svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {PICTURE} {height}")) width=(PICTURE) height=(height) {
                 title { (style.words.word(Word::StatsTitle)) }
                 style { (maud::PreEscaped(drawing::STYLE)) }
                 rect class="paper" width="100%" height="100%" {}
                 @if rows.is_empty() { text x="16" y="24" { (style.words.word(Word::StatsNone)) } }
                 @for (row, (name, count, width)) in rows.iter().enumerate() {
-                    @let y = 24 + ROW * row;
+                    @let y = TOP + ROW * row;
                     @match count {
                         None => text class="heading" x="16" y=(y) { (name) },
                         Some(count) => {
                             text x="32" y=(y) { (name) }
-                            rect class="bar" x="400" y=(y - 12) width=((*width).max(1)) height="14" {}
-                            text x=(408 + width) y=(y) { (grouped(*count)) }
+                            rect class="bar" x=(BARS_AT) y=(y - 12) width=((*width).max(1)) height="14" {}
+                            text x=(BARS_AT + 8 + width) y=(y) { (grouped(*count)) }
                         }
                     }
                 }
@@ -175,7 +187,7 @@ fn chart(out: &mut String, heading: &str, bars: &Bars, style: &Style) {
     let most = bars.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
     for (name, count) in bars.iter().take(MOST_SHOWN) {
         let width = usize::try_from(count * BAR / most).unwrap_or(0).max(1);
-        let _ = writeln!(out, "  {} {:>7} {}", padded(name, 44), grouped(*count), mark.repeat(width));
+        let _ = writeln!(out, "  {} {:>7} {}", padded(name, BAR_NAME), grouped(*count), mark.repeat(width));
     }
     if bars.len() > MOST_SHOWN {
         let more = counted(&style.words, Word::StatsMore, (bars.len() - MOST_SHOWN) as u64);

@@ -10,12 +10,12 @@ use crate::catalogue::Word;
 use crate::diagnosis::{Confidence, Severity};
 use crate::report::gatherer::Gathered;
 use crate::report::incidents::Group;
-use crate::report::record::{CallRecord, FailureRecord, FindingRecord, Rung};
+use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
 use crate::report::text::Scope;
 use crate::report::text::ended::how_it_ended;
 use crate::report::text::explained::{self, Detail, MOST_CLAIMS, Role, Told};
 use crate::report::text::incidents::{MOST_NUMBERS, numbers, printed_as};
-use crate::report::text::ladder::{self, Lanes, Mark, Piece};
+use crate::report::text::ladder::{self, Columns, Piece};
 use crate::report::text::lines::{Line, Lines, padded, value};
 use crate::report::text::style::Ink;
 use crate::report::text::words::{confidence, counted, frames, grouped, title};
@@ -152,10 +152,10 @@ fn whole(
     heading(lines, record)?;
     legs(lines, record)?;
     lines.empty()?;
-    let lanes = Lanes::of(record, lines.width());
-    ladder::heading(lines, &lanes)?;
+    let columns = Columns::of(record, lines.width());
+    ladder::heading(lines, &columns)?;
     if days == Days::Several {
-        ladder::day(lines, &lanes, record.started)?;
+        ladder::day(lines, &columns, record.started)?;
     }
     let place = place_of_cause(record);
     let detail = match scope {
@@ -173,14 +173,8 @@ fn whole(
                 continue;
             }
         };
-        let failure = record.failures.iter().find(|failure| is_of(rung, failure));
-        let mark = match failure {
-            Some(failure) if failure.normal => Mark::Normal,
-            Some(_) => Mark::Failed,
-            None => Mark::None,
-        };
-        ladder::rung(lines, &lanes, record, rung, mark)?;
-        if let Some(failure) = failure {
+        ladder::rung(lines, &columns, record, rung)?;
+        if let Some(failure) = record.failure_at(rung) {
             let is_here = place == Some(failure.frame) && is_first_of_frame(record, failure);
             let role = if is_here { Role::Explained } else { Role::Other };
             explained::of_failure(lines, record, failure, role, &mut told)?;
@@ -190,11 +184,6 @@ fn whole(
         explained::without_failure(lines, record, &told)?;
     }
     findings(lines, record, &told)
-}
-
-/// The failure that a rung shows: same frame, code and sender.
-fn is_of(rung: &Rung, failure: &FailureRecord) -> bool {
-    rung.frame == failure.frame && rung.status == Some(failure.status) && rung.from_addr == failure.from_addr
 }
 
 fn is_first_of_frame(record: &CallRecord, failure: &FailureRecord) -> bool {

@@ -115,8 +115,7 @@ fn decided_at(record: &CallRecord, first: &Rung) -> Option<Moment> {
         }
         Outcome::Unanswered => {
             // The last thing that was tried, or the error that says that it is in vain.
-            let is_icmp = |rung: &&Rung| rung.status.is_none() && rung.label.raw().starts_with("ICMP");
-            let errors = record.ladder.iter().filter(is_icmp).map(|rung| rung.time);
+            let errors = record.ladder.iter().filter(|rung| rung.is_icmp()).map(|rung| rung.time);
             errors.chain(record.ladder.iter().filter_map(|rung| rung.repeated_until)).max_by_key(|tried| tried.time)
         }
         _ => told_caller(record, first),

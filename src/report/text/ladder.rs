@@ -5,6 +5,8 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use crate::catalogue::{Phrases, Word};
+use crate::report::lanes::Lanes;
+use crate::report::mark::Mark;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::record::{CallRecord, FailureRecord, Frame, Rung, host};
@@ -19,46 +21,35 @@ const TIME: usize = 14;
 pub(crate) const FIRST_LANE: usize = TIME + 3;
 /// Columns of mark and frame at the right.
 const FRAME: usize = 10;
+/// Columns of the word above the frames, beside the last name.
+const FRAME_WORD: usize = 8;
 /// Columns between two lanes, at least.
 const NARROWEST_LANE: usize = 17;
+/// Columns between two lanes where not even two have that much room.
+const TIGHTEST_LANE: usize = 8;
 /// Columns between two lanes, at most.
 const WIDEST_LANE: usize = 52;
 /// Rungs of a ladder that is drawn whole.
 const SHORT: usize = 14;
+/// Rungs that matter, of a longer ladder; each is drawn between its neighbours.
+const MOST_MATTERING: usize = 3 * SHORT;
 /// Letters of a label.
 const LONGEST_LABEL: usize = 100;
 
-/// The addresses of a call as columns.
+/// The lanes of a ladder as columns of text.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    names: Vec<String>,
+pub(crate) struct Columns {
+    lanes: Lanes,
     /// Columns from one lane to the next.
     step: usize,
-    with_ports: bool,
 }
 
-impl Lanes {
-    /// Lanes for hosts; for ports where a host talks to itself and they are few.
-    pub(crate) fn of(record: &CallRecord, width: usize) -> Lanes {
+impl Columns {
+    /// As many lanes as fit, as wide as they may be.
+    pub(crate) fn of(record: &CallRecord, width: usize) -> Columns {
         let room = width.saturating_sub(FIRST_LANE + FRAME + 1);
-        let most = (room / NARROWEST_LANE + 1).max(2);
-        let hosts = names(record, host);
-        let talks_to_itself = record.ladder.iter().any(|rung| host(&rung.from_addr) == host(&rung.to_addr));
-        let ports = if talks_to_itself { names(record, |address| address) } else { Vec::new() };
-        let with_ports = talks_to_itself && (ports.len() <= most || hosts.len() == 1);
-        let mut names = if with_ports { ports } else { hosts };
-        names.truncate(most);
-        let gaps = names.len().saturating_sub(1).max(1);
-        Lanes { step: (room / gaps).clamp(8, WIDEST_LANE), names, with_ports }
-    }
-
-    fn index(&self, address: &str) -> Option<usize> {
-        let name = name(address, self.with_ports);
-        self.names.iter().position(|known| known == name)
-    }
-
-    fn last(&self) -> usize {
-        self.names.len().saturating_sub(1)
+        let lanes = Lanes::at_most((room / NARROWEST_LANE + 1).max(2), record);
+        Columns { step: (room / lanes.gaps()).clamp(TIGHTEST_LANE, WIDEST_LANE), lanes }
     }
 
     /// Lanes without an arrow, from one to another.
@@ -66,7 +57,7 @@ impl Lanes {
         let mut text = String::new();
         for lane in from..to {
             text.push('│');
-            if lane + 1 < to || to <= self.last() {
+            if lane + 1 < to || to <= self.lanes.last() {
                 text.push_str(&" ".repeat(self.step - 1));
             }
         }
@@ -76,11 +67,11 @@ impl Lanes {
     /// The names above their lanes.
     fn heading(&self, width: usize, given: &Names) -> Line {
         let mut line = Line::new();
-        for (lane, name) in self.names.iter().enumerate() {
+        for (lane, name) in self.lanes.names().iter().enumerate() {
             let name = given.with(name);
             let name = fitted(&name, self.step.saturating_sub(1));
             let middle = FIRST_LANE + lane * self.step;
-            let latest = width.saturating_sub(name.width() + if lane == self.last() { 8 } else { 0 });
+            let latest = width.saturating_sub(name.width() + if lane == self.lanes.last() { FRAME_WORD } else { 0 });
             let start = middle.saturating_sub(name.width() / 2).min(latest);
             let start = start.max(if lane == 0 { TIME } else { line.width() + 1 });
             line = line.filled_to(start).ink(Ink::Heading, name);
@@ -89,11 +80,10 @@ impl Lanes {
     }
 
     /// An arrow with its label between two lanes.
-    fn arrow(&self, from: usize, to: usize, labels: &[String], failed: bool) -> String {
+    fn arrow(&self, from: usize, to: usize, labels: &[String], stroke: Stroke) -> String {
         let (left, right) = (from.min(to), from.max(to));
         let inner = (right - left) * self.step - 1;
-        let dash = if failed { '═' } else { '─' };
-        let dashes = |count: usize| std::iter::repeat_n(dash, count).collect::<String>();
+        let dashes = |count: usize| std::iter::repeat_n(stroke.dash(), count).collect::<String>();
         // Beside the label stand two spaces, the head, and one dash at least.
         let room = inner.saturating_sub(4);
         let shortest = labels.last().map(|label| shortened_label(label, room)).unwrap_or_default();
@@ -114,28 +104,33 @@ impl Lanes {
 
     /// The lanes from one on.
     fn rest(&self, from: usize) -> String {
-        self.bars(from, self.names.len())
+        self.bars(from, self.lanes.names().len())
     }
 }
 
-fn name(address: &str, with_ports: bool) -> &str {
-    if with_ports { address } else { host(address) }
+/// With what an arrow is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stroke {
+    Single,
+    /// For a final response that is no success, a normal step too: it is what an eye looks for first.
+    Double,
 }
 
-/// The names of all who take part, in the order in which they do.
-pub(crate) fn names(record: &CallRecord, name: impl Fn(&str) -> &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for address in record.ladder.iter().flat_map(|rung| [&rung.from_addr, &rung.to_addr]) {
-        let name = name(address);
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+impl Stroke {
+    fn of(rung: &Rung) -> Stroke {
+        if rung.status.is_some_and(|status| status >= 300) { Stroke::Double } else { Stroke::Single }
+    }
+
+    fn dash(self) -> char {
+        match self {
+            Stroke::Single => '─',
+            Stroke::Double => '═',
         }
     }
-    names
 }
 
 /// The line above a ladder.
-pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
+pub(crate) fn heading(lines: &mut Lines<'_>, columns: &Columns) -> io::Result<()> {
     let zone = lines.style.zone.name();
     let zone = zone.rsplit('/').next().unwrap_or(zone);
     let words = lines.style.words;
@@ -144,7 +139,7 @@ pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
     // The first lines of the report name the zone too.
     let time = if full.width() < TIME { full } else { format!("  {word}") };
     let width = lines.width();
-    let names = lanes.heading(width, &lines.style.names);
+    let names = columns.heading(width, &lines.style.names);
     let skip = time.width();
     let mut line = Line::new().ink(Ink::Faint, time);
     // The names are placed as if nothing stood before them.
@@ -154,39 +149,33 @@ pub(crate) fn heading(lines: &mut Lines<'_>, lanes: &Lanes) -> io::Result<()> {
 }
 
 /// Draws one rung of a call.
-pub(crate) fn rung(
-    lines: &mut Lines<'_>,
-    lanes: &Lanes,
-    record: &CallRecord,
-    rung: &Rung,
-    mark: Mark,
-) -> io::Result<()> {
+pub(crate) fn rung(lines: &mut Lines<'_>, columns: &Columns, record: &CallRecord, rung: &Rung) -> io::Result<()> {
     let time = lines.style.ladder_time(record.started, before(record, rung), rung.time);
     let labels = labels(&lines.style.words, rung);
     let label = labels.first().map(String::as_str).unwrap_or_default();
-    let failed = rung.status.is_some_and(|status| status >= 300);
+    let stroke = Stroke::of(rung);
     // Of two columns in ASCII, which must be known before the line is fitted.
     let to = if lines.style.glyphs == Glyphs::Ascii { "->" } else { "→" };
-    let drawing = match (lanes.index(&rung.from_addr), lanes.index(&rung.to_addr)) {
-        (Some(from), Some(to)) if from != to => lanes.arrow(from, to, &labels, failed),
+    let drawing = match (columns.lanes.position(&rung.from_addr), columns.lanes.position(&rung.to_addr)) {
+        (Some(from), Some(to)) if from != to => columns.arrow(from, to, &labels, stroke),
         (Some(_), Some(_)) => format!("│ {} {to} {}  {label}", rung.from_addr, rung.to_addr),
         _ => format!("┆ {} {to} {}  {label}", host(&rung.from_addr), host(&rung.to_addr)),
     };
     let width = lines.width();
     let drawing = fitted(&drawing, width.saturating_sub(FIRST_LANE + FRAME));
-    let ink = mark.ink();
+    let (glyph, ink) = marking(Mark::of(record, rung));
     let frame = rung.frame.to_string();
     let line = Line::new().plain(format!("{time:>TIME$}   ")).ink(ink, drawing);
-    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, mark.glyph());
+    let line = line.filled_to(width.saturating_sub(FRAME - 1)).ink(ink, glyph);
     let column = width.saturating_sub(frame.width()).max(line.width() + 1);
     lines.line(line.filled_to(column).plain(frame))
 }
 
 /// The day on which a call began, above its first message.
-pub(crate) fn day(lines: &mut Lines<'_>, lanes: &Lanes, began: Moment) -> io::Result<()> {
+pub(crate) fn day(lines: &mut Lines<'_>, columns: &Columns, began: Moment) -> io::Result<()> {
     let day = lines.style.zone.day(began);
     let line = Line::new().plain(format!("{day:>TIME$}   "));
-    lines.line(line.ink(Ink::Plain, lanes.bars(0, lanes.names.len())))
+    lines.line(line.ink(Ink::Plain, columns.rest(0)))
 }
 
 /// When the message before a rung was captured; none before the first.
@@ -203,32 +192,12 @@ pub(crate) fn skipped(lines: &mut Lines<'_>, count: usize) -> io::Result<()> {
     lines.line(Line::new().plain(" ".repeat(FIRST_LANE)).ink(Ink::Faint, words))
 }
 
-/// What stands beside a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// It failed.
-    Failed,
-    /// It looks like a failure and is a normal step.
-    Normal,
-    /// Nothing.
-    None,
-}
-
-impl Mark {
-    fn glyph(self) -> &'static str {
-        match self {
-            Mark::Failed => "✖",
-            Mark::Normal => "·",
-            Mark::None => " ",
-        }
-    }
-
-    fn ink(self) -> Ink {
-        match self {
-            Mark::Failed => Ink::Bad,
-            Mark::Normal => Ink::Faint,
-            Mark::None => Ink::Plain,
-        }
+/// What stands beside a rung, and the colour of both.
+fn marking(mark: Mark) -> (&'static str, Ink) {
+    match mark {
+        Mark::Failed => ("✖", Ink::Bad),
+        Mark::Normal => ("·", Ink::Faint),
+        Mark::Good | Mark::Plain => (" ", Ink::Plain),
     }
 }
 
@@ -280,7 +249,7 @@ pub(crate) fn shortened(record: &CallRecord, scope: Scope) -> Vec<Piece<'_>> {
     }
     let mut wanted = vec![false; rungs.len()];
     let cause = record.cause.as_deref();
-    let mut budget = 3 * SHORT;
+    let mut budget = MOST_MATTERING;
     // Where a failure arose matters, and what the caller got; hops between, through which it passed, do not.
     let judged: Vec<_> = record.failures.iter().filter(|failure| !failure.normal).collect();
     let arose = judged.iter().filter(|failure| !record.is_passed_on(failure)).chain(judged.last());
@@ -339,38 +308,52 @@ pub(crate) enum Piece<'a> {
 mod tests {
     use super::*;
 
-    fn lanes(names: &[&str], step: usize) -> Lanes {
-        Lanes { names: names.iter().map(|name| (*name).to_owned()).collect(), step, with_ports: false }
+    fn columns(names: &[&str], step: usize) -> Columns {
+        Columns { lanes: Lanes::named(names), step }
     }
 
     #[test]
     fn arrows_of_both_directions_are_as_wide_as_their_lanes() {
-        let lanes = lanes(&["a", "b", "c"], 20);
+        let columns = columns(&["a", "b", "c"], 20);
         for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
-            let drawn = lanes.arrow(from, to, &["486 Busy Here".into()], true);
+            let drawn = columns.arrow(from, to, &["486 Busy Here".into()], Stroke::Double);
             assert_eq!(drawn.width(), 41, "{drawn}");
         }
-        assert_eq!(lanes.arrow(0, 1, &["INVITE".into()], false), "│─── INVITE ───────►│                   │");
-        assert_eq!(lanes.arrow(2, 1, &["200 OK".into()], false), "│                   │◄── 200 OK ────────│");
+        assert_eq!(
+            columns.arrow(0, 1, &["INVITE".into()], Stroke::Single),
+            "│─── INVITE ───────►│                   │"
+        );
+        assert_eq!(
+            columns.arrow(2, 1, &["200 OK".into()], Stroke::Single),
+            "│                   │◄── 200 OK ────────│"
+        );
     }
 
     #[test]
     fn a_long_label_is_cut() {
-        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], false);
+        let drawn = columns(&["a", "b"], 20).arrow(0, 1, &["SUBSCRIBE and much more".into()], Stroke::Single);
         assert_eq!(drawn, "│─ SUBSCRIBE and… ─►│");
     }
 
     #[test]
     fn an_arrow_is_shortened_before_its_label() {
-        let lanes = lanes(&["a", "b"], 25);
-        assert_eq!(lanes.arrow(1, 0, &["408 Request Timeout".into()], true), "│◄═ 408 Request Timeout ═│");
-        assert_eq!(lanes.arrow(0, 1, &["183 Session Progress".into()], false), "│─ 183 Session Progress ►│");
-        assert_eq!(lanes.arrow(1, 0, &["488 Not Acceptable Here".into()], true), "│◄═ 488 Not Acceptable… ═│");
+        let columns = columns(&["a", "b"], 25);
+        assert_eq!(columns.arrow(1, 0, &["408 Request Timeout".into()], Stroke::Double), "│◄═ 408 Request Timeout ═│");
+        assert_eq!(columns.arrow(0, 1, &["183 Session Progress".into()], Stroke::Single), "│─ 183 Session Progress ►│");
+        assert_eq!(
+            columns.arrow(1, 0, &["488 Not Acceptable Here".into()], Stroke::Double),
+            "│◄═ 488 Not Acceptable… ═│"
+        );
     }
 
     #[test]
     fn a_shorter_form_is_better_than_a_cut_one() {
-        let drawn = lanes(&["a", "b"], 20).arrow(0, 1, &["INVITE  PCMU PCMA G722".into(), "INVITE ×4".into()], false);
+        let drawn = columns(&["a", "b"], 20).arrow(
+            0,
+            1,
+            &["INVITE  PCMU PCMA G722".into(), "INVITE ×4".into()],
+            Stroke::Single,
+        );
         assert_eq!(drawn, "│─── INVITE ×4 ────►│");
     }
 }

@@ -13,6 +13,8 @@ use crate::untrusted::{Untrusted, for_terminal};
 
 /// Letters of one value that are shown.
 const LONGEST_VALUE: usize = 160;
+/// The least room for running text, in columns, however far it is indented.
+const NARROWEST_TEXT: usize = 16;
 
 /// A line as pieces, each with its colour.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +103,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn wrapped(&mut self, first: Line, rest: &Line, text: &str) -> io::Result<()> {
         let text = self.safe(text);
         let indent = first.width().max(rest.width());
-        let width = self.style.width().saturating_sub(indent).max(16);
+        let width = self.style.width().saturating_sub(indent).max(NARROWEST_TEXT);
         let mut prefix = first;
         for part in wrap(&text, width) {
             self.line(prefix.plain(part))?;
@@ -236,7 +238,20 @@ pub(crate) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
 /// Breaks text at spaces, but not between a number and its unit; a word that is longer than a line is broken where the
 /// line ends.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut wrapped = Wrapped { lines: Vec::new(), line: String::new(), used: 0, width };
+    wrap_into(Room { first: width, rest: width }, text)
+}
+
+/// The columns that lines of wrapped text may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// The first line, which may stand further out or further in than the others.
+    pub(crate) first: usize,
+    pub(crate) rest: usize,
+}
+
+/// [`wrap`], where the first line has room of its own.
+pub(crate) fn wrap_into(room: Room, text: &str) -> Vec<String> {
+    let mut wrapped = Wrapped { lines: Vec::new(), line: String::new(), used: 0, room };
     // A space that must not be broken at stands before `:` in French.
     let is_gap = |character: char| character.is_whitespace() && character != '\u{a0}';
     let mut words = text.split(is_gap).filter(|word| !word.is_empty()).peekable();
@@ -261,7 +276,7 @@ struct Wrapped {
     line: String,
     /// Columns that it takes.
     used: usize,
-    width: usize,
+    room: Room,
 }
 
 impl Wrapped {
@@ -271,7 +286,7 @@ impl Wrapped {
         loop {
             let gap = if self.line.is_empty() { "" } else { gap };
             let columns_of_word = columns(word);
-            if self.used + gap.len() + columns_of_word <= self.width {
+            if self.used + gap.len() + columns_of_word <= self.width() {
                 self.line.push_str(gap);
                 self.line.push_str(word);
                 // Letters beyond ASCII may take another width beside each other than alone.
@@ -280,13 +295,18 @@ impl Wrapped {
                 return;
             }
             if self.line.is_empty() {
-                let end = end_within(word, self.width);
+                let end = end_within(word, self.width());
                 self.lines.push(word[..end].to_owned());
                 word = &word[end..];
                 continue;
             }
             self.end_line();
         }
+    }
+
+    /// Columns that the last line may take.
+    fn width(&self) -> usize {
+        if self.lines.is_empty() { self.room.first } else { self.room.rest }
     }
 
     fn end_line(&mut self) {
@@ -303,7 +323,7 @@ impl Wrapped {
 }
 
 /// The pieces of a word between which a line may end: Chinese and Japanese are written without spaces.
-pub(crate) fn pieces(word: &str) -> Vec<&str> {
+fn pieces(word: &str) -> Vec<&str> {
     if word.is_ascii() {
         return vec![word];
     }
@@ -340,7 +360,7 @@ fn is_unit(word: &str) -> bool {
 }
 
 /// The place in a word up to which it fits, at least one character.
-fn end_within(word: &str, width: usize) -> usize {
+pub(crate) fn end_within(word: &str, width: usize) -> usize {
     let mut used = 0;
     for (at, character) in word.char_indices() {
         used += character.width().unwrap_or(0);

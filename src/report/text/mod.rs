@@ -58,18 +58,11 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, style: &Style, scope:
 pub(crate) fn ladder_alone(record: &CallRecord, style: &Style) -> io::Result<String> {
     let mut text = Vec::new();
     let mut lines = Lines::new(&mut text, style);
-    let lanes = ladder::Lanes::of(record, lines.width());
-    ladder::heading(&mut lines, &lanes)?;
+    let columns = ladder::Columns::of(record, lines.width());
+    ladder::heading(&mut lines, &columns)?;
     for piece in ladder::shortened(record, Scope::Trouble) {
         match piece {
-            ladder::Piece::Rung(rung) => {
-                let mark = match crate::report::drawing::class(record, rung) {
-                    "failed" => ladder::Mark::Failed,
-                    "step" => ladder::Mark::Normal,
-                    _ => ladder::Mark::None,
-                };
-                ladder::rung(&mut lines, &lanes, record, rung, mark)?;
-            }
+            ladder::Piece::Rung(rung) => ladder::rung(&mut lines, &columns, record, rung)?,
             ladder::Piece::Skipped(count) => ladder::skipped(&mut lines, count)?,
         }
     }

@@ -15,6 +15,8 @@ use crate::report::text::words::{counted, grouped};
 const MOST_PORTS: usize = 6;
 /// Servers of TLS that are named.
 const MOST_SERVERS: usize = 3;
+/// Where SIP over TLS is listened for (RFC 3261 §19.1.2).
+const SIPS_PORT: u16 = 5061;
 
 pub(crate) fn write(lines: &mut Lines<'_>, gathered: &Gathered) -> io::Result<()> {
     lines.empty()?;
@@ -72,7 +74,7 @@ fn reasons(words: &Phrases, gathered: &Gathered) -> Vec<String> {
         reasons.push(counted(words, Word::CutShort, cut));
     }
     let encrypted = noted(gathered, "payload-unreadable");
-    let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == 5061);
+    let tls_port = gathered.census.ports.keys().any(|(_, port)| *port == SIPS_PORT);
     if let Some(connections) = connections(words, gathered) {
         reasons.push(connections);
     }

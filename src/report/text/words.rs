@@ -11,6 +11,9 @@ use crate::report::text::lines::value;
 use crate::sip::Uri;
 use crate::untrusted::Untrusted;
 
+/// Letters of a user or host that are shown of each party at the head of a call.
+const LONGEST_PERSON: usize = 40;
+
 /// `4 812`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -80,7 +83,11 @@ pub(crate) fn person(uri: Option<&Untrusted>) -> String {
         user => user,
     };
     let shown = value(&shown.into());
-    if shown.chars().count() > 40 { shown.chars().take(39).chain(['…']).collect() } else { shown }
+    if shown.chars().count() > LONGEST_PERSON {
+        shown.chars().take(LONGEST_PERSON - 1).chain(['…']).collect()
+    } else {
+        shown
+    }
 }
 
 /// The word for what a record is about, as it stands at its head: `CALL`.

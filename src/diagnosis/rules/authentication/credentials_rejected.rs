@@ -204,7 +204,6 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if !case.is_of_the_secret(&rejection) {
         return None;
     }
-    let is_other_uri = rejection.is_for_other_uri();
     let user = &rejection.credentials.username;
     let fit = case.digest_fit(rejection.request, user);
     let is_proven = matches!(fit, Some((DigestFit::Differs, _)));
@@ -238,7 +237,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
         None => because,
     };
     let mut finding = finding.because(because);
-    let rivals = [of_uri(&rejection, is_other_uri), of_nonce(case, asked).to_owned()];
+    let rivals = [of_uri(&rejection), of_nonce(case, asked).to_owned()];
     let guesser = guessing(case, rejection.request);
     for step in guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request)) {
         finding = finding.fix(step);
@@ -332,8 +331,8 @@ fn of_nonce(case: &Case<'_>, asked: &Heard) -> &'static str {
     }
 }
 
-fn of_uri(rejection: &Rejection<'_>, is_other: bool) -> String {
-    match is_other {
+fn of_uri(rejection: &Rejection<'_>) -> String {
+    match rejection.is_for_other_uri() {
         true => format!(
             "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this \
                 client",

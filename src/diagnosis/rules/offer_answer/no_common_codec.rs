@@ -81,7 +81,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(why) = media_profile_mismatch::ruled_out(case, response, offered) {
         finding = finding.refuted("media-profile-mismatch", why);
     }
-    finding = cite(finding, response, abilities, refusal.warned.is_some());
+    finding = cite(finding, response, abilities, refusal.warned.as_ref());
     Some(
         finding
             .refuted("bandwidth-insufficient", "no Warning 370")
@@ -294,10 +294,13 @@ fn second_step(offers: &str) -> &'static str {
     }
 }
 
-fn cite(finding: Finding, response: &Heard, abilities: Option<(&Heard, &Sdp)>, warned: bool) -> Finding {
+fn cite(finding: Finding, response: &Heard, abilities: Option<(&Heard, &Sdp)>, warned: Option<&Warning>) -> Finding {
     let finding = match abilities.and_then(|(heard, sdp)| Some((heard, audio(sdp)?))) {
         Some((heard, media)) => finding.claim(heard, "sdp.media", media.line.clone(), "what the callee's side can do"),
         None => finding,
     };
-    if warned { finding.claim_header(response, "Warning", "the media format is the reason") } else { finding }
+    match warned {
+        Some(_) => finding.claim_header(response, "Warning", "the media format is the reason"),
+        None => finding,
+    }
 }

@@ -270,7 +270,8 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
     // Asterisk, whose dialplan ended, writes 50 for no ground of the network.
     let is_asterisk = case.platform(response) == Some(Platform::Asterisk);
     if code == 603 && !(cause.is_some_and(is_barring) && !(cause == Some(50) && is_asterisk)) {
-        let is_own = of_603(case, failure, response, names_policy);
+        // It is a server's own: it names a policy, or comes of the dialplan.
+        let is_own = names_policy || is_end_of_dialplan(case, failure, response);
         let found = ground(cause_words, "nothing was challenged");
         return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }
@@ -306,13 +307,11 @@ fn is_barring(cause: u32) -> bool {
     !VAGUE.contains(&cause) && CAUSES.iter().any(|(known, _)| *known == cause)
 }
 
-/// True if a 603 is a server's own: it names a policy, or Asterisk sends it because its dialplan ended.
-fn of_603(case: &Case<'_>, failure: &Failure, response: &Heard, names_policy: bool) -> bool {
-    let cause = case.q850(response);
-    let is_end_of_dialplan = case.platform(response) == Some(Platform::Asterisk)
+/// True if Asterisk sends a 603 because its dialplan ended.
+fn is_end_of_dialplan(case: &Case<'_>, failure: &Failure, response: &Heard) -> bool {
+    case.platform(response) == Some(Platform::Asterisk)
         && case.ringing(failure.transaction).is_none()
-        && cause.is_some_and(|cause| matches!(cause, 0 | 16 | 26 | 50));
-    names_policy || is_end_of_dialplan
+        && case.q850(response).is_some_and(|cause| matches!(cause, 0 | 16 | 26 | 50))
 }
 
 fn of_server_that_declines(case: &Case<'_>, response: &Heard) -> String {
