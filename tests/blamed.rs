@@ -384,6 +384,12 @@ const EXPLAINED: &[Told] = &[
     ("number-not-routable/story-emergency-service.txt", "the service urn:service:sos.mountain", "\"service:sos"),
     ("callee-unreachable/story-emergency-service.txt", "nobody who gives that service", "device"),
     ("callee-unreachable/story-queue-full.txt", "the queue is full", "registered"),
+    (
+        "callee-unreachable/story-registered.txt",
+        "was granted 118 s before the call",
+        "no device of the callee is registered",
+    ),
+    ("callee-unreachable/story-gateway.txt", "no way leads there now", "the device refuses"),
     ("callee-busy/story-forwarded.txt", "after a 181, which does not say", "before anything rang"),
     ("callee-busy/story-conference-full.txt", "the conference is full", "the callee is busy"),
     ("rejected-by-callee/story-conference-full.txt", "the conference is full", "the device"),

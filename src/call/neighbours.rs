@@ -4,6 +4,8 @@
 //! Is given single observations; gives tables that can be merged and serialised. Each is bounded. Deliberately does not
 //! know what follows from them.
 
+mod occupancy;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -21,6 +23,8 @@ use crate::keyed::{Table, each_in_order, in_order, ordered};
 use crate::net::Path;
 use crate::sip::digest::DigestFit;
 use crate::sip::{StatusCode, first_letters};
+
+pub use crate::call::neighbours::occupancy::{Occupancy, RefusedAt};
 
 /// A dialog that an INVITE with Replaces or Join names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,72 +104,6 @@ pub struct Neighbours {
     leaps: Vec<Leap>,
     /// Calls that were tried again at another server, with another Call-ID, in order of their first INVITE.
     retries: Vec<Retry>,
-}
-
-/// How many calls were up between two addresses when one more was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Occupancy {
-    /// The most that were up when one more was accepted.
-    pub most_when_accepted: u32,
-    /// Calls that were accepted.
-    pub accepted: u64,
-    /// Where the first of them were accepted, by their 2xx and in order.
-    #[serde(default)]
-    pub accepted_first: Vec<Place>,
-    /// Where the last of them was.
-    #[serde(default)]
-    pub accepted_last: Option<Place>,
-    /// Keys of those who were called when one was accepted, in order; the first few.
-    #[serde(default)]
-    accepted_callees: Vec<u64>,
-    /// Calls that were refused, by code, but for those whose refusal names a ground that is no number of calls.
-    pub refused: BTreeMap<u16, RefusedAt>,
-}
-
-/// Calls that were refused with one code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedAt {
-    /// How many.
-    pub count: u64,
-    /// The fewest calls that were up when one was refused.
-    pub fewest: u32,
-    /// The first refusal.
-    pub first: Place,
-    /// The least and the greatest key of those who were called: if they differ, several were.
-    callees: (u64, u64),
-}
-
-impl Occupancy {
-    /// Places that are kept of the first calls that were accepted.
-    const MOST_FIRST: usize = 4;
-    /// Callees that are kept of those whose calls were accepted.
-    const MOST_CALLEES: usize = 16;
-
-    /// True if all that was refused so went to one callee, and no call to the same was accepted: it may be the callee who
-    /// is not there, or wants no calls.
-    pub fn is_of_one_callee(&self, refused: &RefusedAt) -> bool {
-        !refused.is_of_several() && !self.accepted_callees.contains(&refused.callees.0)
-    }
-
-    /// True if calls to more than one callee went here, of which the outcome is known.
-    pub fn is_for_several(&self) -> bool {
-        self.accepted_callees.len() > 1 || self.refused.values().any(RefusedAt::is_of_several)
-    }
-
-    fn note_place(&mut self, place: Place) {
-        if let Err(at) = self.accepted_first.binary_search(&place) {
-            self.accepted_first.insert(at, place);
-            self.accepted_first.truncate(Occupancy::MOST_FIRST);
-        }
-        self.accepted_last = self.accepted_last.max(Some(place));
-    }
-}
-
-impl RefusedAt {
-    /// True if calls to more than one callee were refused.
-    pub fn is_of_several(&self) -> bool {
-        self.callees.0 != self.callees.1
-    }
 }
 
 /// The probes from one address to another.
@@ -252,17 +190,13 @@ impl Neighbours {
     /// Notes that a call to somebody, known by a key, was accepted while so many others were up, by a response at this place.
     pub fn note_accepted(&mut self, hop: (IpAddr, IpAddr), others: u32, place: Place, callee: u64) {
         let Some(known) = self.occupancy_mut(hop.0, hop.1) else { return };
-        known.note_place(place);
-        add(&mut known.accepted_callees, callee, Occupancy::MOST_CALLEES);
-        known.most_when_accepted = known.most_when_accepted.max(others);
-        known.accepted = known.accepted.saturating_add(1);
+        known.note_accepted(others, place, callee);
     }
 
     /// Notes that a call to somebody, known by a key, was refused while so many others were up.
     pub fn note_refused(&mut self, hop: (IpAddr, IpAddr), code: u16, others: u32, place: Place, callee: u64) {
         let Some(known) = self.occupancy_mut(hop.0, hop.1) else { return };
-        let one = RefusedAt { count: 1, fewest: others, first: place, callees: (callee, callee) };
-        known.refused.entry(code).and_modify(|known| known.join(&one)).or_insert(one);
+        known.note_refused(code, others, place, callee);
     }
 
     fn occupancy_mut(&mut self, client: IpAddr, server: IpAddr) -> Option<&mut Occupancy> {
@@ -510,16 +444,7 @@ impl Neighbours {
         }
         for (client, server, theirs) in other.occupancies() {
             let known = self.occupancy.entry(server).or_default().entry(client).or_default();
-            theirs.accepted_first.iter().chain(&theirs.accepted_last).for_each(|place| known.note_place(*place));
-            known.most_when_accepted = known.most_when_accepted.max(theirs.most_when_accepted);
-            known.accepted = known.accepted.saturating_add(theirs.accepted);
-            theirs
-                .accepted_callees
-                .iter()
-                .for_each(|callee| add(&mut known.accepted_callees, *callee, Occupancy::MOST_CALLEES));
-            for (code, refused) in &theirs.refused {
-                known.refused.entry(*code).and_modify(|known| known.join(refused)).or_insert(*refused);
-            }
+            known.merge(theirs);
         }
         for (server, clients) in &other.probes {
             for (client, theirs) in clients {
@@ -549,16 +474,6 @@ impl Neighbours {
         self.checksums.merge(&other.checksums);
         other.retries.iter().for_each(|retry| self.note_retry(*retry));
         other.leaps.iter().for_each(|leap| self.note_leap(*leap));
-    }
-}
-
-impl RefusedAt {
-    fn join(&mut self, other: &RefusedAt) {
-        self.count = self.count.saturating_add(other.count);
-        self.fewest = self.fewest.min(other.fewest);
-        self.first = self.first.min(other.first);
-        let (least, greatest) = other.callees;
-        self.callees = (self.callees.0.min(least), self.callees.1.max(greatest));
     }
 }
 
