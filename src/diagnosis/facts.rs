@@ -7,6 +7,7 @@
 
 use crate::call::{Call, Heard, Kind, MessageId, Surroundings, Transaction};
 use crate::diagnosis::case::Case;
+use crate::sip::auth::shows_credentials;
 use crate::sip::{ASTERISK_CAUSE, HeaderName, Method, StatusCode};
 
 /// What a call shows; or what it needs to show for a rule.
@@ -205,9 +206,8 @@ impl Facts {
     fn of_message(heard: &Heard) -> Facts {
         let message = &heard.message;
         let shows = |name| message.has_key(name);
-        let has_credentials = shows(HeaderName::Authorization) || shows(HeaderName::ProxyAuthorization);
         Facts::that_hold([
-            (Facts::CREDENTIALS, has_credentials),
+            (Facts::CREDENTIALS, shows_credentials(message)),
             (Facts::REASON, shows(HeaderName::Reason) || message.may_hold(ASTERISK_CAUSE)),
             (Facts::REPLACES, shows(HeaderName::Replaces)),
             (Facts::DIVERTED, message.may_hold("Diversion") || message.may_hold("History-Info")),
