@@ -38,6 +38,8 @@ macro_rules! facts {
 facts! {
     /// A response decided that the call failed ([`Case::failure`]).
     REFUSED
+    /// That response has words of its own, beyond the usual phrase of its code ([`Case::words`]).
+    WORDS
     /// No response decided that it failed, and it was not answered.
     UNDECIDED
     /// It was opened by INVITE, or goes on in its dialog ([`Kind::Call`]).
@@ -145,6 +147,7 @@ impl Facts {
         let has_failure = |holds: fn(StatusCode) -> bool| call.failures.iter().any(|failure| holds(failure.status));
         let of_call = Facts::that_hold([
             (Facts::REFUSED, case.failure().is_some()),
+            (Facts::WORDS, case.failure().is_some_and(|failure| !case.words(case.response(failure)).is_empty())),
             (Facts::UNDECIDED, case.failure().is_none() && !call.is_answered()),
             (Facts::CALL, call.kind == Kind::Call),
             (Facts::REGISTRATION, call.kind == Kind::Registration),
