@@ -112,6 +112,8 @@ facts! {
     RETRIED
     /// Credentials were refused to somebody over and over, somewhere in the capture.
     GUESSED
+    /// Media were reported not to arrive at a port, somewhere in the capture.
+    CLOSED
     /// Somebody sent very many requests within a second, somewhere in the capture.
     FLOODED
 }
@@ -177,6 +179,7 @@ impl Facts {
             (Facts::LOOKUPS, !neighbours.lookups().is_empty()),
             (Facts::BROKEN, !surroundings.failed_connections().is_empty()),
             (Facts::RETRIED, !neighbours.retries().is_empty()),
+            (Facts::CLOSED, !surroundings.has_no_dead_port()),
             (Facts::GUESSED, !neighbours.has_no_guesser()),
             (Facts::FLOODED, neighbours.floods().next().is_some()),
         ])
