@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::link::LinkedBy;
 use crate::call::model::{Call, Failure, Heard, Leg, MessageId, Transaction};
 use crate::call::timer;
-use crate::sip::auth::{challenges, credentials};
+use crate::sip::auth::{challenges, credentials, shows_credentials};
 use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, Reason, StatusCode, Uri, asterisk_cause};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
@@ -95,14 +95,7 @@ impl Call {
         if self.refuses_credentials(transaction, response) {
             return false;
         }
-        let nonce = challenges(&response.message).first().map(|challenge| &challenge.nonce);
-        let answered = |request: &Heard| {
-            let offered = credentials(&request.message);
-            match nonce {
-                Some(nonce) => offered.iter().any(|one| one.nonce == *nonce) || !offered.is_empty(),
-                None => !offered.is_empty(),
-            }
-        };
+        let answered = |request: &Heard| shows_credentials(&request.message);
         if self.later(transaction, response.id).any(answered) {
             return true;
         }

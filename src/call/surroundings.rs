@@ -240,6 +240,11 @@ impl Surroundings {
         self.dead_ports.get(&port)?.iter().find(|closed| from <= closed.place.time && closed.place.time <= to)
     }
 
+    /// True if no error says of any port that nothing arrives there.
+    pub(crate) fn has_no_dead_port(&self) -> bool {
+        self.dead_ports.is_empty()
+    }
+
     /// When the last error came that says that nothing arrives at a port, of those that began between two moments.
     pub fn last_dead(&self, port: SocketAddr, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
         let known = self.dead_ports.get(&port)?.iter();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Role;
-use crate::sip::{HeaderName, Method, StatusCode, tag};
+use crate::sip::{HeaderName, Method, StatusCode};
 
 /// A request inside a call, with its transaction.
 #[derive(Debug, Clone, Copy)]
@@ -177,11 +177,15 @@ impl<'a> Case<'a> {
     /// True if a BYE ends a dialog at once, and another branch of the same fork was answered and went on.
     fn releases_a_second_answer(&self, bye: &Heard) -> bool {
         const AT_ONCE: Duration = Duration::from_secs(1);
-        let tags = [from_tag(bye), to_tag(bye)];
+        let is_at_once = |success: &Heard| bye.place.time.since(success.place.time) <= AT_ONCE;
+        if !self.answers().any(|(_, success)| is_at_once(success)) {
+            return false; // As most calls, it went on for longer.
+        }
+        let tags = [bye.message.tag_of_from(), bye.message.tag_of_to()];
         let is_of_bye = |success: &Heard| {
             success.message.call_id() == bye.message.call_id()
-                && tags.contains(&from_tag(success))
-                && tags.contains(&to_tag(success))
+                && tags.contains(&success.message.tag_of_from())
+                && tags.contains(&success.message.tag_of_to())
         };
         let own: Vec<_> = self.answers().filter(|(_, success)| is_of_bye(success)).collect();
         let Some((branch, success)) = own.first().copied() else { return false };
@@ -196,7 +200,7 @@ impl<'a> Case<'a> {
             self.asked(&Method::Bye).filter(|asked| ends(*asked)).all(|asked| asked.request.place > bye.place)
         };
         let mut others = self.answers().filter(|(other, _)| is_of_fork(other)).map(|(_, other)| other);
-        bye.place.time.since(success.place.time) <= AT_ONCE && others.any(|other| !is_of_bye(other) && goes_on(other))
+        is_at_once(success) && others.any(|other| !is_of_bye(other) && goes_on(other))
     }
 
     /// True if with this BYE a device gives up that answered a fork and was never confirmed, where the caller confirmed another
@@ -205,10 +209,12 @@ impl<'a> Case<'a> {
         if bye.message.method() != Some(&Method::Bye) {
             return false;
         }
-        let of_caller =
-            |success: &Heard| success.message.call_id() == bye.message.call_id() && from_tag(success) == to_tag(bye);
+        let (device, caller) = (bye.message.tag_of_from(), bye.message.tag_of_to());
+        let of_caller = |success: &Heard| {
+            success.message.call_id() == bye.message.call_id() && success.message.tag_of_from() == caller
+        };
         let answers = || self.answers().map(|(_, success)| success).filter(|success| of_caller(success));
-        let Some(own) = answers().find(|success| to_tag(success) == from_tag(bye)) else { return false };
+        let Some(own) = answers().find(|success| success.message.tag_of_to() == device) else { return false };
         let is_confirmed = |success: &'a Heard| self.acks_to(success).next().is_some();
         let mut others =
             answers().filter(|other| to_tag(other) != to_tag(own) && other.message.cseq() == own.message.cseq());
@@ -320,12 +326,12 @@ impl<'a> Case<'a> {
 
 /// The tag of To.
 pub(crate) fn to_tag(heard: &Heard) -> Option<Cow<'_, str>> {
-    tag_of(heard, HeaderName::To)
+    text_of(heard.message.tag_of_to())
 }
 
 /// The tag of From.
 pub(crate) fn from_tag(heard: &Heard) -> Option<Cow<'_, str>> {
-    tag_of(heard, HeaderName::From)
+    text_of(heard.message.tag_of_from())
 }
 
 /// True if two requests have the same From tag, or, where the capture cut off either, come from the same host.
@@ -362,7 +368,6 @@ pub(crate) fn own_tag(heard: &Heard) -> Option<Cow<'_, str>> {
     if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) }
 }
 
-fn tag_of(heard: &Heard, name: HeaderName) -> Option<Cow<'_, str>> {
-    let tag = tag(heard.message.header_bytes(name)?);
+fn text_of(tag: &[u8]) -> Option<Cow<'_, str>> {
     (!tag.is_empty()).then(|| crate::sip::text(tag))
 }

@@ -7,6 +7,7 @@
 
 use crate::call::{Call, Heard, Kind, MessageId, Surroundings, Transaction};
 use crate::diagnosis::case::Case;
+use crate::sip::auth::shows_credentials;
 use crate::sip::{ASTERISK_CAUSE, HeaderName, Method, StatusCode};
 
 /// What a call shows; or what it needs to show for a rule.
@@ -37,6 +38,8 @@ macro_rules! facts {
 facts! {
     /// A response decided that the call failed ([`Case::failure`]).
     REFUSED
+    /// That response has words of its own, beyond the usual phrase of its code ([`Case::words`]).
+    WORDS
     /// No response decided that it failed, and it was not answered.
     UNDECIDED
     /// It was opened by INVITE, or goes on in its dialog ([`Kind::Call`]).
@@ -109,6 +112,8 @@ facts! {
     RETRIED
     /// Credentials were refused to somebody over and over, somewhere in the capture.
     GUESSED
+    /// Media were reported not to arrive at a port, somewhere in the capture.
+    CLOSED
     /// Somebody sent very many requests within a second, somewhere in the capture.
     FLOODED
 }
@@ -144,6 +149,7 @@ impl Facts {
         let has_failure = |holds: fn(StatusCode) -> bool| call.failures.iter().any(|failure| holds(failure.status));
         let of_call = Facts::that_hold([
             (Facts::REFUSED, case.failure().is_some()),
+            (Facts::WORDS, case.failure().is_some_and(|failure| !case.words(case.response(failure)).is_empty())),
             (Facts::UNDECIDED, case.failure().is_none() && !call.is_answered()),
             (Facts::CALL, call.kind == Kind::Call),
             (Facts::REGISTRATION, call.kind == Kind::Registration),
@@ -173,6 +179,7 @@ impl Facts {
             (Facts::LOOKUPS, !neighbours.lookups().is_empty()),
             (Facts::BROKEN, !surroundings.failed_connections().is_empty()),
             (Facts::RETRIED, !neighbours.retries().is_empty()),
+            (Facts::CLOSED, !surroundings.has_no_dead_port()),
             (Facts::GUESSED, !neighbours.has_no_guesser()),
             (Facts::FLOODED, neighbours.floods().next().is_some()),
         ])
@@ -205,9 +212,8 @@ impl Facts {
     fn of_message(heard: &Heard) -> Facts {
         let message = &heard.message;
         let shows = |name| message.has_key(name);
-        let has_credentials = shows(HeaderName::Authorization) || shows(HeaderName::ProxyAuthorization);
         Facts::that_hold([
-            (Facts::CREDENTIALS, has_credentials),
+            (Facts::CREDENTIALS, shows_credentials(message)),
             (Facts::REASON, shows(HeaderName::Reason) || message.may_hold(ASTERISK_CAUSE)),
             (Facts::REPLACES, shows(HeaderName::Replaces)),
             (Facts::DIVERTED, message.may_hold("Diversion") || message.may_hold("History-Info")),

@@ -64,6 +64,9 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     let was_refused = !rejections.is_empty();
     let is_registration = case.call.kind == Kind::Registration;
     let is_said = case.says_any(response, TOO_OFTEN) || was_refused && case.says_any(response, LOCKED);
+    if !was_refused && !is_said {
+        return None; // Nothing was wrong before, as far as is known.
+    }
     let is_silent = case.own_phrase(response).is_none() && case.quotation(response).is_none();
     let shown = auth::credentials(&request.message);
     let is_bare = shown.is_empty() && !request.message.is_cut();

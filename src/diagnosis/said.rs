@@ -2,57 +2,14 @@
 //!
 //! Is given a response; gives quotations for a report. Deliberately does not know what they mean.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::call::{Heard, Kind};
 use crate::catalogue::q850;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
-use crate::sip::{Reason, Warning, q850_header};
-
-/// The phrases that stacks send when they mean nothing beyond the code (RFC 3261 §21, and the defaults of sofia-sip,
-/// pjsip and Kamailio).
-const USUAL: &[(u16, &[&str])] = &[
-    (300, &["Multiple Choices"]),
-    (301, &["Moved Permanently"]),
-    (302, &["Moved Temporarily"]),
-    (305, &["Use Proxy"]),
-    (380, &["Alternative Service"]),
-    (400, &["Bad Request"]),
-    (401, &["Unauthorized"]),
-    (402, &["Payment Required"]),
-    (403, &["Forbidden"]),
-    (404, &["Not Found"]),
-    (405, &["Method Not Allowed"]),
-    (406, &["Not Acceptable"]),
-    (407, &["Proxy Authentication Required"]),
-    (408, &["Request Timeout", "Request Time-out"]),
-    (410, &["Gone"]),
-    (413, &["Request Entity Too Large"]),
-    (414, &["Request-URI Too Long", "Request-URI Too Large"]),
-    (415, &["Unsupported Media Type"]),
-    (416, &["Unsupported URI Scheme"]),
-    (423, &["Interval Too Brief"]),
-    (433, &["Anonymity Disallowed"]),
-    (480, &["Temporarily Unavailable", "Temporarily not available", "Temporarily Not Available"]),
-    (481, &["Call/Transaction Does Not Exist", "Call Leg/Transaction Does Not Exist"]),
-    (482, &["Loop Detected"]),
-    (483, &["Too Many Hops"]),
-    (484, &["Address Incomplete"]),
-    (485, &["Ambiguous"]),
-    (486, &["Busy Here"]),
-    (488, &["Not Acceptable Here"]),
-    (500, &["Server Internal Error", "Internal Server Error", "Server Error"]),
-    (501, &["Not Implemented"]),
-    (502, &["Bad Gateway"]),
-    (503, &["Service Unavailable"]),
-    (504, &["Server Time-out", "Server Timeout", "Gateway Time-out", "Gateway Timeout"]),
-    (513, &["Message Too Large"]),
-    (600, &["Busy Everywhere"]),
-    (603, &["Decline", "Declined"]),
-    (604, &["Does Not Exist Anywhere"]),
-    (606, &["Not Acceptable"]),
-];
+use crate::sip::{HeaderName, Reason, Warning, q850_header};
 
 /// Codes by which a callee refuses a call, with the Q.850 causes that stand for them (RFC 3398 §8.2.6.1).
 const OF_CALLEE: [(u32, u32); 3] = [(486, 17), (600, 17), (603, 21)];
@@ -151,11 +108,13 @@ impl Case<'_> {
     }
 
     /// The reason phrase, if it says more than the code: other than the usual one.
-    pub fn own_phrase(&self, heard: &Heard) -> Option<String> {
-        let phrase = heard.message.reason_phrase().trim().to_owned();
+    pub fn own_phrase<'h>(&self, heard: &'h Heard) -> Option<Cow<'h, str>> {
         let code = heard.message.status()?.get();
-        let usual = USUAL.iter().find(|(known, _)| *known == code).map_or(&[][..], |(_, phrases)| phrases);
-        let is_usual = phrase.is_empty() || usual.iter().any(|known| known.eq_ignore_ascii_case(&phrase));
+        let phrase = match heard.message.reason_phrase() {
+            Cow::Borrowed(phrase) => Cow::Borrowed(phrase.trim()),
+            Cow::Owned(phrase) => Cow::Owned(phrase.trim().to_owned()),
+        };
+        let is_usual = phrase.is_empty() || usual_phrases(code).iter().any(|usual| usual.eq_ignore_ascii_case(&phrase));
         (!is_usual).then_some(phrase)
     }
 
@@ -188,13 +147,16 @@ impl Case<'_> {
 
     /// The Warnings of a response (RFC 3261 §20.43).
     pub fn warnings(&self, heard: &Heard) -> Vec<Warning> {
+        if !heard.message.has_key(HeaderName::Warning) {
+            return Vec::new(); // As nearly everywhere.
+        }
         heard.message.headers("Warning").iter().filter_map(|value| Warning::read(value)).collect()
     }
 
     /// Everything that a response says in words: phrase, texts of Reason and Warning, in lower case. For looking for
     /// words, not for output.
     pub fn words(&self, heard: &Heard) -> String {
-        let mut words = self.own_phrase(heard).unwrap_or_default();
+        let mut words = self.own_phrase(heard).map(Cow::into_owned).unwrap_or_default();
         for reason in self.reasons(heard) {
             words.push('\n');
             words.push_str(reason.text.as_deref().unwrap_or_default());
@@ -251,5 +213,52 @@ impl Case<'_> {
     pub fn says_any(&self, heard: &Heard, words: &[&str]) -> bool {
         let said = self.words(heard);
         !said.is_empty() && words.iter().any(|word| said.contains(word))
+    }
+}
+
+/// The phrases that stacks send with a code when they mean nothing beyond it (RFC 3261 §21, and the defaults of sofia-sip,
+/// pjsip and Kamailio).
+fn usual_phrases(code: u16) -> &'static [&'static str] {
+    match code {
+        300 => &["Multiple Choices"],
+        301 => &["Moved Permanently"],
+        302 => &["Moved Temporarily"],
+        305 => &["Use Proxy"],
+        380 => &["Alternative Service"],
+        400 => &["Bad Request"],
+        401 => &["Unauthorized"],
+        402 => &["Payment Required"],
+        403 => &["Forbidden"],
+        404 => &["Not Found"],
+        405 => &["Method Not Allowed"],
+        406 => &["Not Acceptable"],
+        407 => &["Proxy Authentication Required"],
+        408 => &["Request Timeout", "Request Time-out"],
+        410 => &["Gone"],
+        413 => &["Request Entity Too Large"],
+        414 => &["Request-URI Too Long", "Request-URI Too Large"],
+        415 => &["Unsupported Media Type"],
+        416 => &["Unsupported URI Scheme"],
+        423 => &["Interval Too Brief"],
+        433 => &["Anonymity Disallowed"],
+        480 => &["Temporarily Unavailable", "Temporarily not available", "Temporarily Not Available"],
+        481 => &["Call/Transaction Does Not Exist", "Call Leg/Transaction Does Not Exist"],
+        482 => &["Loop Detected"],
+        483 => &["Too Many Hops"],
+        484 => &["Address Incomplete"],
+        485 => &["Ambiguous"],
+        486 => &["Busy Here"],
+        488 => &["Not Acceptable Here"],
+        500 => &["Server Internal Error", "Internal Server Error", "Server Error"],
+        501 => &["Not Implemented"],
+        502 => &["Bad Gateway"],
+        503 => &["Service Unavailable"],
+        504 => &["Server Time-out", "Server Timeout", "Gateway Time-out", "Gateway Timeout"],
+        513 => &["Message Too Large"],
+        600 => &["Busy Everywhere"],
+        603 => &["Decline", "Declined"],
+        604 => &["Does Not Exist Anywhere"],
+        606 => &["Not Acceptable"],
+        _ => &[],
     }
 }

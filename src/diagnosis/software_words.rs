@@ -36,8 +36,8 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     let cause_says_more = disagrees || says_more || names_it_elsewhere || cause.rule == "server-fault" && gives_cause;
     let says = said(response);
     let request = case.request(failure);
-    let offer = request.and_then(|request| Sdp::of(&request.message));
-    if cause.rule == "no-common-codec" && offer.is_some_and(asks_for_nothing) {
+    let offer = || request.and_then(|request| Sdp::of(&request.message));
+    if cause.rule == "no-common-codec" && offer().is_some_and(asks_for_nothing) {
         return; // What the server's settings allow does not matter then.
     }
     let (server, client) = (name_of(response), request.map(name_of).unwrap_or_default());

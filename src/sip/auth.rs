@@ -1,5 +1,6 @@
 //! Digest challenges and credentials (RFC 7616, RFC 3261 §22).
 
+use crate::sip::header::HeaderName;
 use crate::sip::message::Message;
 use crate::sip::value::Parameters;
 
@@ -61,8 +62,16 @@ pub fn challenges<'a>(message: &'a Message<'_>) -> &'a [Challenge] {
     message.answers().challenges.get_or_init(read)
 }
 
+/// True if a request shows credentials, whatever they are.
+pub(crate) fn shows_credentials(message: &Message<'_>) -> bool {
+    message.has_key(HeaderName::Authorization) || message.has_key(HeaderName::ProxyAuthorization)
+}
+
 /// Every set of credentials of a request. Read once, however often it is asked for.
 pub fn credentials<'a>(message: &'a Message<'_>) -> &'a [Credentials] {
+    if !shows_credentials(message) {
+        return &[];
+    }
     let read = || every(message, ["Authorization", "Proxy-Authorization"], read_credentials);
     message.answers().credentials.get_or_init(read)
 }

@@ -60,6 +60,9 @@ pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
 
 /// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an INVITE.
 pub(crate) fn asterisk_cause(message: &Message<'_>) -> Option<u32> {
+    if !message.may_hold(ASTERISK_CAUSE) {
+        return None; // Known without a look at the headers.
+    }
     message.header(ASTERISK_CAUSE)?.trim().parse().ok()
 }
 

@@ -38,7 +38,7 @@ rule! {
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1, §8.3.1
-    "H11" "media-port-closed" needs [ANSWERED BODY], check
+    "H11" "media-port-closed" needs [ANSWERED BODY CLOSED], check
 }
 
 /// Media that arrived for longer than this had found an open port: an error comes back within the round-trip time.

@@ -39,8 +39,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
     let code = failure.status.get();
-    let network = case.told(response);
-    let cause = network.map(|told| told.cause);
     let ringing = case.ringing(failure.transaction);
     let is_busy = match (code, case.telling_cause(response)) {
         (_, Some(17)) => code >= 400,
@@ -52,6 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !is_busy || case.call.kind == Kind::Registration || rejects_anonymous(case, failure) {
         return None;
     }
+    let network = case.told(response);
+    let cause = network.map(|told| told.cause);
     let told = case.callees_word(response).map(|(_, reason)| reason);
     let is_of_device = case.own_phrase(response).is_some_and(|phrase| phrase.eq_ignore_ascii_case(OF_DEVICE));
     let names_limit = cause != Some(17) && told.is_none() && !is_of_device && names_calls_at_once(case, response);

@@ -84,12 +84,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !case.call.transaction(failure.transaction).is_initial_invite() {
         return None;
     }
-    let names_other = case.told(response).is_some_and(|told| !OF_CONGESTION.contains(&told.cause))
-        || response.message.header_bytes(HeaderName::RetryAfter).is_some();
+    let names_other = || {
+        response.message.has_key(HeaderName::RetryAfter)
+            || case.told(response).is_some_and(|told| !OF_CONGESTION.contains(&told.cause))
+    };
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let counted = case.surroundings.neighbours().occupancy(client, server);
     let counted = counted.and_then(|known| Some((known, limit(known, failure.status)?)));
-    let Some((known, refused)) = counted.filter(|_| !names_other) else { return said(case, failure) };
+    let Some((known, refused)) = counted.filter(|_| !names_other()) else { return said(case, failure) };
     let finding = found(client, server, known, refused, failure.status);
     let finding = match response.place == refused.first {
         true => finding,

@@ -59,12 +59,12 @@ const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let is_barred = case.told(response).is_some_and(|told| is_barring(told.cause));
+    let is_barred = || case.told(response).is_some_and(|told| is_barring(told.cause));
     if let Some(finding) = of_unregistered_caller(case, failure) {
         return Some(finding);
     }
     let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
-    if !is_refusal && (!is_barred || failure.status.get() < 400) {
+    if !is_refusal && (!is_barred() || failure.status.get() < 400) {
         return None;
     }
     if case.says_any(response, OTHERS) || lock(case).is_some() || case.call.kind == Kind::Options || case.is_scan() {
@@ -121,8 +121,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The server takes calls only of who is registered, and says that this caller is not: it tells nothing of the callee.
 fn of_unregistered_caller(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let is_call = matches!(case.call.kind, Kind::Call | Kind::Message) && !case.is_scan();
-    if !is_call || !matches!(failure.status.get(), 403 | 404 | 408 | 480) || !case.says_caller_unregistered(response) {
+    let is_call = matches!(case.call.kind, Kind::Call | Kind::Message);
+    let is_such = is_call && matches!(failure.status.get(), 403 | 404 | 408 | 480);
+    if !is_such || !case.says_caller_unregistered(response) || case.is_scan() {
         return None;
     }
     let finding = Finding::of(&RULE, Confidence::Likely)

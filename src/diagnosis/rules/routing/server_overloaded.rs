@@ -30,7 +30,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3; RFC 7339 §4
-    "E10" "server-overloaded" needs [480 486 503], check
+    "E10" "server-overloaded" needs [503] [480 486 WORDS], check
 }
 
 /// Words of a phrase or Warning that speak of a limit that was reached.
