@@ -520,7 +520,9 @@ mod tests {
         let known = merged.occupancy(address(1), address(2)).unwrap();
         assert_eq!((known.most_when_accepted, known.accepted), (3, 2));
         assert_eq!((known.accepted_first.as_slice(), known.accepted_last), (&[place(2), place(5)][..], Some(place(5))));
-        assert_eq!(known.refused[&503], RefusedAt { count: 2, fewest: 4, first: place(7), callees: (11, 12) });
+        let refused = known.refused[&503];
+        assert_eq!((refused.count, refused.fewest, refused.first), (2, 4, place(7)));
+        assert!(refused.is_of_several() && known.is_for_several());
         assert_eq!(merged.guessing(address(1)).unwrap().rejected, 2);
         let text = serde_json::to_string(&merged).unwrap();
         assert_eq!(serde_json::from_str::<Neighbours>(&text).unwrap(), merged);
