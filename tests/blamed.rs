@@ -25,6 +25,7 @@ fn finding(story: &str) -> Finding {
 fn a_finding_names_the_side_whose_address_it_names() {
     let wanted = [
         ("media-late/story.txt", Role::Uas),
+        ("message-too-large/story-behind-the-pbx.txt", Role::Proxy),
         ("media-stopped-early/story.txt", Role::Uas),
         ("payload-type-unexpected/story.txt", Role::Uas),
         ("dtmf-mismatch/story.txt", Role::Uac),
