@@ -26,6 +26,7 @@ fn a_finding_names_the_side_whose_address_it_names() {
     let wanted = [
         ("media-late/story.txt", Role::Uas),
         ("message-too-large/story-behind-the-pbx.txt", Role::Proxy),
+        ("next-hop-silent/story-told-as-congestion.txt", Role::Network),
         ("media-stopped-early/story.txt", Role::Uas),
         ("payload-type-unexpected/story.txt", Role::Uas),
         ("dtmf-mismatch/story.txt", Role::Uac),
@@ -134,6 +135,10 @@ fn who_answers_a_resume_by_its_own_hold_is_right() {
 #[test]
 fn what_the_capture_lacks_is_not_proven_to_be_missing() {
     assert_eq!(finding("timeout-behind-proxy/story.txt").confidence, Confidence::Proven);
+    let told = finding("next-hop-silent/story-told-as-congestion.txt");
+    assert_eq!(told.confidence, Confidence::Likely);
+    let words = "6.5 s after that INVITE 192.0.2.20:5060 answered 192.0.2.101:5060 with 503 and Q.850 cause 34.";
+    assert!(told.explanation.raw().ends_with(words), "{:?}", told.explanation);
     assert_eq!(finding("timeout-behind-proxy/story-one-copy.txt").confidence, Confidence::Possible);
     assert_eq!(finding("media-late/story.txt").confidence, Confidence::Likely);
     assert_eq!(finding("media-late/story-both-at-once.txt").confidence, Confidence::Possible);
