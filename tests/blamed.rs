@@ -112,6 +112,8 @@ const SIDES: &[(&str, Role)] = &[
     ("precondition-unmet/story-never-confirmed.txt", Role::Uac),
     ("identity-rejected/story-signed-behind.txt", Role::Uas),
     ("identity-rejected/story-signed-here.txt", Role::Network),
+    ("message-too-large/story-behind-the-pbx.txt", Role::Proxy),
+    ("next-hop-silent/story-told-as-congestion.txt", Role::Network),
 ];
 
 #[test]
@@ -406,6 +408,11 @@ const EXPLAINED: &[Told] = &[
     ("payload-type-unexpected/story-both-sides.txt", "and the caller asked for 96 only", "and the caller asked for 8"),
     ("dtmf-mismatch-info-refused/story-other-form.txt", "It accepts \"application/dtmf\"", "dtmf-relay"),
     ("no-common-codec/story-messages-alone.txt", "only message over TCP/MSRP", "codecs"),
+    (
+        "next-hop-silent/story-told-as-congestion.txt",
+        "6.5 s after that INVITE 192.0.2.20:5060 answered 192.0.2.101:5060 with 503 and Q.850 cause 34.",
+        "no circuit",
+    ),
 ];
 
 /// What is to be done.

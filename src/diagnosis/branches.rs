@@ -7,10 +7,17 @@ use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::words::{length, list, times};
 use crate::net::Undelivered;
-use crate::sip::NameAddr;
+use crate::sip::{NameAddr, StatusCode};
 
 /// Codes of a proxy that waited in vain.
 pub(crate) const TIMEOUTS: [u16; 2] = [408, 504];
+
+/// True of a code that a proxy or B2BUA may make of a next hop that it does not reach: of any but those that ask the client for
+/// another try, end what was cancelled, or are the word of a callee, whose device another leg may have reached unseen.
+pub(crate) fn may_be_of_silence(status: StatusCode) -> bool {
+    let is_other = matches!(status.get(), 422 | 423 | 486 | 487 | 491 | 600 | 603 | 607 | 608);
+    status.get() >= 400 && !status.is_challenge() && !is_other
+}
 
 /// A branch without a final response when its proxy gave up.
 pub(crate) struct Waited<'a> {

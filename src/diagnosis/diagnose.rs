@@ -9,7 +9,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
 use crate::diagnosis::finding::{Confidence, Finding, Refuted, Severity};
 use crate::diagnosis::origin::{Origin, origin};
-use crate::diagnosis::precedence::outranks;
+use crate::diagnosis::precedence::{is_seen_behind, outranks};
 use crate::diagnosis::questions::questions;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rule::Rule;
@@ -181,14 +181,17 @@ fn in_order(found: Vec<Finding>) -> (Vec<Finding>, Vec<(Name, Name)>) {
     if found.len() < 2 {
         return (found, Vec::new());
     }
-    let explaining: Vec<Name> =
-        found.iter().filter(|finding| finding.explains).map(|finding| finding.rule.clone()).collect();
+    let explaining: Vec<(Name, Confidence)> =
+        found.iter().filter(|one| one.explains).map(|one| (one.rule.clone(), one.confidence)).collect();
     let mut kept: Vec<Finding> = Vec::with_capacity(found.len());
     let mut outranked: Vec<(Name, Name)> = Vec::new();
     for finding in found {
-        let outranks_it = |winner: &&Name| **winner != finding.rule && outranks(winner, &finding.rule);
+        let outranks_it = |(winner, sure): &&(Name, Confidence)| {
+            let is_behind = *sure <= Confidence::Likely && is_seen_behind(winner, &finding.rule);
+            *winner != finding.rule && (is_behind || outranks(winner, &finding.rule))
+        };
         match explaining.iter().find(|winner| finding.explains && outranks_it(winner)) {
-            Some(winner) => outranked.push((winner.clone(), finding.rule)),
+            Some((winner, _)) => outranked.push((winner.clone(), finding.rule)),
             None => kept.push(finding),
         }
     }

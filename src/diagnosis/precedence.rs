@@ -224,6 +224,27 @@ const CHAINS: &[&[&str]] = &[
 /// What the one who ends a call only says of it: whatever the capture itself shows wins over that.
 const HEARSAY: &str = "ended-by-failure";
 
+/// What the capture shows of the leg behind the one who refused a call.
+const SEEN_BEHIND: &[&str] = &["connection-failed", "next-hop-silent", "timeout-behind-proxy"];
+
+/// What that one says of its refusal: it may have made code and cause of what happened behind it.
+const SAID_OF_IT: &[&str] = &[
+    "trunk-congested",
+    "trunk-out-of-order",
+    "server-overloaded",
+    "server-in-maintenance",
+    "number-not-routable",
+    "user-unknown",
+    "domain-not-served",
+    "refused-by-policy",
+    "callee-did-not-answer",
+];
+
+/// True if the first rule, where it is likely at least, wins over the second as the leg behind over what is said before it.
+pub(crate) fn is_seen_behind(winner: &str, loser: &str) -> bool {
+    SEEN_BEHIND.contains(&winner) && SAID_OF_IT.contains(&loser)
+}
+
 /// True if the first rule wins over the second where both hold.
 pub(crate) fn outranks(winner: &str, loser: &str) -> bool {
     if loser == HEARSAY {

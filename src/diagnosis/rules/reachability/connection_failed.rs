@@ -1,6 +1,8 @@
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
+use crate::diagnosis::branches::may_be_of_silence;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
 use crate::diagnosis::words::{counted, icmp_name, length};
@@ -22,7 +24,8 @@ rule! {
     /// ## Evidence
     /// A RST in answer to a SYN, or an ICMP error that quotes it; at least three copies of a SYN and no answer to any; a RST
     /// or FIN of the one who was asked, and a request on that connection without a final response; a request that TCP itself
-    /// repeated at least five times, and that was never acknowledged.
+    /// repeated at least five times, and that was never acknowledged. A proxy or B2BUA that refused the call right after a
+    /// connection was refused to it told of that, whatever code and cause it made of it.
     ///
     /// ## How to fix
     /// Let the server listen on TCP, or name the transport that it speaks (`;transport=`, SRV). For connections that
@@ -34,7 +37,7 @@ rule! {
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
-    "B5" "connection-failed" needs [UNANSWERED BROKEN] [408 477 480 500 502 503 504 BROKEN] [PROVISIONAL BROKEN] [REFUSED REDIRECT BROKEN], check, capture check_capture
+    "B5" "connection-failed" needs [UNANSWERED BROKEN] [REFUSED BROKEN] [PROVISIONAL BROKEN], check, capture check_capture
 }
 
 /// True if the one who asked sent the same request once more on another connection, and got an answer there: it lost nothing
@@ -50,6 +53,8 @@ fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool 
     })
 }
 
+/// Who makes its answer of a refused connection does so within this time.
+const RIGHT_AFTER: Duration = Duration::from_millis(200);
 /// What Kamailio answers when it cannot send to the next hop.
 const NOT_SENT: u16 = 477;
 
@@ -114,7 +119,9 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
         _ => case.absence_of_answer(request),
     };
     let finding = Finding::of(&RULE, sure);
-    let finding = match deciding {
+    // After the call was refused it is no reason for that.
+    let refused = case.outer_failure().map(|outer| case.response(outer).place);
+    let finding = match deciding.filter(|_| refused.is_none_or(|refused| failed.place < refused)) {
         Some(_) => finding.explains(None),
         None => finding.severity(Severity::Warning),
     };
@@ -196,7 +203,7 @@ fn ended(how: HowFailed) -> (&'static str, &'static str) {
 }
 
 /// How long the path of a request had been idle in this call before it.
-fn idle_before(case: &Case<'_>, request: &Heard) -> Option<std::time::Duration> {
+fn idle_before(case: &Case<'_>, request: &Heard) -> Option<Duration> {
     let same = |path: Path| path == request.path || path == request.path.reversed();
     let before = case.call.messages.iter().rfind(|heard| heard.place < request.place && same(heard.path))?;
     Some(request.place.time.since(before.last_place().time))
@@ -214,14 +221,12 @@ pub(super) fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
 /// The one who refused the call had just failed to connect to the next hop.
 fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-    if !matches!(failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504) {
+    if !may_be_of_silence(failure.status) {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
-    // What the response itself says goes first.
-    if response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some() {
-        return None;
-    }
+    let is_usual = matches!(failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
+    let says_why = response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some();
     let proxy = response.path.source;
     let caller = request.path.source.ip();
     // Who says that it could not send may have tried from another of its addresses.
@@ -251,6 +256,11 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
         && failed.place < response.place
         && response.place.time.since(failed.place.time).as_secs() < 1;
     let sure = if at_once && others.is_empty() { Confidence::Likely } else { Confidence::Possible };
+    // What else the response says goes first, unless it was made right after that.
+    let is_made_of_it = sure == Confidence::Likely && response.place.time.since(failed.place.time) <= RIGHT_AFTER;
+    if (says_why || !is_usual) && !is_made_of_it {
+        return None;
+    }
     let (server, (role, address)) = (failed.server, who(failed));
     let in_turn: String = others
         .iter()

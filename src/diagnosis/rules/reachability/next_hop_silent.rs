@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Kind, Outcome, Transaction};
+use crate::call::{Heard, Kind, Outcome, Transaction, timer};
+use crate::diagnosis::branches::may_be_of_silence;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
@@ -24,7 +25,8 @@ rule! {
     /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s) after
     /// the first copy. It is more than possible only if the other direction of the hop is in the capture. Over TCP, TLS and
     /// WebSocket one copy is enough, if that direction is there, be it by nothing but acknowledgements of TCP, and the
-    /// connection stands.
+    /// connection stands. Where a proxy or B2BUA refused the call while its own request waited in that silence, the wait until
+    /// then counts: three copies before it, or as long as those take. Its code and its cause are then what it made of that.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -32,7 +34,9 @@ rule! {
     ///
     /// ## When it would be wrong
     /// In a capture of one direction the answers exist and are not seen (`capture-one-sided`). With an ICMP error it is
-    /// `destination-unreachable`; if only large requests are lost, `large-request-lost`.
+    /// `destination-unreachable`; if only large requests are lost, `large-request-lost`. Who refuses a call as soon as it has
+    /// sent it on does so for a reason of its own; and that the callee is busy or declines may come from a device that is not
+    /// in the capture.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1, §18.2.2
@@ -41,17 +45,47 @@ rule! {
 
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
+/// As long as they take over UDP (RFC 3261 §17.1.1.2): a shorter wait is none.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1500);
 
 /// The request that got no answer at all on the innermost hop, if it was sent often enough to tell.
 pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a Heard> {
     let silent = silent_hop(case)?;
     let request = case.call.request_of(silent)?;
-    if request.repeated + 1 < ENOUGH_COPIES || request.path.transport.is_reliable() {
+    let told = told(case, request);
+    // What is repeated after the call was refused says nothing of what that was for.
+    let later = told.map_or(0, |told| request.repeats.iter().filter(|copy| **copy > told.place).count());
+    let copies = (request.repeated + 1).saturating_sub(u32::try_from(later).unwrap_or(u32::MAX));
+    if copies < ENOUGH_COPIES || request.path.transport.is_reliable() {
         return None;
     }
     let is_told = case.call.icmp.iter().any(|icmp| icmp.message == request.id);
     let is_answered = case.was_answered_unseen(silent).is_some() || stray_response(case, request).is_some();
     (!is_told && !is_answered).then_some(request)
+}
+
+/// The refusal of the call that came while a request to the next hop waited: what the one who waited made of it.
+fn told<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
+    let outer = case.outer_failure().filter(|outer| outer.transaction != request.transaction)?;
+    Some(case.response(outer))
+}
+
+/// How sure it is that nothing came back: until the call was refused, or in the whole time of a transaction.
+fn silence(case: &Case<'_>, request: &Heard) -> Confidence {
+    let Some(told) = told(case, request).filter(|_| !timeout_behind_proxy::holds(case)) else {
+        return case.absence_of_answer(request);
+    };
+    let waited = told.place.time.since(request.place.time);
+    match case.absence(request, waited.min(timer::OVERDUE)) {
+        // Who was heard on this hop before, and never since, would be heard here.
+        Confidence::Possible if is_readable(case, request) && case.silent_since(request).is_some() => Confidence::Likely,
+        sure => sure,
+    }
+}
+
+/// True if nothing is known to be missing in the capture that could be an answer.
+fn is_readable(case: &Case<'_>, request: &Heard) -> bool {
+    case.capture.drops == 0 && !request.message.is_cut()
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -63,7 +97,7 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
     let request = unanswered(case)?;
     let silent = case.call.transaction(request.transaction);
     let patterned = is_timed(request, &silent.method);
-    let confidence = match case.absence_of_answer(request) {
+    let confidence = match silence(case, request) {
         Confidence::Likely if !patterned => Confidence::Possible,
         confidence => confidence,
     };
@@ -71,7 +105,10 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
         return None; // The proxy did not wait for longer either, and says so.
     }
     let finding = Finding::of(&RULE, confidence).explains(case.outer_failure().map(|failure| failure.status));
-    let because = if case.wants_words() { explanation(case, request, &silent.method, confidence) } else { String::new() };
+    let because = match case.wants_words() {
+        true => explanation(case, request, &silent.method, confidence) + &what_was_told(case, request),
+        false => String::new(),
+    };
     let finding = match case.private_contact(request) {
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, request.path.source)),
         None => finding.party(Role::Network, Some(request.path.destination)).because(because).fix(format!(
@@ -96,6 +133,10 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
 pub(in crate::diagnosis::rules) fn left_on_stream<'a>(case: &Case<'a>) -> Option<(&'a Heard, Confidence)> {
     let silent = silent_hop(case).filter(|silent| silent.method != Method::Options)?;
     let request = case.call.request_of(silent)?;
+    let is_at_once = |told: &Heard| told.place.time.since(request.place.time) < SHORTEST_WAIT;
+    if told(case, request).is_some_and(is_at_once) {
+        return None; // Nobody gives up so soon.
+    }
     let confidence = case.silence_over_stream(request)?;
     case.was_answered_unseen(silent).is_none().then_some((request, confidence))
 }
@@ -109,15 +150,16 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
         false => format!("Nothing had to be repeated: {server} has the {method}"),
     };
     let is_heard = case.is_visible(server.ip(), client.ip());
-    Some(
+    Some(claim_what_was_told(
         Finding::of(&RULE, confidence)
             .titled("The next hop took the request and says nothing")
             .explains(case.outer_failure().map(|failure| failure.status))
             .party(if case.call.kind == Kind::Registration { Role::Registrar } else { case.role_of_asked(request) }, Some(server))
             .because(format!(
                 "{client} sent the {method} to {server} over {}, and no response came back. {arrived}, the connection stands, and \
-                 the service says nothing to it.",
-                request.path.transport
+                 the service says nothing to it.{}",
+                request.path.transport,
+                what_was_told(case, request)
             ))
             .fix(format!("Look in the log of {server} for this Call-ID: the {method} has arrived, and what became of it stands there."))
             .fix(format!(
@@ -139,11 +181,10 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
                 ),
             })
             .next_capture(capture_at(server.ip(), request.path)),
-    )
+        case,
+        request,
+    ))
 }
-
-/// Codes that a proxy makes of the silence of its next hop.
-const OF_SILENCE: [u16; 5] = [408, 480, 500, 503, 504];
 
 /// The innermost hop of the last try at which a request got no response.
 fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
@@ -153,7 +194,7 @@ fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
     let deciding = case.deciding()?;
     let refused = case.outer_failure();
     let made_of_silence = refused.is_some_and(|outer| {
-        OF_SILENCE.contains(&outer.status.get()) && case.failure().is_some_and(|arose| arose.response == outer.response)
+        may_be_of_silence(outer.status) && case.failure().is_some_and(|arose| arose.response == outer.response)
     });
     if deciding.in_dialog || (!deciding.finals.is_empty() && !made_of_silence) {
         return None;
@@ -166,6 +207,25 @@ fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
         at = case.call.downstream_of(at.id).find(|inner| inner.finals.is_empty())?;
     }
     None
+}
+
+/// What the one who waited told its own client, as a sentence of its own.
+fn what_was_told(case: &Case<'_>, request: &Heard) -> String {
+    let Some((told, status)) = told(case, request).and_then(|told| Some((told, told.message.status()?))) else {
+        return String::new();
+    };
+    let code = case.told(told).map_or_else(|| status.to_string(), |cause| cause.beside(status));
+    let (waited, method) = (told.place.time.since(request.place.time), &case.call.transaction(request.transaction).method);
+    let (from, to) = (told.path.source, told.path.destination);
+    format!(" {} after that {method} {from} answered {to} with {code}.", length(waited))
+}
+
+/// Claims that answer.
+fn claim_what_was_told(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
+    match told(case, request) {
+        Some(told) => finding.claim_status(told, "the answer that followed"),
+        None => finding,
+    }
 }
 
 /// True if the copies come at the times of timer A or E, whatever T1 is (RFC 3261 §17.1.1.2, §17.1.2.2).
@@ -221,7 +281,7 @@ fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
         let cseq = request.message.header("CSeq").unwrap_or_default().into_owned();
         finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
     }
-    finding
+    claim_what_was_told(finding, case, request)
         .claim_absent(
             request.place,
             format!("any response from {}", request.path.destination),

@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -31,11 +32,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bytes = refused.message.bytes().len();
     let is_cut = refused.message.is_cut();
     let body = refused.message.body().len();
-    // Proxies add no more than a few lines: what is large was so before them.
+    // Proxies add no more than a few lines: what is large was so before them. A B2BUA writes the headers of its leg itself.
+    let call_id = |heard: &Heard| &case.call.leg(case.call.transaction(heard.transaction).leg).call_id;
     let request = case.first_with(refused, |before| match failure.status.get() {
         414 => before.message.request_uri() == refused.message.request_uri(),
         _ if body > bytes / 2 => before.message.body() == refused.message.body(),
-        _ => before.message.bytes().len() >= bytes / 10 * 9,
+        _ => before.message.bytes().len() >= bytes / 10 * 9 && call_id(before) == call_id(refused),
     });
     let uri = request.message.request_uri()?.into_owned();
     let because = match failure.status.get() {

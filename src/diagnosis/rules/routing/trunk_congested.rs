@@ -21,6 +21,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// Some gateways send one cause for everything: if calls fail with it while few are up, look there.
+    /// A PBX makes such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
+    /// or `connection-failed`.
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432

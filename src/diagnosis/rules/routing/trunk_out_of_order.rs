@@ -20,6 +20,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// Cause 41 is also sent for want of a better one: if it comes for one number only, look at that number.
+    /// A PBX makes such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
+    /// or `connection-failed`.
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
