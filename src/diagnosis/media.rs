@@ -2,6 +2,8 @@
 //!
 //! A stream belongs to the side whose description names the address it is sent to. Where a side sends from another
 //! address than it named (a NAT), what is sent back there is its own too.
+//!
+//! A B2BUA that relays the media has a talk on each of its legs: what one end hears came to the B2BUA on the other leg.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Stream};
 use crate::capture::Timestamp;
+use crate::diagnosis::answered_legs::AnsweredLeg;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Finding, Role};
 use crate::diagnosis::offers::Exchange;
@@ -21,7 +24,7 @@ pub(crate) const ENOUGH: u64 = 50;
 /// Media may come to their old address, or from it, for so long after they were moved.
 pub(crate) const UNDERWAY: Duration = Duration::from_secs(1);
 
-/// The audio of an answered call.
+/// The audio of an answered call on one leg.
 #[derive(Debug)]
 pub(crate) struct Talk<'a> {
     /// The 2xx.
@@ -38,6 +41,10 @@ pub(crate) struct Talk<'a> {
     pub caller: Ear<'a>,
     /// The callee's side.
     pub callee: Ear<'a>,
+    /// True if it is on a leg behind a B2BUA.
+    pub is_inner: bool,
+    /// True if only number and time say that this leg belongs to the call.
+    pub is_guessed: bool,
 }
 
 /// What one side may hear.
@@ -45,6 +52,8 @@ pub(crate) struct Talk<'a> {
 pub(crate) struct Ear<'a> {
     /// As what.
     pub role: Role,
+    /// True if it stands for that end of the call: no B2BUA in between that relays its media on another leg is known.
+    pub is_end: bool,
     /// The first message with its description.
     pub owner: &'a Heard,
     /// Where its descriptions ask for audio.
@@ -71,8 +80,17 @@ pub(crate) struct Moved<'a> {
 }
 
 impl Ear<'_> {
-    /// `the caller` or `the callee`.
+    /// `the caller` or `the callee`; of a B2BUA in between, `the caller's side` or `the callee's side`.
     pub fn name(&self) -> &'static str {
+        match (self.role == Role::Uac, self.is_end) {
+            (true, false) => "the caller's side",
+            (false, false) => "the callee's side",
+            _ => self.listener(),
+        }
+    }
+
+    /// Who hears in the end what is sent here: `the caller` or `the callee`.
+    pub fn listener(&self) -> &'static str {
         if self.role == Role::Uac { "the caller" } else { "the callee" }
     }
 
@@ -175,11 +193,32 @@ impl Talk<'_> {
         Some(since.answer.place.time)
     }
 
+    /// True if both sides of another leg ask for audio where those of this one do: a B2BUA between them leaves the media alone.
+    fn has_ends_of(&self, other: &Talk<'_>) -> bool {
+        let has = |own: &Ear<'_>, other: &Ear<'_>| other.ends.iter().all(|end| own.ends.contains(end));
+        has(&self.caller, &other.caller) && has(&self.callee, &other.callee)
+    }
+
     /// True if audio was agreed on in both directions all the time.
     pub fn is_open(&self) -> bool {
         self.exchanges.iter().all(|one| is_open(one.offer_sdp) && is_open(one.answer_sdp))
     }
 }
+
+/// A side that the sound comes to on its way, with its leg and the other side of that.
+pub(crate) type Hop<'t, 'a> = (&'t Talk<'a>, &'t Ear<'a>, &'t Ear<'a>);
+
+/// The sides that the sound to one end of the call comes to, in its order: to the caller from the innermost leg on, to the callee
+/// from the outermost on.
+pub(crate) fn on_the_way<'t, 'a>(talks: &'t [Talk<'a>], to: Role) -> Vec<Hop<'t, 'a>> {
+    match to {
+        Role::Uac => talks.iter().rev().map(|talk| (talk, &talk.caller, &talk.callee)).collect(),
+        _ => talks.iter().map(|talk| (talk, &talk.callee, &talk.caller)).collect(),
+    }
+}
+
+/// Both ends of a call.
+pub(crate) const BOTH_ENDS: [Role; 2] = [Role::Uac, Role::Uas];
 
 impl Exchange<'_> {
     /// The hosts that audio is asked for at.
@@ -189,17 +228,48 @@ impl Exchange<'_> {
 }
 
 impl<'a> Case<'a> {
-    /// The audio of the call; `None` if it was not answered, or no audio was agreed on.
+    /// The audio of the call as the caller has it; `None` if it was not answered, or no audio was agreed on.
     pub(crate) fn talk(&self) -> Option<Talk<'a>> {
-        if self.surroundings.media().is_empty() {
-            return None;
+        self.talks().into_iter().next()
+    }
+
+    /// The audio of the call on each of its legs, that of the caller first, as far as offers and answers are known. A leg
+    /// behind a B2BUA stands here only if its media are others than those of the leg before, and pass this capture: where
+    /// none of its ports is seen, nothing can be said of it.
+    pub(crate) fn talks(&self) -> Vec<Talk<'a>> {
+        if self.surroundings.media().is_empty() || self.has_cut_description() {
+            return Vec::new();
         }
-        let (invite, success) = self.answer()?;
-        let request = self.call.request_of(invite)?;
-        if self.has_cut_description() {
-            return None;
+        let legs = self.answered_legs();
+        let Some((outer, behind)) = legs.split_first() else { return Vec::new() };
+        let exchanges = if behind.is_empty() { self.exchanges() } else { self.exchanges_on(outer.call_id) };
+        let Some(talk) = self.talk_on(outer, exchanges) else { return Vec::new() };
+        let mut talks = vec![talk];
+        for leg in behind {
+            // Who transfers a call is sent nothing any more, and need not say so by an offer.
+            let is_transferred =
+                self.asked(&Method::Refer).any(|refer| *self.call.leg(refer.request.leg).call_id == *leg.call_id);
+            let Some(inner) = self.talk_on(leg, self.exchanges_on(leg.call_id)).filter(|_| !is_transferred) else {
+                break;
+            };
+            let is_seen =
+                [&inner.caller, &inner.callee].iter().any(|ear| !ear.streams.is_empty() || !ear.sent.is_empty());
+            match talks.last_mut().filter(|outer| is_seen && !outer.has_ends_of(&inner)) {
+                Some(outer) => outer.callee.is_end = false,
+                None => continue,
+            }
+            talks.push(inner);
         }
-        let exchanges = self.exchanges();
+        for inner in talks.iter_mut().skip(1) {
+            inner.is_inner = true;
+            inner.caller.is_end = false;
+        }
+        talks
+    }
+
+    fn talk_on(&self, leg: &AnsweredLeg<'a>, exchanges: Vec<Exchange<'a>>) -> Option<Talk<'a>> {
+        let success = leg.success;
+        let request = self.call.request_of(leg.invite)?;
         let first = exchanges.first()?;
         let caller_host = request.path.source.ip();
         let (mut caller, mut callee) = (Vec::new(), Vec::new());
@@ -226,7 +296,17 @@ impl<'a> Case<'a> {
         self.add_latched(&mut caller, &callee, span);
         self.add_latched(&mut callee, &caller, span);
         let began = ack.map_or(success.place.time, |ack| ack.place.time.max(success.place.time));
-        Some(Talk { success, began, until, bye, exchanges, caller, callee })
+        Some(Talk {
+            success,
+            began,
+            until,
+            bye,
+            exchanges,
+            caller,
+            callee,
+            is_inner: false,
+            is_guessed: leg.is_guessed,
+        })
     }
 
     /// True if the capture holds only the beginning of a message that may carry an offer or an answer: then nobody knows
@@ -258,7 +338,7 @@ impl<'a> Case<'a> {
             list.sort_by_key(|stream| stream.first);
             list.dedup();
         }
-        Ear { role, owner, ends, candidates, streams, sent }
+        Ear { role, is_end: true, owner, ends, candidates, streams, sent }
     }
 
     /// What is sent back to where a side sends from, if that is not where it asked for media.

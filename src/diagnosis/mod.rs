@@ -6,6 +6,7 @@
 //! A rule is one file under [`rules`]. To add one: its file, and its word in the list.
 
 mod announced;
+mod answered_legs;
 mod bound;
 mod branches;
 mod capture_case;

@@ -43,11 +43,23 @@ impl<'a> Case<'a> {
         exchanges
     }
 
+    /// Every offer that was answered on the leg with this Call-ID, in order of the answers: on its first hop, also where a B2BUA
+    /// passed on there what it was asked on another leg.
+    pub(crate) fn exchanges_on(&self, call_id: &[u8]) -> Vec<Exchange<'a>> {
+        let is_on_leg = |known: &Transaction| *self.call.leg(known.leg).call_id == *call_id;
+        let enters = |known: &Transaction| {
+            let before = known.upstream.map(|id| self.call.transaction(id));
+            is_on_leg(known) && before.is_none_or(|before| !is_on_leg(before))
+        };
+        let known = self.call.transactions.iter().filter(|known| may_carry_offer(known) && enters(known));
+        let mut exchanges: Vec<Exchange<'a>> = known.filter_map(|known| self.exchange_of(known)).collect();
+        exchanges.sort_by_key(|one| one.answer.place);
+        exchanges
+    }
+
     /// The transactions whose requests may carry an offer, or the answer to one: each stands for one exchange at most.
     pub(crate) fn that_may_offer(&self) -> impl Iterator<Item = &'a Transaction> {
-        self.call.transactions.iter().filter(|known| {
-            known.upstream.is_none() && matches!(known.method, Method::Invite | Method::Update | Method::Prack)
-        })
+        self.call.transactions.iter().filter(|known| known.upstream.is_none() && may_carry_offer(known))
     }
 
     /// The offer and the answer of one transaction, if both were captured.
@@ -107,6 +119,11 @@ impl<'a> Case<'a> {
                 .find_map(|heard| Sdp::of(&heard.message).map(|sdp| (heard, sdp)))
         })
     }
+}
+
+/// True if a request may carry an offer, or the answer to one (RFC 3261 §13.2.1, RFC 3311, RFC 3262 §5).
+fn may_carry_offer(known: &Transaction) -> bool {
+    matches!(known.method, Method::Invite | Method::Update | Method::Prack)
 }
 
 /// The audio medium of a description that is not refused, or the first one.

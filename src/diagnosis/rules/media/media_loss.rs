@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Stream;
+use crate::diagnosis::media::{BOTH_ENDS, Talk, on_the_way};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -17,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// One percent or more of the packets missing in the capture; or a report of RTCP with five percent or more; or a
-    /// jitter above 60 ms. Where all streams have their hole at the same moment, the capture lost the packets.
+    /// jitter above 60 ms. Where all streams have their hole at the same moment, the capture lost the packets. Behind a B2BUA that
+    /// relays the media each leg is looked at, in the order in which the sound comes to them.
     ///
     /// ## How to fix
     /// Loss that is in the capture arose before this point; loss that only RTCP reports arose behind it. Look there for
@@ -42,12 +44,20 @@ const UNEVEN: Duration = Duration::from_millis(60);
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
+    let talks = case.talks();
     let media = case.surroundings.media();
-    let streams: Vec<&Stream> = talk.ears().into_iter().flat_map(|(ear, _)| ear.streams.iter().copied()).collect();
-    if let Some(stream) = streams.iter().filter(|stream| is_lossy(stream)).max_by_key(|stream| stream.lost()) {
-        return lossy(case, stream, &streams);
+    // What is lost on one leg may be missing on those behind it too: there it was not lost.
+    let first_lossy = |to| {
+        on_the_way(&talks, to).into_iter().find_map(|(talk, ear, _)| {
+            let lossy = ear.streams.iter().filter(|stream| is_lossy(stream));
+            Some((talk, *lossy.max_by_key(|stream| stream.lost())?))
+        })
+    };
+    if let Some((talk, stream)) = BOTH_ENDS.into_iter().filter_map(first_lossy).max_by_key(|(_, stream)| stream.lost()) {
+        return lossy(case, stream, &of_leg(talk));
     }
+    // Where a B2BUA leaves the source of a stream as it is, nobody knows on which leg it is that its receiver lost something.
+    let streams = of_leg(talks.first()?);
     let reported = streams.iter().find_map(|stream| {
         let report = media.report_on(stream.source).filter(|report| report.fraction_lost >= REPORTED)?;
         Some((*stream, report))
@@ -80,6 +90,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Look at the way from {} to this capture: overload, wireless, priorities.", stream.path.source))
             .claim_at(stream.last, "udp.srcport", stream.path.source.port().to_string(), "the last packet of the stream"),
     )
+}
+
+/// The streams of both directions of a leg.
+fn of_leg<'a>(talk: &Talk<'a>) -> Vec<&'a Stream> {
+    [&talk.caller, &talk.callee].into_iter().flat_map(|ear| ear.streams.iter().copied()).collect()
 }
 
 /// What is missing at once and is more than a hole: the media went elsewhere for a while, or were numbered anew.

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, NOISE, Talk, claim_packet, suppresses_silence};
+use crate::call::{Heard, Stream};
+use crate::diagnosis::media::{BOTH_ENDS, ENOUGH, Ear, NOISE, Talk, claim_packet, on_the_way, suppresses_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -18,7 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// The last RTP packet of a direction more than five seconds before the BYE, while the offer and answer in force let
-    /// audio through in both directions.
+    /// audio through in both directions. Behind a B2BUA that relays the media each leg is looked at: the first one on the way of the
+    /// sound on which it stopped is told, if it stopped on those behind it too.
     ///
     /// ## How to fix
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
@@ -38,20 +39,9 @@ rule! {
 const LONG: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
-    let bye = talk.bye?;
-    let open_since = talk.open_since().filter(|_| !is_fax(case))?;
-    let stopped: Vec<_> = talk
-        .ears()
-        .into_iter()
-        .filter_map(|(ear, _)| {
-            let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
-            let silent = bye.place.time.since(stream.last.time.max(open_since));
-            let is_told = silent > LONG && stream.last.time > talk.began;
-            let is_usual = has_noise(case, ear, stream) || has_paused_so(&talk, stream, silent);
-            (is_told && !is_usual && !talk.may_bypass(ear)).then_some((ear, stream, silent))
-        })
-        .collect();
+    let talks = case.talks();
+    let bye = talks.first()?.bye.filter(|_| !is_fax(case))?;
+    let stopped: Vec<_> = BOTH_ENDS.into_iter().filter_map(|to| first_stopped(case, &talks, to, bye)).collect();
     let (ear, stream, silent) = *stopped.first()?;
     let who = match stopped.len() {
         2 => "neither side got any RTP".to_owned(),
@@ -68,6 +58,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Look at {} and at the NAT or firewall on its way at that time.", stream.path.source));
     Some(claim_packet(finding, stream.last, stream, "the last packet of RTP").claim_method(bye, "the end of the call"))
+}
+
+/// Who got no more sound, the last stream, and for how long.
+type Stopped<'t, 'a> = (&'t Ear<'a>, &'a Stream, Duration);
+
+/// The first leg on the way of the sound to one end of the call on which it stopped: who got no more, the last stream, and
+/// for how long. If it goes on further on, the capture may lack what came to a B2BUA.
+fn first_stopped<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role, bye: &Heard) -> Option<Stopped<'t, 'a>> {
+    let way = on_the_way(talks, to);
+    let goes_on = |ear: &Ear<'_>| ear.last().is_some_and(|stream| bye.place.time.since(stream.last.time) <= LONG);
+    way.iter().enumerate().find_map(|(at, (talk, ear, _))| {
+        let stream = *ear.streams.iter().max_by_key(|stream| stream.last).filter(|_| ear.packets() >= ENOUGH)?;
+        let silent = bye.place.time.since(stream.last.time.max(talk.open_since()?));
+        let is_told = silent > LONG && stream.last.time > talk.began;
+        let is_usual = has_noise(case, ear, stream) || has_paused_so(talk, stream, silent);
+        let is_made_up = way.iter().skip(at + 1).any(|(_, later, _)| goes_on(later));
+        (is_told && !is_usual && !talk.may_bypass(ear) && !is_made_up).then_some((*ear, stream, silent))
+    })
 }
 
 /// True if comfort noise came: in the last stream, or after it, where a single packet of it tells the rest (RFC 3389 §4).

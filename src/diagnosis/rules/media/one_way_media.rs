@@ -2,10 +2,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Ear, Moved, Talk, UNDERWAY, claim_packet};
+use crate::diagnosis::media::{BOTH_ENDS, ENOUGH, Ear, Moved, Talk, UNDERWAY, claim_packet, on_the_way};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{is_private, length, sentence};
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
     /// The sound goes one way only.
@@ -21,14 +21,16 @@ rule! {
     /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
     /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a side
     /// that moved its audio to another port of its host, and RTP that goes on to the old port for more than three seconds,
-    /// while none comes to the new one and none from the old one.
+    /// while none comes to the new one and none from the old one. Behind a B2BUA that relays the media each leg is looked at: the
+    /// first one on the way of the sound on which it is missing is told, and who should have sent it there.
     ///
     /// ## How to fix
     /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
     ///
     /// ## When it would be wrong
     /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds no RTP of
-    /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture.
+    /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture. Where a
+    /// B2BUA sends something on that it did not get, the capture may lack what it got, and nothing is said.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1
@@ -39,8 +41,8 @@ rule! {
 const SHORT: Duration = Duration::from_secs(3);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
-    sent_past(case, &talk).or_else(|| not_sent(case, &talk))
+    let talks = case.talks();
+    talks.iter().find_map(|talk| sent_past(case, talk)).or_else(|| not_sent(case, &talks))
 }
 
 /// A side moved its audio to another port, and the other one goes on sending to the old one.
@@ -77,30 +79,68 @@ fn sent_past(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
     )
 }
 
+/// A leg on which one side is sent sound, and the other none.
+struct Missing<'t, 'a> {
+    talk: &'t Talk<'a>,
+    deaf: &'t Ear<'a>,
+    heard: &'t Ear<'a>,
+    /// Where the deaf side asks for sound.
+    end: SocketAddr,
+    /// The last stream of the direction that has sound.
+    stream: &'a Stream,
+    /// The side that got the missing sound on the leg before, where a B2BUA does not pass it on.
+    before: Option<&'t Ear<'a>>,
+    confidence: Confidence,
+    vantage: &'static str,
+}
+
+/// The first leg on the way of the sound to one end of the call on which it is missing. If something comes there further on, a
+/// B2BUA makes it up, or the capture lacks what it got.
+fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Option<Missing<'t, 'a>> {
+    let way = on_the_way(talks, to);
+    let has_sound = |ear: &Ear<'_>| ear.packets() >= ENOUGH;
+    let told = way.iter().enumerate().filter(|(at, (talk, deaf, heard))| {
+        let is_missing = talk.is_open() && talk.length() > SHORT && deaf.packets() == 0 && has_sound(heard);
+        let may_bypass = || talk.may_bypass(deaf) && talk.may_bypass(heard);
+        is_missing && !may_bypass() && !way.iter().skip(at + 1).any(|(_, later, _)| has_sound(later))
+    });
+    let mut found: Vec<Missing<'t, 'a>> = told
+        .filter_map(|(at, (talk, deaf, heard))| {
+            let (end, stream) = (deaf.end()?, *heard.streams.iter().max_by_key(|stream| stream.last)?);
+            let (confidence, vantage) = vantage(case, heard, stream);
+            let before = at.checked_sub(1).and_then(|at| way.get(at)).filter(|_| !talks.iter().any(|talk| talk.is_guessed));
+            let before = before.map(|(_, before, _)| *before).filter(|before| has_sound(before));
+            Some(Missing { talk, deaf, heard, end, stream, before, confidence, vantage })
+        })
+        // Of a leg behind a B2BUA that this capture may not show, nothing is said.
+        .filter(|missing| missing.confidence != Confidence::Unseen || !missing.talk.is_inner)
+        .collect();
+    let surest = found.iter().position(|missing| missing.confidence != Confidence::Unseen).unwrap_or(0);
+    (surest < found.len()).then(|| found.swap_remove(surest))
+}
+
 /// One side is sent sound, and the other none.
-fn not_sent(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
-    if !talk.is_open() || talk.length() <= SHORT {
-        return None;
-    }
-    let (deaf, heard) = talk.ears().into_iter().find(|(ear, other)| ear.packets() == 0 && other.packets() >= ENOUGH)?;
-    if talk.may_bypass(deaf) && talk.may_bypass(heard) {
-        return None;
-    }
-    let (end, stream) = (deaf.end()?, heard.last()?);
-    let (confidence, vantage) = vantage(case, heard, stream);
+fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
+    let missing = BOTH_ENDS.into_iter().find_map(|to| first_missing(case, talks, to))?;
+    let Missing { talk, deaf, heard, end, stream, before, confidence, vantage } = missing;
     let consequence = match confidence {
         Confidence::Unseen => String::new(),
-        _ => format!(": {} hears nothing", deaf.name()),
+        _ => format!(": {} hears nothing", deaf.listener()),
     };
-    let silent = if deaf.name() == "the caller" { "the callee" } else { "the caller" };
+    let silent = heard.name();
+    let relayed = before.and_then(|before| {
+        let got = before.end()?;
+        Some(format!(" On the leg before, {} packets of that sound came to {got}, and they are not passed on.", before.packets()))
+    });
     let finding = Finding::of(&RULE, confidence)
         .explains(talk.success.message.status())
         .because(format!(
-            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}. {vantage}",
+            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} {vantage}",
             heard.packets(),
             heard.name(),
             length(talk.length()),
-            deaf.name()
+            deaf.name(),
+            relayed.unwrap_or_default()
         ));
     let hidden = hidden_behind(deaf, end);
     let finding = match hidden {
@@ -110,11 +150,19 @@ fn not_sent(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
         )),
         None => finding.party(heard.role, Some(heard.end().unwrap_or(end))),
     };
+    let finding = match before.and_then(Ear::end) {
+        Some(got) => finding.fix(format!(
+            "Look why what comes to {got} is not sent on to {end}: the relay of the media between the two legs, its route, its firewall."
+        )),
+        None => finding.fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process.")),
+    };
     let finding = finding
-        .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process."))
         .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
     let finding = claim_line(claim_line(finding, deaf), heard);
     let mut finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
+    if let Some(got) = before.and_then(Ear::first) {
+        finding = claim_packet(finding, got.first, got, "the first packet of the missing sound, on the leg before");
+    }
     if let Some(other) = case.surroundings.media().between(stream.path.destination.ip(), stream.path.source.ip()).next() {
         finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
     }

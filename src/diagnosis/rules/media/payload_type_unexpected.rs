@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, TypeSeen};
 use crate::capture::Timestamp;
-use crate::diagnosis::media::{Ear, Talk, audio};
+use crate::diagnosis::media::{BOTH_ENDS, Ear, Talk, audio, on_the_way};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::claim_line;
 use crate::diagnosis::words::list;
@@ -23,14 +23,15 @@ rule! {
     ///
     /// ## Evidence
     /// A payload type in the stream that is not in the receiver's description of the offer and answer in force at that
-    /// time.
+    /// time. Behind a B2BUA that relays the media each leg is looked at, in the order in which the sound comes to them.
     ///
     /// ## How to fix
     /// Let the sender use the payload types that the receiver named; after a re-INVITE, those of the new description.
     ///
     /// ## When it would be wrong
     /// Just after a new offer, packets of the old agreement are still on their way; they are not counted. A callee
-    /// may describe one thing in a provisional response and another in its 2xx; the types of both are allowed then.
+    /// may describe one thing in a provisional response and another in its 2xx; the types of both are allowed then. Of a leg that is
+    /// joined to the call by number and time alone, it is likely only.
     ///
     /// ## References
     /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3261 §13.2.1; RFC 3551 §6
@@ -43,26 +44,26 @@ const ENOUGH: u64 = 10;
 const CHANGE: Duration = Duration::from_secs(2);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
-    if has_open_offer(case) {
+    let talks = case.talks();
+    if talks.is_empty() || has_open_offer(case) {
         return None;
     }
-    // Either side may send what the other did not ask for: one of each is told.
-    let ears = talk.ears();
-    let found: Vec<_> = ears
-        .into_iter()
-        .filter_map(|(ear, _)| {
+    // Either side may send what the other did not ask for: one of each is told, where the sound first comes with it.
+    let first_unexpected = |to| {
+        on_the_way(&talks, to).into_iter().find_map(|(talk, ear, _)| {
             ear.streams.iter().find_map(|stream| {
-                let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, &talk))?;
-                Some((ear, stream.path.source, seen))
+                let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, talk))?;
+                Some((talk, ear, stream.path.source, seen))
             })
         })
-        .collect();
-    let (ear, source, _) = found.first()?;
-    let mut finding = Finding::of(&RULE, Confidence::Proven).severity(Severity::Warning).party(ear.speaker(), Some(*source));
+    };
+    let found: Vec<_> = BOTH_ENDS.into_iter().filter_map(first_unexpected).collect();
+    let (_, ear, source, _) = found.first()?;
+    let sure = if found.iter().any(|(talk, ..)| talk.is_guessed) { Confidence::Likely } else { Confidence::Proven };
+    let mut finding = Finding::of(&RULE, sure).severity(Severity::Warning).party(ear.speaker(), Some(*source));
     let mut told = Vec::new();
-    for (ear, source, seen) in &found {
-        let known = allowed(case, ear, &talk, seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
+    for (talk, ear, source, seen) in &found {
+        let known = allowed(case, ear, talk, seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
         told.push(format!(
             "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
             seen.packets,

@@ -5,7 +5,7 @@ use crate::call::{Call, Heard, MessageId, Stream};
 use crate::capture::{Place, Timestamp};
 use crate::catalogue::Topic;
 use crate::diagnosis::dialogs::{from_tag, own_tag};
-use crate::diagnosis::media::{ENOUGH, Ear, UNDERWAY};
+use crate::diagnosis::media::{ENOUGH, Ear, Talk, UNDERWAY};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::vantage;
 use crate::diagnosis::words::{destination_field, is_private, length, source_field};
@@ -34,8 +34,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// If a relay sends the media back to where they come from (seen in the capture, it is not said), if ICE finds a way, or if a tunnel joins the two networks. So it
-    /// is not said where the description offers ICE candidates, where the address is rewritten further on, where the
-    /// media of that side are on hold, or where another party of the call is in that private network, or names an address of it
+    /// is not said where the description offers ICE candidates, where the address is rewritten further on (unless a B2BUA behind
+    /// which it was named sends media there, and none come back), where the media of that side are on hold, or where another party of the call is in that private network, or names an address of it
     /// and comes from the same public address: both are behind one NAT.
     ///
     /// ## References
@@ -48,7 +48,7 @@ const SHORT: Duration = Duration::from_secs(3);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let (offer, answer) = (outermost(case.call, invite.request), innermost(case.call, success));
-    let opening = [offer, answer].into_iter().flatten().find_map(|owner| read(case.call, owner));
+    let opening = [offer, answer].into_iter().flatten().find_map(|owner| read(case, owner));
     let asked = opening.or_else(|| later(case))?;
     let Asked { owner, media, address } = asked;
     let source = owner.path.source;
@@ -112,9 +112,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// The leg on which an address is asked for, else that of the caller.
+fn talk_with<'a>(case: &Case<'a>, end: SocketAddr) -> Option<Talk<'a>> {
+    let mut talks = case.talks();
+    let at = talks.iter().position(|talk| talk.ears().iter().any(|(ear, _)| ear.ends.contains(&end))).unwrap_or(0);
+    (at < talks.len()).then(|| talks.swap_remove(at))
+}
+
 /// RTP to the private address, if nothing came from there and nothing was sent back to where that side sends from.
 fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
-    let talk = case.talk()?;
+    let talk = talk_with(case, end)?;
     let media = case.surroundings.media();
     let stream = media.to(end).find(|stream| stream.packets >= ENOUGH && stream.last.time > talk.began)?;
     let (ear, other) = if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
@@ -135,7 +142,7 @@ struct Deaf {
 
 /// Told if the side that asked for this address is sent nothing in a conversation in which the other side is.
 fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> Option<Deaf> {
-    let talk = case.talk().filter(|talk| talk.is_open() && talk.length() > SHORT)?;
+    let talk = talk_with(case, end).filter(|talk| talk.is_open() && talk.length() > SHORT)?;
     let is_deaf = |(ear, other): &(&Ear<'_>, &Ear<'_>)| ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH;
     let (ear, other) = talk.ears().into_iter().find(is_deaf)?;
     let stream = other.first()?;
@@ -155,7 +162,7 @@ fn finding_of_deaf(success: &Heard, end: SocketAddr, deaf: &Deaf) -> Finding {
 
 /// True if media are sent back to where that side sends from, and not to the address that it asked for.
 fn is_latched(case: &Case<'_>, end: SocketAddr) -> bool {
-    let Some(talk) = case.talk() else { return false };
+    let Some(talk) = talk_with(case, end) else { return false };
     let Some((ear, _)) = talk.ears().into_iter().find(|(ear, _)| ear.ends.contains(&end)) else { return false };
     let since = case.surroundings.media().to(end).map(|stream| stream.first.time).min().unwrap_or(talk.began);
     back(ear, end, since).map(|stream| stream.different()).sum::<u64>() >= ENOUGH
@@ -200,12 +207,13 @@ fn later<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
     let exchanges = case.exchanges();
     let mut described = exchanges.iter().skip(1).flat_map(|one| [one.offer, one.answer]);
     described.find_map(|owner| {
-        let asked = read(case.call, owner)?;
+        let asked = read(case, owner)?;
         lost_media(case, SocketAddr::new(asked.address, asked.media.port)).map(|_| asked)
     })
 }
 
-fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
+fn read<'a>(case: &Case<'a>, owner: &'a Heard) -> Option<Asked<'a>> {
+    let call = case.call;
     let sdp = Sdp::of(&owner.message)?;
     let media = sdp.media.iter().find(|media| media.port != 0 && media.kind != "application")?;
     let address: IpAddr = sdp.address_of(media).parse().ok()?;
@@ -222,7 +230,9 @@ fn read<'a>(call: &'a Call, owner: &'a Heard) -> Option<Asked<'a>> {
     }
     let someone_inside =
         call.messages.iter().any(|heard| is_inside(heard.path.source) || is_inside(heard.path.destination));
-    if someone_inside || shares_nat(call, owner, address) || is_rewritten(call, owner, media, address) {
+    // Behind a B2BUA that relays the media only its own leg tells whether it takes the address at its word.
+    let is_relayed = || is_rewritten(call, owner, media, address) && !is_lost_behind(case, SocketAddr::new(address, media.port));
+    if someone_inside || shares_nat(call, owner, address) || is_relayed() {
         return None;
     }
     Some(Asked { owner, media: media.clone(), address })
@@ -241,6 +251,11 @@ fn shares_nat(call: &Call, owner: &Heard, address: IpAddr) -> bool {
         let mut addresses = wanted.filter_map(|media| sdp.address_of(media).parse().ok());
         addresses.any(|other: IpAddr| other != address && network_of(other) == network)
     })
+}
+
+/// True if on a leg behind a B2BUA media are sent to this address and none come back.
+fn is_lost_behind(case: &Case<'_>, end: SocketAddr) -> bool {
+    talk_with(case, end).is_some_and(|talk| talk.is_inner) && lost_media(case, end).is_some()
 }
 
 /// True if another message of the same kind in the call has the medium at another address: something on the way takes

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::answered_legs::AnsweredLeg;
 use crate::diagnosis::offers::{Exchange, intersect, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
@@ -30,7 +31,8 @@ rule! {
     /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
     ///
     /// ## When it would be wrong
-    /// The caller may have hung up at once by chance.
+    /// The caller may have hung up at once by chance. Behind a B2BUA each leg has an offer and an answer of its own: the innermost
+    /// on which this holds is told, for a B2BUA may pass on what it was answered there.
     ///
     /// ## References
     /// RFC 3264 §6, §6.1; RFC 3261 §13.2.2.4
@@ -43,17 +45,18 @@ const SOON: Duration = Duration::from_secs(2);
 const SOON_ENOUGH: Duration = Duration::from_secs(10);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    opened(case).or_else(|| changed(case))
+    let opened = case.answered_legs().into_iter().rev().find_map(|leg| opened(case, &leg));
+    opened.or_else(|| changed(case))
 }
 
-/// The offer of the INVITE that opens the call, and the answer in the 2xx to it.
-fn opened(case: &Case<'_>) -> Option<Finding> {
-    let (invite, success) = case.answer()?;
-    let request = case.call.request_of(invite)?;
+/// The offer of the INVITE that opens a leg, and the answer in the 2xx to it.
+fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
+    let success = leg.success;
+    let request = case.call.request_of(leg.invite)?;
     if request.message.is_cut() || success.message.is_cut() {
         return None;
     }
-    let bye = case.first_bye()?.request;
+    let bye = case.bye_on(leg)?;
     let after = bye.place.time.since(success.place.time);
     if after > SOON {
         return None; // So are most calls, and their descriptions need not be read.
@@ -178,7 +181,9 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
 /// it, may have carried it (RFC 3261 §13.2.1, RFC 3262 §5).
 fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
     let caller = request.path.source.ip();
-    let describes = |heard: &Heard| heard.path.source.ip() != caller && Sdp::of(&heard.message).is_some();
+    let call_id = &case.call.leg(success.leg).call_id;
+    let is_on_leg = |heard: &Heard| case.call.leg(heard.leg).call_id == *call_id;
+    let describes = |heard: &Heard| heard.path.source.ip() != caller && is_on_leg(heard) && Sdp::of(&heard.message).is_some();
     let is_response = |heard: &&Heard| !heard.message.is_request();
     success.message.body().is_empty() && !case.call.messages.iter().filter(is_response).any(describes)
 }

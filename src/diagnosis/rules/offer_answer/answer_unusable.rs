@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::diagnosis::answered_legs::AnsweredLeg;
 use crate::diagnosis::media::candidates;
 use crate::diagnosis::offers::{Exchange, asks_for_nothing};
 use crate::diagnosis::rule::rule;
@@ -33,7 +34,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// Somebody may have hung up at once by chance. An answer that RFC 3264 forbids is `answer-malformed`, keys that do not
-    /// fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds.
+    /// fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds. Behind a B2BUA each leg has
+    /// an offer and an answer of its own: the innermost on which this holds is told, with who answered there.
     ///
     /// ## References
     /// RFC 3264 §6, §8.4; RFC 3261 §13.2.2.4; RFC 3326; RFC 6157 §4; RFC 5763 §5
@@ -63,9 +65,9 @@ pub(super) fn holds(case: &Case<'_>) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (exchange, bye, fault) = unusable(case)?;
+    let (leg, exchange, bye, fault) = unusable(case)?;
     let (offer, answer) = (exchange.offer, exchange.answer);
-    let after = length(bye.place.time.since(case.answer()?.1.place.time));
+    let after = length(bye.place.time.since(leg.success.place.time));
     let is_late = answer.message.is_request();
     let author = if is_late { answer } else { case.as_written(answer) };
     let (who, ender) = (author.path.source, bye.path.source);
@@ -153,10 +155,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)> {
-    let (invite, success) = case.answer()?;
-    let bye = case.first_bye()?.request;
-    if bye.place.time.since(success.place.time) > SOON || case.side(bye) != Side::Caller {
+/// The leg, its offer and answer, the BYE that ended it, and what is not usable.
+type Unusable<'a> = (AnsweredLeg<'a>, Exchange<'a>, &'a Heard, Fault<'a>);
+
+/// On the innermost leg on which it holds: a B2BUA may pass on what it was answered there.
+fn unusable<'a>(case: &Case<'a>) -> Option<Unusable<'a>> {
+    case.answered_legs().into_iter().rev().find_map(|leg| unusable_on(case, leg))
+}
+
+fn unusable_on<'a>(case: &Case<'a>, leg: AnsweredLeg<'a>) -> Option<Unusable<'a>> {
+    let bye = case.bye_on(&leg)?;
+    if bye.place.time.since(leg.success.place.time) > SOON || case.side(bye) != Side::Caller {
         return None; // So are most calls, and their descriptions need not be read.
     }
     let says = !case.reasons(bye).is_empty();
@@ -164,11 +173,7 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
         return None;
     }
     let is_cut = |heard: &Heard| heard.message.is_cut();
-    let of_opening = |one: &Exchange<'_>| {
-        [one.offer, one.answer].iter().all(|heard| case.call.leg(heard.leg).call_id == case.call.leg(invite.leg).call_id)
-            && one.answer.place < bye.place
-    };
-    let exchange = case.exchanges().into_iter().rfind(of_opening)?;
+    let exchange = case.exchanges_on(leg.call_id).into_iter().rfind(|one| one.answer.place < bye.place)?;
     if is_cut(exchange.offer) || is_cut(exchange.answer) || asks_for_nothing(exchange.offer_sdp) {
         return None;
     }
@@ -185,11 +190,17 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(Exchange<'a>, &'a Heard, Fault<'a>)>
             let gives_up = exchange.answer.message.is_request();
             match accepted.iter().all(nowhere) && is_offered && !gives_up {
                 true => Fault::NoAddress(exchange.answer_sdp.address_of(first)),
-                false => said(case, &exchange, Some(bye).filter(|_| says)?),
+                // Of what a B2BUA only passes on from the leg on which the call ended, it says nothing itself.
+                false => said(case, &exchange, Some(bye).filter(|_| says && is_first(case, bye))?),
             }
         }
     };
-    Some((exchange, bye, fault))
+    Some((leg, exchange, bye, fault))
+}
+
+/// True if a BYE is the one with which the call began to end.
+fn is_first(case: &Case<'_>, bye: &Heard) -> bool {
+    case.first_bye().is_some_and(|first| first.request.id == bye.id)
 }
 
 /// What the one who ended the call and says why cannot use.

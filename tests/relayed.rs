@@ -1,0 +1,53 @@
+//! Whom a finding names where a B2BUA relays the media: who answered, or should have sent, on the leg where the fault is.
+
+mod followed;
+
+use std::fs;
+use std::path::Path;
+
+use followed::diagnosed;
+use sipwhy::diagnosis::{Confidence, Finding};
+use sipwhy::story::Story;
+
+/// What the rule of its folder says in a story.
+fn told(story: &str) -> Option<Finding> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(story)).expect("a story");
+    let story_of = Story::parse(&text).unwrap_or_else(|error| panic!("{story}: {error}"));
+    let findings = diagnosed(&story_of).into_iter().flat_map(|(_, diagnosis)| diagnosis.findings);
+    let rule = story.split('/').next().unwrap_or_default();
+    findings.into_iter().find(|finding| finding.rule == rule)
+}
+
+#[test]
+fn the_leg_where_the_fault_is_names_the_party() {
+    let wanted = [
+        ("answer-malformed/story-behind-the-sbc.txt", "198.51.100.9:5060", "the answer takes G729"),
+        ("answer-malformed/story-passed-on-by-the-sbc.txt", "198.51.100.9:5060", "the answer takes G729"),
+        ("answer-unusable/story-behind-the-sbc.txt", "198.51.100.9:5060", "refused every stream"),
+        ("answer-unusable/story-said-on-the-first-leg.txt", "192.0.2.20:5060", "192.0.2.20:5060 ended the call"),
+        ("one-way-media/story-behind-the-sbc.txt", "198.51.100.9:19002", "none to the caller's side"),
+        ("one-way-media/story-not-relayed.txt", "203.0.113.40:18002", "came to 192.0.2.40:17002, and they are not"),
+        ("one-way-media/story-not-relayed-back.txt", "192.0.2.40:17002", "came to 203.0.113.40:18002, and they are"),
+        ("one-way-media/story-inner-media-elsewhere.txt", "192.0.2.40:17002", "went to the callee within"),
+        ("private-media-address/story-behind-the-sbc.txt", "198.51.100.9:5060", "10.77.0.9:19000"),
+        ("payload-type-unexpected/story-behind-the-sbc.txt", "203.0.113.40:18000", "the payload type 18"),
+        ("payload-type-unexpected/story-relayed-by-the-sbc.txt", "198.51.100.9:19000", "the payload type 18"),
+        ("media-stopped-early/story-behind-the-sbc.txt", "198.51.100.9:19000", "the caller's side got no RTP"),
+        ("media-stopped-early/story-not-relayed-on.txt", "192.0.2.40:17000", "the caller got no RTP"),
+        ("media-loss/story-behind-the-sbc.txt", "198.51.100.9:19000", "They were lost before this point"),
+    ];
+    let wrong = wanted.into_iter().filter_map(|(story, address, says)| {
+        let Some(finding) = told(story) else { return Some(format!("{story}: nothing")) };
+        let named = finding.party.address.map(|address| address.to_string());
+        let is_told = named.as_deref() == Some(address) && finding.explanation.raw().contains(says);
+        (!is_told).then(|| format!("{story}: {named:?} {}", finding.explanation.raw()))
+    });
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn of_a_leg_that_is_joined_by_a_guess_nothing_is_proven() {
+    let sure = |story| told(story).map(|finding| finding.confidence);
+    assert_eq!(sure("payload-type-unexpected/story-behind-the-sbc.txt"), Some(Confidence::Proven));
+    assert_eq!(sure("payload-type-unexpected/story-joined-by-a-guess.txt"), Some(Confidence::Likely));
+}
