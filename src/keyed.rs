@@ -69,8 +69,8 @@ impl Hasher for AsItIs {
     }
 }
 
-/// For keys that count upwards and that no packet chooses, such as numbers of connections: neighbours stay neighbours, so
-/// that a row of new ones finds its place in the processor's cache.
+/// For keys that count upwards and that no packet chooses, such as numbers of connections: neighbours stay neighbours,
+/// so that a row of new ones finds its place in the processor's cache.
 pub(crate) type Counted = BuildHasherDefault<AsCounted>;
 
 /// Takes a number as it is; its last bits also stand first, where a table looks for what tells entries apart.

@@ -60,7 +60,8 @@ pub enum Oddity {
         /// How many.
         packets: u64,
     },
-    /// Packets arrived on an interface and were not looked at: the run was ended before, or they could not be read back.
+    /// Packets arrived on an interface and were not looked at: the run was ended before, or they could not be read
+    /// back.
     Unread {
         /// How many.
         packets: u64,
@@ -375,7 +376,8 @@ impl Oddity {
             }
             Oddity::BrokenOption => "an option of a block does not fit into it: malformed; the packet was used".into(),
             Oddity::UnsupportedLinkType { link_type } => format!(
-                "link type {link_type} is not supported: capture on another interface, or convert with tshark or editcap"
+                "link type {link_type} is not supported: capture on another interface, or convert with tshark or \
+                 editcap"
             ),
             Oddity::DecompressionLimit { bytes } => {
                 format!("decompression stopped after {bytes} bytes, the limit of --limits decompressed-bytes")
@@ -404,10 +406,9 @@ impl Oddity {
             Oddity::DuplicatePacket => {
                 "the same packet is in the capture twice: it was captured at two points, or on two interfaces".into()
             }
-            Oddity::Compressed => {
-                "a message is compressed (WebSocket's permessage-deflate, or a copy in HEP) and could not be read"
-                    .into()
-            }
+            Oddity::Compressed => "a message is compressed (WebSocket's permessage-deflate, or a copy in HEP) and \
+                                   could not be read"
+                .into(),
             Oddity::Encrypted { server, why } => {
                 format!("the payload is encrypted (TLS to {server}) and was not read: {}", why.says())
             }
@@ -424,10 +425,9 @@ impl Oddity {
             Oddity::RefusedCopy { why } => {
                 format!("a packet for the HEP server (--hep-listen) was refused: {why}")
             }
-            Oddity::InternalFault => {
-                "sipwhy itself failed at the packet and went on behind it: please report it, with the packet if you may"
-                    .into()
-            }
+            Oddity::InternalFault => "sipwhy itself failed at the packet and went on behind it: please report it, \
+                                      with the packet if you may"
+                .into(),
             Oddity::MessageCut { bytes: 0 } => "the message is cut short: it ends before its headers do".into(),
             Oddity::MessageCut { bytes } => format!("the message is cut short: {bytes} bytes are missing"),
             Oddity::BareLineFeed => {

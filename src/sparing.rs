@@ -1,7 +1,7 @@
 //! Room for what lasts as long as a capture, taken in small steps.
 //!
-//! A vector that doubles holds half of its room empty, and copies of both sizes while it grows. That is the right price for
-//! what is used and let go; not for rows of which there are thousands, and which stay.
+//! A vector that doubles holds half of its room empty, and copies of both sizes while it grows. That is the right price
+//! for what is used and let go; not for rows of which there are thousands, and which stay.
 
 /// Makes room for one more entry: where there is none, for a quarter more.
 pub(crate) fn make_room<T>(row: &mut Vec<T>) {

@@ -113,7 +113,6 @@ const SIDES: &[(&str, Role)] = &[
     ("identity-rejected/story-signed-behind.txt", Role::Uas),
     ("identity-rejected/story-signed-here.txt", Role::Network),
     ("message-too-large/story-behind-the-pbx.txt", Role::Proxy),
-    ("next-hop-silent/story-told-as-congestion.txt", Role::Network),
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! What else the packets held: ports and TLS connections.
 //!
-//! Is given paths and connections; gives counts of them, within bounds. Deliberately does not say what that means for who looks
-//! for SIP.
+//! Is given paths and connections; gives counts of them, within bounds. Deliberately does not say what that means for
+//! who looks for SIP.
 
 use std::collections::BTreeMap;
 

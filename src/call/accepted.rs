@@ -19,14 +19,14 @@ use crate::sip::{HeaderName, Message, StatusCode, Uri, uri_of};
 /// What clients showed and servers accepted in the whole capture. Mergeable, like the surroundings it is a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Accepted {
-    /// When a client showed credentials, by the [`call_key`](crate::call::call_key) of its From URI and its address: numbers
-    /// are compared sooner than addresses.
+    /// When a client showed credentials, by the [`call_key`](crate::call::call_key) of its From URI and its address:
+    /// numbers are compared sooner than addresses.
     #[serde(with = "as_pairs")]
     credentials: Table<(u64, IpAddr), Seen>,
     /// Servers that accepted a digest whose URI was not the Request-URI, and the client's address.
     other_digest_uris: BTreeSet<(IpAddr, IpAddr)>,
-    /// The hosts of Request-URIs that each server accepted, in order. Nearly always it is one: a set would take ten times
-    /// the room.
+    /// The hosts of Request-URIs that each server accepted, in order. Nearly always it is one: a set would take ten
+    /// times the room.
     hosts: BTreeMap<IpAddr, Vec<String>>,
     /// The servers that accepted requests of a client to one host, in order: by the client's address and the host.
     #[serde(with = "as_pairs")]
@@ -91,8 +91,8 @@ impl Accepted {
         }
     }
 
-    /// The use of the nonce of these credentials with the highest count that a server accepted from the same user of a client.
-    /// Servers that make nonces of the time give the same one to each client that asks within a second.
+    /// The use of the nonce of these credentials with the highest count that a server accepted from the same user of a
+    /// client. Servers that make nonces of the time give the same one to each client that asks within a second.
     pub fn nonce_use(&self, server: IpAddr, client: IpAddr, shown: &Credentials) -> Option<NonceUse> {
         self.nonce_counts.get(&(nonce_key(client, shown), server)).copied()
     }
@@ -184,8 +184,8 @@ impl Accepted {
         }
     }
 
-    /// Forgets credentials and nonces that were last seen before this moment. When credentials were seen before `clear` is
-    /// kept coarsely.
+    /// Forgets credentials and nonces that were last seen before this moment. When credentials were seen before `clear`
+    /// is kept coarsely.
     pub(crate) fn forget(&mut self, before: Timestamp, clear: Timestamp) {
         self.credentials.retain(|_, seen| {
             seen.forget(before);

@@ -54,8 +54,8 @@ pub struct FailedConnection {
     pub server: SocketAddr,
     /// How.
     pub how: HowFailed,
-    /// The first SYN; where SIP broke off, the same as `place`; where nothing was acknowledged, the first repetition; of TLS,
-    /// its first record.
+    /// The first SYN; where SIP broke off, the same as `place`; where nothing was acknowledged, the first repetition;
+    /// of TLS, its first record.
     pub asked: Place,
     /// The RST, FIN, alert or ICMP error; where nothing answered, the last SYN or repetition.
     pub place: Place,
@@ -103,8 +103,8 @@ impl FailedConnections {
         })
     }
 
-    /// What came to nothing of the bytes sent on a path, from this place on or a little before: one that was sent before it on
-    /// the same connection may be what TCP repeats.
+    /// What came to nothing of the bytes sent on a path, from this place on or a little before: one that was sent
+    /// before it on the same connection may be what TCP repeats.
     pub fn unacknowledged(&self, path: Path, sent: Place) -> Option<&FailedConnection> {
         self.of_client(path.source.ip()).iter().find(|failed| {
             (failed.client, failed.server, failed.how) == (path.source, path.destination, HowFailed::Unacknowledged)
@@ -190,7 +190,8 @@ struct Opening {
     undelivered: Option<(Place, HowFailed)>,
 }
 
-/// The ports on which SIP is waited for over TCP and TLS: those of RFC 3261 §19.1.1, and those around that exchanges take.
+/// The ports on which SIP is waited for over TCP and TLS: those of RFC 3261 §19.1.1, and those around that exchanges
+/// take.
 const SIP_PORTS: RangeInclusive<u16> = 5060..=5099;
 /// Repetitions that show that nobody takes what is sent: TCP waits twice as long before each (RFC 6298 §5.5).
 const REPEATED_IN_VAIN: u32 = 5;
@@ -253,7 +254,8 @@ impl Openings {
         }
     }
 
-    /// An ICMP error quotes a segment on this path. If it is the SYN of a connection that does not come about, that is why.
+    /// An ICMP error quotes a segment on this path. If it is the SYN of a connection that does not come about, that is
+    /// why.
     pub(crate) fn undelivered(&mut self, quoted: Path, error: &IcmpError<'_>) {
         if let Some(opening) = self.of.values_mut().find(|opening| opening.path == quoted) {
             let how = HowFailed::Undelivered { reporter: error.reporter, what: error.what };

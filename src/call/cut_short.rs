@@ -1,8 +1,8 @@
 //! Messages that came in fragments of IP, of which the capture holds no more than the beginning.
 //!
-//! Knows how such messages begin. Is given what became of each datagram that came in fragments; gives the beginnings, and
-//! whether other fragmented datagrams are whole, as a value that can be merged. Deliberately does not make messages of them:
-//! a reader of packets shows no SIP in a fragment whose rest is missing.
+//! Knows how such messages begin. Is given what became of each datagram that came in fragments; gives the beginnings,
+//! and whether other fragmented datagrams are whole, as a value that can be merged. Deliberately does not make messages
+//! of them: a reader of packets shows no SIP in a fragment whose rest is missing.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,8 @@
 //! What INVITEs that were accepted looked like: small digests, for comparing a call that failed with one that did not.
 //!
 //! Is given INVITEs; gives their traits, a few of them for each hop. Gives no number and no name of a person beyond the
-//! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference matters.
+//! Call-ID: of who was called only a hash, which tells one from another. Deliberately does not know which difference
+//! matters.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -72,8 +73,8 @@ pub struct Sample {
     pub taken: Option<Taken>,
 }
 
-/// The properties of an INVITE. Those of a good call are read when they are first asked for: nobody asks but where a call
-/// on the same hop fails.
+/// The properties of an INVITE. Those of a good call are read when they are first asked for: nobody asks but where a
+/// call on the same hop fails.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Trait>", into = "Vec<Trait>")]
 pub struct Traits {
@@ -263,13 +264,15 @@ impl Sample {
         Sample { taken, ..self }
     }
 
-    /// The names of the codecs of the audio that it offered, in upper case, and their profile; `None` if it offered none.
+    /// The names of the codecs of the audio that it offered, in upper case, and their profile; `None` if it offered
+    /// none.
     pub fn offers(&self) -> Option<(Vec<&str>, &str)> {
         let of = |what: &str| self.traits.iter().find(|one| one.what == what).map(|one| one.has.as_str());
         Some((of("codecs")?.split(' ').collect(), of("media profile")?))
     }
 
-    /// The `m=` line of the audio that it offered, as Wireshark shows it; `None` if it offered none, or a very long one.
+    /// The `m=` line of the audio that it offered, as Wireshark shows it; `None` if it offered none, or a very long
+    /// one.
     pub fn offered(&self) -> Option<&str> {
         let codecs = self.traits.iter().find(|one| one.what == "codecs")?;
         codecs.claim.as_ref().map(|(_, line)| line.as_str())
@@ -385,8 +388,8 @@ mod tests {
 
     #[test]
     fn properties_that_are_read_later_are_the_same() {
-        let invite = "INVITE sip:+12025550123@example.com SIP/2.0\r\nFrom: <sip:1001@192.0.2.1>\r\nUser-Agent: x\r\n\
-                      Content-Type: application/sdp\r\n\r\nm=audio 4000 RTP/AVP 8\r\n";
+        let invite = "INVITE sip:+12025550123@example.com SIP/2.0\r\nFrom: <sip:1001@192.0.2.1>\r\nUser-Agent: \
+                      x\r\nContent-Type: application/sdp\r\n\r\nm=audio 4000 RTP/AVP 8\r\n";
         let path = Path {
             source: "192.0.2.1:5060".parse().unwrap(),
             destination: "192.0.2.2:5060".parse().unwrap(),

@@ -110,8 +110,8 @@ impl Call {
             && self.has_ack(attempt, |branch| *branch != *attempt.branch)
     }
 
-    /// True if the refusal of an INVITE was not captured, and its ACK was: only that to a refusal has the branch of its INVITE
-    /// (RFC 3261 §17.1.1.3). Where something else was sent in a dialog, the branch may be an old stack's.
+    /// True if the refusal of an INVITE was not captured, and its ACK was: only that to a refusal has the branch of its
+    /// INVITE (RFC 3261 §17.1.1.3). Where something else was sent in a dialog, the branch may be an old stack's.
     fn was_refused_unseen(&self, attempt: &Transaction) -> bool {
         let goes_on = |transaction: &Transaction| transaction.in_dialog && transaction.method != Method::Ack;
         attempt.finals.is_empty()
@@ -133,8 +133,8 @@ impl Call {
         attempt.finals.iter().rev().find_map(|id| self.message(*id).message.status())
     }
 
-    /// Nothing final came: too late, or the capture ended too early to tell. Where it cut the INVITE off before its Call-ID
-    /// ends, what answered it may not have been known for that.
+    /// Nothing final came: too late, or the capture ended too early to tell. Where it cut the INVITE off before its
+    /// Call-ID ends, what answered it may not have been known for that.
     fn judge_silence(&self, attempt: &Transaction) -> Outcome {
         let is_cut = self.request_of(attempt).is_some_and(|request| request.message.has_cut_call_id());
         if is_cut || self.was_challenged_unseen(attempt) {
@@ -150,9 +150,9 @@ impl Call {
         if waited >= timer::C { Outcome::Unanswered } else { Outcome::Unfinished }
     }
 
-    /// True if the challenge was not captured for which a request shows credentials, and neither was anything else of the call
-    /// that went back to where it came from, though the try before is there: an answer would not have been seen either. Who
-    /// repeats its request has got none (RFC 3261 §17.1.2.2).
+    /// True if the challenge was not captured for which a request shows credentials, and neither was anything else of
+    /// the call that went back to where it came from, though the try before is there: an answer would not have been
+    /// seen either. Who repeats its request has got none (RFC 3261 §17.1.2.2).
     pub(crate) fn was_challenged_unseen(&self, attempt: &Transaction) -> bool {
         let Some(request) = self.request_of(attempt) else { return false };
         let (client, server) = (request.path.source.ip(), request.path.destination.ip());
@@ -171,8 +171,8 @@ impl Call {
             && self.messages.iter().any(is_first_try)
     }
 
-    /// True if a provisional response lets the client wait for longer than 64·T1: only one to an INVITE does (RFC 3261 §17.1.1.2,
-    /// §17.1.2.2).
+    /// True if a provisional response lets the client wait for longer than 64·T1: only one to an INVITE does (RFC 3261
+    /// §17.1.1.2, §17.1.2.2).
     pub(crate) fn is_kept_waiting(&self, attempt: &Transaction) -> bool {
         attempt.method == Method::Invite && !attempt.provisionals.is_empty() && !self.was_given_up(attempt)
     }

@@ -116,8 +116,8 @@ impl Hash for LinkKey<'_> {
 }
 
 impl LinkKey<'_> {
-    /// True of what a system makes for itself, and many make anew only with each second: two legs that it opens at once may
-    /// share it by chance.
+    /// True of what a system makes for itself, and many make anew only with each second: two legs that it opens at once
+    /// may share it by chance.
     pub(crate) fn is_made_by_each(&self) -> bool {
         self.kind == KeyKind::SdpOrigin
     }
@@ -293,8 +293,8 @@ impl Guesses {
     }
 
     /// The INVITEs that one may continue which the host they went to sends at once to another number: who was called is
-    /// forwarded, is a group, or has an extension behind a public number. The caller is the same, or the INVITE says itself
-    /// that it was diverted (RFC 5806, RFC 7044); only that one may go back to where the call came from.
+    /// forwarded, is a group, or has an extension behind a public number. The caller is the same, or the INVITE says
+    /// itself that it was diverted (RFC 5806, RFC 7044); only that one may go back to where the call came from.
     pub(crate) fn fitting_host(
         &self,
         path: Path,
@@ -311,8 +311,8 @@ impl Guesses {
             .map(|waiting| (waiting.attempt, waiting.path))
     }
 
-    /// The INVITEs that came to this host from another one a moment ago, the latest first: what it sends on at once, with the
-    /// Via of that one beneath its own.
+    /// The INVITEs that came to this host from another one a moment ago, the latest first: what it sends on at once,
+    /// with the Via of that one beneath its own.
     pub(crate) fn come_to(&self, host: IpAddr, from: IpAddr, now: Timestamp) -> impl Iterator<Item = (Attempt, Path)> {
         self.along(self.hasher.hash_one(host), |waiting| waiting.to_host)
             .filter(move |waiting| {

@@ -62,8 +62,8 @@ pub struct Check {
     /// Responses that say that it failed, whatever they ask for.
     #[serde(default)]
     pub failures: u64,
-    /// The first responses with each error code, and the method. A 401 of a TURN server counts only where the request had shown
-    /// credentials: the first request has none, and is asked for them (RFC 8489 §9.2.3.1; RFC 8656 §5).
+    /// The first responses with each error code, and the method. A 401 of a TURN server counts only where the request
+    /// had shown credentials: the first request has none, and is asked for them (RFC 8489 §9.2.3.1; RFC 8656 §5).
     pub errors: Vec<(u16, u16, Place)>,
     /// The last request that showed credentials.
     #[serde(default)]

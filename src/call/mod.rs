@@ -60,8 +60,8 @@ pub mod timer {
     pub const T2: Duration = Duration::from_secs(4);
     /// 64·T1: timers B, F, H and J; a request without any answer is given up after it.
     pub const GIVE_UP: Duration = Duration::from_secs(32);
-    /// When a request may be called unanswered: its last copy goes out at 63·T1, and a capture that stops with it has seen
-    /// the wait; a tenth of a second for the jitter of clocks.
+    /// When a request may be called unanswered: its last copy goes out at 63·T1, and a capture that stops with it has
+    /// seen the wait; a tenth of a second for the jitter of clocks.
     pub const OVERDUE: Duration = Duration::from_millis(31_400);
     /// When the last copy of an INVITE without any response goes out, at 63·T1; half a second for the jitter of clocks.
     pub const LAST_COPY: Duration = Duration::from_secs(31);

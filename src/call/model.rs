@@ -182,8 +182,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of what a message begins. Outside of a dialog a REFER asks for reports (RFC 3515 §2.4.4), and is no part of a
-    /// call.
+    /// The kind of what a message begins. Outside of a dialog a REFER asks for reports (RFC 3515 §2.4.4), and is no
+    /// part of a call.
     pub(crate) fn begun_by(keys: &Keys<'_>) -> Kind {
         match &keys.cseq.method {
             Method::Register => Kind::Registration,
@@ -305,8 +305,8 @@ impl Call {
         transaction.decided
     }
 
-    /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as. Responses that
-    /// fit no INVITE stand for one only where none was captured, or where they tell that the capture missed one.
+    /// The INVITEs that opened the call as the caller sent them: those that no other one was forwarded as. Responses
+    /// that fit no INVITE stand for one only where none was captured, or where they tell that the capture missed one.
     pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Transaction> {
         let opens = |transaction: &&Transaction| transaction.is_initial_invite() && transaction.upstream.is_none();
         let any_captured =

@@ -187,7 +187,8 @@ impl Neighbours {
             .flat_map(|(server, clients)| ordered(clients).into_iter().map(|(client, known)| (*client, *server, known)))
     }
 
-    /// Notes that a call to somebody, known by a key, was accepted while so many others were up, by a response at this place.
+    /// Notes that a call to somebody, known by a key, was accepted while so many others were up, by a response at this
+    /// place.
     pub fn note_accepted(&mut self, hop: (IpAddr, IpAddr), others: u32, place: Place, callee: u64) {
         let Some(known) = self.occupancy_mut(hop.0, hop.1) else { return };
         known.note_accepted(others, place, callee);

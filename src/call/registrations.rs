@@ -27,7 +27,8 @@ pub struct Asked {
     pub place: Place,
     /// Where it came from.
     pub source: SocketAddr,
-    /// The Contact that it names, as sent; empty if it only asks. A device sends the same one each time: it is kept once.
+    /// The Contact that it names, as sent; empty if it only asks. A device sends the same one each time: it is kept
+    /// once.
     pub contact: Arc<str>,
     /// Which device asks: [`call_key`] of `+sip.instance`, else of the Call-ID.
     pub device: u64,
@@ -116,8 +117,9 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// The 2xx with which a server let the client of a request in that showed the credentials of this user, in order. Behind
-    /// one address may stand several clients: it is the same one by its port, its name for itself, or its Contact.
+    /// The 2xx with which a server let the client of a request in that showed the credentials of this user, in order.
+    /// Behind one address may stand several clients: it is the same one by its port, its name for itself, or its
+    /// Contact.
     pub fn let_in(&self, user: &str, request: &Message<'_>, path: Path) -> Vec<Place> {
         let (client, server) = (path.source, path.destination.ip());
         let Some(account) = account_key(user.as_bytes(), client.ip(), server) else { return Vec::new() };
@@ -186,8 +188,8 @@ impl Registrations {
         self.sources.contains(&source)
     }
 
-    /// The longest that a client took here from a REGISTER without credentials to the one with them that the server then
-    /// granted: the 2xx.
+    /// The longest that a client took here from a REGISTER without credentials to the one with them that the server
+    /// then granted: the 2xx.
     pub fn latest_answer(&self, client: IpAddr, server: IpAddr) -> Option<(Duration, Place)> {
         let of_server = |known: &&Registered| known.registrar.is_some_and(|registrar| registrar.ip() == server);
         let mut known = self.of.values().filter(of_server);
@@ -244,8 +246,8 @@ impl Registrations {
         }
     }
 
-    /// Forgets addresses-of-record of which nothing was heard and nothing lasts since this moment, and of the others all
-    /// but what came last.
+    /// Forgets addresses-of-record of which nothing was heard and nothing lasts since this moment, and of the others
+    /// all but what came last.
     pub(crate) fn forget(&mut self, before: Timestamp) {
         self.of.retain(|_, known| {
             known.forget();
@@ -276,7 +278,8 @@ impl Registrations {
 }
 
 impl Registered {
-    /// The longest that this client took from a REGISTER without credentials to the next one, with them, that was granted.
+    /// The longest that this client took from a REGISTER without credentials to the next one, with them, that was
+    /// granted.
     fn latest_answer(&self, client: IpAddr) -> Option<(Duration, Place)> {
         let waits = self.granted.iter().filter_map(|granted| {
             let account = granted.account?;

@@ -1,5 +1,5 @@
-//! How long calls rang before they were given up, by the address that ended them: a timer gives the same length again and
-//! again, people do not.
+//! How long calls rang before they were given up, by the address that ended them: a timer gives the same length again
+//! and again, people do not.
 //!
 //! Is given calls that have ended; gives a table that can be merged and serialised. Deliberately does not know what
 //! follows from it.

@@ -1,7 +1,8 @@
 //! What servers granted for a time beside registrations: subscriptions (RFC 6665) and published state (RFC 3903).
 //!
-//! Is given SUBSCRIBE, NOTIFY and PUBLISH with their responses, from the whole capture; gives until when each was granted, and
-//! which subscription took the place of another. Deliberately does not know what was reported or published.
+//! Is given SUBSCRIBE, NOTIFY and PUBLISH with their responses, from the whole capture; gives until when each was
+//! granted, and which subscription took the place of another. Deliberately does not know what was reported or
+//! published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -64,7 +65,8 @@ impl SoftStates {
     /// Leases and sources that are kept of one subscription.
     const MOST_ENTRIES: usize = 8;
 
-    /// The last lease of a subscription before a moment, and until when it lasted by that and by all else that was said.
+    /// The last lease of a subscription before a moment, and until when it lasted by that and by all else that was
+    /// said.
     pub fn subscribed(&self, call_id: &[u8], before: Place) -> Option<(Lease, Timestamp)> {
         let known = self.subscribed.get(&call_key(call_id))?;
         let mut earlier = known.leases.iter().filter(|lease| lease.place < before);
@@ -72,8 +74,8 @@ impl SoftStates {
         Some((*earlier.next_back()?, known.told.map_or(until, |told| told.max(until))))
     }
 
-    /// The lease with which the same watcher had subscribed anew to the same, with another Call-ID, that is in force at a
-    /// moment: granted after the subscription of this Call-ID was, and not later than `until`.
+    /// The lease with which the same watcher had subscribed anew to the same, with another Call-ID, that is in force at
+    /// a moment: granted after the subscription of this Call-ID was, and not later than `until`.
     pub fn subscribed_anew(&self, call_id: &[u8], at: Timestamp, until: Timestamp) -> Option<Lease> {
         let key = call_key(call_id);
         let known = self.subscribed.get(&key)?;

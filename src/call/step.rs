@@ -14,8 +14,8 @@ use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, Reas
 pub enum NormalStep {
     /// A 401 or 407 that was answered with credentials (RFC 3261 §22).
     ChallengeAnswered,
-    /// A 487 after a CANCEL or BYE of the caller (§9.2, §15.1.2); or another code with which a device ends an INVITE whose
-    /// CANCEL it had accepted.
+    /// A 487 after a CANCEL or BYE of the caller (§9.2, §15.1.2); or another code with which a device ends an INVITE
+    /// whose CANCEL it had accepted.
     CancelledByCaller,
     /// A 423 or 422 after which a better value was asked for (§10.3, RFC 4028 §6).
     IntervalRaised,
@@ -125,8 +125,8 @@ impl Call {
             .any(|again| !again.stale && shown.iter().any(|shown| shown.realm == again.realm && is_given(&shown.nonce)))
     }
 
-    /// True if a response ends an INVITE soon after the CANCEL for it was accepted. By RFC 3261 §9.2 its code is 487, but
-    /// devices send 486, 480 or 603 there as well.
+    /// True if a response ends an INVITE soon after the CANCEL for it was accepted. By RFC 3261 §9.2 its code is 487,
+    /// but devices send 486, 480 or 603 there as well.
     fn ends_cancelled(&self, transaction: &Transaction, response: &Heard) -> bool {
         let cancel = transaction.cancelled_by.map(|id| self.transaction(id));
         let answers = cancel.into_iter().flat_map(|cancel| &cancel.finals).map(|id| self.message(*id));
@@ -210,8 +210,8 @@ impl Call {
         false
     }
 
-    /// A later try of the same initial request, from the same side, got a 2xx; or of any request, where the capture missed
-    /// that try and holds its 2xx.
+    /// A later try of the same initial request, from the same side, got a 2xx; or of any request, where the capture
+    /// missed that try and holds its 2xx.
     fn is_tried_again(&self, transaction: &Transaction, response: &Heard) -> bool {
         let accepted = |later: &Transaction| self.final_status_of(later).is_some_and(StatusCode::is_success);
         if self.unseen(&transaction.method).any(|later| accepted(later) && self.is_tried_unseen(transaction, later)) {
@@ -233,8 +233,8 @@ impl Call {
     }
 }
 
-/// True for a refusal inside a dialog that wants the same request later, or with what it lacks: a request that crossed another
-/// one (RFC 3261 §14.2, RFC 3311 §5.2), or a REFER without Referred-By (RFC 3892 §5).
+/// True for a refusal inside a dialog that wants the same request later, or with what it lacks: a request that crossed
+/// another one (RFC 3261 §14.2, RFC 3311 §5.2), or a REFER without Referred-By (RFC 3892 §5).
 fn asks_for_another_try(response: &Heard) -> bool {
     match response.message.status().map(StatusCode::get) {
         Some(500) => response.message.header("Retry-After").is_some(),
@@ -256,15 +256,16 @@ pub(crate) fn seconds(message: &Message<'_>, header: HeaderName) -> Option<u32> 
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// True if a refusal itself names a ground that is no number of calls at once: a cause of Q.850 that is none of congestion, or a
-/// time at which to come back.
+/// True if a refusal itself names a ground that is no number of calls at once: a cause of Q.850 that is none of
+/// congestion, or a time at which to come back.
 pub(crate) fn names_other_ground(refusal: &Message<'_>) -> bool {
     let of_reason = refusal.reasons().iter().find_map(Reason::q850);
     let cause = of_reason.or_else(|| asterisk_cause(refusal).filter(|cause| !matches!(cause, 0 | 16)));
     cause.is_some_and(|cause| !OF_CONGESTION.contains(&cause)) || refusal.header_bytes(HeaderName::RetryAfter).is_some()
 }
 
-/// Causes of Q.850 with which a network says that it has no room for a call: no circuit, congestion, no requested circuit.
+/// Causes of Q.850 with which a network says that it has no room for a call: no circuit, congestion, no requested
+/// circuit.
 pub(crate) const OF_CONGESTION: [u32; 3] = [34, 42, 44];
 
 /// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.

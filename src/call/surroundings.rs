@@ -57,8 +57,8 @@ pub struct Registering {
     pub place: Place,
 }
 
-/// An ICMP error that says that nothing arrives at a port, and that quotes no SIP: destination unreachable (RFC 792, RFC 4443
-/// §3.1).
+/// An ICMP error that says that nothing arrives at a port, and that quotes no SIP: destination unreachable (RFC 792,
+/// RFC 4443 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeadPort {
     /// The first such error.
@@ -212,8 +212,8 @@ impl Surroundings {
         })
     }
 
-    /// Notes that nothing arrives at a port. Errors of one reporter and code within a span of [`Seen::CLOSE`] are counted
-    /// together.
+    /// Notes that nothing arrives at a port. Errors of one reporter and code within a span of [`Seen::CLOSE`] are
+    /// counted together.
     pub fn note_dead_port(&mut self, port: SocketAddr, closed: DeadPort) {
         if self.dead_ports.len() >= Surroundings::MOST_HOPS && !self.dead_ports.contains_key(&port) {
             return;
@@ -257,8 +257,8 @@ impl Surroundings {
         self.hops.get((from, to)).is_some_and(|seen| seen.surely_within(start, end))
     }
 
-    /// True if SIP from one address to another was acknowledged by TCP within a minute of this span: what comes back on these
-    /// connections is captured.
+    /// True if SIP from one address to another was acknowledged by TCP within a minute of this span: what comes back on
+    /// these connections is captured.
     pub fn is_way_back_visible(&self, from: IpAddr, to: IpAddr, start: Timestamp, end: Timestamp) -> bool {
         let (start, end) = a_minute_around(start, end);
         self.is_received(from, to, start, end)

@@ -1,7 +1,7 @@
 //! How many of something there were until when, in little room.
 //!
-//! Counts stand in equal spans of a power of two of seconds: of one second at first, wider when there are too many. What
-//! is counted does not matter here. Beside it: what became of the calls of each address, over time.
+//! Counts stand in equal spans of a power of two of seconds: of one second at first, wider when there are too many.
+//! What is counted does not matter here. Beside it: what became of the calls of each address, over time.
 //!
 //! There may be thousands of timelines, one for each address, and each fills in its own time. So that a run without end
 //! takes no more memory after hours than after minutes, they are kept short there, and are full soon.

@@ -84,8 +84,8 @@ impl<'a> Keys<'a> {
 }
 
 impl Call {
-    /// Takes note of a message: folds it into the one that it repeats, or finds its transaction and dialog. What is new is
-    /// to be kept ([`Call::keep`]).
+    /// Takes note of a message: folds it into the one that it repeats, or finds its transaction and dialog. What is new
+    /// is to be kept ([`Call::keep`]).
     pub(crate) fn hear(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Hearing {
         let transaction = self.transaction_of(keys, message, arrival.path);
         if let Some(known) = transaction.and_then(|id| self.copy_of(id, message, keys, arrival)) {
@@ -142,8 +142,8 @@ impl Call {
     fn answered_by(&self, keys: &Keys<'_>, path: Path) -> Option<&Transaction> {
         let back = path.reversed();
         let fits = |known: &&Transaction| {
-            // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely, unless it waits
-            // for its 2xx, which comes at once, or the INVITE has had its own.
+            // A response that was cut before its CSeq: of what has its branch, a CANCEL is the less likely, unless it
+            // waits for its 2xx, which comes at once, or the INVITE has had its own.
             let is_success = |status: Option<StatusCode>| status.is_some_and(StatusCode::is_success);
             let was_answered = || {
                 let mut invites = self.transactions.iter().filter(|invite| invite.method == Method::Invite);
@@ -268,8 +268,8 @@ impl Call {
         id
     }
 
-    /// True if the capture cut off the To of an INVITE that stands inside a dialog: one of this Call-ID was answered here, so
-    /// this is another offer (RFC 3261 §14).
+    /// True if the capture cut off the To of an INVITE that stands inside a dialog: one of this Call-ID was answered
+    /// here, so this is another offer (RFC 3261 §14).
     fn lost_tag_of_dialog(&self, message: &Message<'_>, keys: &Keys<'_>, path: Path) -> bool {
         let is_answered_here = |known: &Transaction| {
             known.method == Method::Invite
@@ -281,8 +281,8 @@ impl Call {
             && self.transactions.iter().any(is_answered_here)
     }
 
-    /// Takes what was captured before as carrying on this transaction, if its second Via says so: the two hops were stamped by
-    /// clocks that do not agree.
+    /// Takes what was captured before as carrying on this transaction, if its second Via says so: the two hops were
+    /// stamped by clocks that do not agree.
     fn adopt_earlier(&mut self, id: TransactionId) {
         let this = self.transaction(id);
         if this.branch.is_empty() || this.upstream.is_some() || this.in_dialog {
@@ -354,8 +354,8 @@ impl Call {
         by_branch.or_else(|| self.upstream_by_host(message, keys, method)).map(|known| known.id)
     }
 
-    /// The next try of an INVITE on the leg of a B2BUA, after a challenge or at another server, belongs to what the first
-    /// one was sent for.
+    /// The next try of an INVITE on the leg of a B2BUA, after a challenge or at another server, belongs to what the
+    /// first one was sent for.
     fn upstream_of_leg(&self, leg: LegId, keys: &Keys<'_>) -> Option<TransactionId> {
         let leg = self.leg(leg);
         if !keys.is_attempt() || leg.linked_by.is_none() {
@@ -366,8 +366,8 @@ impl Call {
         earlier.upstream
     }
 
-    /// A B2BUA may keep the Call-ID for the leg that it opens: it has a From tag and a Via of its own, and comes from where
-    /// an INVITE of another From tag went that waits for its answer.
+    /// A B2BUA may keep the Call-ID for the leg that it opens: it has a From tag and a Via of its own, and comes from
+    /// where an INVITE of another From tag went that waits for its answer.
     fn upstream_of_same_call_id(&self, message: &Message<'_>, keys: &Keys<'_>, path: Path) -> Option<TransactionId> {
         if !keys.is_attempt() {
             return None;

@@ -1,7 +1,8 @@
 //! What the captured messages of a call tell of those that the capture missed.
 //!
-//! A response tells of its request (RFC 3261 §17.1.3), and the ACK of an INVITE of the final response before it (§17.1.1.3).
-//! Is given a call; says which requests it must have held. Deliberately does not know why they were missed.
+//! A response tells of its request (RFC 3261 §17.1.3), and the ACK of an INVITE of the final response before it
+//! (§17.1.1.3). Is given a call; says which requests it must have held. Deliberately does not know why they were
+//! missed.
 
 use crate::call::model::{Call, Heard, MessageId, Transaction};
 use crate::call::transaction::NO_CSEQ;
@@ -13,9 +14,9 @@ impl Call {
         self.transactions.iter().filter(move |known| known.method == *method && self.is_unseen(known))
     }
 
-    /// True if only responses of a transaction were captured, and no captured request has their branch, or their number and
-    /// From tag: they answer one that the capture missed. A response that has one of the two was changed on its way, or
-    /// passed on.
+    /// True if only responses of a transaction were captured, and no captured request has their branch, or their number
+    /// and From tag: they answer one that the capture missed. A response that has one of the two was changed on its
+    /// way, or passed on.
     pub fn is_unseen(&self, transaction: &Transaction) -> bool {
         if transaction.request.is_some() || transaction.cseq == NO_CSEQ {
             return false;
@@ -30,8 +31,8 @@ impl Call {
         })
     }
 
-    /// True if only responses of a transaction were captured, and neither their branch nor, between the same two hosts, their
-    /// number is that of a captured request: the INVITE went that way too, and the capture missed it there.
+    /// True if only responses of a transaction were captured, and neither their branch nor, between the same two hosts,
+    /// their number is that of a captured request: the INVITE went that way too, and the capture missed it there.
     pub(crate) fn is_unseen_hop(&self, transaction: &Transaction) -> bool {
         let hosts = |known: &Transaction| (known.path.source.ip(), known.path.destination.ip());
         let is_of = |known: &Transaction| {
@@ -61,8 +62,8 @@ impl Call {
         !transaction.finals.is_empty() || !transaction.acks.is_empty()
     }
 
-    /// True if the responses of a transaction answer a try that the capture missed: the same client had been refused, with the
-    /// same Call-ID and a lower number, before the first of them came (RFC 3261 §8.1.3.4, §8.1.3.5).
+    /// True if the responses of a transaction answer a try that the capture missed: the same client had been refused,
+    /// with the same Call-ID and a lower number, before the first of them came (RFC 3261 §8.1.3.4, §8.1.3.5).
     pub(crate) fn is_unseen_try(&self, transaction: &Transaction) -> bool {
         self.is_unseen(transaction) && self.transactions.iter().any(|before| self.is_tried_unseen(before, transaction))
     }

@@ -1,8 +1,8 @@
 //! A source that is read by a thread of its own, so that what arrives does not wait until all before it is understood.
 //!
 //! Is given a source; gives what that gives, in the same order. What waits is bounded: when there is no more room the
-//! thread waits too, and the kernel's ring fills, or the writer of a pipe stands still. Deliberately does not know what is
-//! read, nor where it waits.
+//! thread waits too, and the kernel's ring fills, or the writer of a pipe stands still. Deliberately does not know what
+//! is read, nor where it waits.
 
 use std::collections::VecDeque;
 use std::panic;

@@ -1,8 +1,8 @@
 //! What has arrived and was not taken yet: in memory, and in a temporary file when that is full.
 //!
-//! Is given batches by one side and gives them to the other, in the same order. Neither side waits for the other's disk:
-//! the lock is held only to say where a batch stands. The file has slots of equal size, which are used again as soon as
-//! they were read, and it is emptied whenever nothing waits. Deliberately does not know what stands in a batch.
+//! Is given batches by one side and gives them to the other, in the same order. Neither side waits for the other's
+//! disk: the lock is held only to say where a batch stands. The file has slots of equal size, which are used again as
+//! soon as they were read, and it is emptied whenever nothing waits. Deliberately does not know what stands in a batch.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): sections, interfaces, packets.
 //!
 //! Is given the bytes of the file; gives one packet after the other. What is no packet is skipped, except for what
-//! tells of interfaces and drops, and secrets of TLS; comments are not looked at. Where a block cannot be right, it looks for
-//! the next one that can. Deliberately does not know what is in a packet.
+//! tells of interfaces and drops, and secrets of TLS; comments are not looked at. Where a block cannot be right, it
+//! looks for the next one that can. Deliberately does not know what is in a packet.
 
 use std::io::Read;
 use std::ops::ControlFlow;

@@ -67,8 +67,8 @@ impl CaptureFile {
         Ok(CaptureFile { name: path.to_string_lossy().into_owned(), window, layout, ledger, sha256: None })
     }
 
-    /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Takes what was written
-    /// down of these, if it can be opened.
+    /// Opens a file whose frames are numbered on behind those of other files, and reads its header. Takes what was
+    /// written down of these, if it can be opened.
     pub(super) fn open_behind(path: &Path, manner: Manner, before: &mut Ledger) -> Result<CaptureFile, Error> {
         let (window, layout) = begin(path, stored(path, manner)?, manner, before)?;
         let mut ledger = std::mem::take(before);

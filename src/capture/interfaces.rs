@@ -1,7 +1,7 @@
 //! Several interfaces as one source, for as long as it takes.
 //!
-//! Is given names of interfaces; gives their packets in order of time, says when nothing arrives, waits for an interface
-//! that is away, and notices when the clock is set. Deliberately does not know what is captured, nor who may.
+//! Is given names of interfaces; gives their packets in order of time, says when nothing arrives, waits for an
+//! interface that is away, and notices when the clock is set. Deliberately does not know what is captured, nor who may.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -28,8 +28,8 @@ use crate::capture::place::Timestamp;
 /// waits for a block of packets, and an interface without traffic never fills one.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What is still in the kernel may be so old: `Quiet` must not name a moment of which packets are yet to come, and of two
-/// interfaces the one that is silent may still hold an earlier packet.
+/// What is still in the kernel may be so old: `Quiet` must not name a moment of which packets are yet to come, and of
+/// two interfaces the one that is silent may still hold an earlier packet.
 const LAG: Duration = Duration::from_millis(250);
 
 /// Packets after which the clock is looked at though there is no pause between them, and `Quiet` is said once.
@@ -162,8 +162,8 @@ impl Interfaces {
         self.inputs.iter().all(|input| matches!(input.state, State::Gone) && input.head.is_none())
     }
 
-    /// True if all that had arrived when nothing more was wanted was given: where there is no packet of later, the kernel
-    /// may hold on to a block that is not full.
+    /// True if all that had arrived when nothing more was wanted was given: where there is no packet of later, the
+    /// kernel may hold on to a block that is not full.
     fn are_through(&self) -> bool {
         let Some(Stopped { time, at }) = self.stopped else { return false };
         at.elapsed() >= live::LAST_BLOCK || self.inputs.iter().all(|input| input.has_passed(time))

@@ -176,7 +176,8 @@ pub struct InputFacts {
     pub sha256: Option<String>,
     /// `pcap`, `pcapng`, `interface`; with `+gzip`, `+zstd` or `+lz4`.
     pub format: String,
-    /// Names of the link types seen, without `LINKTYPE_`, in order of appearance: `EN10MB` for 1, as libpcap names them.
+    /// Names of the link types seen, without `LINKTYPE_`, in order of appearance: `EN10MB` for 1, as libpcap names
+    /// them.
     pub link_types: Vec<String>,
     /// Packets read.
     pub packets: u64,
@@ -195,8 +196,8 @@ pub struct InputFacts {
 }
 
 impl InputFacts {
-    /// Packets that the systems say they dropped, of all inputs together. What files claim is not to be trusted: the sum ends at
-    /// the largest number.
+    /// Packets that the systems say they dropped, of all inputs together. What files claim is not to be trusted: the
+    /// sum ends at the largest number.
     pub fn dropped(inputs: &[InputFacts]) -> u64 {
         inputs.iter().map(|input| input.drops).fold(0, u64::saturating_add)
     }

@@ -1,7 +1,7 @@
 //! Standard input that is being written: what has come so far, without waiting for more.
 //!
-//! A thread of its own waits for the writer. Reads like a file that grows: where nothing more is there yet, it looks like
-//! the end. Deliberately does not know what the bytes mean.
+//! A thread of its own waits for the writer. Reads like a file that grows: where nothing more is there yet, it looks
+//! like the end. Deliberately does not know what the bytes mean.
 
 use std::io;
 use std::io::Read;

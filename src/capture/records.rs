@@ -56,7 +56,8 @@ enum Layout {
     Usual,
     /// Nokia's: four more bytes, under the usual magic number.
     Nokia,
-    /// Magic 0xa1b2cd34: eight more bytes, interface, protocol and kind. RedHat's of 1999 have them under the usual number.
+    /// Magic 0xa1b2cd34: eight more bytes, interface, protocol and kind. RedHat's of 1999 have them under the usual
+    /// number.
     Modified,
     /// SuSE's of 1999, under the same number: twelve more.
     Suse,
@@ -338,7 +339,8 @@ impl Layout {
     }
 }
 
-/// Reads the file header. The one number that its reader does not know is given to it in the other order, with the rest.
+/// Reads the file header. The one number that its reader does not know is given to it in the other order, with the
+/// rest.
 fn file_header(bytes: &[u8]) -> Option<(PcapHeader, Order)> {
     const FIELDS: [usize; 7] = [4, 2, 2, 4, 4, 4, 4];
     if Order::Little.u32(bytes, 0) != Some(MODIFIED_SWAPPED) {

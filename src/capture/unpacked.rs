@@ -163,8 +163,8 @@ impl Unpacked {
     }
 }
 
-/// Reads with a library that may have a fault of its own: what a damaged stream does to it costs the rest of that stream, and
-/// not the report of what was read before.
+/// Reads with a library that may have a fault of its own: what a damaged stream does to it costs the rest of that
+/// stream, and not the report of what was read before.
 fn outliving_faults(read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
     panic::catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(io::Error::other("the program failed to unpack it")))

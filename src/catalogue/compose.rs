@@ -1,8 +1,8 @@
 //! Composes what tells two status codes apart from what is known of each.
 //!
-//! Knows `data/gists.toml`, where each code has a few words for every place in a sentence, and where a language file has
-//! the same. Is given two entries; gives whole sentences. Deliberately never repeats a description: the page shows the
-//! two entries themselves.
+//! Knows `data/gists.toml`, where each code has a few words for every place in a sentence, and where a language file
+//! has the same. Is given two entries; gives whole sentences. Deliberately never repeats a description: the page shows
+//! the two entries themselves.
 
 use std::fmt::Display;
 use std::sync::OnceLock;
@@ -111,7 +111,8 @@ fn alike(a: &Entry, b: &Entry, meaning: Texts, words: &Phrases) -> Comparison {
     Comparison { language, entries: [a.clone(), b.clone()], summary, differences, which_when }
 }
 
-/// Two codes of which at least one is unknown: how it is treated is known (RFC 3261 §8.1.3.2), and what it means is not.
+/// Two codes of which at least one is unknown: how it is treated is known (RFC 3261 §8.1.3.2), and what it means is
+/// not.
 fn beside_unknown(a: &Entry, b: &Entry, words: &Phrases) -> Comparison {
     let both = [a, b];
     let unknown = both.iter().filter_map(|entry| Some((entry.code, entry.treated_as?)));

@@ -203,8 +203,8 @@ impl Decisions {
     }
 
     /// The symptom that a call shows: the one beneath which the rule of its outcome stands; else the one whose sign it
-    /// has; else, of those that have no sign, the one beneath which another rule stands. A sign that the call has counts
-    /// as the ground, whatever led to the symptom.
+    /// has; else, of those that have no sign, the one beneath which another rule stands. A sign that the call has
+    /// counts as the ground, whatever led to the symptom.
     pub fn start_of(&self, known: &Known) -> Option<(&Start, Ground)> {
         let outcome = Known { cause: known.cause.clone(), ..Known::default() };
         if let Some(found) = self.by_rule(&self.start, |start| &start.first, &outcome) {
@@ -221,9 +221,9 @@ impl Decisions {
         self.by_rule(&left, |start| &start.first, known).map(|(start, ground)| (*start, ground))
     }
 
-    /// The answer that the packets give, and by what: a rule before a sign, a sign before the code. `None` if they
-    /// give none, or more than one. Where a rule leads on, the sign or the code is the ground if it gives the same
-    /// answer: it is read off the packets. Of the others the rule knows no more than that its cause stands beneath them.
+    /// The answer that the packets give, and by what: a rule before a sign, a sign before the code. `None` if they give
+    /// none, or more than one. Where a rule leads on, the sign or the code is the ground if it gives the same answer:
+    /// it is read off the packets. Of the others the rule knows no more than that its cause stands beneath them.
     pub fn answer<'a>(&'a self, question: &'a Question, known: &Known) -> Option<(&'a Answer, Ground)> {
         let by_rule = self.by_rule(&question.answers, |answer| &answer.to, known);
         let sign = |answer: &'a Answer| Some((answer, Ground::Sign(sign_of(&answer.signs, known)?)));

@@ -1,8 +1,8 @@
 //! The questions from a symptom to its cause in other languages than English.
 //!
-//! Knows `data/decisions/`: a file for each language that has them, with the texts of `data/decisions.toml` by the names
-//! of that file; an answer goes by the name of what it leads to. Gives the same tree with other texts. What a file lacks
-//! is said in English, text by text.
+//! Knows `data/decisions/`: a file for each language that has them, with the texts of `data/decisions.toml` by the
+//! names of that file; an answer goes by the name of what it leads to. Gives the same tree with other texts. What a
+//! file lacks is said in English, text by text.
 
 use std::collections::BTreeMap;
 

@@ -119,8 +119,8 @@ fn status_page(entry: &Entry, catalogue: &Catalogue) -> Page {
         .section(phrases.say(Phrase::LearnMore), vec![Block::Bullets(learn_more(entry))])
 }
 
-/// Causes, headers and codes it is taken for, which some languages have. Where one has only the rest of the entry, a note
-/// says that these are in English.
+/// Causes, headers and codes it is taken for, which some languages have. Where one has only the rest of the entry, a
+/// note says that these are in English.
 fn in_words(block: Block, entry: &Entry, phrases: &Phrases) -> Vec<Block> {
     let is_foreign = phrases.translation(entry.code).is_some() && !entry_words::has(phrases, entry.code);
     match is_foreign && !block.is_empty() {

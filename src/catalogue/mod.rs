@@ -139,7 +139,8 @@ impl Catalogue {
     }
 
     /// Finds what a word of the command line names: `503`, `q850-34`, `warning-304`, `reason-STIR`, `tls-48`,
-    /// `freeswitch-806`, a vendor's code (`teams-560403`) or a term (`early-media`). `None` for anything else; the names of rules are known to the diagnosis.
+    /// `freeswitch-806`, a vendor's code (`teams-560403`) or a term (`early-media`). `None` for anything else; the
+    /// names of rules are known to the diagnosis.
     pub fn subject(&self, word: &str) -> Option<Subject> {
         explain::subject(self, word)
     }

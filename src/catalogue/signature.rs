@@ -149,8 +149,8 @@ impl Signature {
     }
 }
 
-/// The pairs of neighbouring bytes in a text, by a hash: nearly all of the words that a text does not hold have a pair that
-/// it has not, and need no search.
+/// The pairs of neighbouring bytes in a text, by a hash: nearly all of the words that a text does not hold have a pair
+/// that it has not, and need no search.
 struct Pairs([u64; 16]);
 
 impl Pairs {

@@ -209,8 +209,9 @@ fn an_overlay_adds_and_replaces() {
     let path = folder.path().join("carrier.toml");
     let own = |code: u16, name: &str| {
         format!(
-            "[[status]]\ncode = {code}\nname = \"{name}\"\nregistered = \"vendor\"\nreference = \"manual\"\n\
-             kind = \"failure\"\nretry = \"no\"\nsent_by = [\"carrier\"]\ndescription = \"The carrier says no.\"\nwhen = \"w\"\nfix = \"f\"\n"
+            "[[status]]\ncode = {code}\nname = \"{name}\"\nregistered = \"vendor\"\nreference = \"manual\"\nkind = \
+             \"failure\"\nretry = \"no\"\nsent_by = [\"carrier\"]\ndescription = \"The carrier says no.\"\nwhen = \
+             \"w\"\nfix = \"f\"\n"
         )
     };
     std::fs::write(&path, own(503, "No channel") + &own(499, "Own code")).expect("the file is written");

@@ -3,8 +3,8 @@
 /// Whoever types so many letters mistypes one of them at most.
 const LETTERS_FOR_A_MISTAKE: usize = 3;
 
-/// Of some names the one that is nearest to a word: one that begins with it, else the one with the fewest letters to change.
-/// None if it would take more than a third of them: nobody meant that.
+/// Of some names the one that is nearest to a word: one that begins with it, else the one with the fewest letters to
+/// change. None if it would take more than a third of them: nobody meant that.
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let measured = names.into_iter().map(|name| {

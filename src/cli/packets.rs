@@ -23,7 +23,8 @@ pub(crate) struct Packets {
 }
 
 /// Behind the summary of a capture that holds some frames of another.
-const OTHER_NUMBERS: &str = "\nonly the calls that were asked for: the frames that comments name are counted in the capture they were taken from";
+const OTHER_NUMBERS: &str = "\nonly the calls that were asked for: the frames that comments name are counted in the \
+                             capture they were taken from";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -51,8 +52,8 @@ impl Packets {
     pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
         if !self.paths.iter().all(|path| path.is_file()) {
             return Err(Error::Usage(
-                "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe first \
-                 (tcpdump -w call.pcap)"
+                "-o FILE.pcapng reads the capture a second time, so it needs files: save what comes through a pipe \
+                 first (tcpdump -w call.pcap)"
                     .into(),
             ));
         }

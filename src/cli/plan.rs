@@ -1,7 +1,7 @@
 //! What a run is to give, as it was asked for: the same for captures and for runs without end.
 //!
-//! Is given the arguments; gives what a run is made of, so that both kinds keep, count and hand on the same. Deliberately
-//! does not know where the packets come from, nor when anything is printed.
+//! Is given the arguments; gives what a run is made of, so that both kinds keep, count and hand on the same.
+//! Deliberately does not know where the packets come from, nor when anything is printed.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! What holds for every run: the configuration file, and names for addresses.
 //!
-//! The file is `$SIPWHY_CONFIG`, else `sipwhy/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`. What is typed goes before
-//! what stands there.
+//! The file is `$SIPWHY_CONFIG`, else `sipwhy/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`. What is typed goes
+//! before what stands there.
 
 use std::collections::BTreeMap;
 use std::fs;

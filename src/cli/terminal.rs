@@ -15,7 +15,8 @@ pub(crate) const PIPED: usize = 80;
 /// Whether standard output has colours. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
 fn has_colours(look: &Look) -> bool {
     match look.color {
-        // `CLICOLOR_FORCE=0` forces nothing (bixense.com/clicolors), and what stands behind the choice takes it for a wish.
+        // `CLICOLOR_FORCE=0` forces nothing (bixense.com/clicolors), and what stands behind the choice takes it for a
+        // wish.
         When::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|force| force == "0") => {
             is_terminal() && AutoStream::choice(&io::stdout()) != ColorChoice::Never
         }
@@ -64,8 +65,8 @@ pub(crate) fn catalogue(look: &Look) -> Result<Catalogue, Error> {
     with_overlay(phrases.map_or_else(Catalogue::new, |phrases| Catalogue::new().in_language(phrases)), look)
 }
 
-/// The language of the locale, as GNU gettext finds it: the list in `LANGUAGE`, unless the locale is that of C, else the
-/// first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set. `None` if we do not have it.
+/// The language of the locale, as GNU gettext finds it: the list in `LANGUAGE`, unless the locale is that of C, else
+/// the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set. `None` if we do not have it.
 fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Option<Phrases> {
     let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set)?;

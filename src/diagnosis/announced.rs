@@ -1,8 +1,8 @@
 //! The Q.850 cause of a refusal: its own, or the one that a provisional response gave before an announcement.
 //!
-//! Is given the final response; gives the cause and the message that carries it. A network that cannot complete a call may say why
-//! in a 183, play an announcement, and end the call with a code that says nothing more (RFC 6432 §1, RFC 3326 §2). Deliberately
-//! does not know what a cause means.
+//! Is given the final response; gives the cause and the message that carries it. A network that cannot complete a call
+//! may say why in a 183, play an announcement, and end the call with a code that says nothing more (RFC 6432 §1, RFC
+//! 3326 §2). Deliberately does not know what a cause means.
 
 use crate::call::Heard;
 use crate::diagnosis::case::Case;
@@ -11,8 +11,8 @@ use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::words::{a_code, alerts};
 use crate::sip::StatusCode;
 
-/// Codes that say little of why a call ended. Those that name their own ground are not among them, nor is 487, which only
-/// follows a CANCEL.
+/// Codes that say little of why a call ended. Those that name their own ground are not among them, nor is 487, which
+/// only follows a CANCEL.
 const SAYS_LITTLE: [u16; 16] = [400, 403, 404, 408, 410, 480, 484, 486, 500, 502, 503, 504, 580, 600, 603, 604];
 
 /// The Q.850 cause of a refusal.
@@ -61,8 +61,8 @@ impl<'a> Case<'a> {
         own.or_else(|| self.announced(response))
     }
 
-    /// The cause that the last provisional response to the same request gave, where the refusal gives no Reason. If another came
-    /// after it, the call had gone on: it is not what the refusal came for.
+    /// The cause that the last provisional response to the same request gave, where the refusal gives no Reason. If
+    /// another came after it, the call had gone on: it is not what the refusal came for.
     pub(crate) fn announced(&self, response: &Heard) -> Option<Told<'a>> {
         let code = response.message.status()?.get();
         let is_bare = self.reasons(response).is_empty() && !response.message.is_cut();

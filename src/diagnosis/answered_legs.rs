@@ -24,8 +24,8 @@ pub(crate) struct AnsweredLeg<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// The legs on which the call was answered, that of the caller first. Where one goes on as several that were answered, which
-    /// of them the caller speaks with is not known, and the row ends before them.
+    /// The legs on which the call was answered, that of the caller first. Where one goes on as several that were
+    /// answered, which of them the caller speaks with is not known, and the row ends before them.
     pub(crate) fn answered_legs(&self) -> Vec<AnsweredLeg<'a>> {
         let Some((mut invite, success)) = self.answer() else { return Vec::new() };
         let call_id = |known: &Transaction| &*self.call.leg(known.leg).call_id;

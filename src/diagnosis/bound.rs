@@ -1,7 +1,7 @@
 //! A callee whose device is registered when the call comes.
 //!
-//! Is given a case; gives the 2xx to REGISTER that has not run out (RFC 3261 §10.3) and the words for it. Deliberately does not
-//! judge what the call then got.
+//! Is given a case; gives the 2xx to REGISTER that has not run out (RFC 3261 §10.3) and the words for it. Deliberately
+//! does not judge what the call then got.
 
 use crate::call::{Granted, Heard};
 use crate::diagnosis::platform::Platform;
@@ -25,8 +25,9 @@ pub(in crate::diagnosis) fn bound<'a>(case: &Case<'a>) -> Option<Bound<'a>> {
     (granted.until > at).then_some(Bound { granted, before, left })
 }
 
-/// True if a 404 tells of a plan of numbers and not of registrations: a PBX looks into its dial plan first, and refuses a
-/// telephone that is registered there where the plan of the caller has no such extension; and a Q.850 cause speaks of routes.
+/// True if a 404 tells of a plan of numbers and not of registrations: a PBX looks into its dial plan first, and refuses
+/// a telephone that is registered there where the plan of the caller has no such extension; and a Q.850 cause speaks of
+/// routes.
 pub(in crate::diagnosis) fn tells_of_a_dial_plan(case: &Case<'_>, response: &Heard) -> bool {
     let platform = case.agent(response).and_then(|agent| Platform::read(&agent));
     matches!(platform, Some(Platform::Asterisk | Platform::FreeSwitch)) || case.q850(response).is_some()
@@ -43,10 +44,12 @@ impl Bound<'_> {
     pub fn prove(&self, finding: Finding, callee: &str, server: &str) -> Finding {
         finding
             .fix(format!(
-                "Look at {server} for the registration of \"{callee}\": it was lost by a restart, or is kept by another node or for \
-                 another domain than the one that is asked here."
+                "Look at {server} for the registration of \"{callee}\": it was lost by a restart, or is kept by \
+                 another node or for another domain than the one that is asked here."
             ))
-            .fix(format!("If it is there, look at the routing of {server}: does a rule for this caller lead to \"{callee}\"?"))
+            .fix(format!(
+                "If it is there, look at the routing of {server}: does a rule for this caller lead to \"{callee}\"?"
+            ))
             .fix(format!("Let the device of \"{callee}\" register again, and call once more."))
             .claim_at(self.granted.place, "sip.CSeq.method", "REGISTER", "the registration of the callee")
             .claim_at(self.granted.place, "sip.Status-Code", "200", "which is granted, and has not run out")

@@ -12,8 +12,9 @@ use crate::sip::{NameAddr, StatusCode};
 /// Codes of a proxy that waited in vain.
 pub(crate) const TIMEOUTS: [u16; 2] = [408, 504];
 
-/// True of a code that a proxy or B2BUA may make of a next hop that it does not reach: of any but those that ask the client for
-/// another try, end what was cancelled, or are the word of a callee, whose device another leg may have reached unseen.
+/// True of a code that a proxy or B2BUA may make of a next hop that it does not reach: of any but those that ask the
+/// client for another try, end what was cancelled, or are the word of a callee, whose device another leg may have
+/// reached unseen.
 pub(crate) fn may_be_of_silence(status: StatusCode) -> bool {
     let is_other = matches!(status.get(), 422 | 423 | 486 | 487 | 491 | 600 | 603 | 607 | 608);
     status.get() >= 400 && !status.is_challenge() && !is_other
@@ -54,7 +55,8 @@ impl Waited<'_> {
         }
     }
 
-    /// True if the capture lacks packets of that hop: over UDP an INVITE without any answer is repeated (RFC 3261 §17.1.1.2).
+    /// True if the capture lacks packets of that hop: over UDP an INVITE without any answer is repeated (RFC 3261
+    /// §17.1.1.2).
     pub(crate) fn is_hidden(&self) -> bool {
         let is_single = self.sent.repeated == 0 && !self.sent.path.transport.is_reliable();
         self.is_silent() && is_single && self.waited >= timer::T1 * 4
@@ -83,8 +85,9 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// True if a timeout was not made out of what this branch had answered, but of the silence of another one: a branch that
-    /// does not answer in time counts as a 408 (RFC 3261 §16.7, §16.8), and so does one that the proxy cancelled itself.
+    /// True if a timeout was not made out of what this branch had answered, but of the silence of another one: a branch
+    /// that does not answer in time counts as a 408 (RFC 3261 §16.7, §16.8), and so does one that the proxy cancelled
+    /// itself.
     pub(crate) fn timed_out_beside(&self, told: &Failure, answered: &Failure) -> bool {
         let is_timeout = TIMEOUTS.contains(&told.status.get()) && told.status != answered.status;
         let mut cancelled = self.call.downstream_of(told.transaction).filter(|branch| self.is_own_cancel(branch));
@@ -99,8 +102,8 @@ impl<'a> Case<'a> {
         is_terminated && invite.cancelled_by.is_some() && invite.upstream.is_some_and(|before| !was_asked(before))
     }
 
-    /// What the proxy had got from the other branches when it told this failure, as a sentence of its own, and the final
-    /// responses among it.
+    /// What the proxy had got from the other branches when it told this failure, as a sentence of its own, and the
+    /// final responses among it.
     pub(crate) fn other_tries(&self, failure: &Failure, waited: &Waited<'_>) -> (String, Vec<&'a Heard>) {
         let until = self.response(failure).place;
         let (mut words, mut shown) = (Vec::new(), Vec::new());
@@ -125,8 +128,8 @@ impl<'a> Case<'a> {
         (sentence, shown)
     }
 
-    /// The redirect that a proxy followed itself with this branch (RFC 3261 §16.7 step 4): a 3xx that came to another branch
-    /// before it, one of whose Contacts it is for.
+    /// The redirect that a proxy followed itself with this branch (RFC 3261 §16.7 step 4): a 3xx that came to another
+    /// branch before it, one of whose Contacts it is for.
     pub(crate) fn redirected_to(&self, branch: &Transaction) -> Option<&'a Heard> {
         let sent = self.call.request_of(branch)?;
         let target = sent.message.target()?;
@@ -145,7 +148,8 @@ impl<'a> Case<'a> {
         std::iter::successors(Some(call.transaction(id)), move |at| at.upstream.map(|id| call.transaction(id))).take(32)
     }
 
-    /// True if an ICMP error says that a request was not delivered: that is an answer, and no silence (`destination-unreachable`).
+    /// True if an ICMP error says that a request was not delivered: that is an answer, and no silence
+    /// (`destination-unreachable`).
     pub(crate) fn was_not_delivered(&self, sent: &Heard) -> bool {
         let mut errors = self.call.icmp.iter().filter(|icmp| icmp.message == sent.id).map(|icmp| icmp.what.meaning());
         errors.any(|error| {

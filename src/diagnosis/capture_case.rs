@@ -78,7 +78,7 @@ impl Tally {
     /// Places that are kept.
     pub const MOST: usize = 20;
     /// Ways that are kept.
-    const MOST_HOPS: usize = 4096;
+    pub const MOST_HOPS: usize = 4096;
     /// Call-IDs that are kept.
     const MOST_PARTS: usize = 65_536;
 
@@ -189,8 +189,9 @@ fn has_answer(call: &Call, cseq: u32) -> bool {
     })
 }
 
-/// A response that comes just before its request was stamped by another clock, or stored too late. Where the first copy of the
-/// request was not captured, the next one comes a good while after it, and others after that (RFC 3261 §17.1.1.2).
+/// A response that comes just before its request was stamped by another clock, or stored too late. Where the first copy
+/// of the request was not captured, the next one comes a good while after it, and others after that (RFC 3261
+/// §17.1.1.2).
 const AHEAD: Duration = Duration::from_millis(50);
 
 /// True if the first response has the earlier time than its request.

@@ -92,7 +92,8 @@ impl<'a> Case<'a> {
         Case { wanted: Wanted::Verdict, ..self }
     }
 
-    /// True if the words of a rule will be read: else it may stop at what it explains, how surely and who is responsible.
+    /// True if the words of a rule will be read: else it may stop at what it explains, how surely and who is
+    /// responsible.
     pub(crate) fn wants_words(&self) -> bool {
         self.wanted == Wanted::Words
     }
@@ -114,8 +115,8 @@ impl<'a> Case<'a> {
         is_probe(self.call).then_some(source)
     }
 
-    /// What speaks for an attack by the source of a request, as the end of a sentence: many requests at once, or many users
-    /// none of whom it got. Such a source is not to be let in on the word of a refusal.
+    /// What speaks for an attack by the source of a request, as the end of a sentence: many requests at once, or many
+    /// users none of whom it got. Such a source is not to be let in on the word of a refusal.
     pub(crate) fn suspicion(&self, request: &Heard) -> Option<String> {
         let source = request.path.source.ip();
         if let Some(flood) = self.surroundings.neighbours().flood(source) {
@@ -203,9 +204,9 @@ impl<'a> Case<'a> {
         arose
     }
 
-    /// True if a failure may be what the hop before it was told. On a leg that is joined by a guess another code came from
-    /// there only where it was told at once, or after an announcement: meanwhile another try may have failed, unseen or under
-    /// numbers of its own.
+    /// True if a failure may be what the hop before it was told. On a leg that is joined by a guess another code came
+    /// from there only where it was told at once, or after an announcement: meanwhile another try may have failed,
+    /// unseen or under numbers of its own.
     pub(super) fn may_be_told_as(&self, inner: &Failure, outer: &Failure) -> bool {
         let leg = self.call.leg(self.call.transaction(inner.transaction).leg);
         if inner.status == outer.status || leg.linked_by != Some(LinkedBy::NumberAndTime) {
@@ -251,8 +252,8 @@ impl<'a> Case<'a> {
         self.call.messages.iter().any(alerts)
     }
 
-    /// The first 180 or 183 to 189 before the final response on any hop of this INVITE, inner or outer: the callee's side was
-    /// reached. A 181 or 182 says that the call is forwarded, or waits in a queue (RFC 3261 §21.1.3, §21.1.4).
+    /// The first 180 or 183 to 189 before the final response on any hop of this INVITE, inner or outer: the callee's
+    /// side was reached. A 181 or 182 says that the call is forwarded, or waits in a queue (RFC 3261 §21.1.3, §21.1.4).
     pub fn ringing(&self, transaction: TransactionId) -> Option<&'a Heard> {
         self.first_provisional(transaction, |status| matches!(status.get(), 180 | 183..190))
     }
@@ -262,22 +263,23 @@ impl<'a> Case<'a> {
         self.first_provisional(transaction, |status| status.get() == 180)
     }
 
-    /// What tells how long a call was under way before its end: the 180 that says that it rings, else the first of 181 to 189.
+    /// What tells how long a call was under way before its end: the 180 that says that it rings, else the first of 181
+    /// to 189.
     pub fn alerting_or_progress(&self, transaction: TransactionId) -> Option<&'a Heard> {
         self.alerting(transaction)
             .or_else(|| self.first_provisional(transaction, |status| (180..190).contains(&status.get())))
     }
 
-    /// What shows that somebody had time to answer before a failure: a response that says that the callee's side was reached; or
-    /// long before it one that the call is forwarded or queued, for there something may have rung.
+    /// What shows that somebody had time to answer before a failure: a response that says that the callee's side was
+    /// reached; or long before it one that the call is forwarded or queued, for there something may have rung.
     pub(crate) fn rang_or_waited(&self, failure: &Failure) -> Option<&'a Heard> {
         let waited = |heard: &&Heard| self.response(failure).place.time.since(heard.place.time) > SOON;
         let reached = self.alerting(failure.transaction).or_else(|| self.ringing(failure.transaction));
         reached.or_else(|| self.alerting_or_progress(failure.transaction).filter(waited))
     }
 
-    /// That nothing before the final response of this INVITE says that the callee's side was reached, as a rival is refuted;
-    /// `None` where something does.
+    /// That nothing before the final response of this INVITE says that the callee's side was reached, as a rival is
+    /// refuted; `None` where something does.
     pub(crate) fn no_ringing(&self, transaction: TransactionId) -> Option<String> {
         match (self.ringing(transaction), self.alerting_or_progress(transaction)) {
             (Some(_), _) => None,
@@ -297,7 +299,8 @@ impl<'a> Case<'a> {
         if !self.call.messages.iter().any(rings) {
             return None; // On no hop at all: so it is where a call is refused at once.
         }
-        // What came before a request was sent is not of it: a B2BUA tells its caller of a forwarding before it forwards.
+        // What came before a request was sent is not of it: a B2BUA tells its caller of a forwarding before it
+        // forwards.
         let asked = self.call.request_of(self.call.transaction(transaction)).map(|request| request.place);
         let mut related = vec![transaction];
         let mut next = self.call.transaction(transaction).upstream;
@@ -345,8 +348,8 @@ impl<'a> Case<'a> {
         self.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name())
     }
 
-    /// What is known of the address-of-record that was called, the last that its registrar granted before that, and when it
-    /// was called (RFC 3261 §10.3).
+    /// What is known of the address-of-record that was called, the last that its registrar granted before that, and
+    /// when it was called (RFC 3261 §10.3).
     pub(in crate::diagnosis) fn registered(&self) -> Option<(&'a Registered, &'a Granted, Timestamp)> {
         let asked = self.call.request_of(self.deciding()?)?;
         let target = Uri::read(&asked.message.request_uri()?);
@@ -356,7 +359,8 @@ impl<'a> Case<'a> {
         Some((known, granted, at))
     }
 
-    /// The registration of the address-of-record that was called, where the first that is seen is granted only after the call.
+    /// The registration of the address-of-record that was called, where the first that is seen is granted only after
+    /// the call.
     pub(in crate::diagnosis) fn registered_only_later(&self) -> Option<(&'a Registered, &'a Granted)> {
         let asked = self.call.request_of(self.deciding()?)?;
         let target = asked.message.target()?;
@@ -409,8 +413,8 @@ impl<'a> Case<'a> {
         heard.message.reasons()
     }
 
-    /// The Q.850 cause of a message, from its Reason; else from the private header of Asterisk, where it says more than that
-    /// the call is over.
+    /// The Q.850 cause of a message, from its Reason; else from the private header of Asterisk, where it says more than
+    /// that the call is over.
     pub fn q850(&self, heard: &Heard) -> Option<u32> {
         let of_reason = self.reasons(heard).iter().find_map(|reason| reason.q850());
         of_reason.or_else(|| asterisk_cause(&heard.message).filter(|cause| !matches!(cause, 0 | 16)))
@@ -443,8 +447,8 @@ impl<'a> Case<'a> {
         self.call.downstream_of(failure.transaction).next().is_none()
     }
 
-    /// How long the capture goes on after a place; a leap of its clock ends it, for what lies behind tells nothing of how
-    /// long anything waited.
+    /// How long the capture goes on after a place; a leap of its clock ends it, for what lies behind tells nothing of
+    /// how long anything waited.
     pub fn tail(&self, place: Place) -> Duration {
         let leap = self.surroundings.neighbours().leap_after(place.time);
         leap.map_or(self.capture.until, |leap| leap.before).since(place.time)
@@ -461,8 +465,8 @@ impl<'a> Case<'a> {
         self.surroundings.is_visible(from, to, self.call.started(), self.call.ended())
     }
 
-    /// How long before a request its destination was heard by its sender for the last time, if it was not heard any more after
-    /// that, nor in all that was captured since.
+    /// How long before a request its destination was heard by its sender for the last time, if it was not heard any
+    /// more after that, nor in all that was captured since.
     pub(crate) fn silent_since(&self, request: &Heard) -> Option<Duration> {
         let (from, to) = (request.path.destination.ip(), request.path.source.ip());
         let last = self.surroundings.last_before(from, to, request.place.time)?;

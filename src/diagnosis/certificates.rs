@@ -1,6 +1,7 @@
 //! What is wrong with a certificate that a TLS connection showed.
 //!
-//! Knows dates, names and who signed. Deliberately does not know whom the other side trusts: that is not in the packets.
+//! Knows dates, names and who signed. Deliberately does not know whom the other side trusts: that is not in the
+//! packets.
 
 use crate::call::Lookups;
 use crate::capture::{Digits, Place, Timestamp};
@@ -29,9 +30,9 @@ struct Wanted {
     field: &'static str,
 }
 
-/// The names under which a client looked for its server: the one in its hello (RFC 6066 §3), or, if that has none, those
-/// that it had looked up and that led it there. A certificate may also bear the domain whose SRV record named the host
-/// (RFC 5922 §7).
+/// The names under which a client looked for its server: the one in its hello (RFC 6066 §3), or, if that has none,
+/// those that it had looked up and that led it there. A certificate may also bear the domain whose SRV record named the
+/// host (RFC 5922 §7).
 fn wanted(seen: &TlsConnection, lookups: &Lookups) -> Vec<Wanted> {
     if let Some(name) = &seen.server_name {
         let asked = seen.hello_place.unwrap_or(seen.place);
@@ -101,7 +102,8 @@ pub(crate) fn sentence(
             match (&seen.server_name, wanted(seen, lookups).first()) {
                 (Some(wanted), _) => format!("The client asked for {wanted}; the certificate is for {names}."),
                 (None, wanted) => format!(
-                    "The client named no host in its hello; it had looked {} up and was led there. The certificate is for {names}.",
+                    "The client named no host in its hello; it had looked {} up and was led there. The certificate is \
+                     for {names}.",
                     wanted.map(|one| one.name.as_str()).unwrap_or_default()
                 ),
             }
@@ -128,12 +130,14 @@ pub(crate) fn cure(seen: &TlsConnection, lookups: &Lookups, fault: CertificateFa
             let wanted = wanted(seen, lookups);
             let wanted = wanted.last().map(|one| one.name.as_str()).unwrap_or_default();
             format!(
-                "Give {server} a certificate with {wanted} among its names (subjectAltName), or let the client ask for a name that it bears."
+                "Give {server} a certificate with {wanted} among its names (subjectAltName), or let the client ask \
+                 for a name that it bears."
             )
         }
         CertificateFault::SelfSigned => {
             format!(
-                "Let an authority that the client trusts sign the certificate of {server}, or add it to those the client trusts."
+                "Let an authority that the client trusts sign the certificate of {server}, or add it to those the \
+                 client trusts."
             )
         }
     }

@@ -53,8 +53,8 @@ const OF_LENGTHS: [&str; 9] = [
 /// A client that needs to ask nobody tries again within this time.
 pub(crate) const NEXT_TRY: Duration = Duration::from_secs(5);
 
-/// What holds of a call, as far as it can be said without words: most calls of a flood of failures are only counted, and
-/// nobody reads of them more than which rule held, what it explains and who is responsible.
+/// What holds of a call, as far as it can be said without words: most calls of a flood of failures are only counted,
+/// and nobody reads of them more than which rule held, what it explains and who is responsible.
 #[derive(Debug)]
 pub struct Verdict {
     /// The rules that held, those that others outrank too.
@@ -111,8 +111,8 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
     asked.iter().copied().filter(move |rule| !(measures_wrongly && OF_LENGTHS.contains(&rule.name)))
 }
 
-/// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number and
-/// time taken for one of the call, nothing is proven of the call.
+/// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number
+/// and time taken for one of the call, nothing is proven of the call.
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
     if finding.explains && finding.confidence == Confidence::Proven && case.failed_on_a_guessed_leg() {
@@ -149,8 +149,8 @@ fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {
     }
 }
 
-/// True if the last thing to be seen is a question to the client (RFC 3261 §22.1, §10.2.8; RFC 4028 §6), and the capture
-/// ends before its next try would have to come: that is no failure yet.
+/// True if the last thing to be seen is a question to the client (RFC 3261 §22.1, §10.2.8; RFC 4028 §6), and the
+/// capture ends before its next try would have to come: that is no failure yet.
 fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
     let asks = |failure: &&Failure| failure.status.is_challenge() || matches!(failure.status.get(), 422 | 423);
     let Some(failure) = case.outer_failure().filter(asks) else { return false };
@@ -159,8 +159,8 @@ fn waits_for_next_try(case: &Case<'_>, findings: &[Finding]) -> bool {
     ends && !findings.iter().any(|finding| finding.explains)
 }
 
-/// True if nobody can tell whether the last try was answered: what came back on its hop is not in this capture, and it was not
-/// repeated, as it is by who gets no answer (RFC 3261 §17.1.1.2, §17.1.2.2).
+/// True if nobody can tell whether the last try was answered: what came back on its hop is not in this capture, and it
+/// was not repeated, as it is by who gets no answer (RFC 3261 §17.1.1.2, §17.1.2.2).
 fn waits_unseen(case: &Case<'_>) -> bool {
     let request = case.deciding().and_then(|deciding| case.call.request_of(deciding));
     let is_unseen = |request: &Heard| request.repeats.is_empty() && case.is_hop_one_way(request);
@@ -175,8 +175,8 @@ pub fn diagnose_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
 /// The name of a rule.
 type Name = Cow<'static, str>;
 
-/// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in. Gives what
-/// is left, and each winner with the one that it outranks.
+/// Strikes out what a more special cause outranks, and sorts. The order of the rules is the order they come in. Gives
+/// what is left, and each winner with the one that it outranks.
 fn in_order(found: Vec<Finding>) -> (Vec<Finding>, Vec<(Name, Name)>) {
     if found.len() < 2 {
         return (found, Vec::new());

@@ -129,8 +129,8 @@ impl<'a> Case<'a> {
         self.answers().map(|(_, heard)| heard).filter(is_same).min_by_key(|heard| heard.place).unwrap_or(success)
     }
 
-    /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4). Where the capture cut
-    /// these off, those that may be to it.
+    /// The ACKs to a 2xx, on whatever hop: the same Call-ID, number and To tag (RFC 3261 §13.2.2.4). Where the capture
+    /// cut these off, those that may be to it.
     pub fn acks_to(&self, success: &'a Heard) -> impl Iterator<Item = &'a Heard> {
         let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
         let (own, from, tag) = (number(success), from_tag(success), to_tag(success));
@@ -142,7 +142,8 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// True if nothing speaks against it that an ACK is to this 2xx, of one of which the capture cut off what would tell.
+    /// True if nothing speaks against it that an ACK is to this 2xx, of one of which the capture cut off what would
+    /// tell.
     fn may_confirm(&self, ack: &Heard, success: &Heard) -> bool {
         if !ack.message.is_cut() && !success.message.is_cut() {
             return false;
@@ -163,8 +164,8 @@ impl<'a> Case<'a> {
             && (!are_known(HeaderName::To) || to_tag(ack) == to_tag(success))
     }
 
-    /// The first BYE of the call, as its sender sent it. Not one that only releases a second answer, which a fork may bring
-    /// (RFC 3261 §13.2.2.4), or with which its sender gives it up, if there is another.
+    /// The first BYE of the call, as its sender sent it. Not one that only releases a second answer, which a fork may
+    /// bring (RFC 3261 §13.2.2.4), or with which its sender gives it up, if there is another.
     pub fn first_bye(&self) -> Option<Asked<'a>> {
         let byes = || self.asked_first(&Method::Bye);
         let kept = byes()
@@ -203,8 +204,8 @@ impl<'a> Case<'a> {
         is_at_once(success) && others.any(|other| !is_of_bye(other) && goes_on(other))
     }
 
-    /// True if with this BYE a device gives up that answered a fork and was never confirmed, where the caller confirmed another
-    /// answer: on the caller's side there was no such dialog, and its 481 is in order.
+    /// True if with this BYE a device gives up that answered a fork and was never confirmed, where the caller confirmed
+    /// another answer: on the caller's side there was no such dialog, and its 481 is in order.
     pub(crate) fn gives_up_a_second_answer(&self, bye: &Heard) -> bool {
         if bye.message.method() != Some(&Method::Bye) {
             return false;
@@ -251,8 +252,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The role in the dialog of the one who wrote a message. Where nobody knows who opened the dialog, who asks is taken for
-    /// the caller.
+    /// The role in the dialog of the one who wrote a message. Where nobody knows who opened the dialog, who asks is
+    /// taken for the caller.
     pub(crate) fn role_of_author(&self, heard: &Heard) -> Role {
         match heard.message.is_request() == (self.side(heard) != Side::Callee) {
             true => Role::Uac,
@@ -260,8 +261,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Of a request on its way over several hops the copy that is the first, in one row up to this one, of which something
-    /// holds: who sent that one wrote it, and who passed it on only carried it.
+    /// Of a request on its way over several hops the copy that is the first, in one row up to this one, of which
+    /// something holds: who sent that one wrote it, and who passed it on only carried it.
     pub(crate) fn first_with(&self, last: &'a Heard, holds: impl Fn(&'a Heard) -> bool) -> &'a Heard {
         let mut first = last;
         for _ in 0..32 {

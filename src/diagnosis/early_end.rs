@@ -23,8 +23,8 @@ pub(crate) enum EarlyEnd<'a> {
 /// What the Reason of a CANCEL says (RFC 3326).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelSays {
-    /// Nothing, normal clearing (Q.850 16 and 31), that the user ended the call ([`Reason::says_user_ended`]), or only that the
-    /// caller's side cancels ([`says_only_cancelled`]).
+    /// Nothing, normal clearing (Q.850 16 and 31), that the user ended the call ([`Reason::says_user_ended`]), or only
+    /// that the caller's side cancels ([`says_only_cancelled`]).
     GivenUp,
     /// The call was answered elsewhere: SIP 200, or Q.850 26.
     Elsewhere,
@@ -119,8 +119,8 @@ impl<'a> Case<'a> {
         self.surroundings.neighbours().answered_before(cancel.place).filter(|_| !says_why)
     }
 
-    /// True if the INVITE that opens the call had passed a proxy before this capture: each adds a Via (RFC 3261 §16.6). So
-    /// what comes from its sender need not come from the caller's device.
+    /// True if the INVITE that opens the call had passed a proxy before this capture: each adds a Via (RFC 3261 §16.6).
+    /// So what comes from its sender need not come from the caller's device.
     pub(crate) fn came_through_proxy(&self) -> bool {
         let invite = self.deciding().and_then(|deciding| self.call.request_of(deciding));
         invite.is_some_and(|invite| invite.message.via_count() > 1)
@@ -132,7 +132,8 @@ impl<'a> Case<'a> {
         failures.any(Failure::only_ends_cancelled)
     }
 
-    /// True if this code came only from devices that ended with it an INVITE that the one who tells it had cancelled itself.
+    /// True if this code came only from devices that ended with it an INVITE that the one who tells it had cancelled
+    /// itself.
     pub(crate) fn only_tells_of_own_cancel(&self, failure: &Failure) -> bool {
         let behind = || self.call.downstream_of(failure.transaction).map(|inner| inner.id);
         let mut told = self
@@ -162,8 +163,9 @@ impl<'a> Case<'a> {
         behind
     }
 
-    /// The CANCELs behind an INVITE that tell why it ended: of branches that were tried one after the other those of the last
-    /// one, for what was begun after a CANCEL was to go on without what it ended. With how many were cancelled before.
+    /// The CANCELs behind an INVITE that tell why it ended: of branches that were tried one after the other those of
+    /// the last one, for what was begun after a CANCEL was to go on without what it ended. With how many were cancelled
+    /// before.
     pub(crate) fn last_cancelled(&self, invite: &Transaction) -> Option<(&'a Transaction, &'a Heard, usize)> {
         let behind = self.behind(invite);
         let begun =

@@ -1,8 +1,8 @@
-//! What the one who refused an offer is known to take by other calls: what it accepted from the same client there, and what it
-//! offered that client itself.
+//! What the one who refused an offer is known to take by other calls: what it accepted from the same client there, and
+//! what it offered that client itself.
 //!
-//! Is given a refused INVITE and its codecs; gives those of them that the other side can use, with the profile it used them in.
-//! Deliberately does not judge: whether a device behind the same address answers now is for a rule to say.
+//! Is given a refused INVITE and its codecs; gives those of them that the other side can use, with the profile it used
+//! them in. Deliberately does not judge: whether a device behind the same address answers now is for a rule to say.
 
 use crate::call::{Heard, Sample};
 use crate::diagnosis::Case;

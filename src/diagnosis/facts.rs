@@ -2,8 +2,8 @@
 //!
 //! Is given a case; gives a small set of bits. Most calls show few of the things that rules speak of, and a rule that
 //! speaks of a BYE finds nothing where there is none: it says so in its own file (`needs [BYE]`), and is asked only of
-//! calls that show it. One that finds its fault in several ways says what each needs (`needs [480] [REFUSED REASON]`). A
-//! rule that says nothing is asked of every call. Deliberately does not know what any rule makes of what is there.
+//! calls that show it. One that finds its fault in several ways says what each needs (`needs [480] [REFUSED REASON]`).
+//! A rule that says nothing is asked of every call. Deliberately does not know what any rule makes of what is there.
 
 use crate::call::{Call, Heard, Kind, MessageId, Surroundings, Transaction};
 use crate::diagnosis::case::Case;
@@ -15,8 +15,8 @@ use crate::sip::{ASTERISK_CAUSE, HeaderName, Method, StatusCode};
 pub struct Facts {
     /// A bit for each thing.
     shown: u64,
-    /// A bit for the code of the response that decided the failure, by a hash; of what is needed, one for each of several,
-    /// and none for any.
+    /// A bit for the code of the response that decided the failure, by a hash; of what is needed, one for each of
+    /// several, and none for any.
     codes: u128,
 }
 

@@ -184,8 +184,8 @@ pub struct Finding {
     pub refuted: Vec<Refuted>,
     /// The command that would settle what cannot be told.
     pub next_capture: Option<Untrusted>,
-    /// Names that stand in its texts and come from no SIP message: of the DNS, of certificates. A report that names nobody
-    /// needs to know them.
+    /// Names that stand in its texts and come from no SIP message: of the DNS, of certificates. A report that names
+    /// nobody needs to know them.
     #[serde(default)]
     pub names: Vec<String>,
     /// Where it is written.
@@ -449,8 +449,8 @@ enum Shown {
     Not,
 }
 
-/// RFC 3261 §7.3.1 allows blanks before the colon and folded lines. Wireshark has no field for a header with blanks there,
-/// and shows the line breaks of a folded one.
+/// RFC 3261 §7.3.1 allows blanks before the colon and folded lines. Wireshark has no field for a header with blanks
+/// there, and shows the line breaks of a folded one.
 fn shown(heard: &Heard, field: &str, value: &str) -> Shown {
     let Some((floor, name)) = field.split_once('.') else { return Shown::ByField };
     let message = &heard.message;

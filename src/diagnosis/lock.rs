@@ -50,8 +50,8 @@ pub(in crate::diagnosis) enum Sign {
     Again,
 }
 
-/// The lock that a 403 tells of: by its words, because it comes without a challenge after such refusals, or because it refuses
-/// the same user's credentials once more.
+/// The lock that a 403 tells of: by its words, because it comes without a challenge after such refusals, or because it
+/// refuses the same user's credentials once more.
 pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     let failure = case.failure_with(&[403])?;
     let (request, response) = (case.request(failure)?, case.response(failure));

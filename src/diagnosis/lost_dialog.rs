@@ -107,8 +107,8 @@ impl<'a> Case<'a> {
         Some(other.request)
     }
 
-    /// True if the party that is asked had sent a BYE itself: with that the dialog is over for it, whatever came of the BYE
-    /// (RFC 3261 §15.1).
+    /// True if the party that is asked had sent a BYE itself: with that the dialog is over for it, whatever came of the
+    /// BYE (RFC 3261 §15.1).
     fn hung_up_before(&self, request: &'a Heard) -> bool {
         self.asked(&Method::Bye).any(|bye| {
             bye.request.place < request.place
@@ -182,8 +182,8 @@ impl<'a> Case<'a> {
         self.surroundings.registered_anew(address, success.place.time, until)
     }
 
-    /// The messages with which the receiver of this request spoke for itself in the dialog before it, in order: the first is its
-    /// 2xx or its INVITE, with which the dialog was made.
+    /// The messages with which the receiver of this request spoke for itself in the dialog before it, in order: the
+    /// first is its 2xx or its INVITE, with which the dialog was made.
     fn said_by_peer(&self, request: &Heard) -> Vec<&'a Heard> {
         let speaks = |heard: &&Heard| heard.message.status().is_none_or(StatusCode::is_success);
         self.of_peer(request).filter(speaks).skip_while(|heard| !is_of_invite(heard)).collect()

@@ -155,16 +155,16 @@ impl Talk<'_> {
         [(&self.caller, &self.callee), (&self.callee, &self.caller)]
     }
 
-    /// Since when, without a pause, audio is agreed on in both directions; `None` if it is not at the end. A call that was
-    /// on hold or that changed to fax is open again only from the answer that says so.
+    /// Since when, without a pause, audio is agreed on in both directions; `None` if it is not at the end. A call that
+    /// was on hold or that changed to fax is open again only from the answer that says so.
     pub fn open_since(&self) -> Option<Timestamp> {
         let carries = |sdp: &Sdp| audio(sdp).is_some() && is_open(sdp);
         let open = self.exchanges.iter().rev().take_while(|one| carries(one.offer_sdp) && carries(one.answer_sdp));
         open.last().map(|one| one.answer.place.time)
     }
 
-    /// Since when, without a pause, it is agreed that this side is sent audio (RFC 3264 §5.1, §6.1); `None` if it is not at the end:
-    /// on hold, at a fax, or where it only speaks, it gets none.
+    /// Since when, without a pause, it is agreed that this side is sent audio (RFC 3264 §5.1, §6.1); `None` if it is
+    /// not at the end: on hold, at a fax, or where it only speaks, it gets none.
     pub fn hears_since(&self, ear: &Ear<'_>) -> Option<Timestamp> {
         let host = ear.owner.path.source.ip();
         let flows = |sdp: &Sdp, ways: [&str; 2]| audio(sdp).is_some_and(|media| ways.contains(&sdp.flow_of(media)));
@@ -176,8 +176,8 @@ impl Talk<'_> {
         self.exchanges.iter().rev().take_while(is_sent).last().map(|one| one.answer.place.time)
     }
 
-    /// True if a later offer or answer moved the audio to another host and nothing came to this side since: it may take a way
-    /// around the capture. Who hears the new host here is on the new way too.
+    /// True if a later offer or answer moved the audio to another host and nothing came to this side since: it may take
+    /// a way around the capture. Who hears the new host here is on the new way too.
     pub fn may_bypass(&self, ear: &Ear<'_>) -> bool {
         let moved = self.moved().map(|time| time.plus(UNDERWAY));
         moved.is_some_and(|moved| ear.last().is_none_or(|stream| stream.last.time < moved))
@@ -193,7 +193,8 @@ impl Talk<'_> {
         Some(since.answer.place.time)
     }
 
-    /// True if both sides of another leg ask for audio where those of this one do: a B2BUA between them leaves the media alone.
+    /// True if both sides of another leg ask for audio where those of this one do: a B2BUA between them leaves the
+    /// media alone.
     fn has_ends_of(&self, other: &Talk<'_>) -> bool {
         let has = |own: &Ear<'_>, other: &Ear<'_>| other.ends.iter().all(|end| own.ends.contains(end));
         has(&self.caller, &other.caller) && has(&self.callee, &other.callee)
@@ -208,8 +209,8 @@ impl Talk<'_> {
 /// A side that the sound comes to on its way, with its leg and the other side of that.
 pub(crate) type Hop<'t, 'a> = (&'t Talk<'a>, &'t Ear<'a>, &'t Ear<'a>);
 
-/// The sides that the sound to one end of the call comes to, in its order: to the caller from the innermost leg on, to the callee
-/// from the outermost on.
+/// The sides that the sound to one end of the call comes to, in its order: to the caller from the innermost leg on, to
+/// the callee from the outermost on.
 pub(crate) fn on_the_way<'t, 'a>(talks: &'t [Talk<'a>], to: Role) -> Vec<Hop<'t, 'a>> {
     match to {
         Role::Uac => talks.iter().rev().map(|talk| (talk, &talk.caller, &talk.callee)).collect(),
@@ -233,9 +234,9 @@ impl<'a> Case<'a> {
         self.talks().into_iter().next()
     }
 
-    /// The audio of the call on each of its legs, that of the caller first, as far as offers and answers are known. A leg
-    /// behind a B2BUA stands here only if its media are others than those of the leg before, and pass this capture: where
-    /// none of its ports is seen, nothing can be said of it.
+    /// The audio of the call on each of its legs, that of the caller first, as far as offers and answers are known. A
+    /// leg behind a B2BUA stands here only if its media are others than those of the leg before, and pass this capture:
+    /// where none of its ports is seen, nothing can be said of it.
     pub(crate) fn talks(&self) -> Vec<Talk<'a>> {
         if self.surroundings.media().is_empty() || self.has_cut_description() {
             return Vec::new();
@@ -309,8 +310,8 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// True if the capture holds only the beginning of a message that may carry an offer or an answer: then nobody knows
-    /// what is in force.
+    /// True if the capture holds only the beginning of a message that may carry an offer or an answer: then nobody
+    /// knows what is in force.
     fn has_cut_description(&self) -> bool {
         self.call.messages.iter().any(|heard| {
             let method = heard.message.cseq().map(|cseq| cseq.method.clone());
@@ -368,8 +369,8 @@ impl<'a> Case<'a> {
 /// Comfort noise (RFC 3389, and its old number).
 pub(crate) const NOISE: [u8; 2] = [13, 19];
 
-/// True if a stream pauses while nobody speaks: it has comfort noise, or it was silent for a while and none of its numbers
-/// was missing after that (RFC 3389 §4; RFC 3551 §4.1).
+/// True if a stream pauses while nobody speaks: it has comfort noise, or it was silent for a while and none of its
+/// numbers was missing after that (RFC 3389 §4; RFC 3551 §4.1).
 pub(crate) fn suppresses_silence(stream: &Stream) -> bool {
     let is_lost = |place| stream.gap.is_some_and(|gap| gap.place == place);
     stream.silence.is_some_and(|(_, place)| !is_lost(place))

@@ -18,8 +18,8 @@ pub(crate) struct Exchange<'a> {
     pub answer_sdp: &'a Sdp,
 }
 
-/// True if the body of a message holds a word of a description, in whatever letters. Most descriptions that are asked for
-/// something rare need not be read for that.
+/// True if the body of a message holds a word of a description, in whatever letters. Most descriptions that are asked
+/// for something rare need not be read for that.
 pub(crate) fn body_names(message: &Message<'_>, word: &str) -> bool {
     let word = word.as_bytes();
     let Some(first) = word.first() else { return true };
@@ -43,8 +43,8 @@ impl<'a> Case<'a> {
         exchanges
     }
 
-    /// Every offer that was answered on the leg with this Call-ID, in order of the answers: on its first hop, also where a B2BUA
-    /// passed on there what it was asked on another leg.
+    /// Every offer that was answered on the leg with this Call-ID, in order of the answers: on its first hop, also
+    /// where a B2BUA passed on there what it was asked on another leg.
     pub(crate) fn exchanges_on(&self, call_id: &[u8]) -> Vec<Exchange<'a>> {
         let is_on_leg = |known: &Transaction| *self.call.leg(known.leg).call_id == *call_id;
         let enters = |known: &Transaction| {
@@ -80,8 +80,8 @@ impl<'a> Case<'a> {
         Some(Exchange { offer: request, offer_sdp, answer, answer_sdp: Sdp::of(&answer.message)? })
     }
 
-    /// True if the offer of a request inside the dialog asks for other media than its sender described last: a stream of
-    /// another kind, or another direction. A request without an offer changes nothing.
+    /// True if the offer of a request inside the dialog asks for other media than its sender described last: a stream
+    /// of another kind, or another direction. A request without an offer changes nothing.
     pub(crate) fn changes_media(&self, request: &Heard) -> bool {
         let Some(wanted) = Sdp::of(&request.message) else { return false };
         let call_id = request.message.call_id();

@@ -1,9 +1,10 @@
 //! Who made the response that failed a call, and on what ground that is said.
 //!
-//! A response is seen where it is passed on as well as where it is made (RFC 3261 §16.7). What tells both apart: requests
-//! that went further, a hop limit that was used up (§16.3), a Record-Route that came in behind (§16.6), the software that a
-//! hop-by-hop 100 names (§8.2.6.1), who signs a Warning (§20.43), registrations, how long the way there takes, and what had
-//! failed just before. Each sign has its weight; where none decides, or two contradict each other, that is said.
+//! A response is seen where it is passed on as well as where it is made (RFC 3261 §16.7). What tells both apart:
+//! requests that went further, a hop limit that was used up (§16.3), a Record-Route that came in behind (§16.6), the
+//! software that a hop-by-hop 100 names (§8.2.6.1), who signs a Warning (§20.43), registrations, how long the way there
+//! takes, and what had failed just before. Each sign has its weight; where none decides, or two contradict each other,
+//! that is said.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -96,8 +97,8 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
     })
 }
 
-/// The failure that somebody decided: a 487 that answers a CANCEL which nobody before asked for decides nothing. The one
-/// who sent that CANCEL did, and told the side before it another code (RFC 3261 §9.1, §16.8).
+/// The failure that somebody decided: a 487 that answers a CANCEL which nobody before asked for decides nothing. The
+/// one who sent that CANCEL did, and told the side before it another code (RFC 3261 §9.1, §16.8).
 fn decided_by<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {
     let transaction = case.call.transaction(arose.transaction);
     let before = transaction.upstream.filter(|_| case.is_own_cancel(transaction));
@@ -201,7 +202,8 @@ fn record_route(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Si
     let ground = match bearer.id == response.id {
         true => "it carries a Record-Route that the request did not have, so it came through a proxy".to_owned(),
         false => format!(
-            "the {status} with the same To tag carries a Record-Route that the request did not have, so both came through a proxy"
+            "the {status} with the same To tag carries a Record-Route that the request did not have, so both came \
+             through a proxy"
         ),
     };
     Some((MadeBy::Behind, Confidence::Proven, ground))
@@ -265,14 +267,15 @@ fn names(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     })
 }
 
-/// The response took hardly longer than the shortest way to the sender and back. That does not decide: who stands beside
-/// the sender is asked in no time.
+/// The response took hardly longer than the shortest way to the sender and back. That does not decide: who stands
+/// beside the sender is asked in no time.
 fn at_once(case: &Case<'_>, arose: &Failure, response: &Heard) -> Option<Sign> {
     let took = case.time_since_last_copy(case.request(arose)?, response);
     let way = case.shortest_round_trip(response)?;
     let is_at_once = way >= SHORTEST && took <= way.saturating_add(way / 5);
     let ground = format!(
-        "it came after {}, hardly later than the shortest way there and back takes ({}), so nobody far behind was asked",
+        "it came after {}, hardly later than the shortest way there and back takes ({}), so nobody far behind was \
+         asked",
         length(took),
         length(way)
     );
@@ -293,7 +296,8 @@ impl Case<'_> {
         response.place.time.since(latest.time)
     }
 
-    /// The shortest time that anything made by the sender of a response itself took in this call: a 100, or a challenge.
+    /// The shortest time that anything made by the sender of a response itself took in this call: a 100, or a
+    /// challenge.
     fn shortest_round_trip(&self, response: &Heard) -> Option<Duration> {
         let (sender, receiver) = (response.path.source, response.path.destination);
         let own = self.call.messages.iter().filter(|heard| {

@@ -240,7 +240,8 @@ const SAID_OF_IT: &[&str] = &[
     "callee-did-not-answer",
 ];
 
-/// True if the first rule, where it is likely at least, wins over the second as the leg behind over what is said before it.
+/// True if the first rule, where it is likely at least, wins over the second as the leg behind over what is said before
+/// it.
 pub(crate) fn is_seen_behind(winner: &str, loser: &str) -> bool {
     SEEN_BEHIND.contains(&winner) && SAID_OF_IT.contains(&loser)
 }

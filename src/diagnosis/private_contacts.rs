@@ -31,9 +31,9 @@ const DEFAULT_PORT: u16 = 5060;
 type Naming = (Place, SocketAddr, String, String);
 
 impl Case<'_> {
-    /// The message that gave the destination of a request as its Contact, if that is a private address and the message came
-    /// from a public one: the first of the call, or the last REGISTER of that very Contact. What a dialog or a registrar
-    /// keeps of it leads nowhere (RFC 5626 §1, RFC 3581).
+    /// The message that gave the destination of a request as its Contact, if that is a private address and the message
+    /// came from a public one: the first of the call, or the last REGISTER of that very Contact. What a dialog or a
+    /// registrar keeps of it leads nowhere (RFC 5626 §1, RFC 3581).
     pub(crate) fn private_contact(&self, request: &Heard) -> Option<PrivateContact> {
         let named = request.path.destination;
         if !is_private(named.ip()) {
@@ -65,21 +65,22 @@ impl Case<'_> {
 }
 
 impl PrivateContact {
-    /// The finding that `user` sent there in vain, with what that means, its cure and its proof. It is `user` that should
-    /// know better.
+    /// The finding that `user` sent there in vain, with what that means, its cure and its proof. It is `user` that
+    /// should know better.
     pub(crate) fn told_in(&self, finding: Finding, because: &str, (role, user): (Role, SocketAddr)) -> Finding {
         let PrivateContact { named, source, method, .. } = self;
         let field = source_field(source.ip());
         finding
             .party(role, Some(user))
             .because(format!(
-                "{because} {} is a private address that stood in the Contact of the {method} from {source}: outside its own \
-                 network nobody reaches it.",
+                "{because} {} is a private address that stood in the Contact of the {method} from {source}: outside \
+                 its own network nobody reaches it.",
                 named.ip()
             ))
             .fix(format!(
-                "Let {user} keep where the {method} came from in place of its Contact, and send there (`rport` and `received`, RFC \
-                 3581; Kamailio: `fix_nated_register`, `fix_nated_contact`; Asterisk: `rewrite_contact`)."
+                "Let {user} keep where the {method} came from in place of its Contact, and send there (`rport` and \
+                 `received`, RFC 3581; Kamailio: `fix_nated_register`, `fix_nated_contact`; Asterisk: \
+                 `rewrite_contact`)."
             ))
             .fix(format!("Or let {source} give its public address in Contact."))
             .claim_at(self.place, "sip.contact.uri", self.contact.clone(), "the private address")

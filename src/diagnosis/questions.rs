@@ -1,7 +1,8 @@
 //! Which rules are asked of a call.
 //!
-//! Is given what a call shows; gives the rules that could find something in it, in order of precedence. Where many calls
-//! fail they show the same, so it is worked out once for all that do. Deliberately does not know what the rules answer.
+//! Is given what a call shows; gives the rules that could find something in it, in order of precedence. Where many
+//! calls fail they show the same, so it is worked out once for all that do. Deliberately does not know what the rules
+//! answer.
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::facts::Facts;

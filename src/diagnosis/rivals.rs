@@ -1,7 +1,7 @@
 //! The rivals of a cause: which other rules could explain the same code, and the fact for which each does not hold.
 //!
-//! Rules name the rivals that they weigh themselves. Here stand those that a reader would think of besides, by code, and
-//! only where a fact of this very call speaks against them. A rival against which nothing speaks is not named.
+//! Rules name the rivals that they weigh themselves. Here stand those that a reader would think of besides, by code,
+//! and only where a fact of this very call speaks against them. A rival against which nothing speaks is not named.
 
 use crate::call::{Failure, Heard};
 use crate::diagnosis::case::Case;

@@ -72,7 +72,8 @@ impl Full {
             ),
             Full::Mailbox => format!("Have messages of that mailbox deleted, or give it more room on {server}."),
             Full::Queue => format!(
-                "Call again later; or look on {server} how many calls may wait in that queue, and where the next ones go."
+                "Call again later; or look on {server} how many calls may wait in that queue, and where the next ones \
+                 go."
             ),
         }
     }
@@ -118,8 +119,8 @@ impl Case<'_> {
         (!is_usual).then_some(phrase)
     }
 
-    /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code. A callee's refusal
-    /// counts like one, and so does what was announced before a refusal without a Reason.
+    /// The Q.850 cause of a response, if it is one with a rule of its own: it counts more than the code. A callee's
+    /// refusal counts like one, and so does what was announced before a refusal without a Reason.
     pub fn telling_cause(&self, heard: &Heard) -> Option<u32> {
         self.own_telling_cause(heard).or_else(|| self.announced(heard).map(|told| told.cause))
     }
@@ -136,8 +137,8 @@ impl Case<'_> {
         self.q850(heard).filter(has_rule).or_else(by_callee)
     }
 
-    /// What a callee said behind a server that made another code of it, by a Reason of protocol SIP: the Q.850 cause that
-    /// stands for it, and the Reason. After a CANCEL it tells what another callee said.
+    /// What a callee said behind a server that made another code of it, by a Reason of protocol SIP: the Q.850 cause
+    /// that stands for it, and the Reason. After a CANCEL it tells what another callee said.
     pub fn callees_word<'h>(&self, heard: &'h Heard) -> Option<(u32, &'h Reason)> {
         let code = u32::from(heard.message.status()?.get());
         let cause_of = |reason: &Reason| OF_CALLEE.iter().find(|(known, _)| Some(*known) == reason.sip());
@@ -216,8 +217,8 @@ impl Case<'_> {
     }
 }
 
-/// The phrases that stacks send with a code when they mean nothing beyond it (RFC 3261 §21, and the defaults of sofia-sip,
-/// pjsip and Kamailio).
+/// The phrases that stacks send with a code when they mean nothing beyond it (RFC 3261 §21, and the defaults of
+/// sofia-sip, pjsip and Kamailio).
 fn usual_phrases(code: u16) -> &'static [&'static str] {
     match code {
         300 => &["Multiple Choices"],

@@ -32,8 +32,8 @@ pub(crate) fn tool_of(message: &Message<'_>) -> Option<(&'static str, String)> {
     Some((field, message.header(name.long())?.into_owned()))
 }
 
-/// Looks for every name at once: this is asked of every call. It is enough to look at every other pair of letters, for of
-/// a name that stands there one of them is its first and second letter, or its second and third.
+/// Looks for every name at once: this is asked of every call. It is enough to look at every other pair of letters, for
+/// of a name that stands there one of them is its first and second letter, or its second and third.
 fn names_a_tool(value: &[u8]) -> bool {
     let (pairs, _) = value.as_chunks::<2>();
     for (pair, letters) in pairs.iter().enumerate() {
@@ -237,7 +237,8 @@ pub(crate) fn is_probe(call: &Call) -> bool {
 /// Words by which a refusal says that its sender may not come in at all, whoever it asks for.
 const ACCESS: [&str; 4] = ["access from", "ip address", "address not allowed", "not permitted from"];
 
-/// True if the 403 of a call says of its own that the source has no access: that is about the source, and not about the user.
+/// True if the 403 of a call says of its own that the source has no access: that is about the source, and not about the
+/// user.
 fn names_access(call: &Call) -> bool {
     let refusals =
         call.messages.iter().filter(|heard| heard.message.status().is_some_and(|status| status.get() == 403));

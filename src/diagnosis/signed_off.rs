@@ -1,7 +1,7 @@
 //! A callee whose last device had signed off before the call.
 //!
-//! Is given a case; gives the REGISTER that took the last binding away (RFC 3261 §10.2.2) and the words for it. Deliberately
-//! does not judge what the call then got: several rules do.
+//! Is given a case; gives the REGISTER that took the last binding away (RFC 3261 §10.2.2) and the words for it.
+//! Deliberately does not judge what the call then got: several rules do.
 
 use crate::call::{Asked, Granted};
 use crate::diagnosis::words::length;
@@ -38,7 +38,10 @@ impl SignedOff<'_> {
     pub fn prove(&self, finding: Finding, callee: &str) -> Finding {
         let source = self.asked.source;
         finding
-            .fix(format!("Let the device of \"{callee}\" register again; if it should not have signed off, look on {source} why it did."))
+            .fix(format!(
+                "Let the device of \"{callee}\" register again; if it should not have signed off, look on {source} \
+                 why it did."
+            ))
             .fix("If callers should reach a voicemail then, let the server divert calls to a user without a device.")
             .claim_at(self.asked.place, "sip.CSeq.method", "REGISTER", "the device takes its registration away")
             .claim_at(self.granted.place, "sip.Status-Code", "200", "which is granted, and no binding is left")

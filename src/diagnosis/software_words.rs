@@ -72,8 +72,8 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
 }
 
 impl<'a> Case<'a> {
-    /// The words that the software which made a message has for a setting, in brackets behind a step; empty if it shows no
-    /// name, or the step about its answer says the same.
+    /// The words that the software which made a message has for a setting, in brackets behind a step; empty if it shows
+    /// no name, or the step about its answer says the same.
     pub(crate) fn settings(&self, about: Topic, heard: &'a Heard) -> String {
         self.unsaid_setting(about, heard).map(|words| format!(" ({words})")).unwrap_or_default()
     }

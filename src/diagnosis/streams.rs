@@ -1,14 +1,16 @@
 //! What TCP, TLS and WebSocket tell of a request that gets no answer: there SIP does not repeat it.
 //!
-//! Knows that TCP repeats what is not acknowledged (RFC 9293 §3.8.1), and that a response takes the connection of its request
-//! (RFC 3261 §18.2.2). Is given a request; gives how sure its silence is. Deliberately does not know what a rule makes of it.
+//! Knows that TCP repeats what is not acknowledged (RFC 9293 §3.8.1), and that a response takes the connection of its
+//! request (RFC 3261 §18.2.2). Is given a request; gives how sure its silence is. Deliberately does not know what a
+//! rule makes of it.
 
 use crate::call::{Heard, timer};
 use crate::diagnosis::case::{Case, SOON};
 use crate::diagnosis::finding::Confidence;
 
 impl Case<'_> {
-    /// True if TCP of the receiver acknowledged SIP of this sender within a minute of the call: an answer would come the same way.
+    /// True if TCP of the receiver acknowledged SIP of this sender within a minute of the call: an answer would come
+    /// the same way.
     pub(crate) fn shows_way_back(&self, waiting: &Heard) -> bool {
         let (from, to) = (waiting.path.source.ip(), waiting.path.destination.ip());
         let (start, end) = (self.call.started(), self.call.ended());
@@ -23,10 +25,10 @@ impl Case<'_> {
         sent.path.transport.is_reliable() && is_received() && !is_lost()
     }
 
-    /// How sure it is that a request got no response which TCP brought to its receiver, on a connection that stood for as long as
-    /// the request had to wait. `None` over UDP, where only copies tell; where the connection ended or TCP got nothing
-    /// acknowledged; where the capture is too short; and where it shows nothing of the other direction: TCP that does not repeat
-    /// has its acknowledgement, so what came back is not captured.
+    /// How sure it is that a request got no response which TCP brought to its receiver, on a connection that stood for
+    /// as long as the request had to wait. `None` over UDP, where only copies tell; where the connection ended or TCP
+    /// got nothing acknowledged; where the capture is too short; and where it shows nothing of the other direction: TCP
+    /// that does not repeat has its acknowledgement, so what came back is not captured.
     pub(crate) fn silence_over_stream(&self, request: &Heard) -> Option<Confidence> {
         let (path, since) = (request.path, request.place.time);
         if !path.transport.is_reliable() {

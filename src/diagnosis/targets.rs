@@ -35,8 +35,8 @@ pub(crate) struct Unheard<'a> {
 }
 
 impl Target {
-    /// True if a request of the dialog comes from one of the proxies that it has to pass, or has passed one: then what it
-    /// had to carry for that proxy in Route is gone, as it must be (RFC 3261 §16.4).
+    /// True if a request of the dialog comes from one of the proxies that it has to pass, or has passed one: then what
+    /// it had to carry for that proxy in Route is gone, as it must be (RFC 3261 §16.4).
     pub(crate) fn has_been_passed(&self, request: &Heard) -> bool {
         let sender = Some(request.path.source.ip());
         request.message.via_count() > 1 || self.route.iter().any(|hop| address(&Uri::read(hop)) == sender)
@@ -44,8 +44,8 @@ impl Target {
 }
 
 impl<'a> Unheard<'a> {
-    /// The 2xx of the hop behind, where the host that passed it on got the ACK and sent none on: its sender is the one who
-    /// waits.
+    /// The 2xx of the hop behind, where the host that passed it on got the ACK and sent none on: its sender is the one
+    /// who waits.
     pub(crate) fn waits_behind(&self, case: &Case<'a>) -> Option<&'a Heard> {
         let hop = self.ack.path.destination.ip();
         let was_sent_on = |waiting: &Heard| {
@@ -154,8 +154,8 @@ impl<'a> Case<'a> {
         success.repeated >= ENOUGH_REPEATS || self.given_up_over_stream(success).is_some()
     }
 
-    /// The BYE with which the sender of a 2xx gives up that was sent once, as some stacks do over TCP although they must repeat it
-    /// there too (RFC 3261 §13.3.1.4). It takes the hop of the 2xx, and so would the ACK.
+    /// The BYE with which the sender of a 2xx gives up that was sent once, as some stacks do over TCP although they
+    /// must repeat it there too (RFC 3261 §13.3.1.4). It takes the hop of the 2xx, and so would the ACK.
     pub(crate) fn given_up_over_stream(&self, success: &Heard) -> Option<&'a Heard> {
         if !success.path.transport.is_reliable()
             || success.repeated > 0
@@ -186,9 +186,9 @@ impl<'a> Case<'a> {
     }
 }
 
-/// True if a response has passed a proxy, as far as can be told: where it was first seen it came from that Contact, and so from
-/// the callee itself; or on the only hop that is seen the Contact is no address of a network behind the sender, which only a
-/// device behind a NAT would name.
+/// True if a response has passed a proxy, as far as can be told: where it was first seen it came from that Contact, and
+/// so from the callee itself; or on the only hop that is seen the Contact is no address of a network behind the sender,
+/// which only a device behind a NAT would name.
 pub(crate) fn has_passed_proxy(response: &Heard, written: &Heard, contact: IpAddr) -> bool {
     let source = written.path.source.ip();
     let is_only_hop = written.id == response.id;
@@ -201,8 +201,8 @@ pub(crate) fn same_target(one: &Uri, other: &Uri) -> bool {
     one.is_same_target(other) && port(one) == port(other)
 }
 
-/// True if a URI names the address from which a message came whose Contact nobody outside of its network can reach: a server
-/// that knows of NAT sends there in place of the Contact, and is right.
+/// True if a URI names the address from which a message came whose Contact nobody outside of its network can reach: a
+/// server that knows of NAT sends there in place of the Contact, and is right.
 pub(crate) fn names_source_of_private(uri: &Uri, heard: &Heard, contact: &Uri) -> bool {
     let (source, port) = (heard.path.source, uri.port.unwrap_or(5060));
     let is_translated = address(contact).is_some_and(|host| is_private(host) && host != source.ip());

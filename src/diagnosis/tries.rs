@@ -73,8 +73,8 @@ fn answers(credentials: &Credentials, challenge: &Challenge) -> bool {
     )
 }
 
-/// Of the challenges of a response the one that these credentials answer: a server may make one for each algorithm, each with
-/// a nonce of its own, and the client answers one of them (RFC 7616 §3.7; RFC 8760 §2.4).
+/// Of the challenges of a response the one that these credentials answer: a server may make one for each algorithm,
+/// each with a nonce of its own, and the client answers one of them (RFC 7616 §3.7; RFC 8760 §2.4).
 fn the_one_answered<'c>(
     challenges: impl Iterator<Item = &'c Challenge> + Clone,
     credentials: &Credentials,
@@ -93,8 +93,8 @@ pub(crate) fn what_followed(passed: &[Try<'_>]) -> &'static str {
     }
 }
 
-/// The tries at the end that showed no credentials, from the first one that was challenged: who begins anew without any has
-/// passed over that challenge already.
+/// The tries at the end that showed no credentials, from the first one that was challenged: who begins anew without any
+/// has passed over that challenge already.
 pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {
     let is_bare = |one: &Try<'_>| one.credentials.is_empty() && (one.is_challenged() || one.response.is_none());
     let bare = tries.iter().rev().take_while(|one| is_bare(one)).count();
@@ -104,8 +104,8 @@ pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {
 }
 
 impl<'a> Case<'a> {
-    /// Every try of the request that decided how the call ended, in order: the same method and client, and the same Call-ID
-    /// but where a challenge was answered or a redirect followed with a new one.
+    /// Every try of the request that decided how the call ended, in order: the same method and client, and the same
+    /// Call-ID but where a challenge was answered or a redirect followed with a new one.
     pub fn tries(&self) -> Vec<Try<'a>> {
         let challenged = self.challenge().map(|failure| self.call.transaction(failure.transaction));
         let Some(deciding) = challenged.or_else(|| self.deciding()) else { return Vec::new() };
@@ -215,7 +215,8 @@ impl<'a> Case<'a> {
 }
 
 impl Case<'_> {
-    /// True if what a server refused was the secret or the user: realm, nonce, algorithm and URI of the credentials fit.
+    /// True if what a server refused was the secret or the user: realm, nonce, algorithm and URI of the credentials
+    /// fit.
     pub(crate) fn is_of_the_secret(&self, rejection: &Rejection<'_>) -> bool {
         rejection.again.realm == rejection.credentials.realm
             && !rejection.is_of_the_nonce()
@@ -225,8 +226,8 @@ impl Case<'_> {
             && (!rejection.is_for_other_uri() || self.accepts_other_digest_uri(rejection))
     }
 
-    /// The last REGISTER before refused credentials and the first one after them with which the same server let the same
-    /// client in as the same user: their 2xx. Who was let in before and after has the right secret.
+    /// The last REGISTER before refused credentials and the first one after them with which the same server let the
+    /// same client in as the same user: their 2xx. Who was let in before and after has the right secret.
     pub(crate) fn let_in_around(&self, rejection: &Rejection<'_>) -> Option<[Place; 2]> {
         let path = rejection.request.path;
         let user = &rejection.credentials.username;
@@ -237,7 +238,8 @@ impl Case<'_> {
         Some([*before.last()?, *after.first()?])
     }
 
-    /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its end.
+    /// Whether the digest of a request is the one that a given secret makes, and the sentence that says so, without its
+    /// end.
     pub(crate) fn digest_fit(&self, request: &Heard, user: &str) -> Option<(DigestFit, String)> {
         let fit = self.surroundings.neighbours().digest_fit(request.place)?;
         let is = if fit == DigestFit::Fits { "is" } else { "is not" };
@@ -255,8 +257,8 @@ impl Rejection<'_> {
             .is_some_and(|uri| !Uri::read(&self.credentials.uri).is_same_target(&Uri::read(&uri)))
     }
 
-    /// True if the refusal is about the nonce, and so says nothing of the secret: by `stale=true` (RFC 7616 §3.3), or in
-    /// the words of a server that leaves that out ("nonce has changed").
+    /// True if the refusal is about the nonce, and so says nothing of the secret: by `stale=true` (RFC 7616 §3.3), or
+    /// in the words of a server that leaves that out ("nonce has changed").
     pub fn is_of_the_nonce(&self) -> bool {
         self.again.stale || names_nonce(&self.refusal.message)
     }

@@ -96,8 +96,8 @@ fn words_of(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic)).map(str::to_lowercase).collect()
 }
 
-/// The command that captures what passes a host, fragments included, on the port that it was asked on; and every ICMP error, for
-/// a router on the way sends it in its own name.
+/// The command that captures what passes a host, fragments included, on the port that it was asked on; and every ICMP
+/// error, for a router on the way sends it in its own name.
 pub(crate) fn capture_at(host: IpAddr, path: Path) -> String {
     let port = if path.destination.ip() == host { path.destination.port() } else { path.source.port() };
     let (errors, fragments) = match host {
@@ -130,8 +130,8 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// True of a 180: of the provisional responses only it says that a device rings (RFC 3261 §21.1.2). A 183 may go with an
-/// announcement.
+/// True of a 180: of the provisional responses only it says that a device rings (RFC 3261 §21.1.2). A 183 may go with
+/// an announcement.
 pub(crate) fn alerts(provisional: &Heard) -> bool {
     provisional.message.status().map(StatusCode::get) == Some(180)
 }

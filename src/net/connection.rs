@@ -163,8 +163,8 @@ impl Both {
     pub(super) fn follows(&self, sender: Sender, header: &TcpHeaderSlice<'_>, payload: Rest<'_>) -> bool {
         let own = self.stream(sender);
         if header.syn() {
-            // What has ended does not begin again: a device may take the same number for each of its connections. One that
-            // carried nothing was refused, and its SYN is repeated.
+            // What has ended does not begin again: a device may take the same number for each of its connections. One
+            // that carried nothing was refused, and its SYN is repeated.
             if self.is_closed() && (self.from_low.has_carried() || self.from_high.has_carried()) {
                 return false;
             }

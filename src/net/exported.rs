@@ -1,7 +1,8 @@
 //! Payloads that Wireshark exported (link type 252, "upper PDU"), as people do who decrypted TLS there.
 //!
-//! Knows the tags before such a payload. Is given a frame of that link type; gives the payload with its addresses, or the
-//! packet that it is. Deliberately looks at the name of the dissector for no more than that: SIP is told by content above.
+//! Knows the tags before such a payload. Is given a frame of that link type; gives the payload with its addresses, or
+//! the packet that it is. Deliberately looks at the name of the dissector for no more than that: SIP is told by content
+//! above.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
 //! Fragments of IP datagrams, put together.
 //!
-//! Knows positions. Is given fragments; gives whole datagrams. Deliberately does not know what a datagram carries, nor how
-//! long to wait for it. A datagram with a hole is never handed on.
+//! Knows positions. Is given fragments; gives whole datagrams. Deliberately does not know what a datagram carries, nor
+//! how long to wait for it. A datagram with a hole is never handed on.
 
 use std::net::IpAddr;
 
@@ -30,8 +30,8 @@ pub(super) struct DatagramKey {
     pub protocol: u8,
     /// Its number.
     pub id: u32,
-    /// The virtual networks that it was seen in, 0 for none. Networks may have the same addresses, and then the same numbers;
-    /// but the fragments of one datagram may also go through several of them.
+    /// The virtual networks that it was seen in, 0 for none. Networks may have the same addresses, and then the same
+    /// numbers; but the fragments of one datagram may also go through several of them.
     pub network: u32,
 }
 
@@ -93,7 +93,8 @@ impl FragmentTable {
         })
     }
 
-    /// Fragments belong together whatever network they came through, until one comes through another one that contradicts.
+    /// Fragments belong together whatever network they came through, until one comes through another one that
+    /// contradicts.
     fn key_for(&self, key: DatagramKey, fragment: Fragment, rest: Rest<'_>) -> DatagramKey {
         let shared = DatagramKey { network: 0, ..key };
         let is_apart = key.network != 0 && self.get(&key).is_some_and(|apart| !apart.is_empty());

@@ -1,7 +1,7 @@
 //! Things of which only parts have come, bounded in bytes.
 //!
-//! Knows how long to wait, and what gives way where there is no room. Is given parts, by the key of what they belong to;
-//! gives what has become whole, and notes what stays incomplete. Deliberately does not know how parts make a whole.
+//! Knows how long to wait, and what gives way where there is no room. Is given parts, by the key of what they belong
+//! to; gives what has become whole, and notes what stays incomplete. Deliberately does not know how parts make a whole.
 
 use std::hash::Hash;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Compressed WebSocket messages (RFC 7692, `permessage-deflate`), and messages that stand for themselves.
 //!
-//! Knows that a message may refer to those before it, and how gzip and zlib begin. Is given the compressed messages of one direction in order;
-//! gives what they say. Deliberately does not look at what was negotiated: keeping the window where it was agreed not
-//! to be kept does no harm.
+//! Knows that a message may refer to those before it, and how gzip and zlib begin. Is given the compressed messages of
+//! one direction in order; gives what they say. Deliberately does not look at what was negotiated: keeping the window
+//! where it was agreed not to be kept does no harm.
 
 use std::io::Read;
 

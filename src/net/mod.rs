@@ -139,8 +139,8 @@ impl Path {
         Path { source: self.destination, destination: self.source, transport: self.transport }
     }
 
-    /// True if a packet on one path can be one on the other before or behind a translation of addresses. A host that sends again
-    /// from another port, or over another transport, has its own address on both.
+    /// True if a packet on one path can be one on the other before or behind a translation of addresses. A host that
+    /// sends again from another port, or over another transport, has its own address on both.
     pub(crate) fn may_be_translated_to(self, other: Path) -> bool {
         let is_resent = self.source != other.source && self.source.ip() == other.source.ip();
         self != other && self.transport == other.transport && !is_resent

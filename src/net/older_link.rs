@@ -1,7 +1,7 @@
 //! Link layers of rings, leased lines, cables, and of what two vendors' devices write.
 //!
-//! Knows Token Ring, FDDI, Frame Relay, classical IP over ATM, DOCSIS, the header of Juniper's routers, and that of Endace's
-//! cards. Is given a frame; says what comes next. Deliberately knows of each only the way to IP.
+//! Knows Token Ring, FDDI, Frame Relay, classical IP over ATM, DOCSIS, the header of Juniper's routers, and that of
+//! Endace's cards. Is given a frame; says what comes next. Deliberately knows of each only the way to IP.
 
 use crate::capture::LinkType;
 use crate::net::bytes::Rest;
@@ -67,8 +67,8 @@ pub(super) fn classical_ip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     guessed_ip(rest).or(Some((Layer::Llc, rest)))
 }
 
-/// A packet of a cable modem's network: frame control, a parameter, a length, perhaps extensions as long as the parameter
-/// says, a checksum; then Ethernet.
+/// A packet of a cable modem's network: frame control, a parameter, a length, perhaps extensions as long as the
+/// parameter says, a checksum; then Ethernet.
 pub(super) fn docsis(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const NO_PACKET: u8 = 0xFE;
     const EXTENDED: u8 = 0x01;
@@ -81,8 +81,8 @@ pub(super) fn docsis(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     Some((Layer::Ethernet, rest.skip(extensions.checked_add(HEADER)?)?))
 }
 
-/// A record of Endace's cards (ERF): sixteen bytes, of which one is its type; perhaps extensions of eight bytes, the first bit
-/// of each of which says whether another one follows; then Ethernet behind two bytes, HDLC, AAL5 or IP.
+/// A record of Endace's cards (ERF): sixteen bytes, of which one is its type; perhaps extensions of eight bytes, the
+/// first bit of each of which says whether another one follows; then Ethernet behind two bytes, HDLC, AAL5 or IP.
 pub(super) fn endace(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const MORE: u8 = 0x80;
     let kind = u8_at(rest.bytes, 8)?;
@@ -101,7 +101,8 @@ pub(super) fn endace(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
-/// Juniper's header: "MGC", flags, perhaps extensions with their length; then what the link type says, or four bytes and IP.
+/// Juniper's header: "MGC", flags, perhaps extensions with their length; then what the link type says, or four bytes
+/// and IP.
 pub(super) fn juniper(link: LinkType, rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const EXTENDED: u8 = 0x80;
     const WITHOUT_LINK_LAYER: u8 = 0x02;

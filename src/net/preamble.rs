@@ -1,7 +1,7 @@
 //! What a load balancer sends before the bytes of its client: the PROXY protocol, versions 1 and 2.
 //!
-//! Is given the first bytes of a stream; tells how many of them are the balancer's, so that what follows is recognised as if
-//! it began there. Deliberately does not use the addresses: the packets show between whom they went.
+//! Is given the first bytes of a stream; tells how many of them are the balancer's, so that what follows is recognised
+//! as if it began there. Deliberately does not use the addresses: the packets show between whom they went.
 
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;
@@ -44,8 +44,8 @@ pub(super) fn line_ends(bytes: usize) -> &'static [u8] {
     SIGNATURE.get(..bytes.min(LINE_ENDS)).unwrap_or_default()
 }
 
-/// Whether these bytes are line ends that a preamble may begin with, and nothing else. As keep-alives (RFC 5626 §3.5.1) they wait
-/// for nothing.
+/// Whether these bytes are line ends that a preamble may begin with, and nothing else. As keep-alives (RFC 5626 §3.5.1)
+/// they wait for nothing.
 pub(super) fn may_begin(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.len() <= LINE_ENDS && SIGNATURE.starts_with(bytes)
 }

@@ -1,8 +1,8 @@
 //! SCTP (RFC 9260): the messages in its DATA and I-DATA chunks (RFC 8260).
 //!
-//! Knows chunks, and which of them are parts of one message (§6.9), by whichever paths of an association they come. Is given
-//! SCTP packets; gives each message once, when all of it is there. Deliberately does not know in which order the messages
-//! of a stream are meant to be read.
+//! Knows chunks, and which of them are parts of one message (§6.9), by whichever paths of an association they come. Is
+//! given SCTP packets; gives each message once, when all of it is there. Deliberately does not know in which order the
+//! messages of a stream are meant to be read.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -125,7 +125,8 @@ pub(super) type Collected = (Direction, Option<(u32, u32)>);
 /// The directions in which parts of messages are there, bounded in bytes.
 pub(super) type PartTable = IncompleteTable<Collected, Waiting>;
 
-/// A message that was put together: its bytes up to the first one that the capture cut off, and how many are behind these.
+/// A message that was put together: its bytes up to the first one that the capture cut off, and how many are behind
+/// these.
 pub(super) type Joined = (Vec<u8>, u32);
 
 /// The parts of messages that came in one direction.

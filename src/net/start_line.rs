@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// Whether a line of these is a start line of SIP (RFC 3261 §7): the version at its start, or at its end behind two other words.
-/// The version alone does not do: a Via has it too, and logs that travel over TCP.
+/// Whether a line of these is a start line of SIP (RFC 3261 §7): the version at its start, or at its end behind two
+/// other words. The version alone does not do: a Via has it too, and logs that travel over TCP.
 pub(super) fn is_in(bytes: &[u8]) -> bool {
     const NUMBER: &[u8] = b"/2.0";
     static NUMBERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NUMBER));

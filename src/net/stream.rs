@@ -225,7 +225,8 @@ impl Stream {
     /// Bytes arrive.
     pub(super) fn receive(&mut self, sequence: u32, rest: Rest<'_>, line: &mut Line<'_, '_>) {
         if self.next.is_none() {
-            // One byte before everything else is the probe of a connection that is idle, unless a start line may begin with it.
+            // One byte before everything else is the probe of a connection that is idle, unless a start line may begin
+            // with it.
             if rest.on_wire() <= 1 && !rest.bytes.first().is_some_and(u8::is_ascii_uppercase) {
                 return;
             }
@@ -259,8 +260,8 @@ impl Stream {
         self.release(line);
     }
 
-    /// Bytes once more. The newest segment, sooner than a sender repeats it: the capture has it twice. Anything else that the
-    /// receiver has not acknowledged: its sender repeats it.
+    /// Bytes once more. The newest segment, sooner than a sender repeats it: the capture has it twice. Anything else
+    /// that the receiver has not acknowledged: its sender repeats it.
     fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
         if !self.content.matters() {
             return;

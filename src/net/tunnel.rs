@@ -1,7 +1,7 @@
 //! Tunnels: what carries IP or Ethernet inside of IP, UDP or Ethernet.
 //!
-//! Knows PPP, PPPoE, MPLS, GRE with ERSPAN, NSH, and ESP without encryption. Is given what is behind the outer header; says
-//! what comes next. Tunnels over UDP have a file of their own.
+//! Knows PPP, PPPoE, MPLS, GRE with ERSPAN, NSH, and ESP without encryption. Is given what is behind the outer header;
+//! says what comes next. Tunnels over UDP have a file of their own.
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
@@ -117,9 +117,9 @@ pub(super) fn etherip(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
-/// ESP with null encryption (RFC 2410), as it stands between a phone and an IMS core (3GPP TS 33.203): the protocol
-/// and the bytes that it protects. Told by a trailer that fits a checksum of 12 to 32 bytes (RFC 4868): padding that counts up
-/// from 1 and a protocol whose header agrees with the length. Encrypted bytes hardly ever look so.
+/// ESP with null encryption (RFC 2410), as it stands between a phone and an IMS core (3GPP TS 33.203): the protocol and
+/// the bytes that it protects. Told by a trailer that fits a checksum of 12 to 32 bytes (RFC 4868): padding that counts
+/// up from 1 and a protocol whose header agrees with the length. Encrypted bytes hardly ever look so.
 pub(super) fn esp_without_encryption(rest: Rest<'_>) -> Option<(u8, Rest<'_>)> {
     let bytes = rest.bytes;
     if rest.missing != 0 {

@@ -1,8 +1,8 @@
 //! Tunnels over UDP.
 //!
-//! Knows VXLAN, GENEVE, GTP, TZSP, L2TP, Teredo, LISP, CAPWAP, AYIYA, and MPLS and GRE in UDP. Is given a UDP payload and its
-//! ports; says what is inside. Deliberately takes a payload for a tunnel only if port and content agree: a phone may use the
-//! same port for SIP or RTP.
+//! Knows VXLAN, GENEVE, GTP, TZSP, L2TP, Teredo, LISP, CAPWAP, AYIYA, and MPLS and GRE in UDP. Is given a UDP payload
+//! and its ports; says what is inside. Deliberately takes a payload for a tunnel only if port and content agree: a
+//! phone may use the same port for SIP or RTP.
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
@@ -24,8 +24,8 @@ const GENEVE: u16 = 6081;
 const GTP_U: u16 = 2152;
 const TZSP: u16 = 37_008;
 const L2TP: u16 = 1701;
-/// VXLAN with a protocol of its own (draft-ietf-nvo3-vxlan-gpe), MPLS (RFC 7510), GRE (RFC 8086), Teredo (RFC 4380), the
-/// data of LISP (RFC 9300), CAPWAP (RFC 5415), GTP version 0, ESP behind NAT (RFC 3948).
+/// VXLAN with a protocol of its own (draft-ietf-nvo3-vxlan-gpe), MPLS (RFC 7510), GRE (RFC 8086), Teredo (RFC 4380),
+/// the data of LISP (RFC 9300), CAPWAP (RFC 5415), GTP version 0, ESP behind NAT (RFC 3948).
 const VXLAN_GPE: u16 = 4790;
 const MPLS: u16 = 6635;
 const GRE: u16 = 4754;
@@ -174,7 +174,8 @@ fn vxlan_gpe(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     tunnel::named(next, rest.skip(8)?)
 }
 
-/// IP, if there are as many bytes as its header says. Text may begin as a header does, and then says a length of thousands.
+/// IP, if there are as many bytes as its header says. Text may begin as a header does, and then says a length of
+/// thousands.
 fn ip_header(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     let said = match u8_at(rest.bytes, 0)? {
         0x45..=0x4F => usize::from(u16_at(rest.bytes, 2)?),
@@ -233,8 +234,8 @@ fn gtp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
-/// TZSP, by which routers and access points mirror: version 1, type 0 or 1, Ethernet or IEEE 802.11, then tags up to the
-/// end tag.
+/// TZSP, by which routers and access points mirror: version 1, type 0 or 1, Ethernet or IEEE 802.11, then tags up to
+/// the end tag.
 fn tzsp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     let layer = match rest.bytes.first_chunk::<4>()? {
         [1, 0 | 1, 0, 1] => Layer::Ethernet,
@@ -287,8 +288,8 @@ fn l2tp(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     }
 }
 
-/// The data of L2TP version 3 (RFC 3931 §4.1): a session, perhaps a cookie of four or eight bytes and a sublayer of four, and
-/// Ethernet, PPP or IP. Which of these were agreed on does not show: what leads to IP that fits tells it.
+/// The data of L2TP version 3 (RFC 3931 §4.1): a session, perhaps a cookie of four or eight bytes and a sublayer of
+/// four, and Ethernet, PPP or IP. Which of these were agreed on does not show: what leads to IP that fits tells it.
 pub(super) fn l2tp_3(rest: Rest<'_>) -> Option<(Layer, Rest<'_>)> {
     const CONTROL: u32 = 0;
     if u32_at(rest.bytes, 0)? == CONTROL {

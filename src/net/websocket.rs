@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455) as a transport of SIP (RFC 7118).
 //!
-//! Knows frames, masks, fragments and compression. Is given the bytes of a stream behind the upgrade, or from a frame on whose
-//! upgrade was not seen; gives each message. Deliberately gives messages of any kind: SIP is told by content above.
+//! Knows frames, masks, fragments and compression. Is given the bytes of a stream behind the upgrade, or from a frame
+//! on whose upgrade was not seen; gives each message. Deliberately gives messages of any kind: SIP is told by content
+//! above.
 
 use crate::net::bytes::u8_at;
 use crate::net::bytes::u16_at;

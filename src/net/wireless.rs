@@ -1,7 +1,7 @@
 //! Data frames of IEEE 802.11, as monitor mode captures them.
 //!
-//! Knows the header of such frames and radiotap (<https://www.radiotap.org>) before it. Is given a frame; says where its
-//! LLC header begins. Deliberately does not decrypt: a protected frame carries nothing that could be read.
+//! Knows the header of such frames and radiotap (<https://www.radiotap.org>) before it. Is given a frame; says where
+//! its LLC header begins. Deliberately does not decrypt: a protected frame carries nothing that could be read.
 
 use crate::net::bytes::Rest;
 use crate::net::bytes::u8_at;
@@ -89,8 +89,8 @@ fn data_of([control, flags]: [u8; 2], rest: Rest<'_>, padding: Padding) -> Optio
     if is_aggregate { Some((Layer::Aggregate, behind)) } else { Some((Layer::Llc, behind)) }
 }
 
-/// The frames of an aggregate: each has two addresses and a length before it, as in IEEE 802.3, and all but the last are
-/// filled up to a multiple of four bytes (IEEE 802.11-2020 §9.3.2.2).
+/// The frames of an aggregate: each has two addresses and a length before it, as in IEEE 802.3, and all but the last
+/// are filled up to a multiple of four bytes (IEEE 802.11-2020 §9.3.2.2).
 pub(super) fn parts(mut rest: Rest<'_>) -> impl Iterator<Item = Rest<'_>> {
     const HEADER: usize = 14;
     std::iter::from_fn(move || {

@@ -62,8 +62,8 @@ impl OddityLog {
     /// Frames kept for each kind.
     pub const FRAMES_KEPT: usize = 20;
 
-    /// Says of which time the frames are that are noted from now on, in nanoseconds: what several inputs hold is told in
-    /// order of time.
+    /// Says of which time the frames are that are noted from now on, in nanoseconds: what several inputs hold is told
+    /// in order of time.
     #[inline]
     pub fn at(&mut self, now: i64) -> &mut OddityLog {
         self.now = now;
@@ -117,11 +117,12 @@ impl OddityLog {
         }
     }
 
-    /// Where the kind of an oddity stands. There are few, and some are noted of each packet: names are only compared where
-    /// it may be one of several that share a name.
+    /// Where the kind of an oddity stands. There are few, and some are noted of each packet: names are only compared
+    /// where it may be one of several that share a name.
     fn place(&self, oddity: &Oddity) -> Option<usize> {
         let variant = std::mem::discriminant(oddity);
-        // Empty names are not compared: for bytes of which there are none, some processors take longer than for all else here.
+        // Empty names are not compared: for bytes of which there are none, some processors take longer than for all
+        // else here.
         let has_limit = !oddity.limit().is_empty();
         let is_same = |known: &Noted| {
             std::mem::discriminant(&known.example) == variant && (!has_limit || known.example.limit() == oddity.limit())

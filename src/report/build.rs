@@ -192,8 +192,8 @@ impl Scene {
     }
 }
 
-/// The message that tells who calls whom: one that opens the call, which has no To tag but in a response that is not the first
-/// (RFC 3261 §12.1.1); else its first request, and where none is in the capture, its first message.
+/// The message that tells who calls whom: one that opens the call, which has no To tag but in a response that is not
+/// the first (RFC 3261 §12.1.1); else its first request, and where none is in the capture, its first message.
 fn opening(call: &Call) -> Option<&Heard> {
     let first = call.messages.first()?;
     let opens = |heard: &&Heard| {

@@ -1,5 +1,5 @@
-//! What decided a call, for whoever has to answer for it: the response, the request that it answers, and what the caller was
-//! told.
+//! What decided a call, for whoever has to answer for it: the response, the request that it answers, and what the
+//! caller was told.
 //!
 //! Is given a record; picks from it. Deliberately finds nothing that the record does not hold.
 
@@ -8,8 +8,8 @@ use crate::report::record::{CallRecord, ClaimRecord, FailureRecord, FindingRecor
 use crate::report::view::telling;
 
 /// The failure that the telling finding is about: the first that it cites; where it cites none but normal steps, as of
-/// redirects that lead round, the one that its party sent; else the last with its code. Where no finding tells anything,
-/// the last that is no normal step and not found harmless.
+/// redirects that lead round, the one that its party sent; else the last with its code. Where no finding tells
+/// anything, the last that is no normal step and not found harmless.
 pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
     let judged = || record.failures.iter().filter(|failure| !failure.normal);
     let Some(finding) = telling(record) else { return judged().rfind(|failure| harmless(record, failure).is_none()) };
@@ -20,7 +20,8 @@ pub(crate) fn decisive(record: &CallRecord) -> Option<&FailureRecord> {
     cited().find(|failure| !failure.normal).or_else(of_party).or_else(|| judged().rfind(has_code))
 }
 
-/// The finding by which a failure did no harm, such as the refusal of a BYE that crossed another: nobody is responsible.
+/// The finding by which a failure did no harm, such as the refusal of a BYE that crossed another: nobody is
+/// responsible.
 pub(crate) fn harmless<'a>(record: &'a CallRecord, failure: &FailureRecord) -> Option<&'a FindingRecord> {
     record.findings.iter().find(|finding| {
         let is_of_method = |claim: &ClaimRecord| claim.field == "sip.Method" && claim.value == failure.method;

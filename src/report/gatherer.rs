@@ -113,8 +113,8 @@ impl Gatherer {
         Gatherer { most_kept: calls, ..self }
     }
 
-    /// For a run that may last for months: of the records the last ones are kept, as far as so many bytes hold them, and
-    /// of the numbers of calls in incidents a few thousand.
+    /// For a run that may last for months: of the records the last ones are kept, as far as so many bytes hold them,
+    /// and of the numbers of calls in incidents a few thousand.
     pub fn for_ever(mut self, bytes: usize) -> Gatherer {
         self.spool = Spool::of_the_last(bytes);
         self.groups = std::mem::take(&mut self.groups).with_numbers(MOST_NUMBERS_FOR_EVER);

@@ -377,7 +377,8 @@ fn noise(rule: &str) -> Noise {
     }
 }
 
-/// True if a call failed or was dropped. A probe that is refused shows that the peer is there, and nothing has to be done.
+/// True if a call failed or was dropped. A probe that is refused shows that the peer is there, and nothing has to be
+/// done.
 pub(crate) fn wants_attention(diagnosis: &Diagnosis) -> bool {
     let is_refused_probe = diagnosis.cause().is_some_and(|cause| cause.rule == "probe-noise");
     diagnosis.outcome.went_wrong() && !is_refused_probe

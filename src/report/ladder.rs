@@ -51,8 +51,8 @@ pub(crate) fn rungs(scene: &Scene, call: &Call, diagnosis: &Diagnosis, secrets: 
     steps(call).into_iter().filter_map(of_step).collect()
 }
 
-/// Transactions whose responses a reader of the ladder could take for those of another: both waited on the same hop at one
-/// time. Those of the method that opened the call are what a response is taken for, and need no word.
+/// Transactions whose responses a reader of the ladder could take for those of another: both waited on the same hop at
+/// one time. Those of the method that opened the call are what a response is taken for, and need no word.
 fn overlapping(call: &Call) -> BTreeSet<TransactionId> {
     let opening = call.transactions.first().map(|transaction| &transaction.method);
     let mut waiting: Vec<&Transaction> = Vec::new();

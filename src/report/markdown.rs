@@ -287,7 +287,8 @@ fn plain(text: &Untrusted) -> String {
     for_markdown(&text.for_terminal()).replace("://", ":\\//").replace("www.", "www\\.")
 }
 
-/// Captured text as a span of code. A backtick would end it: the span has a longer run of them around it than any within.
+/// Captured text as a span of code. A backtick would end it: the span has a longer run of them around it than any
+/// within.
 fn code(words: &Phrases, text: &str) -> String {
     let text = Untrusted::from(text);
     let shown = without_links(&text.for_terminal());

@@ -1,8 +1,8 @@
 //! What only shows over several calls: how many of how many, since when, up to how many at once, and what was lost
 //! together.
 //!
-//! Is given a group of calls and what is known of its surroundings; gives sentences. What they tell is arithmetic on what
-//! was seen; why it is so they do not say.
+//! Is given a group of calls and what is known of its surroundings; gives sentences. What they tell is arithmetic on
+//! what was seen; why it is so they do not say.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -86,8 +86,8 @@ pub(crate) fn says(group: &Group, others: &[Group], surroundings: &Surroundings)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Onset {
     MayShow,
-    /// All of the calls went to one callee and were refused with a code that is about the callee: what became of calls to
-    /// others tells nothing.
+    /// All of the calls went to one callee and were refused with a code that is about the callee: what became of calls
+    /// to others tells nothing.
     Unknown,
 }
 

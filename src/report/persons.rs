@@ -456,11 +456,11 @@ mod tests {
     use super::*;
     use crate::sip::Cut;
 
-    const MESSAGE: &str = "INVITE sip:+15555550123@pbx.example.net SIP/2.0\r\n\
-        Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKx\r\n\
-        From: \"Alice Example\" <sip:alice@example.net>;tag=1\r\nTo: <tel:+1-555-555-0123>\r\n\
-        Call-ID: 77-192-0-2-10@192.0.2.10\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
-        v=0\r\no=alice 1 1 IN IP4 192.0.2.10\r\nc=IN IP6 2001:db8::7\r\n";
+    const MESSAGE: &str = "INVITE sip:+15555550123@pbx.example.net SIP/2.0\r\nVia: SIP/2.0/UDP \
+                           192.0.2.10:5060;branch=z9hG4bKx\r\nFrom: \"Alice Example\" \
+                           <sip:alice@example.net>;tag=1\r\nTo: <tel:+1-555-555-0123>\r\nCall-ID: \
+                           77-192-0-2-10@192.0.2.10\r\nCSeq: 1 INVITE\r\nContent-Type: \
+                           application/sdp\r\n\r\nv=0\r\no=alice 1 1 IN IP4 192.0.2.10\r\nc=IN IP6 2001:db8::7\r\n";
 
     fn persons(kinds: &[Replaced]) -> Persons {
         let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], kinds)));
@@ -517,10 +517,10 @@ mod tests {
 
     #[test]
     fn networks_and_addresses_without_a_scheme_are_known() {
-        let text = "INVITE carol@carrier.test SIP/2.0\r\nFrom: dave@carrier.test:5060;tag=1\r\nTo: <carol@carrier.test>\r\n\
-            P-Visited-Network-ID: \"ims.visited.test\"\r\nP-Charging-Vector: icid-value=1;orig-ioi=home.test\r\n\
-            Warning: 399 sbc.signer.test:5060 \"no\"\r\nOrganization: Acme Phones\r\n\
-            Authorization: Digest username=\"erin@private.test\",nonce=\"\"\r\n\r\n";
+        let text = "INVITE carol@carrier.test SIP/2.0\r\nFrom: dave@carrier.test:5060;tag=1\r\nTo: \
+                    <carol@carrier.test>\r\nP-Visited-Network-ID: \"ims.visited.test\"\r\nP-Charging-Vector: \
+                    icid-value=1;orig-ioi=home.test\r\nWarning: 399 sbc.signer.test:5060 \"no\"\r\nOrganization: Acme \
+                    Phones\r\nAuthorization: Digest username=\"erin@private.test\",nonce=\"\"\r\n\r\n";
         let mut persons = Persons::new(Arc::new(Pseudonyms::new([3; 32], &[Replaced::Names])));
         persons.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         persons.finish();

@@ -27,7 +27,8 @@ pub trait Follower {
         Ok(())
     }
 
-    /// Whether the words of a diagnosis will be read: asked before [`Follower::call`], with all of it that needs no words.
+    /// Whether the words of a diagnosis will be read: asked before [`Follower::call`], with all of it that needs no
+    /// words.
     fn reads_words(&self, _call: &Call, _verdict: &Diagnosis) -> bool {
         true
     }
@@ -66,8 +67,8 @@ pub trait Follower {
         Ok(())
     }
 
-    /// Asked now and then, and whenever an interface is quiet: whether to go on. Who wants to end behind what has arrived
-    /// is asked again until then.
+    /// Asked now and then, and whenever an interface is quiet: whether to go on. Who wants to end behind what has
+    /// arrived is asked again until then.
     ///
     /// # Errors
     /// What makes it useless to go on.
@@ -101,8 +102,8 @@ pub struct Standing<'a> {
 /// Feeds everything that `source` gives, until it ends or the follower does not want to go on; then every call ends.
 /// Gives what is known of the inputs.
 ///
-/// A panic is caught at the packet's door: it is noted as [`Oddity::InternalFault`](crate::oddity::Oddity) of the packet
-/// that was fed last, and the run goes on with the next one.
+/// A panic is caught at the packet's door: it is noted as [`Oddity::InternalFault`](crate::oddity::Oddity) of the
+/// packet that was fed last, and the run goes on with the next one.
 ///
 /// # Errors
 /// What stops the source or the follower.

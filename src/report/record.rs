@@ -451,8 +451,8 @@ pub struct Rung {
     pub repeated_until: Option<Moment>,
     /// The main codecs that its session description names.
     pub codecs: Vec<Untrusted>,
-    /// Of a response: the method of its request, where another request on the same hop was waiting too, and it is not the
-    /// one that opened the call.
+    /// Of a response: the method of its request, where another request on the same hop was waiting too, and it is not
+    /// the one that opened the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Untrusted>,
 }

@@ -1,8 +1,8 @@
 //! The messages of a capture in a new one, with pseudonyms in the place of persons and of secrets.
 //!
-//! Nothing is copied but what was read and understood: each message stands alone in a frame that is made for it, so that
-//! no hardware address, no trailing byte and no voice can slip through. Session descriptions stay, other bodies are
-//! struck out letter by letter. Lengths and checksums are right, times and order as they were.
+//! Nothing is copied but what was read and understood: each message stands alone in a frame that is made for it, so
+//! that no hardware address, no trailing byte and no voice can slip through. Session descriptions stay, other bodies
+//! are struck out letter by letter. Lengths and checksums are right, times and order as they were.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
@@ -206,12 +206,11 @@ mod tests {
     use crate::sip::Cut;
     use std::sync::Arc;
 
-    const MESSAGE: &str = "INVITE sip:+15555550123@192.0.2.20 SIP/2.0\r\n\
-        Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKx\r\nFrom: <sip:alice@192.0.2.10>;tag=1\r\n\
-        To: <sip:+15555550123@192.0.2.20>\r\nCall-ID: a@192.0.2.10\r\nCSeq: 2 INVITE\r\n\
-        Authorization: Digest username=\"alice\", realm=\"x.example\", nonce=\"deadbeef01\", response=\"0123456789abcdef\"\r\n\
-        Content-Type: application/sdp\r\nContent-Length: 88\r\n\r\n\
-        v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\na=crypto:1 A inline:U0VDUkVU\r\n";
+    const MESSAGE: &str = "INVITE sip:+15555550123@192.0.2.20 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKx\r\nFrom: \
+         <sip:alice@192.0.2.10>;tag=1\r\nTo: <sip:+15555550123@192.0.2.20>\r\nCall-ID: a@192.0.2.10\r\nCSeq: 2 \
+         INVITE\r\nAuthorization: Digest username=\"alice\", realm=\"x.example\", nonce=\"deadbeef01\", \
+         response=\"0123456789abcdef\"\r\nContent-Type: application/sdp\r\nContent-Length: 88\r\n\r\nv=0\r\no=- 1 1 \
+         IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\na=crypto:1 A inline:U0VDUkVU\r\n";
 
     fn privacy() -> Privacy {
         let kinds = [Replaced::Numbers, Replaced::Addresses, Replaced::Names];

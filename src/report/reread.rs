@@ -77,8 +77,8 @@ impl Again<'_> {
     /// True if a message is of a call that was asked for.
     pub(crate) fn wants(&self, message: &Message<'_>) -> bool {
         let call_id = String::from_utf8_lossy(message.call_id());
-        // Where the capture cut a Call-ID off, the call has the whole of it from another message. Of a message that ends
-        // before its Call-ID it is not known here whose it is: it is taken along.
+        // Where the capture cut a Call-ID off, the call has the whole of it from another message. Of a message that
+        // ends before its Call-ID it is not known here whose it is: it is taken along.
         let is_part = |whole: &String| whole.starts_with(call_id.as_ref());
         self.chosen.is_none_or(|chosen| {
             chosen.contains(call_id.as_ref()) || message.has_cut_call_id() && chosen.iter().any(is_part)

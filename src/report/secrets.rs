@@ -109,8 +109,8 @@ impl Secrets {
         shown
     }
 
-    /// The text with pseudonyms for persons and for secrets, which all keep their lengths: for a message that is to stay
-    /// one. Equal secrets stay equal, because causes hang on it.
+    /// The text with pseudonyms for persons and for secrets, which all keep their lengths: for a message that is to
+    /// stay one. Equal secrets stay equal, because causes hang on it.
     pub(crate) fn replace_all(&self, text: &str) -> String {
         let Some(persons) = &self.persons else { return self.hide(text) };
         let mut shown = text.to_owned();
@@ -315,8 +315,8 @@ impl Holds {
     }
 }
 
-/// False if no URI in a text has a password, as next to none has: two colons would stand before an `@`, that of the scheme
-/// and that of the password.
+/// False if no URI in a text has a password, as next to none has: two colons would stand before an `@`, that of the
+/// scheme and that of the password.
 fn may_hold_a_password(text: &[u8]) -> bool {
     let Some(before) = memchr::memrchr(b'@', text).and_then(|at| text.get(..at)) else { return false };
     memchr::memchr_iter(b':', before).nth(1).is_some()
@@ -353,9 +353,10 @@ mod tests {
 
     #[test]
     fn digest_values_passwords_and_keys_are_struck_out() {
-        let text = "INVITE sip:bob@example.net SIP/2.0\r\nContact: <sip:alice:hunter2000@192.0.2.1>\r\n\
-            Authorization: Digest username=\"alice\", nonce=\"abcdefgh\", response=\"0123456789abcdef\"\r\n\
-            Proxy-Authorization: Basic dXNlcjpw\r\n\r\na=crypto:1 AES inline:S0VZS0VZ|2^20\r\n";
+        let text = "INVITE sip:bob@example.net SIP/2.0\r\nContact: <sip:alice:hunter2000@192.0.2.1>\r\nAuthorization: \
+                    Digest username=\"alice\", nonce=\"abcdefgh\", \
+                    response=\"0123456789abcdef\"\r\nProxy-Authorization: Basic dXNlcjpw\r\n\r\na=crypto:1 AES \
+                    inline:S0VZS0VZ|2^20\r\n";
         let mut secrets = Secrets::default();
         secrets.collect(&Message::read(text.as_bytes(), Cut::Whole).unwrap());
         let shown = secrets.hide(text);

@@ -20,8 +20,8 @@ use crate::sip::{Method, StatusCode};
 
 /// Delays of one kind that are kept for percentiles; beyond, one of each few is.
 const MOST_SAMPLES: usize = 100_000;
-/// Of so many further ones one is kept. It has no factor in common with the number of samples, so that each of these can be
-/// the one that goes.
+/// Of so many further ones one is kept. It has no factor in common with the number of samples, so that each of these
+/// can be the one that goes.
 const ONE_IN: u64 = 7;
 /// Peers, codes and causes that are counted apart.
 const MOST_ROWS: usize = 10_000;
@@ -336,7 +336,8 @@ impl Serialize for Delay {
 /// How long a call took to be set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Setup {
-    /// From INVITE to the first sign that the callee is alerted, or to the answer where there was none (RFC 6076 §4.3.1).
+    /// From INVITE to the first sign that the callee is alerted, or to the answer where there was none (RFC 6076
+    /// §4.3.1).
     pub alerted: Option<Duration>,
     /// From INVITE to its 2xx.
     pub answered: Option<Duration>,

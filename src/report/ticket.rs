@@ -1,7 +1,7 @@
 //! The block of text for a carrier's ticket desk: what happened, who said it, what was ruled out, and the question.
 //!
-//! Is given a record and, where they were kept, the texts of its messages; gives lines of plain text, at most 80 columns
-//! wide where words allow. Says only what the capture shows.
+//! Is given a record and, where they were kept, the texts of its messages; gives lines of plain text, at most 80
+//! columns wide where words allow. Says only what the capture shows.
 
 use std::fmt::Display;
 use std::io::{self, Write};

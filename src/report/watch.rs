@@ -236,8 +236,8 @@ mod tests {
         for number in 0..12 {
             let start = f64::from(number) * 2.0;
             story.push_str(&format!(
-                "call c{number}\n{start:.3}  alice -> proxy  INVITE sip:bob{number}@example.com\n\
-                 {:.3}  proxy -> alice  503 Service Unavailable\n{:.3}  alice -> proxy  ACK\n",
+                "call c{number}\n{start:.3}  alice -> proxy  INVITE sip:bob{number}@example.com\n{:.3}  proxy -> \
+                 alice  503 Service Unavailable\n{:.3}  alice -> proxy  ACK\n",
                 start + 0.01,
                 start + 0.02
             ));

@@ -51,7 +51,8 @@ mod tests {
     fn the_type_tells_the_service_and_the_reason_does_not() {
         let body = |kind: &str, reason: &str| {
             format!(
-                "<ims-3gpp version=\"1\"><alternative-service>{kind}<reason>{reason}</reason></alternative-service></ims-3gpp>"
+                "<ims-3gpp version=\"1\"><alternative-service>{kind}<reason>{reason}</reason></alternative-service></\
+                 ims-3gpp>"
             )
         };
         assert_eq!(of(&body("<type>emergency</type>", "no restoration")), Some(AlternativeService::Emergency));

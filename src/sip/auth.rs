@@ -44,8 +44,8 @@ pub struct Credentials {
     pub nonce_count: Option<u32>,
     /// The quality of protection chosen; empty if none.
     pub qop: String,
-    /// True if `auts` stands there: the card says that the sequence number of an AKA challenge is out of step, and the digest
-    /// proves nothing of its key (RFC 3310 §3.4).
+    /// True if `auts` stands there: the card says that the sequence number of an AKA challenge is out of step, and the
+    /// digest proves nothing of its key (RFC 3310 §3.4).
     pub asks_for_step: bool,
 }
 

@@ -42,8 +42,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads lines of user, realm and password, with commas or white space between them; `*` for any realm, `#` before a
-    /// comment.
+    /// Reads lines of user, realm and password, with commas or white space between them; `*` for any realm, `#` before
+    /// a comment.
     ///
     /// # Errors
     /// The number of the first line that has other than three parts. The line itself is not told.
@@ -140,8 +140,8 @@ mod tests {
 
     /// RFC 7616 §3.9.1.
     const MUFASA: &str = "username=\"Mufasa\", realm=\"http-auth@example.org\", uri=\"/dir/index.html\", \
-        nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", nc=00000001, \
-        cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\", qop=auth";
+                          nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", nc=00000001, \
+                          cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\", qop=auth";
 
     #[test]
     fn the_examples_of_rfc_7616_fit() {

@@ -117,8 +117,8 @@ fn begins_with_version(bytes: &[u8]) -> bool {
     bytes.first_chunk::<5>().is_some_and(|[name @ .., digit]| digit.is_ascii_digit() && is_protocol(name))
 }
 
-/// Whether a transport follows the version, as in a Via (RFC 3261 §20.42): where a segment begins within such a header, or
-/// its value is folded, the version stands where a status line has it.
+/// Whether a transport follows the version, as in a Via (RFC 3261 §20.42): where a segment begins within such a header,
+/// or its value is folded, the version stands where a status line has it.
 fn names_transport(bytes: &[u8]) -> bool {
     const NAME: usize = 4;
     const LONGEST_NUMBER: usize = 16;
@@ -431,8 +431,8 @@ impl Framer {
     }
 
     /// Behind a hole the end of a line stands where a line could begin, and the end of a request line is a word and the
-    /// version: there a request line needs its URI. Or the end of a body stands there, and its last word is no part of the
-    /// method.
+    /// version: there a request line needs its URI. Or the end of a body stands there, and its last word is no part of
+    /// the method.
     fn is_credible(&self, rest: &[u8], end: Option<usize>) -> bool {
         let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default().trim_ascii_end();
         let is_whole = || line.iter().filter(|byte| **byte == b' ').count() >= 2 && buried::start_in(line).is_none();

@@ -79,8 +79,8 @@ fn json(part: &str) -> Option<Value> {
 /// Where a service that signs calls, or looks up names, writes what it found; some in a header of their own.
 const FOUND: [&str; 3] = ["Identity", "P-Asserted-Identity", "X-Identity"];
 
-/// True if a response carries what such a service found (RFC 8224 §4.1). It redirects to itself, or to whom was asked for
-/// anyway: who asked goes on with what it got, wherever its own way leads.
+/// True if a response carries what such a service found (RFC 8224 §4.1). It redirects to itself, or to whom was asked
+/// for anyway: who asked goes on with what it got, wherever its own way leads.
 pub(crate) fn brings_identity(response: &Message<'_>) -> bool {
     FOUND.iter().any(|name| response.header(name).is_some())
 }

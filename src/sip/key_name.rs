@@ -95,8 +95,8 @@ pub(super) struct Named {
 /// Stands for a header that is none of the key headers.
 pub(super) const NO_SLOT: usize = u8::MAX as usize;
 
-/// The name with which a line begins, up to the first colon. `None` if that takes a closer look: a long name, or none at
-/// all. What stands behind the line is looked at, too.
+/// The name with which a line begins, up to the first colon. `None` if that takes a closer look: a long name, or none
+/// at all. What stands behind the line is looked at, too.
 #[inline]
 pub(super) fn begins(rest: &[u8]) -> Option<Named> {
     let line = rest.first_chunk::<LANES>()?;

@@ -2,8 +2,8 @@
 
 use crate::sip::swift::Every;
 
-/// The lines of a message, one after the other. Apart from what walks over them, so that the compiler keeps their places
-/// in registers.
+/// The lines of a message, one after the other. Apart from what walks over them, so that the compiler keeps their
+/// places in registers.
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -281,8 +281,8 @@ impl Message<'_> {
         }
     }
 
-    /// True if the message ends inside of its first header of this name, or before it. For headers that every message is
-    /// matched by.
+    /// True if the message ends inside of its first header of this name, or before it. For headers that every message
+    /// is matched by.
     pub(crate) fn ends_before_end_of(&self, name: HeaderName) -> bool {
         let place = self.outline.place(name);
         let ends_in_it = || memchr(b'\n', self.bytes.get(place.end()..).unwrap_or_default()).is_none();

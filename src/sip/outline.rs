@@ -1,5 +1,6 @@
-//! What every message is matched by: where its key headers stand, and the parameters in them. Found by one walk over the
-//! message ([`super::walk`]); the places of all other headers are found when they are asked for ([`super::places`]).
+//! What every message is matched by: where its key headers stand, and the parameters in them. Found by one walk over
+//! the message ([`super::walk`]); the places of all other headers are found when they are asked for
+//! ([`super::places`]).
 
 use std::ops::Range;
 
@@ -16,8 +17,8 @@ pub(super) struct Outline {
     pub(super) others: u64,
     /// The value of the second Via line.
     pub(super) second_via: Place,
-    /// The branch of the topmost Via, and the tags of From and To, which are empty behind the value where there is none.
-    /// Not set where the form of the value is not the plain one ([`super::plain`]).
+    /// The branch of the topmost Via, and the tags of From and To, which are empty behind the value where there is
+    /// none. Not set where the form of the value is not the plain one ([`super::plain`]).
     pub(super) branch: Place,
     pub(super) from_tag: Place,
     pub(super) to_tag: Place,

@@ -102,8 +102,8 @@ fn is_reason(line: &[u8]) -> bool {
     HeaderName::read(name.trim_ascii_end()) == HeaderName::Reason
 }
 
-/// How much of a line of Reasons (RFC 3326) without its end is whole, of which so much is whole as of any header: the values
-/// before the last one, and that one if its cause stands there. The protocol alone says nothing.
+/// How much of a line of Reasons (RFC 3326) without its end is whole, of which so much is whole as of any header: the
+/// values before the last one, and that one if its cause stands there. The protocol alone says nothing.
 fn whole_reasons(line: &[u8], whole: usize) -> usize {
     let (mut is_quoted, mut last, mut in_value) = (false, 0, false);
     for (at, byte) in line.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The forms that nearly all values of Via, From, To and Contact have, each told by one walk over the value that also finds
-//! the parameter by which messages are matched.
+//! The forms that nearly all values of Via, From, To and Contact have, each told by one walk over the value that also
+//! finds the parameter by which messages are matched.
 //!
 //! What has another form is not said to be wrong: it is read by [`super::value`] and judged by [`super::fault`], which
 //! find the same of these forms.

@@ -58,7 +58,8 @@ pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
     if message.reasons().iter().any(|reason| reason.q850().is_some()) { "Reason" } else { ASTERISK_CAUSE }
 }
 
-/// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an INVITE.
+/// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an
+/// INVITE.
 pub(crate) fn asterisk_cause(message: &Message<'_>) -> Option<u32> {
     if !message.may_hold(ASTERISK_CAUSE) {
         return None; // Known without a look at the headers.

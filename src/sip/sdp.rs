@@ -103,9 +103,9 @@ impl Sdp {
         is_sdp.then_some(sdp)
     }
 
-    /// The description in a message's body: the whole body, or its part in a multipart one (RFC 5621).
-    /// Read once, however often it is asked for. `None` too if the capture cut the message off: what the description lacks
-    /// may stand in what was not captured.
+    /// The description in a message's body: the whole body, or its part in a multipart one (RFC 5621). Read once,
+    /// however often it is asked for. `None` too if the capture cut the message off: what the description lacks may
+    /// stand in what was not captured.
     pub fn of<'a>(message: &'a Message<'_>) -> Option<&'a Sdp> {
         if message.body().is_empty() || message.is_cut() {
             return None;

@@ -187,7 +187,8 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+    const GOOD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 40000 \
+                        RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
 
     fn line_of(text: &str) -> Option<usize> {
         first_fault(text.as_bytes()).map(|fault| fault.line)

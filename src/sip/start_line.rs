@@ -33,8 +33,8 @@ pub enum StartLine {
 }
 
 /// Reads a start line of the form that nearly all have, and with which the bytes begin: a request line with one space
-/// between its parts, a status line with a code of three digits. `None` for any other, which may be one all the same. The
-/// line is asked for only where what the bytes begin with may be one.
+/// between its parts, a status line with a code of three digits. `None` for any other, which may be one all the same.
+/// The line is asked for only where what the bytes begin with may be one.
 #[inline]
 pub(super) fn read_plain<'a>(bytes: &'a [u8], line: impl FnOnce() -> &'a [u8]) -> Option<StartLine> {
     if bytes.first_chunk() == Some(b"SIP/2.0 ") {

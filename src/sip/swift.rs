@@ -1,5 +1,5 @@
-//! Finds bytes that are near. What every message is read by asks for line ends, colons and semicolons some fifty times a
-//! message, and finds each within a few dozen bytes.
+//! Finds bytes that are near. What every message is read by asks for line ends, colons and semicolons some fifty times
+//! a message, and finds each within a few dozen bytes.
 //!
 //! Sixteen bytes at a time in a plain loop: for what is near, that takes a third of what a call of `memchr` takes to
 //! begin. For what is far, `memchr` is the better one.
@@ -63,8 +63,8 @@ pub(super) fn next_of_two<const ONE: u8, const TWO: u8>(bytes: &[u8], from: usiz
 }
 
 /// Where the first byte that `in_block` tells stands between `from` and `end`, which lie within `bytes`. What stands
-/// behind the end is looked at, too, so that what is short is found as quickly as what is long. Always inlined: what a call
-/// takes is as much as the one or two turns that are enough for most values.
+/// behind the end is looked at, too, so that what is short is found as quickly as what is long. Always inlined: what a
+/// call takes is as much as the one or two turns that are enough for most values.
 #[inline(always)]
 pub(super) fn next_within(bytes: &[u8], from: usize, end: usize, in_block: impl Fn(u8x16) -> u8x16) -> Option<usize> {
     let mut at = from;
@@ -109,8 +109,8 @@ pub(super) fn is<const WANTED: u8>(block: u8x16) -> u8x16 {
     block.simd_eq(u8x16::splat(WANTED))
 }
 
-/// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place near
-/// the one before costs next to nothing.
+/// The places of every byte `WANTED`, one after the other. Sixty-four bytes are looked at together, so that a place
+/// near the one before costs next to nothing.
 pub(super) struct Every<'a, const WANTED: u8> {
     bytes: &'a [u8],
     /// Where the block that is looked at begins, and what was not looked at yet.

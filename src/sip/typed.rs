@@ -179,7 +179,9 @@ mod tests {
     use super::*;
     use crate::sip::message::Cut;
 
-    const BUSY: &str = "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\nFrom: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>;tag=t\r\nCall-ID: x@example.com\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
+    const BUSY: &str = "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\nFrom: \
+                        <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>;tag=t\r\nCall-ID: x@example.com\r\nCSeq: \
+                        7 INVITE\r\nContent-Length: 0\r\n\r\n";
 
     fn strict(text: &str) -> Strict {
         read(&Message::read(text.as_bytes(), Cut::Whole).unwrap())

@@ -8,7 +8,8 @@ use memchr::memchr;
 use crate::sip::method::Method;
 use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_two};
 
-/// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left out.
+/// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left
+/// out.
 pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
     split_outside(line, b',').map(str::trim).filter(|value| !value.is_empty())
 }
@@ -298,8 +299,8 @@ impl Uri {
         self.user.split_once(';').map_or(self.user.as_str(), |(user, _)| user)
     }
 
-    /// True if both name the same user at the same host (RFC 3261 §19.1.4, RFC 5954 §4.2): port, parameters, scheme, the case
-    /// of the host, how an IPv6 address is written and letters escaped without need do not count.
+    /// True if both name the same user at the same host (RFC 3261 §19.1.4, RFC 5954 §4.2): port, parameters, scheme,
+    /// the case of the host, how an IPv6 address is written and letters escaped without need do not count.
     pub fn is_same_target(&self, other: &Uri) -> bool {
         is_same_host(&self.host, &other.host)
             && (self.user == other.user || unescaped(&self.user) == unescaped(&other.user))
@@ -311,7 +312,8 @@ impl Uri {
         kind.is_some_and(|kind| kind.is_empty() || kind.starts_with('.'))
     }
 
-    /// True if it names a service, which has no user and no device (RFC 5031 §4.2: `urn:service:sos`, `urn:service:counseling`).
+    /// True if it names a service, which has no user and no device (RFC 5031 §4.2: `urn:service:sos`,
+    /// `urn:service:counseling`).
     pub fn is_service(&self) -> bool {
         self.scheme == "urn" && self.user.starts_with("service:")
     }
@@ -476,7 +478,8 @@ pub(crate) fn uri_of(value: &[u8]) -> &[u8] {
     uri.unwrap_or_default().trim_ascii()
 }
 
-/// The user part of the URI in a From or To as bytes; `None` where nobody is named. For what most messages are matched by.
+/// The user part of the URI in a From or To as bytes; `None` where nobody is named. For what most messages are matched
+/// by.
 pub(crate) fn user_of(value: &[u8]) -> Option<&[u8]> {
     let uri = next_of::<b'<'>(value, 0).map_or(0, |at| at.saturating_add(1));
     let user = next_of::<b':'>(value, uri)?.saturating_add(1);

@@ -1,8 +1,9 @@
 //! One walk over a message: where its lines end, where the headers stand that every message is matched by, and what is
 //! odd about it.
 //!
-//! Every message of a capture is walked over, so this is the one place in the program where a nanosecond counts: the form
-//! that nearly all messages have is told first and at one look, and only what has another form is looked at closely.
+//! Every message of a capture is walked over, so this is the one place in the program where a nanosecond counts: the
+//! form that nearly all messages have is told first and at one look, and only what has another form is looked at
+//! closely.
 
 use memchr::memchr;
 
@@ -24,8 +25,8 @@ use crate::sip::value::CSeq;
 const REQUIRED: [HeaderName; 5] =
     [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::To, HeaderName::Via];
 
-/// Walks over a message. What stands in it is entered in its outline, what is odd about it is added, and its start line and its
-/// CSeq are given. `None` if the bytes do not start like SIP.
+/// Walks over a message. What stands in it is entered in its outline, what is odd about it is added, and its start line
+/// and its CSeq are given. `None` if the bytes do not start like SIP.
 pub(super) fn over(
     bytes: &[u8],
     cut: Cut,

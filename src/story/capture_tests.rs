@@ -121,9 +121,9 @@ fn a_large_datagram_comes_in_fragments_that_hold_it_all() {
 #[test]
 fn a_tcp_connection_is_opened_and_its_numbers_go_on() {
     let records = records(
-        "# TCP.\nalice 192.0.2.10:5060 transport tcp\nbob 192.0.2.30:5060\n\
-         1 alice -> bob INVITE sip:bob@example.com\n  split 300\n1.1 bob -> alice 180 Ringing\n\
-         & bob -> alice 200 OK\n2 alice -> bob ACK\n3 bob close alice\n",
+        "# TCP.\nalice 192.0.2.10:5060 transport tcp\nbob 192.0.2.30:5060\n1 alice -> bob INVITE \
+         sip:bob@example.com\n  split 300\n1.1 bob -> alice 180 Ringing\n& bob -> alice 200 OK\n2 alice -> bob ACK\n3 \
+         bob close alice\n",
     );
     let mut next: [Option<usize>; 2] = [None, None];
     let mut bytes = 0;
@@ -144,9 +144,8 @@ fn a_tcp_connection_is_opened_and_its_numbers_go_on() {
     let flags: Vec<u8> = records.iter().take(3).map(|record| record.frame[14 + 20 + 13]).collect();
     assert_eq!(flags, [2, 18, 16]);
     let sent: usize = {
-        let text = "# TCP.\nalice 192.0.2.10:5060 transport tcp\nbob 192.0.2.30:5060\n\
-                    1 alice -> bob INVITE sip:bob@example.com\n1.1 bob -> alice 180 Ringing\n\
-                    1.1 bob -> alice 200 OK\n2 alice -> bob ACK\n";
+        let text = "# TCP.\nalice 192.0.2.10:5060 transport tcp\nbob 192.0.2.30:5060\n1 alice -> bob INVITE \
+                    sip:bob@example.com\n1.1 bob -> alice 180 Ringing\n1.1 bob -> alice 200 OK\n2 alice -> bob ACK\n";
         Story::parse(text).expect("a story").messages().iter().map(|(.., message)| message.len()).sum()
     };
     assert_eq!(bytes, sent);

@@ -138,8 +138,8 @@ fn header(number: usize, line: &str) -> Result<Change, Error> {
         .split_once(':')
         .filter(|(name, _)| !name.trim().is_empty() && !name.trim().contains(' '))
         .ok_or_else(|| {
-            let says = "expected a header as `Name: value`, `-Name`, `sdp`, `auth`, `challenge`, `again`, `split` \
-                        or a line of the body after `|`";
+            let says = "expected a header as `Name: value`, `-Name`, `sdp`, `auth`, `challenge`, `again`, `split` or \
+                        a line of the body after `|`";
             Error::new(number, format!("{says}, found `{line}`"))
         })?;
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());

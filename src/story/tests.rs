@@ -79,9 +79,9 @@ fn the_same_story_gives_the_same_bytes_and_another_title_other_ones() {
 #[test]
 fn ack_of_a_refusal_and_cancel_keep_the_branch() {
     let messages = texts(
-        "# Cancelled.\nalice 192.0.2.10:5060\nbob 192.0.2.30:5060\n\
-         0 alice -> bob INVITE sip:bob@example.com\n1 bob -> alice 180 Ringing\n2 alice -> bob CANCEL\n\
-         2.1 bob -> alice 200 OK\n2.2 bob -> alice 487 Request Terminated\n2.3 alice -> bob ACK\n",
+        "# Cancelled.\nalice 192.0.2.10:5060\nbob 192.0.2.30:5060\n0 alice -> bob INVITE sip:bob@example.com\n1 bob \
+         -> alice 180 Ringing\n2 alice -> bob CANCEL\n2.1 bob -> alice 200 OK\n2.2 bob -> alice 487 Request \
+         Terminated\n2.3 alice -> bob ACK\n",
     );
     let [invite, _, cancel, ok, terminated, ack] = messages.as_slice() else { panic!("six messages") };
     assert_eq!(header(cancel, "Via"), header(invite, "Via"));
@@ -97,7 +97,8 @@ fn ack_of_a_refusal_and_cancel_keep_the_branch() {
 fn a_written_header_replaces_and_a_minus_removes() {
     let messages = texts(
         "# Written.\nalice 192.0.2.10:5060\nbob 192.0.2.30:5060\n0 alice -> bob OPTIONS\n  Max-Forwards: 0\n  \
-         -Contact\n  X-One: 1\n  X-One: 2\n  f: <sip:carol@example.com>;tag=7\n  +Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\n",
+         -Contact\n  X-One: 1\n  X-One: 2\n  f: <sip:carol@example.com>;tag=7\n  +Via: SIP/2.0/UDP \
+         192.0.2.1;branch=z9hG4bK1\n",
     );
     let options = &messages[0];
     assert_eq!(header(options, "Max-Forwards"), "0");
@@ -112,14 +113,12 @@ fn a_written_header_replaces_and_a_minus_removes() {
 #[test]
 fn a_fork_passes_on_the_response_of_each_branch_once() {
     let messages = texts(
-        "# Forked.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\nbob 192.0.2.30:5060\ncarol 192.0.2.40:5060\n\
-         0.0 alice -> proxy INVITE sip:team@example.com\n\
-         0.1 proxy -> bob INVITE sip:bob@192.0.2.30\n0.1 proxy -> carol INVITE sip:carol@192.0.2.40\n\
-         0.2 bob -> proxy 180 Ringing\n0.2 carol -> proxy 180 Ringing\n\
-         0.3 proxy -> alice 180 Ringing\n0.3 proxy -> alice 180 Ringing\n\
-         1.0 carol -> proxy 200 OK\n1.1 proxy -> alice 200 OK\n1.2 proxy -> bob CANCEL\n\
-         1.3 bob -> proxy 200 OK\n1.3 bob -> proxy 487 Request Terminated\n1.4 proxy -> bob ACK\n\
-         1.5 alice -> carol ACK\n",
+        "# Forked.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\nbob 192.0.2.30:5060\ncarol 192.0.2.40:5060\n0.0 \
+         alice -> proxy INVITE sip:team@example.com\n0.1 proxy -> bob INVITE sip:bob@192.0.2.30\n0.1 proxy -> carol \
+         INVITE sip:carol@192.0.2.40\n0.2 bob -> proxy 180 Ringing\n0.2 carol -> proxy 180 Ringing\n0.3 proxy -> \
+         alice 180 Ringing\n0.3 proxy -> alice 180 Ringing\n1.0 carol -> proxy 200 OK\n1.1 proxy -> alice 200 OK\n1.2 \
+         proxy -> bob CANCEL\n1.3 bob -> proxy 200 OK\n1.3 bob -> proxy 487 Request Terminated\n1.4 proxy -> bob \
+         ACK\n1.5 alice -> carol ACK\n",
     );
     assert_ne!(branch(&messages[1]), branch(&messages[2]));
     assert_eq!(tag(&messages[5], "To"), tag(&messages[4], "To"));
@@ -133,9 +132,9 @@ fn a_fork_passes_on_the_response_of_each_branch_once() {
 #[test]
 fn credentials_fit_the_challenge_and_come_in_a_new_request() {
     let messages = texts(
-        "# Asked.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\n0 alice -> proxy REGISTER\n\
-         0.1 proxy -> alice 401 Unauthorized\n  challenge realm office qop auth nonce abc\n\
-         0.2 alice -> proxy REGISTER\n  auth user 1001\n0.3 proxy -> alice 200 OK\n",
+        "# Asked.\nalice 192.0.2.10:5060\nproxy 192.0.2.20:5060\n0 alice -> proxy REGISTER\n0.1 proxy -> alice 401 \
+         Unauthorized\n  challenge realm office qop auth nonce abc\n0.2 alice -> proxy REGISTER\n  auth user \
+         1001\n0.3 proxy -> alice 200 OK\n",
     );
     assert_eq!(header(&messages[2], "CSeq"), "2 REGISTER");
     assert_eq!(header(&messages[2], "Call-ID"), header(&messages[0], "Call-ID"));
@@ -171,10 +170,10 @@ fn what_is_not_seen_still_happened() {
 #[test]
 fn another_call_has_another_call_id() {
     let messages = texts(
-        "# A B2BUA.\nalice 192.0.2.10:5060\npbx 192.0.2.20:5060\nbob 192.0.2.30:5060\n\
-         0.0 alice -> pbx INVITE sip:bob@example.com\n0.1 pbx -> bob [b] INVITE sip:bob@192.0.2.30\n\
-         0.2 bob -> pbx 200 OK\n0.3 pbx -> bob ACK\n0.4 pbx -> alice 200 OK\n0.5 alice -> pbx ACK\n\
-         1.0 alice -> pbx BYE\n1.1 pbx -> alice 200 OK\n1.2 pbx -> bob [b] BYE\n  X-Other: {call.call-id}\n",
+        "# A B2BUA.\nalice 192.0.2.10:5060\npbx 192.0.2.20:5060\nbob 192.0.2.30:5060\n0.0 alice -> pbx INVITE \
+         sip:bob@example.com\n0.1 pbx -> bob [b] INVITE sip:bob@192.0.2.30\n0.2 bob -> pbx 200 OK\n0.3 pbx -> bob \
+         ACK\n0.4 pbx -> alice 200 OK\n0.5 alice -> pbx ACK\n1.0 alice -> pbx BYE\n1.1 pbx -> alice 200 OK\n1.2 pbx \
+         -> bob [b] BYE\n  X-Other: {call.call-id}\n",
     );
     assert_ne!(header(&messages[0], "Call-ID"), header(&messages[1], "Call-ID"));
     assert_eq!(header(&messages[3], "Call-ID"), header(&messages[1], "Call-ID"));
@@ -198,9 +197,9 @@ fn hold_is_answered_with_the_other_direction() {
 #[test]
 fn a_server_answers_as_the_one_who_was_asked_for_and_stays_it() {
     let messages = texts(
-        "# Served.\nalice 192.0.2.10:5060\npbx 192.0.2.20:5060\n0 alice -> pbx INVITE sip:+12025550123@example.com\n\
-         1 pbx -> alice 200 OK\n1.1 alice -> pbx ACK\n2 pbx -> alice INVITE\n2.1 alice -> pbx 200 OK\n\
-         2.2 pbx -> alice ACK\n3 alice -> pbx BYE\n",
+        "# Served.\nalice 192.0.2.10:5060\npbx 192.0.2.20:5060\n0 alice -> pbx INVITE sip:+12025550123@example.com\n1 \
+         pbx -> alice 200 OK\n1.1 alice -> pbx ACK\n2 pbx -> alice INVITE\n2.1 alice -> pbx 200 OK\n2.2 pbx -> alice \
+         ACK\n3 alice -> pbx BYE\n",
     );
     for message in [&messages[1], &messages[3]] {
         assert_eq!(header(message, "Contact"), "<sip:+12025550123@192.0.2.20:5060>");
@@ -211,9 +210,9 @@ fn a_server_answers_as_the_one_who_was_asked_for_and_stays_it() {
 #[test]
 fn a_loop_of_proxies_stacks_their_vias() {
     let messages = texts(
-        "# Looped.\nalice 192.0.2.10:5060\neast 192.0.2.20:5060\nwest 192.0.2.21:5060\n\
-         0 alice -> east INVITE sip:bob@example.com\n  Max-Forwards: 3\n0.1 east -> west INVITE\n\
-         0.2 west -> east INVITE\n0.3 east -> west INVITE\n0.4 west -> east 483 Too Many Hops\n",
+        "# Looped.\nalice 192.0.2.10:5060\neast 192.0.2.20:5060\nwest 192.0.2.21:5060\n0 alice -> east INVITE \
+         sip:bob@example.com\n  Max-Forwards: 3\n0.1 east -> west INVITE\n0.2 west -> east INVITE\n0.3 east -> west \
+         INVITE\n0.4 west -> east 483 Too Many Hops\n",
     );
     let vias = |message: &String| message.matches("\r\nVia: ").count();
     assert_eq!(messages.iter().map(vias).collect::<Vec<_>>(), [1, 2, 3, 4, 4]);

@@ -18,7 +18,8 @@ impl Log {
     }
 
     /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
-    /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when memory is short.
+    /// INVITEs that were answered, of their 2xx and of their ACKs. For conversations that have gone well so far, when
+    /// memory is short.
     pub(crate) fn abridge(&mut self, pool: &mut Pool) {
         let answered = |step: &&Step| step.method == Verb::Invite && step.is_good();
         let mut kept: Vec<EntryId> = self
@@ -45,7 +46,8 @@ impl Log {
             })
             .collect();
         let links = self.links.iter().filter_map(|link| {
-            // A leg began with a try that may have been challenged: its link is taken over by the try that was answered.
+            // A leg began with a try that may have been challenged: its link is taken over by the try that was
+            // answered.
             let way = self.entries.get(link.entry.0 as usize)?.way;
             let first = kept.iter().find(|entry| {
                 entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)

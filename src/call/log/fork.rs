@@ -1,6 +1,7 @@
 //! A fork that two devices answered.
 //!
-//! The caller keeps one dialog and ends the other at once with a BYE (RFC 3261 §13.2.2.4), after which the call goes on.
+//! The caller keeps one dialog and ends the other at once with a BYE (RFC 3261 §13.2.2.4), after which the call goes
+//! on.
 
 use std::time::Duration;
 

@@ -33,9 +33,9 @@ impl Log {
         };
         let waiting = || attempts().filter(|(_, step, known)| step.status == 0 && *known != path);
         let here = waiting().find(|(_, _, known)| known.destination.ip() == path.source.ip());
-        // A system may send it on from an address of its own that nothing was seen to arrive at. But what a host sends that
-        // has sent this call before is no continuation: it is the next try, another branch, or a call of its own; and what
-        // arrives at a host where this call was before is another call.
+        // A system may send it on from an address of its own that nothing was seen to arrive at. But what a host sends
+        // that has sent this call before is no continuation: it is the next try, another branch, or a call of its own;
+        // and what arrives at a host where this call was before is another call.
         let is_elsewhere = || {
             attempts().all(|(_, _, known)| {
                 known.source.ip() != path.source.ip() && known.destination.ip() != path.destination.ip()
@@ -69,7 +69,8 @@ impl Log {
         response.is_some_and(|response| now.since(response.place.time) <= NEXT_TRY)
     }
 
-    /// True if the INVITE of a step was sent a moment before, as where several devices of one callee are called at once.
+    /// True if the INVITE of a step was sent a moment before, as where several devices of one callee are called at
+    /// once.
     pub(crate) fn was_just_sent(&self, step: StepId, now: Timestamp) -> bool {
         self.invite_entry(step).is_some_and(|invite| now.since(invite.place.time) <= AT_ONCE)
     }

@@ -125,8 +125,8 @@ enum Verb {
     Other(u8),
 }
 
-/// A Call-ID that continues an earlier one: its first message, and the step that it continues; none where it comes in place
-/// of an earlier try.
+/// A Call-ID that continues an earlier one: its first message, and the step that it continues; none where it comes in
+/// place of an earlier try.
 #[derive(Debug, Clone)]
 struct Link {
     entry: EntryId,
@@ -168,7 +168,8 @@ const ICMP_WINDOW: Duration = Duration::from_secs(5);
 const FEW_STEPS: usize = 32;
 /// ICMP errors kept of one call.
 const MOST_ICMP: usize = 64;
-/// Messages of one way that are looked at for the name of the sender's software: a 100 may come from the transport alone.
+/// Messages of one way that are looked at for the name of the sender's software: a 100 may come from the transport
+/// alone.
 const LOOKED_AT: u8 = 2;
 /// Ways kept of one call.
 const MOST_WAYS: usize = 256;
@@ -264,7 +265,8 @@ impl Log {
         }
     }
 
-    /// Counts that the sender of a message is looked at for the name of its software. False once enough were on this way.
+    /// Counts that the sender of a message is looked at for the name of its software. False once enough were on this
+    /// way.
     pub(crate) fn count_look_at_sender(&mut self, WayId(id): WayId) -> bool {
         let young = self.ways.get_mut(id as usize).filter(|way| way.looked_at < LOOKED_AT);
         young.map(|way| way.looked_at += 1).is_some()
@@ -470,8 +472,8 @@ impl Log {
 }
 
 /// True if a message is the same packet as its copy that was captured before, at this time and with this identification
-/// in its IPv4 header: one packet seen at two points, and no retransmission. A stack that sends a message twice within a
-/// few milliseconds numbers both.
+/// in its IPv4 header: one packet seen at two points, and no retransmission. A stack that sends a message twice within
+/// a few milliseconds numbers both.
 pub(crate) fn is_same_packet((time, ip_id): (Timestamp, Option<u16>), arrival: &Arrival) -> bool {
     let age = arrival.place.time.0.saturating_sub(time.0);
     let window = match (ip_id, arrival.ip_id) {

@@ -14,7 +14,8 @@ use crate::net::Path;
 use crate::sip::sdp::Sdp;
 use crate::sip::{Cut, Message, Method, NameAddr, StatusCode};
 
-/// Media that begin no later after the answer, end no sooner before the end, and are no more uneven, need no explaining.
+/// Media that begin no later after the answer, end no sooner before the end, and are no more uneven, need no
+/// explaining.
 const LATE: Duration = Duration::from_millis(500);
 const EARLY: Duration = Duration::from_secs(4);
 const JITTER: Duration = Duration::from_millis(40);
@@ -89,8 +90,8 @@ impl Log {
         self.entries.get(step.request?.0 as usize)
     }
 
-    /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or with
-    /// loss, or not to the end. Without any RTP in the capture they do not.
+    /// False if its media, as far as they were captured, may need explaining: if one side was sent none, or late, or
+    /// with loss, or not to the end. Without any RTP in the capture they do not.
     pub(crate) fn has_sound_media(&self, media: &Media, pool: &Pool) -> bool {
         let is_told_of = !media.checks().is_empty() || !media.alerts().is_empty();
         if (media.is_empty() && !is_told_of) || self.kind != Kind::Call {
@@ -114,7 +115,8 @@ impl Log {
         ends.len() == 2 && ends.iter().all(is_sound)
     }
 
-    /// Where the descriptions in it ask for audio, each address once with its payload types; none if early media were announced.
+    /// Where the descriptions in it ask for audio, each address once with its payload types; none if early media were
+    /// announced.
     fn media_ends(&self, pool: &Pool) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut ends: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
         for entry in self.entries.iter().filter(|entry| matches!(entry.what, What::Message { .. })) {

@@ -19,9 +19,9 @@ enum Turn {
 }
 
 impl Log {
-    /// The entries in the order in which they are told. It is that of the file, unless a response stands there before its
-    /// request and the times put it right: a card with several queues, or a capture on several interfaces, hands on late what
-    /// was early. Where a clock was set back, the order of the file is right and the times are not.
+    /// The entries in the order in which they are told. It is that of the file, unless a response stands there before
+    /// its request and the times put it right: a card with several queues, or a capture on several interfaces, hands on
+    /// late what was early. Where a clock was set back, the order of the file is right and the times are not.
     pub(super) fn in_order(&self, pool: &Pool) -> Vec<EntryId> {
         let of_file: Vec<EntryId> = (0..self.entries.len() as u32).map(EntryId).collect();
         if self.entries.is_sorted_by_key(|entry| entry.place) {

@@ -76,8 +76,8 @@ impl Log {
         }
     }
 
-    /// True if a party hung up, and on the way of another Call-ID of the call there is no BYE: the system between them may
-    /// have forgotten that leg.
+    /// True if a party hung up, and on the way of another Call-ID of the call there is no BYE: the system between them
+    /// may have forgotten that leg.
     fn has_standing_leg(&self) -> bool {
         if self.links.is_empty() || self.byes == 0 {
             return false;
@@ -91,7 +91,8 @@ impl Log {
         answered.any(|ends| !is_ended(ends))
     }
 
-    /// Passes over the first steps that are settled: they stay so, and a long call is not looked through for each message.
+    /// Passes over the first steps that are settled: they stay so, and a long call is not looked through for each
+    /// message.
     pub(super) fn pass_settled(&mut self) {
         while let Some(step) = self.steps.get(self.settled as usize)
             && self.phase_of(self.settled as usize, step) == Phase::Settled
@@ -114,8 +115,8 @@ impl Log {
         }
     }
 
-    /// True for a call that one party has ended: the other one may not know it. And for a subscription, whose next report may
-    /// come late, and be refused.
+    /// True for a call that one party has ended: the other one may not know it. And for a subscription, whose next
+    /// report may come late, and be refused.
     fn may_go_on(&self, phase: Phase) -> bool {
         match self.kind {
             Kind::Call => phase == Phase::Settled || phase == Phase::Waiting && self.byes > 0,
@@ -210,7 +211,8 @@ impl Log {
     }
 
     /// How it ended, if it is a plain good call in which nothing needs explaining: every request answered with success,
-    /// challenges answered, INVITEs acknowledged, nothing sent more than twice, nothing left open, no session timer near.
+    /// challenges answered, INVITEs acknowledged, nothing sent more than twice, nothing left open, no session timer
+    /// near.
     pub(crate) fn plainly_good(&self) -> Option<Outcome> {
         if self.is_special || !self.icmp.is_empty() || self.phase() != Phase::Settled {
             return None;

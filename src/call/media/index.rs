@@ -17,8 +17,8 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Index {
     /// The stream of the path that last used the slot.
     slots: Vec<u32>,
-    /// What nobody outside can foresee, so that nobody can fill one slot on purpose. Two paths in one slot cost time, and
-    /// nothing else.
+    /// What nobody outside can foresee, so that nobody can fill one slot on purpose. Two paths in one slot cost time,
+    /// and nothing else.
     seed: u64,
     by_path: Table<Path, u32>,
     to: Table<SocketAddr, Vec<u32>>,

@@ -102,8 +102,8 @@ pub struct Keypress {
     pub last: Place,
 }
 
-/// A jump of sequence numbers this large is a new beginning (RFC 3550 §A.1). What is less far behind is late, or was captured
-/// a second time by a clock that is behind.
+/// A jump of sequence numbers this large is a new beginning (RFC 3550 §A.1). What is less far behind is late, or was
+/// captured a second time by a clock that is behind.
 const JUMP: u16 = 3000;
 /// What differs by more from when it should have come is a pause, or a step of a clock, and no jitter; in nanoseconds.
 const NO_JITTER: u64 = 1_000_000_000;

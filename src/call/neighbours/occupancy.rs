@@ -1,6 +1,7 @@
 //! How many calls were up between two addresses when one more was asked for, and whom the calls went to.
 //!
-//! Is given calls that were accepted or refused; gives the numbers. Deliberately does not know whether they show a limit.
+//! Is given calls that were accepted or refused; gives the numbers. Deliberately does not know whether they show a
+//! limit.
 
 use std::collections::BTreeMap;
 
@@ -76,8 +77,8 @@ impl Occupancy {
         self.refused.entry(code).and_modify(|known| known.join(refused)).or_insert(*refused);
     }
 
-    /// True if all that was refused so went to one callee, and no call to the same was accepted: it may be the callee who
-    /// is not there, or wants no calls.
+    /// True if all that was refused so went to one callee, and no call to the same was accepted: it may be the callee
+    /// who is not there, or wants no calls.
     pub fn is_of_one_callee(&self, refused: &RefusedAt) -> bool {
         !refused.is_of_several() && !self.accepted_callees.contains(&refused.callees.0)
     }

@@ -32,7 +32,8 @@ impl Surroundings {
         self.neighbours.forget(before);
     }
 
-    /// Thins out the rows of REGISTERs, and forgets the oldest where many users register with new Call-IDs all the time.
+    /// Thins out the rows of REGISTERs, and forgets the oldest where many users register with new Call-IDs all the
+    /// time.
     fn forget_registering(&mut self, before: Timestamp, clear: Timestamp) {
         self.registering.retain(|_, rows| {
             thin_out(rows, before, clear);

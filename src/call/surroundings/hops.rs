@@ -1,7 +1,7 @@
 //! What was seen on each hop, in one direction.
 //!
-//! Knows addresses and moments. Is given from whom to whom something went, and when; gives what was seen there, in order of
-//! addresses. Deliberately does not know what it was.
+//! Knows addresses and moments. Is given from whom to whom something went, and when; gives what was seen there, in
+//! order of addresses. Deliberately does not know what it was.
 
 use std::net::IpAddr;
 

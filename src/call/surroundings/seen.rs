@@ -158,8 +158,8 @@ impl Seen {
         self.give_back_room();
     }
 
-    /// Gives back room that was needed once, and leaves some for the next spans: tens of thousands of rows that each grow
-    /// and shrink by turns leave holes in the heap.
+    /// Gives back room that was needed once, and leaves some for the next spans: tens of thousands of rows that each
+    /// grow and shrink by turns leave holes in the heap.
     fn give_back_room(&mut self) {
         self.earlier.shrink_to((2 * self.earlier.len()).max(Seen::FEW));
     }

@@ -1,8 +1,8 @@
 //! What was answered just before a call was cancelled.
 //!
-//! An exchange that rings several telephones with a Call-ID for each cancels the others as soon as one answers, and some do
-//! it without a Reason. Is given answers and CANCELs; notes of a CANCEL which answer came just before it. Deliberately does
-//! not know whether the one led to the other.
+//! An exchange that rings several telephones with a Call-ID for each cancels the others as soon as one answers, and
+//! some do it without a Reason. Is given answers and CANCELs; notes of a CANCEL which answer came just before it.
+//! Deliberately does not know whether the one led to the other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
@@ -22,11 +22,11 @@ use crate::sip::{HeaderName, Message, Parameters, tag, user_of};
 pub enum AnsweredBefore {
     /// The sender of the CANCEL got this 200 to another INVITE, which it had sent for the same caller.
     ForTheSameCaller(Place),
-    /// The sender of the CANCEL sent this 200 itself, to somebody who had dialled a code of its features: `*8` picks a call
-    /// up in many exchanges.
+    /// The sender of the CANCEL sent this 200 itself, to somebody who had dialled a code of its features: `*8` picks a
+    /// call up in many exchanges.
     ToAFeatureCode(Place),
-    /// The sender of the CANCEL sent this 200 itself, to an INVITE whose Replaces names the early dialog that it cancels: that
-    /// is how a call is picked up (RFC 3891 §3).
+    /// The sender of the CANCEL sent this 200 itself, to an INVITE whose Replaces names the early dialog that it
+    /// cancels: that is how a call is picked up (RFC 3891 §3).
     ToWhoReplacesIt {
         /// That INVITE.
         invite: Place,

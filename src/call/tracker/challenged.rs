@@ -1,8 +1,8 @@
 //! A challenge that is answered under a Call-ID of its own.
 //!
-//! RFC 3261 §8.1.3.5 and §22.2 want the Call-ID kept when a request is sent again with credentials; some clients take a new
-//! one. What tells that both are one attempt: the client, who calls whom, and credentials for a challenge that nobody had
-//! answered, a moment after it.
+//! RFC 3261 §8.1.3.5 and §22.2 want the Call-ID kept when a request is sent again with credentials; some clients take a
+//! new one. What tells that both are one attempt: the client, who calls whom, and credentials for a challenge that
+//! nobody had answered, a moment after it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -49,7 +49,8 @@ impl Tracker {
         self.challenges.of.insert(key, Challenged { index, call, at: arrival.place.time });
     }
 
-    /// The open call that a request with a Call-ID of its own goes on with: it shows the first credentials for a challenge.
+    /// The open call that a request with a Call-ID of its own goes on with: it shows the first credentials for a
+    /// challenge.
     pub(super) fn challenged_call(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
         if self.challenges.of.is_empty() {
             return None;

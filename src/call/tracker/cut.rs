@@ -1,8 +1,8 @@
 //! The call of a message whose Call-ID the capture cut off.
 //!
-//! A snap length cuts each message at another place of its headers, so parts of one Call-ID would make calls of their own.
-//! What stands before the Call-ID still tells them apart: the branches of the first two Vias, and the tags; of an INVITE that
-//! a proxy sends on, who was before the proxy.
+//! A snap length cuts each message at another place of its headers, so parts of one Call-ID would make calls of their
+//! own. What stands before the Call-ID still tells them apart: the branches of the first two Vias, and the tags; of an
+//! INVITE that a proxy sends on, who was before the proxy.
 
 use std::net::IpAddr;
 
@@ -38,7 +38,8 @@ impl Tracker {
         if self.clues.is_needed { clues(&self.hasher, message, keys, arrival) } else { Marks::default() }
     }
 
-    /// The call of a message that is cut inside of its Call-ID or before it, or that belongs to a call of such messages.
+    /// The call of a message that is cut inside of its Call-ID or before it, or that belongs to a call of such
+    /// messages.
     pub(super) fn call_by_clues(&self, message: &Message<'_>, clues: Marks) -> Option<u32> {
         if !self.clues.are_asked {
             return None;
@@ -52,8 +53,8 @@ impl Tracker {
         })
     }
 
-    /// The call of an INVITE that is cut before its Call-ID, and behind the address in its second Via: that from there which
-    /// its sender got a moment ago, if it is the only one (RFC 3261 §16.6).
+    /// The call of an INVITE that is cut before its Call-ID, and behind the address in its second Via: that from there
+    /// which its sender got a moment ago, if it is the only one (RFC 3261 §16.6).
     pub(super) fn call_before_proxy(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
         if !keys.is_attempt() || !message.has_cut_call_id() {
             return None;
@@ -83,8 +84,8 @@ impl Tracker {
     }
 }
 
-/// The clues of a message, the surest first: its branch, that under which a proxy got it, both tags, the From tag between
-/// two hosts.
+/// The clues of a message, the surest first: its branch, that under which a proxy got it, both tags, the From tag
+/// between two hosts.
 fn clues(hasher: &Keyed, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Marks {
     let of_branch = |branch: &[u8]| {
         let is_whole = branch.starts_with(Via::COOKIE.as_bytes()) && !message.ends_with(branch);

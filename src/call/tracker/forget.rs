@@ -1,4 +1,5 @@
-//! What the tracker forgets in a run that may last for months: a table that only fills learns nothing new once it is full.
+//! What the tracker forgets in a run that may last for months: a table that only fills learns nothing new once it is
+//! full.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Leaps of the capture's clock, and files of other days put together.
 //!
-//! Nothing of SIP waits for a day. Where the time goes on by so much from one packet to the next, either the clock was set
-//! or nothing was captured meanwhile: how long a call waited over that is not known. So what was open before a leap is
-//! judged as if the capture had ended there, unless it goes on behind it.
+//! Nothing of SIP waits for a day. Where the time goes on by so much from one packet to the next, either the clock was
+//! set or nothing was captured meanwhile: how long a call waited over that is not known. So what was open before a leap
+//! is judged as if the capture had ended there, unless it goes on behind it.
 
 use std::time::Duration;
 

@@ -10,9 +10,9 @@ use crate::net::Path;
 use crate::sip::{Message, Method};
 
 impl Tracker {
-    /// The open call that this request continues: with credentials, where a redirect sent it, or as another leg, by a key that
-    /// both carry, else by number and time. With the step that a leg continues; what answers a challenge or follows a redirect
-    /// comes in place of what was refused.
+    /// The open call that this request continues: with credentials, where a redirect sent it, or as another leg, by a
+    /// key that both carry, else by number and time. With the step that a leg continues; what answers a challenge or
+    /// follows a redirect comes in place of what was refused.
     pub(super) fn linked_call(
         &mut self,
         message: &Message<'_>,
@@ -78,7 +78,8 @@ impl Tracker {
         Some((index, LinkedBy::NumberAndTime, Some(step)))
     }
 
-    /// The open call that a request continued which was not captured: its response is the first message with its Call-ID.
+    /// The open call that a request continued which was not captured: its response is the first message with its
+    /// Call-ID.
     fn call_of_unseen_request(
         &mut self,
         message: &Message<'_>,
@@ -93,7 +94,8 @@ impl Tracker {
         })
     }
 
-    /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the key in.
+    /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the
+    /// key in.
     fn carries(&self, index: u32, step: StepId, key: u64) -> bool {
         let invite = self.open_at(index).and_then(|open| open.log.invite_of(step, &self.pool));
         invite.is_some_and(|invite| Ties::of(&invite, &self.hasher).keys.iter().any(|(hash, _)| *hash == key))
@@ -105,8 +107,9 @@ impl Tracker {
         self.guesses.last_try(arrival.path, ties).is_some_and(|(attempt, _)| is_it(attempt))
     }
 
-    /// The open call of which a system opens another leg, at once with the one before or after that has just failed: the try
-    /// before was for the same caller, and whoever called the system still waits. With the step that the leg continues.
+    /// The open call of which a system opens another leg, at once with the one before or after that has just failed:
+    /// the try before was for the same caller, and whoever called the system still waits. With the step that the leg
+    /// continues.
     fn goes_on_after(&self, try_before: Option<(Attempt, Path)>, arrival: &Arrival) -> Option<(u32, StepId)> {
         let (attempt, before) = try_before?;
         let open = self.still_open(attempt.index, attempt.call)?;
@@ -129,8 +132,8 @@ impl Tracker {
     }
 
     fn note_link(&mut self, key: u64, index: u32) {
-        // The same key in two calls that are not linked identifies neither, nor any other as long as INVITEs may wait that
-        // carry it: some stacks send a constant one.
+        // The same key in two calls that are not linked identifies neither, nor any other as long as INVITEs may wait
+        // that carry it: some stacks send a constant one.
         let is_shared = match self.links.get(&key) {
             Some(Link::Call(call)) if *call == index => return,
             Some(Link::Call(call)) => !self.is_kept_for_late(*call),

@@ -1,10 +1,10 @@
 //! A redirect that is followed under a Call-ID of its own.
 //!
-//! RFC 3261 §8.1.3.4 recommends to keep the Call-ID when a redirect is followed, and allows a new one. What tells that both
-//! are one call: the client, who calls, and a request for what the redirect named, a moment after it. An exchange that is sent
-//! to a user or a number asks for it where that is registered, or at its trunk, and not at the host that was named; so there
-//! the user alone counts, and the leg is a guess. What a network names
-//! with a 380 for a number of emergency is the service itself (3GPP TS 24.229 §5.1.3.1).
+//! RFC 3261 §8.1.3.4 recommends to keep the Call-ID when a redirect is followed, and allows a new one. What tells that
+//! both are one call: the client, who calls, and a request for what the redirect named, a moment after it. An exchange
+//! that is sent to a user or a number asks for it where that is registered, or at its trunk, and not at the host that
+//! was named; so there the user alone counts, and the leg is a guess. What a network names with a 380 for a number of
+//! emergency is the service itself (3GPP TS 24.229 §5.1.3.1).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -75,7 +75,8 @@ impl Tracker {
         let client = arrival.path.destination.ip();
         let contacts = message.headers("Contact");
         let until = arrival.place.time.plus(SOON);
-        // Who is sent to the same user may also ask for that one once more where it asked before; but not with what it got.
+        // Who is sent to the same user may also ask for that one once more where it asked before; but not with what it
+        // got.
         let (asked, brings_identity) = (asked_for(message), brings_identity(message));
         let caller = caller_of(message).unwrap_or_default();
         for contact in contacts.iter().take(MOST_CONTACTS) {
@@ -101,8 +102,8 @@ impl Tracker {
         }
     }
 
-    /// The open call that an INVITE with a Call-ID of its own goes on with where a redirect sent it; with the step that it
-    /// continues, if its client is an exchange that somebody called.
+    /// The open call that an INVITE with a Call-ID of its own goes on with where a redirect sent it; with the step that
+    /// it continues, if its client is an exchange that somebody called.
     pub(super) fn redirected_call(
         &mut self,
         message: &Message<'_>,
@@ -123,8 +124,8 @@ impl Tracker {
         Some((redirected.index, open.log.waiting_for(arrival.path.source.ip())))
     }
 
-    /// Where a service that signs calls sent the client of this INVITE a moment before, with what it goes on with to the same
-    /// callee elsewhere. Only the next INVITE goes on with it.
+    /// Where a service that signs calls sent the client of this INVITE a moment before, with what it goes on with to
+    /// the same callee elsewhere. Only the next INVITE goes on with it.
     fn signed_call(&mut self, message: &Message<'_>, arrival: &Arrival) -> Option<Redirected> {
         let uri = message.request_uri()?;
         let (caller, called) = (caller_of(message)?, number_or_name(&uri));
@@ -136,8 +137,8 @@ impl Tracker {
         Some(found.redirected)
     }
 
-    /// Notes each redirect as followed that sent the host of this INVITE to the same user or number a moment before. Gives the
-    /// open call of somebody who waits for that host, with the step that the INVITE continues.
+    /// Notes each redirect as followed that sent the host of this INVITE to the same user or number a moment before.
+    /// Gives the open call of somebody who waits for that host, with the step that the INVITE continues.
     pub(super) fn note_followed_callee(&mut self, ties: &Ties<'_>, arrival: &Arrival) -> Option<(u32, StepId)> {
         let (client, now) = (arrival.path.source.ip(), arrival.place.time);
         let sent = self.redirects.sent.get(&client)?;
@@ -156,8 +157,8 @@ impl Tracker {
         calls.all(|(other, _)| other == index).then_some((index, step))
     }
 
-    /// The open call that a response to an INVITE with a Call-ID of its own goes on with: the INVITE, which was not captured, was
-    /// sent where a redirect had sent its client a moment before. Notes that redirect as followed.
+    /// The open call that a response to an INVITE with a Call-ID of its own goes on with: the INVITE, which was not
+    /// captured, was sent where a redirect had sent its client a moment before. Notes that redirect as followed.
     pub(super) fn redirected_call_of_response(&mut self, message: &Message<'_>, arrival: &Arrival) -> Option<u32> {
         let sent = self.redirects.sent.get(&arrival.path.destination.ip())?;
         let (caller, called) = (caller_of(message)?, asked_for(message));

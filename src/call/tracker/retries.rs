@@ -1,7 +1,8 @@
 //! A call that is tried again at another server under a Call-ID of its own.
 //!
-//! RFC 3263 §4.3 lets a client go on to the next server, and RFC 3261 §8.1.3.5 keeps the Call-ID for that; many PBXs take
-//! a new one. What tells that both are one call: the client, who calls whom, and that the first try had just failed.
+//! RFC 3263 §4.3 lets a client go on to the next server, and RFC 3261 §8.1.3.5 keeps the Call-ID for that; many PBXs
+//! take a new one. What tells that both are one call: the client, who calls whom, and that the first try had just
+//! failed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

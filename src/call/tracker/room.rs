@@ -132,8 +132,8 @@ impl Tracker {
         }
     }
 
-    /// What is handed on of a call that was given up: one that has not failed so far is only counted, for a flood of them
-    /// is what fills the room, and what would have become of each is not known.
+    /// What is handed on of a call that was given up: one that has not failed so far is only counted, for a flood of
+    /// them is what fills the room, and what would have become of each is not known.
     fn given_up(&mut self, log: &Log, moved: Timestamp) -> Ended {
         match log.unfinished().filter(|_| self.wanted == Wanted::Troubled) {
             Some(outcome) => Ended::Good(GoodCall { kind: log.kind, outcome, messages: log.heard() }),
@@ -171,8 +171,8 @@ impl Tracker {
         !lookups.is_empty() && log.first_path().is_some_and(asked)
     }
 
-    /// Learns from a good call without assembling it; false where that cannot be done. How long it rang tells nothing, for
-    /// it was answered.
+    /// Learns from a good call without assembling it; false where that cannot be done. How long it rang tells nothing,
+    /// for it was answered.
     fn learn_accepted(&mut self, log: &Log) -> bool {
         let Some(requests) = log.accepted_requests(&self.pool) else { return false };
         let accepted = self.surroundings.accepted_mut();
@@ -180,8 +180,8 @@ impl Tracker {
         true
     }
 
-    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands of
-    /// the same kind.
+    /// True for the first good calls that a server took: what it accepts is learned from them, and not from thousands
+    /// of the same kind.
     fn has_to_learn(&mut self, log: &Log) -> bool {
         let Some(server) = log.first_path().map(|path| path.destination.ip()) else { return false };
         let is_full = self.learned.len() >= MOST_ADDRESSES;
@@ -228,9 +228,9 @@ mod tests {
                     let to_tag = if *cseq == "1 INVITE" && *by_caller { "" } else { ";tag=b" };
                     let branch = cseq.split(' ').next().unwrap();
                     let text = format!(
-                        "{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}x{branch}\r\nMax-Forwards: 70\r\n\
-                         From: <sip:a@192.0.2.1>;tag=a{call}\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\nCall-ID: {call}@192.0.2.1\r\n\
-                         CSeq: {cseq}\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
+                        "{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}x{branch}\r\nMax-Forwards: \
+                         70\r\nFrom: <sip:a@192.0.2.1>;tag=a{call}\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\nCall-ID: \
+                         {call}@192.0.2.1\r\nCSeq: {cseq}\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
                     );
                     let path = Path { source: caller, destination: callee, transport: Transport::Udp };
                     let path = if *by_caller { path } else { path.reversed() };

@@ -101,8 +101,8 @@ pub(crate) fn which_calls(walk: &Walk, words: &Phrases) -> String {
     words.count(Word::DecideCalls, walk.calls, &[("calls", &calls)])
 }
 
-/// True if the symptom may stand over a way as that of its calls. What a rule alone led to is another one than the packets
-/// show, if their signs would tell it: such as a failed SUBSCRIBE beneath those of calls.
+/// True if the symptom may stand over a way as that of its calls. What a rule alone led to is another one than the
+/// packets show, if their signs would tell it: such as a failed SUBSCRIBE beneath those of calls.
 fn is_shown(tree: &Decisions, walk: &Walk) -> bool {
     let is_by_rule = matches!(&walk.because, Some(Because { ground: Ground::Rule(_), .. }));
     !is_by_rule || tree.start(&walk.start).is_none_or(|start| start.signs.is_empty())

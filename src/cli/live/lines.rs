@@ -1,7 +1,7 @@
 //! Lines on their way to standard output: whoever reads them may be slow, and the packets do not wait.
 //!
-//! A thread of its own writes. Lines that find no room are dropped and counted. Deliberately does not know what stands in
-//! them.
+//! A thread of its own writes. Lines that find no room are dropped and counted. Deliberately does not know what stands
+//! in them.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -59,8 +59,8 @@ impl Lines {
         }
     }
 
-    /// Puts lines into the queue; they are dropped if there is no room. They are written when [`Lines::hand_over`] says so,
-    /// or when there are many.
+    /// Puts lines into the queue; they are dropped if there is no room. They are written when [`Lines::hand_over`] says
+    /// so, or when there are many.
     pub(crate) fn put(&mut self, lines: &[u8]) {
         if self.waiting() + lines.len() as u64 > self.room {
             self.dropped += memchr::memchr_iter(b'\n', lines).count() as u64;

@@ -137,8 +137,8 @@ fn open_interfaces(names: &[String], settings: &Settings, run: &Run) -> Result<I
     Ok(source)
 }
 
-/// Where packets wait that come faster than they are understood: in memory half as much as the kernel's ring holds, then in
-/// a file. Without one there is memory alone.
+/// Where packets wait that come faster than they are understood: in memory half as much as the kernel's ring holds,
+/// then in a file. Without one there is memory alone.
 fn room(settings: &Settings) -> Room {
     let memory = || Room::in_memory(settings.opening.buffer / 2);
     memory().and_on_disk(settings.backlog).unwrap_or_else(|error| {
@@ -166,8 +166,8 @@ fn lost_by(filter: &str) -> Option<&'static str> {
         return None;
     }
     Some(
-        "this filter does not see SIP behind VLAN tags, in later fragments and in tunnels; without it nothing is lost, \
-         and with it: (FILTER) or (ip[6:2] & 0x1fff != 0) or (vlan and (FILTER))",
+        "this filter does not see SIP behind VLAN tags, in later fragments and in tunnels; without it nothing is \
+         lost, and with it: (FILTER) or (ip[6:2] & 0x1fff != 0) or (vlan and (FILTER))",
     )
 }
 
@@ -197,8 +197,8 @@ fn go(
     let plan = Plan::of(run, look, names)?;
     if plan.formats.contains(&Format::Pcapng) {
         return Err(Error::Usage(
-            "-o FILE.pcapng reads the capture a second time, so it needs files: save the packets beside it \
-             (tcpdump -w call.pcap) and run sipwhy on them"
+            "-o FILE.pcapng reads the capture a second time, so it needs files: save the packets beside it (tcpdump \
+             -w call.pcap) and run sipwhy on them"
                 .into(),
         ));
     }

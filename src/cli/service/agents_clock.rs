@@ -1,12 +1,12 @@
 //! What time it is for agents that send copies, whose clocks are not ours.
 //!
 //! Knows what the last of them said and how long ago that is. Is given the time that an agent says; gives the one that
-//! counts, and says when the clock was set. Deliberately does not know who said it: agents are told apart by nothing that
-//! could not be made up.
+//! counts, and says when the clock was set. Deliberately does not know who said it: agents are told apart by nothing
+//! that could not be made up.
 //!
-//! What is replayed is judged by its own times, whenever that was; silence in it is silence. What is copied as it happens
-//! says what our clock says too, and a clock that disagrees with those that do is not believed while they speak: calls
-//! would seem to have waited for hours.
+//! What is replayed is judged by its own times, whenever that was; silence in it is silence. What is copied as it
+//! happens says what our clock says too, and a clock that disagrees with those that do is not believed while they
+//! speak: calls would seem to have waited for hours.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,8 +1,8 @@
 //! Messages from capture agents: HEP, over UDP and TCP.
 //!
 //! Threads read the sockets into one queue; as a [`Source`] it hands on each packet as it came, with the time that its
-//! agent gives where that is credible ([`AgentsClock`]). So the clock of the run is that of the agents: what is replayed
-//! from a file is judged by the times of that file. UDP that finds no room is dropped and counted; TCP waits.
+//! agent gives where that is credible ([`AgentsClock`]). So the clock of the run is that of the agents: what is
+//! replayed from a file is judged by the times of that file. UDP that finds no room is dropped and counted; TCP waits.
 
 use std::collections::VecDeque;
 use std::io::Read;

@@ -1,8 +1,8 @@
 //! Figures for Prometheus.
 //!
-//! Is told of messages, calls and of the state of the run; gives a page in the OpenMetrics text format, which a thread of
-//! its own serves. Every set of labels is bounded: outcomes, codes, rules and kinds are few, of peers only those with
-//! most calls are told apart. A number, a name or a Call-ID is never a label.
+//! Is told of messages, calls and of the state of the run; gives a page in the OpenMetrics text format, which a thread
+//! of its own serves. Every set of labels is bounded: outcomes, codes, rules and kinds are few, of peers only those
+//! with most calls are told apart. A number, a name or a Call-ID is never a label.
 
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A program that runs for long beside others: where messages come from and findings go, and as whom it runs.
 //!
-//! Is told what a run reads and finds; gives it to a HEP server, to Prometheus and to Alertmanager. Everything that goes
-//! out waits in a bounded queue of its own thread, so that nobody who is slow or away holds up the capture; what finds no
-//! room is counted and told. Deliberately does not know how anything was found.
+//! Is told what a run reads and finds; gives it to a HEP server, to Prometheus and to Alertmanager. Everything that
+//! goes out waits in a bounded queue of its own thread, so that nobody who is slow or away holds up the capture; what
+//! finds no room is counted and told. Deliberately does not know how anything was found.
 
 mod address;
 mod agents_clock;

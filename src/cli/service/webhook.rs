@@ -1,8 +1,8 @@
 //! Tells incidents to Alertmanager, or to whoever reads its JSON (version 2 of its interface).
 //!
-//! A thread of its own sends: the first alert at once, then all that changed at most once in ten seconds, and again each
-//! minute what still lasts, because an alert of which nothing is heard is taken for over. What cannot be delivered is
-//! tried again with growing pauses; of each incident only the latest word waits, and of incidents only so many.
+//! A thread of its own sends: the first alert at once, then all that changed at most once in ten seconds, and again
+//! each minute what still lasts, because an alert of which nothing is heard is taken for over. What cannot be delivered
+//! is tried again with growing pauses; of each incident only the latest word waits, and of incidents only so many.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -155,7 +155,8 @@ impl Shared {
         }
     }
 
-    /// Waits until there is something to tell and it may be told; `None` at the end. The last time nothing is waited for.
+    /// Waits until there is something to tell and it may be told; `None` at the end. The last time nothing is waited
+    /// for.
     fn next(&self, not_before: Instant, again_at: &mut Instant) -> Option<(Vec<Alert>, bool)> {
         let mut state = self.lock();
         loop {

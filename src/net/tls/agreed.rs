@@ -1,7 +1,7 @@
 //! What both sides of a TLS connection have agreed on.
 //!
-//! Is given the messages of the handshake; gives the suite, the secrets and the keys that follow from them. Deliberately
-//! does not know records.
+//! Is given the messages of the handshake; gives the suite, the secrets and the keys that follow from them.
+//! Deliberately does not know records.
 
 use crate::net::connection::Sender;
 use crate::net::tls::hello;

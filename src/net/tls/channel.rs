@@ -1,7 +1,7 @@
 //! A TLS connection, both directions of it.
 //!
-//! Knows when records begin to be protected. Is given the bytes of both directions; hands on what is inside of them, and
-//! tells alerts. Where something cannot be read it says why, once for each connection. Deliberately does not know
+//! Knows when records begin to be protected. Is given the bytes of both directions; hands on what is inside of them,
+//! and tells alerts. Where something cannot be read it says why, once for each connection. Deliberately does not know
 //! ciphers.
 
 use crate::capture::Place;

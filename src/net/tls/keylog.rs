@@ -225,9 +225,9 @@ mod tests {
     fn lines_are_read_and_bad_ones_named() {
         let random = "0a".repeat(32);
         let text = format!(
-            "\u{FEFF}# of a client\r\nCLIENT_RANDOM {random} {}\r\n\r\nSERVER_TRAFFIC_SECRET_0 {random} {}\nCLIENT_RANDOM {random}\n\
-             CLIENT_RANDOM {random} {}\nCLIENT_RANDOM xy zz\nEXPORTER_SECRET {random} 00\nrandom words here\n\
-             CLIENT_TRAFFIC_SECRET_0 {} 00\nRSA 0102 03x4\nRSA Session-ID:0102 Master-Key:{}",
+            "\u{FEFF}# of a client\r\nCLIENT_RANDOM {random} {}\r\n\r\nSERVER_TRAFFIC_SECRET_0 {random} \
+             {}\nCLIENT_RANDOM {random}\nCLIENT_RANDOM {random} {}\nCLIENT_RANDOM xy zz\nEXPORTER_SECRET {random} \
+             00\nrandom words here\nCLIENT_TRAFFIC_SECRET_0 {} 00\nRSA 0102 03x4\nRSA Session-ID:0102 Master-Key:{}",
             "0B".repeat(48),
             "0c".repeat(32),
             "0b".repeat(32),

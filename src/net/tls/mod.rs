@@ -1,8 +1,8 @@
 //! TLS (RFC 8446, RFC 5246): records, handshakes, and what is inside where the secrets are known.
 //!
-//! Is given the bytes of both directions of a connection, and secrets that programs have logged; gives the bytes inside,
-//! what was seen of the connection, and why something could not be read. Deliberately holds no cipher of its own, and
-//! never shows a secret.
+//! Is given the bytes of both directions of a connection, and secrets that programs have logged; gives the bytes
+//! inside, what was seen of the connection, and why something could not be read. Deliberately holds no cipher of its
+//! own, and never shows a secret.
 
 mod agreed;
 mod certificate;

@@ -126,7 +126,8 @@ fn causes(whole: &Whole<'_>) -> Markup {
     }
 }
 
-/// What stands beside the cause: where the response came from that failed the call, and the nearest call that went well.
+/// What stands beside the cause: where the response came from that failed the call, and the nearest call that went
+/// well.
 fn beside(record: &CallRecord) -> impl Iterator<Item = (Word, Untrusted)> {
     let origin = record.generated_by.as_ref().map(|origin| (Word::LabelFrom, origin.words().into()));
     let good = record.good_call.as_ref().map(|good| (Word::LabelGood, good.words().into()));

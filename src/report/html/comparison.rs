@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn only_what_differs_and_means_something_is_told() {
-        let good = "INVITE sip:b@h SIP/2.0\nCall-ID: 1\nFrom: <sip:a@h>;tag=1\nSupported: timer\n\nv=0\nm=audio 4000 RTP/AVP 8";
+        let good = "INVITE sip:b@h SIP/2.0\nCall-ID: 1\nFrom: <sip:a@h>;tag=1\nSupported: timer\n\nv=0\nm=audio 4000 \
+                    RTP/AVP 8";
         let bad =
             "INVITE sip:b@h SIP/2.0\nCall-ID: 2\nFrom: <sip:a@h>;tag=2\nRequire: x\n\nv=0\nm=audio 4002 RTP/AVP 0";
         let found = differences(bad, good);

@@ -1,7 +1,7 @@
 //! How a call ended, in words: one for a table, a few for its heading, with the time that it took.
 //!
-//! Is given a record. The time goes from the first request to what decided the call; what came later, copies and ACKs, does
-//! not count. Where the capture lacks one of the two, no time is told.
+//! Is given a record. The time goes from the first request to what decided the call; what came later, copies and ACKs,
+//! does not count. Where the capture lacks one of the two, no time is told.
 
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ pub(crate) fn how_it_ended(words: &Phrases, record: &CallRecord) -> (Ink, String
     }
 }
 
-/// True if the record of an answered call holds nothing that ends it (RFC 3261 §15): how long it was is not known, for media
-/// may go on after the last message.
+/// True if the record of an answered call holds nothing that ends it (RFC 3261 §15): how long it was is not known, for
+/// media may go on after the last message.
 fn is_open(record: &CallRecord) -> bool {
     let rungs = || record.ladder.iter();
     let is_request = |rung: &&Rung| rung.status.is_none() && rung.label.raw() != "ACK";
@@ -64,8 +64,8 @@ fn is_open(record: &CallRecord) -> bool {
     !has_bye && record.messages_not_kept == 0 && accepted <= rungs().filter(is_request).count()
 }
 
-/// True if it was the caller who cancelled, as far as the capture tells. A proxy cancels too: when its timer has run out,
-/// and when another phone has answered (RFC 3261 §16.7 step 10).
+/// True if it was the caller who cancelled, as far as the capture tells. A proxy cancels too: when its timer has run
+/// out, and when another phone has answered (RFC 3261 §16.7 step 10).
 fn is_by_caller(record: &CallRecord) -> bool {
     record.cause_finding().is_some_and(|cause| {
         cause.rule == "caller-abandoned" && matches!(cause.confidence, Confidence::Proven | Confidence::Likely)

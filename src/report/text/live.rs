@@ -1,7 +1,7 @@
 //! Lines for people who follow a run: one for each event, as it happens.
 //!
-//! Is given records and incidents; gives lines without their end, safe for a terminal. Deliberately does not know when a
-//! line is due, nor where it goes.
+//! Is given records and incidents; gives lines without their end, safe for a terminal. Deliberately does not know when
+//! a line is due, nor where it goes.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub fn answered(record: &CallRecord, after: Duration, at: Moment, style: &Style)
     line(style, at, (Ink::Good, '✔'), &format!("{}{answered}", parties(words, record)))
 }
 
-/// `08:14:02 ✖  #3  +4930555010 → +49170555123  503  Carrier A has no free channel`. A call that fails as others just did
+/// `08:14:02 ✖ #3 +4930555010 → +49170555123 503 Carrier A has no free channel`. A call that fails as others just did
 /// is told in short.
 pub fn ended(record: &CallRecord, repeat: Option<Repeat>, at: Moment, style: &Style) -> String {
     let words = &style.words;
@@ -155,7 +155,8 @@ pub fn notice(notice: &Notice) -> String {
             )
         }
         Notice::AgentsClockSet { nanoseconds } => format!(
-            "the clock of a capture agent was set by {:+.3} s, or another time is replayed; calls go on waiting as before",
+            "the clock of a capture agent was set by {:+.3} s, or another time is replayed; calls go on waiting as \
+             before",
             *nanoseconds as f64 / 1e9
         ),
         Notice::NotPutAside { why } => {
@@ -252,14 +253,15 @@ mod tests {
             let line = summary(&of, MOMENT, &style(tag));
             line.split_once("·\u{1b}[0m  ").or_else(|| line.split_once("·  ")).map(|(_, rest)| rest.to_owned())
         };
-        let english = "1 min: 12 calls, 7 answered, 5 failed, 4 812 packets, kernel drops 0, interface drops 3, \
-                       25 000 packets wait, 1 line left out here: their reader is slow";
+        let english = "1 min: 12 calls, 7 answered, 5 failed, 4 812 packets, kernel drops 0, interface drops 3, 25 \
+                       000 packets wait, 1 line left out here: their reader is slow";
         assert_eq!(told("en").as_deref(), Some(english));
-        let french = "1 min\u{a0}: 12 appels, 7 aboutis, 5 en échec, 4 812 paquets, pertes noyau 0, pertes interface 3, \
-                      25 000 paquets en attente, 1 ligne omise ici\u{a0}: son lecteur est lent";
+        let french = "1 min\u{a0}: 12 appels, 7 aboutis, 5 en échec, 4 812 paquets, pertes noyau 0, pertes interface \
+                      3, 25 000 paquets en attente, 1 ligne omise ici\u{a0}: son lecteur est lent";
         assert_eq!(told("fr").as_deref(), Some(french));
-        let japanese = "1 min：呼 12 件、応答あり 7、失敗 5、パケット 4 812 個、カーネルの取りこぼし 0、\
-                        インターフェースの取りこぼし 3、処理待ちのパケット 25 000 個、ここで 1 行を省略（読み手が遅いため）";
+        let japanese = "1 min：呼 12 件、応答あり 7、失敗 5、パケット 4 812 個、カーネルの取りこぼし \
+                        0、インターフェースの取りこぼし 3、処理待ちのパケット 25 000 個、ここで 1 \
+                        行を省略（読み手が遅いため）";
         assert_eq!(told("ja").as_deref(), Some(japanese));
     }
 

@@ -1,7 +1,7 @@
 //! A start line behind other bytes of the same line.
 //!
-//! A body may end without a line feed, and the capture may have missed its message; or the connection began with bytes of a
-//! proxy. What quotes a message, as a log does, has a space or a mark before it.
+//! A body may end without a line feed, and the capture may have missed its message; or the connection began with bytes
+//! of a proxy. What quotes a message, as a log does, has a space or a mark before it.
 
 use memchr::{memchr_iter, memrchr};
 
@@ -10,12 +10,12 @@ use crate::sip::frame::has_version;
 
 /// What a status line begins with (RFC 3261 §7.2).
 const VERSION: &[u8] = b"SIP/2.0";
-/// Bytes of a line that is not whole yet which are kept at most, the one before the start line included. In a whole line no
-/// longer start line is believed either, or what is found would depend on how the stream was cut.
+/// Bytes of a line that is not whole yet which are kept at most, the one before the start line included. In a whole
+/// line no longer start line is believed either, or what is found would depend on how the stream was cut.
 const LONGEST: usize = 4096;
 
-/// Where a start line begins behind the first byte of a whole line. Its URI holds no space here, or nobody could say which
-/// word is the method.
+/// Where a start line begins behind the first byte of a whole line. Its URI holds no space here, or nobody could say
+/// which word is the method.
 pub(super) fn start_in(line: &[u8]) -> Option<usize> {
     let farthest = line.len().saturating_sub(LONGEST);
     let is_kept = |at: &usize| *at > farthest;
@@ -31,8 +31,8 @@ pub(super) fn start_in(line: &[u8]) -> Option<usize> {
     memchr_iter(b' ', line).filter_map(|space| begins_at(line, space)).filter(is_kept).find(is_status)
 }
 
-/// Bytes at the end of a line that is not whole yet which may begin a start line once more has come, and the byte before
-/// them, which says whether they are quoted.
+/// Bytes at the end of a line that is not whole yet which may begin a start line once more has come, and the byte
+/// before them, which says whether they are quoted.
 pub(super) fn may_begin(line: &[u8]) -> usize {
     let line = line.get(line.len().saturating_sub(LONGEST)..).unwrap_or_default();
     let begun = memchr_iter(b' ', line).find_map(|space| begins_at(line, space));
@@ -40,8 +40,8 @@ pub(super) fn may_begin(line: &[u8]) -> usize {
     length.saturating_add(1).min(line.len())
 }
 
-/// What stands before the first space of a start line (RFC 3261 §7.1, §7.2). Only methods that are known: of others nobody
-/// can say where they begin.
+/// What stands before the first space of a start line (RFC 3261 §7.1, §7.2). Only methods that are known: of others
+/// nobody can say where they begin.
 fn words() -> impl Iterator<Item = &'static [u8]> {
     Method::NAMES.iter().map(|name| name.as_bytes()).chain([VERSION])
 }

@@ -30,13 +30,14 @@ rule! {
 }
 
 /// Words of a registrar that takes no more devices of this user.
-pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] = &["contacts", "bindings", "registrations", "max_contacts", "devices"];
+pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] =
+    &["contacts", "bindings", "registrations", "max_contacts", "devices"];
 
 /// A header of Kamailio and OpenSIPS.
 const ERROR: &str = "P-Registrar-Error";
 
-/// True if a registrar says in its own header that a user has too many contacts: it sends 503 for that, as if it were the
-/// server that has too much to do.
+/// True if a registrar says in its own header that a user has too many contacts: it sends 503 for that, as if it were
+/// the server that has too much to do.
 pub(in crate::diagnosis::rules) fn names_too_many(response: &Heard) -> bool {
     let said = response.message.header(ERROR).map(|said| said.to_lowercase()).unwrap_or_default();
     OF_NUMBER.iter().any(|word| said.contains(word))
@@ -61,15 +62,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let address = request.message.to()?;
-    let is_unread = !with_credentials && request.message.has_cut_head() && auth::credentials(&request.message).is_empty();
+    let is_unread =
+        !with_credentials && request.message.has_cut_head() && auth::credentials(&request.message).is_empty();
     let confidence = match code {
         403 if is_unread => Confidence::Possible, // After credentials it may be for them: `forbidden-after-credentials`.
         403 => Confidence::Likely,
         _ => Confidence::Proven,
     };
-    let finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .sender(Role::Registrar, response);
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Registrar, response);
     if !case.wants_words() {
         return Some(finding);
     }
@@ -94,8 +94,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         403 => format!("it does not let {} register this address", request.path.source.ip()),
         _ => "the REGISTER was passed on too often".to_owned(),
     };
-    let because = format!("{registrar} refused to register {} with {code} {unasked}: \
-        {what}{quotation}.", address.uri);
+    let because = format!("{registrar} refused to register {} with {code} {unasked}: {what}{quotation}.", address.uri);
     let mut finding = finding.because(because);
     if !others.is_empty() {
         finding = finding.fix(format!(
@@ -105,18 +104,30 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     finding = match code {
         _ if code == 503 || code == 403 && case.says_any(response, OF_NUMBER) => finding
-            .fix(format!("Look on {registrar} how many devices \"{user}\" may have registered, and take out those that are gone."))
-            .fix("Let a new registration of the same device take the place of its old one (Asterisk: `remove_existing`)."),
+            .fix(format!(
+                "Look on {registrar} how many devices \"{user}\" may have registered, and take out those that are \
+                 gone."
+            ))
+            .fix(
+                "Let a new registration of the same device take the place of its old one (Asterisk: \
+                 `remove_existing`).",
+            ),
         403 => finding
-            .fix(format!("Look on {registrar} which addresses may register \"{user}\", and whether {} is among \
-                them.", request.path.source.ip()))
-            .fix(format!("Look whether the account \"{user}\" is enabled, and whether more devices are \
-                registered than allowed.")),
-        483 => finding.fix(format!("Look why {registrar} passes the REGISTER on: the domain \"{domain}\" must \
-            be its own.")),
+            .fix(format!(
+                "Look on {registrar} which addresses may register \"{user}\", and whether {} is among them.",
+                request.path.source.ip()
+            ))
+            .fix(format!(
+                "Look whether the account \"{user}\" is enabled, and whether more devices are registered than allowed."
+            )),
+        483 => finding
+            .fix(format!("Look why {registrar} passes the REGISTER on: the domain \"{domain}\" must be its own.")),
         _ => finding
             .fix(format!("Compare user and domain on the client with the account: \"{user}\" at \"{domain}\"."))
-            .fix(format!("If they are right, create the user on {registrar}{}.", case.settings(Topic::AccountUnknown, response))),
+            .fix(format!(
+                "If they are right, create the user on {registrar}{}.",
+                case.settings(Topic::AccountUnknown, response)
+            )),
     };
     finding = finding
         .claim_method(request, "a registration is asked for")
@@ -133,8 +144,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding.refuted("challenge-not-answered", "the registrar did not ask for credentials")
     };
-    Some(finding.refuted("refused-by-policy", "the request is a REGISTER, and its answer is about the \
-        address-of-record"))
+    Some(
+        finding
+            .refuted("refused-by-policy", "the request is a REGISTER, and its answer is about the address-of-record"),
+    )
 }
 
 /// What Wireshark shows in `sip.to.addr`: the URI without its parameters.

@@ -19,8 +19,8 @@ rule! {
     /// not recognise that address.
     ///
     /// ## Evidence
-    /// A final 401 or 407, and for 32 s no request of the same Call-ID with credentials for it; requests that begin anew
-    /// without any do not begin that time anew. Or the same of a BYE, and no other BYE was accepted.
+    /// A final 401 or 407, and for 32 s no request of the same Call-ID with credentials for it; requests that begin
+    /// anew without any do not begin that time anew. Or the same of a BYE, and no other BYE was accepted.
     ///
     /// ## How to fix
     /// Give the client credentials for the realm; or let the server recognise the client's address.
@@ -67,8 +67,7 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
         (true, Some(_)) => Confidence::Possible,
         (false, _) => Confidence::Unseen,
     };
-    let finding =
-        Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uac, request);
+    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uac, request);
     if !case.wants_words() {
         return Some(finding);
     }
@@ -82,8 +81,8 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
         None if confidence == Confidence::Unseen => "had sent none when the capture ends",
         None => "never sent any",
         Some(_) => {
-            "had shown some with another nonce, whose challenge is not in this capture, and did not try again with the new \
-             one: it does not take the new nonce, or gave up because its secret was refused"
+            "had shown some with another nonce, whose challenge is not in this capture, and did not try again with the \
+             new one: it does not take the new nonce, or gave up because its secret was refused"
         }
     };
     let anew = match passed.len().saturating_sub(1) {
@@ -99,7 +98,10 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let (wanted, step) = match of_token {
         true => (
             "an access token (scheme Bearer, RFC 8898), and no digest".to_owned(),
-            format!("If {client} is to authenticate, let it get an access token from the authorization server that the challenge names."),
+            format!(
+                "If {client} is to authenticate, let it get an access token from the authorization server that the \
+                 challenge names."
+            ),
         ),
         false => (
             format!("credentials of realm \"{}\"", challenge.realm),
@@ -110,18 +112,20 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
             ),
         ),
     };
-    let because =
-        format!("{server} answered {} with {} and asked for {wanted}; {client} {then}{anew}.", method.name(), failure.status);
+    let because = format!(
+        "{server} answered {} with {} and asked for {wanted}; {client} {then}{anew}.",
+        method.name(),
+        failure.status
+    );
     let mut finding = finding.because(because).fix(step);
     if of_token {
         finding = finding.fix(format!("If {client} knows no tokens, let {server} offer a digest as well."));
     }
-    let finding = finding
-        .fix(format!(
-            "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
-            client.ip(),
-            case.settings(Topic::AddressNotKnown, challenger)
-        ));
+    let finding = finding.fix(format!(
+        "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
+        client.ip(),
+        case.settings(Topic::AddressNotKnown, challenger)
+    ));
     let finding = of_first_credentials(finding, last, challenge)
         .claim_status(response, "the server asks for credentials")
         .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm");
@@ -135,10 +139,15 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
                 format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),
                 what_followed(passed),
             )
-            .refuted("credentials-rejected", match &rejection {
-                None => "no credentials were sent that the server could have refused",
-                Some(_) => "the credentials carried an older nonce, so the server need not have looked at the secret",
-            }),
+            .refuted(
+                "credentials-rejected",
+                match &rejection {
+                    None => "no credentials were sent that the server could have refused",
+                    Some(_) => {
+                        "the credentials carried an older nonce, so the server need not have looked at the secret"
+                    }
+                },
+            ),
     )
 }
 
@@ -149,7 +158,8 @@ fn without_challenge(case: &Case<'_>, request: &Heard, response: &Heard) -> Opti
         407 => ("Proxy-Authenticate", "Proxy-Authorization"),
         _ => ("WWW-Authenticate", "Authorization"),
     };
-    if response.message.is_cut() || !response.message.oddities().is_empty() || response.message.header(header).is_some() {
+    if response.message.is_cut() || !response.message.oddities().is_empty() || response.message.header(header).is_some()
+    {
         return None;
     }
     let (client, server) = (request.path.source, response.path.source);
@@ -159,14 +169,20 @@ fn without_challenge(case: &Case<'_>, request: &Heard, response: &Heard) -> Opti
             .explains(Some(status))
             .sender(case.role_of_responder(response), response)
             .because(format!(
-                "{server} answered {} with {status}, and its response carries no {header}: without realm and nonce {client} cannot \
-                 make credentials.",
+                "{server} answered {} with {status}, and its response carries no {header}: without realm and nonce \
+                 {client} cannot make credentials.",
                 request.message.method()?.name()
             ))
-            .fix(format!("Let {server} send {header} with each {status}, or another code if it wants no credentials (RFC 3261 §22.1)."))
+            .fix(format!(
+                "Let {server} send {header} with each {status}, or another code if it wants no credentials (RFC 3261 \
+                 §22.1)."
+            ))
             .fix(format!("Look whether something between {server} and {client} takes that header out."))
             .claim_method(request, "what was asked")
-            .claim_status(response, format!("the server asks for credentials, and nothing that {place} could answer stands there")),
+            .claim_status(
+                response,
+                format!("the server asks for credentials, and nothing that {place} could answer stands there"),
+            ),
     )
 }
 
@@ -184,7 +200,8 @@ fn first_unanswered<'a>(case: &Case<'a>, passed: &[Try<'a>]) -> Option<&'a Heard
 fn of_bye(case: &Case<'_>) -> Option<Finding> {
     let is_challenged =
         |bye: &Asked<'_>| case.call.final_status_of(bye.transaction).is_some_and(StatusCode::is_challenge);
-    if !case.asked_first(&Method::Bye).all(|bye| is_challenged(&bye)) || case.call.unseen(&Method::Bye).next().is_some() {
+    if !case.asked_first(&Method::Bye).all(|bye| is_challenged(&bye)) || case.call.unseen(&Method::Bye).next().is_some()
+    {
         return None;
     }
     let bye = case.asked_first(&Method::Bye).last()?;
@@ -209,8 +226,8 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
             .drops_the_call()
             .sender(case.side(bye.request).role(), bye.request)
             .because(format!(
-                "{client} hung up, {server} answered its BYE with {} and asked for credentials of realm \"{}\"; {client} \
-                 {then}",
+                "{client} hung up, {server} answered its BYE with {} and asked for credentials of realm \"{}\"; \
+                 {client} {then}",
                 response.message.status()?,
                 challenge.realm
             ))

@@ -21,19 +21,19 @@ rule! {
     ///
     /// ## Evidence
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
-    /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and without
-    /// a word of the nonce. Or a 403 after such refusals: to a REGISTER that shows no credentials any more, or to a request that
-    /// shows those of the same user again, where it names nothing else. Or a 403 whose words speak of too many of them: the
-    /// server has locked the client or its account.
+    /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and
+    /// without a word of the nonce. Or a 403 after such refusals: to a REGISTER that shows no credentials any more, or
+    /// to a request that shows those of the same user again, where it names nothing else. Or a 403 whose words speak of
+    /// too many of them: the server has locked the client or its account.
     ///
     /// ## How to fix
     /// Set the same secret on both sides, for the authentication user that the request shows.
     ///
     /// ## When it would be wrong
     /// With `stale=true`, or a phrase that names the nonce, the nonce was too old and the secret was not looked at. A
-    /// client that was let in as this user before and after has the right secret; another one behind the same address, with
-    /// another port and another Contact, may have a wrong one. Where realm, algorithm, nonce count or
-    /// URI do not fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
+    /// client that was let in as this user before and after has the right secret; another one behind the same address,
+    /// with another port and another Contact, may have a wrong one. Where realm, algorithm, nonce count or URI do not
+    /// fit, those come first. A 407 of a proxy and then a 401 of the server behind it are two challengers.
     ///
     /// ## References
     /// RFC 3261 §22.2, §22.3, §22.4, §8.1.3.5; RFC 7616 §3.4
@@ -86,12 +86,16 @@ fn locked(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = finding
         .because(format!("{server} answers {} to {client}, {what}{quotation}.{seen}", failure.status))
-        .fix(format!("Let {client} wait until {server} lifts the lock: each further try may make it longer. Or lift it there."))
         .fix(format!(
-            "Meanwhile correct the secret and the authentication user of \"{user}\" on the client: compare both with those on \
-             {server}."
+            "Let {client} wait until {server} lifts the lock: each further try may make it longer. Or lift it there."
         ))
-        .fix(format!("If nobody knows of such tries at {client}, look in the log of {server} who makes them as \"{user}\"."));
+        .fix(format!(
+            "Meanwhile correct the secret and the authentication user of \"{user}\" on the client: compare both with \
+             those on {server}."
+        ))
+        .fix(format!(
+            "If nobody knows of such tries at {client}, look in the log of {server} who makes them as \"{user}\"."
+        ));
     if let Some(last) = last {
         let shown = (last.credentials.header, last.credentials.nonce.as_str());
         finding = finding
@@ -122,16 +126,18 @@ fn again(
         None => (String::new(), ", or the server has locked the account meanwhile"),
     };
     let because = format!(
-        "{server} refused the digest of user \"{user}\" for realm \"{realm}\" {} with a new challenge, and then with 403{quotation}. \
-         The client had used the nonce it had been given, and realm and algorithm fit, so the secret or the user name is not the \
-         one the server knows{or}.",
+        "{server} refused the digest of user \"{user}\" for realm \"{realm}\" {} with a new challenge, and then with \
+         403{quotation}. The client had used the nonce it had been given, and realm and algorithm fit, so the secret \
+         or the user name is not the one the server knows{or}.",
         times(u32::try_from(rejections.len()).unwrap_or(u32::MAX)),
     );
     let of_last = (last.credentials.header, last.credentials.nonce.as_str());
     let mut finding = finding
         .because(because)
         .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {server}."))
-        .fix(format!("Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."));
+        .fix(format!(
+            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."
+        ));
     if let Some(step) = case.setting(Topic::Password, response) {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
@@ -139,7 +145,12 @@ fn again(
         finding
             .claim_auth(last.request, of_last, "username", "the client shows credentials")
             .claim_status(last.refusal, "the server refuses them, and asks again")
-            .claim_auth(request, (shown.header, &shown.nonce), "username", "the client shows credentials of the same user again")
+            .claim_auth(
+                request,
+                (shown.header, &shown.nonce),
+                "username",
+                "the client shows credentials of the same user again",
+            )
             .claim_status(response, "then it refuses, and asks no more")
             .claim_own_words(case, response)
             .refuted("forbidden-after-credentials", "the server had asked for the same credentials again before")
@@ -147,34 +158,39 @@ fn again(
     )
 }
 
-/// Credentials for a request inside a dialog (a change of media, a transfer, the BYE) are refused. The call itself stands.
+/// Credentials for a request inside a dialog (a change of media, a transfer, the BYE) are refused. The call itself
+/// stands.
 fn inside(case: &Case<'_>) -> Option<Finding> {
-    let own = case.call.transactions.iter().filter(|transaction| transaction.in_dialog && transaction.upstream.is_none());
+    let own =
+        case.call.transactions.iter().filter(|transaction| transaction.in_dialog && transaction.upstream.is_none());
     let (transaction, request, refusal, shown, again) = own.clone().find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
-        let refusal = case.finals(transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_challenge))?;
+        let refusal =
+            case.finals(transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_challenge))?;
         if names_nonce(&refusal.message) {
             return None;
         }
         // A server may ask once for each algorithm, and the client answers one of them (RFC 8760 §2.4).
-        let (again, shown) = auth::challenges(&refusal.message).iter().filter(|again| !again.stale).find_map(|again| {
-            let fits = |shown: &&auth::Credentials| {
-                shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
-            };
-            Some((again, auth::credentials(&request.message).iter().find(fits)?))
-        })?;
+        let (again, shown) =
+            auth::challenges(&refusal.message).iter().filter(|again| !again.stale).find_map(|again| {
+                let fits = |shown: &&auth::Credentials| {
+                    shown.realm == again.realm && shown.algorithm.eq_ignore_ascii_case(&again.algorithm)
+                };
+                Some((again, auth::credentials(&request.message).iter().find(fits)?))
+            })?;
         Some((transaction, request, refusal, shown, again))
     })?;
     let is_asked = |heard: &&Heard| {
         heard.place < request.place
             && heard.message.cseq().is_some_and(|cseq| cseq.method == transaction.method)
-            && auth::challenges(&heard.message).iter().any(|asked| asked.realm == shown.realm && asked.nonce == shown.nonce)
+            && auth::challenges(&heard.message)
+                .iter()
+                .any(|asked| asked.realm == shown.realm && asked.nonce == shown.nonce)
     };
     let asked = case.call.messages.iter().filter(|heard| heard.message.status().is_some()).find(is_asked)?;
     let accepted = own.filter(|later| later.method == transaction.method && later.id != transaction.id).any(|later| {
-        case.finals(later).any(|heard| {
-            heard.place > refusal.place && heard.message.status().is_some_and(StatusCode::is_success)
-        })
+        case.finals(later)
+            .any(|heard| heard.place > refusal.place && heard.message.status().is_some_and(StatusCode::is_success))
     });
     if accepted {
         return None;
@@ -187,8 +203,9 @@ fn inside(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uac, request)
             .because(format!(
-                "{} refused the digest of user \"{user}\" for realm \"{realm}\" that the {method} inside the call carries: the \
-                 client used the nonce it had been given, and realm and algorithm fit. The {method} had no effect.",
+                "{} refused the digest of user \"{user}\" for realm \"{realm}\" that the {method} inside the call \
+                 carries: the client used the nonce it had been given, and realm and algorithm fit. The {method} had \
+                 no effect.",
                 refusal.path.source
             ))
             .fix(format!("Compare the secret of \"{user}\" on the client with that on {}.", refusal.path.source))
@@ -225,9 +242,8 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     let server = case.challenger(rejection.refusal, &rejection.again);
     let times = times(refusals as u32);
     let because = format!(
-        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it \
-            had been \
-         given, and realm and algorithm fit, so the secret or the user name is not the one the server knows.",
+        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it had \
+         been given, and realm and algorithm fit, so the secret or the user name is not the one the server knows.",
         server.path.source
     );
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
@@ -247,8 +263,8 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     }
     if rejection.credentials.is_aka() {
         let finding = finding.fix(format!(
-            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database behind {}: with \
-             AKA nobody enters a secret.",
+            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database \
+             behind {}: with AKA nobody enters a secret.",
             server.path.source
         ));
         return Some(claimed(finding, asked, challenge, &rejection, rivals));
@@ -259,13 +275,12 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     ));
     if !from.is_empty() && from != *user {
         finding = finding.fix(format!(
-            "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect \
-                that name."
+            "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect that \
+             name."
         ));
     } else {
         finding = finding.fix(format!(
-            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or \
-                extension."
+            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."
         ));
     }
     if let Some(step) = case.setting(Topic::Password, server) {
@@ -284,8 +299,8 @@ fn guessing<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Guessing> {
 fn for_operator(known: &Guessing, request: &Heard) -> Vec<String> {
     let source = request.path.source.ip();
     let guess = format!(
-        "Credentials of {source} were refused {} times: if it is no client of yours, somebody guesses passwords there. Block \
-         {source} at the edge, and limit how often a source may try.",
+        "Credentials of {source} were refused {} times: if it is no client of yours, somebody guesses passwords \
+         there. Block {source} at the edge, and limit how often a source may try.",
         known.rejected
     );
     let let_in = known.accepted.as_ref().map(|_| {
@@ -310,17 +325,21 @@ fn claimed(
     let (again_header, again_nonce) = of(&rejection.again);
     let shown = (rejection.credentials.header, rejection.credentials.nonce.as_str());
     finding
-            .claim_auth(asked, (header, &nonce), "realm", "the server asks for credentials of this realm")
-            .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")
-            .claim_auth(rejection.request, shown, "username", "as this user")
-            .claim_status(rejection.refusal, "the server asks again")
-            .claim_auth(rejection.refusal, (again_header, &again_nonce), "realm", "for the same realm, and does \
-                not call the nonce stale")
-            .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
-            .refuted("realm-mismatch", format!("challenge and credentials both say \"{}\"", rejection.credentials.realm))
-            .refuted("old-nonce-reused", of_nonce)
-            .refuted("digest-uri-mismatch", of_uri)
-            .refuted("challenge-not-answered", "the request was sent again with credentials")
+        .claim_auth(asked, (header, &nonce), "realm", "the server asks for credentials of this realm")
+        .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")
+        .claim_auth(rejection.request, shown, "username", "as this user")
+        .claim_status(rejection.refusal, "the server asks again")
+        .claim_auth(
+            rejection.refusal,
+            (again_header, &again_nonce),
+            "realm",
+            "for the same realm, and does not call the nonce stale",
+        )
+        .refuted("nonce-never-accepted", "the refusing response does not say stale=true")
+        .refuted("realm-mismatch", format!("challenge and credentials both say \"{}\"", rejection.credentials.realm))
+        .refuted("old-nonce-reused", of_nonce)
+        .refuted("digest-uri-mismatch", of_uri)
+        .refuted("challenge-not-answered", "the request was sent again with credentials")
 }
 
 /// Which nonce the credentials carry. A server that answers each copy of a request may give several.
@@ -334,8 +353,7 @@ fn of_nonce(case: &Case<'_>, asked: &Heard) -> &'static str {
 fn of_uri(rejection: &Rejection<'_>) -> String {
     match rejection.is_for_other_uri() {
         true => format!(
-            "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this \
-                client",
+            "the digest was made for {}, not for the Request-URI, but this server accepts such digests of this client",
             rejection.credentials.uri
         ),
         false => "the URI of the digest is the Request-URI".to_owned(),

@@ -64,12 +64,18 @@ fn answered_otherwise(case: &Case<'_>) -> Option<Finding> {
         .sender(Role::Uac, rejection.request)
         .because(because)
         .fix(format!("Update {}, or switch on {names} in it.", rejection.request.path.source))
-        .fix(format!("Or let {} offer MD5 with qop=\"auth\" too, as its last challenge (RFC 8760 §2.4).", asked.path.source))
+        .fix(format!(
+            "Or let {} offer MD5 with qop=\"auth\" too, as its last challenge (RFC 8760 §2.4).",
+            asked.path.source
+        ))
         .claim_auth(asked, (challenge.header, &challenge.nonce), parameter, "what the server offers")
         .claim_auth(rejection.request, (shown.header, &shown.nonce), "username", "the client answers as this user")
         .claim_auth(rejection.request, (shown.header, &shown.nonce), parameter, "and what the client uses")
         .claim_status(rejection.refusal, "the server refuses it");
-    Some(finding.refuted("credentials-rejected", "a digest that is made otherwise than the server asks is wrong whatever the secret is"))
+    Some(finding.refuted(
+        "credentials-rejected",
+        "a digest that is made otherwise than the server asks is wrong whatever the secret is",
+    ))
 }
 
 /// The client goes no further, and the challenge asks for what many clients do not know.
@@ -93,9 +99,8 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
     let what = if only_auth_int { "qop=\"auth-int\"".to_owned() } else { format!("algorithm {}", names(&digests)) };
     let (client, server) = (last.request.path.source, response.path.source);
     let because = format!(
-        "{server} offers digests with {what} only, and {client} did not answer the challenge: it does not know \
-            them, or \
-         it has no credentials for realm \"{}\".",
+        "{server} offers digests with {what} only, and {client} did not answer the challenge: it does not know them, \
+         or it has no credentials for realm \"{}\".",
         challenge.realm
     );
     let parameter = if only_auth_int { "qop" } else { "algorithm" };

@@ -37,10 +37,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request_uri = rejection.request.message.request_uri()?.into_owned();
     let (client, server) = (rejection.request.path.source, rejection.refusal.path.source);
     let because = format!(
-        "{client} made its digest for {}, and the request that carries it is for {request_uri}; {server} \
-            refused it. A \
-         server that compares the two refuses it whatever the secret is; one that does not has refused the secret of \
-         user \"{}\".",
+        "{client} made its digest for {}, and the request that carries it is for {request_uri}; {server} refused it. \
+         A server that compares the two refuses it whatever the secret is; one that does not has refused the secret \
+         of user \"{}\".",
         shown.uri, shown.username
     );
     let header = (shown.header, shown.nonce.as_str());
@@ -49,12 +48,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(rejection.refusal.message.status())
             .sender(Role::Uac, rejection.request)
             .because(because)
-            .fix(format!("Let {client} sign the URI that it sends ({request_uri}): look at its settings for \
-                outbound proxy, domain and realm."))
-            .fix(format!("If {client} sent another Request-URI than this capture shows, switch off the SIP \
-                gateway (ALG) of the router between, or the rewriting in the session border controller."))
-            .fix(format!("If {server} does not compare the two, compare the secret of \"{}\" on both \
-                sides.", shown.username))
+            .fix(format!(
+                "Let {client} sign the URI that it sends ({request_uri}): look at its settings for outbound proxy, \
+                 domain and realm."
+            ))
+            .fix(format!(
+                "If {client} sent another Request-URI than this capture shows, switch off the SIP gateway (ALG) of \
+                 the router between, or the rewriting in the session border controller."
+            ))
+            .fix(format!(
+                "If {server} does not compare the two, compare the secret of \"{}\" on both sides.",
+                shown.username
+            ))
             .claim_auth(rejection.request, header, "uri", "the URI that was signed")
             .claim_request_uri(rejection.request, "the URI that was sent")
             .claim_status(rejection.refusal, "the server refuses the digest")

@@ -12,27 +12,28 @@ rule! {
     /// The server refused the request after it had seen credentials.
     ///
     /// ## What it says
-    /// The challenge was answered, and the challenger itself answered 403. It does not say whether it did so because of the
-    /// credentials or because of what the account may do.
+    /// The challenge was answered, and the challenger itself answered 403. It does not say whether it did so because of
+    /// the credentials or because of what the account may do.
     ///
     /// ## Why it happens
-    /// Most servers challenge a wrong secret again. So a call that gets 403 is mostly refused for what the account may do:
-    /// the number dialled, the number shown, the dial plan. But some servers answer a wrong secret with 403 too, above
-    /// all to REGISTER. Others refuse because the account is disabled, the address is not allowed, the user in From is not
-    /// that of the credentials, or too many devices are registered.
+    /// Most servers challenge a wrong secret again. So a call that gets 403 is mostly refused for what the account may
+    /// do: the number dialled, the number shown, the dial plan. But some servers answer a wrong secret with 403 too,
+    /// above all to REGISTER. Others refuse because the account is disabled, the address is not allowed, the user in
+    /// From is not that of the credentials, or too many devices are registered.
     ///
     /// ## Evidence
-    /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server. It is likely where
-    /// the phrase names the password or the account, and only possible where it names nothing.
+    /// A challenge, the request again with credentials that carry its nonce, and 403 of the same server. It is likely
+    /// where the phrase names the password or the account, and only possible where it names nothing.
     ///
     /// ## How to fix
-    /// For a call, look at the permissions of the account, the dial plan and the caller's number first; for a registration,
-    /// and with servers that are known to answer a wrong secret with 403, compare the secret first.
+    /// For a call, look at the permissions of the account, the dial plan and the caller's number first; for a
+    /// registration, and with servers that are known to answer a wrong secret with 403, compare the secret first.
     ///
     /// ## When it would be wrong
     /// If the 403 names a policy or comes from behind the challenger, if the call had gone on before it, or if the same
-    /// server had let the same client register as this user before: then the credentials were good, and `refused-by-policy`
-    /// holds. If the server had asked again for the same credentials before, it is `credentials-rejected`.
+    /// server had let the same client register as this user before: then the credentials were good, and
+    /// `refused-by-policy` holds. If the server had asked again for the same credentials before, it is
+    /// `credentials-rejected`.
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §22.1
@@ -98,9 +99,9 @@ enum Ground {
     Challenge,
 }
 
-/// The try of the failing request that showed credentials for a challenge, and got this refusal; and that challenge, if it was
-/// captured. Credentials without a nonce name the user, and answer none (3GPP TS 24.229 §5.1.1.2); nor do those by which a card
-/// says that the challenge is out of step (RFC 3310 §3.4).
+/// The try of the failing request that showed credentials for a challenge, and got this refusal; and that challenge, if
+/// it was captured. Credentials without a nonce name the user, and answer none (3GPP TS 24.229 §5.1.1.2); nor do those
+/// by which a card says that the challenge is out of step (RFC 3310 §3.4).
 pub(in crate::diagnosis::rules) fn refused_try<'a>(
     case: &Case<'a>,
     failure: &Failure,
@@ -140,7 +141,9 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     if let (Some(challenger), Some(maker)) = (own_name(asked), own_name(response))
         && challenger != maker
     {
-        return Some(format!("the refusal came from behind it: the challenge is from {challenger}, the 403 from {maker}"));
+        return Some(format!(
+            "the refusal came from behind it: the challenge is from {challenger}, the 403 from {maker}"
+        ));
     }
     let path = refused.request.path;
     let from = refused.request.message.from()?.parsed();
@@ -151,8 +154,8 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     was_let_in.then(|| format!("it had let \"{}\" register from {} before", shown.username, path.source.ip()))
 }
 
-/// True if a device answers a challenge of AKA with no response: so it says that the network's own proof in the challenge is
-/// not right (3GPP TS 24.229 §5.1.1.5.3).
+/// True if a device answers a challenge of AKA with no response: so it says that the network's own proof in the
+/// challenge is not right (3GPP TS 24.229 §5.1.1.5.3).
 fn doubts_the_network(request: &Heard, shown: &Credentials) -> bool {
     shown.is_aka() && request.message.header_lines("Authorization").any(|line| line.contains("response=\"\""))
 }
@@ -167,7 +170,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let names_credentials = case.says_any(response, OF_CREDENTIALS);
     let names_account = case.says_any(response, ACCOUNT);
     let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
-    if is_behind(case, failure) || names_policy || case.says_caller_unregistered(response) || case.q850(response).is_some() {
+    if is_behind(case, failure)
+        || names_policy
+        || case.says_caller_unregistered(response)
+        || case.q850(response).is_some()
+    {
         return None;
     }
     if accepted(case, failure).is_some() || lock(case).is_some() {
@@ -200,14 +207,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let meaning = match ground {
         Ground::Credentials => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
-        Ground::Challenge => "the device could not tell by its card that the challenge comes from its own network: most likely the \
-            key on the card and that in the subscriber database differ".to_owned(),
+        Ground::Challenge => "the device could not tell by its card that the challenge comes from its own network: \
+                              most likely the key on the card and that in the subscriber database differ"
+            .to_owned(),
         Ground::Account => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
         Ground::Unsaid if is_of_the_secret_first(case, response) => {
             "the secret is wrong, or the account is not allowed to do this".to_owned()
         }
-        Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the secret is \
-            wrong".to_owned(),
+        Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the \
+                           secret is wrong"
+            .to_owned(),
     };
     let (shows, shown_as) = match ground {
         Ground::Challenge => ("answered with an empty response", "the device names itself, and shows no response"),
@@ -231,34 +240,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let settings = case.settings(Topic::PasswordOrAccount, response);
     finding = match ground {
         Ground::Challenge => finding.fix(format!(
-            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database behind {server}."
+            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database \
+             behind {server}."
         )),
         Ground::Account => finding.fix(format!(
             "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{}\".",
             shown.realm
         )),
-        Ground::Credentials => finding.fix(format!(
-            "Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.",
-            shown.realm
-        )),
+        Ground::Credentials => finding
+            .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.", shown.realm)),
         Ground::Unsaid if is_of_the_secret_first(case, response) => finding
             .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.", shown.realm))
             .fix(format!("Look on {server} whether {source} may use this account.")),
         Ground::Unsaid => finding
             .fix(format!(
-                "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's number it may \
-                 show, its dial plan, and whether {source} may use it.",
+                "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's \
+                 number it may show, its dial plan, and whether {source} may use it.",
                 case.callee(failure)
             ))
             .fix(format!(
-                "Only if other requests with these credentials fail too, compare the secret of \"{user}\" for realm \"{}\" on \
-                 both sides{settings}.",
+                "Only if other requests with these credentials fail too, compare the secret of \"{user}\" for realm \
+                 \"{}\" on both sides{settings}.",
                 shown.realm
             )),
     };
     if names_other {
-        finding = finding.fix(format!("From shows \"{from}\" and the credentials \"{user}\": let both be the \
-            same, or allow the difference on {server}."));
+        finding = finding.fix(format!(
+            "From shows \"{from}\" and the credentials \"{user}\": let both be the same, or allow the difference on \
+             {server}."
+        ));
     }
     if ground == Ground::Unsaid && case.call.kind == Kind::Registration {
         finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
@@ -270,20 +280,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_auth(refused.request, (shown.header, &shown.nonce), "username", shown_as)
         .claim_status(response, "the server refuses the request");
     if names_other {
-        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the \
-            credentials");
+        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the credentials");
     }
     Some(
         finding
             .claim_own_words(case, response)
-            .refuted("refused-by-policy", "neither Reason nor Warning nor phrase names a policy, and the server \
-                that asked for credentials refused itself")
+            .refuted(
+                "refused-by-policy",
+                "neither Reason nor Warning nor phrase names a policy, and the server that asked for credentials \
+                 refused itself",
+            )
             .refuted("challenge-not-answered", "the request carries credentials"),
     )
 }
 
-/// True if a wrong secret is the first thing to look at: at a registration there is nothing else to be allowed, and some
-/// servers are known to answer it with 403.
+/// True if a wrong secret is the first thing to look at: at a registration there is nothing else to be allowed, and
+/// some servers are known to answer it with 403.
 fn is_of_the_secret_first(case: &Case<'_>, response: &Heard) -> bool {
     let answers_so = matches!(case.platform(response), Some(Platform::FreeSwitch | Platform::Asterisk));
     case.call.kind == Kind::Registration || answers_so

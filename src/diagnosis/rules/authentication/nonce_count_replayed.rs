@@ -14,16 +14,16 @@ rule! {
     /// A fault of the client: it remembers the nonce but starts to count anew.
     ///
     /// ## Evidence
-    /// Two different requests of the same user of a client with the same nonce and a nonce count that does not rise; the
-    /// first was accepted, the second got 401 or 407 without `stale=true`.
+    /// Two different requests of the same user of a client with the same nonce and a nonce count that does not rise;
+    /// the first was accepted, the second got 401 or 407 without `stale=true`.
     ///
     /// ## How to fix
     /// Update the client, or let the server give nonces that serve once.
     ///
     /// ## When it would be wrong
-    /// A retransmission is the same request. If the next try with a new nonce is accepted, no harm is done. Another user, or
-    /// another client, to whom the server gave the same nonce counts its own uses: many servers make nonces of the time, and
-    /// give the same one to all that ask within a second.
+    /// A retransmission is the same request. If the next try with a new nonce is accepted, no harm is done. Another
+    /// user, or another client, to whom the server gave the same nonce counts its own uses: many servers make nonces of
+    /// the time, and give the same one to all that ask within a second.
     ///
     /// ## References
     /// RFC 7616 §3.4
@@ -67,8 +67,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The count with which the server had accepted the nonce of these credentials from the same user of this client before, and
-/// where, if it was not lower.
+/// The count with which the server had accepted the nonce of these credentials from the same user of this client
+/// before, and where, if it was not lower.
 fn replayed(case: &Case<'_>, tries: &[Try<'_>], second: &Try<'_>) -> Option<((u32, Place), Credentials)> {
     if !second.is_challenged() || second.challenges.iter().any(|challenge| challenge.stale) {
         return None;

@@ -11,27 +11,28 @@ rule! {
     /// The server calls every nonce stale that it gave itself.
     ///
     /// ## What it says
-    /// The client answered with the newest nonce, and the server said each time that it was too old. The secret is not the
-    /// reason.
+    /// The client answered with the newest nonce, and the server said each time that it was too old. The secret is not
+    /// the reason.
     ///
     /// ## Why it happens
-    /// Several nodes answer at one address and do not share their nonces; or nonces live shorter than the
-    /// client takes to answer; or the server's clock jumped. With AKA the nonce holds a number that has to rise: where the
-    /// network has lost it, the card refuses each nonce.
+    /// Several nodes answer at one address and do not share their nonces; or nonces live shorter than the client takes
+    /// to answer; or the server's clock jumped. With AKA the nonce holds a number that has to rise: where the network
+    /// has lost it, the card refuses each nonce.
     ///
     /// ## Evidence
-    /// Three or more 401 or 407 in a row with `stale=true`, or with a phrase that names the nonce, and between them requests
-    /// with exactly the newest nonce. One is enough where the client took 5 s or longer to answer the challenge; there the
-    /// phrase may also be missing if the same client was let in as the same user before and after. Or credentials with `auts`,
-    /// by which a card says that the nonce is out of step, twice in a row, or refused with 403.
+    /// Three or more 401 or 407 in a row with `stale=true`, or with a phrase that names the nonce, and between them
+    /// requests with exactly the newest nonce. One is enough where the client took 5 s or longer to answer the
+    /// challenge; there the phrase may also be missing if the same client was let in as the same user before and after.
+    /// Or credentials with `auts`, by which a card says that the nonce is out of step, twice in a row, or refused with
+    /// 403.
     ///
     /// ## How to fix
     /// Give all nodes the same secret for nonces, or keep a client at one node. Make nonces live longer, or the client
     /// answer sooner.
     ///
     /// ## When it would be wrong
-    /// If the client goes on using an old nonce, the server is right: `old-nonce-reused`. If the same server takes an answer of
-    /// the same client that came about as late, the age is not why, and it is possible only.
+    /// If the client goes on using an old nonce, the server is right: `old-nonce-reused`. If the same server takes an
+    /// answer of the same client that came about as late, the age is not why, and it is possible only.
     ///
     /// ## References
     /// RFC 7616 §3.3, §5.4; RFC 3310 §3.4
@@ -51,8 +52,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// Nonce after nonce is refused by the card: in AKA it holds a number that has to rise, and the network does not take the one
-/// that the card names instead (RFC 3310 §3.4; 3GPP TS 33.102 §6.3.5).
+/// Nonce after nonce is refused by the card: in AKA it holds a number that has to rise, and the network does not take
+/// the one that the card names instead (RFC 3310 §3.4; 3GPP TS 33.102 §6.3.5).
 fn out_of_step(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[401, 403, 407])?;
     let tries = case.tries();
@@ -79,26 +80,33 @@ fn out_of_step(case: &Case<'_>) -> Option<Finding> {
         return Some(finding);
     }
     let because = format!(
-        "The card of \"{user}\" said {} with `auts` that the sequence number of the challenge is out of step with its own; {then}. \
-         That `auts` is there at all says that the card took the challenge for one of its own network: no secret was refused.",
+        "The card of \"{user}\" said {} with `auts` that the sequence number of the challenge is out of step with its \
+         own; {then}. That `auts` is there at all says that the card took the challenge for one of its own network: \
+         no secret was refused.",
         times(u32::try_from(asking.len()).unwrap_or(u32::MAX)),
     );
     let mut finding = finding
         .because(because)
         .fix(format!(
-            "Look behind {server} whether the `auts` reaches the subscriber database (HSS, AuC) and whether it sets the sequence number \
-             of \"{user}\" by it; set it anew by hand if not."
+            "Look behind {server} whether the `auts` reaches the subscriber database (HSS, AuC) and whether it sets \
+             the sequence number of \"{user}\" by it; set it anew by hand if not."
         ))
         .fix(format!("Look whether two databases make challenges for \"{user}\", each with a number of its own."))
         .fix(format!("If neither helps, try another card for \"{user}\"."));
-    if let Some((asked, challenge)) = case.asked_with_nonce_of(last).and_then(|asked| {
-        Some((asked, auth::challenges(&asked.message).iter().find(|one| one.nonce == shown.nonce)?))
-    }) {
+    if let Some((asked, challenge)) = case
+        .asked_with_nonce_of(last)
+        .and_then(|asked| Some((asked, auth::challenges(&asked.message).iter().find(|one| one.nonce == shown.nonce)?)))
+    {
         finding = finding.claim_auth(asked, (challenge.header, &challenge.nonce), "algorithm", "a challenge of AKA");
     }
     Some(
         finding
-            .claim_auth(last.request, (shown.header, &shown.nonce), "username", "the answer to it, which carries `auts`")
+            .claim_auth(
+                last.request,
+                (shown.header, &shown.nonce),
+                "username",
+                "the answer to it, which carries `auts`",
+            )
             .claim_status(refusal, "the server refuses it")
             .refuted("credentials-rejected", "the card named a number out of step, and nothing was said of its key")
             .refuted("refused-by-policy", "no credentials had been accepted before"),
@@ -120,8 +128,7 @@ fn looped(case: &Case<'_>) -> Option<Finding> {
     servers.dedup();
     let because = format!(
         "The client answered {} challenges in a row with the newest nonce each time, and {} called each of them \
-            stale: \
-         the password of user \"{}\" was never evaluated.",
+         stale: the password of user \"{}\" was never evaluated.",
         stale.len(),
         servers.join(" and "),
         last.credentials.username
@@ -130,9 +137,15 @@ fn looped(case: &Case<'_>) -> Option<Finding> {
         .explains(last.refusal.message.status())
         .sender(case.role_of_responder(last.refusal), last.refusal)
         .because(because)
-        .fix(format!("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
-            at one node{}.", case.settings(Topic::NonceSecret, last.refusal)))
-        .fix(format!("Raise the lifetime of nonces above the time that a request needs{}.", case.settings(Topic::NonceLifetime, last.refusal)))
+        .fix(format!(
+            "If several nodes answer behind this address, give them one secret for nonces, or keep each client at one \
+             node{}.",
+            case.settings(Topic::NonceSecret, last.refusal)
+        ))
+        .fix(format!(
+            "Raise the lifetime of nonces above the time that a request needs{}.",
+            case.settings(Topic::NonceLifetime, last.refusal)
+        ))
         .fix("Compare the clocks of the nodes: a clock that jumps makes a fresh nonce look old.");
     for one in stale.iter().rev().take(4) {
         finding = claimed(finding, one);
@@ -170,12 +183,13 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
         Some(phrase) => format!(", and the refusal says \"{phrase}\""),
         None => String::new(),
     };
-    let let_in = around.map(|_| format!(" {} was let in there as this user before and after.", client.ip())).unwrap_or_default();
+    let let_in =
+        around.map(|_| format!(" {} was let in there as this user before and after.", client.ip())).unwrap_or_default();
     let mut finding = finding
         .titled("The server took the nonce for too old.")
         .because(format!(
-            "{server} took the nonce that user \"{user}\" answered with for too old: the request with it came {after} after \
-             the challenge{said}. The secret is not the reason.{let_in}"
+            "{server} took the nonce that user \"{user}\" answered with for too old: the request with it came {after} \
+             after the challenge{said}. The secret is not the reason.{let_in}"
         ))
         .fix(format!("Look on {client} for why it answers a challenge only after {after}."))
         .fix(format!(
@@ -204,8 +218,8 @@ fn aged(case: &Case<'_>, last: &Rejection<'_>) -> Option<Finding> {
     )
 }
 
-/// An answer of the same client that the same server took although it came about as late: how late, and the 2xx. Where it did,
-/// the age of the nonce is not why this one is refused.
+/// An answer of the same client that the same server took although it came about as late: how late, and the 2xx. Where
+/// it did, the age of the nonce is not why this one is refused.
 fn taken_as_late(case: &Case<'_>, last: &Rejection<'_>, after: Duration) -> Option<(Duration, Place)> {
     let path = last.request.path;
     let taken = case.surroundings.registrations().latest_answer(path.source.ip(), path.destination.ip())?;
@@ -229,19 +243,23 @@ fn replaced(case: &Case<'_>, last: &Rejection<'_>, after: Duration, taken: (Dura
     };
     let mut finding = finding
         .because(format!(
-            "{server} refused the nonce that it had given to user \"{}\"{said}. That the answer came {} after the challenge is {} \
-             why: it took another one {} after the REGISTER that was challenged. More likely it holds another nonce by then than \
-             the one that it gave, or another node checks it. The secret is not the reason.",
+            "{server} refused the nonce that it had given to user \"{}\"{said}. That the answer came {} after the \
+             challenge is {} why: it took another one {} after the REGISTER that was challenged. More likely it holds \
+             another nonce by then than the one that it gave, or another node checks it. The secret is not the reason.",
             last.credentials.username,
             length(after),
             if taken.0 >= after { "not" } else { "hardly" },
             length(taken.0)
         ))
         .fix(format!(
-            "Look on {server} for what replaces a nonce before it is used: a challenge to the same user or address, a restart."
+            "Look on {server} for what replaces a nonce before it is used: a challenge to the same user or address, a \
+             restart."
         ))
-        .fix(format!("If several nodes answer behind this address, give them one secret for nonces, or keep each client \
-            at one node{}.", case.settings(Topic::NonceSecret, last.refusal)));
+        .fix(format!(
+            "If several nodes answer behind this address, give them one secret for nonces, or keep each client at one \
+             node{}.",
+            case.settings(Topic::NonceSecret, last.refusal)
+        ));
     if let Some((asked, challenge)) = &last.asked {
         let nonce = (challenge.header, challenge.nonce.as_str());
         finding = finding.claim_auth(asked, nonce, "realm", "the server gives a nonce");
@@ -253,7 +271,12 @@ fn replaced(case: &Case<'_>, last: &Rejection<'_>, after: Duration, taken: (Dura
         false => "the same client was let in before and after",
     };
     claimed(finding, last)
-        .claim_at(taken.1, "sip.CSeq.method", "REGISTER", format!("an answer is taken {} after its first try", length(taken.0)))
+        .claim_at(
+            taken.1,
+            "sip.CSeq.method",
+            "REGISTER",
+            format!("an answer is taken {} after its first try", length(taken.0)),
+        )
         .refuted("credentials-rejected", against_secret)
         .refuted("old-nonce-reused", "the credentials carry the nonce of the newest challenge")
 }

@@ -46,8 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let newest = (challenge.header, challenge.nonce.as_str());
     let (client, server) = (last.request.path.source, asked.path.source);
     let because = format!(
-        "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} \
-            times.",
+        "{server} gave {client} a new nonce, and the next request of user \"{}\" carried another one, {} of {} times.",
         last.credentials.username,
         old,
         answers.len()
@@ -59,19 +58,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(_) => "the credentials for it carry the nonce of an earlier one",
         None => "the credentials for it carry another nonce, which no challenge in this capture gave",
     };
-    let mut finding =
-        Finding::of(&RULE, Confidence::Proven)
-            .explains(last.refusal.message.status())
-            .sender(Role::Uac, last.request)
-            .because(because)
-            .fix(format!("Restart {client}, so that it forgets its old nonce."))
-            .fix(format!("If it comes back, update the software of {client}: a client has to take the nonce of \
-                the newest challenge."))
-            .claim_auth(asked, newest, if challenge.stale { "stale" } else { "realm" }, "the newest challenge of this realm")
-            .claim_auth(last.request, shown, "realm", carries)
-            .claim_status(last.refusal, "the server asks again")
-            .refuted("credentials-rejected", "a digest with an old nonce is refused whatever the secret is")
-            .refuted("nonce-never-accepted", "the client did not use the newest nonce");
+    let mut finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(last.refusal.message.status())
+        .sender(Role::Uac, last.request)
+        .because(because)
+        .fix(format!("Restart {client}, so that it forgets its old nonce."))
+        .fix(format!(
+            "If it comes back, update the software of {client}: a client has to take the nonce of the newest \
+             challenge."
+        ))
+        .claim_auth(
+            asked,
+            newest,
+            if challenge.stale { "stale" } else { "realm" },
+            "the newest challenge of this realm",
+        )
+        .claim_auth(last.request, shown, "realm", carries)
+        .claim_status(last.refusal, "the server asks again")
+        .refuted("credentials-rejected", "a digest with an old nonce is refused whatever the secret is")
+        .refuted("nonce-never-accepted", "the client did not use the newest nonce");
     if let Some(given) = given {
         finding = finding.claim_status(given, "the challenge that gave that nonce");
     }

@@ -40,20 +40,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let because = format!(
         "{} asked for credentials of realm \"{}\", and {} answered for realm \"{}\".",
-        case.challenger(asked, &challenge).path.source, challenge.realm, rejection.request.path.source, shown.realm
+        case.challenger(asked, &challenge).path.source,
+        challenge.realm,
+        rejection.request.path.source,
+        shown.realm
     );
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .explains(rejection.refusal.message.status())
             .sender(Role::Uac, rejection.request)
             .because(because)
-            .fix(format!("Remove the fixed realm \"{}\" on the client, so that it takes the realm of the \
-                challenge, or set it to \"{}\".", shown.realm, challenge.realm))
-            .fix(format!("If the realm of the server was changed lately, set it back to \"{}\", or renew stored \
-                digests: they are made with the realm.", shown.realm))
+            .fix(format!(
+                "Remove the fixed realm \"{}\" on the client, so that it takes the realm of the challenge, or set it \
+                 to \"{}\".",
+                shown.realm, challenge.realm
+            ))
+            .fix(format!(
+                "If the realm of the server was changed lately, set it back to \"{}\", or renew stored digests: they \
+                 are made with the realm.",
+                shown.realm
+            ))
             .claim_auth(asked, (challenge.header, &challenge.nonce), "realm", "the server asks for this realm")
-            .claim_auth(rejection.request, (shown.header, &shown.nonce), "realm", "the client answers for \
-                another one")
+            .claim_auth(rejection.request, (shown.header, &shown.nonce), "realm", "the client answers for another one")
             .claim_status(rejection.refusal, "the server refuses it")
             .refuted("credentials-rejected", "a digest for another realm is wrong whatever the secret is"),
     )

@@ -16,8 +16,8 @@ rule! {
     /// A NAT gives it a new port each time, the device restarts or roams, or two devices use one identity.
     ///
     /// ## Evidence
-    /// Three or more changes of Contact or of the source address of one device within the time that is granted; or it is
-    /// registered and signed off three times and more within that time.
+    /// Three or more changes of Contact or of the source address of one device within the time that is granted; or it
+    /// is registered and signed off three times and more within that time.
     ///
     /// ## How to fix
     /// Keep the NAT binding open with keep-alives; give each device an account or an instance of its own.
@@ -52,7 +52,11 @@ fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
     let mut registered = case.surroundings.registrations().iter().filter(|(_, known)| has_enough(known));
     registered.find_map(|(address, known)| {
         let devices: BTreeSet<u64> = known.asked.iter().map(|asked| asked.device).collect();
-        devices.into_iter().find_map(|device| flapping(address, known, device)).or_else(|| nameless(address, known)).or_else(|| cycles(address, known))
+        devices
+            .into_iter()
+            .find_map(|device| flapping(address, known, device))
+            .or_else(|| nameless(address, known))
+            .or_else(|| cycles(address, known))
     })
 }
 
@@ -73,24 +77,26 @@ fn cycles(address: &str, known: &Registered) -> Option<Finding> {
         .party(Role::Uac, source)
         .naming([address])
         .because(format!(
-            "{address} was registered and signed off again {} times in {}, while {} are granted: a device that restarts, \
-             loses its network, or shares the account with another one.",
+            "{address} was registered and signed off again {} times in {}, while {} are granted: a device that \
+             restarts, loses its network, or shares the account with another one.",
             ends.len(),
             length(span),
             length(granted)
         ))
         .fix("Look whether the device restarts or changes networks, and whether another one uses the same account.");
-    Some(ends.into_iter().take(4).fold(finding, |finding, end| {
-        finding.claim_at(end.place, "sip.CSeq.method", "REGISTER", "no binding is left")
-    }))
+    Some(
+        ends.into_iter().take(4).fold(finding, |finding, end| {
+            finding.claim_at(end.place, "sip.CSeq.method", "REGISTER", "no binding is left")
+        }),
+    )
 }
 
 /// Devices that start together register within moments: what registers from yet another port later on is one that does
 /// so again.
 const APART: Duration = Duration::from_secs(5);
 
-/// A device that names no instance and begins a new Call-ID each time, as after a restart: from one host each time, and no
-/// earlier Call-ID comes again.
+/// A device that names no instance and begins a new Call-ID each time, as after a restart: from one host each time, and
+/// no earlier Call-ID comes again.
 fn nameless(address: &str, known: &Registered) -> Option<Finding> {
     let asked: Vec<&Asked> = known.asked.iter().filter(|asked| asked.is_over_udp()).collect();
     let host = asked.first()?.source.ip();
@@ -98,8 +104,10 @@ fn nameless(address: &str, known: &Registered) -> Option<Finding> {
     devices.dedup();
     let distinct: BTreeSet<&u64> = devices.iter().collect();
     let in_turn = distinct.len() == devices.len();
-    let changes: Vec<&[&Asked]> =
-        asked.windows(2).filter(|pair| pair[0].source != pair[1].source && pair[0].contact != pair[1].contact).collect();
+    let changes: Vec<&[&Asked]> = asked
+        .windows(2)
+        .filter(|pair| pair[0].source != pair[1].source && pair[0].contact != pair[1].contact)
+        .collect();
     let apart = changes.iter().all(|pair| pair[1].place.time.since(pair[0].place.time) >= APART);
     let one_host = asked.iter().all(|asked| asked.source.ip() == host && !asked.has_instance);
     if !in_turn || !one_host || !apart {
@@ -149,10 +157,12 @@ fn told(address: &str, known: &Registered, changes: &[&[&Asked]]) -> Option<Find
         .naming([address])
         .because(because);
     let finding = match moves {
-        0 => finding.fix("Send keep-alives more often than the NAT forgets (every 25 s over UDP), or register \
-            over TCP."),
-        _ => finding.fix("Look whether two devices use the same account and the same +sip.instance, or whether \
-            the device restarts."),
+        0 => {
+            finding.fix("Send keep-alives more often than the NAT forgets (every 25 s over UDP), or register over TCP.")
+        }
+        _ => finding.fix(
+            "Look whether two devices use the same account and the same +sip.instance, or whether the device restarts.",
+        ),
     };
     let pairs = changes.iter().take(4).map(|pair| pair[1]);
     Some(pairs.fold(finding, |finding, asked| {

@@ -17,7 +17,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx to REGISTER that grants a time; no other one before that time was over; and a call after it that got 404,
-    /// 408 or 480. A number may be registered without the "+" with which it is called, or with one; a 404 is possible only then.
+    /// 408 or 480. A number may be registered without the "+" with which it is called, or with one; a 404 is possible
+    /// only then.
     ///
     /// ## How to fix
     /// Look why the device did not renew its registration.
@@ -40,7 +41,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let of = |user: &str| case.surroundings.registrations().of(user, &target.host);
     let other = of_other_form(&target);
     // The same number with or without "+", at the server that it is registered on.
-    let is_asked_there = |known: &&Registered| known.registrar.is_some_and(|one| one.ip() == asked.path.destination.ip());
+    let is_asked_there =
+        |known: &&Registered| known.registrar.is_some_and(|one| one.ip() == asked.path.destination.ip());
     let known = of(target.bare_user());
     let other = other.filter(|_| known.is_none());
     let known = known.or_else(|| of(other.as_deref()?).filter(is_asked_there))?;
@@ -48,7 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let last = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
     // A binding that ends with its own response was taken away on purpose.
     let was_removed = last.until <= last.place.time;
-    if was_removed || last.until >= at || !known.is_whole() || case.alerting_or_progress(failure.transaction).is_some() {
+    if was_removed || last.until >= at || !known.is_whole() || case.alerting_or_progress(failure.transaction).is_some()
+    {
         return None;
     }
     let next = known.granted.iter().find(|granted| granted.place.time > at && granted.until > granted.place.time);
@@ -65,7 +68,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let as_other = other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
     let because = format!(
-        "The registration of \"{callee}\"{as_other} had run out {} before this {what}: it was granted for {}, {not_renewed}, {back}.",
+        "The registration of \"{callee}\"{as_other} had run out {} before this {what}: it was granted for {}, \
+         {not_renewed}, {back}.",
         since(last.until, at),
         since(last.place.time, last.until)
     );
@@ -81,8 +85,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = match tried {
         None => finding
             .party(Role::Uas, known.asked.last().map(|asked| asked.source))
-            .fix(format!("Look why the device of \"{callee}\" did not renew its registration: was it off, or its \
-                REGISTER unanswered?"))
+            .fix(format!(
+                "Look why the device of \"{callee}\" did not renew its registration: was it off, or its REGISTER \
+                 unanswered?"
+            ))
             .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm."),
         Some(tried) => tried.blamed(finding, &callee, known.registrar),
     };
@@ -98,7 +104,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_at(last.place, "sip.to.user", other.clone(), "the number as it is registered");
     }
     if let Some(next) = next {
-        finding = finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", format!("it is registered again only after the {what}"));
+        finding = finding.claim_at(
+            next.place,
+            "sip.CSeq.method",
+            "REGISTER",
+            format!("it is registered again only after the {what}"),
+        );
     }
     Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
 }
@@ -131,7 +142,10 @@ impl<'a> Renewal<'a> {
         match self.denied {
             None => format!("the REGISTER that asked for it, {before} before, got no final response"),
             Some(denied) if denied.status.is_challenge() => {
-                format!("its last REGISTER, {before} before, got {}, and none with credentials came after that", denied.status)
+                format!(
+                    "its last REGISTER, {before} before, got {}, and none with credentials came after that",
+                    denied.status
+                )
             }
             Some(denied) => format!("the REGISTER that asked for it, {before} before, got {}", denied.status),
         }
@@ -143,22 +157,29 @@ impl<'a> Renewal<'a> {
         let finding = match self.denied {
             None => {
                 let server = registrar.map_or_else(|| "the registrar".to_owned(), |registrar| registrar.to_string());
-                finding
-                    .party(Role::Registrar, registrar)
-                    .fix(format!("Look why {server} did not answer the REGISTER of \"{callee}\" from {device}, or what became of its answer."))
+                finding.party(Role::Registrar, registrar).fix(format!(
+                    "Look why {server} did not answer the REGISTER of \"{callee}\" from {device}, or what became of \
+                     its answer."
+                ))
             }
             Some(denied) if denied.status.is_challenge() => finding
                 .party(Role::Uas, Some(device))
                 .fix(format!("Look why {device} did not answer the challenge to its REGISTER.")),
-            Some(denied) => finding
-                .party(Role::Registrar, Some(denied.source))
-                .fix(format!("Look why {} refused the REGISTER of \"{callee}\" with {}.", denied.source, denied.status)),
+            Some(denied) => finding.party(Role::Registrar, Some(denied.source)).fix(format!(
+                "Look why {} refused the REGISTER of \"{callee}\" with {}.",
+                denied.source, denied.status
+            )),
         };
         let finding = finding
-            .fix("Let the device renew at half of the time that is granted, and try again soon, so that one vain REGISTER does no harm.")
+            .fix(
+                "Let the device renew at half of the time that is granted, and try again soon, so that one vain \
+                 REGISTER does no harm.",
+            )
             .claim_at(self.asked.place, "sip.CSeq.method", "REGISTER", "the device asks for a renewal");
         match self.denied {
-            Some(denied) => finding.claim_at(denied.place, "sip.Status-Code", denied.status.to_string(), "and does not get it"),
+            Some(denied) => {
+                finding.claim_at(denied.place, "sip.Status-Code", denied.status.to_string(), "and does not get it")
+            }
             None => finding,
         }
     }

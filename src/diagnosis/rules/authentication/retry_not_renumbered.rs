@@ -6,8 +6,8 @@ rule! {
     /// The request came again with credentials, but not as a new request.
     ///
     /// ## What it says
-    /// The retry has the CSeq of the first try, so the server may take it for a copy; or it has another Call-ID or From tag,
-    /// and nothing but its nonce tells that it belongs to the first try.
+    /// The retry has the CSeq of the first try, so the server may take it for a copy; or it has another Call-ID or From
+    /// tag, and nothing but its nonce tells that it belongs to the first try.
     ///
     /// ## Why it happens
     /// A fault of the client, or of a box between that renumbers requests.
@@ -21,8 +21,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// That the retry is not renumbered is seen; that it was refused for that is likely, unless the refusal says so. A
-    /// retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a fact
-    /// and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
+    /// retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a
+    /// fact and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
     ///
     /// ## References
     /// RFC 3261 §22.2, §8.1.3.5, §8.2.2.2
@@ -45,14 +45,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let client = second.request.path.source;
     let because = match what {
         Fault::SameCount => format!(
-            "{client} answered the challenge of {} with a request that does not raise CSeq, so a server may take it for a \
-             copy of the first one{}.",
+            "{client} answered the challenge of {} with a request that does not raise CSeq, so a server may take it \
+             for a copy of the first one{}.",
             first.request.path.destination,
             if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
         ),
         Fault::OtherTag | Fault::OtherCallId => format!(
-            "{client} answered the challenge of {} with a request that has a new {}. A retry should keep that of the first try; \
-             that the server minded it nothing shows.",
+            "{client} answered the challenge of {} with a request that has a new {}. A retry should keep that of the \
+             first try; that the server minded it nothing shows.",
             first.request.path.destination,
             what.name()
         ),
@@ -81,8 +81,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(Role::Uac, second.request)
             .because(because)
-            .fix(format!("Update the software of {client}: a retry after 401 or 407 raises CSeq by one and \
-                keeps Call-ID and From tag."))
+            .fix(format!(
+                "Update the software of {client}: a retry after 401 or 407 raises CSeq by one and keeps Call-ID and \
+                 From tag."
+            ))
             .fix("If a box between client and server rewrites requests (ALG), switch that off and try again.")
             .claim(first.request, field, value(first).unwrap_or_default(), "the first try")
             .claim(second.request, field, value(second).unwrap_or_default(), "the try with credentials")

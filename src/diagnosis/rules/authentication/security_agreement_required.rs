@@ -34,7 +34,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let offers = response.message.header("Security-Server").map(|value| value.into_owned());
     let offered = request.message.header("Security-Client").map(|value| value.into_owned());
     // Who passes on what another offers, or does not offer, is not the client of the agreement.
-    let request = case.first_with(request, |before| before.message.header("Security-Client").as_deref() == offered.as_deref());
+    let request =
+        case.first_with(request, |before| before.message.header("Security-Client").as_deref() == offered.as_deref());
     let (client, server) = (request.path.source, response.path.source);
     let of_server = offers.map(|value| format!(" and offers {value}")).unwrap_or_default();
     let of_client = match &offered {

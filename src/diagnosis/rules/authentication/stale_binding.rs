@@ -55,8 +55,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })?;
     let answer = answered.provisionals.first().or(answered.finals.first()).map(|id| case.call.message(*id))?;
     let because = format!(
-        "The call was forked to {} registered devices of \"{}\"; {} was sent the INVITE {} and stayed silent, \
-            while {} answered.",
+        "The call was forked to {} registered devices of \"{}\"; {} was sent the INVITE {} and stayed silent, while \
+         {} answered.",
         listed.bindings.len(),
         dialled.bare_user(),
         silent.path.destination,
@@ -68,8 +68,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .party(Role::Uas, Some(silent.path.destination))
             .because(because)
-            .fix(format!("Remove the binding {} from the registrar, or wait until it runs \
-                out.", request.message.request_uri()?))
+            .fix(format!(
+                "Remove the binding {} from the registrar, or wait until it runs out.",
+                request.message.request_uri()?
+            ))
             .fix("Grant shorter registrations, and let a new one of a device replace its old one.")
             .claim_at(listed.place, "sip.CSeq.method", "REGISTER", "the registrar lists several bindings")
             .claim_request_uri(request, "the INVITE to one of them")

@@ -40,9 +40,9 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .party(Role::Capture, None)
         .because(format!(
-            "The capture holds second copies of {packets} with SIP: the same addresses, ports and bytes within 10 ms, or with \
-             the same IPv4 identification within a second. They were seen at two points, and are not counted as \
-             retransmissions."
+            "The capture holds second copies of {packets} with SIP: the same addresses, ports and bytes within 10 ms, \
+             or with the same IPv4 identification within a second. They were seen at two points, and are not counted \
+             as retransmissions."
         ))
         .fix("Capture at one point: one interface instead of `any`, or a mirror port that copies one direction only.")
         .fix("To take the copies out of this file: editcap -d CAPTURE NEW");

@@ -14,9 +14,9 @@ rule! {
     /// names only a source or only a destination.
     ///
     /// ## Evidence
-    /// A response without any message in the direction of its request, an ACK or BYE whose answer went unseen, or credentials
-    /// for a challenge that did: they prove that there was something to answer. At least two messages one way, none of the
-    /// whole capture the other.
+    /// A response without any message in the direction of its request, an ACK or BYE whose answer went unseen, or
+    /// credentials for a challenge that did: they prove that there was something to answer. At least two messages one
+    /// way, none of the whole capture the other.
     ///
     /// ## How to fix
     /// Capture where both directions pass, without `src` and `dst` in the filter.
@@ -51,8 +51,8 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .party(Role::Capture, None)
         .because(format!(
-            "Of the hop from {} only this direction is in the capture, although messages went the other way too. Nothing \
-             is said here to be missing because it is not seen.",
+            "Of the hop from {} only this direction is in the capture, although messages went the other way too. \
+             Nothing is said here to be missing because it is not seen.",
             list(&names)
         ))
         .fix("Capture where both directions pass, with a filter that names neither source nor destination.")
@@ -60,8 +60,17 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     for hop in hops {
         let (from, to) = (hop.path.source.ip(), hop.path.destination.ip());
         finding = finding
-            .claim_at(hop.place, source_field(from), from.to_string(), "this message belongs to an exchange that went both ways")
-            .claim_absent(hop.place, format!("SIP from {to} to {from}"), "no message of the whole capture went this way");
+            .claim_at(
+                hop.place,
+                source_field(from),
+                from.to_string(),
+                "this message belongs to an exchange that went both ways",
+            )
+            .claim_absent(
+                hop.place,
+                format!("SIP from {to} to {from}"),
+                "no message of the whole capture went this way",
+            );
     }
     Some(finding)
 }

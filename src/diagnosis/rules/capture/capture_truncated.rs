@@ -7,8 +7,8 @@ rule! {
     /// The capture cut the packets short.
     ///
     /// ## What it says
-    /// The capture kept only the first bytes of each packet. Headers and bodies behind them were on the wire and are not
-    /// in the file; nothing is said of them.
+    /// The capture kept only the first bytes of each packet. Headers and bodies behind them were on the wire and are
+    /// not in the file; nothing is said of them.
     ///
     /// ## Why it happens
     /// The capture was made with a snap length (`-s`), as by default in old versions of tcpdump (68 or 96 bytes).
@@ -42,9 +42,12 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .next_capture("tcpdump -i any -s0 -w next.pcap 'udp port 5060 or tcp port 5060 or (ip[6:2] & 0x1fff != 0)'");
     let first = case.first("capture-truncated", 1);
     if let (Oddity::CutBySnapLength { wanted, had }, Some(place)) = (&noted.example, first.first().copied()) {
-        finding = finding
-            .claim_at(place, "frame.len", wanted.to_string(), "bytes on the wire")
-            .claim_at(place, "frame.cap_len", had.to_string(), "bytes in the file");
+        finding = finding.claim_at(place, "frame.len", wanted.to_string(), "bytes on the wire").claim_at(
+            place,
+            "frame.cap_len",
+            had.to_string(),
+            "bytes in the file",
+        );
     }
     Some(finding)
 }

@@ -10,8 +10,8 @@ rule! {
     /// The clock of the capture is not steady.
     ///
     /// ## What it says
-    /// A packet carries an earlier time than the one before it in the same file; or the time leaps by a day or more in the
-    /// middle of a call. Times and intervals near it are not reliable.
+    /// A packet carries an earlier time than the one before it in the same file; or the time leaps by a day or more in
+    /// the middle of a call. Times and intervals near it are not reliable.
     ///
     /// ## Why it happens
     /// The system's clock was set while the capture ran, several processors or interfaces stamp packets each for
@@ -19,9 +19,9 @@ rule! {
     ///
     /// ## Evidence
     /// A negative interval between two neighbouring frames of a millisecond or more. Less is the usual disorder between
-    /// the queues of a network card. Or a response that carries an earlier time than its request, by a millisecond or more
-    /// (likely). Or a step of a day or more, and behind it a message that goes on with an exchange
-    /// that cannot have waited so long.
+    /// the queues of a network card. Or a response that carries an earlier time than its request, by a millisecond or
+    /// more (likely). Or a step of a day or more, and behind it a message that goes on with an exchange that cannot
+    /// have waited so long.
     ///
     /// ## How to fix
     /// Keep the clock with NTP or PTP while capturing; sort a file that was put together: `reordercap CAPTURE NEW`.
@@ -44,24 +44,33 @@ fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
 /// A response carries an earlier time than the request that it answers.
 fn ahead(case: &CaptureCase<'_>) -> Option<Finding> {
     let early = |(response, request): &&(Place, Place)| request.time.since(response.time) >= HARMLESS;
-    let (response, request) = case.tally.answered_ahead.iter().filter(early).max_by_key(|(response, request)| {
-        (request.time.since(response.time), std::cmp::Reverse(response.frame))
-    })?;
+    let (response, request) = case
+        .tally
+        .answered_ahead
+        .iter()
+        .filter(early)
+        .max_by_key(|(response, request)| (request.time.since(response.time), std::cmp::Reverse(response.frame)))?;
     let count = case.tally.answered_ahead_count;
     Some(
         Finding::of(&RULE, Confidence::Likely)
             .titled("A response is stamped before its request")
             .party(Role::Capture, None)
             .because(format!(
-                "{} {} an earlier time than the request that it answers, by up to {}: its packets were stamped by different clocks, \
-                 of interfaces or processors, or one of them too late. Intervals as short as that tell nothing.",
+                "{} {} an earlier time than the request that it answers, by up to {}: its packets were stamped by \
+                 different clocks, of interfaces or processors, or one of them too late. Intervals as short as that \
+                 tell nothing.",
                 counted(count, "response", "responses"),
                 if count == 1 { "carries" } else { "carry" },
                 length(request.time.since(response.time))
             ))
             .fix("Capture on one interface, or let one clock stamp all of them (NTP or PTP; time stamps of the host).")
             .claim_at(*response, "frame.number", response.frame.to_string(), "the response")
-            .claim_at(*request, "frame.number", request.frame.to_string(), "its request, which comes later by its time"),
+            .claim_at(
+                *request,
+                "frame.number",
+                request.frame.to_string(),
+                "its request, which comes later by its time",
+            ),
     )
 }
 
@@ -75,13 +84,18 @@ fn forward(case: &CaptureCase<'_>) -> Option<Finding> {
             .titled("The clock of the capture leaps forward")
             .party(Role::Capture, None)
             .because(format!(
-                "The time leaps forward by {} before a message that goes on with what had begun: the clock of the capturing \
-                 system was set. What was waiting at that moment is judged as if the capture had ended there, and lengths \
-                 across the leap are wrong.",
+                "The time leaps forward by {} before a message that goes on with what had begun: the clock of the \
+                 capturing system was set. What was waiting at that moment is judged as if the capture had ended \
+                 there, and lengths across the leap are wrong.",
                 counted(days, "day", "days")
             ))
             .fix("Set the clock of the capturing system (NTP or PTP) before the capture begins.")
-            .claim_at(goes_on, "frame.number", goes_on.frame.to_string(), "it goes on with what had begun before the leap"),
+            .claim_at(
+                goes_on,
+                "frame.number",
+                goes_on.frame.to_string(),
+                "it goes on with what had begun before the leap",
+            ),
     )
 }
 

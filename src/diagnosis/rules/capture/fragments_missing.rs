@@ -15,9 +15,9 @@ rule! {
     /// Only the first fragment carries the ports: the filter `port 5060` drops the others. Or the network lost them.
     ///
     /// ## Evidence
-    /// Fragments of a datagram of which others are missing. A message whose beginning stands in the first fragment is named, by its
-    /// method and Call-ID. Where other datagrams that came in fragments are whole, the filter of the capture keeps fragments,
-    /// and hardly explains it.
+    /// Fragments of a datagram of which others are missing. A message whose beginning stands in the first fragment is
+    /// named, by its method and Call-ID. Where other datagrams that came in fragments are whole, the filter of the
+    /// capture keeps fragments, and hardly explains it.
     ///
     /// ## How to fix
     /// Capture with `udp port 5060 or (ip[6:2] & 0x1fff != 0)`, which keeps the pieces behind the first.
@@ -43,9 +43,9 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
     let cut_short = case.surroundings.cut_short();
     let why = match cut_short.whole() {
         Some(_) => {
-            "Other datagrams that came in fragments are whole in this capture, so its filter hardly explains it: the missing \
-             fragments were lost on the way to this point, and whoever stands behind it never got the message, or the capture missed \
-             them."
+            "Other datagrams that came in fragments are whole in this capture, so its filter hardly explains it: the \
+             missing fragments were lost on the way to this point, and whoever stands behind it never got the message, \
+             or the capture missed them."
         }
         None => "A filter on the port drops every fragment but the first; without one they were lost on the way.",
     };
@@ -53,11 +53,14 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .party(Role::Capture, None)
         .severity(Severity::Warning)
         .because(format!(
-            "{datagrams} in the capture in part only: fragments are missing, so the messages in them cannot be read.{} {why}",
+            "{datagrams} in the capture in part only: fragments are missing, so the messages in them cannot be \
+             read.{} {why}",
             beginnings(cut_short.begun())
         ))
         .fix(match cut_short.whole() {
-            Some(_) => "Let IP fragments pass the firewalls on the way, or use TCP for large messages (RFC 3261 §18.1.1).",
+            Some(_) => {
+                "Let IP fragments pass the firewalls on the way, or use TCP for large messages (RFC 3261 §18.1.1)."
+            }
             None => "Capture with a filter that keeps fragments: udp port 5060 or (ip[6:2] & 0x1fff != 0)",
         })
         .next_capture("tcpdump -i any -s0 -w next.pcap 'udp port 5060 or (ip[6:2] & 0x1fff != 0)'");
@@ -67,7 +70,12 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
             .claim_absent(place, "the other fragments of this datagram", "they are not in the capture");
     }
     Some(match cut_short.whole() {
-        Some(whole) => finding.claim_at(whole, "frame.number", whole.frame.to_string(), "the last fragment of a datagram that is whole"),
+        Some(whole) => finding.claim_at(
+            whole,
+            "frame.number",
+            whole.frame.to_string(),
+            "the last fragment of a datagram that is whole",
+        ),
         None => finding,
     })
 }
@@ -108,7 +116,9 @@ mod tests {
     fn said(whole: Option<u64>) -> Finding {
         let place = |frame| Place { frame, ..Place::default() };
         let mut known = CutShort::default();
-        for (frame, call_id) in [(1, "a7@host.example.com"), (2, "a7@host.example.com"), (5, "b9"), (9, "a7@host.example.com")] {
+        for (frame, call_id) in
+            [(1, "a7@host.example.com"), (2, "a7@host.example.com"), (5, "b9"), (9, "a7@host.example.com")]
+        {
             known.note_begun(Begun {
                 place: place(frame),
                 source: [192, 0, 2, 1].into(),
@@ -125,13 +135,15 @@ mod tests {
         let input =
             InputSeen { source: SourceId::default(), packets: 9, sip_messages: 0, first_and_last: None, oddities };
         let tally = Tally::default();
-        check(&CaptureCase { inputs: &[input], surroundings: &surroundings, tally: &tally, tls: &[] }).expect("it holds")
+        check(&CaptureCase { inputs: &[input], surroundings: &surroundings, tally: &tally, tls: &[] })
+            .expect("it holds")
     }
 
     #[test]
     fn messages_are_named_by_what_their_first_fragments_show() {
         let because = format!("{:?}", said(None));
-        let wanted = "3 of them begin with the INVITE of 192.0.2.1 to 192.0.2.9 (Call-ID a7@…), others with 1 other message.";
+        let wanted =
+            "3 of them begin with the INVITE of 192.0.2.1 to 192.0.2.9 (Call-ID a7@…), others with 1 other message.";
         assert!(because.contains(wanted), "{because}");
         assert!(because.contains("A filter on the port drops"), "{because}");
     }
@@ -140,7 +152,10 @@ mod tests {
     fn a_filter_that_kept_other_fragments_is_hardly_the_reason() {
         let finding = said(Some(7));
         let because = format!("{finding:?}");
-        assert!(because.contains("its filter hardly explains it") && !because.contains("A filter on the port"), "{because}");
+        assert!(
+            because.contains("its filter hardly explains it") && !because.contains("A filter on the port"),
+            "{because}"
+        );
         assert!(finding.claims.iter().any(|claim| claim.place.frame == 7));
     }
 }

@@ -13,21 +13,21 @@ rule! {
     /// seen twice. Or UDP checksums show that the capture was made on the sending host, or are left out.
     ///
     /// ## Why it happens
-    /// The capture was made on the router or host that translates, on all its interfaces. A host leaves checksums to its
-    /// network card, and a capture on that host sees the packets before the card does. Some tunnels and boxes send no
-    /// checksum at all.
+    /// The capture was made on the router or host that translates, on all its interfaces. A host leaves checksums to
+    /// its network card, and a capture on that host sees the packets before the card does. Some tunnels and boxes send
+    /// no checksum at all.
     ///
     /// ## Evidence
-    /// One request, with one branch in its topmost Via, between two pairs of addresses. UDP checksums that are 0, or that
-    /// hold the sum of addresses and length alone, which the card was to complete.
+    /// One request, with one branch in its topmost Via, between two pairs of addresses. UDP checksums that are 0, or
+    /// that hold the sum of addresses and length alone, which the card was to complete.
     ///
     /// ## How to fix
     /// Capture on one interface only, so that times and counts are those of one side. Checksums that the card was to
     /// complete are no fault; one that is left out over IPv6 is, and the receiver drops the packet.
     ///
     /// ## When it would be wrong
-    /// A device that sends a request on to another address without a branch of its own breaks RFC 3261 §16.6. One packet
-    /// may hold such a sum by chance.
+    /// A device that sends a request on to another address without a branch of its own breaks RFC 3261 §16.6. One
+    /// packet may hold such a sum by chance.
     ///
     /// ## References
     /// RFC 3261 §17.2.3, §16.6; RFC 3022 §2; RFC 768; RFC 8200 §8.1
@@ -41,7 +41,8 @@ const MOST: usize = 4;
 
 fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
     let checksums = case.surroundings.neighbours().checksums();
-    let offloading = checksums.of(ChecksumFault::NotYetWritten).filter(|(sender, seen)| is_no_chance(case, *sender, seen));
+    let offloading =
+        checksums.of(ChecksumFault::NotYetWritten).filter(|(sender, seen)| is_no_chance(case, *sender, seen));
     let left_out = checksums.of(ChecksumFault::LeftOut);
     both_sides(case)
         .into_iter()
@@ -60,9 +61,9 @@ fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
         .titled(format!("The capture was made on {sender}"))
         .party(Role::Capture, None)
         .because(format!(
-            "{} of {sender} with SIP were captured before its network card had written the UDP checksum: the capture was \
-             made on that host. That other programs call these checksums wrong means nothing; and that a packet of \
-             {sender} is in the capture does not prove that it left the host.",
+            "{} of {sender} with SIP were captured before its network card had written the UDP checksum: the capture \
+             was made on that host. That other programs call these checksums wrong means nothing; and that a packet \
+             of {sender} is in the capture does not prove that it left the host.",
             counted(seen.count, "packet", "packets")
         ))
         .claim_at(seen.first, "udp.checksum", format!("0x{:04x}", seen.held), "the sum of addresses and length alone")
@@ -71,20 +72,24 @@ fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
 fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
     let packets = counted(seen.count, "packet", "packets");
     let carry = if seen.count == 1 { "carries" } else { "carry" };
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .titled("UDP checksums are left out")
-        .claim_at(seen.first, "udp.checksum", "0x0000", "no checksum");
+    let finding = Finding::of(&RULE, Confidence::Proven).titled("UDP checksums are left out").claim_at(
+        seen.first,
+        "udp.checksum",
+        "0x0000",
+        "no checksum",
+    );
     match sender.is_ipv6() {
         true => finding
             .severity(Severity::Warning)
             .party(Role::Network, None)
             .because(format!(
-                "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv6 a receiver is to drop such packets (RFC 8200 §8.1)."
+                "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv6 a receiver is to drop such packets \
+                 (RFC 8200 §8.1)."
             ))
             .fix(format!("Let {sender}, or the tunnel or box that wrote these packets, send checksums.")),
         false => finding.party(Role::Network, None).because(format!(
-            "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv4 that is allowed (RFC 768); damage on the way is not \
-             noticed then."
+            "{packets} of {sender} with SIP {carry} no UDP checksum. Over IPv4 that is allowed (RFC 768); damage on \
+             the way is not noticed then."
         )),
     }
 }
@@ -100,8 +105,8 @@ fn both_sides(case: &CaptureCase<'_>) -> Option<Finding> {
             .titled("The capture shows both sides of a NAT")
             .party(Role::Capture, None)
             .because(format!(
-                "The capture holds at least {times} twice, with the same branch, the first from {} to {} and from {} to {}: it \
-                 was made where addresses are translated. Times and counts of both sides are mixed.",
+                "The capture holds at least {times} twice, with the same branch, the first from {} to {} and from {} \
+                 to {}: it was made where addresses are translated. Times and counts of both sides are mixed.",
                 inside.path.source, inside.path.destination, outside.path.source, outside.path.destination
             ))
             .fix("Capture on one interface of that host only (`tcpdump -i NAME` in place of `-i any`).")

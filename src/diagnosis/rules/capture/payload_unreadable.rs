@@ -11,17 +11,19 @@ rule! {
     /// Some packets are encrypted, or of a link type that this program does not know. There may be SIP in them.
     ///
     /// ## Why it happens
-    /// SIP goes over TLS and its secrets were not given, or not for this connection; its cipher is one that this program
-    /// does not know; the capture began after the connection did. Or the capture was made on an unusual interface.
+    /// SIP goes over TLS and its secrets were not given, or not for this connection; its cipher is one that this
+    /// program does not know; the capture began after the connection did. Or the capture was made on an unusual
+    /// interface.
     ///
     /// ## Evidence
     /// TLS records without secrets, with the name of their server and the reason for each; frames of an unknown link
     /// type.
     ///
     /// ## How to fix
-    /// For TLS let the client or the server write its secrets (`SSLKEYLOGFILE`) and give them with `--keylog`; or capture
-    /// where it is decrypted, on the PBX or SBC itself; or let that log its SIP messages. A connection that is older than
-    /// the capture cannot be opened: start the capture first. For the link type capture on another interface.
+    /// For TLS let the client or the server write its secrets (`SSLKEYLOGFILE`) and give them with `--keylog`; or
+    /// capture where it is decrypted, on the PBX or SBC itself; or let that log its SIP messages. A connection that is
+    /// older than the capture cannot be opened: start the capture first. For the link type capture on another
+    /// interface.
     ///
     /// ## When it would be wrong
     /// The encrypted packets may carry something else than SIP, such as the web pages of a telephone.
@@ -56,13 +58,17 @@ fn check(case: &CaptureCase<'_>) -> Option<Finding> {
         .because(format!("Not read: {}. What they carry is not judged.", words.join("; ")))
         .naming(unread.iter().filter_map(|seen| seen.server_name.as_deref()));
     if unread.iter().any(|seen| seen.unread == Some(Unread::NoSecret)) {
-        finding = finding.fix("Let the client or the server write its TLS secrets (SSLKEYLOGFILE), and give them with --keylog FILE.");
+        finding = finding.fix(
+            "Let the client or the server write its TLS secrets (SSLKEYLOGFILE), and give them with --keylog FILE.",
+        );
     }
     if unread.iter().any(|seen| seen.unread == Some(Unread::NotFromStart)) {
-        finding = finding.fix("Start the capture before the TLS connection is made: its handshake is needed to open it.");
+        finding =
+            finding.fix("Start the capture before the TLS connection is made: its handshake is needed to open it.");
     }
     if encrypted > 0 {
-        finding = finding.fix("Capture where it is readable: on the PBX or SBC itself, or let that log its SIP messages.");
+        finding =
+            finding.fix("Capture where it is readable: on the PBX or SBC itself, or let that log its SIP messages.");
     }
     for (_, noted) in case.noted("unsupported-link-type") {
         if let Oddity::UnsupportedLinkType { link_type } = noted.example {
@@ -106,7 +112,7 @@ fn groups(unread: &[&TlsConnection]) -> Vec<String> {
 }
 
 fn cite(finding: Finding, case: &CaptureCase<'_>, kind: &'static str, says: &str) -> Finding {
-    case.first(kind, CITED).into_iter().fold(finding, |finding, place| {
-        finding.claim_at(place, "frame.number", place.frame.to_string(), says)
-    })
+    case.first(kind, CITED)
+        .into_iter()
+        .fold(finding, |finding, place| finding.claim_at(place, "frame.number", place.frame.to_string(), says))
 }

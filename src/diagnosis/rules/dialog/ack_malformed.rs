@@ -20,7 +20,8 @@ rule! {
     ///
     /// ## Evidence
     /// A 2xx that is repeated twice or more, no ACK that fits, and one of the same Call-ID with another CSeq number or
-    /// another tag. Or a failure that is repeated twice or more although ACKs go there, all with another branch than the INVITE.
+    /// another tag. Or a failure that is repeated twice or more although ACKs go there, all with another branch than
+    /// the INVITE.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software: an ACK has the CSeq number of its INVITE (RFC 3261 §13.2.2.4).
@@ -63,13 +64,17 @@ fn after_failure(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uac, ack)
             .because(format!(
-                "The ACK of {} to the {} has another branch than its INVITE. {} cannot match it, and repeated its response {} times.",
+                "The ACK of {} to the {} has another branch than its INVITE. {} cannot match it, and repeated its \
+                 response {} times.",
                 ack.path.source,
                 failure.message.status()?,
                 failure.path.source,
                 failure.repeated
             ))
-            .fix(format!("Have the software of {} mended: the ACK to a failure has the topmost Via of its INVITE.", ack.path.source))
+            .fix(format!(
+                "Have the software of {} mended: the ACK to a failure has the topmost Via of its INVITE.",
+                ack.path.source
+            ))
             .claim(request, "sip.Via.branch", branch(request)?, "the branch of the INVITE")
             .claim(ack, "sip.Via.branch", branch(ack)?, "the branch of the ACK")
             .claim_status(failure, "the response that is repeated"),
@@ -81,9 +86,8 @@ fn branch(heard: &Heard) -> Option<String> {
 }
 
 fn after_success(case: &Case<'_>) -> Option<Finding> {
-    let (_, success) = case
-        .answers()
-        .find(|(_, success)| case.waits_for_ack(success) && case.acks_to(success).next().is_none())?;
+    let (_, success) =
+        case.answers().find(|(_, success)| case.waits_for_ack(success) && case.acks_to(success).next().is_none())?;
     let ack = odd_ack(case, success)?;
     let wanted = success.message.cseq()?.number;
     let sent = ack.message.cseq()?.number;
@@ -111,7 +115,10 @@ fn after_success(case: &Case<'_>) -> Option<Finding> {
                 "The ACK of {} has {words}. {} cannot match it, and {waited}.",
                 ack.path.source, success.path.source
             ))
-            .fix(format!("Have the software of {} mended: the ACK must carry the CSeq number and tags of what it confirms.", ack.path.source))
+            .fix(format!(
+                "Have the software of {} mended: the ACK must carry the CSeq number and tags of what it confirms.",
+                ack.path.source
+            ))
             .claim(ack, field, value, "what the ACK carries")
             .claim(success, field, expected, "what it has to carry")
             .claim_absent(success.place, "an ACK that fits", "the answer stays unconfirmed")
@@ -132,7 +139,8 @@ fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
     })
 }
 
-/// True if an ACK went where a 2xx came from: another one may be for a refusal on its own hop, which the capture missed.
+/// True if an ACK went where a 2xx came from: another one may be for a refusal on its own hop, which the capture
+/// missed.
 fn went_to_answerer(case: &Case<'_>, ack: &Heard) -> bool {
     case.answers().any(|(_, success)| success.path.source.ip() == ack.path.destination.ip())
 }
@@ -140,7 +148,8 @@ fn went_to_answerer(case: &Case<'_>, ack: &Heard) -> bool {
 fn fits_any(case: &Case<'_>, ack: &Heard) -> bool {
     let number = ack.message.cseq().map(|cseq| cseq.number);
     // The ACK to a refusal has the branch of its INVITE (§17.1.1.3): to one that the capture missed, if it holds none.
-    let is_of_unseen_refusal = |invite: &Transaction| invite.finals.is_empty() && *invite.branch == *ack.message.top_branch();
+    let is_of_unseen_refusal =
+        |invite: &Transaction| invite.finals.is_empty() && *invite.branch == *ack.message.top_branch();
     case.call.transactions.iter().filter(|transaction| transaction.method == Method::Invite).any(|invite| {
         Some(invite.cseq) == number
             && (invite.request.is_some() || !invite.finals.is_empty())

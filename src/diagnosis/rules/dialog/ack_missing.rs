@@ -14,28 +14,28 @@ rule! {
     /// The ACK never reached the one who answered.
     ///
     /// ## What it says
-    /// The callee's side answered, repeated its 2xx again and again, and got no ACK. After 64·T1 (32 s) it gives the call
-    /// up with a BYE.
+    /// The callee's side answered, repeated its 2xx again and again, and got no ACK. After 64·T1 (32 s) it gives the
+    /// call up with a BYE.
     ///
     /// ## Why it happens
-    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from there;
-    /// or a proxy that must stay in the path did not record-route, or does not pass the ACK on; or the 2xx does not reach the
-    /// caller.
+    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from
+    /// there; or a proxy that must stay in the path did not record-route, or does not pass the ACK on; or the 2xx does
+    /// not reach the caller.
     ///
     /// ## Evidence
-    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that sender
-    /// 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names the ACK,
-    /// completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough. Where ACKs go to
-    /// that sender and it repeats its 2xx until it gives up all the same, they get lost behind this point: that is possible,
-    /// and no more.
+    /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
+    /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
+    /// the ACK, completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough.
+    /// Where ACKs go to that sender and it repeats its 2xx until it gives up all the same, they get lost behind this
+    /// point: that is possible, and no more.
     ///
     /// ## How to fix
-    /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's side
-    /// got the 2xx, and where it sent the ACK.
+    /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's
+    /// side got the 2xx, and where it sent the ACK.
     ///
     /// ## When it would be wrong
-    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long. If the INVITE is
-    /// repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
+    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long. If the
+    /// INVITE is repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
@@ -72,8 +72,9 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
             .drops_the_call()
             .party(Role::Network, Some(server))
             .because(format!(
-                "{server} repeated its {} {after} times although {} sent the ACK to it, and gave the call up with BYE {} after \
-                 its first answer: no ACK reached it. It got lost behind this point, or {server} cannot match it.",
+                "{server} repeated its {} {after} times although {} sent the ACK to it, and gave the call up with BYE \
+                 {} after its first answer: no ACK reached it. It got lost behind this point, or {server} cannot \
+                 match it.",
                 success.message.status()?,
                 ack.path.source,
                 length(bye.place.time.since(success.place.time))
@@ -140,7 +141,9 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         ),
         (None, Some(fault)) => format!(" {fault}"),
         (None, None) if case.was_received(success) => {
-            format!(" TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture.")
+            format!(
+                " TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture."
+            )
         }
         (None, None) => {
             format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
@@ -153,12 +156,13 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = finding.party(role, Some(culprit)).because(because);
     if contact.is_some() {
-        finding = finding.fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
+        finding = finding
+            .fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
     }
     finding = match held_back > 0 {
         true => finding.fix(format!(
-            "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it sent it (by the \
-             Route and Request-URI of the ACK)."
+            "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it \
+             sent it (by the Route and Request-URI of the ACK)."
         )),
         false => finding
             .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
@@ -175,8 +179,8 @@ fn held_back(case: &Case<'_>, success: &Heard) -> u32 {
     came.map(|ack| ack.repeated.saturating_add(1)).fold(0, u32::saturating_add)
 }
 
-/// The 2xx nearest to the caller that was repeated, or given up over TCP, and got no ACK on its hop: what lies behind waits for
-/// that one. The second answer of a fork, whose first one was confirmed, is `fork-not-released`.
+/// The 2xx nearest to the caller that was repeated, or given up over TCP, and got no ACK on its hop: what lies behind
+/// waits for that one. The second answer of a fork, whose first one was confirmed, is `fork-not-released`.
 fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
     let left = left_standing(case).filter(|Left { kept, .. }| case.acks_to(kept).next().is_some());
     let is_left = |success: &Heard| left.as_ref().is_some_and(|Left { left, .. }| to_tag(left) == to_tag(success));
@@ -206,19 +210,22 @@ fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
     !is_released && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
 }
 
-/// What is wrong with the Contact of a 2xx: that there is none, or an address for private networks, other than the one it
-/// came from.
+/// What is wrong with the Contact of a 2xx: that there is none, or an address for private networks, other than the one
+/// it came from.
 fn contact_fault(success: &Heard) -> Option<String> {
     if success.message.header("Contact").is_none() && !success.message.is_cut() {
-        return Some("The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go.".into());
+        return Some(
+            "The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go."
+                .into(),
+        );
     }
     let uri = success.message.contact()?.parsed();
     let contact: std::net::IpAddr = uri.host.parse().ok()?;
     let source = success.path.source.ip();
     (contact != source && is_private(contact)).then(|| {
         format!(
-            "The ACK has to go to the Contact of the 2xx, and that is the private address {contact}, while the 2xx came from \
-             {source}."
+            "The ACK has to go to the Contact of the 2xx, and that is the private address {contact}, while the 2xx \
+             came from {source}."
         )
     })
 }
@@ -240,11 +247,13 @@ fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Hear
     if let Some(bye) = bye {
         finding = finding.claim_method(bye, "the one who answered gives up");
     }
-    let finding = finding
-        .refuted("media-inactivity-teardown", match success.repeated {
+    let finding = finding.refuted(
+        "media-inactivity-teardown",
+        match success.repeated {
             0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
             _ => "the 2xx was repeated until the end, as only a missing ACK explains",
-        });
+        },
+    );
     match case.acks_to(success).next() {
         Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
         None => finding

@@ -18,9 +18,10 @@ rule! {
     ///
     /// ## Evidence
     /// A CANCEL whose Reason says so (`SIP;cause=200`, or Q.850 26), or a 2xx on another branch of the same fork before
-    /// the CANCEL, and no 2xx on the branch that is cancelled. It is likely if the CANCEL gives no reason and its sender got a 2xx to another INVITE for the same caller
-    /// at most half a second before: an exchange may ring several telephones with a Call-ID for each. It is proven if its sender
-    /// had just answered an INVITE whose Replaces names the dialog that it cancels: the call was picked up.
+    /// the CANCEL, and no 2xx on the branch that is cancelled. It is likely if the CANCEL gives no reason and its
+    /// sender got a 2xx to another INVITE for the same caller at most half a second before: an exchange may ring
+    /// several telephones with a Call-ID for each. It is proven if its sender had just answered an INVITE whose
+    /// Replaces names the dialog that it cancels: the call was picked up.
     ///
     /// ## How to fix
     /// Nothing has to be done.
@@ -77,13 +78,18 @@ fn of_the_whole_call(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .party(Role::Nobody, Some(cancel.path.source))
             .because(format!(
-                "{} cancelled this leg because the call was answered elsewhere, as the Reason of its CANCEL says. Nothing is \
-                 wrong with that.",
+                "{} cancelled this leg because the call was answered elsewhere, as the Reason of its CANCEL says. \
+                 Nothing is wrong with that.",
                 cancel.path.source
             ))
             .fix("Nothing has to be done.")
             .claim_method(cancel, "this leg is cancelled")
-            .claim_header_with(cancel, "Reason", &reason_line(cancel, says_elsewhere).unwrap_or_default(), "answered elsewhere")
+            .claim_header_with(
+                cancel,
+                "Reason",
+                &reason_line(cancel, says_elsewhere).unwrap_or_default(),
+                "answered elsewhere",
+            )
             .refuted("caller-abandoned", "the Reason of the CANCEL says that the call was answered elsewhere")
             .refuted("ring-timeout", "the Reason of the CANCEL says that the call was answered elsewhere"),
     )
@@ -101,8 +107,9 @@ fn after_another_answer(case: &Case<'_>, cancel: &Heard) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .party(Role::Nobody, Some(cancel.path.source))
             .because(format!(
-                "{} cancelled this call without a reason, {} after it got the answer to another one that it had placed for the \
-                 same caller. So it most likely rang several devices, and another one answered; nothing is wrong with that.",
+                "{} cancelled this call without a reason, {} after it got the answer to another one that it had \
+                 placed for the same caller. So it most likely rang several devices, and another one answered; \
+                 nothing is wrong with that.",
                 cancel.path.source,
                 length(cancel.place.time.since(answer.time))
             ))
@@ -119,8 +126,8 @@ fn picked_up(case: &Case<'_>, cancel: &Heard, invite: Place, answer: Place) -> F
         .explains_calmly(case.call.final_status)
         .party(Role::Nobody, Some(cancel.path.source))
         .because(format!(
-            "The call was picked up: somebody sent {} an INVITE whose Replaces names this call while it rang, {} answered that one, \
-             and cancelled this one {} later. Nothing is wrong with that.",
+            "The call was picked up: somebody sent {} an INVITE whose Replaces names this call while it rang, {} \
+             answered that one, and cancelled this one {} later. Nothing is wrong with that.",
             cancel.path.source,
             cancel.path.source,
             length(cancel.place.time.since(answer.time))
@@ -140,8 +147,7 @@ fn cancelled_branch<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)>
         if case.finals(branch).any(|heard| heard.message.status().is_some_and(StatusCode::is_success)) {
             return None;
         }
-        let answered_first =
-            case.answered_on_another_branch(branch).is_some_and(|answer| answer.place < cancel.place);
+        let answered_first = case.answered_on_another_branch(branch).is_some_and(|answer| answer.place < cancel.place);
         let says_so = cancel_says(case.reasons(cancel)) == CancelSays::Elsewhere;
         (answered_first || says_so).then_some((branch, cancel))
     })

@@ -31,7 +31,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Why::Crossed(other) => Some((unknown, other)),
         _ => None,
     })?;
-    let (first, second) = if unknown.request.place < other.place { (unknown.request, other) } else { (other, unknown.request) };
+    let (first, second) =
+        if unknown.request.place < other.place { (unknown.request, other) } else { (other, unknown.request) };
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .about(unknown.response.message.status()?)

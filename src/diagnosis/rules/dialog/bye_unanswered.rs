@@ -12,15 +12,17 @@ rule! {
     /// One side hung up and repeated its BYE, and nothing came back. To the other side the call may still be up.
     ///
     /// ## Why it happens
-    /// The other side is gone, or the address in its Contact cannot be reached any more (a NAT binding that has expired).
+    /// The other side is gone, or the address in its Contact cannot be reached any more (a NAT binding that has
+    /// expired).
     ///
     /// ## Evidence
     /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
-    /// 64·T1. Over TCP, TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back.
+    /// 64·T1. Over TCP, TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes
+    /// back.
     ///
     /// ## How to fix
-    /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls; without
-    /// them they may be billed on.
+    /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls;
+    /// without them they may be billed on.
     ///
     /// ## When it would be wrong
     /// In a capture of one direction the answers exist and are not seen.
@@ -53,7 +55,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let received = if case.was_received(bye) { format!(", TCP of {to} acknowledged it") } else { String::new() };
     let because = match confidence {
         Confidence::Unseen => format!(
-            "{from} sent its BYE {} times within {span}, and the capture ends before it can be said that {to} never answered.",
+            "{from} sent its BYE {} times within {span}, and the capture ends before it can be said that {to} never \
+             answered.",
             bye.repeated + 1
         ),
         _ if over_stream => format!(
@@ -74,19 +77,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .because(because)
             .fix(format!("Look in the log of {} for this BYE: TCP brought it there, and nothing answers it.", to.ip())),
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, from)),
-        None => finding
-            .party(Role::Network, Some(to))
-            .because(because)
-            .fix(format!("See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.", to.ip())),
+        None => finding.party(Role::Network, Some(to)).because(because).fix(format!(
+            "See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.",
+            to.ip()
+        )),
     };
-    let finding =
-        finding
-            .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
-            .next_capture(capture_at(to.ip(), bye.path))
-            .claim_method(bye, "one side hangs up")
-            .claim_absent(bye.place, "a response to the BYE", format!("the capture goes on for {}", length(case.tail(bye.place))))
-            .refuted("destination-unreachable", "no ICMP error quotes the BYE")
-            .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
+    let finding = finding
+        .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
+        .next_capture(capture_at(to.ip(), bye.path))
+        .claim_method(bye, "one side hangs up")
+        .claim_absent(
+            bye.place,
+            "a response to the BYE",
+            format!("the capture goes on for {}", length(case.tail(bye.place))),
+        )
+        .refuted("destination-unreachable", "no ICMP error quotes the BYE")
+        .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
     let finding = match sound {
         Some(stream) => claim_packet(finding, stream.last, stream, "the other side still sends sound"),
         None => finding,
@@ -132,7 +138,8 @@ fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
     let bye = case.asked(&Method::Bye).filter(|bye| bye.transaction.finals.is_empty()).last()?;
     let is_heard = |other: Asked<'_>| {
         let answered = !other.transaction.finals.is_empty();
-        let succeeded = case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success));
+        let succeeded =
+            case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success));
         succeeded || answered && other.request.path.source == bye.request.path.source
     };
     // The capture may hold the answer to another BYE, and not that BYE.

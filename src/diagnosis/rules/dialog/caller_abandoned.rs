@@ -18,15 +18,15 @@ rule! {
     /// Nobody answered in the time that the caller, or its own timer, was willing to wait.
     ///
     /// ## Evidence
-    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), with one
-    /// of an IMS device that says that its user ended the call (`RELEASE_CAUSE;cause=1`), or with one that only repeats
-    /// that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender
-    /// of a CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
-    /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy, and
-    /// without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so (`ring-timeout`), and
-    /// so does a proxy that got an answer elsewhere. The same where the capture cut the CANCEL off within its headers: a Reason
-    /// may stand behind the cut. If a provisional response carries a Q.850 cause of the number, the callee or
-    /// the trunk (RFC 6432), the network had given up before.
+    /// A CANCEL on the caller's own hop, without a Reason, with one that means normal clearing (Q.850 16 or 31), with
+    /// one of an IMS device that says that its user ended the call (`RELEASE_CAUSE;cause=1`), or with one that only
+    /// repeats that the caller cancels (`SIP;cause=487;text="ORIGINATOR_CANCEL"` of FreeSWITCH). If the sender of a
+    /// CANCEL without a Reason had answered somebody who dialled a feature code (`*8`) at most half a second before, it
+    /// is likely only: the call may have been picked up. If the INVITE came with several Vias, its sender is a proxy,
+    /// and without a Reason it is no more than possible: the no-answer timer of a proxy cancels just so
+    /// (`ring-timeout`), and so does a proxy that got an answer elsewhere. The same where the capture cut the CANCEL
+    /// off within its headers: a Reason may stand behind the cut. If a provisional response carries a Q.850 cause of
+    /// the number, the callee or the trunk (RFC 6432), the network had given up before.
     ///
     /// ## How to fix
     /// Nothing has to be done. If many calls end so after the same time, look for a timer on the caller's side.
@@ -43,8 +43,8 @@ rule! {
 /// After so long without ringing it is the silence that needs explaining: `silent-downstream`.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// A provisional response whose Reason has a Q.850 cause of the number, the callee or the trunk: the network has given up, and
-/// goes on only to say so in an announcement (RFC 6432 §1).
+/// A provisional response whose Reason has a Q.850 cause of the number, the callee or the trunk: the network has given
+/// up, and goes on only to say so in an announcement (RFC 6432 §1).
 fn announced<'a>(case: &Case<'a>, invite: &'a Transaction) -> Option<(&'a Heard, u8)> {
     case.provisionals(invite).find_map(|heard| Some((heard, u8::try_from(case.telling_cause(heard)?).ok()?)))
 }
@@ -53,7 +53,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
     let reasons = case.reasons(cancel);
     let before = case.answered_before(cancel);
-    if cancel_says(reasons) != CancelSays::GivenUp || before.is_some_and(|before| !matches!(before, AnsweredBefore::ToAFeatureCode(_))) {
+    if cancel_says(reasons) != CancelSays::GivenUp
+        || before.is_some_and(|before| !matches!(before, AnsweredBefore::ToAFeatureCode(_)))
+    {
         return None;
     }
     let deciding = case.deciding()?;
@@ -98,42 +100,47 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = cancel.path.source;
     let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
     let (reason, says) = match () {
-        () if reasons.iter().any(Reason::says_user_ended) => ("as the reason that the user ended it", "the user ended the call"),
+        () if reasons.iter().any(Reason::says_user_ended) => {
+            ("as the reason that the user ended it", "the user ended the call")
+        }
         () if reasons.iter().any(says_only_cancelled) => {
             ("no other reason than that", "the caller cancels, and no more")
         }
         () => ("normal clearing as the reason", "normal clearing"),
     };
     let announced = announced(case, deciding);
-    let mut finding = finding
-        .because(format!(
-            "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}{}",
-            length(waited),
-            match case.finals(deciding).next() {
-                _ if silent && deciding.provisionals.is_empty() => "Until then nothing had come back",
-                _ if silent => "Until then nothing but 100 had come back",
-                Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
-                Some(_) => "Nothing is wrong with that",
-                None if is_one_way => "Nothing is wrong with that",
-                None if !deciding.acks.is_empty() => "Its ACK shows that the INVITE was ended, by a response that was not captured",
-                None => "No final response to the INVITE follows",
-            },
-            if announced.is_some() { "the CANCEL" } else { "it" },
-            match reasons.is_empty() {
-                true if is_cut => "no reason before the cut",
-                true => "no reason",
-                false => reason,
-            },
-            if is_cut && reasons.is_empty() { BEHIND_CUT } else { "" },
-            if by_proxy { BEHIND_PROXY } else { "" },
-            picked_up(cancel, before)
-        ));
+    let mut finding = finding.because(format!(
+        "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}{}",
+        length(waited),
+        match case.finals(deciding).next() {
+            _ if silent && deciding.provisionals.is_empty() => "Until then nothing had come back",
+            _ if silent => "Until then nothing but 100 had come back",
+            Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
+            Some(_) => "Nothing is wrong with that",
+            None if is_one_way => "Nothing is wrong with that",
+            None if !deciding.acks.is_empty() =>
+                "Its ACK shows that the INVITE was ended, by a response that was not captured",
+            None => "No final response to the INVITE follows",
+        },
+        if announced.is_some() { "the CANCEL" } else { "it" },
+        match reasons.is_empty() {
+            true if is_cut => "no reason before the cut",
+            true => "no reason",
+            false => reason,
+        },
+        if is_cut && reasons.is_empty() { BEHIND_CUT } else { "" },
+        if by_proxy { BEHIND_PROXY } else { "" },
+        picked_up(cancel, before)
+    ));
     finding = match announced {
         Some((heard, cause)) => {
             let sender = heard.path.source;
             let fix = q850(cause).map(|known| known.fix.clone()).unwrap_or_default();
             finding
-                .fix(format!("Look behind {sender}, which gave the Q.850 cause {cause} and may have played an announcement. {fix}"))
+                .fix(format!(
+                    "Look behind {sender}, which gave the Q.850 cause {cause} and may have played an announcement. \
+                     {fix}"
+                ))
                 .claim_header_with(heard, "Reason", "850", "why the call could not go on (RFC 6432)")
         }
         None => finding.fix("Nothing has to be done, if the caller meant to give up."),
@@ -168,19 +175,20 @@ fn refute(finding: Finding, before: Option<AnsweredBefore>) -> Finding {
 }
 
 /// What a CANCEL may still say that the capture cut off.
-const BEHIND_CUT: &str = " A Reason behind the cut may say otherwise: that the call was answered elsewhere, or that a timer ran \
-                          out.";
+const BEHIND_CUT: &str =
+    " A Reason behind the cut may say otherwise: that the call was answered elsewhere, or that a timer ran out.";
 
 /// Who may have cancelled, where the INVITE came through a proxy and the CANCEL gives no reason.
-const BEHIND_PROXY: &str = " The INVITE had passed a proxy before this point (more than one Via), so it was the caller who \
-                            gave up, or a proxy whose no-answer timer ran out or that got an answer elsewhere.";
+const BEHIND_PROXY: &str = " The INVITE had passed a proxy before this point (more than one Via), so it was the \
+                            caller who gave up, or a proxy whose no-answer timer ran out or that got an answer \
+                            elsewhere.";
 
 /// That the call may have been picked up by somebody whom the sender of its CANCEL had just answered.
 fn picked_up(cancel: &Heard, before: Option<AnsweredBefore>) -> String {
     let Some(AnsweredBefore::ToAFeatureCode(answer)) = before else { return String::new() };
     format!(
-        " But {} before it had answered somebody who had dialled a feature code: if that picked this call up, it was answered \
-         elsewhere.",
+        " But {} before it had answered somebody who had dialled a feature code: if that picked this call up, it was \
+         answered elsewhere.",
         length(cancel.place.time.since(answer.time))
     )
 }

@@ -16,19 +16,20 @@ rule! {
     /// with ACK and end the call with BYE.
     ///
     /// ## Why it happens
-    /// CANCEL and 2xx were under way at the same time. A caller's system that then forgets the call leaves the callee in a
-    /// call with nobody.
+    /// CANCEL and 2xx were under way at the same time. A caller's system that then forgets the call leaves the callee
+    /// in a call with nobody.
     ///
     /// ## Evidence
-    /// A CANCEL and a 2xx for the same INVITE. It is a fault if no ACK and BYE of the caller's side follow: proven where that
-    /// side is seen to answer something after the 2xx, else likely, for it may not have got it.
+    /// A CANCEL and a 2xx for the same INVITE. It is a fault if no ACK and BYE of the caller's side follow: proven
+    /// where that side is seen to answer something after the 2xx, else likely, for it may not have got it.
     ///
     /// ## How to fix
-    /// With ACK and BYE nothing has to be done. Without them the caller's system breaks RFC 3261: report it to its maker.
+    /// With ACK and BYE nothing has to be done. Without them the caller's system breaks RFC 3261: report it to its
+    /// maker.
     ///
     /// ## When it would be wrong
-    /// The ACK or BYE may go another way than past the capture. A 2xx that was repeated before the CANCEL came did not cross
-    /// it: it never arrived.
+    /// The ACK or BYE may go another way than past the capture. A 2xx that was repeated before the CANCEL came did not
+    /// cross it: it never arrived.
     ///
     /// ## References
     /// RFC 3261 §9.1, §15, §13.2.2.4
@@ -41,7 +42,8 @@ const IN_TIME: Duration = Duration::from_secs(5);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (cancel, success) = crossed(case)?;
     let ack = case.acks_to(success).next();
-    let byes = || case.asked(&Method::Bye).map(|bye| bye.request).filter(|bye| case.call_id(bye) == case.call_id(success));
+    let byes =
+        || case.asked(&Method::Bye).map(|bye| bye.request).filter(|bye| case.call_id(bye) == case.call_id(success));
     let bye = byes().find(|bye| have_same_author(bye, cancel));
     if bye.is_none() && goes_on(case, success) {
         return None; // Both sides use the dialog: the caller's side kept the call.
@@ -53,7 +55,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None; // They did not cross: the answer was lost before that (`ack-missing`, `return-path-lost`).
     }
     let others = byes().find(|bye| !have_same_author(bye, cancel));
-    if let Some(others) = others.filter(|others| bye.is_none() && others.place.time.since(success.place.time) < IN_TIME) {
+    if let Some(others) = others.filter(|others| bye.is_none() && others.place.time.since(success.place.time) < IN_TIME)
+    {
         return ack.is_some().then(|| ended_by_callee(cancel, success, others));
     }
     let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
@@ -63,15 +66,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = match (ack, bye) {
         (Some(ack), Some(bye)) => finding
             .because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side confirmed the \
-                 answer and ended the call with BYE, as it must."
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side \
+                 confirmed the answer and ended the call with BYE, as it must."
             ))
             .claim_method(ack, "the answer is confirmed")
             .claim_method(bye, "the call is ended"),
         (None, Some(bye)) => finding
             .because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side ended the call with \
-                 BYE; an ACK of it is not in the capture."
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side ended \
+                 the call with BYE; an ACK of it is not in the capture."
             ))
             .claim_method(bye, "the call is ended"),
         (ack, None) => {
@@ -83,28 +86,34 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             let sure = if hears { Confidence::Proven } else { Confidence::Likely };
             let finding = Finding::of(&RULE, sure).explains(success.message.status()).drops_the_call();
             let finding = finding.party(Role::Uac, Some(caller)).because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end the answered \
-                 call: no {missing} followed. The callee's side is left in a call with nobody.{}",
+                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end \
+                 the answered call: no {missing} followed. The callee's side is left in a call with nobody.{}",
                 if hears { String::new() } else { doubt(caller, unanswered) }
             ));
-            let mended = format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15).");
+            let mended =
+                format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15).");
             let finding = match hears {
                 true => finding.fix(mended),
                 false => finding
                     .fix(format!(
-                        "Capture at {} (command below): does the 2xx arrive there? If not, see whether {caller} is still on, and \
-                         follow the way to it.",
+                        "Capture at {} (command below): does the 2xx arrive there? If not, see whether {caller} is \
+                         still on, and follow the way to it.",
                         caller.ip()
                     ))
                     .fix(format!("If it arrives: {}", mended.replacen("Have", "have", 1)))
                     .next_capture(capture_at(caller.ip(), cancel.path)),
             };
-            let finding = finding.claim_absent(success.place, missing, "the caller's side does not end the answered call");
+            let finding =
+                finding.claim_absent(success.place, missing, "the caller's side does not end the answered call");
             match (unanswered, heard) {
-                (Some(bye), _) => finding
-                    .claim_method(bye, "the callee's side gives the call up")
-                    .claim_absent(bye.place, "a response to this BYE", "the caller's side does not answer it either"),
-                (None, Some(heard)) => finding.claim_status(heard, "the caller's side is there, and hears the callee's side"),
+                (Some(bye), _) => finding.claim_method(bye, "the callee's side gives the call up").claim_absent(
+                    bye.place,
+                    "a response to this BYE",
+                    "the caller's side does not answer it either",
+                ),
+                (None, Some(heard)) => {
+                    finding.claim_status(heard, "the caller's side is there, and hears the callee's side")
+                }
                 (None, None) => finding,
             }
         }
@@ -117,7 +126,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// What the caller's side answers to something that it was asked after the 2xx: what comes from the callee's side does arrive.
+/// What the caller's side answers to something that it was asked after the 2xx: what comes from the callee's side does
+/// arrive.
 fn answer_after<'a>(case: &Case<'a>, cancel: &Heard, success: &Heard) -> Option<&'a Heard> {
     let caller = cancel.path.source.ip();
     let mut later = case.call.transactions.iter().filter(|known| known.path.destination.ip() == caller);
@@ -138,11 +148,14 @@ fn unanswered_bye<'a>(case: &Case<'a>, caller: SocketAddr) -> Option<&'a Heard> 
 /// That nothing shows that the caller's side got the answer, and what that leaves open.
 fn doubt(caller: SocketAddr, bye: Option<&Heard>) -> String {
     let too = match bye {
-        Some(bye) => format!(", and the BYE of {} is not answered either (sent {})", bye.path.source, times(bye.repeated + 1)),
+        Some(bye) => {
+            format!(", and the BYE of {} is not answered either (sent {})", bye.path.source, times(bye.repeated + 1))
+        }
         None => String::new(),
     };
     format!(
-        " But nothing shows that {caller} got the answer{too}: the way to it may be broken, or it may have been switched off."
+        " But nothing shows that {caller} got the answer{too}: the way to it may be broken, or it may have been \
+         switched off."
     )
 }
 
@@ -151,7 +164,8 @@ fn ended_by_callee(cancel: &Heard, success: &Heard, bye: &Heard) -> Finding {
     Finding::of(&RULE, Confidence::Proven)
         .party(Role::Nobody, Some(cancel.path.source))
         .because(format!(
-            "The CANCEL of {} and the answer of {} crossed, the answer was confirmed, and {} ended the call with BYE soon after.",
+            "The CANCEL of {} and the answer of {} crossed, the answer was confirmed, and {} ended the call with BYE \
+             soon after.",
             cancel.path.source, success.path.source, bye.path.source
         ))
         .claim_method(cancel, "the caller's side gives up")
@@ -169,7 +183,10 @@ fn goes_on<'a>(case: &Case<'a>, success: &'a Heard) -> bool {
     case.call.messages.iter().any(|heard| {
         heard.place > success.place
             && case.call_id(heard) == case.call_id(success)
-            && heard.message.method().is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel | Method::Bye))
+            && heard
+                .message
+                .method()
+                .is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel | Method::Bye))
             && to_tag(heard).is_some()
     })
 }

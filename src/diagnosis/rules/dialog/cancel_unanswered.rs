@@ -49,7 +49,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         () => Confidence::Unseen,
     };
     let because = match (early, ended) {
-        (true, true) => format!("{from} sent CANCEL before any response to its INVITE had come, which RFC 3261 §9.1 forbids."),
+        (true, true) => {
+            format!("{from} sent CANCEL before any response to its INVITE had come, which RFC 3261 §9.1 forbids.")
+        }
         (early, _) => format!(
             "{from} cancelled the call{}, and in {} no final response to the INVITE came from {to}.",
             if early { " before any response had come" } else { "" },
@@ -67,8 +69,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
 }
 
-/// True for a final response of which the capture cut the CSeq off: whether it answers the CANCEL or its INVITE, which have
-/// the same branch (RFC 3261 §9.1), cannot be told.
+/// True for a final response of which the capture cut the CSeq off: whether it answers the CANCEL or its INVITE, which
+/// have the same branch (RFC 3261 §9.1), cannot be told.
 fn answers_what_was_cut_off(heard: &Heard, cancel: &Heard) -> bool {
     heard.path == cancel.path.reversed()
         && heard.message.status().is_some_and(|status| !status.is_provisional())

@@ -36,17 +36,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let invite = case.call.request_of(deciding)?;
     let reason = reason_line(cancel, says_other).unwrap_or_default().into_owned();
     let finding = Finding::of(&RULE, Confidence::Proven)
-            .explains_calmly(case.call.final_status)
-            .party(Role::Uac, Some(cancel.path.source))
-            .because(format!(
-                "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason}.",
-                cancel.path.source,
-                length(cancel.place.time.since(invite.place.time))
-            ))
-            .fix(format!("Look up this reason on {}, which sent the CANCEL.", cancel.path.source))
-            .claim_method(cancel, "the caller's side cancels")
-            .claim_header_with(cancel, "Reason", &reason, "why, as its sender says")
-            .refuted("caller-abandoned", "the Reason is not that of normal clearing");
+        .explains_calmly(case.call.final_status)
+        .party(Role::Uac, Some(cancel.path.source))
+        .because(format!(
+            "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason}.",
+            cancel.path.source,
+            length(cancel.place.time.since(invite.place.time))
+        ))
+        .fix(format!("Look up this reason on {}, which sent the CANCEL.", cancel.path.source))
+        .claim_method(cancel, "the caller's side cancels")
+        .claim_header_with(cancel, "Reason", &reason, "why, as its sender says")
+        .refuted("caller-abandoned", "the Reason is not that of normal clearing");
     Some(match cancel.message.has_cut_head() {
         true => finding, // Another Reason may stand behind the cut.
         false => finding.refuted("answered-elsewhere", "the Reason is neither SIP 200 nor Q.850 26"),

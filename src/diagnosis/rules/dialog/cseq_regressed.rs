@@ -11,14 +11,15 @@ rule! {
     /// A request in the dialog has a lower CSeq number than the one before it.
     ///
     /// ## What it says
-    /// The numbers of requests inside a dialog must rise. This one fell, and its receiver refused it with 500, as RFC 3261
-    /// wants.
+    /// The numbers of requests inside a dialog must rise. This one fell, and its receiver refused it with 500, as RFC
+    /// 3261 wants.
     ///
     /// ## Why it happens
     /// A fault of the sender, or two systems that send in one dialog without knowing of each other.
     ///
     /// ## Evidence
-    /// A 500 to a request inside the dialog whose CSeq number is lower than that of an earlier request from the same side.
+    /// A 500 to a request inside the dialog whose CSeq number is lower than that of an earlier request from the same
+    /// side.
     ///
     /// ## How to fix
     /// Report it to the maker of the sender's software.
@@ -52,13 +53,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(if side == Side::Unknown { crate::diagnosis::Role::Uac } else { side.role() }, request)
             .because(format!(
-                "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had {before}. {} \
-                 refused it with {}.",
+                "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had \
+                 {before}. {} refused it with {}.",
                 request.path.source,
                 response.path.source,
                 response.message.status()?
             ))
-            .fix(format!("Have the software of {} mended: CSeq numbers must rise inside a dialog.", request.path.source))
+            .fix(format!(
+                "Have the software of {} mended: CSeq numbers must rise inside a dialog.",
+                request.path.source
+            ))
             .claim(request, "sip.CSeq.seq", number.to_string(), "the number of the request that was refused")
             .claim_at(earlier, "sip.CSeq.seq", before.to_string(), "the number of an earlier request of the same side")
             .claim_status(response, "refused")
@@ -77,7 +81,8 @@ struct Regressed<'a> {
 fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
     case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
-        let response = case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(500))?;
+        let response =
+            case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(500))?;
         let number = request.message.cseq()?.number;
         let in_call = case.call.messages.iter().find_map(|earlier| {
             let higher = earlier.message.cseq().map(|cseq| cseq.number).filter(|other| *other > number)?;

@@ -11,15 +11,15 @@ rule! {
     /// the dialog and answers 481.
     ///
     /// ## Why it happens
-    /// The sender mixed up two dialogs, for instance after a fork; or something on the way rewrote From, To or Call-ID in
-    /// one direction and not in the other.
+    /// The sender mixed up two dialogs, for instance after a fork; or something on the way rewrote From, To or Call-ID
+    /// in one direction and not in the other.
     ///
     /// ## Evidence
     /// A 481, and From and To tags in the request of which at least one is not in the dialog of its Call-ID.
     ///
     /// ## How to fix
-    /// Compare the tags with those of the 2xx at the sender itself: if it sent them so, the fault is in its software; if
-    /// not, in what lies between.
+    /// Compare the tags with those of the 2xx at the sender itself: if it sent them so, the fault is in its software;
+    /// if not, in what lies between.
     ///
     /// ## When it would be wrong
     /// If the fork had another branch that answered and is not in the capture, the tags may be those of that dialog.
@@ -47,8 +47,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .drops_the_call()
             .sender(side.role(), request)
             .because(format!(
-                "The {method} of {} carries the tag {sent:?}, which is not part of the dialog (its tags are {:?} and {:?}), so \
-                 {} answered 481.",
+                "The {method} of {} carries the tag {sent:?}, which is not part of the dialog (its tags are {:?} and \
+                 {:?}), so {} answered 481.",
                 request.path.source, dialog.caller_tag, dialog.callee_tag, response.path.source
             ))
             .fix(format!("Compare the tags that {} sends with those of the 2xx it got.", request.path.source))

@@ -15,23 +15,24 @@ rule! {
     /// A request inside the call was never answered.
     ///
     /// ## What it says
-    /// A re-INVITE, UPDATE, INFO, REFER or OPTIONS went into a running call again and again, as its timers want, and nothing
-    /// came back; or a NOTIFY or SUBSCRIBE into a subscription. Who gets no answer for 64·T1 (32 s) ends the call.
+    /// A re-INVITE, UPDATE, INFO, REFER or OPTIONS went into a running call again and again, as its timers want, and
+    /// nothing came back; or a NOTIFY or SUBSCRIBE into a subscription. Who gets no answer for 64·T1 (32 s) ends the
+    /// call.
     ///
     /// ## Why it happens
-    /// The other side is gone; the way to its Contact has closed meanwhile (a NAT binding, an entry of a firewall); or it
-    /// drops the request without a word, because it is too large for the way or of a kind that it does not know.
+    /// The other side is gone; the way to its Contact has closed meanwhile (a NAT binding, an entry of a firewall); or
+    /// it drops the request without a word, because it is too large for the way or of a kind that it does not know.
     ///
     /// ## Evidence
-    /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever came
-    /// is likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is said than
-    /// what was seen until then. Over TCP, TLS and WebSocket one copy is enough, if the connection stood, the call went on
-    /// for 64·T1 after it, and the capture shows what comes back. A BYE of the same side just when that time is over
-    /// completes it. Or a re-INVITE that got 100 and nothing else for as long, while the call was up.
+    /// Three or more copies of one request with a To tag, no response, no ACK for it, no ICMP error. That nothing ever
+    /// came is likely only where the capture goes on for 64·T1 after the first copy; where it ends sooner, no more is
+    /// said than what was seen until then. Over TCP, TLS and WebSocket one copy is enough, if the connection stood, the
+    /// call went on for 64·T1 after it, and the capture shows what comes back. A BYE of the same side just when that
+    /// time is over completes it. Or a re-INVITE that got 100 and nothing else for as long, while the call was up.
     ///
     /// ## How to fix
-    /// See at the other side whether the request arrives. If it does not, compare where it went with the Contact of that side;
-    /// if it does, look why nothing answers it.
+    /// See at the other side whether the request arrives. If it does not, compare where it went with the Contact of
+    /// that side; if it does, look why nothing answers it.
     ///
     /// ## When it would be wrong
     /// In a capture of one direction the answers exist and are not seen. A refresh of the session timer that failed is
@@ -43,15 +44,8 @@ rule! {
 }
 
 /// What is asked inside a call; BYE and PRACK have rules of their own.
-const ASKED: [Method; 7] = [
-    Method::Invite,
-    Method::Update,
-    Method::Info,
-    Method::Refer,
-    Method::Options,
-    Method::Notify,
-    Method::Subscribe,
-];
+const ASKED: [Method; 7] =
+    [Method::Invite, Method::Update, Method::Info, Method::Refer, Method::Options, Method::Notify, Method::Subscribe];
 
 /// A B2BUA sends a request on this soon.
 const SENT_ON: Duration = Duration::from_secs(1);
@@ -89,8 +83,8 @@ fn taken_over(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uas, trying)
             .because(format!(
-                "{to} confirmed {} of {from} with 100, and gave no final answer for {}: whether the change was made, {from} does not \
-                 know, and it may not ask for another one meanwhile (RFC 3261 §14.1).",
+                "{to} confirmed {} of {from} with 100, and gave no final answer for {}: whether the change was made, \
+                 {from} does not know, and it may not ask for another one meanwhile (RFC 3261 §14.1).",
                 what(request, &Method::Invite),
                 length(waited)
             ))
@@ -98,7 +92,11 @@ fn taken_over(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Let {to} refuse a change that it cannot make (488, or 491 while another one goes on)."))
             .claim_method(request, "a change of the running call")
             .claim_status(trying, "it is taken over")
-            .claim_absent(trying.place, "a final response to this re-INVITE", format!("none came for {}", length(waited)))
+            .claim_absent(
+                trying.place,
+                "a final response to this re-INVITE",
+                format!("none came for {}", length(waited)),
+            )
             .refuted("reinvite-refused", "no final response came while the call was up"),
     )
 }
@@ -127,12 +125,14 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     let tail = length(case.tail(request.place));
     let because = match confidence {
         Confidence::Unseen => format!(
-            "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early to say that \
-             {to} never answered."
+            "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early \
+             to say that {to} never answered."
         ),
         _ if case.was_received(request) => format!("{sent}; TCP of {to} acknowledged it, and no response ever came."),
         _ if case.is_visible(to.ip(), from.ip()) => format!("{sent}, and {to} never answered."),
-        _ => format!("{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."),
+        _ => format!(
+            "{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."
+        ),
     };
     let end = match bye {
         Some(bye) => format!(
@@ -159,8 +159,8 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
     }
     if let (Some(Life::Answered(_)), false) = (&life, over_stream) {
         finding = finding.fix(format!(
-            "Other requests reach that side: compare them with this {} of {} bytes. What is too large for the way, or of a kind \
-             that something on it does not know, is lost without a word.",
+            "Other requests reach that side: compare them with this {} of {} bytes. What is too large for the way, or \
+             of a kind that something on it does not know, is lost without a word.",
             transaction.method,
             request.message.bytes().len()
         ));
@@ -173,14 +173,18 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
                 transaction.method
             ),
             false => format!(
-                "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, is out of date.",
+                "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, \
+                 is out of date.",
                 to.ip(),
                 transaction.method
             ),
         })
         .fix(match over_stream {
             true => "If it is not there, look at what ends TCP before it (a load balancer, an ALG).".to_owned(),
-            false => format!("If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.", to.ip()),
+            false => format!(
+                "If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.",
+                to.ip()
+            ),
         })
         .next_capture(capture_at(to.ip(), request.path))
         .claim_method(request, "a request inside the call");
@@ -210,8 +214,7 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
         return None;
     }
     let ended = case.asked(&Method::Bye).map(|bye| bye.request.place).min();
-    let is_repeated =
-        |request: &Heard| request.repeated >= ENOUGH_REPEATS && !request.path.transport.is_reliable();
+    let is_repeated = |request: &Heard| request.repeated >= ENOUGH_REPEATS && !request.path.transport.is_reliable();
     // Who has hung up meanwhile may have taken the answer with it.
     let is_left_on_stream = |request: &Heard| {
         let has_waited = ended.is_none_or(|bye| bye.time.since(request.place.time) >= timer::OVERDUE);
@@ -244,12 +247,12 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
         }
     }
     let is_confirmed = case.answer().is_none_or(|(_, success)| case.acks_to(success).next().is_some());
-    let is_told_elsewhere =
-        || named_elsewhere(case, lost.request).is_some() || is_failed_refresh(case, lost.request);
+    let is_told_elsewhere = || named_elsewhere(case, lost.request).is_some() || is_failed_refresh(case, lost.request);
     (is_confirmed && !is_told_elsewhere()).then_some(lost)
 }
 
-/// The BYE with which the sender of a request gave up after 64·T1, by the T1 that its own copies show (RFC 3261 §12.2.1.2).
+/// The BYE with which the sender of a request gave up after 64·T1, by the T1 that its own copies show (RFC 3261
+/// §12.2.1.2).
 fn given_up<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     let t1 = match request.repeats.first() {
         Some(first) => first.time.since(request.place.time),
@@ -269,10 +272,13 @@ fn what(request: &Heard, method: &Method) -> String {
     if *method != Method::Invite {
         return format!("{} {method}", if method.name().starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" });
     }
-    let media = Sdp::of(&request.message).and_then(|sdp| Some((sdp.media.first()?.kind.clone(), sdp.direction_of(sdp.media.first()?))));
+    let media = Sdp::of(&request.message)
+        .and_then(|sdp| Some((sdp.media.first()?.kind.clone(), sdp.direction_of(sdp.media.first()?))));
     match media {
         Some((kind, _)) if kind == "image" => "a re-INVITE to T.38 fax".into(),
-        Some((_, direction)) if direction != "sendrecv" => format!("a re-INVITE that makes the media {direction} (hold)"),
+        Some((_, direction)) if direction != "sendrecv" => {
+            format!("a re-INVITE that makes the media {direction} (hold)")
+        }
         _ => "a re-INVITE".into(),
     }
 }
@@ -311,7 +317,11 @@ impl<'a> Life<'a> {
         let after = |heard: &Heard| length(heard.place.time.since(request.place.time));
         match self {
             Life::Asked(heard) => match heard.message.method() {
-                Some(method) => format!(" The other side is there: it sent its own {method} {} after {}.", after(heard), first(request)),
+                Some(method) => format!(
+                    " The other side is there: it sent its own {method} {} after {}.",
+                    after(heard),
+                    first(request)
+                ),
                 None => String::new(),
             },
             Life::Answered(heard) => match heard.message.status() {

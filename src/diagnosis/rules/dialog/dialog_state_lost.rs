@@ -16,16 +16,17 @@ rule! {
     /// the state, or the dialog was cleared away after long silence.
     ///
     /// ## Evidence
-    /// The 481, tags that are those of the dialog, and no BYE before it. It is likely, and not only possible, if the 481
-    /// comes from another address or another software than the answer did, or after five minutes of silence.
+    /// The 481, tags that are those of the dialog, and no BYE before it. It is likely, and not only possible, if the
+    /// 481 comes from another address or another software than the answer did, or after five minutes of silence.
     ///
     /// ## How to fix
     /// Look at the responder's log for a restart or a change of nodes at that time. In a cluster, share the dialogs or
     /// keep a call on its node. Session timers (RFC 4028) show a lost dialog sooner.
     ///
     /// ## When it would be wrong
-    /// A BYE of the responder that the capture does not hold would end the dialog in order. Where the caller was told that
-    /// the call failed, or confirmed another answer of a fork and never this one, there never was a dialog on its side.
+    /// A BYE of the responder that the capture does not hold would end the dialog in order. Where the caller was told
+    /// that the call failed, or confirmed another answer of a fork and never this one, there never was a dialog on its
+    /// side.
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2; RFC 4028 §1
@@ -84,7 +85,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix("In a cluster, share dialog state or route in-dialog requests to the node that holds it.")
         .claim_method(request, "a request of the dialog")
         .claim_status(response, "its receiver does not know the dialog");
-    if let (Some((_, success)), Some(tag)) = (case.answer(), request.message.to().and_then(|to| to.tag().map(str::to_owned))) {
+    if let (Some((_, success)), Some(tag)) =
+        (case.answer(), request.message.to().and_then(|to| to.tag().map(str::to_owned)))
+    {
         finding = finding.claim_status(success, "the dialog was established");
         finding = finding.claim(request, "sip.to.tag", tag, "the To tag of the request");
     }
@@ -96,7 +99,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     Some(
         finding
-            .refuted("dialog-identifiers-wrong", if known { "the tags are those of the dialog" } else { "the capture holds no dialog of this Call-ID with other tags" })
+            .refuted(
+                "dialog-identifiers-wrong",
+                if known {
+                    "the tags are those of the dialog"
+                } else {
+                    "the capture holds no dialog of this Call-ID with other tags"
+                },
+            )
             .refuted("bye-crossed", "the other side sent no BYE at the same time")
             .refuted("request-after-dialog-end", "no BYE had ended the dialog"),
     )

@@ -9,12 +9,12 @@ rule! {
     /// The caller's side ended the call with a BYE before it was answered.
     ///
     /// ## What it says
-    /// The side that placed the call gave up while it rang, and did so with BYE instead of CANCEL. Or the callee's side did so
-    /// instead of refusing the INVITE.
+    /// The side that placed the call gave up while it rang, and did so with BYE instead of CANCEL. Or the callee's side
+    /// did so instead of refusing the INVITE.
     ///
     /// ## Why it happens
-    /// Some systems end an early dialog with BYE. RFC 3261 allows it to the caller, and CANCEL is what most peers expect. It
-    /// does not allow it to the callee.
+    /// Some systems end an early dialog with BYE. RFC 3261 allows it to the caller, and CANCEL is what most peers
+    /// expect. It does not allow it to the callee.
     ///
     /// ## Evidence
     /// A BYE of either side after a 1xx and before any final response to the INVITE.
@@ -49,8 +49,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains_calmly(case.call.final_status)
         .party(Role::Uac, Some(bye.path.source))
         .because(format!(
-            "The caller's side ({}) ended the call with BYE {after} after the INVITE, before any answer. It gave up; nothing was \
-             refused.",
+            "The caller's side ({}) ended the call with BYE {after} after the INVITE, before any answer. It gave up; \
+             nothing was refused.",
             bye.path.source
         ))
         .fix("Nothing has to be done. If the callee goes on ringing, let the caller's system send CANCEL.")
@@ -70,11 +70,13 @@ fn of_callee(case: &Case<'_>, bye: &Heard, last: Option<&Heard>, confidence: Con
         .explains(case.call.final_status)
         .party(Role::Uas, Some(callee))
         .because(format!(
-            "The callee's side ({callee}) ended the call with BYE {after} after the INVITE, before it had answered: there it has \
-             to refuse the INVITE instead."
+            "The callee's side ({callee}) ended the call with BYE {after} after the INVITE, before it had answered: \
+             there it has to refuse the INVITE instead."
         ))
         .fix(format!("Look on {callee} why it ended the call."))
-        .fix(format!("Have the software of {callee} mended: before its 2xx the callee's side sends no BYE (RFC 3261 §15)."))
+        .fix(format!(
+            "Have the software of {callee} mended: before its 2xx the callee's side sends no BYE (RFC 3261 §15)."
+        ))
         .claim_method(bye, "the callee's side ends the early dialog")
         .claim_header(bye, "Reason", "why, as its sender says");
     if let Some(last) = last {

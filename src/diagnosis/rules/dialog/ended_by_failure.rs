@@ -8,25 +8,26 @@ rule! {
     /// Who ended the call says that something failed.
     ///
     /// ## What it says
-    /// The BYE of an answered call gives a reason that no person has for hanging up: a fault of the network, no circuit, a
-    /// timer that ran out, an error of the protocol. The call was not ended, it was lost.
+    /// The BYE of an answered call gives a reason that no person has for hanging up: a fault of the network, no
+    /// circuit, a timer that ran out, an error of the protocol. The call was not ended, it was lost.
     ///
     /// ## Why it happens
     /// Something broke at the side that sent the BYE, or behind it: a gateway lost its line, a server its neighbour, a
-    /// conference its bridge. Or the network cut the call off: the credit was used up, or a call of higher priority needed its
-    /// place. What it was stands in the log of that side.
+    /// conference its bridge. Or the network cut the call off: the credit was used up, or a call of higher priority
+    /// needed its place. What it was stands in the log of that side.
     ///
     /// ## Evidence
-    /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102 and
-    /// 111, or of SIP with one of 402, 403, 408, 481, 500, 502, 503 and 504, or of preemption, or of an IMS device that missed
-    /// an ACK or a response (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
+    /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102
+    /// and 111, or of SIP with one of 402, 403, 408, 481, 500, 502, 503 and 504, or of preemption, or of an IMS device
+    /// that missed an ACK or a response (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
     ///
     /// ## How to fix
     /// Follow the Call-ID, or number and time, in the log of the side that sent the BYE.
     ///
     /// ## When it would be wrong
-    /// Some gateways write the same cause into every BYE: see what it says where a person has hung up. Where the capture shows
-    /// what ended the call, that is told in its place (`session-timer-expired`, `media-inactivity-teardown`, `ack-missing`).
+    /// Some gateways write the same cause into every BYE: see what it says where a person has hung up. Where the
+    /// capture shows what ended the call, that is told in its place (`session-timer-expired`,
+    /// `media-inactivity-teardown`, `ack-missing`).
     ///
     /// ## References
     /// RFC 3326 §2; RFC 4411 §5; RFC 3261 §15
@@ -47,7 +48,8 @@ const PREEMPTED: [(u32, &str); 5] = [
     (4, "it gave way to a call of higher priority outside the IP network"),
     (5, "the network gave its place to a call of higher priority"),
 ];
-/// Causes with which a device of an IMS network says that a SIP message did not come (3GPP TS 24.229 §7.2A.18), and what.
+/// Causes with which a device of an IMS network says that a SIP message did not come (3GPP TS 24.229 §7.2A.18), and
+/// what.
 const MISSED: [(u32, &str); 2] = [(4, "no ACK came"), (5, "no SIP response came")];
 
 /// What a BYE says of the end.
@@ -121,13 +123,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = match cut_off {
         Some(reason) if is_preemption(reason) => finding
             .titled("The call was cut off for one of higher priority")
-            .fix("If this call should not have given way, look at its priority (Resource-Priority), and who may have a higher one.")
+            .fix(
+                "If this call should not have given way, look at its priority (Resource-Priority), and who may have a \
+                 higher one.",
+            )
             .fix(format!("Look in the log of {source}, or of the network behind it, which call took its place.")),
-        Some(_) => finding
-            .titled("A server cut the call off")
-            .fix(format!("Look at the credit and the limits of the account, and in the log of {source} for the rule that ended it.")),
+        Some(_) => finding.titled("A server cut the call off").fix(format!(
+            "Look at the credit and the limits of the account, and in the log of {source} for the rule that ended it."
+        )),
         None => finding.fix(format!(
-            "Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that moment?"
+            "Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that \
+             moment?"
         )),
     };
     if let Some(known) = known {

@@ -14,22 +14,22 @@ rule! {
     /// All branches of the fork failed, and the caller sees only one of their codes.
     ///
     /// ## What it says
-    /// The call was offered to several devices or trunks at once and each failed in its own way. The proxy passed on one
-    /// of the codes, and not the one that tells most.
+    /// The call was offered to several devices or trunks at once and each failed in its own way. The proxy passed on
+    /// one of the codes, and not the one that tells most.
     ///
     /// ## Why it happens
     /// A proxy chooses the "best" response by class and number, not by what it tells.
     ///
     /// ## Evidence
-    /// The final responses of all branches, with different codes, and the one that the caller got. A branch that nothing came
-    /// from counts as a 408 (RFC 3261 §16.8).
+    /// The final responses of all branches, with different codes, and the one that the caller got. A branch that
+    /// nothing came from counts as a 408 (RFC 3261 §16.8).
     ///
     /// ## How to fix
     /// Look at each branch for itself.
     ///
     /// ## When it would be wrong
-    /// If the branches were tried one after the other, each is an attempt of its own. Two branches to one server with one
-    /// Request-URI are one target that was reached twice: `request-merged`.
+    /// If the branches were tried one after the other, each is an attempt of its own. Two branches to one server with
+    /// one Request-URI are one target that was reached twice: `request-merged`.
     ///
     /// ## References
     /// RFC 3261 §16.7
@@ -39,8 +39,8 @@ rule! {
 /// What silence counts as.
 const TIMEOUT: StatusCode = StatusCode::new(408).expect("a code of SIP");
 
-/// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what became
-/// of it at the callee's own device.
+/// How much a code tells of why a branch failed: nothing, that nobody is there, that the call was refused, or what
+/// became of it at the callee's own device.
 fn telling(status: StatusCode) -> u8 {
     match status.get() {
         408 | 487 | 500 | 504 => 0,
@@ -152,8 +152,8 @@ impl Branch<'_> {
     }
 }
 
-/// The ends of the branches that were under way at the same time. A proxy that tries the next one because of a refusal has
-/// confirmed that before (RFC 3261 §17.1.1.2): what is confirmed later only crossed the INVITE of the other branch.
+/// The ends of the branches that were under way at the same time. A proxy that tries the next one because of a refusal
+/// has confirmed that before (RFC 3261 §17.1.1.2): what is confirmed later only crossed the INVITE of the other branch.
 fn branches<'a>(case: &Case<'a>, upstream: &Transaction) -> Vec<Branch<'a>> {
     let all: Vec<&Transaction> = case.call.downstream_of(upstream.id).collect();
     let begun = |branch: &Transaction| case.call.request_of(branch).map(|request| request.place);

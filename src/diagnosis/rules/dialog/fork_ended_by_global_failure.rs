@@ -6,8 +6,8 @@ rule! {
     /// One device refused for all: the whole fork was ended.
     ///
     /// ## What it says
-    /// The call rang at several devices. One of them answered with a code of 600 or more, which speaks for the callee as a
-    /// whole, and so the proxy cancelled the others that still rang.
+    /// The call rang at several devices. One of them answered with a code of 600 or more, which speaks for the callee
+    /// as a whole, and so the proxy cancelled the others that still rang.
     ///
     /// ## Why it happens
     /// Many telephones send 603 when a person presses "reject", although they can speak for themselves only.
@@ -37,8 +37,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(status))
         .sender(Role::Uas, global)
         .because(format!(
-            "The call rang at several devices. {} answered {status}, which speaks for all of them, so {} cancelled {} that \
-             still rang.",
+            "The call rang at several devices. {} answered {status}, which speaks for all of them, so {} cancelled {} \
+             that still rang.",
             global.path.source,
             global.path.destination,
             if others == 1 { "the other one".to_owned() } else { format!("the {others} others") }
@@ -49,14 +49,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     for cancel in cancels.iter().take(4) {
         finding = finding.claim_method(cancel, "another device is cancelled because of it");
     }
-    Some(finding.refuted("answered-elsewhere", "no branch was answered").refuted("caller-abandoned", "the caller sent no CANCEL"))
+    Some(
+        finding
+            .refuted("answered-elsewhere", "no branch was answered")
+            .refuted("caller-abandoned", "the caller sent no CANCEL"),
+    )
 }
 
 /// A 6xx of one branch, and the CANCELs that it caused on ringing ones.
 fn ended_fork<'a>(case: &Case<'a>) -> Option<(&'a Heard, Vec<&'a Heard>)> {
     case.call.transactions.iter().filter(|branch| branch.is_initial_invite()).find_map(|branch| {
         let upstream = branch.upstream?;
-        let global = case.finals(branch).find(|heard| heard.message.status().is_some_and(|status| status.get() >= 600))?;
+        let global =
+            case.finals(branch).find(|heard| heard.message.status().is_some_and(|status| status.get() >= 600))?;
         let cancels: Vec<&Heard> = case
             .call
             .downstream_of(upstream)

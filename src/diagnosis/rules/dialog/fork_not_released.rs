@@ -22,15 +22,16 @@ rule! {
     ///
     /// ## Evidence
     /// 2xx responses to one INVITE with different To tags, and one of them without ACK and BYE. The BYE with which its
-    /// sender gives up after 64·T1 is no release. Or both have their ACK, the call with the first of them is ended by BYE in the
-    /// end, and that with the later one is not, nor is anything heard of it until 64·T1 after that: then it is possible only.
+    /// sender gives up after 64·T1 is no release. Or both have their ACK, the call with the first of them is ended by
+    /// BYE in the end, and that with the later one is not, nor is anything heard of it until 64·T1 after that: then it
+    /// is possible only.
     ///
     /// ## How to fix
     /// Report it to the maker of the caller's software, or let the proxy end the extra branch.
     ///
     /// ## When it would be wrong
-    /// The ACK and BYE may go another way than past the capture. A caller that confirmed both answers may have gone on with
-    /// the later one.
+    /// The ACK and BYE may go another way than past the capture. A caller that confirmed both answers may have gone on
+    /// with the later one.
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4
@@ -66,12 +67,13 @@ fn unconfirmed(case: &Case<'_>) -> Option<Finding> {
     let caller = left.path.destination;
     let device = case.as_written(left);
     let is_named = device.id != left.id;
-    let who = if is_named { format!("{} sent it, and {fate}", device.path.source) } else { format!("that device {fate}") };
+    let who =
+        if is_named { format!("{} sent it, and {fate}", device.path.source) } else { format!("that device {fate}") };
     let finding = finding
         .party(Role::Uac, Some(caller))
         .because(format!(
-            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK nor BYE: \
-             {who}.",
+            "The INVITE was answered more than once (To tags {}), and the answer with the tag {:?} got neither ACK \
+             nor BYE: {who}.",
             list(&tags),
             to_tag(left).unwrap_or_default()
         ))
@@ -103,16 +105,18 @@ fn not_ended(case: &Case<'_>) -> Option<Finding> {
             .explains(left.message.status())
             .party(Role::Uac, Some(caller))
             .because(format!(
-                "The INVITE was answered more than once (To tags {}), and each answer got its ACK. A BYE ended the call with the \
-                 tag {kept_tag:?} {} after its answer. That with the tag {left_tag:?} got none in the {} from then to the end of the \
-                 capture, and nothing is heard of it: {}, which sent this answer, is left in a call with nobody, if the caller did \
-                 not go on with it.",
+                "The INVITE was answered more than once (To tags {}), and each answer got its ACK. A BYE ended the \
+                 call with the tag {kept_tag:?} {} after its answer. That with the tag {left_tag:?} got none in the \
+                 {} from then to the end of the capture, and nothing is heard of it: {}, which sent this answer, is \
+                 left in a call with nobody, if the caller did not go on with it.",
                 list(&tags),
                 length(bye.place.time.since(kept.place.time)),
                 length(case.tail(bye.place)),
                 device.path.source
             ))
-            .fix(format!("Let {caller} end each answer that it does not want with BYE, once it has confirmed it with ACK."))
+            .fix(format!(
+                "Let {caller} end each answer that it does not want with BYE, once it has confirmed it with ACK."
+            ))
             .claim(kept, "sip.to.tag", &*kept_tag, "one answer")
             .claim(left, "sip.to.tag", &*left_tag, "another answer")
             .claim_method(case.acks_to(left).next()?, "it is confirmed")
@@ -125,8 +129,8 @@ fn tags_of(kept: &Heard, left: &Heard) -> Vec<String> {
     [kept, left].iter().filter_map(|heard| to_tag(heard)).map(Cow::into_owned).collect()
 }
 
-/// Two answers that were both confirmed, the first of which was ended by a BYE that is no release at once, and the later one
-/// not; with that BYE.
+/// Two answers that were both confirmed, the first of which was ended by a BYE that is no release at once, and the
+/// later one not; with that BYE.
 fn confirmed_and_left<'a>(case: &Case<'a>) -> Option<(Left<'a>, &'a Heard)> {
     /// Who ends an answer sooner than this releases it, and talks with the other one.
     const TALKED: Duration = Duration::from_secs(5);
@@ -146,9 +150,8 @@ fn confirmed_and_left<'a>(case: &Case<'a>) -> Option<(Left<'a>, &'a Heard)> {
             is_of(heard, left) && (is_end || heard.place > bye.place && heard.message.method().is_some())
         });
         // Of a BYE that was cut before its tags, nobody can tell which of them it ends.
-        let is_lost = |bye: &Heard| {
-            [HeaderName::From, HeaderName::To].iter().any(|name| bye.message.ends_before_end_of(*name))
-        };
+        let is_lost =
+            |bye: &Heard| [HeaderName::From, HeaderName::To].iter().any(|name| bye.message.ends_before_end_of(*name));
         let is_heard = is_heard || case.asked(&Method::Bye).any(|bye| is_lost(bye.request));
         let is_ended = is_heard || case.unseen_of_dialog(&Method::Bye, left).next().is_some();
         let is_left = talked && [*kept, *left].into_iter().all(is_confirmed) && !is_ended;

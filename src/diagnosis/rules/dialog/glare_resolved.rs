@@ -35,8 +35,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .about(response.message.status()?)
             .party(Role::Nobody, None)
             .because(format!(
-                "The {} of {} was refused with 491, because another change was under way. It was tried again and accepted: \
-                 nothing is wrong with that.",
+                "The {} of {} was refused with 491, because another change was under way. It was tried again and \
+                 accepted: nothing is wrong with that.",
                 transaction.method, request.path.source
             ))
             .claim_method(request, "a change of the call")

@@ -12,19 +12,19 @@ rule! {
     /// Both sides wanted to change the call at once, and nobody tried again.
     ///
     /// ## What it says
-    /// A re-INVITE or UPDATE was refused with 491, because another change was under way, and was not tried again: the change
-    /// did not happen.
+    /// A re-INVITE or UPDATE was refused with 491, because another change was under way, and was not tried again: the
+    /// change did not happen.
     ///
     /// ## Why it happens
     /// A sender that takes 491 for a final refusal, or retry timers that are the same on both sides.
     ///
     /// ## Evidence
-    /// A 491 to a request that changes the call, no later one from the same side, and no change of the other side that did
-    /// the same; and the call went on for the four seconds in which the retry is due.
+    /// A 491 to a request that changes the call, no later one from the same side, and no change of the other side that
+    /// did the same; and the call went on for the four seconds in which the retry is due.
     ///
     /// ## How to fix
-    /// Let the sender try again after the times of RFC 3261 §14.1: 2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s
-    /// for the other.
+    /// Let the sender try again after the times of RFC 3261 §14.1: 2.1 to 4 s for the side that owns the Call-ID, 0 to
+    /// 2 s for the other.
     ///
     /// ## When it would be wrong
     /// If the other side's change made it needless in a way that the descriptions do not show.
@@ -57,7 +57,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Warning)
         .sender(Role::Uac, request)
         .because(format!(
-            "The {method} of {side} {crossed}{again}, and it was not tried again: the change that it asked for did not happen."
+            "The {method} of {side} {crossed}{again}, and it was not tried again: the change that it asked for did \
+             not happen."
         ))
         .fix(format!("Let {side} try again after 491, at the times of RFC 3261 §14.1."))
         .claim_method(request, "a change of the call")
@@ -75,7 +76,8 @@ pub(crate) type Glare<'a> = (&'a Transaction, &'a Heard, &'a Heard);
 pub(crate) fn glares<'a>(case: &Case<'a>) -> impl Iterator<Item = Glare<'a>> {
     changes(case).filter(|transaction| transaction.upstream.is_none()).filter_map(move |transaction| {
         let request = case.call.request_of(transaction)?;
-        let response = case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(491))?;
+        let response =
+            case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(491))?;
         Some((transaction, request, response))
     })
 }
@@ -98,9 +100,10 @@ pub(crate) fn is_unresolved<'a>(case: &Case<'a>, glare: &Glare<'a>) -> bool {
 
 /// Requests that change a call.
 fn changes<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Transaction> {
-    case.call.transactions.iter().filter(|transaction| {
-        transaction.in_dialog && matches!(transaction.method, Method::Invite | Method::Update)
-    })
+    case.call
+        .transactions
+        .iter()
+        .filter(|transaction| transaction.in_dialog && matches!(transaction.method, Method::Invite | Method::Update))
 }
 
 /// Later changes of the same side; of one whose request was not captured the address alone tells.
@@ -115,11 +118,9 @@ fn later_of_side<'a>(case: &Case<'a>, refused: &'a Transaction) -> impl Iterator
 
 /// Changes of the other side in the same dialog, with their final responses.
 fn of_other_side<'a>(case: &Case<'a>, request: &'a Heard) -> impl Iterator<Item = (&'a Heard, Option<&'a Heard>)> {
-    changes(case)
-        .filter_map(move |other| Some((case.call.request_of(other)?, case.finals(other).last())))
-        .filter(move |(other, _)| {
-            other.message.call_id() == request.message.call_id() && from_tag(other) != from_tag(request)
-        })
+    changes(case).filter_map(move |other| Some((case.call.request_of(other)?, case.finals(other).last()))).filter(
+        move |(other, _)| other.message.call_id() == request.message.call_id() && from_tag(other) != from_tag(request),
+    )
 }
 
 /// The change of the other side that was under way when this one was refused.
@@ -129,8 +130,8 @@ fn crossing<'a>(case: &Case<'a>, request: &'a Heard, response: &Heard) -> Option
     others.find(|(other, last)| other.place < response.place && last.is_none_or(is_under_way)).map(|(other, _)| other)
 }
 
-/// True if the other side was granted since then what this change asked for. A request that changes nothing of the media
-/// refreshes the session, and so does each that is accepted (RFC 4028 §7.4).
+/// True if the other side was granted since then what this change asked for. A request that changes nothing of the
+/// media refreshes the session, and so does each that is accepted (RFC 4028 §7.4).
 fn is_needless<'a>(case: &Case<'a>, request: &'a Heard) -> bool {
     let is_refresh = !case.changes_media(request);
     of_other_side(case, request).any(|(other, last)| {

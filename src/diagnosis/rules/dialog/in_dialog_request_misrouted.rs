@@ -10,16 +10,16 @@ rule! {
     /// A request inside the dialog was sent to the wrong place.
     ///
     /// ## What it says
-    /// The ACK, or a later request such as the BYE, did not go where the other side asks for: its Contact, by way of the
-    /// Record-Routes. So the callee's side never got the ACK and gave the call up, or the request was refused.
+    /// The ACK, or a later request such as the BYE, did not go where the other side asks for: its Contact, by way of
+    /// the Record-Routes. So the callee's side never got the ACK and gave the call up, or the request was refused.
     ///
     /// ## Why it happens
-    /// The caller's software keeps the address of the INVITE, changes the route set, or something on the way rewrote the
-    /// Contact in one direction only.
+    /// The caller's software keeps the address of the INVITE, changes the route set, or something on the way rewrote
+    /// the Contact in one direction only.
     ///
     /// ## Evidence
-    /// A 2xx that is repeated twice or more after the ACK, and an ACK whose Request-URI is not the Contact, whose Route is
-    /// not the reversed Record-Route, or that was sent to another address than both name. Or a later request that is
+    /// A 2xx that is repeated twice or more after the ACK, and an ACK whose Request-URI is not the Contact, whose Route
+    /// is not the reversed Record-Route, or that was sent to another address than both name. Or a later request that is
     /// refused as unknown, or never answered, and whose Request-URI the other side never named as Contact.
     ///
     /// ## How to fix
@@ -27,7 +27,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A strict router (a Record-Route without `lr`) rewrites the Request-URI, as it should. If the ACK arrived, the
-    /// difference did no harm. Who was named a private address may send to where the message came from instead, across a NAT.
+    /// difference did no harm. Who was named a private address may send to where the message came from instead, across
+    /// a NAT.
     ///
     /// ## References
     /// RFC 3261 §12.2.1.1, §13.2.2.4, §16.12.1.1
@@ -70,10 +71,14 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(Role::Uac, request)
         .because(format!(
-            "{} sent its {method} wrongly: the Request-URI is {sent:?}, and the other side had named {expected:?} as Contact; {after}.",
+            "{} sent its {method} wrongly: the Request-URI is {sent:?}, and the other side had named {expected:?} as \
+             Contact; {after}.",
             request.path.source
         ))
-        .fix(format!("Let {} send requests inside the dialog to the Contact of the other side, through its Record-Routes.", request.path.source))
+        .fix(format!(
+            "Let {} send requests inside the dialog to the Contact of the other side, through its Record-Routes.",
+            request.path.source
+        ))
         .fix("If it does, look for what rewrites Contact or the Request-URI on the way (an ALG, an SBC).")
         .claim(request, "sip.r-uri", sent, "what was sent")
         .claim_header(contact, "Contact", "where it has to go")
@@ -123,7 +128,11 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
     };
     let named: Vec<&'a Heard> = case.call.messages.iter().filter(of_peer).filter(is_in_force).collect();
     let strict = |heard: &&Heard| {
-        heard.message.headers("Record-Route").iter().any(|hop| !Uri::read(&NameAddr::read(hop).uri).parameters.has("lr"))
+        heard
+            .message
+            .headers("Record-Route")
+            .iter()
+            .any(|hop| !Uri::read(&NameAddr::read(hop).uri).parameters.has("lr"))
     };
     let fits = |heard: &&Heard| {
         let contacts = heard.message.headers("Contact");
@@ -176,15 +185,13 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
 /// Who went on repeating its 2xx, and how far the ACK came.
 fn who_waits(unheard: &Unheard<'_>, behind: Option<&Heard>) -> String {
     let Unheard { success, ack, .. } = unheard;
-    let repeats = |success: &Heard| {
-        format!("{} went on repeating its 2xx ({})", success.path.source, times(success.repeated))
-    };
+    let repeats =
+        |success: &Heard| format!("{} went on repeating its 2xx ({})", success.path.source, times(success.repeated));
     let (hop, copies) = (ack.path.destination, times(ack.repeated + 1));
     match behind {
-        Some(behind) => format!(
-            "{} and never got the ACK: it went to {hop}, {copies}, and {hop} sent none on.",
-            repeats(behind)
-        ),
+        Some(behind) => {
+            format!("{} and never got the ACK: it went to {hop}, {copies}, and {hop} sent none on.", repeats(behind))
+        }
         None if hop.ip() == success.path.source.ip() => {
             format!("{}: the ACK went there, {copies}, and did not end that.", repeats(success))
         }

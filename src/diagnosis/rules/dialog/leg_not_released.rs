@@ -13,25 +13,25 @@ rule! {
     /// One leg of the call ended, and the system between the legs left the other one standing.
     ///
     /// ## What it says
-    /// One party hung up. The PBX or SBC that joins the two legs took its BYE and sent none on the other leg: the party there
-    /// stays in a call with nobody, which holds a channel and may be billed.
+    /// One party hung up. The PBX or SBC that joins the two legs took its BYE and sent none on the other leg: the party
+    /// there stays in a call with nobody, which holds a channel and may be billed.
     ///
     /// ## Why it happens
     /// The system lost the bond between its two channels: a fault of its software, a dial plan that goes on after the
     /// hangup, or a failover in the middle of the call.
     ///
     /// ## Evidence
-    /// Two legs that carry the same key, each answered and acknowledged; a BYE on one that the system accepted; and on the
-    /// other nothing of the system for 64·T1. With media in the capture: nothing is sent to the party any more, and it goes
-    /// on sending.
+    /// Two legs that carry the same key, each answered and acknowledged; a BYE on one that the system accepted; and on
+    /// the other nothing of the system for 64·T1. With media in the capture: nothing is sent to the party any more, and
+    /// it goes on sending.
     ///
     /// ## How to fix
-    /// End the channel by hand, and look in the log of the system for what it did with it after the BYE. Session timers or
-    /// a check of media activity end such legs.
+    /// End the channel by hand, and look in the log of the system for what it did with it after the BYE. Session timers
+    /// or a check of media activity end such legs.
     ///
     /// ## When it would be wrong
-    /// The system may have parked the party, or joined it to another call, by means that no message shows. The BYE may have
-    /// gone another way than past the capture. Without media the finding is only possible for that.
+    /// The system may have parked the party, or joined it to another call, by means that no message shows. The BYE may
+    /// have gone another way than past the capture. Without media the finding is only possible for that.
     ///
     /// ## References
     /// RFC 3261 §15; RFC 4028 §10
@@ -64,10 +64,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let hung_up = bye.path.source;
     let goes_on = match sends_in_vain {
-        Some(stream) => format!(
-            ", and it went on sending media for {}",
-            length(stream.last.time.since(bye.place.time))
-        ),
+        Some(stream) => {
+            format!(", and it went on sending media for {}", length(stream.last.time.since(bye.place.time)))
+        }
         None => String::new(),
     };
     let after = length(case.tail(bye.place));
@@ -75,11 +74,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Warning)
         .party(role, Some(system))
         .because(format!(
-            "{hung_up} hung up, and {} took its BYE and sent no request on the {leg} leg in the {after} that follow: for \
-             {party} the call is still up{goes_on}.",
+            "{hung_up} hung up, and {} took its BYE and sent no request on the {leg} leg in the {after} that follow: \
+             for {party} the call is still up{goes_on}.",
             system.ip()
         ))
-        .fix(format!("Look at {} whether a channel to {party} is still up, and end it; its log tells why it stayed.", system.ip()))
+        .fix(format!(
+            "Look at {} whether a channel to {party} is still up, and end it; its log tells why it stayed.",
+            system.ip()
+        ))
         .fix("Let session timers (RFC 4028) or a check of media activity end legs that were forgotten.")
         .next_capture(capture_at(system.ip(), answer.path))
         .claim_method(bye, "one party hangs up")
@@ -113,8 +115,8 @@ struct Answered<'a> {
     success: &'a Heard,
 }
 
-/// The leg that is left standing, if one is. Where the call was passed to somebody, or anything else was begun in it, nothing
-/// tells what the leg is used for.
+/// The leg that is left standing, if one is. Where the call was passed to somebody, or anything else was begun in it,
+/// nothing tells what the leg is used for.
 fn standing<'a>(case: &Case<'a>) -> Option<Standing<'a>> {
     let call = case.call;
     let is_passed_on = call.messages.iter().any(|heard| heard.message.has_key(HeaderName::Replaces))
@@ -143,12 +145,7 @@ fn standing<'a>(case: &Case<'a>) -> Option<Standing<'a>> {
         .find_map(|(ended, left, system)| left_standing(case, ended, left, system))
 }
 
-fn left_standing<'a>(
-    case: &Case<'a>,
-    ended: &Answered<'a>,
-    left: &Answered<'a>,
-    role: Role,
-) -> Option<Standing<'a>> {
+fn left_standing<'a>(case: &Case<'a>, ended: &Answered<'a>, left: &Answered<'a>, role: Role) -> Option<Standing<'a>> {
     let system = match role {
         Role::Uac => ended.invite.path.destination.ip(),
         _ => ended.invite.path.source.ip(),
@@ -181,13 +178,12 @@ fn left_standing<'a>(
     is_left.then_some(Standing { bye, taken, left: *left, system: role })
 }
 
-/// True for a leg that a key of its own messages joins to the call: not for a guess, and not where the caller itself went on.
+/// True for a leg that a key of its own messages joins to the call: not for a guess, and not where the caller itself
+/// went on.
 fn is_joined_by_key(leg: &Leg) -> bool {
     match &leg.linked_by {
         Some(LinkedBy::NumberAndTime | LinkedBy::Challenge | LinkedBy::Redirect) | None => false,
-        Some(
-            LinkedBy::SessionId | LinkedBy::Header(_) | LinkedBy::ChargingVector | LinkedBy::SdpOrigin,
-        ) => true,
+        Some(LinkedBy::SessionId | LinkedBy::Header(_) | LinkedBy::ChargingVector | LinkedBy::SdpOrigin) => true,
     }
 }
 

@@ -14,8 +14,8 @@ rule! {
     /// One side got no RTP for the time that its media timeout allows, and hung up by itself. Nobody wanted to.
     ///
     /// ## Why it happens
-    /// The media of the other side stopped or never came (`one-way-media`), and the PBX, SBC or gateway has an RTP timeout;
-    /// on hold, or with silence suppression, that happens without any fault of the network.
+    /// The media of the other side stopped or never came (`one-way-media`), and the PBX, SBC or gateway has an RTP
+    /// timeout; on hold, or with silence suppression, that happens without any fault of the network.
     ///
     /// ## Evidence
     /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it; or a BYE whose Reason speaks of an RTP or
@@ -26,8 +26,8 @@ rule! {
     /// silence suppression off.
     ///
     /// ## When it would be wrong
-    /// A user may hang up after just that time of silence. So the time counts only where the side that hangs up was to get
-    /// audio by the offers and answers in force, and nobody was transferred.
+    /// A user may hang up after just that time of silence. So the time counts only where the side that hangs up was to
+    /// get audio by the offers and answers in force, and nobody was transferred.
     ///
     /// ## References
     /// RFC 3326 §2; RFC 3550 §6.3.5
@@ -56,8 +56,8 @@ const SAID: [&str; 14] = [
     "media connection lost",
 ];
 
-/// The causes with which a device of an IMS network says that no media came, and that their bearer was lost (3GPP TS 24.229
-/// §7.2A.18, protocol `RELEASE_CAUSE`).
+/// The causes with which a device of an IMS network says that no media came, and that their bearer was lost (3GPP TS
+/// 24.229 §7.2A.18, protocol `RELEASE_CAUSE`).
 const NO_MEDIA: u32 = 2;
 const LOST_BEARER: u32 = 3;
 
@@ -83,9 +83,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         let since = last.map_or(talk.began, |(place, _)| place.time);
         Some((bye.place.time.since(since), last))
     });
-    // Who was to get nothing, on hold, at a fax or as the one who speaks, waits for nothing; and a transfer ends the call.
-    let waits_since = talk.as_ref().and_then(|talk| talk.hears_since(if by == Side::Caller { &talk.caller } else { &talk.callee }));
-    let is_accepted = |asked: &Asked<'_>| case.call.final_status_of(asked.transaction).is_some_and(StatusCode::is_success);
+    // Who was to get nothing, on hold, at a fax or as the one who speaks, waits for nothing; and a transfer ends the
+    // call.
+    let waits_since =
+        talk.as_ref().and_then(|talk| talk.hears_since(if by == Side::Caller { &talk.caller } else { &talk.callee }));
+    let is_accepted =
+        |asked: &Asked<'_>| case.call.final_status_of(asked.transaction).is_some_and(StatusCode::is_success);
     let is_transferred = case.asked(&Method::Refer).any(|refer| is_accepted(&refer));
     let timeout = silence.filter(|_| !is_transferred).zip(waits_since).and_then(|((silent, _), since)| {
         let waited = silent.min(bye.place.time.since(since));
@@ -114,8 +117,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye)
         .because(format!("The call was ended by {source}{silent}. {why}"));
     finding = match lost_bearer {
-        true => finding.fix("Ask the operation of the radio network why the dedicated bearer of the voice was released at that moment: \
-            coverage, handover, or too little capacity in the cell."),
+        true => finding.fix(
+            "Ask the operation of the radio network why the dedicated bearer of the voice was released at that \
+             moment: coverage, handover, or too little capacity in the cell.",
+        ),
         false => finding
             .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
             .fix(format!("Or raise the RTP timeout of {source}{}.", case.settings(Topic::MediaTimeout, bye))),

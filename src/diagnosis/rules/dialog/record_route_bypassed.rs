@@ -15,15 +15,15 @@ rule! {
     /// The caller's software ignores Record-Route, or something removed it.
     ///
     /// ## Evidence
-    /// Record-Route in the 2xx, no Route in the ACK, and a 2xx that is repeated twice or more after the ACK. Or no Route in
-    /// a BYE that goes elsewhere than the answer came from and is never answered.
+    /// Record-Route in the 2xx, no Route in the ACK, and a 2xx that is repeated twice or more after the ACK. Or no
+    /// Route in a BYE that goes elsewhere than the answer came from and is never answered.
     ///
     /// ## How to fix
     /// Let the caller's side build its route set from Record-Route (RFC 3261 §12.1.2).
     ///
     /// ## When it would be wrong
-    /// If the ACK arrived, nothing is lost but what the proxy wanted to see. Behind the last of these proxies an ACK carries
-    /// no Route any more: each takes out its own.
+    /// If the ACK arrived, nothing is lost but what the proxy wanted to see. Behind the last of these proxies an ACK
+    /// carries no Route any more: each takes out its own.
     ///
     /// ## References
     /// RFC 3261 §12.1.2, §12.2.1.1, §16.6
@@ -61,7 +61,8 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
             .drops_the_call()
             .sender(Role::Uac, request)
             .because(format!(
-                "The 2xx wants requests inside the dialog to pass {}, and the BYE of {} carries no Route and goes to {}. {fate}",
+                "The 2xx wants requests inside the dialog to pass {}, and the BYE of {} carries no Route and goes to \
+                 {}. {fate}",
                 target.route.join(", "),
                 request.path.source,
                 request.path.destination
@@ -114,10 +115,14 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Let {} build its route set from Record-Route.", ack.path.source))
         .claim_header(success, "Record-Route", "the proxies that want to stay in the path")
-        .claim_absent(ack.place, "a Route header in this ACK", match is_at_proxy {
-            true => "it has no route set",
-            false => "it passes by the proxies",
-        })
+        .claim_absent(
+            ack.place,
+            "a Route header in this ACK",
+            match is_at_proxy {
+                true => "it has no route set",
+                false => "it passes by the proxies",
+            },
+        )
         .refuted("ack-missing", "an ACK was sent");
     Some(match behind {
         Some(behind) => unheard.claim_not_sent_on(finding, behind),

@@ -15,7 +15,8 @@ rule! {
     /// Every answered call ends with a BYE from one side.
     ///
     /// ## Evidence
-    /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause header if there is one.
+    /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause header if there is
+    /// one.
     ///
     /// ## How to fix
     /// Nothing has to be done. If the end was not wanted, look at the side that sent the BYE first.

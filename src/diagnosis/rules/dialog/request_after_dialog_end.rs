@@ -7,7 +7,8 @@ rule! {
     /// A request came after the end of its dialog.
     ///
     /// ## What it says
-    /// The dialog had been ended with a BYE and its answer. A later request in it can only get 481, and no call suffers.
+    /// The dialog had been ended with a BYE and its answer. A later request in it can only get 481, and no call
+    /// suffers.
     ///
     /// ## Why it happens
     /// A late NOTIFY of a transfer, a BYE of a system that had not noticed the other one, a slow application.
@@ -39,8 +40,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .about(response.message.status()?)
             .party(Role::Nobody, Some(request.path.source))
             .because(format!(
-                "{} sent a {method} {} after the dialog had been ended with BYE and {}; the 481 to it is right, and harms \
-                 nothing.",
+                "{} sent a {method} {} after the dialog had been ended with BYE and {}; the 481 to it is right, and \
+                 harms nothing.",
                 request.path.source,
                 length(request.place.time.since(answer.place.time)),
                 answer.message.status()?

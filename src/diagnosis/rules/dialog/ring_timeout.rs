@@ -20,8 +20,8 @@ rule! {
     /// ## Evidence
     /// After a 180 or 183: a CANCEL only behind the system that rings, while the caller sent none; or a 408 to the
     /// INVITE; or an end after more than three minutes, which is timer C; or three calls and more that the same system
-    /// cancelled after the same round time (two that a device refused), which people do not do; or a 487 just when the time
-    /// was over that the INVITE allows in Expires.
+    /// cancelled after the same round time (two that a device refused), which people do not do; or a 487 just when the
+    /// time was over that the INVITE allows in Expires.
     ///
     /// ## How to fix
     /// If the time is too short, raise the no-answer timer of that system, or let it forward to voice mail.
@@ -73,7 +73,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
 }
 
-/// True if somebody answered before the caller was told the end, on whatever hop, and whether or not the caller heard of it.
+/// True if somebody answered before the caller was told the end, on whatever hop, and whether or not the caller heard
+/// of it.
 fn was_answered(case: &Case<'_>) -> bool {
     let end = case.outer_failure().map(|failure| case.response(failure).place);
     case.answers().any(|(_, success)| end.is_none_or(|end| success.place < end))
@@ -105,9 +106,9 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(if rung.until == RungUntil::Cancel { Role::Uac } else { Role::Uas }, end)
             .because(format!(
-                "{} without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after the \
-                 same time, half a second more or less, as a no-answer timer of {hop} or of what stands behind it does, and \
-                 people do not.",
+                "{} without an answer, and {hop} ended it after {length}. It ended {like} calls of this capture after \
+                 the same time, half a second more or less, as a no-answer timer of {hop} or of what stands behind it \
+                 does, and people do not.",
                 if alerts(ring) { "It rang" } else { "It was on its way" }
             ))
             .fix(format!("If the callee needs longer, raise the no-answer timer at {hop} or behind it."))
@@ -174,8 +175,8 @@ fn by_expiry(case: &Case<'_>) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .sender(Role::Uac, request)
             .because(format!(
-                "The INVITE of {client} allowed {} for an answer (Expires), and when they were over {server} ended it with 487, as \
-                 RFC 3261 §13.3.1 wants. Nobody gave up.",
+                "The INVITE of {client} allowed {} for an answer (Expires), and when they were over {server} ended it \
+                 with 487, as RFC 3261 §13.3.1 wants. Nobody gave up.",
                 length(allowed)
             ))
             .fix(format!("If the callee needs longer, let {client} put a greater Expires into its INVITEs, or none."))
@@ -205,7 +206,9 @@ fn by_code(case: &Case<'_>) -> Option<Finding> {
 fn went_on(ring: &Heard, rang: Duration) -> String {
     match alerts(ring) {
         true => format!("It rang for {}", length(rang)),
-        false => format!("It went on for {} after {}, which does not say that a device rings,", length(rang), a_code(ring)),
+        false => {
+            format!("It went on for {} after {}, which does not say that a device rings,", length(rang), a_code(ring))
+        }
     }
 }
 
@@ -222,13 +225,15 @@ fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration, before: usiz
     let others = match before {
         0 => String::new(),
         1 => format!("{hop} had tried another destination before, and cancelled it too. At the last one it was so: "),
-        many => format!("{hop} had tried {many} other destinations before, and cancelled them too. At the last one it was so: "),
+        many => format!(
+            "{hop} had tried {many} other destinations before, and cancelled them too. At the last one it was so: "
+        ),
     };
     finding
         .sender(Role::Proxy, end)
         .because(format!(
-            "{others}{} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer timer \
-             of {hop} is about {}.",
+            "{others}{} without an answer; then {hop} stopped waiting{told}. Neither side gave up: the no-answer \
+             timer of {hop} is about {}.",
             went_on(ring, rang),
             length(Duration::from_secs((rang.as_millis() as u64 + 500) / 1000))
         ))
@@ -237,5 +242,8 @@ fn tell(case: &Case<'_>, ring: &Heard, end: &Heard, rang: Duration, before: usiz
         .claim_status(ring, shows(ring))
         .refuted("caller-abandoned", "the caller's side sent neither CANCEL nor BYE")
         .refuted("answered-elsewhere", "no branch was answered")
-        .refuted("callee-did-not-answer", "it was the timer of a system on the way, and not the callee's device, that ended it")
+        .refuted(
+            "callee-did-not-answer",
+            "it was the timer of a system on the way, and not the callee's device, that ended it",
+        )
 }

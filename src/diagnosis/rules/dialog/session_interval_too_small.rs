@@ -6,7 +6,8 @@ rule! {
     /// The session timer that was asked for is shorter than the other side allows.
     ///
     /// ## What it says
-    /// The INVITE asks for a session interval below the minimum of its receiver, which answers 422 and names the minimum.
+    /// The INVITE asks for a session interval below the minimum of its receiver, which answers 422 and names the
+    /// minimum.
     ///
     /// ## Why it happens
     /// The interval is set very short on the caller's side, or very long as a minimum on the other.
@@ -18,8 +19,8 @@ rule! {
     /// Set the session interval of the caller's side to at least Min-SE.
     ///
     /// ## When it would be wrong
-    /// If the request comes again with a greater interval and is accepted, that is the normal negotiation. A request that asks
-    /// for no session timer must not get 422: then the responder is wrong, or a hop behind it asked for one.
+    /// If the request comes again with a greater interval and is accepted, that is the normal negotiation. A request
+    /// that asks for no session timer must not get 422: then the responder is wrong, or a hop behind it asked for one.
     ///
     /// ## References
     /// RFC 4028 §6, §5, §8.1
@@ -40,25 +41,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "asks for a session timer of {} s, which the minimum of {minimum} s in the response allows",
             seconds(asked)
         ),
-        (Some(asked), Some(minimum)) => format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked)),
+        (Some(asked), Some(minimum)) => {
+            format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked))
+        }
         (None, Some(minimum)) if request.message.has_cut_head() => {
             format!("may ask for a session timer behind the cut, and the minimum is {minimum} s")
         }
-        (None, Some(minimum)) => format!("as captured here asks for no session timer that could be below the minimum of {minimum} s"),
+        (None, Some(minimum)) => {
+            format!("as captured here asks for no session timer that could be below the minimum of {minimum} s")
+        }
         (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
         (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
     };
     let step = match &minimum {
         Some(minimum) if is_enough => {
-            format!("Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 §6).")
+            format!(
+                "Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 \
+                 §6)."
+            )
         }
         Some(_) if is_unasked => format!(
-            "Look at {server}, and at what adds Session-Expires behind it: who asks for no session timer must not get 422 (RFC \
-             4028 §6)."
+            "Look at {server}, and at what adds Session-Expires behind it: who asks for no session timer must not get \
+             422 (RFC 4028 §6)."
         ),
         Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
         None if response.message.is_cut() => {
-            format!("Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.", request.path.source)
+            format!(
+                "Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.",
+                request.path.source
+            )
         }
         None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
     };
@@ -89,8 +100,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// Of a request on its way over several hops the copy that was the first to ask for this interval: a proxy may add one of its
-/// own, or change it (RFC 4028 §8.1).
+/// Of a request on its way over several hops the copy that was the first to ask for this interval: a proxy may add one
+/// of its own, or change it (RFC 4028 §8.1).
 fn first_to_ask<'a>(case: &Case<'a>, refused: &'a Heard) -> &'a Heard {
     let interval = |request: &Heard| request.message.header("Session-Expires").map(|value| seconds(&value).to_owned());
     let wanted = interval(refused);

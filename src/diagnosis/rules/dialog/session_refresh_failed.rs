@@ -15,22 +15,23 @@ rule! {
     /// A re-INVITE or UPDATE that should keep the call alive was refused or never answered, and a BYE followed.
     ///
     /// ## Why it happens
-    /// The other side does not take re-INVITE or UPDATE in the middle of a call, its Contact cannot be reached any more,
-    /// or a proxy without Record-Route is missing on the way.
+    /// The other side does not take re-INVITE or UPDATE in the middle of a call, its Contact cannot be reached any
+    /// more, or a proxy without Record-Route is missing on the way.
     ///
     /// ## Evidence
-    /// A call with Session-Expires; a re-INVITE or UPDATE in the later part of the interval with a final response of 400
-    /// or more, or none; and a BYE soon after it or when the interval ends. It comes from the side that has to refresh, or
-    /// carries Session-Expires, and changes nothing of the media.
+    /// A call with Session-Expires; a re-INVITE or UPDATE in the later part of the interval with a final response of
+    /// 400 or more, or none; and a BYE soon after it or when the interval ends. It comes from the side that has to
+    /// refresh, or carries Session-Expires, and changes nothing of the media.
     ///
     /// ## How to fix
-    /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse. A 405 or
-    /// 501 to an UPDATE that the other side never listed in Allow is for the refresher to mend: it has to use re-INVITE.
+    /// Look up the code of the refusal. If re-INVITE is what disturbs, let the refresher use UPDATE, or the reverse. A
+    /// 405 or 501 to an UPDATE that the other side never listed in Allow is for the refresher to mend: it has to use
+    /// re-INVITE.
     ///
     /// ## When it would be wrong
-    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`. What
-    /// asks for a hold, video or fax is refused for that, although a 2xx to it would have refreshed the session too: only
-    /// where the call ends with the interval is that likely the reason.
+    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`.
+    /// What asks for a hold, video or fax is refused for that, although a 2xx to it would have refreshed the session
+    /// too: only where the call ends with the interval is that likely the reason.
     ///
     /// ## References
     /// RFC 4028 §7.2, §7.3, §7.4, §10
@@ -91,8 +92,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let least = least(response);
     let unasked = Unasked::of(case, request, response);
-    // Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise; everything
-    // else is for the other side to look at.
+    // Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise;
+    // everything else is for the other side to look at.
     let (role, culprit) = match least.is_some() || unasked.is_some() {
         true => (case.role_of_author(request), request.path.source),
         false => (case.role_of_asked(request), request.path.destination),
@@ -103,8 +104,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .drops_the_call()
         .party(role, Some(culprit))
         .because(format!(
-            "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. {} ended the \
-             call {} later.{unasked_told}",
+            "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. \
+             {} ended the call {} later.{unasked_told}",
             request.path.source,
             length(since),
             bye.path.source,
@@ -112,26 +113,40 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(match &least {
             Some(least) => format!(
-                "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 §7.3).",
+                "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 \
+                 §7.3).",
                 request.path.source
             ),
             None if unasked.is_some() => format!(
-                "Let {} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and a 405 or 501 is no reason \
-                 to end the call (§10).",
+                "Let {} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and a 405 \
+                 or 501 is no reason to end the call (§10).",
                 request.path.source
             ),
             None => {
-                format!("Look at {} for why it does not take this {method} in a running call.", request.path.destination)
+                format!(
+                    "Look at {} for why it does not take this {method} in a running call.",
+                    request.path.destination
+                )
             }
         })
         .fix(match response.and_then(|heard| heard.message.status()).map(StatusCode::get) {
             // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
-            Some(481) => format!("Find out why {} has lost this dialog: a restart, another node, or cleared state.", request.path.destination),
-            Some(422) => format!("Or lower the minimum of {}, or switch session timers off for this peer.", request.path.destination),
+            Some(481) => format!(
+                "Find out why {} has lost this dialog: a restart, another node, or cleared state.",
+                request.path.destination
+            ),
+            Some(422) => format!(
+                "Or lower the minimum of {}, or switch session timers off for this peer.",
+                request.path.destination
+            ),
             _ if unasked.is_some() => {
-                format!("Or let {} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.", request.path.destination)
+                format!(
+                    "Or let {} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.",
+                    request.path.destination
+                )
             }
-            _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer.".to_owned(),
+            _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer."
+                .to_owned(),
         })
         .claim_header(success, "Session-Expires", "the agreed interval")
         .claim_method(request, "the refresh");
@@ -145,8 +160,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
 }
 
-/// An UPDATE that the other side refused as a method, and never said to take: its sender has to use re-INVITE instead (RFC 4028
-/// §7.4).
+/// An UPDATE that the other side refused as a method, and never said to take: its sender has to use re-INVITE instead
+/// (RFC 4028 §7.4).
 struct Unasked<'a> {
     /// The last message of the other side that says what it takes; `None` if none does.
     allowing: Option<&'a Heard>,
@@ -192,7 +207,9 @@ fn last_refresh<'a>(case: &Case<'a>, bye: &Heard) -> Option<(&'a Heard, Option<&
         .transactions
         .iter()
         .filter(|transaction| {
-            transaction.in_dialog && matches!(transaction.method, Method::Invite | Method::Update) && transaction.upstream.is_none()
+            transaction.in_dialog
+                && matches!(transaction.method, Method::Invite | Method::Update)
+                && transaction.upstream.is_none()
         })
         .filter_map(|transaction| Some((transaction, case.call.request_of(transaction)?)))
         .filter(|(_, request)| request.place < bye.place && request.message.call_id() == bye.message.call_id())

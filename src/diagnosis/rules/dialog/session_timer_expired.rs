@@ -19,8 +19,8 @@ rule! {
     /// The refresher does not really support session timers, or its re-INVITEs and UPDATEs do not get through.
     ///
     /// ## Evidence
-    /// Session-Expires in the 2xx with interval S; no successful re-INVITE or UPDATE after it; and a BYE at the end of the
-    /// interval, or the smaller of 32 s and S/3 before it, give or take 2 s.
+    /// Session-Expires in the 2xx with interval S; no successful re-INVITE or UPDATE after it; and a BYE at the end of
+    /// the interval, or the smaller of 32 s and S/3 before it, give or take 2 s.
     ///
     /// ## How to fix
     /// Look at the refresher that Session-Expires names: enable session timers there or switch them off on both sides.
@@ -89,10 +89,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ));
     finding = match forced {
         Some(request) => finding
-            .fix(format!("Let {address} refresh the session itself where the request names no timer in Supported (refresher=uas)."))
+            .fix(format!(
+                "Let {address} refresh the session itself where the request names no timer in Supported \
+                 (refresher=uas)."
+            ))
             .fix(format!("Or enable session timers on {}.", request.path.source)),
         None => finding
-            .fix(format!("Look at {address}, which had to refresh: does it support session timers, and does it send re-INVITE or UPDATE?"))
+            .fix(format!(
+                "Look at {address}, which had to refresh: does it support session timers, and does it send re-INVITE \
+                 or UPDATE?"
+            ))
             .fix("If it does not, switch session timers off on both sides, or let the other side be the refresher."),
     };
     finding = finding
@@ -102,11 +108,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if stated {
         finding = finding.claim_header(bye, "Reason", "the timer, as the sender says");
     }
-    Some(
-        finding
-            .refuted("session-refresh-failed", "no refresh was tried")
-            .refuted("media-inactivity-teardown", "the BYE comes at the time of the session timer, and no Reason names media"),
-    )
+    Some(finding.refuted("session-refresh-failed", "no refresh was tried").refuted(
+        "media-inactivity-teardown",
+        "the BYE comes at the time of the session timer, and no Reason names media",
+    ))
 }
 
 /// True if the 2xx to this request makes a side refresh that does not say that it can (RFC 4028 §9, table 2).
@@ -145,7 +150,10 @@ pub(in crate::diagnosis::rules) fn agreed_before<'a>(case: &Case<'a>, request: &
 
 /// The tag of the side that has to refresh: whom the 2xx names as uac is the one who sent the request that it answers
 /// (RFC 4028 §4). Where it names nobody, it is that side too.
-pub(in crate::diagnosis::rules) fn refresher_tag<'a>(agreed: &'a Heard, refresher: Option<&str>) -> Option<Cow<'a, str>> {
+pub(in crate::diagnosis::rules) fn refresher_tag<'a>(
+    agreed: &'a Heard,
+    refresher: Option<&str>,
+) -> Option<Cow<'a, str>> {
     match refresher {
         Some("uas") => to_tag(agreed),
         _ => from_tag(agreed),

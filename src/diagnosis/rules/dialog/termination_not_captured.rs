@@ -40,10 +40,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let from = response.path.source;
     let cancel = case.deciding().and_then(|invite| invite.cancelled_by);
     let because = match cancel {
-        Some(_) => format!("{from} ended the INVITE with 487 after a CANCEL. The answer to the CANCEL is in the capture, and \
-            the CANCEL itself is not: whether it gave a reason cannot be said."),
-        None => format!("{from} ended the INVITE with 487, which follows a CANCEL or BYE. Neither is in the capture, so it \
-            cannot be said who ended the call."),
+        Some(_) => format!(
+            "{from} ended the INVITE with 487 after a CANCEL. The answer to the CANCEL is in the capture, and the \
+             CANCEL itself is not: whether it gave a reason cannot be said."
+        ),
+        None => format!(
+            "{from} ended the INVITE with 487, which follows a CANCEL or BYE. Neither is in the capture, so it cannot \
+             be said who ended the call."
+        ),
     };
     Some(
         Finding::of(&RULE, Confidence::Unseen)

@@ -7,8 +7,8 @@ rule! {
     /// The caller's network vouches only in part for the caller.
     ///
     /// ## What it says
-    /// The call is signed, but with a low attestation, and it was declined or blocked. Networks and their analytics trust
-    /// such calls less.
+    /// The call is signed, but with a low attestation, and it was declined or blocked. Networks and their analytics
+    /// trust such calls less.
     ///
     /// ## Why it happens
     /// The signing network does not know that the caller may use this number (B), or only where the call came in (C):
@@ -19,8 +19,8 @@ rule! {
     /// names no analytics: the networks had let the call through, and who declined it is the callee.
     ///
     /// ## How to fix
-    /// Let the originating carrier sign with attestation A: prove to it that the number is yours, or call with one of its
-    /// own numbers.
+    /// Let the originating carrier sign with attestation A: prove to it that the number is yours, or call with one of
+    /// its own numbers.
     ///
     /// ## When it would be wrong
     /// A person may have declined without a 180 before it; many calls with low attestation are let through.
@@ -37,8 +37,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let mut tokens = request.message.header_lines("Identity");
-    let attestation =
-        tokens.find_map(|value| Passport::read(&value).map(|token| token.attestation).filter(|level| !level.is_empty()))?;
+    let attestation = tokens
+        .find_map(|value| Passport::read(&value).map(|token| token.attestation).filter(|level| !level.is_empty()))?;
     let meaning = match attestation.to_ascii_uppercase().as_str() {
         "B" => "the network knows its customer, and not whether the number may be used",
         "C" => "the network only knows where the call came in",
@@ -51,8 +51,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uac, request)
             .because(format!(
-                "The call is signed with attestation {attestation}: {meaning}. It was refused with {code}; a low attestation \
-                 may have weighed in."
+                "The call is signed with attestation {attestation}: {meaning}. It was refused with {code}; a low \
+                 attestation may have weighed in."
             ))
             .fix("Ask the originating carrier for attestation A: show it that the calling number is yours.")
             .claim_header(request, "Identity", format!("the signature says attest {attestation}"))

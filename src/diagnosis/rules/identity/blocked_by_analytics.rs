@@ -16,8 +16,8 @@ rule! {
     /// looks like mass calling.
     ///
     /// ## Evidence
-    /// A 603 with the phrase "Network Blocked" or with a Reason whose text begins `v=analytics` (ATIS-1000099), or a 608;
-    /// and no ringing before it.
+    /// A 603 with the phrase "Network Blocked" or with a Reason whose text begins `v=analytics` (ATIS-1000099), or a
+    /// 608; and no ringing before it.
     ///
     /// ## How to fix
     /// Use the redress address that the response names; sign calls with full attestation; register the numbers with the
@@ -46,8 +46,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .sender(Role::Proxy, response)
         .because(format!(
-            "The call was blocked by analytics in the network, {} after the INVITE: {server} answered {} {mark}. The callee \
-             did not decline it.{told}",
+            "The call was blocked by analytics in the network, {} after the INVITE: {server} answered {} {mark}. The \
+             callee did not decline it.{told}",
             length(response.place.time.since(request.place.time)),
             failure.status
         ));

@@ -16,7 +16,8 @@ rule! {
     /// A 607 (RFC 8197).
     ///
     /// ## How to fix
-    /// Do not call this number again without its consent; check which number the call showed, and if it is one of yours.
+    /// Do not call this number again without its consent; check which number the call showed, and if it is one of
+    /// yours.
     ///
     /// ## When it would be wrong
     /// The response does not show whether a person or a service made it. A 608 is made by analytics in the network:
@@ -47,7 +48,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 case.callee(failure)
             ))
             .fix("Do not call this number again without its consent: carriers may block the caller after such reports.")
-            .fix("Check the number that the call showed in From and P-Asserted-Identity: it may be one that others misuse.")
+            .fix(
+                "Check the number that the call showed in From and P-Asserted-Identity: it may be one that others \
+                 misuse.",
+            )
             .claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "unwanted (RFC 8197)")
             .refuted("blocked-by-analytics", "607 is the word of the callee's side; analytics answer 608 or 603")
             .refuted("rejected-by-callee", "607 says more than that the callee declined"),

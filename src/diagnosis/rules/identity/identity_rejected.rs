@@ -15,21 +15,22 @@ rule! {
     /// header is missing, too old, or does not hold.
     ///
     /// ## Why it happens
-    /// The call is not signed; the certificate cannot be fetched or is not trusted; numbers were changed after signing; a
-    /// clock is wrong.
+    /// The call is not signed; the certificate cannot be fetched or is not trusted; numbers were changed after signing;
+    /// a clock is wrong.
     ///
     /// ## Evidence
-    /// A 428 without an Identity header in the request, a 436, 437 or 438, or a 403 "Stale Date"; or a 403 with one of these in
-    /// a Reason of protocol STIR (RFC 9410; likely, for such a Reason may stand beside another ground). The token is decoded and
-    /// compared with From, the Request-URI and the time of the frame; its signature is not verified.
+    /// A 428 without an Identity header in the request, a 436, 437 or 438, or a 403 "Stale Date"; or a 403 with one of
+    /// these in a Reason of protocol STIR (RFC 9410; likely, for such a Reason may stand beside another ground). The
+    /// token is decoded and compared with From, the Request-URI and the time of the frame; its signature is not
+    /// verified.
     ///
     /// ## How to fix
-    /// Sign the call (428); make the certificate reachable (436) and trusted (437); sign after the last change of numbers
-    /// (438); set the clocks (403).
+    /// Sign the call (428); make the certificate reachable (436) and trusted (437); sign after the last change of
+    /// numbers (438); set the clocks (403).
     ///
     /// ## When it would be wrong
-    /// The time of the frame is that of the capturing system, whose clock is not known. Something behind the capture may
-    /// have removed the header.
+    /// The time of the frame is that of the capturing system, whose clock is not known. Something behind the capture
+    /// may have removed the header.
     ///
     /// ## References
     /// RFC 8224 §6.2.2, §4; RFC 8225 §5; RFC 8588 §4; RFC 9410 §3
@@ -59,12 +60,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Who signed sent it first; but where the request was changed after that, who changed it.
     let request = case.first_with(request, |before| {
         let signed = before.message.header_lines("Identity").next();
-        is_unread || signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
+        is_unread
+            || signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
     });
     let server = response.path.source;
     let (what, step) = match (code, &identity) {
         (428, None) if request.message.has_cut_head() => (
-            "wants a signed caller identity; whether the request carries an Identity header is behind the cut".to_owned(),
+            "wants a signed caller identity; whether the request carries an Identity header is behind the cut"
+                .to_owned(),
             "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
         ),
         (428, None) => (
@@ -72,8 +75,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
         ),
         (428, Some(_)) => (
-            "wants a signed caller identity, although the request as captured here carries an Identity header".to_owned(),
-            format!("Look for what removes the Identity header between this point and {server}, or why {server} does not see it."),
+            "wants a signed caller identity, although the request as captured here carries an Identity header"
+                .to_owned(),
+            format!(
+                "Look for what removes the Identity header between this point and {server}, or why {server} does not \
+                 see it."
+            ),
         ),
         (436, _) => (
             format!("could not fetch the certificate of the signature{}", named(&passport)),
@@ -85,7 +92,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         (438, _) => (
             "found that the signature does not hold".to_owned(),
-            "Sign after the last change of From, P-Asserted-Identity and Request-URI, in the form that is sent.".to_owned(),
+            "Sign after the last change of From, P-Asserted-Identity and Request-URI, in the form that is sent."
+                .to_owned(),
         ),
         _ => (
             "found the signature too old".to_owned(),
@@ -96,7 +104,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_signed_later = code != 428 && identity.is_none() && !request.message.is_cut();
     let detail = match faults.first() {
         Some(fault) => format!(" {fault}."),
-        None if is_signed_later => " The request as captured here carries no Identity header: it was signed behind this point.".to_owned(),
+        None if is_signed_later => {
+            " The request as captured here carries no Identity header: it was signed behind this point.".to_owned()
+        }
         None => String::new(),
     };
     let answered = match by_reason {
@@ -112,15 +122,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (_, true) => finding.party(Role::Network, None),
         _ => finding.sender(case.role_of_sender(request), request),
     };
-    let mut finding = finding
-        .explains(Some(failure.status))
-        .because(format!("{server} {what}; {answered}.{detail}"))
-        .fix(step);
+    let mut finding =
+        finding.explains(Some(failure.status)).because(format!("{server} {what}; {answered}.{detail}")).fix(step);
     if is_signed_later {
         finding = finding.fix(format!("Look behind {server} for who signs this call."));
     }
-    finding = finding
-        .claim_status(response, "refused");
+    finding = finding.claim_status(response, "refused");
     if by_reason.is_some() {
         finding = finding.claim_header_with(response, "Reason", "STIR", "what the check of the identity gave");
     }

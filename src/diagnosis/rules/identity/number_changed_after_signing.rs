@@ -13,15 +13,15 @@ rule! {
     /// A server behind the one that signs translates or forwards the number, and does not add a `div` token.
     ///
     /// ## Evidence
-    /// A token whose `dest` is another number than the Request-URI, no `div` token for it, and a call that failed; with a
-    /// 438 it explains the failure.
+    /// A token whose `dest` is another number than the Request-URI, no `div` token for it, and a call that failed; with
+    /// a 438 it explains the failure.
     ///
     /// ## How to fix
     /// Sign last, after every change of the number; where a call is forwarded, add a `div` token (RFC 8946).
     ///
     /// ## When it would be wrong
-    /// Numbers that differ only in their form (`+`, `00`, national prefix) are the same: the verifier brings them into one
-    /// form.
+    /// Numbers that differ only in their form (`+`, `00`, national prefix) are the same: the verifier brings them into
+    /// one form.
     ///
     /// ## References
     /// RFC 8225 §5.2; RFC 8946 §4; RFC 8224 §8.3
@@ -58,8 +58,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(Role::Proxy, request)
             .because(format!(
-                "The call was signed for the number {signed}, and goes to {called}: the number was changed after signing, and \
-                 no div token covers the change. It was answered {}.",
+                "The call was signed for the number {signed}, and goes to {called}: the number was changed after \
+                 signing, and no div token covers the change. It was answered {}.",
                 failure.status
             ))
             .fix("Sign after the last change of the number.")

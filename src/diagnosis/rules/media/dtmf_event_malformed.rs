@@ -16,8 +16,8 @@ rule! {
     /// A gateway or transcoder makes the events wrongly, or two places on the way both make events of one tone.
     ///
     /// ## Evidence
-    /// Packets of the payload type of telephone-event whose event never has the end bit, whose duration falls, or that is
-    /// followed at once by the same event under another time stamp.
+    /// Packets of the payload type of telephone-event whose event never has the end bit, whose duration falls, or that
+    /// is followed at once by the same event under another time stamp.
     ///
     /// ## How to fix
     /// Correct or switch off the conversion of tones at the sender, or at the gateway before it.
@@ -36,11 +36,12 @@ const DOUBLE: Duration = Duration::from_millis(30);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let kinds = event_types(&talk);
-    let (stream, key, why) = talk.ears().into_iter().flat_map(|(ear, _)| ear.streams.iter().copied()).find_map(|stream| {
-        let keys: Vec<&Keypress> = stream.keys.iter().filter(|key| kinds.contains(&key.kind)).collect();
-        let (key, why) = fault(&keys)?;
-        Some((stream, key, why))
-    })?;
+    let (stream, key, why) =
+        talk.ears().into_iter().flat_map(|(ear, _)| ear.streams.iter().copied()).find_map(|stream| {
+            let keys: Vec<&Keypress> = stream.keys.iter().filter(|key| kinds.contains(&key.kind)).collect();
+            let (key, why) = fault(&keys)?;
+            Some((stream, key, why))
+        })?;
     Some(found(stream, &key, why))
 }
 
@@ -49,10 +50,14 @@ fn found(stream: &Stream, key: &Keypress, why: &str) -> Finding {
         .severity(Severity::Warning)
         .party(crate::diagnosis::Role::Uac, Some(stream.path.source))
         .because(format!(
-            "{} sent the telephone event {} ({} packets) wrongly: {why}. The other side may miss the digit, or see it twice.",
+            "{} sent the telephone event {} ({} packets) wrongly: {why}. The other side may miss the digit, or see it \
+             twice.",
             stream.path.source, key.event, key.packets
         ))
-        .fix(format!("Look at how {} makes telephone events, and whether a gateway before it does so too.", stream.path.source))
+        .fix(format!(
+            "Look at how {} makes telephone events, and whether a gateway before it does so too.",
+            stream.path.source
+        ))
         .claim_at(key.first, "rtpevent.event_id", key.event.to_string(), "the first packet of the event")
         .claim_at(key.last, "rtpevent.duration", key.duration.to_string(), "its last packet")
 }
@@ -83,9 +88,9 @@ fn fault(keys: &[&Keypress]) -> Option<(Keypress, &'static str)> {
         Some((**key, why))
     });
     single.or_else(|| {
-        let twice = keys.windows(2).find(|pair| {
-            pair[0].event == pair[1].event && pair[1].first.time.since(pair[0].last.time) < DOUBLE
-        })?;
+        let twice = keys
+            .windows(2)
+            .find(|pair| pair[0].event == pair[1].event && pair[1].first.time.since(pair[0].last.time) < DOUBLE)?;
         Some((*twice[1], "the same key comes twice without a pause"))
     })
 }

@@ -23,8 +23,8 @@ rule! {
     /// Nothing if both hear each other. Otherwise set the external media address of the side behind the NAT.
     ///
     /// ## When it would be wrong
-    /// Some devices send from another port than they listen on, and that is allowed. Of several devices that answered, each
-    /// sends from where its own answer says.
+    /// Some devices send from another port than they listen on, and that is allowed. Of several devices that answered,
+    /// each sends from where its own answer says.
     ///
     /// ## References
     /// RFC 4961 §3; RFC 3264 §5.1
@@ -37,20 +37,28 @@ const ENOUGH: u64 = 10;
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk()?;
     let (ear, other, stream) = talk.ears().into_iter().find_map(|(ear, other)| {
-        let foreign = ear.streams.iter().find(|stream| is_foreign(stream, ear, other, &talk) && !is_of_another_answer(case, stream))?;
+        let foreign = ear
+            .streams
+            .iter()
+            .find(|stream| is_foreign(stream, ear, other, &talk) && !is_of_another_answer(case, stream))?;
         Some((ear, other, *foreign))
     })?;
     let named = other.end()?;
     let source = stream.path.source;
     let what = if source.ip() == named.ip() { "port" } else { "address" };
     let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(source)).because(format!(
-        "{} named {named} for its audio, and the RTP to {} comes from {source}: another {what}, by a NAT or a relay. That does \
-         no harm as long as its own media are sent back there.",
+        "{} named {named} for its audio, and the RTP to {} comes from {source}: another {what}, by a NAT or a relay. \
+         That does no harm as long as its own media are sent back there.",
         sentence(other.name()),
         ear.name()
     ));
     let field = source_field(source.ip());
-    let finding = claim_line(finding, other).claim_at(stream.first, "udp.srcport", source.port().to_string(), "where the RTP comes from");
+    let finding = claim_line(finding, other).claim_at(
+        stream.first,
+        "udp.srcport",
+        source.port().to_string(),
+        "where the RTP comes from",
+    );
     Some(finding.claim_at(stream.first, field, source.ip().to_string(), "where the RTP comes from"))
 }
 

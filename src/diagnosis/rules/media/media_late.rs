@@ -10,7 +10,8 @@ rule! {
     /// The media began late.
     ///
     /// ## What it says
-    /// The call was answered, and it took more than a second until one side was sent any RTP: the first words are cut off.
+    /// The call was answered, and it took more than a second until one side was sent any RTP: the first words are cut
+    /// off.
     ///
     /// ## Why it happens
     /// A media relay or gateway starts slowly, ICE or DTLS take their time, or the ACK with the answer came late.
@@ -22,9 +23,9 @@ rule! {
     /// Look at what the late side does between the answer and its first packet: relay, ICE, key exchange.
     ///
     /// ## When it would be wrong
-    /// If the capture began to see the media later than they flowed: where both directions begin at one moment that is more
-    /// likely, and it is possible only. A side that sends nothing while nobody speaks there
-    /// (it has comfort noise, or pauses without a loss) may only have listened: of it nothing is said.
+    /// If the capture began to see the media later than they flowed: where both directions begin at one moment that is
+    /// more likely, and it is possible only. A side that sends nothing while nobody speaks there (it has comfort noise,
+    /// or pauses without a loss) may only have listened: of it nothing is said.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 3264 §5.1; RFC 3389 §4
@@ -42,9 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let (ear, stream, late) = talk.ears().into_iter().find_map(|(ear, _)| {
         // Where a side only seems to be, by what comes from there, its media may be those of another.
-        let is_named = |stream: &&Stream| {
-            ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination)
-        };
+        let is_named =
+            |stream: &&Stream| ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination);
         let is_told = |stream: &&Stream| ear.packets() >= ENOUGH && is_named(stream) && !suppresses_silence(stream);
         let stream = ear.first().filter(is_told)?;
         let late = stream.first.time.since(talk.began);
@@ -62,7 +62,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             length(late),
             stream.path.source
         ))
-        .fix(format!("Look at what {} does between the answer and its first packet: relay, ICE, key exchange.", stream.path.source))
+        .fix(format!(
+            "Look at what {} does between the answer and its first packet: relay, ICE, key exchange.",
+            stream.path.source
+        ))
         .claim_status(talk.success, "the answer");
     Some(claim_packet(finding, stream.first, stream, "the first packet of RTP"))
 }
@@ -85,12 +88,16 @@ fn began_together(talk: &Talk<'_>, stream: &Stream, other: &Stream, late: Durati
     let finding = Finding::of(&RULE, Confidence::Possible)
         .titled("The media of both sides begin late in this capture.")
         .because(format!(
-            "The first RTP of both directions comes at the same moment, {} after the answer was confirmed. More likely the \
-             capture does not hold what was sent before; or what both wait for, a relay, ICE or an exchange of keys, took that long.",
+            "The first RTP of both directions comes at the same moment, {} after the answer was confirmed. More \
+             likely the capture does not hold what was sent before; or what both wait for, a relay, ICE or an \
+             exchange of keys, took that long.",
             length(late)
         ))
         .fix("Ask whether the first words could be heard: if so, only the capture lacks them.")
-        .fix("If not, look at what both sides wait for between the answer and the first packet: relay, ICE, key exchange.")
+        .fix(
+            "If not, look at what both sides wait for between the answer and the first packet: relay, ICE, key \
+             exchange.",
+        )
         .claim_status(talk.success, "the answer");
     let finding = claim_packet(finding, stream.first, stream, "the first packet of RTP");
     claim_packet(finding, other.first, other, "the first packet of the other direction")

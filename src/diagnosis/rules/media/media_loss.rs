@@ -18,8 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// One percent or more of the packets missing in the capture; or a report of RTCP with five percent or more; or a
-    /// jitter above 60 ms. Where all streams have their hole at the same moment, the capture lost the packets. Behind a B2BUA that
-    /// relays the media each leg is looked at, in the order in which the sound comes to them.
+    /// jitter above 60 ms. Where all streams have their hole at the same moment, the capture lost the packets. Behind a
+    /// B2BUA that relays the media each leg is looked at, in the order in which the sound comes to them.
     ///
     /// ## How to fix
     /// Loss that is in the capture arose before this point; loss that only RTCP reports arose behind it. Look there for
@@ -53,10 +53,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             Some((talk, *lossy.max_by_key(|stream| stream.lost())?))
         })
     };
-    if let Some((talk, stream)) = BOTH_ENDS.into_iter().filter_map(first_lossy).max_by_key(|(_, stream)| stream.lost()) {
+    if let Some((talk, stream)) = BOTH_ENDS.into_iter().filter_map(first_lossy).max_by_key(|(_, stream)| stream.lost())
+    {
         return lossy(case, stream, &of_leg(talk));
     }
-    // Where a B2BUA leaves the source of a stream as it is, nobody knows on which leg it is that its receiver lost something.
+    // Where a B2BUA leaves the source of a stream as it is, nobody knows on which leg it is that its receiver lost
+    // something.
     let streams = of_leg(talks.first()?);
     let reported = streams.iter().find_map(|stream| {
         let report = media.report_on(stream.source).filter(|report| report.fraction_lost >= REPORTED)?;
@@ -67,12 +69,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(
             found(stream)
                 .because(format!(
-                    "The receiver of the RTP from {} reports that it lost {percent:.1} % between two reports. In this capture \
-                     the stream is whole: the loss arose behind this point.",
+                    "The receiver of the RTP from {} reports that it lost {percent:.1} % between two reports. In this \
+                     capture the stream is whole: the loss arose behind this point.",
                     stream.path.source
                 ))
-                .fix(format!("Look at the way from this capture to {}: overload, wireless, priorities.", stream.path.destination))
-                .claim_at(report.place, "rtcp.ssrc.fraction", report.fraction_lost.to_string(), "the share lost, in 256ths"),
+                .fix(format!(
+                    "Look at the way from this capture to {}: overload, wireless, priorities.",
+                    stream.path.destination
+                ))
+                .claim_at(
+                    report.place,
+                    "rtcp.ssrc.fraction",
+                    report.fraction_lost.to_string(),
+                    "the share lost, in 256ths",
+                ),
         );
     }
     let is_uneven = |stream: &&&Stream| {
@@ -87,8 +97,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 stream.path.source,
                 length(stream.jitter())
             ))
-            .fix(format!("Look at the way from {} to this capture: overload, wireless, priorities.", stream.path.source))
-            .claim_at(stream.last, "udp.srcport", stream.path.source.port().to_string(), "the last packet of the stream"),
+            .fix(format!(
+                "Look at the way from {} to this capture: overload, wireless, priorities.",
+                stream.path.source
+            ))
+            .claim_at(
+                stream.last,
+                "udp.srcport",
+                stream.path.source.port().to_string(),
+                "the last packet of the stream",
+            ),
     )
 }
 
@@ -124,7 +142,9 @@ fn lossy(case: &Case<'_>, stream: &Stream, streams: &[&Stream]) -> Option<Findin
     let of_capture = all_at_once || case.capture.drops > 0;
     let percent = stream.lost() as f64 * 100.0 / stream.expected().max(1) as f64;
     let where_ = match of_capture {
-        true if all_at_once => "All streams of the call have their hole at the same moment, so it may be the capture that lost them.",
+        true if all_at_once => {
+            "All streams of the call have their hole at the same moment, so it may be the capture that lost them."
+        }
         true => "The capturing system dropped packets, so it may be the capture that lost them.",
         false => "They were lost before this point.",
     };
@@ -136,14 +156,18 @@ fn lossy(case: &Case<'_>, stream: &Stream, streams: &[&Stream]) -> Option<Findin
     Some(
         finding
             .because(format!(
-                "Of {} packets of RTP from {} to {}, {} are missing in the capture ({percent:.1} %), {} of them at once. {where_}",
+                "Of {} packets of RTP from {} to {}, {} are missing in the capture ({percent:.1} %), {} of them at \
+                 once. {where_}",
                 stream.expected(),
                 stream.path.source,
                 stream.path.destination,
                 stream.lost(),
                 gap.missing
             ))
-            .fix(format!("Look at the way from {} to this capture: overload, wireless, priorities (DSCP EF).", stream.path.source))
+            .fix(format!(
+                "Look at the way from {} to this capture: overload, wireless, priorities (DSCP EF).",
+                stream.path.source
+            ))
             .claim_at(gap.from, "rtp.seq", gap.before.to_string(), "the packet before the largest hole")
             .claim_at(gap.place, "rtp.seq", gap.after.to_string(), "the packet behind it"),
     )

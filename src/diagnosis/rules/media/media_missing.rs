@@ -10,8 +10,8 @@ rule! {
     /// No media flowed at all.
     ///
     /// ## What it says
-    /// The call was answered and lasted, and no RTP was sent in either direction, although other calls of these hosts have
-    /// theirs in the capture.
+    /// The call was answered and lasted, and no RTP was sent in either direction, although other calls of these hosts
+    /// have theirs in the capture.
     ///
     /// ## Why it happens
     /// The media relay did not start, both sides send elsewhere than was agreed on, or a firewall holds the media back.
@@ -51,18 +51,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(talk.success.message.status())
         .party(Role::Network, Some(callee))
         .because(format!(
-            "The call was up for {}, and no RTP went to {caller} or to {callee}. Other calls between these hosts have their \
-             media in this capture.",
+            "The call was up for {}, and no RTP went to {caller} or to {callee}. Other calls between these hosts have \
+             their media in this capture.",
             length(talk.length())
         ))
-        .fix(format!("Look whether {} and {} sent media for this call, and where: relay, firewall, ports.", caller.ip(), callee.ip()));
+        .fix(format!(
+            "Look whether {} and {} sent media for this call, and where: relay, firewall, ports.",
+            caller.ip(),
+            callee.ip()
+        ));
     let mut finding = claim_line(claim_line(finding, &talk.caller), &talk.callee);
     if let Some(stream) = media.between(one, other).chain(media.between(other, one)).next() {
         finding = claim_packet(finding, stream.first, stream, "RTP between these hosts, in another call");
     }
     Some(
         finding
-            .claim_absent(talk.success.place, "any RTP of this call", format!("until its end, {}", length(talk.length())))
+            .claim_absent(
+                talk.success.place,
+                "any RTP of this call",
+                format!("until its end, {}", length(talk.length())),
+            )
             .refuted("one-way-media", "there is no RTP in either direction"),
     )
 }

@@ -16,25 +16,25 @@ rule! {
     /// Nothing listens on the port that was agreed on for the media.
     ///
     /// ## What it says
-    /// Media was sent to the address and port that one side named, and that host, or a router or filter before it, answered
-    /// that it does not arrive there.
+    /// Media was sent to the address and port that one side named, and that host, or a router or filter before it,
+    /// answered that it does not arrive there.
     ///
     /// ## Why it happens
-    /// The media part of that system is not running or uses another port, or a firewall rejects the packets. Where media
-    /// had arrived before, that system went down, or ended the call with a BYE that did not come this way.
+    /// The media part of that system is not running or uses another port, or a firewall rejects the packets. Where
+    /// media had arrived before, that system went down, or ended the call with a BYE that did not come this way.
     ///
     /// ## Evidence
-    /// An ICMP port unreachable, or another code of destination unreachable, that quotes a packet to a media address and port
-    /// of the call, on any hop, while the call was up.
+    /// An ICMP port unreachable, or another code of destination unreachable, that quotes a packet to a media address
+    /// and port of the call, on any hop, while the call was up.
     ///
     /// ## How to fix
     /// Look at the media server, and at the firewall, of the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the media go
-    /// a shorter way than the BYE. So is one to a port that the SDP in force does not ask for media at: its side has moved
-    /// them by re-INVITE or UPDATE, or is about to, or takes none for a while. And where media come from that very port after
-    /// a first few errors, or go on to it without another, it was opened a moment late.
+    /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the
+    /// media go a shorter way than the BYE. So is one to a port that the SDP in force does not ask for media at: its
+    /// side has moved them by re-INVITE or UPDATE, or is about to, or takes none for a while. And where media come from
+    /// that very port after a first few errors, or go on to it without another, it was opened a moment late.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1, §8.3.1
@@ -43,8 +43,8 @@ rule! {
 
 /// Media that arrived for longer than this had found an open port: an error comes back within the round-trip time.
 const UNDERWAY: Duration = Duration::from_millis(500);
-/// Media, or STUN, that go on for this long without another error find an open port: Linux, which sends the fewest, sends one
-/// error a second to each peer (`icmp_ratelimit`).
+/// Media, or STUN, that go on for this long without another error find an open port: Linux, which sends the fewest,
+/// sends one error a second to each peer (`icmp_ratelimit`).
 const TAKEN_IN: Duration = Duration::from_millis(1500);
 /// A BYE that follows a closed port within this time is of the same hang-up.
 const HANGING_UP: Duration = Duration::from_secs(2);
@@ -70,8 +70,10 @@ enum Says {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let request = case.call.request_of(invite)?;
-    let elsewhere = case.answers().map(|(_, heard)| heard).chain(case.asked(&Method::Invite).map(|asked| asked.request));
-    let found = [success, request].into_iter().chain(elsewhere).find_map(|owner| of_description(case, owner, success))?;
+    let elsewhere =
+        case.answers().map(|(_, heard)| heard).chain(case.asked(&Method::Invite).map(|asked| asked.request));
+    let found =
+        [success, request].into_iter().chain(elsewhere).find_map(|owner| of_description(case, owner, success))?;
     let Unreachable { owner, media, port, error, after } = &found;
     let says = found.says();
     let (role, party) = match says {
@@ -128,8 +130,8 @@ impl Unreachable<'_> {
         match after {
             None => format!("{named}, and {reporter} answered media to it with ICMP {name}{times}: {meaning}."),
             Some(after) => format!(
-                "{named}, and media arrived there for {}. Then {reporter} answered with ICMP {name}{times}, and no BYE came \
-                 with it: {meaning}.",
+                "{named}, and media arrived there for {}. Then {reporter} answered with ICMP {name}{times}, and no \
+                 BYE came with it: {meaning}.",
                 length(*after)
             ),
         }
@@ -146,7 +148,10 @@ impl Unreachable<'_> {
                 port.ip()
             ),
             (Says::Filtered, _) => {
-                format!("Let the filter at {reporter} pass UDP to {}, for the whole range of its media ports.", port.ip())
+                format!(
+                    "Let the filter at {reporter} pass UDP to {}, for the whole range of its media ports.",
+                    port.ip()
+                )
             }
             (Says::NoWay, _) => format!("Check the address {} and the route to it as {reporter} sees it.", port.ip()),
         }
@@ -183,14 +188,16 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
     })
 }
 
-/// True if the side that named a port asked for no media there when the error came, or soon after: what still comes there was on
-/// its way (RFC 3264 §8.3.1), or is none of the media agreed on. Descriptions of one offer and answer on several hops are one.
+/// True if the side that named a port asked for no media there when the error came, or soon after: what still comes
+/// there was on its way (RFC 3264 §8.3.1), or is none of the media agreed on. Descriptions of one offer and answer on
+/// several hops are one.
 fn has_left(case: &Case<'_>, owner: &Heard, port: SocketAddr, closed: &DeadPort) -> bool {
     let soon = closed.place.time.plus(MOVING);
     let exchanges = case.call.transactions.iter().filter_map(|known| case.exchange_of(known));
     let described = exchanges.flat_map(|one| {
         let offered = (from_tag(one.offer), one.offer.message.cseq().map(|cseq| cseq.number));
-        [(one.offer, one.offer_sdp), (one.answer, one.answer_sdp)].map(|(by, sdp)| (one.offer.place, offered.clone(), by, sdp))
+        [(one.offer, one.offer_sdp), (one.answer, one.answer_sdp)]
+            .map(|(by, sdp)| (one.offer.place, offered.clone(), by, sdp))
     });
     let is_author = |by: &Heard| by.message.call_id() == owner.message.call_id() && own_tag(by) == own_tag(owner);
     let own: Vec<_> = described.filter(|(since, _, by, _)| since.time <= soon && is_author(by)).collect();
@@ -214,17 +221,18 @@ fn first_to(case: &Case<'_>, port: SocketAddr, named: Timestamp) -> Option<Times
 }
 
 /// True if media went on coming from that port for long after the errors: it was opened a moment later than the first
-/// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8). Of a filter or router
-/// on the way there, what comes from behind it tells nothing.
+/// packets came. A host that keeps it closed sends an error every second or so (RFC 1812 §4.3.2.8). Of a filter or
+/// router on the way there, what comes from behind it tells nothing.
 fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &DeadPort) -> bool {
-    closed.reporter == port.ip() && case.surroundings.media().from(port).any(|stream| {
-        let after = stream.last.time.since(closed.place.time);
-        stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
-    })
+    closed.reporter == port.ip()
+        && case.surroundings.media().from(port).any(|stream| {
+            let after = stream.last.time.since(closed.place.time);
+            stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
+        })
 }
 
-/// True if media or STUN went on to that port for a while after the last error, and drew no other. The port of RTCP beside it
-/// takes its share of the errors that a host sends.
+/// True if media or STUN went on to that port for a while after the last error, and drew no other. The port of RTCP
+/// beside it takes its share of the errors that a host sends.
 fn goes_on(case: &Case<'_>, port: SocketAddr, answered: Timestamp, until: Timestamp) -> bool {
     let beside = SocketAddr::new(port.ip(), port.port().saturating_add(1));
     let errors = [port, beside].into_iter().filter_map(|port| case.surroundings.last_dead(port, answered, until));

@@ -17,18 +17,17 @@ rule! {
     /// A NAT or firewall forgot the way of the media, a device lost its network, or a media process died.
     ///
     /// ## Evidence
-    /// The last RTP packet of a direction more than five seconds before the BYE, while the offer and answer in force let
-    /// audio through in both directions. Behind a B2BUA that relays the media each leg is looked at: the first one on the way of the
-    /// sound on which it stopped is told, if it stopped on those behind it too.
+    /// The last RTP packet of a direction more than five seconds before the BYE, while the offer and answer in force
+    /// let audio through in both directions. Behind a B2BUA that relays the media each leg is looked at: the first one
+    /// on the way of the sound on which it stopped is told, if it stopped on those behind it too.
     ///
     /// ## How to fix
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
     ///
     /// ## When it would be wrong
-    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so before,
-    /// nothing is said. A call that changes to fax
-    /// (T.38) or is put on hold has no RTP after that, and that is right. Where a re-INVITE moved the media to another host,
-    /// they may go on past the capture.
+    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so
+    /// before, nothing is said. A call that changes to fax (T.38) or is put on hold has no RTP after that, and that is
+    /// right. Where a re-INVITE moved the media to another host, they may go on past the capture.
     ///
     /// ## References
     /// RFC 3550 §6.3.5; RFC 3389 §4; RFC 3551 §4.1
@@ -63,8 +62,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// Who got no more sound, the last stream, and for how long.
 type Stopped<'t, 'a> = (&'t Ear<'a>, &'a Stream, Duration);
 
-/// The first leg on the way of the sound to one end of the call on which it stopped: who got no more, the last stream, and
-/// for how long. If it goes on further on, the capture may lack what came to a B2BUA.
+/// The first leg on the way of the sound to one end of the call on which it stopped: who got no more, the last stream,
+/// and for how long. If it goes on further on, the capture may lack what came to a B2BUA.
 fn first_stopped<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role, bye: &Heard) -> Option<Stopped<'t, 'a>> {
     let way = on_the_way(talks, to);
     let goes_on = |ear: &Ear<'_>| ear.last().is_some_and(|stream| bye.place.time.since(stream.last.time) <= LONG);
@@ -78,7 +77,8 @@ fn first_stopped<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role, bye: 
     })
 }
 
-/// True if comfort noise came: in the last stream, or after it, where a single packet of it tells the rest (RFC 3389 §4).
+/// True if comfort noise came: in the last stream, or after it, where a single packet of it tells the rest (RFC 3389
+/// §4).
 fn has_noise(case: &Case<'_>, ear: &Ear<'_>, last: &Stream) -> bool {
     let media = case.surroundings.media();
     let to_ear = ear.ends.iter().flat_map(|end| media.anything_to(*end));
@@ -86,8 +86,8 @@ fn has_noise(case: &Case<'_>, ear: &Ear<'_>, last: &Stream) -> bool {
     later.chain([last]).flat_map(Stream::types).any(|seen| NOISE.contains(&seen.kind))
 }
 
-/// True if the stream had paused before, without a loss and without a hold, for so long that its last silence is nothing new:
-/// nothing is sent there while nobody speaks (RFC 3551 §4.1).
+/// True if the stream had paused before, without a loss and without a hold, for so long that its last silence is
+/// nothing new: nothing is sent there while nobody speaks (RFC 3551 §4.1).
 fn has_paused_so(talk: &Talk<'_>, stream: &Stream, silent: Duration) -> bool {
     let paused = stream.silence.map_or(Duration::ZERO, |(paused, _)| paused);
     talk.exchanges.len() == 1 && suppresses_silence(stream) && paused * 3 >= silent

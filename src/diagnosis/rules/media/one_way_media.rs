@@ -14,23 +14,26 @@ rule! {
     /// RTP was sent to one side of the call, and none to the other: that side hears nothing.
     ///
     /// ## Why it happens
-    /// The silent sender is behind a firewall or NAT that lets nothing out, sends to a wrong address, or has its microphone
-    /// or media process off. Or its packets take another way than past this capture.
+    /// The silent sender is behind a firewall or NAT that lets nothing out, sends to a wrong address, or has its
+    /// microphone or media process off. Or its packets take another way than past this capture.
     ///
     /// ## Evidence
     /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
-    /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a side
-    /// that moved its audio to another port of its host, and RTP that goes on to the old port for more than three seconds,
-    /// while none comes to the new one and none from the old one. Behind a B2BUA that relays the media each leg is looked at: the
-    /// first one on the way of the sound on which it is missing is told, and who should have sent it there.
+    /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a
+    /// side that moved its audio to another port of its host, and RTP that goes on to the old port for more than three
+    /// seconds, while none comes to the new one and none from the old one. Behind a B2BUA that relays the media each
+    /// leg is looked at: the first one on the way of the sound on which it is missing is told, and who should have sent
+    /// it there.
     ///
     /// ## How to fix
-    /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric RTP.
+    /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric
+    /// RTP.
     ///
     /// ## When it would be wrong
-    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds no RTP of
-    /// that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past the capture. Where a
-    /// B2BUA sends something on that it did not get, the capture may lack what it got, and nothing is said.
+    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds
+    /// no RTP of that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past
+    /// the capture. Where a B2BUA sends something on that it did not get, the capture may lack what it got, and nothing
+    /// is said.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1
@@ -55,7 +58,8 @@ fn sent_past(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
         // Who goes on sending from its old port listens there too, whatever its description says (RFC 4961 §3).
         let is_left = media.anything_to(moved.to).next().is_none()
             && media.from(moved.from).all(|stream| stream.last.time < from.plus(UNDERWAY));
-        let stream = media.to(moved.from).find(|stream| stream.packets >= ENOUGH && stream.last.time > from.plus(SHORT))?;
+        let stream =
+            media.to(moved.from).find(|stream| stream.packets >= ENOUGH && stream.last.time > from.plus(SHORT))?;
         is_left.then_some((ear, moved, stream))
     })?;
     let (name, source) = (ear.name(), stream.path.source);
@@ -65,12 +69,14 @@ fn sent_past(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
         .explains(talk.success.message.status())
         .party(ear.speaker(), Some(source))
         .because(format!(
-            "{} moved its audio from {from} to {to} during the call, and {source} goes on sending to {from}, for {} after the answer \
-             to that: nothing comes to {to}, and {name} hears nothing any more.",
+            "{} moved its audio from {from} to {to} during the call, and {source} goes on sending to {from}, for {} \
+             after the answer to that: nothing comes to {to}, and {name} hears nothing any more.",
             sentence(name),
             length(stream.last.time.since(agreed))
         ))
-        .fix(format!("Look at {source}: it should send to the address and port of the newest description (RFC 3264 §8.3.1)."))
+        .fix(format!(
+            "Look at {source}: it should send to the address and port of the newest description (RFC 3264 §8.3.1)."
+        ))
         .claim(by, "sdp.media.port", to.port().to_string(), "where the audio is asked for from now on");
     Some(
         claim_packet(finding, stream.last, stream, "the last packet to the port of before")
@@ -94,8 +100,8 @@ struct Missing<'t, 'a> {
     vantage: &'static str,
 }
 
-/// The first leg on the way of the sound to one end of the call on which it is missing. If something comes there further on, a
-/// B2BUA makes it up, or the capture lacks what it got.
+/// The first leg on the way of the sound to one end of the call on which it is missing. If something comes there
+/// further on, a B2BUA makes it up, or the capture lacks what it got.
 fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Option<Missing<'t, 'a>> {
     let way = on_the_way(talks, to);
     let has_sound = |ear: &Ear<'_>| ear.packets() >= ENOUGH;
@@ -108,7 +114,8 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
         .filter_map(|(at, (talk, deaf, heard))| {
             let (end, stream) = (deaf.end()?, *heard.streams.iter().max_by_key(|stream| stream.last)?);
             let (confidence, vantage) = vantage(case, heard, stream);
-            let before = at.checked_sub(1).and_then(|at| way.get(at)).filter(|_| !talks.iter().any(|talk| talk.is_guessed));
+            let before =
+                at.checked_sub(1).and_then(|at| way.get(at)).filter(|_| !talks.iter().any(|talk| talk.is_guessed));
             let before = before.map(|(_, before, _)| *before).filter(|before| has_sound(before));
             Some(Missing { talk, deaf, heard, end, stream, before, confidence, vantage })
         })
@@ -130,18 +137,20 @@ fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
     let silent = heard.name();
     let relayed = before.and_then(|before| {
         let got = before.end()?;
-        Some(format!(" On the leg before, {} packets of that sound came to {got}, and they are not passed on.", before.packets()))
+        Some(format!(
+            " On the leg before, {} packets of that sound came to {got}, and they are not passed on.",
+            before.packets()
+        ))
     });
-    let finding = Finding::of(&RULE, confidence)
-        .explains(talk.success.message.status())
-        .because(format!(
-            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} {vantage}",
-            heard.packets(),
-            heard.name(),
-            length(talk.length()),
-            deaf.name(),
-            relayed.unwrap_or_default()
-        ));
+    let finding = Finding::of(&RULE, confidence).explains(talk.success.message.status()).because(format!(
+        "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} \
+         {vantage}",
+        heard.packets(),
+        heard.name(),
+        length(talk.length()),
+        deaf.name(),
+        relayed.unwrap_or_default()
+    ));
     let hidden = hidden_behind(deaf, end);
     let finding = match hidden {
         Some(source) => finding.sender(deaf.role, deaf.owner).fix(format!(
@@ -152,23 +161,30 @@ fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
     };
     let finding = match before.and_then(Ear::end) {
         Some(got) => finding.fix(format!(
-            "Look why what comes to {got} is not sent on to {end}: the relay of the media between the two legs, its route, its firewall."
+            "Look why what comes to {got} is not sent on to {end}: the relay of the media between the two legs, its \
+             route, its firewall."
         )),
-        None => finding.fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process.")),
+        None => finding
+            .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process.")),
     };
-    let finding = finding
-        .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
+    let finding =
+        finding.fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
     let finding = claim_line(claim_line(finding, deaf), heard);
     let mut finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
     if let Some(got) = before.and_then(Ear::first) {
         finding = claim_packet(finding, got.first, got, "the first packet of the missing sound, on the leg before");
     }
-    if let Some(other) = case.surroundings.media().between(stream.path.destination.ip(), stream.path.source.ip()).next() {
+    if let Some(other) = case.surroundings.media().between(stream.path.destination.ip(), stream.path.source.ip()).next()
+    {
         finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
     }
     Some(
         finding
-            .claim_absent(talk.success.place, format!("any RTP to {end}"), format!("until the end of the call, {}", length(talk.length())))
+            .claim_absent(
+                talk.success.place,
+                format!("any RTP to {end}"),
+                format!("until the end of the call, {}", length(talk.length())),
+            )
             .refuted("media-missing", format!("{} is sent RTP", heard.name()))
             .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", hidden.unwrap_or(end.ip()))),
     )
@@ -185,7 +201,8 @@ pub(super) fn vantage(case: &Case<'_>, heard: &Ear<'_>, stream: &Stream) -> (Con
     }
     // That every call has the same direction only tells of the place of the capture, or of all calls.
     if !saw_both && media.between(one, other).any(|known| !heard.ends.contains(&known.path.destination)) {
-        let why = "In no call does this capture hold RTP of that direction between these hosts: it may lie outside of what is captured.";
+        let why = "In no call does this capture hold RTP of that direction between these hosts: it may lie outside of \
+                   what is captured.";
         return (Confidence::Unseen, why);
     }
     let could_see = is_seen_both_ways(case, one) && is_seen_both_ways(case, other);
@@ -202,7 +219,8 @@ fn hidden_behind(ear: &Ear<'_>, end: SocketAddr) -> Option<IpAddr> {
 /// True if the call shows SIP from a host and to it: the capture is not one of one direction only.
 fn is_seen_both_ways(case: &Case<'_>, host: IpAddr) -> bool {
     let mut all = case.call.messages.iter();
-    all.any(|heard| heard.path.source.ip() == host) && case.call.messages.iter().any(|heard| heard.path.destination.ip() == host)
+    all.any(|heard| heard.path.source.ip() == host)
+        && case.call.messages.iter().any(|heard| heard.path.destination.ip() == host)
 }
 
 pub(in crate::diagnosis::rules) fn claim_line(finding: Finding, ear: &Ear<'_>) -> Finding {

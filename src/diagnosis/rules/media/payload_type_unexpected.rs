@@ -14,12 +14,12 @@ rule! {
     /// The media have a payload type that was not agreed on.
     ///
     /// ## What it says
-    /// One side sends RTP with a payload type that the other side's description does not have. The receiver does not know
-    /// how to decode it, and plays nothing.
+    /// One side sends RTP with a payload type that the other side's description does not have. The receiver does not
+    /// know how to decode it, and plays nothing.
     ///
     /// ## Why it happens
-    /// The sender uses its own numbers for dynamic payload types, goes on with a codec of an older agreement, or chooses a
-    /// codec that was not offered.
+    /// The sender uses its own numbers for dynamic payload types, goes on with a codec of an older agreement, or
+    /// chooses a codec that was not offered.
     ///
     /// ## Evidence
     /// A payload type in the stream that is not in the receiver's description of the offer and answer in force at that
@@ -29,9 +29,9 @@ rule! {
     /// Let the sender use the payload types that the receiver named; after a re-INVITE, those of the new description.
     ///
     /// ## When it would be wrong
-    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted. A callee
-    /// may describe one thing in a provisional response and another in its 2xx; the types of both are allowed then. Of a leg that is
-    /// joined to the call by number and time alone, it is likely only.
+    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted. A callee may
+    /// describe one thing in a provisional response and another in its 2xx; the types of both are allowed then. Of a
+    /// leg that is joined to the call by number and time alone, it is likely only.
     ///
     /// ## References
     /// RFC 3264 §5.1, §6.1, §8.3.2; RFC 3261 §13.2.1; RFC 3551 §6
@@ -65,7 +65,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     for (talk, ear, source, seen) in &found {
         let known = allowed(case, ear, talk, seen).into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
         told.push(format!(
-            "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode them.",
+            "{source} sends {} packets of RTP with the payload type {}, and {} asked for {} only: it cannot decode \
+             them.",
             seen.packets,
             seen.kind,
             ear.name(),
@@ -96,9 +97,9 @@ fn is_unexpected(case: &Case<'_>, seen: &TypeSeen, ear: &Ear<'_>, talk: &Talk<'_
     !matches!(seen.kind, 13 | 19) && !allowed(case, ear, talk, seen).contains(&seen.kind)
 }
 
-/// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the one
-/// before it just after a change. What a provisional response answered counts too: the caller sends by that before the 2xx,
-/// and need not heed another description in it (RFC 3261 §13.2.1).
+/// The payload types that a side had asked for while packets of this type came: of the agreement in force, and of the
+/// one before it just after a change. What a provisional response answered counts too: the caller sends by that before
+/// the 2xx, and need not heed another description in it (RFC 3261 §13.2.1).
 fn allowed(case: &Case<'_>, ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> Vec<u8> {
     let owner = ear.owner.path.source.ip();
     let is_early = |heard: &&Heard| {
@@ -127,4 +128,3 @@ fn allowed(case: &Case<'_>, ear: &Ear<'_>, talk: &Talk<'_>, seen: &TypeSeen) -> 
 fn types_of(media: &Media) -> impl Iterator<Item = u8> {
     media.formats.iter().filter_map(|format| format.parse().ok())
 }
-

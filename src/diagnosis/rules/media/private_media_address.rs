@@ -33,10 +33,11 @@ rule! {
     /// come from.
     ///
     /// ## When it would be wrong
-    /// If a relay sends the media back to where they come from (seen in the capture, it is not said), if ICE finds a way, or if a tunnel joins the two networks. So it
-    /// is not said where the description offers ICE candidates, where the address is rewritten further on (unless a B2BUA behind
-    /// which it was named sends media there, and none come back), where the media of that side are on hold, or where another party of the call is in that private network, or names an address of it
-    /// and comes from the same public address: both are behind one NAT.
+    /// If a relay sends the media back to where they come from (seen in the capture, it is not said), if ICE finds a
+    /// way, or if a tunnel joins the two networks. So it is not said where the description offers ICE candidates, where
+    /// the address is rewritten further on (unless a B2BUA behind which it was named sends media there, and none come
+    /// back), where the media of that side are on hold, or where another party of the call is in that private network,
+    /// or names an address of it and comes from the same public address: both are behind one NAT.
     ///
     /// ## References
     /// RFC 3264 §5.1; RFC 1918; RFC 6598; RFC 8445
@@ -69,7 +70,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "the other side takes the address at its word",
         ),
         None => match &deaf {
-            // That nothing comes is `one-way-media`; this is the reason for it, as far as the capture would show what comes.
+            // That nothing comes is `one-way-media`; this is the reason for it, as far as the capture would show what
+            // comes.
             Some(deaf) if deaf.may_be_seen => finding_of_deaf(success, media_port, deaf),
             Some(_) => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
             // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
@@ -78,15 +80,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let took = match lost {
         Some(stream) => format!(
-            "{} packets of RTP went there, none of them back to where the {side} sends from, and none ever came from there: as far \
-             as this capture shows, the {side} heard nothing.",
+            "{} packets of RTP went there, none of them back to where the {side} sends from, and none ever came from \
+             there: as far as this capture shows, the {side} heard nothing.",
             stream.different()
         ),
         None => {
-            let came = if is_deaf { format!(" The other side was sent RTP, and none came to the {side}.") } else { String::new() };
+            let came = if is_deaf {
+                format!(" The other side was sent RTP, and none came to the {side}.")
+            } else {
+                String::new()
+            };
             format!(
-                "If the other side takes that address at its word, the {side} hears nothing. A relay that sends media back where \
-                 they come from would make it good.{came}"
+                "If the other side takes that address at its word, the {side} hears nothing. A relay that sends media \
+                 back where they come from would make it good.{came}"
             )
         }
     };
@@ -94,8 +100,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .sender(role, owner)
             .because(format!(
-                "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from {source}: \
-                 another network. {took}",
+                "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from \
+                 {source}: another network. {took}",
                 media.kind
             ))
             .fix(format!(
@@ -105,10 +111,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Or let the server in between relay the media (symmetric RTP, rtpengine, `rtp_symmetric=yes`).")
             .claim(owner, "sdp.connection_info.address", address.to_string(), "the address that is asked for")
             .claim(owner, source_field(source.ip()), source.ip().to_string(), "where the message itself comes from")
-            .next_capture(format!(
-                "tcpdump -i any -s0 -w next.pcap 'host {} and udp'",
-                owner.path.destination.ip()
-            )),
+            .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", owner.path.destination.ip())),
     )
 }
 
@@ -124,7 +127,8 @@ fn lost_media<'a>(case: &Case<'a>, end: SocketAddr) -> Option<&'a Stream> {
     let talk = talk_with(case, end)?;
     let media = case.surroundings.media();
     let stream = media.to(end).find(|stream| stream.packets >= ENOUGH && stream.last.time > talk.began)?;
-    let (ear, other) = if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
+    let (ear, other) =
+        if talk.caller.ends.contains(&end) { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
     let since = stream.first.time;
     let answers = media.from(end).next().is_some() || back(ear, end, since).next().is_some();
     (!answers && !other.ends.contains(&end)).then_some(stream)
@@ -143,14 +147,18 @@ struct Deaf {
 /// Told if the side that asked for this address is sent nothing in a conversation in which the other side is.
 fn hears_nothing(case: &Case<'_>, end: SocketAddr) -> Option<Deaf> {
     let talk = talk_with(case, end).filter(|talk| talk.is_open() && talk.length() > SHORT)?;
-    let is_deaf = |(ear, other): &(&Ear<'_>, &Ear<'_>)| ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH;
+    let is_deaf = |(ear, other): &(&Ear<'_>, &Ear<'_>)| {
+        ear.ends.contains(&end) && ear.packets() == 0 && other.packets() >= ENOUGH
+    };
     let (ear, other) = talk.ears().into_iter().find(is_deaf)?;
     let stream = other.first()?;
-    let may_be_seen = !(talk.may_bypass(ear) && talk.may_bypass(other)) && vantage(case, other, stream).0 != Confidence::Unseen;
+    let may_be_seen =
+        !(talk.may_bypass(ear) && talk.may_bypass(other)) && vantage(case, other, stream).0 != Confidence::Unseen;
     Some(Deaf { heard: (stream.first, stream.path.source), length: talk.length(), may_be_seen })
 }
 
-/// With what shows that nothing came: neither to the address that was asked for, nor back to where that side sends from.
+/// With what shows that nothing came: neither to the address that was asked for, nor back to where that side sends
+/// from.
 fn finding_of_deaf(success: &Heard, end: SocketAddr, deaf: &Deaf) -> Finding {
     let (place, from) = deaf.heard;
     let missing = if from == end { format!("any RTP to {end}") } else { format!("any RTP to {end} or to {from}") };
@@ -231,19 +239,22 @@ fn read<'a>(case: &Case<'a>, owner: &'a Heard) -> Option<Asked<'a>> {
     let someone_inside =
         call.messages.iter().any(|heard| is_inside(heard.path.source) || is_inside(heard.path.destination));
     // Behind a B2BUA that relays the media only its own leg tells whether it takes the address at its word.
-    let is_relayed = || is_rewritten(call, owner, media, address) && !is_lost_behind(case, SocketAddr::new(address, media.port));
+    let is_relayed =
+        || is_rewritten(call, owner, media, address) && !is_lost_behind(case, SocketAddr::new(address, media.port));
     if someone_inside || shares_nat(call, owner, address) || is_relayed() {
         return None;
     }
     Some(Asked { owner, media: media.clone(), address })
 }
 
-/// True if another party whose messages come from the same public address asks for its media in the same private network: the
-/// two are behind one NAT, and reach each other.
+/// True if another party whose messages come from the same public address asks for its media in the same private
+/// network: the two are behind one NAT, and reach each other.
 fn shares_nat(call: &Call, owner: &Heard, address: IpAddr) -> bool {
     let network = network_of(address);
     let is_neighbour = |heard: &&Heard| {
-        heard.path.source.ip() == owner.path.source.ip() && heard.path.source != owner.path.source && own_tag(heard) != own_tag(owner)
+        heard.path.source.ip() == owner.path.source.ip()
+            && heard.path.source != owner.path.source
+            && own_tag(heard) != own_tag(owner)
     };
     let mut described = call.messages.iter().filter(is_neighbour).filter_map(|heard| Sdp::of(&heard.message));
     described.any(|sdp| {

@@ -9,8 +9,8 @@ rule! {
     /// A password was guessed, or nearly so.
     ///
     /// ## What it says
-    /// One source had its credentials refused again and again, and then was let in. The account it used must be taken for
-    /// compromised.
+    /// One source had its credentials refused again and again, and then was let in. The account it used must be taken
+    /// for compromised.
     ///
     /// ## Why it happens
     /// Somebody tries passwords one after the other, and one fits; or a user who mistyped many times.
@@ -19,8 +19,8 @@ rule! {
     /// At least ten refusals of credentials of one source, and then a 2xx to it.
     ///
     /// ## How to fix
-    /// Reset the secret of the account, block the source, and look at the calls that it made since. Limit tries for each
-    /// source (fail2ban, pike).
+    /// Reset the secret of the account, block the source, and look at the calls that it made since. Limit tries for
+    /// each source (fail2ban, pike).
     ///
     /// ## When it would be wrong
     /// Many phones may stand behind one address, one of them with an old password.
@@ -47,14 +47,19 @@ fn found(source: IpAddr, known: &Guessing) -> Option<Finding> {
             .severity(Severity::Warning)
             .party(Role::Uac, None)
             .because(format!(
-                "Credentials of {source} were refused {} times, and then {source} was let in: somebody may have guessed a \
-                 password.",
+                "Credentials of {source} were refused {} times, and then {source} was let in: somebody may have \
+                 guessed a password.",
                 known.rejected
             ))
             .naming(known.user())
             .fix(format!("Reset the secret of {}, and block {source}.", guessed_account(source, known)))
             .fix("Look at the calls that were made with it since; limit how often a source may try.")
-            .claim_at(known.first, "frame.number", known.first.frame.to_string(), "the first refusal of its credentials")
+            .claim_at(
+                known.first,
+                "frame.number",
+                known.first.frame.to_string(),
+                "the first refusal of its credentials",
+            )
             .claim_at(*accepted, "sip.Status-Code", "200", "it is let in"),
     )
 }

@@ -11,8 +11,8 @@ rule! {
     /// the peer is alive; nobody wanted to call.
     ///
     /// ## Why it happens
-    /// The probe names no user, or a method or event that the peer does not know; or the peer asks for credentials, which
-    /// probes do not carry. That is usual.
+    /// The probe names no user, or a method or event that the peer does not know; or the peer asks for credentials,
+    /// which probes do not carry. That is usual.
     ///
     /// ## Evidence
     /// A final response of 300 or more to OPTIONS outside of a dialog, or to a NOTIFY without a subscription.
@@ -21,8 +21,8 @@ rule! {
     /// Nothing needs to be done. Whoever wants quiet logs lets the peer answer such probes with 200.
     ///
     /// ## When it would be wrong
-    /// If the prober takes the peer out of service because of the code. So it is silent of a 503 to OPTIONS: the peer says that
-    /// it would refuse an INVITE as well.
+    /// If the prober takes the peer out of service because of the code. So it is silent of a 503 to OPTIONS: the peer
+    /// says that it would refuse an INVITE as well.
     ///
     /// ## References
     /// RFC 3261 §11.2; RFC 6665 §4.2.2
@@ -49,8 +49,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Finding::of(&RULE, Confidence::Proven)
             .explains_calmly(Some(failure.status))
             .because(format!(
-                "{server} answered a probe ({method}) of {client} with {}. It is no call, and the answer shows that {server} \
-                 is alive.",
+                "{server} answered a probe ({method}) of {client} with {}. It is no call, and the answer shows that \
+                 {server} is alive.",
                 failure.status
             ))
             .fix("Nothing needs to be done; leave such answers out of failure statistics.")

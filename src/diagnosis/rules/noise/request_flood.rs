@@ -31,7 +31,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let first = case.call.messages.iter().find(|heard| heard.message.is_request())?;
     let source = first.path.source.ip();
     let known = case.surroundings.neighbours().flood(source)?;
-    let finding = || found(source, known).because(format!("This is one of many requests of {source}: up to {} came within a second.", known.most));
+    let finding = || {
+        found(source, known)
+            .because(format!("This is one of many requests of {source}: up to {} came within a second.", known.most))
+    };
     (case.call.kind != Kind::Options && !case.call.is_answered()).then(finding)
 }
 

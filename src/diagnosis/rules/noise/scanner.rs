@@ -2,14 +2,14 @@ use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::scanners::Probing;
 use crate::diagnosis::words::{counted, length};
-use crate::diagnosis::{Case, CaptureCase, Confidence, Finding, Role};
+use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 
 rule! {
     /// A scanner tries addresses and extensions.
     ///
     /// ## What it says
-    /// These requests come from a tool that looks for SIP servers and guesses extensions. They are no calls of users, and
-    /// their refusal is right.
+    /// These requests come from a tool that looks for SIP servers and guesses extensions. They are no calls of users,
+    /// and their refusal is right.
     ///
     /// ## Why it happens
     /// Every SIP server on a public address is scanned all the time.
@@ -19,7 +19,8 @@ rule! {
     /// minute, and is refused or does not answer the challenge.
     ///
     /// ## How to fix
-    /// Drop such sources at the edge (fail2ban, pike, an access list), and do not answer differently for users that exist.
+    /// Drop such sources at the edge (fail2ban, pike, an access list), and do not answer differently for users that
+    /// exist.
     ///
     /// ## When it would be wrong
     /// A test of one's own, or monitoring that uses such a tool.
@@ -52,12 +53,15 @@ fn of_many(case: &Case<'_>, first: &Heard) -> Option<Finding> {
             .explains_calmly(case.call.final_status)
             .sender(Role::Uac, first)
             .because(format!(
-                "{source} asked for {} within a minute, and none was accepted: it looks like a scanner that tries which users \
-                 there are, and not like a telephone.",
+                "{source} asked for {} within a minute, and none was accepted: it looks like a scanner that tries \
+                 which users there are, and not like a telephone.",
                 counted(probing.users.len() as u64, "user", "different users")
             ))
             .fix(format!("Drop the traffic of {} at the edge, unless the test is your own.", source.ip()))
-            .fix("If it is a gateway of yours that registers for many, look at why the registrar knows none of its users.")
+            .fix(
+                "If it is a gateway of yours that registers for many, look at why the registrar knows none of its \
+                 users.",
+            )
             .claim_method(first, "one of its requests"),
     )
 }
@@ -68,7 +72,10 @@ fn asked_for(source: &Probing) -> String {
     let users = counted(source.users.len() as u64, "user", "different users");
     match source.innocent {
         0 => format!("{requests} to {users}"),
-        innocent => format!("{requests}, {} of them to {users} who were refused to it,", source.requests.saturating_sub(innocent)),
+        innocent => format!(
+            "{requests}, {} of them to {users} who were refused to it,",
+            source.requests.saturating_sub(innocent)
+        ),
     }
 }
 
@@ -93,7 +100,9 @@ fn check_capture(case: &CaptureCase<'_>) -> Option<Finding> {
         .fix(format!("Drop the traffic of {address} at the edge, unless the test is your own."));
     for (_, probing) in scanners.iter().take(5) {
         finding = match &probing.tool {
-            Some((field, value)) => finding.claim_at(probing.place, field, value.clone(), "the name of a scanning tool"),
+            Some((field, value)) => {
+                finding.claim_at(probing.place, field, value.clone(), "the name of a scanning tool")
+            }
             None => finding.claim_at(
                 probing.place,
                 "frame.number",

@@ -11,18 +11,19 @@ rule! {
     /// Many calls abroad follow a guessed password.
     ///
     /// ## What it says
-    /// A source that was let in after many refused tries calls international or premium numbers in quick succession: that
-    /// is how stolen accounts are turned into money.
+    /// A source that was let in after many refused tries calls international or premium numbers in quick succession:
+    /// that is how stolen accounts are turned into money.
     ///
     /// ## Why it happens
     /// The account was compromised, and somebody earns from calls to these numbers.
     ///
     /// ## Evidence
-    /// A success after at least ten refused credentials of one source, and at least three calls of it to numbers that begin
-    /// with `+`, `00`, `011` or `900` within a minute.
+    /// A success after at least ten refused credentials of one source, and at least three calls of it to numbers that
+    /// begin with `+`, `00`, `011` or `900` within a minute.
     ///
     /// ## How to fix
-    /// Block the account and the source at once; limit international calls for each account (amount, destinations, hours).
+    /// Block the account and the source at once; limit international calls for each account (amount, destinations,
+    /// hours).
     ///
     /// ## When it would be wrong
     /// Where users call abroad often, a burst of such calls may be honest; it is not known here which country is home.
@@ -44,7 +45,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let source = first.path.source.ip();
     let known = case.surroundings.neighbours().guessing(source)?;
     let burst = burst(known)?;
-    burst.iter().any(|(place, _)| case.call.messages.iter().any(|heard| heard.place == *place)).then(|| found(source, known, &burst))
+    burst
+        .iter()
+        .any(|(place, _)| case.call.messages.iter().any(|heard| heard.place == *place))
+        .then(|| found(source, known, &burst))
 }
 
 fn of_capture(case: &CaptureCase<'_>) -> Option<Finding> {
@@ -78,8 +82,8 @@ fn found(source: IpAddr, known: &Guessing, calls: &[(Place, String)]) -> Finding
         .party(Role::Uac, None)
         .naming(numbers.iter().copied())
         .because(format!(
-            "{source}, which was let in after many refused credentials, made {} international or premium calls within {} ({}): \
-             that is a pattern of toll fraud.",
+            "{source}, which was let in after many refused credentials, made {} international or premium calls within \
+             {} ({}): that is a pattern of toll fraud.",
             calls.len(),
             length(span),
             list(&numbers)

@@ -8,22 +8,22 @@ rule! {
     /// The address of the media is of a kind that the other side cannot use.
     ///
     /// ## What it says
-    /// The session description names an IPv6 address to a side that has only IPv4, or the reverse, or a multicast address
-    /// that is not available.
+    /// The session description names an IPv6 address to a side that has only IPv4, or the reverse, or a multicast
+    /// address that is not available.
     ///
     /// ## Why it happens
     /// One side of the call is IPv6-only, or prefers IPv6 although the way to the peer is IPv4.
     ///
     /// ## Evidence
-    /// Warning 300, 301, 330 or 331 in the response. Without any word of why, it is possible only: an offer that asks for media
-    /// at IPv6 addresses alone, without ICE, came over IPv4 and was refused with 488 or 606.
+    /// Warning 300, 301, 330 or 331 in the response. Without any word of why, it is possible only: an offer that asks
+    /// for media at IPv6 addresses alone, without ICE, came over IPv4 and was refused with 488 or 606.
     ///
     /// ## How to fix
     /// Offer an address of the other family, let ICE offer both (RFC 8445), or relay the media.
     ///
     /// ## When it would be wrong
-    /// Some gateways send Warning 301 for an address that they cannot route to. Who speaks both versions of IP may have refused
-    /// the codecs.
+    /// Some gateways send Warning 301 for an address that they cannot route to. Who speaks both versions of IP may have
+    /// refused the codecs.
     ///
     /// ## References
     /// RFC 3261 §20.43; RFC 6157 §3, §4
@@ -36,7 +36,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Some(warning) = case.warned(response, &[300, 301, 330, 331]) else { return of_version(case, failure) };
     let request = case.request(failure)?;
     let sdp = Sdp::of(&request.message)?;
-    let connection = sdp.media.first().filter(|media| !media.connection.is_empty()).map_or(&sdp.connection, |media| &media.connection);
+    let connection = sdp
+        .media
+        .first()
+        .filter(|media| !media.connection.is_empty())
+        .map_or(&sdp.connection, |media| &media.connection);
     let server = response.path.source;
     Some(
         Finding::of(&RULE, Confidence::Proven)
@@ -53,11 +57,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The offer has only IPv6 for its media, was signalled over IPv4, and was refused without a word of why: who has no IPv6 can use
-/// none of it (RFC 6157 §4).
+/// The offer has only IPv6 for its media, was signalled over IPv4, and was refused without a word of why: who has no
+/// IPv6 can use none of it (RFC 6157 §4).
 fn of_version(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let says_more = !case.warnings(response).is_empty() || !case.reasons(response).is_empty() || case.abilities(response).is_some();
+    let says_more =
+        !case.warnings(response).is_empty() || !case.reasons(response).is_empty() || case.abilities(response).is_some();
     if failure.status.get() == 400 || says_more || request.message.is_cut() || request.path.source.is_ipv6() {
         return None;
     }
@@ -79,11 +84,15 @@ fn of_version(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(case.role_of_sender(request), request)
             .because(format!(
-                "{server} refused the offer with {}. The offer asks for media only to {address}, by IPv6, and came over IPv4: if \
-                 {server} has no IPv6, that is the reason. Otherwise it may want another codec or profile.",
+                "{server} refused the offer with {}. The offer asks for media only to {address}, by IPv6, and came \
+                 over IPv4: if {server} has no IPv6, that is the reason. Otherwise it may want another codec or \
+                 profile.",
                 failure.status
             ))
-            .fix(format!("Let {} offer a media address of IPv4 too, or relay its media between the two.", request.path.source))
+            .fix(format!(
+                "Let {} offer a media address of IPv4 too, or relay its media between the two.",
+                request.path.source
+            ))
             .fix(format!("If {server} has IPv6, compare the codecs that it allows with the offer."))
             .claim(request, "sdp.connection_info.address", address, "where media are asked for")
             .claim_status(response, "refused"),

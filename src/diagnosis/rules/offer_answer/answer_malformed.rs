@@ -13,26 +13,26 @@ rule! {
     /// The answer does not fit the offer.
     ///
     /// ## What it says
-    /// The call was answered with a session description that RFC 3264 forbids as an answer to this offer, and the caller's
-    /// side ended the call at once.
+    /// The call was answered with a session description that RFC 3264 forbids as an answer to this offer, and the
+    /// caller's side ended the call at once.
     ///
     /// ## Why it happens
     /// The answering side, or something between, leaves out or reorders media, or answers with codecs that were not
     /// offered.
     ///
     /// ## Evidence
-    /// No answer at all to the offer of the INVITE, or one with another number or order of `m=` lines, or an accepted stream
-    /// without any offered codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the caller's side within two seconds,
-    /// without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP 415, 488 or 606). The same for an answer to a
-    /// re-INVITE or UPDATE, or in an ACK: a BYE of the side that offered, within ten seconds if it speaks of media, within two (and
-    /// then possible only) if it says nothing.
+    /// No answer at all to the offer of the INVITE, or one with another number or order of `m=` lines, or an accepted
+    /// stream without any offered codec, or one with SRTP where RTP was offered or the reverse; and a BYE of the
+    /// caller's side within two seconds, without a Reason or with one that speaks of media (Q.850 65, 79 or 88, SIP
+    /// 415, 488 or 606). The same for an answer to a re-INVITE or UPDATE, or in an ACK: a BYE of the side that offered,
+    /// within ten seconds if it speaks of media, within two (and then possible only) if it says nothing.
     ///
     /// ## How to fix
     /// Let the answering side keep one `m=` line for each in the offer, in order, with port 0 for what it refuses.
     ///
     /// ## When it would be wrong
-    /// The caller may have hung up at once by chance. Behind a B2BUA each leg has an offer and an answer of its own: the innermost
-    /// on which this holds is told, for a B2BUA may pass on what it was answered there.
+    /// The caller may have hung up at once by chance. Behind a B2BUA each leg has an offer and an answer of its own:
+    /// the innermost on which this holds is told, for a B2BUA may pass on what it was answered there.
     ///
     /// ## References
     /// RFC 3264 §6, §6.1; RFC 3261 §13.2.2.4
@@ -96,7 +96,10 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
         .fix(match lacks_address {
             true => format!("Let {} name the address of its media (c=) in its answer.", author.path.source),
             false => {
-                format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source)
+                format!(
+                    "Let {} answer each m= line of the offer in order, with codecs that were offered.",
+                    author.path.source
+                )
             }
         })
         .claim(request, "sdp.media", offered.line.clone(), "the offer");
@@ -115,15 +118,17 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
     )
 }
 
-/// The last offer before the end that is not that of the INVITE which opens the call: in a re-INVITE or UPDATE, or in a 2xx, to
-/// which the ACK is the answer (RFC 3261 §13.2.1, RFC 3311 §5.2).
+/// The last offer before the end that is not that of the INVITE which opens the call: in a re-INVITE or UPDATE, or in a
+/// 2xx, to which the ACK is the answer (RFC 3261 §13.2.1, RFC 3311 §5.2).
 fn changed(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let says = names_media(case, bye);
     if !says && !case.reasons(bye).is_empty() {
         return None;
     }
-    let is_later = |known: &Transaction| known.in_dialog || case.call.request_of(known).is_some_and(|one| one.message.body().is_empty());
+    let is_later = |known: &Transaction| {
+        known.in_dialog || case.call.request_of(known).is_some_and(|one| one.message.body().is_empty())
+    };
     if !case.that_may_offer().any(is_later) {
         return None; // So are most calls, and their descriptions need not be read.
     }
@@ -134,7 +139,11 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
     let opens = offer.message.is_request() && (transaction.is_initial_invite() || transaction.method == Method::Prack);
     let after = bye.place.time.since(answer.place.time);
     let is_cut = offer.message.is_cut() || answer.message.is_cut();
-    if opens || is_cut || after > if says { SOON_ENOUGH } else { SOON } || offer.message.call_id() != bye.message.call_id() {
+    if opens
+        || is_cut
+        || after > if says { SOON_ENOUGH } else { SOON }
+        || offer.message.call_id() != bye.message.call_id()
+    {
         return None;
     }
     let answerer = if answer.message.is_request() { case.side(answer) } else { case.side(offer).other() };
@@ -162,7 +171,10 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
             bye.path.source,
             length(after)
         ))
-        .fix(format!("Let {} answer each m= line of the offer in order, with codecs that were offered.", author.path.source));
+        .fix(format!(
+            "Let {} answer each m= line of the offer in order, with codecs that were offered.",
+            author.path.source
+        ));
     for media in offer_sdp.media.iter().take(2) {
         finding = finding.claim(offer, "sdp.media", media.line.clone(), "the offer");
     }
@@ -177,13 +189,14 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some send
-/// it, may have carried it (RFC 3261 §13.2.1, RFC 3262 §5).
+/// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some
+/// send it, may have carried it (RFC 3261 §13.2.1, RFC 3262 §5).
 fn is_missing(case: &Case<'_>, request: &Heard, success: &Heard) -> bool {
     let caller = request.path.source.ip();
     let call_id = &case.call.leg(success.leg).call_id;
     let is_on_leg = |heard: &Heard| case.call.leg(heard.leg).call_id == *call_id;
-    let describes = |heard: &Heard| heard.path.source.ip() != caller && is_on_leg(heard) && Sdp::of(&heard.message).is_some();
+    let describes =
+        |heard: &Heard| heard.path.source.ip() != caller && is_on_leg(heard) && Sdp::of(&heard.message).is_some();
     let is_response = |heard: &&Heard| !heard.message.is_request();
     success.message.body().is_empty() && !case.call.messages.iter().filter(is_response).any(describes)
 }
@@ -216,7 +229,11 @@ fn misfits(offer: &Sdp, answer: &Sdp) -> Option<String> {
         }
         let foreign = offered.kind == "audio" && !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs);
         if foreign {
-            return Some(format!("offered are {}, and the answer takes {}", list(&names(&mine)), list(&names(&theirs))));
+            return Some(format!(
+                "offered are {}, and the answer takes {}",
+                list(&names(&mine)),
+                list(&names(&theirs))
+            ));
         }
         None
     })

@@ -14,28 +14,31 @@ rule! {
     /// The call was answered, and the answer left the caller nothing to speak over.
     ///
     /// ## What it says
-    /// Offer and answer are as RFC 3264 allows, and yet the caller's side ended the call at once: every stream was refused
-    /// with port 0, or stands at no address, or the caller's side says itself that it cannot use what was agreed on.
+    /// Offer and answer are as RFC 3264 allows, and yet the caller's side ended the call at once: every stream was
+    /// refused with port 0, or stands at no address, or the caller's side says itself that it cannot use what was
+    /// agreed on.
     ///
     /// ## Why it happens
     /// The side that answers has nothing in common with the offer and answers all the same, in place of 488; it answers
-    /// before it has a media port; or the caller's side cannot do what it offered (a codec, a crypto suite, a transport).
+    /// before it has a media port; or the caller's side cannot do what it offered (a codec, a crypto suite, a
+    /// transport).
     ///
     /// ## Evidence
-    /// A BYE of the caller's side within two seconds of the answer, without a Reason or with one that speaks of media (Q.850
-    /// 65, 79 or 88, SIP 415, 488 or 606), and: port 0 for every stream that was offered; or 0.0.0.0 as the address of every
-    /// stream that was accepted; or that Reason, and for it an answer whose addresses are all of the other IP version than the
-    /// offer's, or a word of the fingerprint. A BYE that follows at once and says nothing, behind an answer that can be
-    /// used, tells nothing.
+    /// A BYE of the caller's side within two seconds of the answer, without a Reason or with one that speaks of media
+    /// (Q.850 65, 79 or 88, SIP 415, 488 or 606), and: port 0 for every stream that was offered; or 0.0.0.0 as the
+    /// address of every stream that was accepted; or that Reason, and for it an answer whose addresses are all of the
+    /// other IP version than the offer's, or a word of the fingerprint. A BYE that follows at once and says nothing,
+    /// behind an answer that can be used, tells nothing.
     ///
     /// ## How to fix
-    /// Make both sides able to use one codec, profile and address. Let the side that cannot take a call refuse it (488) in
-    /// place of answering: so the other one learns why, and nothing is billed.
+    /// Make both sides able to use one codec, profile and address. Let the side that cannot take a call refuse it (488)
+    /// in place of answering: so the other one learns why, and nothing is billed.
     ///
     /// ## When it would be wrong
-    /// Somebody may have hung up at once by chance. An answer that RFC 3264 forbids is `answer-malformed`, keys that do not
-    /// fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds. Behind a B2BUA each leg has
-    /// an offer and an answer of its own: the innermost on which this holds is told, with who answered there.
+    /// Somebody may have hung up at once by chance. An answer that RFC 3264 forbids is `answer-malformed`, keys that do
+    /// not fit are `media-keying-mismatch`; where the call goes on without audio, `stream-refused` holds. Behind a
+    /// B2BUA each leg has an offer and an answer of its own: the innermost on which this holds is told, with who
+    /// answered there.
     ///
     /// ## References
     /// RFC 3264 §6, §8.4; RFC 3261 §13.2.2.4; RFC 3326; RFC 6157 §4; RFC 5763 §5
@@ -82,8 +85,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Fault::Refused(media) => finding
             .sender(if is_late { Role::Uac } else { Role::Uas }, author)
             .because(format!(
-                "{who} refused every stream that was offered with port 0 ({:?}). Such an answer is legal, and leaves nothing to \
-                 speak over: {ended}",
+                "{who} refused every stream that was offered with port 0 ({:?}). Such an answer is legal, and leaves \
+                 nothing to speak over: {ended}",
                 media.line
             ))
             .fix(format!("Compare the codecs and the profile of the offer with what {who} allows."))
@@ -91,38 +94,43 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Fault::NoAddress(address) => finding
             .sender(if is_late { Role::Uac } else { Role::Uas }, author)
             .because(format!(
-                "{who} named {address} as the address of its media: that is legal and means hold, but at the start of a call \
-                 nobody knows where to send. {ended}"
+                "{who} named {address} as the address of its media: that is legal and means hold, but at the start of \
+                 a call nobody knows where to send. {ended}"
             ))
-            .fix(format!("Let {who} name the address of its media when it answers: its media server may not be ready so soon."))
+            .fix(format!(
+                "Let {who} name the address of its media when it answers: its media server may not be ready so soon."
+            ))
             .claim(answer, "sdp.connection_info.address", *address, "no address for the media"),
         Fault::OtherVersion(address) => finding
             .sender(if is_late { Role::Uac } else { Role::Uas }, author)
             .because(format!(
-                "{who} named {address} as the address of its media, and the offer has none of that version of IP: who has no other \
-                 cannot send there. {ended}"
+                "{who} named {address} as the address of its media, and the offer has none of that version of IP: who \
+                 has no other cannot send there. {ended}"
             ))
-            .fix(format!("Let {who} answer with an address of the version that is offered, or relay the media between the two."))
+            .fix(format!(
+                "Let {who} answer with an address of the version that is offered, or relay the media between the two."
+            ))
             .claim(answer, "sdp.connection_info.address", *address, "an address of the other version of IP"),
         Fault::Keys(bye) => finding
             .sender(if is_late { Role::Uac } else { Role::Uas }, author)
             .because(format!(
-                "{ended} Its BYE says why ({}): the DTLS certificate for the media is not the one that the description of {who} \
-                 names.",
+                "{ended} Its BYE says why ({}): the DTLS certificate for the media is not the one that the \
+                 description of {who} names.",
                 bye.message.header("Reason").unwrap_or_default()
             ))
             .fix(format!(
-                "Compare a=fingerprint in the answer of {who} with the certificate that is shown for its media; a media server \
-                 between the two may show one of its own."
+                "Compare a=fingerprint in the answer of {who} with the certificate that is shown for its media; a \
+                 media server between the two may show one of its own."
             )),
         Fault::Said(bye) => {
             let says = bye.message.header("Reason").unwrap_or_default().into_owned();
             let agreed = exchange.answer_sdp.media.first().map(|media| media.line.clone()).unwrap_or_default();
             let finding = finding.because(format!(
-                "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the answer fits the \
-                 offer.{}",
+                "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the \
+                 answer fits the offer.{}",
                 if lacks_multiplexing(&exchange) {
-                    " The offer wants RTP and RTCP on one port (a=rtcp-mux) and the answer does not agree: browsers take no such answer."
+                    " The offer wants RTP and RTCP on one port (a=rtcp-mux) and the answer does not agree: browsers \
+                     take no such answer."
                 } else {
                     ""
                 }
@@ -132,16 +140,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                     .sender(if is_late { Role::Uac } else { Role::Uas }, author)
                     .fix(format!("Let {who} answer with a=rtcp-mux (Asterisk: `rtcp_mux=yes`, or `webrtc=yes`).")),
                 false => finding.sender(Role::Uac, bye).fix(format!(
-                    "Look at {ender} for what it cannot use of its own offer: a codec, packet time, crypto suite or transport that it \
-                     names and does not really have."
+                    "Look at {ender} for what it cannot use of its own offer: a codec, packet time, crypto suite or \
+                     transport that it names and does not really have."
                 )),
             }
         }
     };
     // Who was offered something in the answer has no other way to say no (RFC 3261 §13.2.2.4).
     let finding = match fault {
-        Fault::Refused(_) if !is_late => finding
-            .fix(format!("Let {who} refuse such a call with 488 in place of answering it: so the other side learns why.")),
+        Fault::Refused(_) if !is_late => finding.fix(format!(
+            "Let {who} refuse such a call with 488 in place of answering it: so the other side learns why."
+        )),
         _ => finding,
     };
     let offered = exchange.offer_sdp.media.first()?;
@@ -185,8 +194,10 @@ fn unusable_on<'a>(case: &Case<'a>, leg: AnsweredLeg<'a>) -> Option<Unusable<'a>
         None => Fault::Refused(exchange.answer_sdp.media.first()?),
         Some(first) => {
             let nowhere = |media: &&Media| exchange.answer_sdp.is_without_address(media);
-            let is_offered = exchange.offer_sdp.media.iter().any(|media| exchange.offer_sdp.direction_of(media) == "sendrecv");
-            // Who asked for an offer, names no address in its ACK and ends the call gives it up of its own will (RFC 3725).
+            let is_offered =
+                exchange.offer_sdp.media.iter().any(|media| exchange.offer_sdp.direction_of(media) == "sendrecv");
+            // Who asked for an offer, names no address in its ACK and ends the call gives it up of its own will (RFC
+            // 3725).
             let gives_up = exchange.answer.message.is_request();
             match accepted.iter().all(nowhere) && is_offered && !gives_up {
                 true => Fault::NoAddress(exchange.answer_sdp.address_of(first)),
@@ -210,13 +221,21 @@ fn said<'a>(case: &Case<'a>, exchange: &Exchange<'a>, bye: &'a Heard) -> Fault<'
     }
     let has_six = |sdp: &'a Sdp| {
         let accepted = sdp.media.iter().filter(|media| media.port != 0);
-        accepted.map(|media| sdp.address_of(media)).filter(|address| !address.is_empty()).map(|address| address.contains(':'))
+        accepted
+            .map(|media| sdp.address_of(media))
+            .filter(|address| !address.is_empty())
+            .map(|address| address.contains(':'))
     };
     // Candidates of ICE may name addresses of both versions.
     let uses_ice = [exchange.offer_sdp, exchange.answer_sdp].iter().any(|sdp| !candidates(sdp).is_empty());
     let offered: Vec<bool> = has_six(exchange.offer_sdp).collect();
     let is_other = !offered.is_empty() && has_six(exchange.answer_sdp).all(|six| !offered.contains(&six));
-    let first = exchange.answer_sdp.media.iter().find(|media| media.port != 0).map(|media| exchange.answer_sdp.address_of(media));
+    let first = exchange
+        .answer_sdp
+        .media
+        .iter()
+        .find(|media| media.port != 0)
+        .map(|media| exchange.answer_sdp.address_of(media));
     match first.filter(|address| is_other && !uses_ice && !address.is_empty()) {
         Some(address) => Fault::OtherVersion(address),
         None => Fault::Said(bye),
@@ -228,5 +247,6 @@ fn said<'a>(case: &Case<'a>, exchange: &Exchange<'a>, bye: &'a Heard) -> Fault<'
 fn lacks_multiplexing(exchange: &Exchange<'_>) -> bool {
     let multiplexes = |media: &&Media| media.attributes.iter().any(|attribute| attribute.trim() == "rtcp-mux");
     let wants = |media: &&Media| media.protocol.contains("TLS") && media.port != 0 && multiplexes(media);
-    exchange.offer_sdp.media.iter().any(|media| wants(&media)) && !exchange.answer_sdp.media.iter().any(|media| multiplexes(&media))
+    exchange.offer_sdp.media.iter().any(|media| wants(&media))
+        && !exchange.answer_sdp.media.iter().any(|media| multiplexes(&media))
 }

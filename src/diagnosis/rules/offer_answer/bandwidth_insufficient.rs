@@ -37,7 +37,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 "{server} refused the call with {} and Warning 370 ({:?}): there is not enough bandwidth for it.",
                 failure.status, warning.text
             ))
-            .fix(format!("Look at the bandwidth limit (call admission control) that {server} applies, and at the calls it counts."))
+            .fix(format!(
+                "Look at the bandwidth limit (call admission control) that {server} applies, and at the calls it \
+                 counts."
+            ))
             .fix("Offer a codec that needs less, and no video.")
             .claim_status(response, "refused")
             .claim_header(response, "Warning", "not enough bandwidth, as the responder says")

@@ -9,8 +9,8 @@ rule! {
     /// no answer of a type that the caller accepts.
     ///
     /// ## Why it happens
-    /// The body is multipart, compressed, encrypted, or carries something (ISUP, XML, a location) that the receiver does
-    /// not know.
+    /// The body is multipart, compressed, encrypted, or carries something (ISUP, XML, a location) that the receiver
+    /// does not know.
     ///
     /// ## Evidence
     /// A 415 with the Content-Type of the request, and the receiver's Accept if there is one; or a 406.
@@ -35,14 +35,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if code.get() == 406 {
         let (confidence, accepts) = match request.message.header("Accept") {
             Some(accept) => (Confidence::Likely, format!("({accept:?})")),
-            None if request.message.has_cut_head() => (Confidence::Possible, "(its Accept, if any, is behind the cut)".to_owned()),
+            None if request.message.has_cut_head() => {
+                (Confidence::Possible, "(its Accept, if any, is behind the cut)".to_owned())
+            }
             None => (Confidence::Possible, "(it has no Accept header, which stands for application/sdp)".to_owned()),
         };
         return Some(
             Finding::of(&RULE, confidence)
                 .explains(Some(code))
                 .sender(Role::Uas, response)
-                .because(format!("{server} answered 406: it has no answer of a type that the request accepts {accepts}."))
+                .because(format!(
+                    "{server} answered 406: it has no answer of a type that the request accepts {accepts}."
+                ))
                 .fix("Let the caller's side accept more types, at least application/sdp.")
                 .claim_header(request, "Accept", "what the caller's side accepts")
                 .claim_status(response, "refused"),
@@ -56,8 +60,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     });
     let words = match &accept {
         Some(accept) if lists_it => format!(
-            "Its Accept header names that very type ({accept:?}), so it dislikes what is in the body, or its Content-Encoding, \
-             more than the type"
+            "Its Accept header names that very type ({accept:?}), so it dislikes what is in the body, or its \
+             Content-Encoding, more than the type"
         ),
         Some(accept) => format!("It accepts {accept:?}"),
         None if response.message.has_cut_head() => "What it accepts may stand behind the cut".to_owned(),
@@ -67,7 +71,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, confidence)
         .explains(Some(code))
         .sender(Role::Uas, response)
-        .because(format!("{server} answered 415 to the {}, whose body is of type {sent:?}. {words}.", request.message.method()?))
+        .because(format!(
+            "{server} answered 415 to the {}, whose body is of type {sent:?}. {words}.",
+            request.message.method()?
+        ))
         .fix(match &accept {
             Some(accept) if !lists_it => format!("Send a body of a type that {server} accepts: {accept}"),
             _ => format!("Look at {server} which body types it is set up for, and what it logs about this body."),

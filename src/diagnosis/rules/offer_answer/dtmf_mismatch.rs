@@ -40,7 +40,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// INFO with digits that is refused.
 fn refused(case: &Case<'_>) -> Option<Finding> {
     let (info, refusal) = case.asked_first(&Method::Info).find_map(|asked| {
-        let refusal = case.finals(asked.transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_failure))?;
+        let refusal =
+            case.finals(asked.transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_failure))?;
         let is_gone = refusal.message.status().map(StatusCode::get) == Some(481);
         (is_digits(asked.request) && !is_gone).then_some((asked.request, refusal))
     })?;
@@ -49,7 +50,10 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, Confidence::Proven).about(status).severity(Severity::Warning);
     // Where events in RTP are agreed on, who sends INFO all the same does otherwise than it said.
     let (finding, although) = match case.exchanges().first().is_some_and(agrees_on_events) {
-        true => (finding.sender(case.side(info).role(), info), ", although both sides had agreed on telephone events in RTP"),
+        true => (
+            finding.sender(case.side(info).role(), info),
+            ", although both sides had agreed on telephone events in RTP",
+        ),
         false => (finding.sender(case.role_of_asked(info), refusal), ""),
     };
     // RFC 3261 §21.4.13: a 415 lists what is accepted.
@@ -63,7 +67,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .because(format!(
-                "{client} sent a digit by INFO{although}, and {server} refused it with {status}: the digit is lost.{named}"
+                "{client} sent a digit by INFO{although}, and {server} refused it with {status}: the digit is \
+                 lost.{named}"
             ))
             .fix(fix)
             .claim_method(info, "a digit")
@@ -123,8 +128,10 @@ fn mixed(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let because = match agreed {
-        true => "both sides agreed on telephone events in RTP, and digits are sent by INFO: they are lost, or come twice, if the \
-            other side listens in RTP only",
+        true => {
+            "both sides agreed on telephone events in RTP, and digits are sent by INFO: they are lost, or come twice, \
+             if the other side listens in RTP only"
+        }
         false => "telephone events were offered and not taken, and digits are sent by INFO",
     };
     Some(

@@ -12,8 +12,8 @@ rule! {
     /// The telephone is set up for a feature (busy lamps, message waiting, presence) that the server does not have.
     ///
     /// ## Evidence
-    /// A 489 with the Event of the request and the receiver's Allow-Events, or a 469 for an Info package. A 412 to a PUBLISH
-    /// with SIP-If-Match: the state that it refreshes is not known any more.
+    /// A 489 with the Event of the request and the receiver's Allow-Events, or a 469 for an Info package. A 412 to a
+    /// PUBLISH with SIP-If-Match: the state that it refreshes is not known any more.
     ///
     /// ## How to fix
     /// Switch the feature off on the telephone, or add the package to the server.
@@ -46,8 +46,8 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
             .titled("What was to be taken back is not there any more")
             .explains_calmly(Some(failure.status))
             .because(format!(
-                "{client} takes back what it had published under the entity tag {tag:?}, and {server} knows no such state any more: \
-                 412. It is gone, which is what was asked for."
+                "{client} takes back what it had published under the entity tag {tag:?}, and {server} knows no such \
+                 state any more: 412. It is gone, which is what was asked for."
             ))
             .fix("Nothing needs to be done.")
             .claim_header(request, "Expires", "the state is to be removed");
@@ -62,11 +62,14 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uac, request)
             .because(format!(
-                "{server} keeps for {granted} s what {client} had published under the entity tag {tag:?}, and {client} refreshes it {} \
-                 after that time was over: 412.",
+                "{server} keeps for {granted} s what {client} had published under the entity tag {tag:?}, and \
+                 {client} refreshes it {} after that time was over: 412.",
                 length(request.place.time.since(lease.until()))
             ))
-            .fix(format!("Let {client} refresh what it publishes before the {granted} s that are granted are over (RFC 3903 §4.1)."))
+            .fix(format!(
+                "Let {client} refresh what it publishes before the {granted} s that are granted are over (RFC 3903 \
+                 §4.1)."
+            ))
             .fix(format!("Let {client} publish anew, without SIP-If-Match, after a 412 (RFC 3903 §4.2)."))
             .claim_at(lease.place, "sip.Expires", granted.to_string(), "for so long the state is kept");
         return Some(claimed(finding));
@@ -77,8 +80,8 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
             .because(format!(
-                "{client} refreshes what it had published under the entity tag {tag:?}, and {server} knows no such state: 412. It \
-                 ran out, or {server} lost it."
+                "{client} refreshes what it had published under the entity tag {tag:?}, and {server} knows no such \
+                 state: 412. It ran out, or {server} lost it."
             ))
             .fix(format!("Let {client} publish anew, without SIP-If-Match, after a 412 (RFC 3903 §4.2)."))
             .fix(format!("If this recurs, let {client} refresh earlier, and look at {server} for restarts."))
@@ -101,7 +104,10 @@ fn unknown_package(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
         .because(format!("{server} does not know the package {package:?} and answered {}.{allowed}", failure.status))
-        .fix(format!("Switch the feature that needs {package:?} off on {}, or add it to {server}.", request.path.source))
+        .fix(format!(
+            "Switch the feature that needs {package:?} off on {}, or add it to {server}.",
+            request.path.source
+        ))
         .claim_header(request, header, "the package that was asked for")
         .claim_status(response, "refused");
     Some(finding.claim_header(response, "Allow-Events", "the packages that the receiver supports"))

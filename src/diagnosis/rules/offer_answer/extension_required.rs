@@ -6,8 +6,8 @@ rule! {
     /// The receiver demands an extension that the request does not offer.
     ///
     /// ## What it says
-    /// The receiver can process the request only with an extension, such as timer, 100rel or sec-agree, and the caller's
-    /// side did not say that it supports it.
+    /// The receiver can process the request only with an extension, such as timer, 100rel or sec-agree, and the
+    /// caller's side did not say that it supports it.
     ///
     /// ## Why it happens
     /// A policy of the receiver; or the extension is switched off on the caller's side.
@@ -53,8 +53,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, true) => {
             let tags = list(&required);
             (
-                format!("it wants {tags}, and the {method} as captured here does name that in Supported: {server} refuses what is offered"),
-                format!("Look at {server}, and at what stands behind it: does it read Supported, or does something there take {tags} out?"),
+                format!(
+                    "it wants {tags}, and the {method} as captured here does name that in Supported: {server} refuses \
+                     what is offered"
+                ),
+                format!(
+                    "Look at {server}, and at what stands behind it: does it read Supported, or does something there \
+                     take {tags} out?"
+                ),
             )
         }
         (false, false) if is_unread => {

@@ -44,39 +44,55 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let matching: Vec<&str> = ["Require", "Proxy-Require"].into_iter().filter(demands).collect();
     let (server, client) = (response.path.source, request.path.source);
     let is_unread = unsupported.is_empty() && response.message.has_cut_head();
-    let tags = if is_unread { "an extension".to_owned() } else if unsupported.is_empty() { "an option tag that it does not name".to_owned() } else { list(&unsupported) };
+    let tags = if is_unread {
+        "an extension".to_owned()
+    } else if unsupported.is_empty() {
+        "an option tag that it does not name".to_owned()
+    } else {
+        list(&unsupported)
+    };
     // Where the request demands nothing of it, who refuses breaks RFC 3261 §8.2.2.3, or whoever stands behind it.
-    let is_undemanded = matching.is_empty() && !request.message.is_cut() && !is_unread && (!unsupported.is_empty() || demands_nothing(request));
+    let is_undemanded = matching.is_empty()
+        && !request.message.is_cut()
+        && !is_unread
+        && (!unsupported.is_empty() || demands_nothing(request));
     let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
     let it = if unsupported.len() > 1 { "them" } else { "it" };
     let supports = request.message.headers("Supported");
     let is_supported = unsupported.iter().any(|tag| supports.iter().any(|known| known.eq_ignore_ascii_case(tag)));
     let origin = match matching.as_slice() {
         [] if is_undemanded && is_supported => format!(
-            "The request names {it} in Supported alone, which demands nothing: only what Require or Proxy-Require name may be \
-             refused so (RFC 3261 §8.2.2.3), unless a hop behind {server} demanded {it}"
+            "The request names {it} in Supported alone, which demands nothing: only what Require or Proxy-Require \
+             name may be refused so (RFC 3261 §8.2.2.3), unless a hop behind {server} demanded {it}"
         ),
         [] if request.message.has_cut_head() => "What the request demands is behind the cut".to_owned(),
         [] if unsupported.is_empty() && response.message.has_cut_head() => {
             "What it does not support is behind the cut".to_owned()
         }
-        [] => format!("The request as captured here does not demand {it}, so {server} is wrong, or a hop further on did"),
+        [] => {
+            format!("The request as captured here does not demand {it}, so {server} is wrong, or a hop further on did")
+        }
         headers => format!("The request demands {it} in {}", headers.join(" and ")),
     };
     let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .because(format!("{server} answered 420: it does not support {tags}. {origin}."));
     let finding = match is_undemanded {
-        false if is_unread => finding
-            .sender(case.role_of_sender(request), request)
-            .fix(format!("Read in Unsupported of the 420 what it is; then switch that off on {client}, or enable it on {server}.")),
+        false if is_unread => finding.sender(case.role_of_sender(request), request).fix(format!(
+            "Read in Unsupported of the 420 what it is; then switch that off on {client}, or enable it on {server}."
+        )),
         true => finding
             .sender(case.role_of_responder(response), response)
-            .fix(format!("Look at {server}, and at what it passes the request on to: who demands {tags} there, or refuses it unasked?"))
+            .fix(format!(
+                "Look at {server}, and at what it passes the request on to: who demands {tags} there, or refuses it \
+                 unasked?"
+            ))
             .fix(format!("Until then, switch {it} off on {client} for this peer.")),
         false => finding
             .sender(case.role_of_sender(request), request)
-            .fix(format!("On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."))
+            .fix(format!(
+                "On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."
+            ))
             .fix(format!("Or enable {it} on {server}.")),
     };
     let finding = match is_undemanded {

@@ -12,21 +12,23 @@ rule! {
     /// The call could not switch to fax (T.38).
     ///
     /// ## What it says
-    /// One side heard a fax tone and asked to go over to T.38; the other side refused, and no way back to G.711 was tried.
+    /// One side heard a fax tone and asked to go over to T.38; the other side refused, and no way back to G.711 was
+    /// tried.
     ///
     /// ## Why it happens
     /// T.38 is not enabled on the other side or on a trunk between.
     ///
     /// ## Evidence
-    /// A re-INVITE with `m=image`, refused, or accepted with port 0 for every stream, so that the voice is gone too; and no later
-    /// re-INVITE with audio that was accepted; then a BYE. Where RTP goes on in both directions over G.711 for ten seconds and
-    /// until a BYE that complains of nothing, the fax may have gone over that.
+    /// A re-INVITE with `m=image`, refused, or accepted with port 0 for every stream, so that the voice is gone too;
+    /// and no later re-INVITE with audio that was accepted; then a BYE. Where RTP goes on in both directions over G.711
+    /// for ten seconds and until a BYE that complains of nothing, the fax may have gone over that.
     ///
     /// ## How to fix
     /// Enable T.38 on the side that refused, or let the other fall back to G.711 (pass-through).
     ///
     /// ## When it would be wrong
-    /// The call may have ended for another reason soon after. If fax goes on over G.711 after the refusal, nothing failed.
+    /// The call may have ended for another reason soon after. If fax goes on over G.711 after the refusal, nothing
+    /// failed.
     ///
     /// ## References
     /// RFC 7345 §4.5; RFC 3264 §8; RFC 3261 §14.1
@@ -68,7 +70,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(voice), _) => {
             let with = voice.codec().map(|codec| format!(", with {codec}")).unwrap_or_default();
             format!(
-                "The call stayed as it was{with}: fax may have gone over that, and the signalling does not tell whether it did"
+                "The call stayed as it was{with}: fax may have gone over that, and the signalling does not tell \
+                 whether it did"
             )
         }
         (None, Some(bye)) => format!(
@@ -86,7 +89,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = if nothing_left { finding.drops_the_call() } else { finding };
     let how = match nothing_left {
-        true => format!("answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is left"),
+        true => format!(
+            "answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is left"
+        ),
         false => format!("refused to switch to T.38 fax with {status}"),
     };
     let before = match has_beginning(case, request) {
@@ -105,16 +110,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
         .claim_status(response, if nothing_left { "answered" } else { "refused" });
     if nothing_left {
-        finding = Sdp::of(&response.message).into_iter().flat_map(|sdp| &sdp.media).take(2).fold(finding, |finding, media| {
-            finding.claim(response, "sdp.media", media.line.clone(), "refused with port 0")
-        });
+        finding = Sdp::of(&response.message)
+            .into_iter()
+            .flat_map(|sdp| &sdp.media)
+            .take(2)
+            .fold(finding, |finding, media| {
+                finding.claim(response, "sdp.media", media.line.clone(), "refused with port 0")
+            });
     }
     finding = match way_back {
         _ if kept.is_some() => finding,
         Some((audio, refusal)) => finding
             .claim(audio, "sdp.media", first_line(audio), "the way back to audio")
             .claim_status(refusal, "refused too"),
-        None => finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711"),
+        None => {
+            finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711")
+        }
     };
     if let Some(bye) = soon {
         finding = finding.claim_method(bye, "the end of the call");
@@ -172,8 +183,8 @@ impl Voice {
         }
     }
 
-    /// True if media went on after the refusal, or may have, until a BYE that complains of nothing: in both directions, where
-    /// the capture tells what ports they had.
+    /// True if media went on after the refusal, or may have, until a BYE that complains of nothing: in both directions,
+    /// where the capture tells what ports they had.
     fn goes_on(&self, case: &Case<'_>, response: &Heard, bye: &Heard) -> bool {
         let is_plain = case.reasons(bye).iter().all(|reason| matches!(reason.q850(), Some(16 | 31)));
         if !is_plain || bye.place.time.since(response.place.time) < CARRIES {

@@ -13,17 +13,17 @@ rule! {
     /// The INVITE carries no session description: the callee's side should make the offer, and refused instead.
     ///
     /// ## Why it happens
-    /// Some exchanges send INVITEs without an offer (delayed or late offer), and some gateways and carriers do not accept
-    /// that, although RFC 3261 demands it.
+    /// Some exchanges send INVITEs without an offer (delayed or late offer), and some gateways and carriers do not
+    /// accept that, although RFC 3261 demands it.
     ///
     /// ## Evidence
     /// An INVITE without SDP, answered with 400, 415, 488, 500 or 606. Or it was answered with 2xx, and the description
-    /// that then has to come is missing: the offer in the 2xx, or the answer in the ACK. It is proven where phrase or Warning
-    /// say that it is the missing offer that is refused.
+    /// that then has to come is missing: the offer in the 2xx, or the answer in the ACK. It is proven where phrase or
+    /// Warning say that it is the missing offer that is refused.
     ///
     /// ## How to fix
-    /// Enable early offer on the caller's side (in Cisco CUCM: "Early Offer support" or an MTP), or delayed offer on the
-    /// callee's.
+    /// Enable early offer on the caller's side (in Cisco CUCM: "Early Offer support" or an MTP), or delayed offer on
+    /// the callee's.
     ///
     /// ## When it would be wrong
     /// A 400 or 500 may have another reason. If the capture cut the message, the body may have been there.
@@ -41,8 +41,20 @@ const OF_OFFERS: &[&str] = &["sdp", "offer", "session description", "media", "no
 
 /// Words of a refusal that say that it is the missing offer that is refused.
 const OF_NO_OFFER: &[&str] = &[
-    "without sdp", "without an sdp", "without offer", "without an offer", "no sdp", "no offer", "missing sdp", "missing offer",
-    "sdp missing", "offer missing", "sdp required", "offer required", "late offer", "delayed offer",
+    "without sdp",
+    "without an sdp",
+    "without offer",
+    "without an offer",
+    "no sdp",
+    "no offer",
+    "missing sdp",
+    "missing offer",
+    "sdp missing",
+    "offer missing",
+    "sdp required",
+    "offer required",
+    "late offer",
+    "delayed offer",
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -62,7 +74,8 @@ fn answered_without(case: &Case<'_>) -> Option<Finding> {
     // A description may have gone in a reliable provisional response and its PRACK, or later (RFC 3262 §5, RFC 3311).
     let describes = |heard: &&Heard| Sdp::of(&heard.message).is_some();
     let caller = request.path.source.ip();
-    let elsewhere = case.call.messages.iter().filter(describes).any(|heard| !has_offer || heard.path.source.ip() == caller);
+    let elsewhere =
+        case.call.messages.iter().filter(describes).any(|heard| !has_offer || heard.path.source.ip() == caller);
     let bye = case.first_bye().map(|bye| bye.request);
     let soon = bye.is_some_and(|bye| bye.place.time.since(success.place.time) <= SOON);
     if elsewhere || (!has_offer && !soon) {
@@ -74,7 +87,11 @@ fn answered_without(case: &Case<'_>) -> Option<Finding> {
         false => ("the 2xx makes no offer either", success, Role::Uas),
     };
     let end = bye.filter(|_| soon).map(|bye| {
-        format!(" {} ended the call {} after the answer.", bye.path.source, length(bye.place.time.since(success.place.time)))
+        format!(
+            " {} ended the call {} after the answer.",
+            bye.path.source,
+            length(bye.place.time.since(success.place.time))
+        )
     });
     // A call that goes on all the same may have got its descriptions past the capture.
     let finding = match soon {
@@ -84,13 +101,15 @@ fn answered_without(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(role, culprit)
         .because(format!(
-            "The INVITE of {client} carries no session description (late offer), and {missing}: neither side knows where to \
-             send its media.{}",
+            "The INVITE of {client} carries no session description (late offer), and {missing}: neither side knows \
+             where to send its media.{}",
             end.unwrap_or_default()
         ))
         .fix(format!("Let {client} put its offer into the INVITE (early offer)."));
     let finding = match has_offer {
-        true => finding.fix(format!("Have the software of {client} mended: the answer to an offer in a 2xx belongs into its ACK.")),
+        true => finding.fix(format!(
+            "Have the software of {client} mended: the answer to an offer in a 2xx belongs into its ACK."
+        )),
         false => finding.fix(format!("Have {server} make an offer in its 2xx, as RFC 3261 §13.2.1 demands.")),
     };
     let finding = finding
@@ -129,8 +148,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
             .because(format!(
-                "The INVITE of {} carries no session description (late offer), and {server} answered {} instead of making an \
-                 offer itself.",
+                "The INVITE of {} carries no session description (late offer), and {server} answered {} instead of \
+                 making an offer itself.",
                 request.path.source, failure.status
             ))
             .fix(format!("Let {} put its offer into the INVITE (early offer).", request.path.source))

@@ -15,17 +15,18 @@ rule! {
     /// Both sides want encrypted media, and cannot agree on the keys.
     ///
     /// ## What it says
-    /// The profile fits, and the way to the keys does not: no crypto suite in common, a missing fingerprint, or two sides
-    /// that both wait, or both begin, with DTLS.
+    /// The profile fits, and the way to the keys does not: no crypto suite in common, a missing fingerprint, or two
+    /// sides that both wait, or both begin, with DTLS.
     ///
     /// ## Why it happens
-    /// The suites that are switched on differ; a box on the way removed lines; one side does SDES and the other DTLS-SRTP.
+    /// The suites that are switched on differ; a box on the way removed lines; one side does SDES and the other
+    /// DTLS-SRTP.
     ///
     /// ## Evidence
-    /// `a=crypto` suites of both sides without one in common; an answer that gives another suite under the tag of an offered one, and
-    /// a BYE of the caller's side within two seconds (likely); a DTLS description without `a=fingerprint` or `a=setup`; an
-    /// answer with `setup:actpass`, or the same role as the offer; or a fatal alert of DTLS between the addresses of the media of
-    /// an answered call without media both ways.
+    /// `a=crypto` suites of both sides without one in common; an answer that gives another suite under the tag of an
+    /// offered one, and a BYE of the caller's side within two seconds (likely); a DTLS description without
+    /// `a=fingerprint` or `a=setup`; an answer with `setup:actpass`, or the same role as the offer; or a fatal alert of
+    /// DTLS between the addresses of the media of an answered call without media both ways.
     ///
     /// ## How to fix
     /// Switch one suite on on both sides (AES_CM_128_HMAC_SHA1_80 is the usual one); let both use the same of SDES and
@@ -83,7 +84,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     finding = claim_keys(finding, request, offer, secure(offer));
     finding = finding.claim_status(response, "refused");
     if let (Some(other), Some((_, sdp))) = (other, &theirs) {
-        finding = claim_keys(finding, other, sdp, encrypted(sdp)).refuted("media-profile-mismatch", "both sides encrypt");
+        finding =
+            claim_keys(finding, other, sdp, encrypted(sdp)).refuted("media-profile-mismatch", "both sides encrypt");
     }
     Some(finding.refuted("no-common-codec", "the keys do not fit, whatever the codec is"))
 }
@@ -111,30 +113,39 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
     };
     let is_other_suite = secure(offer).zip(secure(answer)).and_then(|(mine, theirs)| disjoint(mine, theirs)).is_some();
     let erred = match is_other_suite {
-        true => format!(" {} answered with a suite that was not offered, which an answer must not do.", success.path.source),
+        true => {
+            format!(" {} answered with a suite that was not offered, which an answer must not do.", success.path.source)
+        }
         false => String::new(),
     };
     let finding = Finding::of(&RULE, sure).explains(success.message.status());
     let finding = if ended.is_some() { finding.drops_the_call() } else { finding };
     let end = match ended {
-        Some(bye) => format!(" The call was ended {} after the answer.", length(bye.place.time.since(success.place.time))),
+        Some(bye) => {
+            format!(" The call was ended {} after the answer.", length(bye.place.time.since(success.place.time)))
+        }
         None => String::new(),
     };
     let finding = finding
         .sender(Role::Uas, success)
         .because(match sure {
-            Confidence::Proven => format!("The call was answered, and its media cannot be decrypted: {says}.{erred}{end}"),
+            Confidence::Proven => {
+                format!("The call was answered, and its media cannot be decrypted: {says}.{erred}{end}")
+            }
             _ => format!("The call was answered, and the keys of the answer do not fit: {says}.{end}"),
         })
         .fix(answer_fix(offer, success))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
     let finding = claim_keys(finding, request, offer, secure(offer));
-    let finding = match secure(answer).filter(|media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none()) {
-        Some(media) => finding
-            .claim(success, "sdp.media", media.line.clone(), "the answer")
-            .claim_absent(success.place, "a=fingerprint", "the answer has none"),
-        None => claim_keys(finding, success, answer, secure(answer)),
-    };
+    let finding =
+        match secure(answer).filter(|media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none()) {
+            Some(media) => finding.claim(success, "sdp.media", media.line.clone(), "the answer").claim_absent(
+                success.place,
+                "a=fingerprint",
+                "the answer has none",
+            ),
+            None => claim_keys(finding, success, answer, secure(answer)),
+        };
     Some(
         finding
             .refuted("media-profile-mismatch", "both sides encrypt")
@@ -167,7 +178,9 @@ fn alerted(case: &Case<'_>) -> Option<Finding> {
         .explains(success.message.status());
     let finding = if ended.is_some() { finding.drops_the_call() } else { finding };
     let end = match ended {
-        Some(bye) => format!(" {} ended the call {} later.", bye.path.source, length(bye.place.time.since(alert.place.time))),
+        Some(bye) => {
+            format!(" {} ended the call {} later.", bye.path.source, length(bye.place.time.since(alert.place.time)))
+        }
         None => String::new(),
     };
     let (sender, receiver) = (alert.path.source, alert.path.destination);
@@ -179,20 +192,29 @@ fn alerted(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .party(role, Some(if of_certificate { receiver } else { sender }))
         .because(format!(
-            "The call was answered, and the DTLS handshake for its media failed: {sender} gave it up with the fatal alert \
-             {}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}",
+            "The call was answered, and the DTLS handshake for its media failed: {sender} gave it up with the fatal \
+             alert {}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}",
             alert.description
         ))
         .fix(match of_certificate {
             true => format!(
-                "Compare a=fingerprint in the description of {receiver} with the certificate that it shows for its media; a media \
-                 server between the two may show one of its own."
+                "Compare a=fingerprint in the description of {receiver} with the certificate that it shows for its \
+                 media; a media server between the two may show one of its own."
             ),
-            false => format!("Compare the DTLS versions, cipher suites and SRTP profiles that {sender} and {receiver} allow."),
+            false => format!(
+                "Compare the DTLS versions, cipher suites and SRTP profiles that {sender} and {receiver} allow."
+            ),
         })
-        .claim_at(alert.place, "dtls.alert_message.desc", alert.description.to_string(), "the alert that ends the handshake");
+        .claim_at(
+            alert.place,
+            "dtls.alert_message.desc",
+            alert.description.to_string(),
+            "the alert that ends the handshake",
+        );
     let finding = match ended {
-        Some(bye) => finding.claim_method(bye, "the end of the call").claim_header(bye, "Reason", "why, as its sender says"),
+        Some(bye) => {
+            finding.claim_method(bye, "the end of the call").claim_header(bye, "Reason", "why, as its sender says")
+        }
         None => finding,
     };
     Some(finding.refuted("one-way-media", "without keys neither side can read the media of the other"))
@@ -207,7 +229,9 @@ fn named(sdp: &Sdp) -> Vec<SocketAddr> {
 fn own_fix(offer: &Sdp) -> &'static str {
     match secure(offer).is_some_and(is_dtls) {
         true => "Let the offer carry a=fingerprint and a=setup:actpass.",
-        false => "Let the offer carry a key (a=crypto) for each medium that is to be encrypted, or offer it as RTP/AVP.",
+        false => {
+            "Let the offer carry a key (a=crypto) for each medium that is to be encrypted, or offer it as RTP/AVP."
+        }
     }
 }
 
@@ -218,8 +242,8 @@ fn answer_fix(offer: &Sdp, success: &Heard) -> String {
     match offered.is_empty() {
         true => fix(offer).to_owned(),
         false => format!(
-            "Let {} answer with one of the suites that were offered ({}), under its tag and with a key of its own, or refuse the call \
-             with 488 if it has none of them.",
+            "Let {} answer with one of the suites that were offered ({}), under its tag and with a key of its own, or \
+             refuse the call with 488 if it has none of them.",
             success.path.source,
             list(&offered)
         ),

@@ -16,18 +16,18 @@ rule! {
     /// SRTP is required on one side and switched off, or not available, on the other.
     ///
     /// ## Evidence
-    /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect. Likely, where
-    /// no Warning speaks against it: the same side used a codec of the offer in another call with the same client, only
-    /// ever in the other profile; with other media beside the audio, or a Warning of its own, that is only possible. An
-    /// offer of nothing but SRTP with ordinary codecs makes it possible. A refusal that speaks of SRTP or media encryption in words,
-    /// to an offer of plain RTP, makes it likely.
+    /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect.
+    /// Likely, where no Warning speaks against it: the same side used a codec of the offer in another call with the
+    /// same client, only ever in the other profile; with other media beside the audio, or a Warning of its own, that is
+    /// only possible. An offer of nothing but SRTP with ordinary codecs makes it possible. A refusal that speaks of
+    /// SRTP or media encryption in words, to an offer of plain RTP, makes it likely.
     ///
     /// ## How to fix
     /// Switch SRTP on or off on one side; "optional" SRTP helps only if both sides support it (RFC 4568, RFC 8643).
     ///
     /// ## When it would be wrong
-    /// If the codecs do not fit either, allowing SRTP alone will not help: `no-common-codec`. Behind one address another
-    /// device may refuse than the one that used the other profile in another call.
+    /// If the codecs do not fit either, allowing SRTP alone will not help: `no-common-codec`. Behind one address
+    /// another device may refuse than the one that used the other profile in another call.
     ///
     /// ## References
     /// RFC 3264 §6; RFC 4568 §7; RFC 5763 §5; RFC 3261 §20.43
@@ -38,7 +38,8 @@ rule! {
 const ORDINARY: [&str; 2] = ["PCMA", "PCMU"];
 
 /// Words of a refusal that speak of encrypted media.
-const ENCRYPTION: &[&str] = &["srtp", "savp", "media encryption", "encryption is required", "encryption required", "encryption level"];
+const ENCRYPTION: &[&str] =
+    &["srtp", "savp", "media encryption", "encryption is required", "encryption required", "encryption level"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[488, 606])?;
@@ -82,10 +83,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mine = &offered.protocol;
     let because = match (&warned, differs, &elsewhere) {
         (_, Some((_, theirs)), _) => {
-            format!("The offer wants {mine}, and {server} can only do {}; it answered {code}. The codecs would fit.", theirs.protocol)
+            format!(
+                "The offer wants {mine}, and {server} can only do {}; it answered {code}. The codecs would fit.",
+                theirs.protocol
+            )
         }
         (Some(warning), None, _) => format!(
-            "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media does not fit.",
+            "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media does \
+             not fit.",
             warning.text
         ),
         (None, None, _) if in_words => format!(
@@ -94,13 +99,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             case.quotation(response).map(|words| format!(": {words}")).unwrap_or_default()
         ),
         (None, None, Some(known)) => format!(
-            "The offer allows nothing but {mine}, and {server} refused it with {code}. {}: the codecs would fit, and the \
-             profile differs.",
+            "The offer allows nothing but {mine}, and {server} refused it with {code}. {}: the codecs would fit, and \
+             the profile differs.",
             known.sentence_with_profile()
         ),
         (None, None, None) => format!(
-            "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it with {code} \
-             without a reason. If it does not do SRTP, that is why."
+            "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it with \
+             {code} without a reason. If it does not do SRTP, that is why."
         ),
     };
     let step = if offered.is_secure() {
@@ -132,7 +137,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let codecs = match differs {
         None if in_words && warned.is_none() => "the refusal speaks of encryption",
         Some(_) => "both sides have a codec in common",
-        None if elsewhere.is_some() && warned.is_none() => "the callee's side used a codec of the offer in another call",
+        None if elsewhere.is_some() && warned.is_none() => {
+            "the callee's side used a codec of the offer in another call"
+        }
         None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
     };
     Some(finding.refuted("no-common-codec", codecs).refuted("bandwidth-insufficient", "no Warning 370"))
@@ -156,8 +163,8 @@ fn is_plain(case: &Case<'_>, response: &Heard, offer: &Sdp) -> bool {
     wanted.all(|media| media.kind == "audio") && case.warnings(response).is_empty()
 }
 
-/// What rules out that the one who refused this audio wants another profile, as the end of a sentence; `None` if nothing does:
-/// that no Warning names the transport rules out nothing.
+/// What rules out that the one who refused this audio wants another profile, as the end of a sentence; `None` if
+/// nothing does: that no Warning names the transport rules out nothing.
 pub(in crate::diagnosis) fn ruled_out(case: &Case<'_>, response: &Heard, offered: &Media) -> Option<&'static str> {
     if case.warned(response, &[302]).is_some() {
         return None;

@@ -20,18 +20,18 @@ rule! {
     /// ## Evidence
     /// A 488 or 606 to the INVITE that opens the call, with a list of its own that shares no codec with the offer. With
     /// Warning 304 or 305 it is likely: these speak of one or more of the offered media types or formats. It is only
-    /// possible if several media are offered, if the same side used one of the codecs in another call, or without such a list
-    /// or warning. Where it used one in another call, and nothing speaks of codecs or other media, it is not told at all.
-    /// telephone-event, comfort noise and redundancy do not count as codecs. An offer whose every stream has
-    /// port 0 holds no codec at all, whatever it names.
+    /// possible if several media are offered, if the same side used one of the codecs in another call, or without such
+    /// a list or warning. Where it used one in another call, and nothing speaks of codecs or other media, it is not
+    /// told at all. telephone-event, comfort noise and redundancy do not count as codecs. An offer whose every stream
+    /// has port 0 holds no codec at all, whatever it names.
     ///
     /// ## How to fix
-    /// Allow at least one codec of the offer on the callee's side, or add one of the callee's to the offer; PCMA and PCMU
-    /// are what nearly all can do.
+    /// Allow at least one codec of the offer on the callee's side, or add one of the callee's to the offer; PCMA and
+    /// PCMU are what nearly all can do.
     ///
     /// ## When it would be wrong
-    /// If the codecs fit and only the profile differs (`media-profile-mismatch`), the keys (`media-keying-mismatch`), the
-    /// address family (`address-family-mismatch`) or the bandwidth (`bandwidth-insufficient`).
+    /// If the codecs fit and only the profile differs (`media-profile-mismatch`), the keys (`media-keying-mismatch`),
+    /// the address family (`address-family-mismatch`) or the bandwidth (`bandwidth-insufficient`).
     ///
     /// ## References
     /// RFC 3261 §21.4.26, §20.43; RFC 3264 §6
@@ -98,12 +98,12 @@ fn of_nothing(case: &Case<'_>, code: StatusCode, request: &Heard, response: &Hea
         .explains(Some(code))
         .sender(case.role_of_sender(request), request)
         .because(format!(
-            "The offer of {client}{software} has no usable media: each of its streams has port 0, which switches it off. \
-             {server} refused it with {code}."
+            "The offer of {client}{software} has no usable media: each of its streams has port 0, which switches it \
+             off. {server} refused it with {code}."
         ))
         .fix(format!(
-            "Look at {client}{software} for why it offers its {} with port 0: no sound device, no free port, or a setting \
-             that switches it off.",
+            "Look at {client}{software} for why it offers its {} with port 0: no sound device, no free port, or a \
+             setting that switches it off.",
             offered.kind
         ))
         .claim(request, "sdp.media", offered.line.clone(), "a stream with port 0: it is not wanted")
@@ -173,23 +173,28 @@ impl<'a> Refusal<'a> {
                 format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
             }
             (None, None, None) if self.offered.kind != "audio" && !several => format!(
-                "{refused} and does not say what it can do. The offer has no audio, only {} over {}: it may not take that at all.",
+                "{refused} and does not say what it can do. The offer has no audio, only {} over {}: it may not take \
+                 that at all.",
                 self.offered.kind, self.offered.protocol
             ),
             (None, None, None) => format!(
-                "{refused} and does not say what it can do. The offer has {} over {}; if it has none of these codecs, that is \
-                 the reason. Otherwise it may want another profile (SRTP or not) or media format.",
+                "{refused} and does not say what it can do. The offer has {} over {}; if it has none of these codecs, \
+                 that is the reason. Otherwise it may want another profile (SRTP or not) or media format.",
                 if several { media_of(self.offer) } else { offers },
                 self.offered.protocol
             ),
         }
     }
 
-    /// The media that are wanted beside the audio.
-    /// True if the Warning speaks of a kind of media other than audio: of audio it is also sent where only a codec is missing.
+    /// The media that are wanted beside the audio. True if the Warning speaks of a kind of media other than audio: of
+    /// audio it is also sent where only a codec is missing.
     fn lacks_kind(&self) -> bool {
         let is_304 = self.warned.as_ref().is_some_and(|warning| warning.code == 304);
-        is_304 && self.offered.kind != "audio" && self.theirs.is_none() && self.usable.is_none() && self.others().next().is_none()
+        is_304
+            && self.offered.kind != "audio"
+            && self.theirs.is_none()
+            && self.usable.is_none()
+            && self.others().next().is_none()
     }
 
     fn others(&self) -> impl Iterator<Item = &'a Media> {
@@ -224,7 +229,8 @@ impl<'a> Refusal<'a> {
             )),
             None => finding
                 .fix(format!(
-                    "Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both sides."
+                    "Compare the codecs that {server} allows with the offer ({offers}), and allow one of them on both \
+                     sides."
                 ))
                 .fix(second_step(&offers)),
             Some(Usable::Here(_)) => {

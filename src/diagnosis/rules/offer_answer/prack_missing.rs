@@ -13,21 +13,21 @@ rule! {
     /// A reliable provisional response was never confirmed with PRACK.
     ///
     /// ## What it says
-    /// The callee's side sent a 1xx that must be confirmed, repeated it, got no PRACK or refused the one that it got, and gave
-    /// the call up.
+    /// The callee's side sent a 1xx that must be confirmed, repeated it, got no PRACK or refused the one that it got,
+    /// and gave the call up.
     ///
     /// ## Why it happens
     /// The caller's side offers 100rel and does not really support it, or its PRACK goes to an address that does not
-    /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, refuses the
-    /// PRACK that it has asked for, or names a Contact at which PRACK does not reach it.
+    /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, refuses
+    /// the PRACK that it has asked for, or names a Contact at which PRACK does not reach it.
     ///
     /// ## Evidence
-    /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number that is accepted, and a final
-    /// failure or the end after about 32 s.
+    /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number that is
+    /// accepted, and a final failure or the end after about 32 s.
     ///
     /// ## How to fix
-    /// Switch 100rel off on one side, or let the caller's side send PRACK to the Contact of the 1xx. Where it did so, let the
-    /// callee's side name a Contact that can be reached.
+    /// Switch 100rel off on one side, or let the caller's side send PRACK to the Contact of the 1xx. Where it did so,
+    /// let the callee's side name a Contact that can be reached.
     ///
     /// ## When it would be wrong
     /// If PRACK goes another way than past the capture.
@@ -84,12 +84,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, None) => String::new(),
     };
     let lost = match unoffered {
-        true => format!("{lost} The INVITE does not offer 100rel, so {server} must not send it reliably (RFC 3262 §3)."),
+        true => {
+            format!("{lost} The INVITE does not offer 100rel, so {server} must not send it reliably (RFC 3262 §3).")
+        }
         false => lost,
     };
     // Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
     let is_own_dialog = prack.is_some_and(|prack| to_tag(prack.request) == to_tag(response));
-    let is_challenge = refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
+    let is_challenge =
+        refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
     let is_of_server = unoffered || refusal.is_some() && is_own_dialog && !is_challenge;
     let (role, culprit) = match &astray {
         _ if is_of_server => (case.role_of_responder(response), server),
@@ -101,12 +104,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(end.and_then(|end| end.message.status()))
         .party(role, Some(culprit))
         .because(format!(
-            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got {none}{ended}.{lost}",
+            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got \
+             {none}{ended}.{lost}",
             response.repeated,
             length(response.last_place().time.since(response.place.time))
         ))
         .fix(match (unoffered, &astray) {
-            (true, _) => format!("Let {server} send provisional responses reliably only where Supported or Require of the INVITE names 100rel."),
+            (true, _) => format!(
+                "Let {server} send provisional responses reliably only where Supported or Require of the INVITE names \
+                 100rel."
+            ),
             (false, Some(astray)) => astray.cure(prack.map_or(client, |prack| prack.request.path.source)),
             (false, None) => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
         });
@@ -118,12 +125,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         )),
         (None, _) if unoffered => finding,
         (None, _) if astray.is_some() => finding.fix(
-            "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer would go the \
-             same way.",
+            "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer \
+             would go the same way.",
         ),
-        (None, Some(_)) => finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2).")),
-        (None, None) => finding
-            .fix(format!("If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}.")),
+        (None, Some(_)) => {
+            finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2)."))
+        }
+        (None, None) => finding.fix(format!(
+            "If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}."
+        )),
     };
     finding = finding
         .claim_status(response, "a provisional response that must be confirmed")
@@ -139,9 +149,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(prack), Some(refusal)) => finding
             .claim_header(prack.request, "RAck", "the PRACK with its number")
             .claim_status(refusal, "refused by who asked for it"),
-        (Some(prack), None) => finding
-            .claim_method(prack.request, "a PRACK that nothing answers")
-            .claim_absent(prack.request.place, "a response to the PRACK", "the response is repeated all the same"),
+        (Some(prack), None) => finding.claim_method(prack.request, "a PRACK that nothing answers").claim_absent(
+            prack.request.place,
+            "a response to the PRACK",
+            "the response is repeated all the same",
+        ),
         (None, _) => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
     };
     if let (Some(astray), Some(prack)) = (&astray, prack) {
@@ -153,10 +165,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(end) = end {
         finding = finding.claim_status(end, "the callee's side gives up");
     }
-    Some(finding.refuted("server-fault", "the failure follows the missing PRACK").refuted("ring-timeout", "the provisional response was repeated until the end"))
+    Some(
+        finding
+            .refuted("server-fault", "the failure follows the missing PRACK")
+            .refuted("ring-timeout", "the provisional response was repeated until the end"),
+    )
 }
 
-/// A PRACK that went where the Contact of its 1xx says, as it must (RFC 3261 §12.2.1.1), past the one from whom the 1xx came.
+/// A PRACK that went where the Contact of its 1xx says, as it must (RFC 3261 §12.2.1.1), past the one from whom the 1xx
+/// came.
 struct Astray<'a> {
     /// The 1xx, as the sender of the PRACK got it.
     response: &'a Heard,
@@ -194,8 +211,12 @@ impl<'a> Astray<'a> {
     fn cure(&self, client: SocketAddr) -> String {
         let server = self.server();
         match self.behind_proxy {
-            true => format!("If {server} is a proxy, let it add Record-Route to INVITEs, so that the PRACK passes it too."),
-            false => format!("Let {server} write an address into Contact that {client} can reach (its external address)."),
+            true => {
+                format!("If {server} is a proxy, let it add Record-Route to INVITEs, so that the PRACK passes it too.")
+            }
+            false => {
+                format!("Let {server} write an address into Contact that {client} can reach (its external address).")
+            }
         }
     }
 
@@ -214,8 +235,8 @@ fn sent_in_vain(prack: &Heard, server: SocketAddr, astray: Option<&Astray<'_>>) 
     let (client, to) = (prack.path.source, prack.path.destination);
     match astray {
         Some(astray) => format!(
-            " The response came to {client} from {}, and names the {}address {} as Contact. {client} did send PRACK there, as it must, and \
-             nothing answers it: it does not arrive.",
+            " The response came to {client} from {}, and names the {}address {} as Contact. {client} did send PRACK \
+             there, as it must, and nothing answers it: it does not arrive.",
             astray.response.path.source,
             if is_private(astray.contact) { "private " } else { "" },
             astray.contact
@@ -234,7 +255,8 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .flat_map(|invite| case.provisionals(invite).map(move |response| (invite, response)))
         .filter(|(_, response)| response.repeated >= ENOUGH_REPEATS)
         .filter(|(_, response)| {
-            response.message.headers("Require").iter().any(|tag| tag.eq_ignore_ascii_case("100rel")) && !is_confirmed(case, response)
+            response.message.headers("Require").iter().any(|tag| tag.eq_ignore_ascii_case("100rel"))
+                && !is_confirmed(case, response)
         })
         .last()
 }
@@ -261,9 +283,10 @@ fn confirms(prack: &Heard, response: &Heard) -> bool {
 
 /// A PRACK that carries the number of no response to this INVITE.
 fn prack_with_other_number<'a>(case: &Case<'a>, invite: &'a Transaction, response: &Heard) -> Option<&'a Heard> {
-    let of_call = case.asked(&Method::Prack).map(|prack| prack.request).filter(|prack| {
-        prack.message.call_id() == response.message.call_id() && prack.place > response.place
-    });
+    let of_call = case
+        .asked(&Method::Prack)
+        .map(|prack| prack.request)
+        .filter(|prack| prack.message.call_id() == response.message.call_id() && prack.place > response.place);
     let mut others = of_call.filter(|prack| {
         prack.message.header("RAck").is_some() && !case.provisionals(invite).any(|known| confirms(prack, known))
     });
@@ -274,6 +297,7 @@ fn prack_with_other_number<'a>(case: &Case<'a>, invite: &'a Transaction, respons
 fn is_confirmed(case: &Case<'_>, response: &Heard) -> bool {
     case.asked(&Method::Prack).filter(|prack| confirms(prack.request, response)).any(|prack| {
         let after = response.repeats.iter().filter(|repeat| **repeat > prack.request.place).count();
-        case.call.final_status_of(prack.transaction).is_some_and(StatusCode::is_success) || after < ENOUGH_REPEATS as usize
+        case.call.final_status_of(prack.transaction).is_some_and(StatusCode::is_success)
+            || after < ENOUGH_REPEATS as usize
     })
 }

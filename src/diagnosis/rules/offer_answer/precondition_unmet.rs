@@ -6,30 +6,32 @@ use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{alerts, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::sdp::Sdp;
 use crate::sip::Method;
+use crate::sip::sdp::Sdp;
 
 rule! {
     /// A precondition of the call was never met.
     ///
     /// ## What it says
-    /// One side wants a resource (a bearer with quality of service) to be reserved before the callee is alerted, and that
-    /// was refused or never confirmed. So the call stood still before it rang.
+    /// One side wants a resource (a bearer with quality of service) to be reserved before the callee is alerted, and
+    /// that was refused or never confirmed. So the call stood still before it rang.
     ///
     /// ## Why it happens
-    /// The network could not reserve the bearer, or the side that reserves never sends the UPDATE that says that it has.
+    /// The network could not reserve the bearer, or the side that reserves never sends the UPDATE that says that it
+    /// has.
     ///
     /// ## Evidence
-    /// A 580 to the INVITE, or to a later offer before the call was answered, whose sender then gave up; or an offer with
-    /// `a=des:qos mandatory` whose current status is none, a provisional answer, no later description that says
+    /// A 580 to the INVITE, or to a later offer before the call was answered, whose sender then gave up; or an offer
+    /// with `a=des:qos mandatory` whose current status is none, a provisional answer, no later description that says
     /// `curr:qos … sendrecv`, no ringing, and no answer.
     ///
     /// ## How to fix
-    /// Look at the reservation in the access network of the side that has to confirm; or make the precondition optional.
+    /// Look at the reservation in the access network of the side that has to confirm; or make the precondition
+    /// optional.
     ///
     /// ## When it would be wrong
-    /// If the UPDATE went another way than the capture shows. Who cancels within ten seconds gives up by himself: a bearer may
-    /// take as long.
+    /// If the UPDATE went another way than the capture shows. Who cancels within ten seconds gives up by himself: a
+    /// bearer may take as long.
     ///
     /// ## References
     /// RFC 3312 §5, §7, §8; RFC 4032 §4.1
@@ -57,7 +59,10 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             "{server} answered 580: a resource that must be reserved before the call goes on could not be{}.",
             line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default()
         ))
-        .fix("Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the callee.")
+        .fix(
+            "Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the \
+             callee.",
+        )
         .fix("Or make the precondition optional (`a=des:qos optional …`).")
         .claim_status(response, "the precondition failed");
     if let Some(asking) = [request, response].into_iter().find(|heard| wanted(heard).is_some()) {
@@ -90,12 +95,15 @@ fn refused_later(case: &Case<'_>) -> Option<Finding> {
             .explains(case.outer_failure().map(|failure| failure.status))
             .sender(Role::Uas, response)
             .because(format!(
-                "{server} answered the {method} of {client} with 580: a resource that must be reserved before the call goes on could \
-                 not be{}. {client} cancelled the call {} later.",
+                "{server} answered the {method} of {client} with 580: a resource that must be reserved before the \
+                 call goes on could not be{}. {client} cancelled the call {} later.",
                 line.map(|line| format!(" ({line})")).unwrap_or_default(),
                 length(cancel.place.time.since(response.place.time))
             ))
-            .fix("Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the callee.")
+            .fix(
+                "Look for the reservation of the bearer (QoS, dedicated bearer, Rx/N5) that failed on the side of the \
+                 callee.",
+            )
             .fix("Or make the precondition optional (`a=des:qos optional …`).")
             .claim_method(request, "the caller's side offers anew")
             .claim_status(response, "the precondition failed")
@@ -123,7 +131,10 @@ fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response
         ),
         None => (
             format!("Nothing that {client} sent says that it is"),
-            format!("Look at {client}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local sendrecv`?"),
+            format!(
+                "Look at {client}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local \
+                 sendrecv`?"
+            ),
         ),
     };
     let server = response.path.source;
@@ -132,8 +143,8 @@ fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response
         .explains(Some(failure.status))
         .sender(Role::Uac, request)
         .because(format!(
-            "{server} answered 580 {} after it had asked, in its {asked}, to be told when the bearer of the caller's side is \
-             there ({line}). {told}.",
+            "{server} answered 580 {} after it had asked, in its {asked}, to be told when the bearer of the caller's \
+             side is there ({line}). {told}.",
             length(response.place.time.since(asking.place.time))
         ))
         .fix(step)
@@ -142,9 +153,15 @@ fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response
     finding = claim_line(finding, asking, Some(line), "and asks for a confirmation");
     finding = match failed {
         Some((heard, failed)) => claim_line(finding, heard, Some(failed), "the reservation failed"),
-        None => finding.claim_absent(asking.place, "a description with a=curr:qos local sendrecv", "it is never confirmed"),
+        None => {
+            finding.claim_absent(asking.place, "a description with a=curr:qos local sendrecv", "it is never confirmed")
+        }
     };
-    Some(finding.claim_status(response, "the precondition failed").refuted("no-common-codec", "the code names the precondition"))
+    Some(
+        finding
+            .claim_status(response, "the precondition failed")
+            .refuted("no-common-codec", "the code names the precondition"),
+    )
 }
 
 /// A call that is cancelled sooner after the description of the callee's side was not stuck: bearers may take as long.
@@ -173,17 +190,24 @@ fn never_met(case: &Case<'_>) -> Option<Finding> {
     let updates = case.asked(&Method::Update).count();
     let update = if updates == 0 { "no UPDATE came to say that it is" } else { "no UPDATE says that it is" };
     let because = format!(
-        "The offer makes the call wait until a resource is reserved ({line}). {} answered with a description, and {update} met: \
-         the callee was never alerted.",
+        "The offer makes the call wait until a resource is reserved ({line}). {} answered with a description, and \
+         {update} met: the callee was never alerted.",
         answer.path.source
     );
     let finding = Finding::of(&RULE, Confidence::Likely).explains(failure).sender(Role::Uac, request).because(because);
     Some(
         claim_line(finding, request, Some(line), "its description asks for a precondition")
-            .fix(format!("Look at {}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local sendrecv`?", request.path.source))
+            .fix(format!(
+                "Look at {}: was its bearer reserved, and why did it send no UPDATE with `a=curr:qos local sendrecv`?",
+                request.path.source
+            ))
             .fix("Or make the precondition optional (`a=des:qos optional …`).")
             .claim_status(answer, "the callee's side answers the description")
-            .claim_absent(answer.place, "a description with a=curr:qos local sendrecv", "the precondition was never met")
+            .claim_absent(
+                answer.place,
+                "a description with a=curr:qos local sendrecv",
+                "the precondition was never met",
+            )
             .refuted("callee-did-not-answer", "the callee was never alerted"),
     )
 }

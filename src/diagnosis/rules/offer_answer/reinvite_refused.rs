@@ -5,22 +5,22 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
 use crate::diagnosis::words::{length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::{Method, StatusCode};
 use crate::sip::sdp::Sdp;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// A change of a running call was refused, and the call went on.
     ///
     /// ## What it says
-    /// One side asked for a change (hold, another codec, video, fax) inside the call and was refused. The call goes on as
-    /// it was.
+    /// One side asked for a change (hold, another codec, video, fax) inside the call and was refused. The call goes on
+    /// as it was.
     ///
     /// ## Why it happens
     /// The other side does not support what was asked for, or not now.
     ///
     /// ## Evidence
-    /// A final response of 400 or more to an INVITE inside the dialog, or to an UPDATE with an offer, other than those that end
-    /// the dialog or ask to try again. A 500 or 503 counts where a BYE follows at once instead of another try.
+    /// A final response of 400 or more to an INVITE inside the dialog, or to an UPDATE with an offer, other than those
+    /// that end the dialog or ask to try again. A 500 or 503 counts where a BYE follows at once instead of another try.
     ///
     /// ## How to fix
     /// Switch the feature off for this peer, or enable it there. The call itself is not at fault.
@@ -51,7 +51,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
     });
     let bye = bye_soon_after(case, response);
-    let fax = Sdp::of(&request.message).is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
+    let fax = Sdp::of(&request.message)
+        .is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
     if fax && !accepted_later {
         return None; // fax-switch-failed tells more.
     }
@@ -123,7 +124,9 @@ fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard
             let knows_it = |code: u16| transaction.method == Method::Invite || !matches!(code, 405 | 501);
             let response = case.finals(transaction).find(|response| {
                 let code = response.message.status().map_or(0, StatusCode::get);
-                let is_last_word = PASSING.contains(&code) && !is_tried_again(case, transaction) && bye_soon_after(case, response).is_some();
+                let is_last_word = PASSING.contains(&code)
+                    && !is_tried_again(case, transaction)
+                    && bye_soon_after(case, response).is_some();
                 code >= 400 && knows_it(code) && (!OTHER_MATTERS.contains(&code) || is_last_word)
             })?;
             Some((transaction, request, response))

@@ -13,18 +13,18 @@ rule! {
     /// The caller heard no ringback tone.
     ///
     /// ## What it says
-    /// Nothing told the caller's telephone to play a tone, or early media were announced and never came: the caller heard
-    /// silence until the answer.
+    /// Nothing told the caller's telephone to play a tone, or early media were announced and never came: the caller
+    /// heard silence until the answer.
     ///
     /// ## Why it happens
-    /// A gateway sends 183 without a description and no 180; or it announces early media, and they are not sent or do not
-    /// get through.
+    /// A gateway sends 183 without a description and no 180; or it announces early media, and they are not sent or do
+    /// not get through.
     ///
     /// ## Evidence
-    /// A 18x with a description, no 180, and no RTP to the caller before the answer, although there is some after it; or a
-    /// 183 without a description and no 180 beside it. After a 180, with a description or without, a telephone that gets no
-    /// media plays a tone of its own. Early media that go on behind a 180 are told as a fact: some telephones
-    /// switch to a tone of their own then.
+    /// A 18x with a description, no 180, and no RTP to the caller before the answer, although there is some after it;
+    /// or a 183 without a description and no 180 beside it. After a 180, with a description or without, a telephone
+    /// that gets no media plays a tone of its own. Early media that go on behind a 180 are told as a fact: some
+    /// telephones switch to a tone of their own then.
     ///
     /// ## How to fix
     /// Let the callee's side send 180 where it has no early media; open the way of the media from the 18x on.
@@ -43,8 +43,10 @@ const SHORT: Duration = Duration::from_secs(2);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let invite = case.call.attempts().last()?;
     let request = case.call.request_of(invite)?;
-    let alerts: Vec<&Heard> =
-        case.provisionals(invite).filter(|heard| heard.message.status().is_some_and(|status| status.get() > 100)).collect();
+    let alerts: Vec<&Heard> = case
+        .provisionals(invite)
+        .filter(|heard| heard.message.status().is_some_and(|status| status.get() > 100))
+        .collect();
     let first = alerts.first().copied()?;
     if alerts.iter().any(|heard| heard.message.is_cut()) {
         return None;
@@ -79,8 +81,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uas, early)
             .because(format!(
-                "{} announced early media with {}, and no RTP came to the caller in the {} until the answer, though it did \
-                 afterwards: the caller heard no ringback tone.",
+                "{} announced early media with {}, and no RTP came to the caller in the {} until the answer, though \
+                 it did afterwards: the caller heard no ringback tone.",
                 early.path.source,
                 code(early),
                 length(waited)
@@ -96,9 +98,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn switched(alerts: &[&Heard], streams: &[&Stream], end: Timestamp) -> Option<Finding> {
     let is_180 = |heard: &Heard| heard.message.status().is_some_and(|status| status.get() == 180);
     let early = alerts.iter().copied().find(|heard| !is_180(heard) && Sdp::of(&heard.message).is_some())?;
-    let rings = alerts.iter().copied().find(|heard| {
-        heard.place > early.place && is_180(heard) && Sdp::of(&heard.message).is_none()
-    })?;
+    let rings = alerts
+        .iter()
+        .copied()
+        .find(|heard| heard.place > early.place && is_180(heard) && Sdp::of(&heard.message).is_none())?;
     // A stream that pauses from the 180 to the answer has made room for the tone.
     let pauses = |stream: &Stream| {
         stream.silence.is_some_and(|(silence, ended)| {
@@ -119,18 +122,26 @@ fn switched(alerts: &[&Heard], streams: &[&Stream], end: Timestamp) -> Option<Fi
             .titled("Early media went on behind a 180 that asks for a local tone")
             .sender(Role::Uas, rings)
             .because(format!(
-                "{} announced early media with {} and sent them, and then sent 180 without a session description: at that many \
-                 telephones switch to a tone of their own. What it sent in the {} after that (a tone, an announcement) the \
-                 caller may not have heard.",
+                "{} announced early media with {} and sent them, and then sent 180 without a session description: at \
+                 that many telephones switch to a tone of their own. What it sent in the {} after that (a tone, an \
+                 announcement) the caller may not have heard.",
                 early.path.source,
                 early.message.status().map_or(0, StatusCode::get),
                 length(until.since(rings.place.time))
             ))
-            .fix(format!("Let {} send no 180 after early media have begun, or repeat its description in it.", rings.path.source))
+            .fix(format!(
+                "Let {} send no 180 after early media have begun, or repeat its description in it.",
+                rings.path.source
+            ))
             .fix("Or let the caller's telephone go on playing early media that still come (RFC 3960 §3.2).")
             .claim_status(early, "early media begin")
             .claim_status(rings, "the telephone may play a tone of its own")
-            .claim_at(stream.first, "udp.dstport", stream.path.destination.port().to_string(), "the first of the early media"),
+            .claim_at(
+                stream.first,
+                "udp.dstport",
+                stream.path.destination.port().to_string(),
+                "the first of the early media",
+            ),
     )
 }
 
@@ -138,11 +149,13 @@ fn without_description(case: &Case<'_>, first: &Heard, waited: Duration) -> Find
     Finding::of(&RULE, Confidence::Possible)
         .sender(Role::Uas, first)
         .because(format!(
-            "{} sent 183 without a session description and no 180: for {} nothing told {} to play a ringback tone, and no early \
-             media were agreed on.",
+            "{} sent 183 without a session description and no 180: for {} nothing told {} to play a ringback tone, \
+             and no early media were agreed on.",
             first.path.source,
             length(waited),
-            case.call.request_of(case.call.transaction(first.transaction)).map_or(first.path.destination, |request| request.path.source)
+            case.call
+                .request_of(case.call.transaction(first.transaction))
+                .map_or(first.path.destination, |request| request.path.source)
         ))
         .fix(format!("Let {} send 180 in place of 183 where it has no early media.", first.path.source))
         .claim_status(first, "progress, and no ringing")

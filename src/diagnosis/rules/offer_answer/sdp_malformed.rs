@@ -44,10 +44,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
         .because(match is_missing {
-            true => format!("The session description of {client} lacks a line: {why}. {server} refused it with {}.", failure.status),
+            true => format!(
+                "The session description of {client} lacks a line: {why}. {server} refused it with {}.",
+                failure.status
+            ),
             false => format!(
-                "The session description of {client} breaks the grammar at line {line} ({text:?}): {why}. {server} refused it with \
-                 {}.",
+                "The session description of {client} breaks the grammar at line {line} ({text:?}): {why}. {server} \
+                 refused it with {}.",
                 failure.status
             ),
         })

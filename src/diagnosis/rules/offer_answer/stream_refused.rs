@@ -13,8 +13,8 @@ rule! {
     /// The answering side has no codec of the offer and accepts the call all the same, or hides media on purpose.
     ///
     /// ## Evidence
-    /// An `m=audio` with a port in the offer, and port 0 at the same place in the answer of the 2xx; in a recording session
-    /// (`Require: siprec`) of any of its streams, elsewhere if no other audio is accepted.
+    /// An `m=audio` with a port in the offer, and port 0 at the same place in the answer of the 2xx; in a recording
+    /// session (`Require: siprec`) of any of its streams, elsewhere if no other audio is accepted.
     ///
     /// ## How to fix
     /// Compare the codecs and the profile of the offer with what the answering side allows.
@@ -31,13 +31,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (transaction, success) = case.answer()?;
     let request = case.call.request_of(transaction)?;
     let (offer, answer) = (Sdp::of(&request.message)?, Sdp::of(&success.message)?);
-    let (offered, refused) = offer
-        .media
-        .iter()
-        .zip(&answer.media)
-        .find(|(offered, answered)| offered.kind == "audio" && offered.port != 0 && answered.kind == "audio" && answered.port == 0)?;
+    let (offered, refused) = offer.media.iter().zip(&answer.media).find(|(offered, answered)| {
+        offered.kind == "audio" && offered.port != 0 && answered.kind == "audio" && answered.port == 0
+    })?;
     // A recording has a stream for each party (RFC 7866 §7.1); elsewhere a second one is there to choose from.
-    let is_recording = request.message.headers("Require").iter().any(|required| required.eq_ignore_ascii_case("siprec"));
+    let is_recording =
+        request.message.headers("Require").iter().any(|required| required.eq_ignore_ascii_case("siprec"));
     let has_other = answer.media.iter().any(|media| media.kind == "audio" && media.port != 0);
     if has_other && !is_recording {
         return None;

@@ -22,33 +22,35 @@ rule! {
     /// the two had forgotten the idle connection. Not acknowledged: the other end is gone without a word.
     ///
     /// ## Evidence
-    /// A RST in answer to a SYN, or an ICMP error that quotes it; at least three copies of a SYN and no answer to any; a RST
-    /// or FIN of the one who was asked, and a request on that connection without a final response; a request that TCP itself
-    /// repeated at least five times, and that was never acknowledged. A proxy or B2BUA that refused the call right after a
-    /// connection was refused to it told of that, whatever code and cause it made of it.
+    /// A RST in answer to a SYN, or an ICMP error that quotes it; at least three copies of a SYN and no answer to any;
+    /// a RST or FIN of the one who was asked, and a request on that connection without a final response; a request that
+    /// TCP itself repeated at least five times, and that was never acknowledged. A proxy or B2BUA that refused the call
+    /// right after a connection was refused to it told of that, whatever code and cause it made of it.
     ///
     /// ## How to fix
     /// Let the server listen on TCP, or name the transport that it speaks (`;transport=`, SRV). For connections that
     /// break when idle, send keep-alives.
     ///
     /// ## When it would be wrong
-    /// A connection that ends after its last answer is closed in order. A client that falls back to UDP, or sends its request
-    /// once more on a new connection, loses nothing.
+    /// A connection that ends after its last answer is closed in order. A client that falls back to UDP, or sends its
+    /// request once more on a new connection, loses nothing.
     ///
     /// ## References
     /// RFC 9293 §3.5; RFC 3261 §18.1.1, §18.4; RFC 5626 §4.4.1
     "B5" "connection-failed" needs [UNANSWERED BROKEN] [REFUSED BROKEN] [PROVISIONAL BROKEN], check, capture check_capture
 }
 
-/// True if the one who asked sent the same request once more on another connection, and got an answer there: it lost nothing
-/// (RFC 3261 §18.4).
+/// True if the one who asked sent the same request once more on another connection, and got an answer there: it lost
+/// nothing (RFC 3261 §18.4).
 fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool {
     case.call.transactions.iter().any(|other| {
         let is_again = (&other.method, other.in_dialog) == (&transaction.method, transaction.in_dialog);
         is_again
             && !other.finals.is_empty()
             && case.call.request_of(other).is_some_and(|again| {
-                again.place > request.place && again.path != request.path && again.path.source.ip() == request.path.source.ip()
+                again.place > request.place
+                    && again.path != request.path
+                    && again.path.source.ip() == request.path.source.ip()
             })
     })
 }
@@ -75,10 +77,7 @@ fn half_open(case: &Case<'_>) -> Option<Finding> {
     let (client, server) = (request.path.source, request.path.destination);
     let later = request.place.time.plus(timer::C);
     let failed = case.surroundings.failed_connections().of_client(client.ip()).iter().find(|failed| {
-        failed.how.is_in_vain()
-            && failed.server == server
-            && failed.asked > request.place
-            && failed.asked.time <= later
+        failed.how.is_in_vain() && failed.server == server && failed.asked > request.place && failed.asked.time <= later
     })?;
     let method = &deciding.method;
     Some(
@@ -87,12 +86,16 @@ fn half_open(case: &Case<'_>) -> Option<Finding> {
             .explains(None)
             .party(Role::Uas, Some(server))
             .because(format!(
-                "{client} sent its {method} on a TCP connection from which nothing came back. {} later it asked {server} for a \
-                 new one, {}: the old one had been forgotten by {server} or by what lies between, or {server} is down.",
+                "{client} sent its {method} on a TCP connection from which nothing came back. {} later it asked \
+                 {server} for a new one, {}: the old one had been forgotten by {server} or by what lies between, or \
+                 {server} is down.",
                 length(failed.asked.time.since(request.place.time)),
                 what_came(failed)
             ))
-            .fix("Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call needs it.")
+            .fix(
+                "Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call \
+                 needs it.",
+            )
             .claim_method(request, "the request that waits")
             .claim_absent(request.place, format!("any response to the {method}"), "nothing came back")
             .refuted("next-hop-silent", "it is the connection that is dead, and not this message alone")
@@ -105,7 +108,8 @@ fn broke_off(case: &Case<'_>) -> Option<Finding> {
     let call = case.call;
     let mut waiting = call.transactions.iter().filter_map(|transaction| {
         let request = call.request_of(transaction)?;
-        if !request.path.transport.is_reliable() || call.is_concluded(transaction) || transaction.method == Method::Ack {
+        if !request.path.transport.is_reliable() || call.is_concluded(transaction) || transaction.method == Method::Ack
+        {
             return None;
         }
         let (from, until) = (request.place.time, request.place.time.plus(timer::GIVE_UP));
@@ -179,14 +183,20 @@ fn unacknowledged(case: &Case<'_>) -> Option<Finding> {
             .titled(format!("The {method} was never acknowledged by TCP"))
             .party(case.role_of_asked(request), Some(server))
             .because(format!(
-                "{} sent the {method} over TCP, and TCP repeated it {} times within {}: {server} acknowledged none of them. \
-                 {server} is down, or what lies between the two has forgotten the connection.",
+                "{} sent the {method} over TCP, and TCP repeated it {} times within {}: {server} acknowledged none of \
+                 them. {server} is down, or what lies between the two has forgotten the connection.",
                 failed.client,
                 failed.copies,
                 length(failed.place.time.since(request.place.time))
             ))
-            .fix(format!("See at {} whether the segments arrive, and look for a firewall or NAT that forgets idle connections.", server.ip()))
-            .fix("Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call needs it.")
+            .fix(format!(
+                "See at {} whether the segments arrive, and look for a firewall or NAT that forgets idle connections.",
+                server.ip()
+            ))
+            .fix(
+                "Send keep-alives on such connections (RFC 5626 §4.4.1), so that a dead one is noticed before a call \
+                 needs it.",
+            )
             .claim_method(request, "the request that waits")
             .claim_at(failed.place, "tcp.dstport", server.port().to_string(), "TCP sends it for the last time")
             .claim_absent(failed.place, format!("acknowledgement of {server}"), "none was captured")
@@ -211,7 +221,8 @@ fn idle_before(case: &Case<'_>, request: &Heard) -> Option<Duration> {
 
 /// True if this request opened the call, or is what the last try of it was forwarded as, and the call came to nothing.
 pub(super) fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
-    if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished) || transaction.in_dialog
+    if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished)
+        || transaction.in_dialog
     {
         return false;
     }
@@ -262,12 +273,15 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (server, (role, address)) = (failed.server, who(failed));
-    let in_turn: String = others
-        .iter()
-        .map(|other| format!("; after that it tried {}, {}", other.server, what_came(other)))
-        .collect();
+    let in_turn: String =
+        others.iter().map(|other| format!("; after that it tried {}, {}", other.server, what_came(other))).collect();
     let finding = others.iter().fold(prove(Finding::of(&RULE, sure), failed), |finding, other| {
-        finding.claim_at(other.asked, "tcp.dstport", other.server.port().to_string(), "a connection to another server is asked for")
+        finding.claim_at(
+            other.asked,
+            "tcp.dstport",
+            other.server.port().to_string(),
+            "a connection to another server is asked for",
+        )
     });
     Some(
         finding
@@ -334,10 +348,16 @@ fn of_redirect(case: &Case<'_>) -> Option<Finding> {
             let begun =
                 finding.claim_at(failed.asked, "tcp.dstport", failed.server.port().to_string(), "TLS is begun there");
             let ended = match alert {
-                Some(alert) => begun.claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "and ends with an alert"),
+                Some(alert) => {
+                    begun.claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "and ends with an alert")
+                }
                 None => begun,
             };
-            ended.fix(format!("Let {} and {} agree on TLS: version, ciphers and certificates.", failed.client.ip(), failed.server))
+            ended.fix(format!(
+                "Let {} and {} agree on TLS: version, ciphers and certificates.",
+                failed.client.ip(),
+                failed.server
+            ))
         }
         _ => prove(finding, failed),
     };
@@ -361,15 +381,16 @@ fn of_redirect(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The connection in vain with which a client wanted to go where a redirect had sent it. What is looked up by a name may be any
-/// server.
+/// The connection in vain with which a client wanted to go where a redirect had sent it. What is looked up by a name
+/// may be any server.
 pub(crate) fn tried_to_follow<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&'a FailedConnection> {
     let contacts = redirect.message.headers("Contact");
     let until = redirect.place.time.plus(timer::GIVE_UP);
     case.surroundings.failed_connections().of_client(redirect.path.destination.ip()).iter().find(|failed| {
         let leads_there = |contact: &String| {
             let host = NameAddr::read(contact).parsed().host;
-            host.parse().map_or(failed.server.ip() != redirect.path.source.ip(), |host: IpAddr| host == failed.server.ip())
+            host.parse()
+                .map_or(failed.server.ip() != redirect.path.source.ip(), |host: IpAddr| host == failed.server.ip())
         };
         let is_in_vain = failed.how.is_in_vain() || matches!(failed.how, HowFailed::Handshake(_));
         is_in_vain && redirect.place < failed.asked && failed.asked.time <= until && contacts.iter().any(leads_there)
@@ -387,7 +408,9 @@ fn title(how: HowFailed) -> &'static str {
 fn what_came(failed: &FailedConnection) -> String {
     match failed.how {
         HowFailed::Refused => "and the connection was refused".into(),
-        HowFailed::Undelivered { reporter, what } => format!("and {reporter} answered its SYN with ICMP {}", icmp_name(what)),
+        HowFailed::Undelivered { reporter, what } => {
+            format!("and {reporter} answered its SYN with ICMP {}", icmp_name(what))
+        }
         HowFailed::Handshake(_) => "and the handshake of TLS failed on it".into(),
         _ => format!("and none of {} copies of its SYN was answered", failed.copies),
     }
@@ -396,7 +419,9 @@ fn what_came(failed: &FailedConnection) -> String {
 /// Who did not let the connection come about: the server, or a filter or router before it.
 fn who(failed: &FailedConnection) -> (Role, SocketAddr) {
     match failed.how {
-        HowFailed::Undelivered { reporter, .. } if reporter != failed.server.ip() => (Role::Network, (reporter, 0).into()),
+        HowFailed::Undelivered { reporter, .. } if reporter != failed.server.ip() => {
+            (Role::Network, (reporter, 0).into())
+        }
         _ => (Role::Uas, failed.server),
     }
 }
@@ -414,7 +439,9 @@ fn prove(finding: Finding, failed: &FailedConnection) -> Finding {
             .claim_icmp(failed.place, what, "the SYN was not delivered", icmp_name(what))
             .fix(match what.meaning() {
                 Undelivered::Prohibited => format!("Allow TCP to {server} in the filter of {reporter}."),
-                _ => format!("Check the address {server} and the route to it as {reporter} sees it, and that its host is up."),
+                _ => format!(
+                    "Check the address {server} and the route to it as {reporter} sees it, and that its host is up."
+                ),
             })
             .fix(format!("Let the SIP service of {server} listen on TCP; check with `ss -ltn` there.")),
         _ => finding

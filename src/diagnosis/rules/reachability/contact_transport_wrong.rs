@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
 
 use crate::call::Heard;
-use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::address;
 use crate::diagnosis::words::layer;
@@ -79,7 +79,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .sender(if is_request { Role::Uac } else { Role::Uas }, owner)
         .because(format!(
-            "{source} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get through: {}.",
+            "{source} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get \
+             through: {}.",
             owner.path.transport,
             lost.target,
             transport.unwrap_or_default(),
@@ -87,12 +88,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Let {source} write the port and transport into {header} on which it listens."));
     if header == CONTACT {
-        finding = finding
-            .fix("If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, `rewrite_contact`).");
+        finding = finding.fix(
+            "If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, \
+             `rewrite_contact`).",
+        );
     }
-    let mut finding = finding
-        .claim_header(owner, header, "where the requests of the dialog have to go")
-        .claim(owner, &format!("{}.srcport", layer(owner)), source.port().to_string(), "where the peer speaks from");
+    let mut finding = finding.claim_header(owner, header, "where the requests of the dialog have to go").claim(
+        owner,
+        &format!("{}.srcport", layer(owner)),
+        source.port().to_string(),
+        "where the peer speaks from",
+    );
     if let Some(request) = lost.request {
         finding = finding.claim(
             request,
@@ -125,7 +131,8 @@ fn contact_of(owner: &Heard) -> Option<Uri> {
     Some(owner.message.contact()?.parsed())
 }
 
-/// What the proxy next to the caller wrote into Record-Route: to the caller the last value is the first hop (RFC 3261 §12.1.2).
+/// What the proxy next to the caller wrote into Record-Route: to the caller the last value is the first hop (RFC 3261
+/// §12.1.2).
 fn recorded_by(owner: &Heard) -> Option<Uri> {
     let last = owner.message.headers("Record-Route").pop()?;
     (!owner.message.is_cut()).then(|| NameAddr::read(&last).parsed())
@@ -134,7 +141,8 @@ fn recorded_by(owner: &Heard) -> Option<Uri> {
 /// The address that a URI names, if its host is that of the packet and its port or transport is not.
 fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
     let host = address(uri)?;
-    let is_secure = uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+    let is_secure =
+        uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
     let port = uri.port.unwrap_or(if is_secure { 5061 } else { 5060 });
     let transport = uri.parameters.get("transport").unwrap_or("udp").to_ascii_lowercase();
     let over_stream = owner.path.transport.is_reliable();
@@ -147,8 +155,8 @@ fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
 fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let unheard = case.unheard_ack()?;
     let icmp = case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id);
-    // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies, or past one that did
-    // not stay in the path.
+    // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies, or past one
+    // that did not stay in the path.
     let (owner, target) = match icmp {
         Some(_) => [unheard.success, case.as_written(unheard.success)]
             .into_iter()
@@ -167,7 +175,8 @@ fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request, target, why, ends_the_call })
 }
 
-/// A connection to the first hop or the Contact that a 2xx names which did not come about, so that there is no ACK at all.
+/// A connection to the first hop or the Contact that a 2xx names which did not come about, so that there is no ACK at
+/// all.
 fn lost_connection<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let waiting = case
         .answers()
@@ -213,6 +222,14 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         };
         let is_bye = request.message.method() == Some(&crate::sip::Method::Bye);
         let ends_the_call = if is_bye { Ended::Yes } else { Ended::No };
-        Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request: Some(request), target, why, ends_the_call })
+        Some(Lost {
+            owner,
+            header: CONTACT,
+            uri: contact_of(owner)?,
+            request: Some(request),
+            target,
+            why,
+            ends_the_call,
+        })
     })
 }

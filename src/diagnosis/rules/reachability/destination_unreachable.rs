@@ -22,18 +22,17 @@ rule! {
     /// prohibited: a filter rejects the packet. Time exceeded: routes lead round in a circle.
     ///
     /// ## Evidence
-    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1, or a time exceeded in transit, that quotes the packet by its
-    /// addresses and ports; or "fragmentation needed" that quotes a response. It
-    /// explains the end of an answered call if what it quotes is a 2xx that nobody confirmed, or a BYE, and no BYE was
-    /// accepted.
+    /// An ICMP destination unreachable (type 3) or ICMPv6 type 1, or a time exceeded in transit, that quotes the packet
+    /// by its addresses and ports; or "fragmentation needed" that quotes a response. It explains the end of an answered
+    /// call if what it quotes is a 2xx that nobody confirmed, or a BYE, and no BYE was accepted.
     ///
     /// ## How to fix
     /// Start the service on that port, or correct the address; for a filter, ask whoever runs the host that reports.
     ///
     /// ## When it would be wrong
-    /// An error for an older packet of the same ports. For a response that went elsewhere than its request came from, and that the
-    /// client waits for: `response-misdirected`. "Fragmentation needed" for a request is no such error: `large-request-lost`.
-    /// Where the call was answered at another address, it is a fact.
+    /// An error for an older packet of the same ports. For a response that went elsewhere than its request came from,
+    /// and that the client waits for: `response-misdirected`. "Fragmentation needed" for a request is no such error:
+    /// `large-request-lost`. Where the call was answered at another address, it is a fact.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1, §3.3; RFC 3261 §18.4
@@ -74,13 +73,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         role => role,
     };
     let because = format!(
-            "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
-            icmp.reporter,
-            icmp_name(icmp.what),
-            if count > 1 { format!(" ({count} times)") } else { String::new() },
-            says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
-            heard_since(call, icmp),
-        );
+        "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
+        icmp.reporter,
+        icmp_name(icmp.what),
+        if count > 1 { format!(" ({count} times)") } else { String::new() },
+        says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
+        heard_since(call, icmp),
+    );
     // Who confirms an answer sends to its Contact, and a server to where it knows a device to be.
     let is_of_server = quoted.message.method().is_some_and(|method| *method != Method::Ack);
     let private = case.private_contact(quoted).filter(|_| is_of_server);
@@ -93,8 +92,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = match came_from(case, quoted).filter(|_| icmp.what.meaning() == Undelivered::PortUnreachable) {
         Some(client) => finding.fix(format!(
-            "The request came from {client}: let it put rport into its Via (RFC 3581 §3), or let {} answer there all the same \
-             (force_rport).",
+            "The request came from {client}: let it put rport into its Via (RFC 3581 §3), or let {} answer there all \
+             the same (force_rport).",
             quoted.path.source
         )),
         None => finding,
@@ -163,14 +162,17 @@ fn what_it_says(icmp: &IcmpSeen, quoted: &Heard) -> Option<Says> {
         Undelivered::ProtocolUnreachable => nowhere("that host does not take this transport protocol"),
         Undelivered::RejectRoute => nowhere("REPORTER has a route that rejects that address"),
         Undelivered::TimeExceeded if icmp.what.code == IN_TRANSIT => Says {
-            meaning: "the packet went over so many hops that its hop limit was used up, as where routes lead round in a circle",
-            fix: "Look with traceroute from the sender to TARGET where the way leads round, and mend the routes at REPORTER.",
+            meaning: "the packet went over so many hops that its hop limit was used up, as where routes lead round in \
+                      a circle",
+            fix: "Look with traceroute from the sender to TARGET where the way leads round, and mend the routes at \
+                  REPORTER.",
             role: Role::Network,
         },
         // Of a request that is too large `large-request-lost` tells.
         Undelivered::TooBig if !quoted.message.is_request() => Says {
             meaning: "it does not fit through the next link, and must not be cut into fragments",
-            fix: "Let the sender of this response allow fragments (no \"don't fragment\"), make it smaller, or let both sides use TCP.",
+            fix: "Let the sender of this response allow fragments (no \"don't fragment\"), make it smaller, or let \
+                  both sides use TCP.",
             role: Role::Network,
         },
         Undelivered::TooBig | Undelivered::TimeExceeded | Undelivered::Other => return None,
@@ -201,8 +203,8 @@ fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     false
 }
 
-/// True if what was not delivered is why an answered call ended against the parties' will, or could not be ended: a 2xx that
-/// nobody confirmed, or a BYE, where no BYE of the call was accepted.
+/// True if what was not delivered is why an answered call ended against the parties' will, or could not be ended: a 2xx
+/// that nobody confirmed, or a BYE, where no BYE of the call was accepted.
 fn drops(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     let quoted = case.call.message(icmp.message);
     if case.call.outcome != Outcome::Answered || is_harmless(case.call, quoted) {
@@ -220,8 +222,8 @@ fn drops(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     quoted.message.method() == Some(&Method::Bye) && !accepted()
 }
 
-/// True if an earlier copy of a 2xx to an INVITE had been delivered: its receiver sent an ACK for it, be it one that the other
-/// side could not use.
+/// True if an earlier copy of a 2xx to an INVITE had been delivered: its receiver sent an ACK for it, be it one that
+/// the other side could not use.
 fn had_come_before(case: &Case<'_>, quoted: &Heard, icmp: &IcmpSeen) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
     !quoted.message.is_request()
@@ -242,9 +244,12 @@ fn is_harmless(call: &Call, quoted: &Heard) -> bool {
     let answered = quoted.message.is_request() && !transaction.finals.is_empty();
     // A BYE on its way over several hops is one and the same.
     let number = |heard: &Heard| (heard.message.cseq().cloned(), from_tag(heard).map(Cow::into_owned));
-    let over = call.dialogs.iter().filter_map(|dialog| dialog.bye).map(|bye| call.message(bye)).any(|bye| {
-        bye.place < quoted.place && !(quoted.message.is_request() && number(bye) == number(quoted))
-    });
+    let over = call
+        .dialogs
+        .iter()
+        .filter_map(|dialog| dialog.bye)
+        .map(|bye| call.message(bye))
+        .any(|bye| bye.place < quoted.place && !(quoted.message.is_request() && number(bye) == number(quoted)));
     answered || over
 }
 

@@ -14,8 +14,8 @@ rule! {
     /// The name of the next server could not be found, or led to another one than it should.
     ///
     /// ## What it says
-    /// Somebody asked the DNS for the name that the request was to go to, and got an error or no answer; or got it late; or
-    /// the request went to another server than the one that its SRV records put first.
+    /// Somebody asked the DNS for the name that the request was to go to, and got an error or no answer; or got it
+    /// late; or the request went to another server than the one that its SRV records put first.
     ///
     /// ## Why it happens
     /// The name is mistyped or was removed, its records for SIP (NAPTR, SRV) are missing, or the resolver is down. Some
@@ -23,17 +23,18 @@ rule! {
     ///
     /// ## Evidence
     /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
-    /// not at all; or of any other name, while a server had the request that it then refused with 478. An answer that took more than a second made the call late. An SRV answer with a server of a lower
-    /// priority number than the one to which the request went, and no packet to that server; or with another port of the
-    /// host to which the request went, from where nothing came.
+    /// not at all; or of any other name, while a server had the request that it then refused with 478. An answer that
+    /// took more than a second made the call late. An SRV answer with a server of a lower priority number than the one
+    /// to which the request went, and no packet to that server; or with another port of the host to which the request
+    /// went, from where nothing came.
     ///
     /// ## How to fix
-    /// Correct the name, publish its SRV and A records, or give the server another resolver. Let the client begin with the
-    /// lowest priority number.
+    /// Correct the name, publish its SRV and A records, or give the server another resolver. Let the client begin with
+    /// the lowest priority number.
     ///
     /// ## When it would be wrong
-    /// A missing NAPTR or SRV record alone does no harm if an A record was found afterwards. A client that has found its
-    /// first server dead, before the capture began, rightly goes to the second for a while.
+    /// A missing NAPTR or SRV record alone does no harm if an A record was found afterwards. A client that has found
+    /// its first server dead, before the capture began, rightly goes to the second for a while.
     ///
     /// ## References
     /// RFC 3263 §4.1, §4.2; RFC 1035 §4.1.1; RFC 2782
@@ -80,8 +81,8 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         // The one who refused the request had to find the next server.
         let of_request =
             for_names(lookups.of_client(response.path.source.ip(), request.place.time, response.place.time), request);
-        // Who says that it could not resolve a name may have asked for another one than that of the request, from another
-        // of its addresses.
+        // Who says that it could not resolve a name may have asked for another one than that of the request, from
+        // another of its addresses.
         let meanwhile = || {
             let says_so = response.message.status().is_some_and(|status| status.get() == UNRESOLVABLE);
             let all = lookups.between(request.place.time, response.place.time).filter(|one| one.is_for_sip());
@@ -105,9 +106,11 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
     }
     let of_request = for_names(lookups.of_client(request.path.source.ip(), from, request.place.time), request);
     let slow = of_request.into_iter().find(|one| {
-        one.answer.is_some_and(|(place, ..)| place.time <= request.place.time && place.time.since(one.asked.time) > SLOW)
+        one.answer
+            .is_some_and(|(place, ..)| place.time <= request.place.time && place.time.since(one.asked.time) > SLOW)
     })?;
-    let mut finding = found(slow, Fault::Slow).titled("The name of the next server was found late.").severity(Severity::Warning);
+    let mut finding =
+        found(slow, Fault::Slow).titled("The name of the next server was found late.").severity(Severity::Warning);
     let answered = slow.answer.map(|(place, ..)| place.time)?;
     let waited = request.place.time.since(answered);
     // What goes out much later did not wait for the answer alone.
@@ -146,7 +149,9 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
     let (client, to) = (request.path.source.ip(), request.path.destination);
     let now = request.place.time;
     let lookups = case.surroundings.neighbours().lookups();
-    let of_transport = for_names(lookups.servers_of_client(client, now), request).into_iter().filter(|one| one.name.starts_with(prefix(request.path.transport)));
+    let of_transport = for_names(lookups.servers_of_client(client, now), request)
+        .into_iter()
+        .filter(|one| one.name.starts_with(prefix(request.path.transport)));
     let lookup = of_transport.filter(|one| one.answer.is_some_and(|(place, ..)| place.time <= now)).last()?;
     let servers: Vec<Server<'_>> = lookup.records.iter().filter_map(server).collect();
     let addresses = |server: &Server<'_>| lookups.addresses_of(server.target, client, now);
@@ -155,7 +160,8 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
         let of_host: Vec<&Server<'_>> = servers.iter().filter(|server| addresses(server).contains(&to.ip())).collect();
         return sent_to_other_port(case, transaction, lookup, &of_host);
     };
-    let better = servers.iter().filter(|server| server.priority < taken.priority).min_by_key(|server| server.priority)?;
+    let better =
+        servers.iter().filter(|server| server.priority < taken.priority).min_by_key(|server| server.priority)?;
     let of_better = addresses(better);
     let was_tried = |address: &IpAddr| {
         let connected = case.surroundings.failed_connections().of_client(client);
@@ -175,11 +181,14 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
             .severity(Severity::Warning)
             .party(Role::Uac, Some(request.path.source))
             .because(format!(
-                "{client} sent the {} to {to}, which is {} with priority {} among the SRV records of {}. {} has priority {} \
-                 and comes first, and {how}.",
+                "{client} sent the {} to {to}, which is {} with priority {} among the SRV records of {}. {} has \
+                 priority {} and comes first, and {how}.",
                 transaction.method, taken.target, taken.priority, lookup.name, better.target, better.priority
             ))
-            .fix(format!("Let {client} begin with the lowest priority number, and go on only when that server fails (RFC 3263 §4.3)."))
+            .fix(format!(
+                "Let {client} begin with the lowest priority number, and go on only when that server fails (RFC 3263 \
+                 §4.3)."
+            ))
             .fix(format!("If {} is meant to be the first, give it the lower number in the zone.", taken.target))
             .naming([lookup.name.as_str(), taken.target, better.target])
             .claim_at(answer, "dns.srv.priority", better.priority.to_string(), "the server that comes first")
@@ -190,12 +199,19 @@ fn sent_past(case: &Case<'_>, transaction: &Transaction) -> Option<Finding> {
 }
 
 /// The request went to the host that the SRV records name, at another port than they give, and nothing answered there.
-fn sent_to_other_port(case: &Case<'_>, transaction: &Transaction, lookup: &Lookup, of_host: &[&Server<'_>]) -> Option<Finding> {
+fn sent_to_other_port(
+    case: &Case<'_>,
+    transaction: &Transaction,
+    lookup: &Lookup,
+    of_host: &[&Server<'_>],
+) -> Option<Finding> {
     let request = case.call.request_of(transaction)?;
     let named = of_host.iter().min_by_key(|server| server.priority)?;
     // A port in the URI, or a route, goes before what the records say (RFC 3263 §4.2).
-    let is_told = request.message.target().is_none_or(|uri| uri.port.is_some()) || !request.message.headers("Route").is_empty();
-    if is_told || case.has_response(transaction) || case.deciding().is_none_or(|deciding| deciding.id != transaction.id) {
+    let is_told =
+        request.message.target().is_none_or(|uri| uri.port.is_some()) || !request.message.headers("Route").is_empty();
+    if is_told || case.has_response(transaction) || case.deciding().is_none_or(|deciding| deciding.id != transaction.id)
+    {
         return None;
     }
     let (client, to, (answer, ..)) = (request.path.source, request.path.destination, lookup.answer?);
@@ -205,18 +221,27 @@ fn sent_to_other_port(case: &Case<'_>, transaction: &Transaction, lookup: &Looku
             .explains(None)
             .party(Role::Uac, Some(client))
             .because(format!(
-                "{client} sent the {} to {to}, and the SRV records of {} name port {} of {} for it. From port {} came no response.",
+                "{client} sent the {} to {to}, and the SRV records of {} name port {} of {} for it. From port {} came \
+                 no response.",
                 transaction.method,
                 lookup.name,
                 named.port,
                 named.target,
                 to.port()
             ))
-            .fix(format!("Let {client} take the port from the SRV records (RFC 3263 §4.2); see whether a port is set there by hand."))
+            .fix(format!(
+                "Let {client} take the port from the SRV records (RFC 3263 §4.2); see whether a port is set there by \
+                 hand."
+            ))
             .fix(format!("If port {} is meant, correct the records of {}.", to.port(), lookup.name))
             .naming([lookup.name.as_str(), named.target])
             .claim_at(answer, "dns.srv.port", named.port.to_string(), "the port that the records name")
-            .claim(request, &format!("{}.dstport", layer(request)), to.port().to_string(), "the port that the request went to")
+            .claim(
+                request,
+                &format!("{}.dstport", layer(request)),
+                to.port().to_string(),
+                "the port that the request went to",
+            )
             .claim_request_uri(request, "it names no port"),
     )
 }
@@ -304,7 +329,8 @@ fn found(lookup: &Lookup, fault: Fault) -> Finding {
         Fault::Code(code) => (format!("{asked}, and the resolver refused with code {code}."), Confidence::Proven),
         Fault::Silent => (format!("{asked} {}, and got no answer.", times(lookup.copies)), Confidence::Likely),
         Fault::Slow => {
-            let after = lookup.answer.map(|(place, ..)| length(place.time.since(lookup.asked.time))).unwrap_or_default();
+            let after =
+                lookup.answer.map(|(place, ..)| length(place.time.since(lookup.asked.time))).unwrap_or_default();
             (format!("{asked}, and the answer took {after}."), Confidence::Proven)
         }
     };

@@ -17,15 +17,16 @@ rule! {
     /// The next hop is under load, or waits for DNS or a database before it sends 100.
     ///
     /// ## Evidence
-    /// A request over UDP that was repeated, and a first response more than 200 ms after the latest copy before it; or at once
-    /// after it, if as many responses come then as copies were sent, so that none of them was lost.
+    /// A request over UDP that was repeated, and a first response more than 200 ms after the latest copy before it; or
+    /// at once after it, if as many responses come then as copies were sent, so that none of them was lost.
     ///
     /// ## How to fix
     /// Look at the load and the look-ups of the next hop; it should send 100 at once (RFC 3261 §17.2.1).
     ///
     /// ## When it would be wrong
-    /// If the copies before it were lost, the answer comes at once after the one that arrived: `request-lost-on-path`. A 408
-    /// is no late response, but the end of a wait behind its sender. Of a BYE it is not said: nothing goes on after it.
+    /// If the copies before it were lost, the answer comes at once after the one that arrived: `request-lost-on-path`.
+    /// A 408 is no late response, but the end of a wait behind its sender. Of a BYE it is not said: nothing goes on
+    /// after it.
     ///
     /// ## References
     /// RFC 3261 §17.2.1, §8.2.6.1
@@ -40,7 +41,8 @@ const SOONEST: Duration = Duration::from_millis(50);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = repeated_and_answered(case)?;
-    // After a BYE nothing goes on; and a proxy that waited for the next hop in vain says so at the end of its own timer.
+    // After a BYE nothing goes on; and a proxy that waited for the next hop in vain says so at the end of its own
+    // timer.
     let is_given_up = response.message.status().is_some_and(|status| status.get() == 408);
     if request.message.method() == Some(&Method::Bye) || is_given_up {
         return None;
@@ -68,7 +70,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 request.message.method()?,
                 times(request.repeated.saturating_add(1))
             ))
-            .fix(format!("Look at the load of {} and at what it waits for (DNS, a database) before it {}.", response.path.source, if is_call { "sends 100" } else { "answers" }))
+            .fix(format!(
+                "Look at the load of {} and at what it waits for (DNS, a database) before it {}.",
+                response.path.source,
+                if is_call { "sends 100" } else { "answers" }
+            ))
             .claim_method(request, "the first copy of the request")
             .claim_status(response, "the first response")
             .refuted(
@@ -85,7 +91,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
     case.call.transactions.iter().filter(|transaction| transaction.upstream.is_none()).find_map(|transaction| {
         let request = case.call.request_of(transaction)?;
-        let response = case.provisionals(transaction).chain(case.finals(transaction)).min_by_key(|heard| heard.place)?;
+        let response =
+            case.provisionals(transaction).chain(case.finals(transaction)).min_by_key(|heard| heard.place)?;
         let first = *request.repeats.first()?;
         // No timer of RFC 3261 sends a copy so soon: something doubled the packet, and nothing was lost.
         if request.repeats.iter().all(|repeat| repeat.time.since(request.place.time) < SOONEST) {
@@ -99,9 +106,10 @@ pub(crate) fn repeated_and_answered<'a>(case: &Case<'a>) -> Option<(&'a Heard, &
     })
 }
 
-/// True if as many responses came at once as copies of the request were sent before the first of them: so none of the copies
-/// was lost. A transaction answers each copy with its last response again, and a server that keeps none makes a new one
-/// (RFC 3261 §17.2.1, §17.2.2, §8.2.7); to an INVITE several that differ may come of a fork, and a 2xx repeats itself.
+/// True if as many responses came at once as copies of the request were sent before the first of them: so none of the
+/// copies was lost. A transaction answers each copy with its last response again, and a server that keeps none makes a
+/// new one (RFC 3261 §17.2.1, §17.2.2, §8.2.7); to an INVITE several that differ may come of a fork, and a 2xx repeats
+/// itself.
 pub(crate) fn is_each_copy_answered(case: &Case<'_>, request: &Heard, first: &Heard) -> bool {
     let transaction = case.call.transaction(request.transaction);
     let is_invite = transaction.method == Method::Invite;
@@ -123,5 +131,8 @@ pub(crate) fn copies_before<'a>(
     response: &Heard,
 ) -> impl Iterator<Item = crate::capture::Timestamp> + 'a {
     let until = response.place;
-    std::iter::once(request.place).chain(request.repeats.iter().copied()).filter(move |place| *place < until).map(|place| place.time)
+    std::iter::once(request.place)
+        .chain(request.repeats.iter().copied())
+        .filter(move |place| *place < until)
+        .map(|place| place.time)
 }

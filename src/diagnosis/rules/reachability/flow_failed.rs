@@ -20,8 +20,8 @@ rule! {
     /// The code itself; `reg-id`, `ob` or a Path show that outbound was asked for.
     ///
     /// ## How to fix
-    /// Let the device register anew, send keep-alives more often, and keep two registrations (`reg-id` 1 and 2). For 439,
-    /// enable outbound at the first proxy, or switch it off at the device.
+    /// Let the device register anew, send keep-alives more often, and keep two registrations (`reg-id` 1 and 2). For
+    /// 439, enable outbound at the first proxy, or switch it off at the device.
     ///
     /// ## When it would be wrong
     /// Never for these codes: they name the fault.
@@ -40,17 +40,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let which = first_hop.filter(|hop| *hop != server).map(|hop| format!(", {hop},")).unwrap_or_default();
     let because = match is_gone {
         true => format!(
-            "{server} answered 430: the connection over which {} registered is gone, and with it the way to the device.",
+            "{server} answered 430: the connection over which {} registered is gone, and with it the way to the \
+             device.",
             case.callee(failure)
         ),
         false => format!(
-            "{server} answered 439: the device asked for a registration that uses its own connection (outbound), and the \
-             first proxy on its way{which} does not support that."
+            "{server} answered 439: the device asked for a registration that uses its own connection (outbound), and \
+             the first proxy on its way{which} does not support that."
         ),
     };
-    let finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .because(because);
+    let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).because(because);
     let finding = match first_hop {
         hop if !is_gone && hop != Some(server) => finding.party(Role::Proxy, hop),
         _ => finding.sender(Role::Proxy, response),
@@ -60,10 +59,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         true => finding
             .fix("Let the device register anew; shorten its keep-alive interval (CRLF or STUN, RFC 5626 §4.4).")
             .fix("Let it keep two connections, with reg-id 1 and 2, to two edge proxies."),
-        false => finding
-            .fix(format!(
-                "Enable outbound (Path, RFC 5626) at the first proxy{which} or let the device register without `reg-id`."
-            )),
+        false => finding.fix(format!(
+            "Enable outbound (Path, RFC 5626) at the first proxy{which} or let the device register without `reg-id`."
+        )),
     };
     let finding = match passed_on.filter(|_| !is_gone) {
         Some(sent) => finding.claim_method(sent, "the first proxy passes it on, without a Path that has `ob`"),
@@ -78,16 +76,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The first server on the way of a registration, as far as its Vias tell (RFC 3261 §16.6), and the request as it passed it on
-/// without a Path that has `ob` (RFC 5626 §6), where that was captured.
+/// The first server on the way of a registration, as far as its Vias tell (RFC 3261 §16.6), and the request as it
+/// passed it on without a Path that has `ob` (RFC 5626 §6), where that was captured.
 fn first_hop<'a>(case: &Case<'a>, request: &'a Heard) -> (Option<SocketAddr>, Option<&'a Heard>) {
     let outermost = case.first_with(request, |_| true);
     let vias = outermost.message.headers("Via");
     let hop = match vias.len() {
         0 | 1 => Some(outermost.path.destination),
-        several => vias.get(several - 2).map(|via| Via::read(via)).and_then(|via| {
-            Some(SocketAddr::new(via.host.parse().ok()?, via.port.unwrap_or(5060)))
-        }),
+        several => vias
+            .get(several - 2)
+            .map(|via| Via::read(via))
+            .and_then(|via| Some(SocketAddr::new(via.host.parse().ok()?, via.port.unwrap_or(5060)))),
     };
     let next = case.call.downstream_of(outermost.transaction).find_map(|inner| case.call.request_of(inner));
     let has_outbound = |heard: &&Heard| heard.message.headers("Path").iter().any(|path| path.contains(";ob"));

@@ -9,20 +9,20 @@ rule! {
     /// A request is too large for the way that it takes.
     ///
     /// ## What it says
-    /// A large request over UDP is not answered, while smaller ones on the same way are: its IP fragments get lost, or it
-    /// does not fit through a link.
+    /// A large request over UDP is not answered, while smaller ones on the same way are: its IP fragments get lost, or
+    /// it does not fit through a link.
     ///
     /// ## Why it happens
     /// Firewalls and NATs drop fragments; a tunnel has a smaller MTU. Many codecs, video, ICE candidates and signed
     /// identities make INVITEs large.
     ///
     /// ## Evidence
-    /// A request of more than 1300 bytes without any answer, and other messages from the same peer at that time; or an ICMP
-    /// error "fragmentation needed" that quotes it.
+    /// A request of more than 1300 bytes without any answer, and other messages from the same peer at that time; or an
+    /// ICMP error "fragmentation needed" that quotes it.
     ///
     /// ## How to fix
-    /// Use TCP for this peer (RFC 3261 §18.1.1 demands it from 1300 bytes on), offer fewer codecs, drop headers that nobody
-    /// needs; let fragments pass.
+    /// Use TCP for this peer (RFC 3261 §18.1.1 demands it from 1300 bytes on), offer fewer codecs, drop headers that
+    /// nobody needs; let fragments pass.
     ///
     /// ## When it would be wrong
     /// The size may be chance: without an ICMP error it is not proven.
@@ -48,12 +48,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
     let request = case.call.request_of(deciding)?;
     let size = request.message.bytes().len();
-    if case.has_response(deciding) || request.path.transport.is_reliable() || case.was_answered_unseen(deciding).is_some() {
+    if case.has_response(deciding)
+        || request.path.transport.is_reliable()
+        || case.was_answered_unseen(deciding).is_some()
+    {
         return None;
     }
-    let icmp = case.call.icmp.iter().find(|icmp| {
-        icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig
-    });
+    let icmp =
+        case.call.icmp.iter().find(|icmp| icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig);
     let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
     if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {
         return None;
@@ -73,10 +75,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
         None => {
             let (than, fate) = if size > ONE_PACKET {
-                ("fits into one packet", match silent_since {
-                    Some(_) => "Its fragments may be lost on the way",
-                    None => "Its fragments are probably lost on the way",
-                })
+                (
+                    "fits into one packet",
+                    match silent_since {
+                        Some(_) => "Its fragments may be lost on the way",
+                        None => "Its fragments are probably lost on the way",
+                    },
+                )
             } else {
                 ("RFC 3261 §18.1.1 allows over UDP", "It may be too large for a link on the way")
             };
@@ -90,7 +95,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 None => format!("Other messages from {} came meanwhile or later. {fate}", to.ip()),
             };
             format!(
-                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. {others}.",
+                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. \
+                 {others}.",
                 request.repeated + 1
             )
         }
@@ -100,7 +106,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .party(Role::Network, icmp.map(|icmp| (icmp.reporter, 0).into()))
         .because(because);
     if silent_since.is_some() {
-        finding = finding.fix(format!("Send {to} a small request, such as OPTIONS: if that is not answered either, it is not the size."));
+        finding = finding.fix(format!(
+            "Send {to} a small request, such as OPTIONS: if that is not answered either, it is not the size."
+        ));
     }
     finding = finding
         .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
@@ -115,14 +123,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed");
     } else {
-        finding = finding.claim_absent(request.place, format!("any response from {to}"), "none of its copies is answered");
+        finding =
+            finding.claim_absent(request.place, format!("any response from {to}"), "none of its copies is answered");
     }
     Some(finding.refuted("destination-unreachable", "no ICMP error says that the destination itself cannot be reached"))
 }
 
 /// True if nothing stands in the datagram beside the request, so that its length is known.
 fn fills_its_datagram(request: &Heard) -> bool {
-    let is_beside = |oddity: &Oddity| matches!(oddity, Oddity::BytesAfterBody { .. } | Oddity::BytesBeforeMessage { .. });
+    let is_beside =
+        |oddity: &Oddity| matches!(oddity, Oddity::BytesAfterBody { .. } | Oddity::BytesBeforeMessage { .. });
     !request.message.is_cut() && !request.message.oddities().iter().any(is_beside)
 }
 

@@ -19,7 +19,8 @@ rule! {
     ///
     /// ## Evidence
     /// A datagram whose body is shorter or longer than its Content-Length; or one request captured at two points, with
-    /// another Contact, Call-ID, From or body. A private address in Via beside a public one in Contact makes it possible.
+    /// another Contact, Call-ID, From or body. A private address in Via beside a public one in Contact makes it
+    /// possible.
     ///
     /// ## How to fix
     /// Switch the SIP gateway (SIP ALG) of the router off; or use TLS, or another port than 5060.
@@ -45,7 +46,8 @@ fn wrong_length(case: &Case<'_>) -> Option<Finding> {
         if heard.path.transport.is_reliable() || heard.message.is_cut() {
             return None;
         }
-        let is_length = |oddity: &&Oddity| matches!(oddity, Oddity::BodyTooShort { .. } | Oddity::BytesAfterBody { .. });
+        let is_length =
+            |oddity: &&Oddity| matches!(oddity, Oddity::BodyTooShort { .. } | Oddity::BytesAfterBody { .. });
         Some((heard, heard.message.oddities().iter().find(is_length)?.clone()))
     })?;
     // Empty lines behind a message do no harm.
@@ -56,7 +58,8 @@ fn wrong_length(case: &Case<'_>) -> Option<Finding> {
     }
     let failure = case.outer_failure();
     let is_deciding = case.deciding().is_some_and(|deciding| {
-        deciding.request == Some(heard.id) || case.call.downstream_of(deciding.id).any(|inner| inner.request == Some(heard.id))
+        deciding.request == Some(heard.id)
+            || case.call.downstream_of(deciding.id).any(|inner| inner.request == Some(heard.id))
     });
     let is_refused = failure.is_some_and(|failure| OF_MANGLED.contains(&failure.status.get()));
     let is_silent = is_deciding && failure.is_none() && !case.call.is_answered() && heard.repeated >= 2;
@@ -70,13 +73,16 @@ fn wrong_length(case: &Case<'_>) -> Option<Finding> {
         finding
             .party(Role::Network, Some(heard.path.source))
             .because(format!(
-                "The message from {} does not hold together: {}. A box on the way that rewrites SIP does that, or the sender \
-                 counts wrongly.",
+                "The message from {} does not hold together: {}. A box on the way that rewrites SIP does that, or the \
+                 sender counts wrongly.",
                 heard.path.source,
                 oddity.says()
             ))
             .fix("Switch the SIP gateway (SIP ALG) of the routers between off; or use TLS, or another port than 5060.")
-            .fix(format!("Capture at {} itself: if the message is the same there, the fault is its own.", heard.path.source.ip()))
+            .fix(format!(
+                "Capture at {} itself: if the message is the same there, the fault is its own.",
+                heard.path.source.ip()
+            ))
             .claim(heard, "sip.msg_hdr", line, "what the header says")
             .refuted("capture-truncated", "the capture holds the whole datagram")
             .refuted("syntax-rejected", "what is wrong is the length of the body"),
@@ -95,8 +101,8 @@ fn changed_on_the_way(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Warning)
         .party(Role::Network, Some(behind.path.source))
         .because(format!(
-            "The same request (same branch) was captured from {} and, rewritten, from {}: its {header} differs. Something \
-             between them changes SIP messages.",
+            "The same request (same branch) was captured from {} and, rewritten, from {}: its {header} differs. \
+             Something between them changes SIP messages.",
             before.path.source, behind.path.source
         ))
         .fix("Switch the SIP gateway (SIP ALG) of the router between these two points off; or use TLS.");
@@ -151,8 +157,8 @@ fn mixed_addresses(case: &Case<'_>) -> Option<Finding> {
         Finding::of(&RULE, Confidence::Possible)
             .party(Role::Network, Some(request.path.source))
             .because(format!(
-                "The request names the private address {sent_by} in Via and the public one {contact} in Contact: the client \
-                 knows its public address by STUN, or a box on the way rewrote one header and not the other."
+                "The request names the private address {sent_by} in Via and the public one {contact} in Contact: the \
+                 client knows its public address by STUN, or a box on the way rewrote one header and not the other."
             ))
             .fix("If the client uses no STUN, switch the SIP gateway (SIP ALG) of its router off.")
             .claim(request, "sip.Via.sent-by.address", via.host.clone(), "a private address")

@@ -15,16 +15,16 @@ rule! {
     /// device registered from another port: the NAT had closed the old one in between.
     ///
     /// ## Why it happens
-    /// The device, or its registrar, sends keep-alives less often than the NAT forgets. Over UDP many forget after 30 to
-    /// 120 seconds.
+    /// The device, or its registrar, sends keep-alives less often than the NAT forgets. Over UDP many forget after 30
+    /// to 120 seconds.
     ///
     /// ## Evidence
-    /// A request without any answer to a registered address; nothing from the device for longer than 30 s before it; and
-    /// its next REGISTER from another port.
+    /// A request without any answer to a registered address; nothing from the device for longer than 30 s before it;
+    /// and its next REGISTER from another port.
     ///
     /// ## How to fix
-    /// Send keep-alives every 25 s (CRLF, STUN or OPTIONS, from either side), shorten the registration, or register over
-    /// TCP.
+    /// Send keep-alives every 25 s (CRLF, STUN or OPTIONS, from either side), shorten the registration, or register
+    /// over TCP.
     ///
     /// ## When it would be wrong
     /// If the device was switched off or changed its network in between; then its address usually changes too.
@@ -45,16 +45,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let moved = case.surroundings.registrations().in_any_order().filter_map(|(address, known)| {
         let before = known.asked.iter().rev().find(|asked| asked.source == target && asked.place < request.place)?;
-        let after = known.asked.iter().find(|asked| {
-            asked.place > request.place && asked.source != target && is_same_device(asked, before)
-        })?;
+        let after = known
+            .asked
+            .iter()
+            .find(|asked| asked.place > request.place && asked.source != target && is_same_device(asked, before))?;
         Some((address, before, after))
     });
     let (address, before, after) = moved.min_by_key(|(address, ..)| *address)?;
     let quiet = request.place.time.since(before.place.time);
     let since = crate::capture::Timestamp(request.place.time.0.saturating_sub(KEPT.as_nanos() as i64));
     // What comes from an address that several share may be of any of them.
-    let hop = case.surroundings.hop(target.ip(), request.path.source.ip()).filter(|_| !is_shared(case, target, address));
+    let hop =
+        case.surroundings.hop(target.ip(), request.path.source.ip()).filter(|_| !is_shared(case, target, address));
     let was_heard = hop.is_some_and(|seen| seen.within(since, request.place.time));
     if quiet < KEPT || was_heard || was_unregistered(case, before, request.place) {
         return None;
@@ -64,18 +66,28 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(case.outer_failure().map(|failure| failure.status))
             .party(Role::Network, Some(target))
             .because(format!(
-                "The device had registered from {target} {} before, and was not heard since. The request to {target} got no \
-                 answer ({} copies), and then the device registered from {}: the NAT had closed the old port.",
+                "The device had registered from {target} {} before, and was not heard since. The request to {target} \
+                 got no answer ({} copies), and then the device registered from {}: the NAT had closed the old port.",
                 length(quiet),
                 request.repeated + 1,
                 after.source
             ))
             .fix("Let the device send keep-alives every 25 s (CRLF, STUN), or the server OPTIONS to it.")
             .fix("Or shorten the registration, or let the device register over TCP.")
-            .claim_at(before.place, "udp.srcport", target.port().to_string(), "the port from which the device registered")
+            .claim_at(
+                before.place,
+                "udp.srcport",
+                target.port().to_string(),
+                "the port from which the device registered",
+            )
             .claim_method(request, "the request to that port")
             .claim_absent(request.place, format!("any response from {target}"), "nothing came back")
-            .claim_at(after.place, "udp.srcport", after.source.port().to_string(), "the next REGISTER comes from another port")
+            .claim_at(
+                after.place,
+                "udp.srcport",
+                after.source.port().to_string(),
+                "the next REGISTER comes from another port",
+            )
             .refuted("next-hop-silent", "the device is alive: it registered again, from another port")
             .refuted("destination-unreachable", "no ICMP error quotes the request")
             .next_capture(capture_at(target.ip(), request.path)),

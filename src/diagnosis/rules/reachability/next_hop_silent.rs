@@ -18,15 +18,16 @@ rule! {
     ///
     /// ## Why it happens
     /// The address is dead or wrong, something on the way drops the packets without a word, or the answers do not find
-    /// their way back. From one capture these cannot be told apart. Over TCP they can: what TCP does not repeat has arrived,
-    /// so the service behind the port hangs, or drops what it reads.
+    /// their way back. From one capture these cannot be told apart. Over TCP they can: what TCP does not repeat has
+    /// arrived, so the service behind the port hangs, or drops what it reads.
     ///
     /// ## Evidence
-    /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s) after
-    /// the first copy. It is more than possible only if the other direction of the hop is in the capture. Over TCP, TLS and
-    /// WebSocket one copy is enough, if that direction is there, be it by nothing but acknowledgements of TCP, and the
-    /// connection stands. Where a proxy or B2BUA refused the call while its own request waited in that silence, the wait until
-    /// then counts: three copies before it, or as long as those take. Its code and its cause are then what it made of that.
+    /// Three or more copies of one request, no response and no ICMP error, and a capture that goes on for 64·T1 (32 s)
+    /// after the first copy. It is more than possible only if the other direction of the hop is in the capture. Over
+    /// TCP, TLS and WebSocket one copy is enough, if that direction is there, be it by nothing but acknowledgements of
+    /// TCP, and the connection stands. Where a proxy or B2BUA refused the call while its own request waited in that
+    /// silence, the wait until then counts: three copies before it, or as long as those take. Its code and its cause
+    /// are then what it made of that.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -34,9 +35,9 @@ rule! {
     ///
     /// ## When it would be wrong
     /// In a capture of one direction the answers exist and are not seen (`capture-one-sided`). With an ICMP error it is
-    /// `destination-unreachable`; if only large requests are lost, `large-request-lost`. Who refuses a call as soon as it has
-    /// sent it on does so for a reason of its own; and that the callee is busy or declines may come from a device that is not
-    /// in the capture.
+    /// `destination-unreachable`; if only large requests are lost, `large-request-lost`. Who refuses a call as soon as
+    /// it has sent it on does so for a reason of its own; and that the callee is busy or declines may come from a
+    /// device that is not in the capture.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1, §18.2.2
@@ -78,7 +79,9 @@ fn silence(case: &Case<'_>, request: &Heard) -> Confidence {
     let waited = told.place.time.since(request.place.time);
     match case.absence(request, waited.min(timer::OVERDUE)) {
         // Who was heard on this hop before, and never since, would be heard here.
-        Confidence::Possible if is_readable(case, request) && case.silent_since(request).is_some() => Confidence::Likely,
+        Confidence::Possible if is_readable(case, request) && case.silent_since(request).is_some() => {
+            Confidence::Likely
+        }
         sure => sure,
     }
 }
@@ -154,17 +157,23 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
         Finding::of(&RULE, confidence)
             .titled("The next hop took the request and says nothing")
             .explains(case.outer_failure().map(|failure| failure.status))
-            .party(if case.call.kind == Kind::Registration { Role::Registrar } else { case.role_of_asked(request) }, Some(server))
+            .party(
+                if case.call.kind == Kind::Registration { Role::Registrar } else { case.role_of_asked(request) },
+                Some(server),
+            )
             .because(format!(
-                "{client} sent the {method} to {server} over {}, and no response came back. {arrived}, the connection stands, and \
-                 the service says nothing to it.{}",
+                "{client} sent the {method} to {server} over {}, and no response came back. {arrived}, the connection \
+                 stands, and the service says nothing to it.{}",
                 request.path.transport,
                 what_was_told(case, request)
             ))
-            .fix(format!("Look in the log of {server} for this Call-ID: the {method} has arrived, and what became of it stands there."))
             .fix(format!(
-                "If it is not there, see whether the service hangs, or whether something before it that ends TCP (a load \
-                 balancer, an ALG) kept the {method}."
+                "Look in the log of {server} for this Call-ID: the {method} has arrived, and what became of it stands \
+                 there."
+            ))
+            .fix(format!(
+                "If it is not there, see whether the service hangs, or whether something before it that ends TCP (a \
+                 load balancer, an ALG) kept the {method}."
             ))
             .claim_method(request, "the request")
             .claim_absent(
@@ -172,14 +181,21 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
                 format!("any response from {server}"),
                 format!("the capture goes on for {} after it", length(case.tail(request.place))),
             )
-            .refuted("connection-failed", "the connection was neither refused nor ended, and TCP did not repeat the request")
-            .refuted("capture-one-sided", match is_heard {
-                true => format!("other messages from {} are in the capture", server.ip()),
-                false => format!(
-                    "what TCP of {} acknowledges is in the capture, and a response takes the same connection (RFC 3261 §18.2.2)",
-                    server.ip()
-                ),
-            })
+            .refuted(
+                "connection-failed",
+                "the connection was neither refused nor ended, and TCP did not repeat the request",
+            )
+            .refuted(
+                "capture-one-sided",
+                match is_heard {
+                    true => format!("other messages from {} are in the capture", server.ip()),
+                    false => format!(
+                        "what TCP of {} acknowledges is in the capture, and a response takes the same connection (RFC \
+                         3261 §18.2.2)",
+                        server.ip()
+                    ),
+                },
+            )
             .next_capture(capture_at(server.ip(), request.path)),
         case,
         request,
@@ -215,7 +231,8 @@ fn what_was_told(case: &Case<'_>, request: &Heard) -> String {
         return String::new();
     };
     let code = case.told(told).map_or_else(|| status.to_string(), |cause| cause.beside(status));
-    let (waited, method) = (told.place.time.since(request.place.time), &case.call.transaction(request.transaction).method);
+    let (waited, method) =
+        (told.place.time.since(request.place.time), &case.call.transaction(request.transaction).method);
     let (from, to) = (told.path.source, told.path.destination);
     format!(" {} after that {method} {from} answered {to} with {code}.", length(waited))
 }
@@ -247,30 +264,33 @@ fn explanation(case: &Case<'_>, request: &Heard, method: &Method, confidence: Co
     if confidence == Confidence::Unseen {
         let tail = length(case.tail(request.place));
         return format!(
-            "{to} had not answered the {method} ({copies} copies in {span}) when the capture ended, {tail} after the first \
-             copy. That is too early to say that it never did."
+            "{to} had not answered the {method} ({copies} copies in {span}) when the capture ended, {tail} after the \
+             first copy. That is too early to say that it never did."
         );
     }
-    let sent = format!("{} sent the {method} {copies} times within {span} to {to}, and nothing came back", request.path.source);
+    let sent = format!(
+        "{} sent the {method} {copies} times within {span} to {to}, and nothing came back",
+        request.path.source
+    );
     let answers = request.path.reversed();
     if let Some(since) = case.silent_since(request) {
         return format!(
-            "{sent}: no response and no ICMP error. The last message from {} came {} before, and none came after it: it may \
-             be gone, or the way to it or back is broken; from here these cannot be told apart.",
+            "{sent}: no response and no ICMP error. The last message from {} came {} before, and none came after it: \
+             it may be gone, or the way to it or back is broken; from here these cannot be told apart.",
             answers.source.ip(),
             length(since)
         );
     }
     if case.is_visible(answers.source.ip(), answers.destination.ip()) {
         return format!(
-            "{sent}: no response and no ICMP error. Other messages from {} came meanwhile or later, so the way back exists: \
-             either this message did not arrive, or it was dropped without a word.",
+            "{sent}: no response and no ICMP error. Other messages from {} came meanwhile or later, so the way back \
+             exists: either this message did not arrive, or it was dropped without a word.",
             answers.source.ip()
         );
     }
     format!(
-        "{sent}: no response and no ICMP error. Either {to} received nothing, or its answer never came back; from here the \
-         two cannot be told apart."
+        "{sent}: no response and no ICMP error. Either {to} received nothing, or its answer never came back; from \
+         here the two cannot be told apart."
     )
 }
 
@@ -288,9 +308,12 @@ fn prove(finding: Finding, case: &Case<'_>, request: &Heard) -> Finding {
             format!("the capture goes on for {tail} after the first copy"),
         )
         .refuted("destination-unreachable", "no ICMP error quotes this request")
-        .refuted("capture-one-sided", match case.is_hop_one_way(request) {
-            true => "nothing that came back is captured here, but who is answered does not repeat its request",
-            false => "no ACK and no request with a To tag shows that it was answered unseen",
-        })
+        .refuted(
+            "capture-one-sided",
+            match case.is_hop_one_way(request) {
+                true => "nothing that came back is captured here, but who is answered does not repeat its request",
+                false => "no ACK and no request with a To tag shows that it was answered unseen",
+            },
+        )
         .refuted("capture-duplicated", "the copies are too far apart for copies made by the capture")
 }

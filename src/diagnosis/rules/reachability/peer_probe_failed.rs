@@ -8,8 +8,8 @@ rule! {
     /// The peer does not answer its probes any more.
     ///
     /// ## What it says
-    /// OPTIONS that are sent at regular times, to see if the peer is alive, got no final response several times in a row:
-    /// the peer, or the way to it, was down.
+    /// OPTIONS that are sent at regular times, to see if the peer is alive, got no final response several times in a
+    /// row: the peer, or the way to it, was down.
     ///
     /// ## Why it happens
     /// Its SIP service is down or restarting, its address has changed, or something on the way drops the packets.
@@ -57,7 +57,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let confidence = confidence(case, request, began);
-    let answer = |(_, key): &(Place, u64)| probes.answered.iter().find(|(_, answered)| answered == key).map(|(place, _)| *place);
+    let answer =
+        |(_, key): &(Place, u64)| probes.answered.iter().find(|(_, answered)| answered == key).map(|(place, _)| *place);
     let before = row.get(..first)?.last().and_then(answer);
     let after = row.get(end).and_then(answer);
     let period = last.time.since(began.time).checked_div(u32::try_from(silent.len() - 1).unwrap_or(1));
@@ -85,11 +86,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(None)
         .party(Role::Uas, Some(request.path.destination))
         .because(format!(
-            "{server} left {} probes (OPTIONS, about every {}) of {client} in a row without a final response. {meanwhile}",
+            "{server} left {} probes (OPTIONS, about every {}) of {client} in a row without a final response. \
+             {meanwhile}",
             silent.len(),
             period.map(length).unwrap_or_default()
         ))
-        .fix(format!("Look at {server} at the time at which its answers stop: its service, its address, the way to it."))
+        .fix(format!(
+            "Look at {server} at the time at which its answers stop: its service, its address, the way to it."
+        ))
         .fix("Let calls take another way while the peer does not answer its probes.")
         .next_capture(capture_at(server, request.path))
         .claim_at(began, "sip.Method", "OPTIONS", "the first probe without an answer")
@@ -112,8 +116,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The absence of answers to the first of them counts: the later ones make it surer.
 fn confidence(case: &Case<'_>, request: &Heard, began: Place) -> Confidence {
-    // Who gets no answer over UDP asks again (RFC 3261 §17.1.2.2). One who does not, while no packet of the peer is seen at
-    // all, or messages are cut, had its answer in what this capture does not show.
+    // Who gets no answer over UDP asks again (RFC 3261 §17.1.2.2). One who does not, while no packet of the peer is
+    // seen at all, or messages are cut, had its answer in what this capture does not show.
     let could_see = case.is_visible(request.path.destination.ip(), request.path.source.ip());
     let would_repeat = !request.path.transport.is_reliable();
     if request.repeated == 0 && ((would_repeat && !could_see) || request.message.is_cut()) {

@@ -22,8 +22,8 @@ rule! {
     /// Once is nothing. If it recurs on a hop, look at the loss on that way.
     ///
     /// ## When it would be wrong
-    /// A slow responder whose answer happens to come just after a copy looks the same. If each copy is answered, none was lost:
-    /// `first-response-slow`.
+    /// A slow responder whose answer happens to come just after a copy looks the same. If each copy is answered, none
+    /// was lost: `first-response-slow`.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2
@@ -41,8 +41,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Finding::of(&RULE, Confidence::Likely)
             .party(Role::Network, None)
             .because(format!(
-                "The {} from {} to {} was sent {}; the last copy was answered after {}. An earlier one, or its answer, was lost \
-                 on the way.{}",
+                "The {} from {} to {} was sent {}; the last copy was answered after {}. An earlier one, or its \
+                 answer, was lost on the way.{}",
                 request.message.method()?,
                 request.path.source,
                 request.path.destination,

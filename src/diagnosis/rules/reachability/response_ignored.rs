@@ -9,8 +9,8 @@ rule! {
     /// The responses come back, and the sender of the request ignores them.
     ///
     /// ## What it says
-    /// A request is answered and repeated all the same: the response differs from the request in a field by which it must
-    /// be matched, so its receiver throws it away.
+    /// A request is answered and repeated all the same: the response differs from the request in a field by which it
+    /// must be matched, so its receiver throws it away.
     ///
     /// ## Why it happens
     /// The responder, or something on the way, changes the branch or sent-by of Via, the CSeq or the From tag.
@@ -39,8 +39,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(case.call.final_status)
             .sender(Role::Uas, response)
             .because(format!(
-                "{} answered the {} of {}, which went on repeating it ({} copies): {} in the response is {:?} and in the request \
-                 {:?}, so the response cannot be matched.",
+                "{} answered the {} of {}, which went on repeating it ({} copies): {} in the response is {:?} and in \
+                 the request {:?}, so the response cannot be matched.",
                 response.path.source,
                 request.message.method()?,
                 request.path.source,
@@ -49,7 +49,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 difference.answered,
                 difference.asked
             ))
-            .fix(format!("Let {} copy {} from the request as it is (RFC 3261 §8.2.6.2).", response.path.source, difference.what))
+            .fix(format!(
+                "Let {} copy {} from the request as it is (RFC 3261 §8.2.6.2).",
+                response.path.source, difference.what
+            ))
             .fix("If it does, look for what rewrites it on the way (an ALG, an SBC).")
             .claim(request, difference.field, difference.asked, "in the request")
             .claim(response, difference.field, difference.answered, "in the response")
@@ -93,8 +96,8 @@ pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     (!acted).then(|| Ignored { request, response, difference: difference(request, response) })
 }
 
-/// The first response that its client would have acted on: to an INVITE each ends the repetitions; to anything else a final one,
-/// and after a 100 the request is repeated every T2 (RFC 3261 §17.1.1.2, §17.1.2.2).
+/// The first response that its client would have acted on: to an INVITE each ends the repetitions; to anything else a
+/// final one, and after a 100 the request is repeated every T2 (RFC 3261 §17.1.1.2, §17.1.2.2).
 fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a Heard> {
     let request = case.call.request_of(deciding)?;
     let stays_fast = |provisional: &Heard| {
@@ -106,8 +109,8 @@ fn own_response<'a>(case: &Case<'a>, deciding: &'a Transaction) -> Option<&'a He
     case.provisionals(deciding).filter(is_telling).chain(case.finals(deciding)).min_by_key(|heard| heard.place)
 }
 
-/// A response to this request that cannot be matched with it. The capture may have missed the first copy of the request, and
-/// hold a response to that.
+/// A response to this request that cannot be matched with it. The capture may have missed the first copy of the
+/// request, and hold a response to that.
 pub(crate) fn stray_response<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     case.call.messages.iter().find(|heard| {
         let transaction = case.call.transaction(heard.transaction);

@@ -15,9 +15,9 @@ rule! {
     /// The client does not ask for `rport`, or the server does not honour it.
     ///
     /// ## Evidence
-    /// A response with the branch of the request that leaves for another port or address than the request came from, and a
-    /// client that goes on repeating the request. Where it is a 2xx, no ACK came. That nothing listens there, as an ICMP error may
-    /// say, only shows that it is the wrong place.
+    /// A response with the branch of the request that leaves for another port or address than the request came from,
+    /// and a client that goes on repeating the request. Where it is a 2xx, no ACK came. That nothing listens there, as
+    /// an ICMP error may say, only shows that it is the wrong place.
     ///
     /// ## How to fix
     /// Switch on rport on both sides (Asterisk: `force_rport`; kamailio: `force_rport()`).
@@ -44,21 +44,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Without rport the response has to go to the port that Via names (RFC 3261 §18.2.2).
     let ask = format!("Let {from} put rport into its Via (RFC 3581 §3).");
     let answer_there = match asks {
-        true => format!("Let {} answer to the address and port that the request came from (RFC 3581 §4).", response.path.source),
+        true => format!(
+            "Let {} answer to the address and port that the request came from (RFC 3581 §4).",
+            response.path.source
+        ),
         false => format!(
             "Or let {} answer to where the request came from although it does not ask for that (force_rport).",
             response.path.source
         ),
     };
-    let port = if from.ip() == to.ip() { ("udp.dstport", to.port().to_string()) } else { (destination_field(to.ip()), to.ip().to_string()) };
+    let port = if from.ip() == to.ip() {
+        ("udp.dstport", to.port().to_string())
+    } else {
+        (destination_field(to.ip()), to.ip().to_string())
+    };
     let mut errors = case.call.icmp.iter().filter(|icmp| astray.is_quoted(case, icmp));
     let icmp = errors.clone().find(|icmp| icmp.message == response.id).or_else(|| errors.next());
     let went = match icmp {
-        Some(icmp) => format!(
-            "The response went to {to}, where {} answered with ICMP {},",
-            icmp.reporter,
-            icmp_name(icmp.what)
-        ),
+        Some(icmp) => {
+            format!("The response went to {to}, where {} answered with ICMP {},", icmp.reporter, icmp_name(icmp.what))
+        }
         None => format!("The response went to {to},"),
     };
     let finding = Finding::of(&RULE, Confidence::Proven).explains(case.call.final_status);
@@ -72,13 +77,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(if asks { answer_there.clone() } else { ask.clone() })
         .fix(if asks { ask } else { answer_there })
         .claim(request, "udp.srcport", from.port().to_string(), "where the request came from")
-        .claim_header(request, "Via", if asks { "rport asks for answers there" } else { "no rport asks for answers there" })
+        .claim_header(
+            request,
+            "Via",
+            if asks { "rport asks for answers there" } else { "no rport asks for answers there" },
+        )
         .claim(response, port.0, port.1, "where the response went");
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it was not delivered", icmp_name(icmp.what));
     }
     if let Some(last) = request.repeats.last() {
-        finding = finding.claim_at(*last, "sip.Method", request.message.method()?.name(), "the request, repeated after its response");
+        finding = finding.claim_at(
+            *last,
+            "sip.Method",
+            request.message.method()?.name(),
+            "the request, repeated after its response",
+        );
     }
     Some(
         finding
@@ -87,7 +101,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// A response that leaves for another port or address than its request came from, while the request is repeated on and on.
+/// A response that leaves for another port or address than its request came from, while the request is repeated on and
+/// on.
 pub(super) struct Astray<'a> {
     request: &'a Heard,
     response: &'a Heard,

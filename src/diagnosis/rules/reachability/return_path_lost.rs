@@ -12,17 +12,18 @@ rule! {
     /// The responses get lost on their way back.
     ///
     /// ## What it says
-    /// The request arrives and is answered, and its sender goes on repeating it: the responses that pass the capture do not
-    /// reach it.
+    /// The request arrives and is answered, and its sender goes on repeating it: the responses that pass the capture do
+    /// not reach it.
     ///
     /// ## Why it happens
-    /// A firewall or NAT between the capture and the sender drops them, a route back is missing, or they go to a port that
-    /// is closed.
+    /// A firewall or NAT between the capture and the sender drops them, a route back is missing, or they go to a port
+    /// that is closed.
     ///
     /// ## Evidence
-    /// Two or more copies of a request after its first response, and a response that fits it in every field. Of an INVITE
-    /// that was answered, two or more copies after the 2xx, and no ACK. Or a 2xx to what a proxy forwarded that is repeated
-    /// twice or more, while the proxy neither passes it on nor ends its side with a 2xx, but tells the caller a failure.
+    /// Two or more copies of a request after its first response, and a response that fits it in every field. Of an
+    /// INVITE that was answered, two or more copies after the 2xx, and no ACK. Or a 2xx to what a proxy forwarded that
+    /// is repeated twice or more, while the proxy neither passes it on nor ends its side with a 2xx, but tells the
+    /// caller a failure.
     ///
     /// ## How to fix
     /// Capture at the sender of the request: if the responses do not arrive there, follow the way back.
@@ -39,8 +40,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     of_request(case).or_else(|| of_answer(case))
 }
 
-/// True if the sender of an INVITE got no response to it although one passed this capture: it has nothing to confirm, and to
-/// it nobody answered.
+/// True if the sender of an INVITE got no response to it although one passed this capture: it has nothing to confirm,
+/// and to it nobody answered.
 pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
     lost(case).is_some() || answer_unheard(case).is_some()
 }
@@ -56,8 +57,8 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
     let answered = case.call.is_answered();
     let finding = if answered { finding.drops_the_call() } else { finding };
     let mut because = format!(
-        "{} answered the {} with {status}, and {} went on repeating it ({} copies in {}). The response fits, so it seems not to \
-         arrive: either it gets lost between here and {}, or it is dropped there.",
+        "{} answered the {} with {status}, and {} went on repeating it ({} copies in {}). The response fits, so it \
+         seems not to arrive: either it gets lost between here and {}, or it is dropped there.",
         response.path.source,
         request.message.method()?,
         request.path.source,
@@ -76,7 +77,8 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
         if let Some(last) = request.repeats.last() {
             finding = finding.claim_at(*last, "sip.Method", "INVITE", "its last copy, after the answer");
         }
-        finding = finding.refuted("ack-missing", "who still sends the INVITE has not got its answer, and has nothing to confirm");
+        finding = finding
+            .refuted("ack-missing", "who still sends the INVITE has not got its answer, and has nothing to confirm");
     }
     Some(
         finding
@@ -98,10 +100,12 @@ fn of_answer(case: &Case<'_>) -> Option<Finding> {
     };
     let got = others_that_arrived(case, invite, success);
     let seems = match got.is_empty() {
-        true => format!("so it seems not to get into the proxy: it is lost between here and {proxy}, or dropped there."),
+        true => {
+            format!("so it seems not to get into the proxy: it is lost between here and {proxy}, or dropped there.")
+        }
         false => format!(
-            "and other messages of {server} do get into the proxy, which {}. So the way is open, and only the {answer} has no effect: \
-             {proxy} drops or ignores it, or something just before it does.",
+            "and other messages of {server} do get into the proxy, which {}. So the way is open, and only the \
+             {answer} has no effect: {proxy} drops or ignores it, or something just before it does.",
             list(&got.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>())
         ),
     };
@@ -109,20 +113,25 @@ fn of_answer(case: &Case<'_>) -> Option<Finding> {
         .explains(case.call.final_status)
         .party(Role::Network, Some(proxy))
         .because(format!(
-            "{server} answered the INVITE of {proxy} with {answer}, repeated that {}, and got no ACK, and the caller was told \
-             {status} all the same.{goes_on} The answer fits the INVITE, {seems}",
+            "{server} answered the INVITE of {proxy} with {answer}, repeated that {}, and got no ACK, and the caller \
+             was told {status} all the same.{goes_on} The answer fits the INVITE, {seems}",
             times(success.repeated)
         ));
     let finding = match got.is_empty() {
         true => finding
-            .fix(format!("Look at the firewall of {} itself: a packet filter drops what a capture there still shows.", proxy.ip()))
+            .fix(format!(
+                "Look at the firewall of {} itself: a packet filter drops what a capture there still shows.",
+                proxy.ip()
+            ))
             .fix(format!("Capture at {} (command below): do the responses arrive there?", proxy.ip())),
         false => finding
-            .fix(format!("Look in the log of {proxy} for this Call-ID: does it name the {answer}, and a reason to drop it?"))
             .fix(format!(
-                "Capture at {} (command below): if the {answer} does not arrive there while the others do, look what sets it apart \
-                 from them, such as its size, and what filters by that. A packet filter on {} itself drops what a capture there \
-                 still shows.",
+                "Look in the log of {proxy} for this Call-ID: does it name the {answer}, and a reason to drop it?"
+            ))
+            .fix(format!(
+                "Capture at {} (command below): if the {answer} does not arrive there while the others do, look what \
+                 sets it apart from them, such as its size, and what filters by that. A packet filter on {} itself \
+                 drops what a capture there still shows.",
                 proxy.ip(),
                 proxy.ip()
             )),
@@ -148,9 +157,9 @@ fn of_answer(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// What shows that other messages of the sender of an answer got into the proxy that seems not to have got this one: its own
-/// response to a request that came later, and a provisional response that it passed on before. The latter alone does not tell
-/// that the way was still open.
+/// What shows that other messages of the sender of an answer got into the proxy that seems not to have got this one:
+/// its own response to a request that came later, and a provisional response that it passed on before. The latter alone
+/// does not tell that the way was still open.
 fn others_that_arrived<'a>(case: &Case<'a>, invite: &'a Heard, success: &Heard) -> Vec<(&'a Heard, String)> {
     let (server, proxy) = (success.path.source, invite.path.source);
     let inner = case.call.transaction(invite.transaction);
@@ -164,7 +173,8 @@ fn others_that_arrived<'a>(case: &Case<'a>, invite: &'a Heard, success: &Heard) 
             came.iter().find(is_same).map(|_| (told, format!("passed on its {status}")))
         })
     });
-    let later = case.call.transactions.iter().filter(|known| known.path.source == server && known.path.destination == proxy);
+    let later =
+        case.call.transactions.iter().filter(|known| known.path.source == server && known.path.destination == proxy);
     let answered = later.into_iter().find_map(|known| {
         let request = case.call.request_of(known).filter(|request| request.place > success.place)?;
         let response = case.finals(known).next()?;
@@ -196,7 +206,11 @@ fn answer_unheard<'a>(case: &Case<'a>) -> Option<AnswerUnheard<'a>> {
         let confirmed = case.acks_to(success).next().is_some();
         let invite = case.call.request_of(inner).filter(|_| !inner.in_dialog)?;
         let fits = difference(invite, success).is_none();
-        (!passed_on && !confirmed && fits && repeats >= ENOUGH_COPIES).then_some(AnswerUnheard { invite, success, told })
+        (!passed_on && !confirmed && fits && repeats >= ENOUGH_COPIES).then_some(AnswerUnheard {
+            invite,
+            success,
+            told,
+        })
     })
 }
 

@@ -11,16 +11,16 @@ rule! {
     /// The next hop took the call over, and nothing came from behind it.
     ///
     /// ## What it says
-    /// A 100 Trying says that the next hop has the INVITE, or another request, and will see to it. After it came nothing: no
-    /// ringing, no progress, no answer.
+    /// A 100 Trying says that the next hop has the INVITE, or another request, and will see to it. After it came
+    /// nothing: no ringing, no progress, no answer.
     ///
     /// ## Why it happens
     /// Behind that hop something is silent: the next server, the trunk, the telephone. Or the hop itself is stuck in a
     /// look-up.
     ///
     /// ## Evidence
-    /// A 100, then nothing for 10 seconds or more until a CANCEL, a 408 or 504, or the end of the wait; no other response
-    /// on any hop of the call.
+    /// A 100, then nothing for 10 seconds or more until a CANCEL, a 408 or 504, or the end of the wait; no other
+    /// response on any hop of the call.
     ///
     /// ## How to fix
     /// Look behind the hop that sent the 100: capture there, and see where it sent the INVITE.

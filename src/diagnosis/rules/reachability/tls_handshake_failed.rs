@@ -17,26 +17,27 @@ rule! {
     /// The TLS handshake failed.
     ///
     /// ## What it says
-    /// One side ended the handshake of TLS, so no SIP could pass: by a fatal alert, which says why, or without one. Or the
-    /// handshake went well although the certificate of the server is not valid.
+    /// One side ended the handshake of TLS, so no SIP could pass: by a fatal alert, which says why, or without one. Or
+    /// the handshake went well although the certificate of the server is not valid.
     ///
     /// ## Why it happens
     /// The certificate has expired, is not trusted or bears another name; the two have no version or cipher in common;
     /// the server wants a certificate of the client and gets none; or one side speaks TLS and the other plain SIP.
     ///
     /// ## Evidence
-    /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or after
-    /// the certificate; no answer to that hello within 32 s; the dates and names of the server's certificate, which TLS 1.3
-    /// shows only to those who have the secrets; the name that the client asked for, in its hello or by DNS before it; the
-    /// versions that it offered; plain SIP to the port of TLS; a response in plain SIP to the first bytes of TLS.
+    /// An alert of level 2 before anything else had passed; the end of the connection after the client's hello, or
+    /// after the certificate; no answer to that hello within 32 s; the dates and names of the server's certificate,
+    /// which TLS 1.3 shows only to those who have the secrets; the name that the client asked for, in its hello or by
+    /// DNS before it; the versions that it offered; plain SIP to the port of TLS; a response in plain SIP to the first
+    /// bytes of TLS.
     ///
     /// ## How to fix
-    /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content. Where
-    /// one side speaks plain SIP, name the transport that both speak: `;transport=tls` and port 5061, or neither.
+    /// As the alert says: `sipwhy explain tls-NUMBER` has each. Who sent the alert is the one who was not content.
+    /// Where one side speaks plain SIP, name the transport that both speak: `;transport=tls` and port 5061, or neither.
     ///
     /// ## When it would be wrong
-    /// A close_notify is no failure. Connections of other protocols than SIP are not looked at: only those to the ports of
-    /// SIP, and between hosts that exchange SIP.
+    /// A close_notify is no failure. Connections of other protocols than SIP are not looked at: only those to the ports
+    /// of SIP, and between hosts that exchange SIP.
     ///
     /// ## References
     /// RFC 8446 §6; RFC 5246 §7.2; RFC 5922 §7; RFC 3261 §26.2.1
@@ -76,8 +77,8 @@ fn tls_to_plain(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .party(Role::Uac, Some(client))
             .because(format!(
-                "{client} began TLS with {server}, which took the first bytes for a broken request: it answered {} in clear. It \
-                 speaks plain SIP on that port.",
+                "{client} began TLS with {server}, which took the first bytes for a broken request: it answered {} in \
+                 clear. It speaks plain SIP on that port.",
                 failure.status
             ))
             .fix(cure_of_plain(server))
@@ -92,7 +93,8 @@ fn tls_to_plain(case: &Case<'_>) -> Option<Finding> {
 const TO_PLAIN: &str = "TLS was begun towards a port of plain SIP";
 
 fn cure_of_plain(server: SocketAddr) -> String {
-    let other = if server.port() == TLS_PORT { "the port on which it speaks TLS".into() } else { format!("port {TLS_PORT}") };
+    let other =
+        if server.port() == TLS_PORT { "the port on which it speaks TLS".into() } else { format!("port {TLS_PORT}") };
     format!("Send TLS to {other} of {}, or plain SIP to port {}.", server.ip(), server.port())
 }
 
@@ -112,8 +114,8 @@ fn plain_to_tls(case: &Case<'_>) -> Option<Finding> {
     let finding = match failed.how {
         HowFailed::Handshake(Some(alert)) => Finding::of(&RULE, Confidence::Proven)
             .because(format!(
-                "The {} went to {server} in plain text over TCP, and {server} answered with an alert of TLS ({alert}): \
-                 TLS is spoken on that port.",
+                "The {} went to {server} in plain text over TCP, and {server} answered with an alert of TLS \
+                 ({alert}): TLS is spoken on that port.",
                 transaction.method
             ))
             .claim_at(failed.place, "tls.alert_message.desc", alert.to_string(), "the server answers in TLS"),
@@ -121,8 +123,8 @@ fn plain_to_tls(case: &Case<'_>) -> Option<Finding> {
             let (did, field) = ended(failed.how);
             Finding::of(&RULE, Confidence::Likely)
                 .because(format!(
-                    "The {} went to {server} in plain text over TCP. That is the port of SIP over TLS, and {server} {did} the \
-                     connection {} later without a word.",
+                    "The {} went to {server} in plain text over TCP. That is the port of SIP over TLS, and {server} \
+                     {did} the connection {} later without a word.",
                     transaction.method,
                     length(failed.place.time.since(request.place.time))
                 ))
@@ -204,7 +206,12 @@ fn behind(case: &Case<'_>) -> Option<Finding> {
     if let Some(known) = alert.and_then(tls_alert) {
         finding = finding.fix(known.fix.as_str());
     }
-    Some(finding.fix(format!("Look at the TLS connection by itself: `openssl s_client -connect {server}` on {}.", proxy.ip())))
+    Some(
+        finding.fix(format!(
+            "Look at the TLS connection by itself: `openssl s_client -connect {server}` on {}.",
+            proxy.ip()
+        )),
+    )
 }
 
 fn name(alert: u8) -> String {
@@ -317,11 +324,17 @@ fn of_clear(seen: &TlsConnection, place: Place, count: u64) -> Finding {
         .severity(Severity::Error)
         .party(Role::Uac, Some(client))
         .because(format!(
-            "{client} began {handshakes} with {server}, and {server} answered in plain SIP: it speaks no TLS on that port."
+            "{client} began {handshakes} with {server}, and {server} answered in plain SIP: it speaks no TLS on that \
+             port."
         ))
         .fix(cure_of_plain(server))
         .fix(format!("Or let {server} speak TLS; look at its transport in its configuration."))
-        .claim_at(seen.hello_place.unwrap_or(seen.place), "tcp.dstport", server.port().to_string(), "the client's hello goes to this port")
+        .claim_at(
+            seen.hello_place.unwrap_or(seen.place),
+            "tcp.dstport",
+            server.port().to_string(),
+            "the client's hello goes to this port",
+        )
         .claim_at(place, "tcp.srcport", server.port().to_string(), "it is answered in clear")
         .refuted("connection-failed", "the TCP connection came about, and TLS began on it")
 }
@@ -343,11 +356,7 @@ fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Option<Ended>, 
         None => format!("{server} said nothing in the {} until the capture ended.", since(case.until())),
     };
     let (title, confidence, meaning) = match is_plain {
-        true => (
-            TO_PLAIN,
-            Confidence::Likely,
-            format!(" Port {PLAIN_PORT} is that of plain SIP."),
-        ),
+        true => (TO_PLAIN, Confidence::Likely, format!(" Port {PLAIN_PORT} is that of plain SIP.")),
         false => ("The server did not answer the TLS handshake", Confidence::Possible, String::new()),
     };
     let also = if speaks_sip && is_plain { " The two exchange plain SIP besides." } else { "" };
@@ -363,7 +372,9 @@ fn of_silence(case: &CaptureCase<'_>, seen: &TlsConnection, end: Option<Ended>, 
             let field = if end.how == ConnectionEvent::Reset { "tcp.flags.reset" } else { "tcp.flags.fin" };
             finding.claim_at(end.place, field, "1", "the connection ends, and no TLS came from the server")
         }
-        None => finding.claim_absent(hello, format!("TLS from {server} on this connection"), "until the end of the capture"),
+        None => {
+            finding.claim_absent(hello, format!("TLS from {server} on this connection"), "until the end of the capture")
+        }
     };
     let finding = finding.refuted("connection-failed", "the TCP connection came about, and TLS began on it");
     match is_plain {
@@ -384,7 +395,9 @@ fn of_leaving(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u
     let handshakes = counted(count, "TLS handshake", "TLS handshakes");
     let fault = certificates::fault(seen, lookups(case));
     let (why, confidence) = match (fault, &seen.certificate) {
-        (Some((certificate, fault)), _) => (certificates::sentence(seen, lookups(case), certificate, fault), Confidence::Likely),
+        (Some((certificate, fault)), _) => {
+            (certificates::sentence(seen, lookups(case), certificate, fault), Confidence::Likely)
+        }
         (None, Some(certificate)) => (certificates::issued(certificate), Confidence::Possible),
         (None, None) => (String::new(), Confidence::Possible),
     };
@@ -393,11 +406,17 @@ fn of_leaving(case: &CaptureCase<'_>, seen: &TlsConnection, end: Ended, count: u
         .titled("The client did not go on after the certificate")
         .severity(Severity::Error)
         .party(Role::Uas, Some(server))
-        .because(format!("{client} broke off {handshakes} with {server} after it had the certificate, without an alert. {why}"))
+        .because(format!(
+            "{client} broke off {handshakes} with {server} after it had the certificate, without an alert. {why}"
+        ))
         .claim_at(end.place, field, "1", "the client ends the connection")
         .refuted("connection-failed", "the TCP connection came about, and TLS began on it");
     if let Some((_, fault)) = fault {
-        finding = certificates::claim(finding, seen, lookups(case), fault).fix(certificates::cure(seen, lookups(case), fault));
+        finding = certificates::claim(finding, seen, lookups(case), fault).fix(certificates::cure(
+            seen,
+            lookups(case),
+            fault,
+        ));
     }
     finding.fix(format!("Look at the certificate: openssl s_client -connect {server} -showcerts"))
 }
@@ -477,7 +496,8 @@ fn steps(case: &CaptureCase<'_>, seen: &TlsConnection, alert: Alert) -> Vec<Stri
         )];
     }
     if is_about_certificate(alert) && !from_server {
-        let cure = certificates::fault(seen, lookups(case)).map(|(_, fault)| certificates::cure(seen, lookups(case), fault));
+        let cure =
+            certificates::fault(seen, lookups(case)).map(|(_, fault)| certificates::cure(seen, lookups(case), fault));
         let look = format!("Look at the certificate: openssl s_client -connect {server} -showcerts");
         return cure.into_iter().chain([look]).collect();
     }

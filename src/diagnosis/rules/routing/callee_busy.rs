@@ -3,8 +3,8 @@ use crate::diagnosis::case::SOON;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::rules::routing::channel_limit_reached::names_calls_at_once;
-use crate::diagnosis::rules::routing::server_overloaded::with_unit;
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
+use crate::diagnosis::rules::routing::server_overloaded::with_unit;
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -18,8 +18,9 @@ rule! {
     /// The callee is on the phone and has no call waiting; or a limit of calls of the account is reached.
     ///
     /// ## Evidence
-    /// 486 or 600 and nothing rang before (a 181 or 182 is no ringing; long after one it is possible only); or Q.850 cause 17,
-    /// or one of these codes in a Reason of protocol SIP. Where its words name a limit of calls at once, it is possible only.
+    /// 486 or 600 and nothing rang before (a 181 or 182 is no ringing; long after one it is possible only); or Q.850
+    /// cause 17, or one of these codes in a Reason of protocol SIP. Where its words name a limit of calls at once, it
+    /// is possible only.
     ///
     /// ## How to fix
     /// Call again later, or allow the callee a second call or a diversion on busy.
@@ -83,9 +84,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return Some(
             finding
                 .titled("The recipient is busy")
-                .because(format!("{responder} answered the {noun} to \"{callee}\" with {code}{quotation}: the recipient is busy."))
+                .because(format!(
+                    "{responder} answered the {noun} to \"{callee}\" with {code}{quotation}: the recipient is busy."
+                ))
                 .fix(format!("Send the {noun} again later: the signalling is sound."))
-                .fix(format!("If this recurs, look on {device}, whether it takes a {noun} while somebody is on the phone."))
+                .fix(format!(
+                    "If this recurs, look on {device}, whether it takes a {noun} while somebody is on the phone."
+                ))
                 .claim_status(response, "busy")
                 .claim_header(response, "Retry-After", "for how long")
                 .refuted("callee-unreachable", format!("{code} comes from a callee that was reached")),
@@ -120,14 +125,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let service = case.service_asked_for(failure);
     let what = match (full, names_limit) {
         (Some(full), _) => full.says(),
-        (None, true) => "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's device",
+        (None, true) => {
+            "its words name a limit of calls at once, which may be one of the trunk or the account, or of the callee's \
+             device"
+        }
         (None, false) => "the callee is busy",
     };
     let because = format!("{responder} answered the call to \"{callee}\" with {code}{quotation}{proof}: {what}.");
     let finding = match names_limit {
         true => finding.titled("The callee is busy, or a limit of calls at once is reached").fix(format!(
-            "Ask the operator of {responder} whose limit it is: if it is one of the trunk or the account (channels, licences), raise \
-             it, or send the calls beyond it another way."
+            "Ask the operator of {responder} whose limit it is: if it is one of the trunk or the account (channels, \
+             licences), raise it, or send the calls beyond it another way."
         )),
         false => finding,
     };
@@ -138,13 +146,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Look where calls go that this centre cannot take: another centre should take them at once."),
         (None, None) => finding
             .fix(again)
-            .fix(format!("If it should take more calls, allow call waiting or more lines on {device}, or divert \
-            on busy."))
-            .fix(format!("If nobody is on the phone there, look on {device}, for calls that hang, and for the \
-            limit of calls of the account.")),
+            .fix(format!(
+                "If it should take more calls, allow call waiting or more lines on {device}, or divert on busy."
+            ))
+            .fix(format!(
+                "If nobody is on the phone there, look on {device}, for calls that hang, and for the limit of calls \
+                 of the account."
+            )),
     };
     let finding = match full.filter(|_| case.own_phrase(response).is_some() && !names_limit) {
-        Some(_) => finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "in words of its own"),
+        Some(_) => finding.claim(
+            response,
+            "sip.Status-Line",
+            response.message.first_line().into_owned(),
+            "in words of its own",
+        ),
         None => finding,
     };
     let mut finding = finding
@@ -152,7 +168,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_status(response, if matches!(code, 486 | 600) { "busy" } else { "the call is refused" })
         .claim_header(response, "Warning", "a warning that says more");
     if names_limit && case.own_phrase(response).is_some() {
-        finding = finding.claim(response, "sip.Status-Line", response.message.first_line().into_owned(), "in words of its own");
+        finding = finding.claim(
+            response,
+            "sip.Status-Line",
+            response.message.first_line().into_owned(),
+            "in words of its own",
+        );
     }
     if waits.is_some() {
         finding = finding.claim_header(response, "Retry-After", "for how long");

@@ -52,16 +52,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let sure = told.filter(|_| says_no_answer).map_or(Confidence::Likely, |told| told.confidence());
-    let finding = Finding::of(&RULE, sure)
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response);
+    let finding = Finding::of(&RULE, sure).explains(Some(failure.status)).sender(Role::Uas, response);
     if !case.wants_words() {
         return Some(finding);
     }
     let responder = response.path.source;
     let because = match ringing {
         Some(progress) if !alerts(progress) => format!(
-            "Nobody answered in the {} after {}, which does not say that a device rings; then {responder} ended it with {}{}.",
+            "Nobody answered in the {} after {}, which does not say that a device rings; then {responder} ended it \
+             with {}{}.",
             length(response.place.time.since(progress.place.time)),
             a_code(progress),
             failure.status,
@@ -78,8 +77,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .because(because)
         .fix("Ask the callee: the signalling is sound, the call was only not taken.")
-        .fix(format!("If it should ring longer, raise the time without an answer on {responder}, or on the \
-            callee's device."))
+        .fix(format!(
+            "If it should ring longer, raise the time without an answer on {responder}, or on the callee's device."
+        ))
         .fix("If nobody may be there, divert unanswered calls to a voicemail or another number.");
     if let Some(ringing) = ringing {
         finding = finding.claim_status(ringing, shows(ringing));
@@ -93,7 +93,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted(
                 "callee-unreachable",
                 match ringing {
-                    Some(progress) if !alerts(progress) => format!("{} came before it: the call was on its way", a_code(progress)),
+                    Some(progress) if !alerts(progress) => {
+                        format!("{} came before it: the call was on its way", a_code(progress))
+                    }
                     _ => "a device rang".to_owned(),
                 },
             )

@@ -20,9 +20,9 @@ rule! {
     /// No device of the callee is registered, or it is set to do not disturb, or the network knows no way to it now.
     ///
     /// ## Evidence
-    /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Where the callee's last
-    /// device had signed off before the call, a REGISTER that took the binding away and its 2xx show why. A Warning that speaks
-    /// of neither names the ground.
+    /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Where the callee's
+    /// last device had signed off before the call, a REGISTER that took the binding away and its 2xx show why. A
+    /// Warning that speaks of neither names the ground.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -39,7 +39,16 @@ rule! {
 /// Words that say that the callee wants no calls now.
 const UNDISTURBED: &[&str] = &["do not disturb", "donotdisturb", "dnd"];
 /// Words that say that no device of the callee is registered.
-const ABSENT: &[&str] = &["not registered", "endpoints registered", "not_registered", "subscriber_absent", "no registered", "unregistered", "offline", "absent"];
+const ABSENT: &[&str] = &[
+    "not registered",
+    "endpoints registered",
+    "not_registered",
+    "subscriber_absent",
+    "no registered",
+    "unregistered",
+    "offline",
+    "absent",
+];
 
 /// True if a response says, by its cause or in words, that no device of the callee is registered.
 pub(super) fn says_absent(case: &Case<'_>, response: &Heard) -> bool {
@@ -87,7 +96,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
     let registered = match (&gone, &bound) {
         (Some(gone), _) => Some(format!("no device of the callee is registered; {}", gone.words())),
-        (None, Some(bound)) if absent => Some(format!("it knows of no device of the callee, although {}", bound.words())),
+        (None, Some(bound)) if absent => {
+            Some(format!("it knows of no device of the callee, although {}", bound.words()))
+        }
         (None, Some(bound)) => {
             Some(format!("no device of the callee could be reached, or do not disturb is set; {}", bound.words()))
         }
@@ -95,7 +106,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     // A Warning that says neither that nobody is there nor that nobody wants to be disturbed names another ground.
     let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
-    let warning = warning.filter(|_| !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]));
+    let warning =
+        warning.filter(|_| !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]));
     let what = match (absent, is_device) {
         _ if warning.is_some() => "the ground is what it warns of",
         _ if registered.is_some() => registered.as_deref().unwrap_or_default(),
@@ -121,7 +133,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.titled("The recipient cannot be reached now");
     }
     if let Some(name) = &service {
-        finding = finding.titled("Nobody who gives this service can be reached now").fix(way_to_service(responder, name));
+        finding =
+            finding.titled("Nobody who gives this service can be reached now").fix(way_to_service(responder, name));
     } else if let Some(full) = full {
         finding = finding.titled("There is no room for the call now").fix(full.fix(responder));
     } else if undisturbed {
@@ -159,7 +172,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // An announcement may have been played all the same.
     let no_answer = match (case.ringing(failure.transaction), case.alerting_or_progress(failure.transaction)) {
         (Some(_), _) => format!("no 180 came before the {code} on any hop"),
-        (None, Some(progress)) => format!("{} came before the {code}, and none that says that a device rings", a_code(progress)),
+        (None, Some(progress)) => {
+            format!("{} came before the {code}, and none that says that a device rings", a_code(progress))
+        }
         (None, None) => format!("no 180 to 189 came before the {code} on any hop"),
     };
     Some(
@@ -180,7 +195,10 @@ fn of_warning(finding: Finding, case: &Case<'_>, failure: &Failure, warned: &War
     let finding = match asked {
         // RFC 3841: a feature that is required and lacking takes a contact off the list.
         Some(request) => finding
-            .fix("Compare Accept-Contact with what the callee's devices registered: with `require` those that do not fit are not asked.")
+            .fix(
+                "Compare Accept-Contact with what the callee's devices registered: with `require` those that do not \
+                 fit are not asked.",
+            )
             .claim_header(request, "Accept-Contact", "the devices that may be asked"),
         None => finding,
     };
@@ -199,18 +217,22 @@ fn of_registration(finding: Finding, case: &Case<'_>, response: &Heard, callee: 
     if is_gateway {
         return finding
             .fix(format!(
-                "Find out where \"{callee}\" should be: registered on {responder}, or attached to the network behind it; a mobile \
-                 phone may be off or without coverage."
+                "Find out where \"{callee}\" should be: registered on {responder}, or attached to the network behind \
+                 it; a mobile phone may be off or without coverage."
             ))
             .fix(format!("If it should be there, ask the operator of {responder} with the Call-ID and the cause 20."))
             .fix("If callers should reach a voicemail then, divert while the callee is away.");
     }
     finding
         .fix(format!("Look whether \"{callee}\" is registered on {responder}{devices}."))
-        .fix(format!("If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"))
+        .fix(format!(
+            "If it is not, look at the device of \"{callee}\": is it on, and what answer does its REGISTER get?"
+        ))
         .fix(match case.call.kind {
             Kind::Call => "If it is, look for do not disturb, and for a diversion that leads nowhere.",
-            _ => "If it is, look whether its device takes such requests (Allow in its REGISTER), and for do not disturb.",
+            _ => {
+                "If it is, look whether its device takes such requests (Allow in its REGISTER), and for do not disturb."
+            }
         })
 }
 

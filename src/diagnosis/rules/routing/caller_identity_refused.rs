@@ -13,8 +13,8 @@ rule! {
     /// number that does not belong to the account.
     ///
     /// ## Evidence
-    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number; or 480, 486, 600 or 603 that speaks of an
-    /// anonymous call, to a request that withholds the number.
+    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number; or 480, 486, 600 or 603 that speaks
+    /// of an anonymous call, to a request that withholds the number.
     ///
     /// ## How to fix
     /// Show a number that belongs to the account, in the format that the network wants.
@@ -48,7 +48,8 @@ const WORDS: &[&str] = &[
 pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
     // The calling line identity (TS 22.081 §1), as a word: it also begins others.
     let words = case.words(response);
-    let names_line = words.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| matches!(word, "cli" | "clid"));
+    let names_line =
+        words.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| matches!(word, "cli" | "clid"));
     names_line || case.says_any(response, WORDS)
 }
 
@@ -98,14 +99,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let what = match (is_withheld, code) {
         (true, _) => "the call withholds the caller's number".to_owned(),
         (false, 433) => format!(
-            "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this point, or what is \
-             shown is not taken for one",
+            "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this point, \
+             or what is shown is not taken for one",
             from.uri
         ),
         (false, _) => format!("From shows {}", from.uri),
     };
-    let because =
-        format!("{} refused the call because of the caller's identity ({code}): {what}{quotation}.", response.path.source);
+    let because = format!(
+        "{} refused the call because of the caller's identity ({code}): {what}{quotation}.",
+        response.path.source
+    );
     let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
@@ -113,8 +116,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     finding = match (is_withheld, code) {
         (true, _) => finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id.")),
         (false, 433) => finding.fix(format!(
-            "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show one with \
-             country code (E.164) in From and P-Asserted-Identity."
+            "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show one \
+             with country code (E.164) in From and P-Asserted-Identity."
         )),
         (false, _) => finding.fix(format!(
             "Let {client} show a number that belongs to the account, with country code (E.164), in From and \
@@ -126,8 +129,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => "the refusal speaks of the caller's number",
     };
     finding = finding
-        .fix(format!("If the number is right, ask the operator of {} which numbers the account may \
-            show.", response.path.source))
+        .fix(format!(
+            "If the number is right, ask the operator of {} which numbers the account may show.",
+            response.path.source
+        ))
         .claim_header(request, "From", "who calls, as the request shows it");
     if asserted.is_some() {
         finding = finding.claim_header(request, "P-Asserted-Identity", "the identity that is asserted");

@@ -61,9 +61,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let responder = response.path.source;
     let because = format!(
-        "{responder} sent {code} with Q.850 cause {cause} ({meaning}); that cause is usually sent with {}. The \
-            cause is \
-         nearer to what happened.",
+        "{responder} sent {code} with Q.850 cause {cause} ({meaning}); that cause is usually sent with {}. The cause \
+         is nearer to what happened.",
         words(codes)
     );
     Some(
@@ -72,8 +71,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .about(failure.status)
             .sender(case.role_of_responder(response), response)
             .because(because)
-            .fix(format!("Correct the translation of cause {cause} on {responder}: RFC 3398 §7.2.4.1 wants \
-                {}.", codes[0]))
+            .fix(format!(
+                "Correct the translation of cause {cause} on {responder}: RFC 3398 §7.2.4.1 wants {}.",
+                codes[0]
+            ))
             .claim_status(response, "the code")
             .claim_header_with(response, "Reason", "850", "the cause that does not go with it"),
     )

@@ -9,23 +9,23 @@ rule! {
     /// The peer takes no more than so many calls at once.
     ///
     /// ## What it says
-    /// Whenever so many calls with this peer were up, the next one was refused; with fewer, calls were accepted. That is
-    /// the mark of a limit of channels or licences. Or the peer says that such a limit is reached.
+    /// Whenever so many calls with this peer were up, the next one was refused; with fewer, calls were accepted. That
+    /// is the mark of a limit of channels or licences. Or the peer says that such a limit is reached.
     ///
     /// ## Why it happens
     /// The trunk, the account or the licence allows that many calls at once.
     ///
     /// ## Evidence
     /// At least three calls refused with one code (486 too, if they were for different callees), each while at least N
-    /// calls were up on this hop; and no call accepted while N were up. Or a refusal whose phrase, Warning or Reason names
-    /// a limit of calls at once; with 486 only where it speaks of the trunk.
+    /// calls were up on this hop; and no call accepted while N were up. Or a refusal whose phrase, Warning or Reason
+    /// names a limit of calls at once; with 486 only where it speaks of the trunk.
     ///
     /// ## How to fix
     /// Order more channels or licences, or send the calls beyond N to another trunk.
     ///
     /// ## When it would be wrong
-    /// With few samples it may be chance. Calls that are not in the capture count at the peer all the same. A 486 is that
-    /// of a busy callee, unless several callees are refused so at two calls or more.
+    /// With few samples it may be chance. Calls that are not in the capture count at the peer all the same. A 486 is
+    /// that of a busy callee, unless several callees are refused so at two calls or more.
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §21.4.4
@@ -102,13 +102,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
             .claim_own_words(case, response)
-            .refuted("server-overloaded", "the refusals follow the number of calls that are up, and name no time to wait")
+            .refuted(
+                "server-overloaded",
+                "the refusals follow the number of calls that are up, and name no time to wait",
+            )
             .refuted("refused-by-policy", "calls of the same peer are accepted while fewer are up"),
     )
 }
 
-/// The refusal itself names the limit. A 486 that does may be that of a callee who is busy, unless it speaks of the trunk, and
-/// a 503 speaks of the whole server.
+/// The refusal itself names the limit. A 486 that does may be that of a callee who is busy, unless it speaks of the
+/// trunk, and a 503 speaks of the whole server.
 fn said(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let may_be_another = match failure.status.get() {
@@ -123,8 +126,13 @@ fn said(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
-        .because(format!("{server} lets only so many calls be up at once, and refused this one as one too many{quotation}."))
-        .fix(format!("Look for the limit of calls at once (channels, licences, `call-limit`) of {client} at {server}, and raise it."))
+        .because(format!(
+            "{server} lets only so many calls be up at once, and refused this one as one too many{quotation}."
+        ))
+        .fix(format!(
+            "Look for the limit of calls at once (channels, licences, `call-limit`) of {client} at {server}, and \
+             raise it."
+        ))
         .fix("Or send the calls beyond it to another trunk.")
         .claim_status(response, "refused")
         .claim_own_words(case, response);
@@ -162,11 +170,14 @@ fn found(client: IpAddr, server: IpAddr, known: &Occupancy, refused: &RefusedAt,
     let limit = refused.fewest;
     let finding = Finding::of(&RULE, Confidence::Likely)
         .because(format!(
-            "{} calls from {client} to {server} were refused with {status}, each while {limit} or more others were up. With \
-             fewer, {} were accepted, and never one beyond {limit}: that is a limit of {limit} calls at once.",
+            "{} calls from {client} to {server} were refused with {status}, each while {limit} or more others were \
+             up. With fewer, {} were accepted, and never one beyond {limit}: that is a limit of {limit} calls at once.",
             refused.count, known.accepted
         ))
-        .fix(format!("Look for the limit of {limit} calls (channels, licences, `call-limit`) of {client} at {server}, and raise it."))
+        .fix(format!(
+            "Look for the limit of {limit} calls (channels, licences, `call-limit`) of {client} at {server}, and \
+             raise it."
+        ))
         .fix("Or send the calls beyond it to another trunk.");
     let before = known.accepted_first.iter().filter(|place| **place < refused.first).take(MOST_BEFORE);
     let finding = before.fold(finding, |finding, place| {
@@ -179,7 +190,9 @@ fn found(client: IpAddr, server: IpAddr, known: &Occupancy, refused: &RefusedAt,
         format!("the first refusal, with {limit} calls up or more"),
     );
     match known.accepted_last.filter(|place| *place > refused.first) {
-        Some(place) => finding.claim_at(place, "sip.CSeq.method", "INVITE", format!("with fewer than {limit}, one is accepted")),
+        Some(place) => {
+            finding.claim_at(place, "sip.CSeq.method", "INVITE", format!("with fewer than {limit}, one is accepted"))
+        }
         None => finding,
     }
 }

@@ -45,8 +45,15 @@ pub(super) fn other_domain(case: &Case<'_>, failure: &Failure) -> Option<(String
 }
 
 /// Words of a response that refuse the domain.
-const WORDS: &[&str] =
-    &["domain not", "domain is not", "unknown domain", "domain unknown", "no such domain", "not our domain", "wrong domain"];
+const WORDS: &[&str] = &[
+    "domain not",
+    "domain is not",
+    "unknown domain",
+    "domain unknown",
+    "no such domain",
+    "not our domain",
+    "wrong domain",
+];
 
 /// True if another domain is served there, or the response itself refuses the domain.
 pub(super) fn holds(case: &Case<'_>, failure: &Failure) -> bool {
@@ -68,10 +75,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (host, server) = (case.target(failure)?.host.to_ascii_lowercase(), response.path.source);
     let accepted = other.map(|(_, accepted)| accepted);
     let because = match (&accepted, case.quotation(response)) {
-        (Some(accepted), _) => format!("{server} answered 404 to a request for the host {host}, and accepted \
-            requests for {accepted} in this capture: it does not serve {host}."),
-        (None, words) => format!("{server} answered 404 to a request for the host {host}; {}: it does not serve \
-            that domain.", words.unwrap_or_default()),
+        (Some(accepted), _) => format!(
+            "{server} answered 404 to a request for the host {host}, and accepted requests for {accepted} in this \
+             capture: it does not serve {host}."
+        ),
+        (None, words) => format!(
+            "{server} answered 404 to a request for the host {host}; {}: it does not serve that domain.",
+            words.unwrap_or_default()
+        ),
     };
     let words = case.settings(Topic::Domains, response);
     Some(

@@ -2,8 +2,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Kind};
-use crate::catalogue::Topic;
 use crate::capture::{Place, Timestamp};
+use crate::catalogue::Topic;
 use crate::diagnosis::failover::asks_for_next_server;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::next_hop_silent::unanswered;
@@ -110,14 +110,15 @@ fn failed_try<'a>(case: &Case<'a>) -> Option<Try<'a>> {
     is_over.then_some(Try { request, end: request.last_place(), response: None })
 }
 
-/// The addresses that DNS had named to the client for a domain, with the answer that did, where the server that was asked is
-/// one of them (RFC 3263 §4.2).
+/// The addresses that DNS had named to the client for a domain, with the answer that did, where the server that was
+/// asked is one of them (RFC 3263 §4.2).
 fn named_by_dns(case: &Case<'_>, request: &Heard, host: &str) -> Vec<(IpAddr, Place)> {
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let lookups = case.surroundings.neighbours().lookups();
     let domain = format!(".{}", host.to_ascii_lowercase());
     let known = || lookups.of_client(client, Timestamp::default(), request.place.time);
-    let targets = known().filter(|one| one.name.starts_with("_sip") && one.name.ends_with(&domain)).flat_map(|one| &one.records);
+    let targets =
+        known().filter(|one| one.name.starts_with("_sip") && one.name.ends_with(&domain)).flat_map(|one| &one.records);
     let mut hosts = vec![host.to_owned()];
     hosts.extend(targets.filter_map(|record| match record {
         DnsRecord::Service { target, .. } => Some(target.clone()),

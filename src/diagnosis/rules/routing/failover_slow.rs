@@ -41,9 +41,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         told(Finding::of(&RULE, Confidence::Proven), &failover)
             .party(Role::Uac, Some(client))
             .because(because)
-            .fix(format!("Let {client} probe its servers with OPTIONS, and leave {first} out while it does not \
-                answer."))
-            .fix(format!("Shorten the time after which {client} gives a server up{}.", case.settings(Topic::GiveUpTimer, failover.first))),
+            .fix(format!(
+                "Let {client} probe its servers with OPTIONS, and leave {first} out while it does not answer."
+            ))
+            .fix(format!(
+                "Shorten the time after which {client} gives a server up{}.",
+                case.settings(Topic::GiveUpTimer, failover.first)
+            )),
     )
 }
 
@@ -62,7 +66,5 @@ pub(super) fn told(finding: Finding, failover: &Failover<'_>) -> Finding {
         Some(refusal) => finding.claim_status(refusal, "it fails"),
         None => finding.claim_absent(failover.first.place, "response of the first server", "it is silent"),
     };
-    finding
-        .claim_method(failover.next, "the next server is tried")
-        .claim_status(failover.taken, "it takes the request")
+    finding.claim_method(failover.next, "the next server is tried").claim_status(failover.taken, "it takes the request")
 }

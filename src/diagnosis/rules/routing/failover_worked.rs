@@ -11,8 +11,8 @@ rule! {
     /// A server failed, and the client went on to the next one.
     ///
     /// ## What it says
-    /// The request was sent to another server after the first had failed, and went on from there; under the same Call-ID, or
-    /// as a call of its own.
+    /// The request was sent to another server after the first had failed, and went on from there; under the same
+    /// Call-ID, or as a call of its own.
     ///
     /// ## Why it happens
     /// One server of several was down or overloaded, and the client knows the others.
@@ -26,8 +26,8 @@ rule! {
     /// The call is not harmed. Look after the server that failed.
     ///
     /// ## When it would be wrong
-    /// If both were tried at once it is a fork, no failover. A person who dials again within seconds looks the same, where
-    /// the second call happens to go to another server.
+    /// If both were tried at once it is a fork, no failover. A person who dials again within seconds looks the same,
+    /// where the second call happens to go to another server.
     ///
     /// ## References
     /// RFC 3263 §4.3; RFC 3261 §16.7
@@ -62,8 +62,8 @@ fn as_another_call(case: &Case<'_>) -> Option<Finding> {
         Some(first) => finding
             .titled("The call was tried again at another server, with another Call-ID")
             .because(format!(
-                "{} {how}; {after} later {} called the same user at {} with another Call-ID, {came}. The two are tries of one \
-                 call.",
+                "{} {how}; {after} later {} called the same user at {} with another Call-ID, {came}. The two are \
+                 tries of one call.",
                 retry.first_server,
                 first.path.source.ip(),
                 retry.next_server
@@ -75,8 +75,8 @@ fn as_another_call(case: &Case<'_>) -> Option<Finding> {
             finding
                 .titled("The call is the next try of one that failed at another server")
                 .because(format!(
-                    "{} had called the same user at {} before, with another Call-ID, and that server {how}; {after} later it \
-                     went on to {}, {came}. The two are tries of one call.",
+                    "{} had called the same user at {} before, with another Call-ID, and that server {how}; {after} \
+                     later it went on to {}, {came}. The two are tries of one call.",
                     next.path.source.ip(),
                     retry.first_server,
                     retry.next_server

@@ -9,14 +9,15 @@ rule! {
     /// A broken request is dropped without an answer.
     ///
     /// ## What it says
-    /// The peer is there and answers others, but this request got no answer, and it breaks the grammar of SIP. Many stacks
-    /// drop what they cannot read without a word.
+    /// The peer is there and answers others, but this request got no answer, and it breaks the grammar of SIP. Many
+    /// stacks drop what they cannot read without a word.
     ///
     /// ## Why it happens
     /// A fault of the sender, or a box on the way that rewrites messages.
     ///
     /// ## Evidence
-    /// Copies of one request without any answer; a place in it that breaks RFC 3261; and other messages of the same peer.
+    /// Copies of one request without any answer; a place in it that breaks RFC 3261; and other messages of the same
+    /// peer.
     ///
     /// ## How to fix
     /// Correct the place that is named, at the sender or at the box that rewrote it.
@@ -110,7 +111,10 @@ fn missing(request: &Heard) -> Option<Fault> {
         return Some(Fault { says: "From has no tag (RFC 3261 §8.1.1.3)".into(), line });
     }
     if let Some(line) = message.header_line("Via").filter(|line| !names_transport(line)) {
-        return Some(Fault { says: "Via does not name protocol, version and transport (RFC 3261 §20.42)".into(), line: Some(line) });
+        return Some(Fault {
+            says: "Via does not name protocol, version and transport (RFC 3261 §20.42)".into(),
+            line: Some(line),
+        });
     }
     let branch = message.vias().first().map(|via| via.branch().to_owned()).unwrap_or_default();
     if branch.is_empty() {

@@ -32,7 +32,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bytes = refused.message.bytes().len();
     let is_cut = refused.message.is_cut();
     let body = refused.message.body().len();
-    // Proxies add no more than a few lines: what is large was so before them. A B2BUA writes the headers of its leg itself.
+    // Proxies add no more than a few lines: what is large was so before them. A B2BUA writes the headers of its leg
+    // itself.
     let call_id = |heard: &Heard| &case.call.leg(case.call.transaction(heard.transaction).leg).call_id;
     let request = case.first_with(refused, |before| match failure.status.get() {
         414 => before.message.request_uri() == refused.message.request_uri(),
@@ -49,28 +50,36 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "{server} refused the request as too large ({code}): it has {} bytes, of which {bytes} were captured.",
             bytes.saturating_add(refused.message.missing().unwrap_or_default() as usize)
         ),
-        code => format!("{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of \
-            them in its body."),
+        code => format!(
+            "{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of them in its body."
+        ),
     };
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
         .because(because);
     finding = match failure.status.get() {
-        414 => finding.fix(format!("Look what makes the Request-URI so long on {}: parameters that pile up, or \
-            headers in the URI.", request.path.source)),
-        _ if is_cut => finding.fix(format!(
-            "Look what makes the requests of {} so large: a body with many codecs and candidates, or headers such as Record-Route, \
-             History-Info and private ones.",
+        414 => finding.fix(format!(
+            "Look what makes the Request-URI so long on {}: parameters that pile up, or headers in the URI.",
             request.path.source
         )),
-        _ if body > bytes / 2 => finding.fix(format!("Let {} offer fewer codecs and candidates: the body makes \
-            up most of the request.", request.path.source)),
-        _ => finding.fix(format!("Look which headers of {} are large (Record-Route, History-Info, private \
-            ones), and drop what is not needed.", request.path.source)),
+        _ if is_cut => finding.fix(format!(
+            "Look what makes the requests of {} so large: a body with many codecs and candidates, or headers such as \
+             Record-Route, History-Info and private ones.",
+            request.path.source
+        )),
+        _ if body > bytes / 2 => finding.fix(format!(
+            "Let {} offer fewer codecs and candidates: the body makes up most of the request.",
+            request.path.source
+        )),
+        _ => finding.fix(format!(
+            "Look which headers of {} are large (Record-Route, History-Info, private ones), and drop what is not \
+             needed.",
+            request.path.source
+        )),
     };
-    finding = finding.fix(format!("Or raise the limit for messages on \
-        {server}.")).claim_request_uri(request, "the request");
+    finding =
+        finding.fix(format!("Or raise the limit for messages on {server}.")).claim_request_uri(request, "the request");
     if request.message.header("Content-Length").is_some() {
         finding = finding.claim_header(request, "Content-Length", "the size of its body");
     }

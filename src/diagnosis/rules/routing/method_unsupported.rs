@@ -19,8 +19,9 @@ rule! {
     /// Switch the feature on at the server, or keep the client from using it.
     ///
     /// ## When it would be wrong
-    /// An OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is. A gateway also makes 501
-    /// of a Q.850 cause (RFC 3398 §7.2.4.1): then the telephone network lacks a facility or service, and the method is not meant (`server-fault`).
+    /// An OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is. A gateway also
+    /// makes 501 of a Q.850 cause (RFC 3398 §7.2.4.1): then the telephone network lacks a facility or service, and the
+    /// method is not meant (`server-fault`).
     ///
     /// ## References
     /// RFC 3261 §21.4.6, §21.5.2, §20.5
@@ -48,16 +49,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(Role::Uas, response)
         .because(because)
-        .fix(format!("Switch on what {method} is for at {server}, or keep {} from sending it \
-            there.", request.path.source))
+        .fix(format!(
+            "Switch on what {method} is for at {server}, or keep {} from sending it there.",
+            request.path.source
+        ))
         .claim_method(request, "the method")
         .claim_status(response, "it is not supported")
         .claim_header(response, "Allow", "what is supported instead");
     Some(finding.refuted("server-fault", format!("{} speaks of the method, not of a fault", failure.status)))
 }
 
-/// True if a 501 to INVITE is a gateway's translation of a Q.850 cause: who calls the network with it supports INVITE (RFC 3398
-/// §7.2.4.1).
+/// True if a 501 to INVITE is a gateway's translation of a Q.850 cause: who calls the network with it supports INVITE
+/// (RFC 3398 §7.2.4.1).
 pub(super) fn is_of_network(case: &Case<'_>, request: &Heard, response: &Heard) -> bool {
     let is_invite = request.message.method() == Some(&Method::Invite);
     let is_501 = response.message.status().is_some_and(|status| status.get() == 501);

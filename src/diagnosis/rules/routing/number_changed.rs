@@ -54,13 +54,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if response.message.has_cut_head() => "; a new one, if it names one, is behind the cut".to_owned(),
         None => "; it names no new one".to_owned(),
     };
-    let because = format!("{responder} says that \"{callee}\" is no longer in use: \
-        {}{cause_words}{new_words}.", failure.status);
+    let because =
+        format!("{responder} says that \"{callee}\" is no longer in use: {}{cause_words}{new_words}.", failure.status);
     let sure = told.filter(|_| failure.status.get() != 410).map_or(Confidence::Proven, |told| told.confidence());
-    let finding = Finding::of(&RULE, sure)
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response)
-        .because(because);
+    let finding = Finding::of(&RULE, sure).explains(Some(failure.status)).sender(Role::Uas, response).because(because);
     let finding = match &new {
         Some(uri) => finding.fix(format!("Call {uri} instead of \"{callee}\".")),
         None => finding.fix(format!("Ask the callee for the new number of \"{callee}\".")),

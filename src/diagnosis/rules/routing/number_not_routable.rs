@@ -21,17 +21,17 @@ rule! {
     /// `+`, country code, or a prefix.
     ///
     /// ## Evidence
-    /// 404, 484, 485 or 604 to a request for a number, or 410 too to one for a service (`urn:service:sos`), which has neither user
-    /// nor device; or the Q.850 cause 1, 2, 3 or 28, in the refusal, or in a 183 before one
-    /// without a `Reason` (likely).
+    /// 404, 484, 485 or 604 to a request for a number, or 410 too to one for a service (`urn:service:sos`), which has
+    /// neither user nor device; or the Q.850 cause 1, 2, 3 or 28, in the refusal, or in a 183 before one without a
+    /// `Reason` (likely).
     ///
     /// ## How to fix
     /// Compare the number digit by digit with the format that the next hop wants, then with its routes.
     ///
     /// ## When it would be wrong
-    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a number under
-    /// which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a SUBSCRIBE nobody
-    /// dialled the number: there it is the mailbox or the hint that is missing.
+    /// Networks also hide blocks and faults behind 404. A user that is a name is `user-unknown`, and so is a number
+    /// under which a device had registered, unless it is a PBX that refuses it: that looks into its dial plan. Of a
+    /// SUBSCRIBE nobody dialled the number: there it is the mailbox or the hint that is missing.
     ///
     /// ## References
     /// RFC 3261 §21.4.5, §21.4.21, §21.4.22; RFC 3966; RFC 5031 §4.2; RFC 3398 §7.2.4.1
@@ -64,10 +64,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if code == 410 && cause == Some(1) {
         return None; // number-changed: it was somebody's once.
     }
-    if !target.is_number() || matches!(case.call.kind, Kind::Registration | Kind::Options) || case.redirected_by().is_some() {
+    if !target.is_number()
+        || matches!(case.call.kind, Kind::Registration | Kind::Options)
+        || case.redirected_by().is_some()
+    {
         return None;
     }
-    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
+    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure)
+    {
         return None;
     }
     // Who is registered there, or was until it signed off, is no number without a route: `user-unknown`.
@@ -109,10 +113,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .because(because)
         .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
         .fix(match number.starts_with(['*', '#', '%']) {
-            true => format!("It is a service code: look whether {responder} knows it, and whether the exchange before it should carry it out."),
+            true => format!(
+                "It is a service code: look whether {responder} knows it, and whether the exchange before it should \
+                 carry it out."
+            ),
             false if is_short => format!(
-                "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route of its own on \
-                 {responder}{}.",
+                "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route of \
+                 its own on {responder}{}.",
                 case.settings(Topic::Routes, response)
             ),
             false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
@@ -131,17 +138,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(told) = told.filter(Told::is_announced) {
         finding = told.claimed(finding, "why the call could not go on");
     }
-    Some(
-        finding
-            .refuted("user-unknown", format!("{number} is a number, not a name"))
-            .refuted("request-uri-without-user", match request {
-                Some(_) => "the Request-URI has a user part",
-                None => "To has a user part",
-            }),
-    )
+    Some(finding.refuted("user-unknown", format!("{number} is a number, not a name")).refuted(
+        "request-uri-without-user",
+        match request {
+            Some(_) => "the Request-URI has a user part",
+            None => "To has a user part",
+        },
+    ))
 }
 
-/// A service has no user and no device: a server finds the way to it by the place of the caller (RFC 5031 §4.2, RFC 6881).
+/// A service has no user and no device: a server finds the way to it by the place of the caller (RFC 5031 §4.2, RFC
+/// 6881).
 fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let is_call = matches!(case.call.kind, Kind::Call | Kind::Message) && !case.is_scan();
@@ -161,11 +168,14 @@ fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Findi
     Some(
         finding
             .because(format!(
-                "{server} refused the call to the service {name} with {code}: it has no route for that service, or none for \
-                 the place that the call came from{quotation}."
+                "{server} refused the call to the service {name} with {code}: it has no route for that service, or \
+                 none for the place that the call came from{quotation}."
             ))
             .fix(way_to_service(server, &name))
-            .fix("Look whether the call says where the caller is (Geolocation, P-Access-Network-Info): the way hangs on that.")
+            .fix(
+                "Look whether the call says where the caller is (Geolocation, P-Access-Network-Info): the way hangs \
+                 on that.",
+            )
             .claim_request_uri(request, "the service that was asked for")
             .claim_status(response, "it is refused")
             .claim_own_words(case, response)
@@ -178,8 +188,8 @@ fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Findi
 /// Where to look for the way to a service: for help, in an IMS network, in the E-CSCF and its LRF (3GPP TS 23.167).
 pub(super) fn way_to_service(server: SocketAddr, name: &str) -> String {
     format!(
-        "Look at {server}, and in an IMS network at the E-CSCF and its location retrieval function (LRF), for the route of \
-         {name}: which centre (PSAP) or number does it lead to, from where the call came?"
+        "Look at {server}, and in an IMS network at the E-CSCF and its location retrieval function (LRF), for the \
+         route of {name}: which centre (PSAP) or number does it lead to, from where the call came?"
     )
 }
 
@@ -190,7 +200,9 @@ fn of_subscription(case: &Case<'_>, finding: Finding, request: &Heard, response:
     let package = event.split(';').next().unwrap_or_default().trim();
     let (what, where_to_look) = match package {
         "message-summary" => ("a mailbox".to_owned(), format!("give {number} a mailbox")),
-        "presence" | "dialog" => (format!("the state of a line ({package})"), format!("let {responder} keep the state of {number} (a hint)")),
+        "presence" | "dialog" => {
+            (format!("the state of a line ({package})"), format!("let {responder} keep the state of {number} (a hint)"))
+        }
         _ => (format!("the events \"{package}\""), format!("let {responder} offer them for {number}")),
     };
     let code = response.message.status_text().unwrap_or_default();
@@ -206,16 +218,16 @@ fn of_subscription(case: &Case<'_>, finding: Finding, request: &Heard, response:
     finding.claim_own_words(case, response).refuted("user-unknown", format!("{number} is a number, not a name"))
 }
 
-/// What to do about a number that was ported: it is routed by the routing number (`rn=`, RFC 4694), or the network says that
-/// it has gone elsewhere (Q.850 cause 14).
+/// What to do about a number that was ported: it is routed by the routing number (`rn=`, RFC 4694), or the network says
+/// that it has gone elsewhere (Q.850 cause 14).
 fn ported(case: &Case<'_>, target: &Uri, response: &Heard) -> Option<String> {
     let parameters = target.user.split(';').skip(1);
     let routing = parameters.filter_map(|one| one.strip_prefix("rn=")).next().or_else(|| target.parameters.get("rn"));
     let server = response.path.source;
     match (routing, case.q850(response) == Some(14)) {
         (Some(number), _) => Some(format!(
-            "Query number portability again: the call went to {server} by the routing number {number} (rn=), which leads to the wrong \
-             network if it is out of date."
+            "Query number portability again: the call went to {server} by the routing number {number} (rn=), which \
+             leads to the wrong network if it is out of date."
         )),
         (None, true) => q850(14).map(|known| known.fix.clone()),
         (None, false) => None,
@@ -227,17 +239,17 @@ fn formats(number: &str) -> String {
     match number {
         _ if number.starts_with('+') => "it begins with \"+\"; some want 00, or no prefix at all".to_owned(),
         _ if number.starts_with("00") => "it begins with 00; many want \"+\" and the country code (E.164)".to_owned(),
-        _ if number.starts_with("011") => "it begins with 011; many want \"+\" and the country code \
-            (E.164)".to_owned(),
-        _ if number.starts_with('0') => "it begins with 0 and has no country code; many want \"+\" and the \
-            country code (E.164)".to_owned(),
+        _ if number.starts_with("011") => "it begins with 011; many want \"+\" and the country code (E.164)".to_owned(),
+        _ if number.starts_with('0') => {
+            "it begins with 0 and has no country code; many want \"+\" and the country code (E.164)".to_owned()
+        }
         _ if number.len() <= 6 => "it is short, as an extension is; a trunk wants whole numbers".to_owned(),
         _ => "it has no \"+\" and no prefix; many want \"+\" and the country code (E.164)".to_owned(),
     }
 }
 
-/// True of numbers that everybody may dial as they are: of emergency, and of the services of social value of Europe (116000 to
-/// 116123, Commission Decision 2007/116/EC).
+/// True of numbers that everybody may dial as they are: of emergency, and of the services of social value of Europe
+/// (116000 to 116123, Commission Decision 2007/116/EC).
 fn is_short_code(number: &str) -> bool {
     matches!(number, "112" | "911" | "999" | "000" | "110" | "119") || number.len() == 6 && number.starts_with("116")
 }

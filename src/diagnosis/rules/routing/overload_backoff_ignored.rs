@@ -46,14 +46,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         length(after)
     );
     let mut finding = Finding::of(&RULE, Confidence::Proven)
-            .explains(Some(failure.status))
-            .sender(Role::Uac, request)
-            .because(because)
-            .fix(format!("Let {} heed Retry-After: no request to {server} for {pause} s after such a \
-                503.", client.ip()))
-            .fix(format!("Give {} a second server for the meantime (DNS SRV, or a list of \
-                destinations).", client.ip()))
-            .claim_at(asked.place, "sip.Status-Code", "503", "the server asks to be left alone");
+        .explains(Some(failure.status))
+        .sender(Role::Uac, request)
+        .because(because)
+        .fix(format!("Let {} heed Retry-After: no request to {server} for {pause} s after such a 503.", client.ip()))
+        .fix(format!("Give {} a second server for the meantime (DNS SRV, or a list of destinations).", client.ip()))
+        .claim_at(asked.place, "sip.Status-Code", "503", "the server asks to be left alone");
     if asked.is_plain {
         finding = finding.claim_at(asked.place, "sip.Retry-After", pause.to_string(), "for this long");
     }

@@ -13,20 +13,20 @@ rule! {
     /// which it could be taken.
     ///
     /// ## Why it happens
-    /// Two people have forwarded their telephones to each other; two servers each hold the other one for the home of the
-    /// number; or a server redirects to itself.
+    /// Two people have forwarded their telephones to each other; two servers each hold the other one for the home of
+    /// the number; or a server redirects to itself.
     ///
     /// ## Evidence
-    /// A 3xx each of whose Contacts was the Request-URI of an earlier request of the call, or the Contact of an earlier 3xx that
-    /// its client followed to that user; and no other code that says more.
+    /// A 3xx each of whose Contacts was the Request-URI of an earlier request of the call, or the Contact of an earlier
+    /// 3xx that its client followed to that user; and no other code that says more.
     ///
     /// ## How to fix
     /// Break the circle at the server whose redirect leads back: it must either take the call or name another address.
     ///
     /// ## When it would be wrong
-    /// A redirect to the same user over another transport, on another port or at another host is a new address. So is one
-    /// that adds headers to the URI, or Identity or P-Asserted-Identity to the response: servers that only sign or look up
-    /// redirect to the same address.
+    /// A redirect to the same user over another transport, on another port or at another host is a new address. So is
+    /// one that adds headers to the URI, or Identity or P-Asserted-Identity to the response: servers that only sign or
+    /// look up redirect to the same address.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
@@ -50,9 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     closes(case, last)?;
     let Circle { redirect, target, earlier } = redirects(case).find_map(|redirect| closes(case, redirect))?;
     let server = redirect.path.source;
-    let outward = redirects(case).find(|before| {
-        before.place < redirect.place && before.path.source != server && before.place > earlier.place
-    });
+    let outward = redirects(case)
+        .find(|before| before.place < redirect.place && before.path.source != server && before.place > earlier.place);
     let sent_on = match outward {
         Some(before) => format!("{} sent the call on, and {server} sent it back to {target}", before.path.source),
         None => format!("{server} sent the call to {target}"),
@@ -63,7 +62,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(case.outer_failure().map(|outer| outer.status))
         .sender(Role::Uas, redirect)
         .because(format!(
-            "{sent_on} with {}, where it had been tried before: the redirects lead round, and no address is left to try.",
+            "{sent_on} with {}, where it had been tried before: the redirects lead round, and no address is left to \
+             try.",
             redirect.message.status()?
         ))
         .fix(format!("Break the circle at {server}: it must take the call or name another address than {target}."));
@@ -103,7 +103,8 @@ pub(super) fn closes<'a>(case: &Case<'a>, redirect: &'a Heard) -> Option<Circle<
         return None;
     }
     let contacts = redirect.message.headers("Contact");
-    let tried = contacts.iter().map(|contact| Some((NameAddr::read(contact).uri, tried_before(case, contact, redirect)?)));
+    let tried =
+        contacts.iter().map(|contact| Some((NameAddr::read(contact).uri, tried_before(case, contact, redirect)?)));
     let tried: Vec<(String, &Heard)> = tried.collect::<Option<_>>()?;
     let (target, earlier) = tried.into_iter().next()?;
     Some(Circle { redirect, target, earlier })
@@ -117,24 +118,32 @@ fn tried_before<'a>(case: &Case<'a>, contact: &str, response: &Heard) -> Option<
     itself.or_else(|| {
         let is_named = |redirect: &&Heard| {
             let names = |other: &String| NameAddr::read(other).uri == NameAddr::read(contact).uri;
-            redirect.path.destination.ip() == response.path.destination.ip() && redirect.message.headers("Contact").iter().any(names)
+            redirect.path.destination.ip() == response.path.destination.ip()
+                && redirect.message.headers("Contact").iter().any(names)
         };
         let redirects = redirects(case).filter(before).filter(is_named);
         redirects.filter_map(|redirect| followed_by(case, redirect)).find(before)
     })
 }
 
-/// The INVITE for a user whom a redirect names that its client sent after it, at whatever host: an exchange asks for the user
-/// where that one is registered, and for a number at its trunk.
+/// The INVITE for a user whom a redirect names that its client sent after it, at whatever host: an exchange asks for
+/// the user where that one is registered, and for a number at its trunk.
 pub(super) fn followed_by<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&'a Heard> {
-    let contacts: Vec<String> = redirect.message.headers("Contact").iter().map(|contact| NameAddr::read(contact).uri).collect();
-    let asked = case.call.request_of(case.call.transaction(redirect.transaction)).and_then(|request| request.message.request_uri());
+    let contacts: Vec<String> =
+        redirect.message.headers("Contact").iter().map(|contact| NameAddr::read(contact).uri).collect();
+    let asked = case
+        .call
+        .request_of(case.call.transaction(redirect.transaction))
+        .and_then(|request| request.message.request_uri());
     case.call.messages.iter().find(|heard| {
         let is_later = heard.place > redirect.place && heard.path.source.ip() == redirect.path.destination.ip();
         is_later
             && heard.message.method() == Some(&Method::Invite)
             && heard.message.request_uri() != asked
-            && heard.message.request_uri().is_some_and(|uri| contacts.iter().any(|contact| is_same_callee(contact, &uri)))
+            && heard
+                .message
+                .request_uri()
+                .is_some_and(|uri| contacts.iter().any(|contact| is_same_callee(contact, &uri)))
     })
 }
 

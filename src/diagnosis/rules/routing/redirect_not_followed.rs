@@ -17,15 +17,16 @@ rule! {
     /// call.
     ///
     /// ## Evidence
-    /// 3xx with Contact, and no request of its client for that Contact, nor for the same user or number at another host. If
-    /// proxies passed the 3xx on, its client is the last one to get it.
+    /// 3xx with Contact, and no request of its client for that Contact, nor for the same user or number at another
+    /// host. If proxies passed the 3xx on, its client is the last one to get it.
     ///
     /// ## How to fix
     /// Let the caller follow redirects, or let the server forward the call itself.
     ///
     /// ## When it would be wrong
-    /// If the capture was made at the server that redirects: there the next request does not pass. So it is proven only where
-    /// the client is seen to talk to others too, or is sent to the same server again. If the new try has another Call-ID and comes more than five seconds later: then it stands as a call of its own.
+    /// If the capture was made at the server that redirects: there the next request does not pass. So it is proven only
+    /// where the client is seen to talk to others too, or is sent to the same server again. If the new try has another
+    /// Call-ID and comes more than five seconds later: then it stands as a call of its own.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
@@ -80,14 +81,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because = match &target {
         _ if is_other_service => format!(
-            "{server} answered {}: another service can carry this call, as the body of the response says. {client} did not call again \
-             in this capture; over another network it would not be seen here.",
+            "{server} answered {}: another service can carry this call, as the body of the response says. {client} \
+             did not call again in this capture; over another network it would not be seen here.",
             failure.status
         ),
-        Some(target) => format!("{server} sent the {noun} on to {target} with {}{passed_on}{} {client} sent no request \
-            {there}.", failure.status, if passed_on.is_empty() { ", and" } else { " and" }),
-        None => format!("{server} sent the {noun} elsewhere with {} and named no Contact, so {client} could not \
-            follow.", failure.status),
+        Some(target) => format!(
+            "{server} sent the {noun} on to {target} with {}{passed_on}{} {client} sent no request {there}.",
+            failure.status,
+            if passed_on.is_empty() { ", and" } else { " and" }
+        ),
+        None => format!(
+            "{server} sent the {noun} elsewhere with {} and named no Contact, so {client} could not follow.",
+            failure.status
+        ),
     };
     let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     let finding = match case.call.kind {
@@ -98,10 +104,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ if is_other_service => {
             let step = match AlternativeService::of(&response.message) {
                 Some(AlternativeService::Emergency) => format!(
-                    "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the circuit-switched network): that \
-                     is what the body asks for."
+                    "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the \
+                     circuit-switched network): that is what the body asks for."
                 ),
-                _ => format!("Read in the body of the response which service {server} means, and let {client} use that."),
+                _ => {
+                    format!("Read in the body of the response which service {server} means, and let {client} use that.")
+                }
             };
             finding
                 .sender(Role::Uac, request)
@@ -115,10 +123,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(case.role_of_sender(request), request)
             .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
             .fix(format!("Or let {server} forward the {noun} to {target} itself instead of redirecting it."))
-            .claim_status(response, match first.id == response.id {
-                true => "the callee is elsewhere",
-                false => "the callee is elsewhere, as the client was told",
-            })
+            .claim_status(
+                response,
+                match first.id == response.id {
+                    true => "the callee is elsewhere",
+                    false => "the callee is elsewhere, as the client was told",
+                },
+            )
             .claim_header(response, "Contact", "namely here")
             .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),
         None => finding
@@ -129,13 +140,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
 }
 
-/// A redirect as the last client got it to whom it was passed on, who has to follow it then (RFC 3261 §16.7 step 4): its
-/// request, and the response.
+/// A redirect as the last client got it to whom it was passed on, who has to follow it then (RFC 3261 §16.7 step 4):
+/// its request, and the response.
 fn last_to_get<'a>(case: &Case<'a>, request: &'a Heard, redirect: &'a Heard) -> (&'a Heard, &'a Heard) {
     let contacts = redirect.message.headers("Contact");
     let (mut request, mut response) = (request, redirect);
     let passes_on = |heard: &&Heard| {
-        let is_same = heard.message.status() == redirect.message.status() && heard.message.headers("Contact") == contacts;
+        let is_same =
+            heard.message.status() == redirect.message.status() && heard.message.headers("Contact") == contacts;
         is_same && heard.place > redirect.place
     };
     for _ in 0..32 {

@@ -13,8 +13,8 @@ rule! {
     /// The redirect names an address that is out of date, or a user that is not reachable there.
     ///
     /// ## Evidence
-    /// A 3xx, the request to one of its Contacts, and a failure of that request; or, where a proxy followed it, no final
-    /// response to it until the proxy answered 408 or 504 itself.
+    /// A 3xx, the request to one of its Contacts, and a failure of that request; or, where a proxy followed it, no
+    /// final response to it until the proxy answered 408 or 504 itself.
     ///
     /// ## How to fix
     /// Correct the redirect at the server that sent it.
@@ -64,10 +64,11 @@ fn to_silence(case: &Case<'_>, failure: &Failure, redirect: &Heard, waited: &Wai
         return None;
     }
     let (code, response) = (failure.status, case.response(failure));
-    let (proxy, next, target) = (response.path.source, waited.branch.path.destination, waited.sent.message.request_uri()?);
+    let (proxy, next, target) =
+        (response.path.source, waited.branch.path.destination, waited.sent.message.request_uri()?);
     let because = format!(
-        "{} redirected the call to {target} with {}. {proxy} followed that itself and sent the {} to {next}, {}, and {proxy} made \
-         the {code} itself.",
+        "{} redirected the call to {target} with {}. {proxy} followed that itself and sent the {} to {next}, {}, and \
+         {proxy} made the {code} itself.",
         redirect.path.source,
         redirect.message.status()?,
         waited.branch.method.name(),
@@ -77,7 +78,12 @@ fn to_silence(case: &Case<'_>, failure: &Failure, redirect: &Heard, waited: &Wai
     let right = format!("look whether {next} is up and listens, and whether {} can reach it", proxy.ip());
     let mut finding = to_correct(finding, redirect, waited.sent, right);
     if let Some(last) = waited.last_copy {
-        finding = finding.claim_at(last, "sip.Method", waited.branch.method.name(), format!("the last copy of it before the {code}"));
+        finding = finding.claim_at(
+            last,
+            "sip.Method",
+            waited.branch.method.name(),
+            format!("the last copy of it before the {code}"),
+        );
     }
     Some(
         finding
@@ -90,10 +96,12 @@ fn to_silence(case: &Case<'_>, failure: &Failure, redirect: &Heard, waited: &Wai
 
 /// What the redirect named refused the call.
 fn to_refusal(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
-    let (branch, redirect) = case.with_upstream(failure.transaction).find_map(|at| Some((at, case.redirected_to(at)?)))?;
+    let (branch, redirect) =
+        case.with_upstream(failure.transaction).find_map(|at| Some((at, case.redirected_to(at)?)))?;
     let (request, response) = (case.call.request_of(branch)?, case.call.final_of(branch)?);
     let code = response.message.status().filter(|status| status.is_failure())?;
-    if is_of_callee(code.get()) || is_of_callee(failure.status.get()) || case.alerting_or_progress(branch.id).is_some() {
+    if is_of_callee(code.get()) || is_of_callee(failure.status.get()) || case.alerting_or_progress(branch.id).is_some()
+    {
         return None;
     }
     let followed = format!("{} followed that itself", request.path.source);
@@ -128,8 +136,10 @@ fn to_correct(finding: Finding, redirect: &Heard, request: &Heard, right: String
     let target = request.message.request_uri().unwrap_or_default().into_owned();
     finding
         .sender(Role::Uas, redirect)
-        .fix(format!("Correct the redirect on {redirector}: {target} is not, or no longer, a place where \
-            the callee can be reached."))
+        .fix(format!(
+            "Correct the redirect on {redirector}: {target} is not, or no longer, a place where the callee can be \
+             reached."
+        ))
         .fix(format!("If {target} is right, {right}."))
         .claim_status(redirect, "the call is sent elsewhere")
         .claim_header(redirect, "Contact", "namely here")

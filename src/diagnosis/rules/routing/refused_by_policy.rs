@@ -21,14 +21,14 @@ rule! {
     /// limit of the account is reached.
     ///
     /// ## Evidence
-    /// 403 although nothing was challenged and nothing had rung; or 403 after good credentials: it names a policy or comes from behind the
-    /// challenger, the call had gone on before it, or the same server had let the same user register; 402; a Q.850 cause
-    /// that speaks of barring or of a subscription. Or 403, 404, 408 or 480 whose words say that who calls is not registered.
+    /// 403 although nothing was challenged and nothing had rung; or 403 after good credentials: it names a policy or
+    /// comes from behind the challenger, the call had gone on before it, or the same server had let the same user
+    /// register; 402; a Q.850 cause that speaks of barring or of a subscription. Or 403, 404, 408 or 480 whose words
+    /// say that who calls is not registered.
     ///
     /// ## How to fix
-    /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the numbers
-    /// that it may show. Let nobody in who floods the
-    /// server or tries one user after the other.
+    /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the
+    /// numbers that it may show. Let nobody in who floods the server or tries one user after the other.
     ///
     /// ## When it would be wrong
     /// A 403 of the challenger right after credentials may mean a wrong secret: `forbidden-after-credentials`.
@@ -50,8 +50,8 @@ const CAUSES: &[(u32, &str)] = &[
     (63, "a service or option is not available"),
     (87, "the callee is not a member of the closed user group"),
 ];
-/// Two of them that are also sent for want of a better one, and by a callee's device: they name no policy by themselves (RFC
-/// 3398 §7.2.4.1).
+/// Two of them that are also sent for want of a better one, and by a callee's device: they name no policy by themselves
+/// (RFC 3398 §7.2.4.1).
 const VAGUE: [u32; 2] = [21, 63];
 /// Words of responses that other rules explain.
 const OTHERS: &[&str] = &["stale date", "network blocked", "v=analytics"];
@@ -87,8 +87,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         _ => case.callee(failure),
     };
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = format!("{server} does not allow the {} to \"{callee}\": \
-        {code}{}{quotation}.", request.message.method()?.name(), ground.words);
+    let because = format!(
+        "{server} does not allow the {} to \"{callee}\": {code}{}{quotation}.",
+        request.message.method()?.name(),
+        ground.words
+    );
     let mut finding = match case.suspicion(request) {
         Some(suspicion) => of_attack(finding, because, (request, response), &suspicion),
         None => of_peer(case, finding.because(because), &ground, request, response, &callee),
@@ -143,12 +146,14 @@ fn of_unregistered_caller(case: &Case<'_>, failure: &Failure) -> Option<Finding>
     Some(
         finding
             .because(format!(
-                "{server} refused the {} of {caller} with {code}, because the caller, or the trunk by which it calls, is not \
-                 registered there{quotation}. It says nothing of \"{}\".",
+                "{server} refused the {} of {caller} with {code}, because the caller, or the trunk by which it calls, \
+                 is not registered there{quotation}. It says nothing of \"{}\".",
                 case.noun(),
                 case.callee(failure)
             ))
-            .fix(format!("Look whether {client} is registered on {server} as {caller}, and what answer its REGISTER gets."))
+            .fix(format!(
+                "Look whether {client} is registered on {server} as {caller}, and what answer its REGISTER gets."
+            ))
             .fix(format!("If it is to call without a registration, let {server} know {} as a peer.", client.ip()))
             .claim_header(request, "From", "who calls")
             .claim_status(response, "it is refused")
@@ -185,12 +190,12 @@ fn of_peer(
             format!("Allow this on {server} for the account, or have its operator do so: it names the ground itself.")
         }
         _ if ground.asked.is_some() && !ground.is_behind => format!(
-            "Look on {server} what the account may do: the number dialled (\"{callee}\"), the caller's number that it may show, and \
-             its dial plan. The secret is right."
+            "Look on {server} what the account may do: the number dialled (\"{callee}\"), the caller's number that it \
+             may show, and its dial plan. The secret is right."
         ),
         _ if ground.asked.is_some() => format!(
-            "Look on {server} what it allows to {}: the number dialled (\"{callee}\"), the caller's number, and whether the address \
-             is known there as this peer{}. The secret of the caller is right.",
+            "Look on {server} what it allows to {}: the number dialled (\"{callee}\"), the caller's number, and \
+             whether the address is known there as this peer{}. The secret of the caller is right.",
             request.path.source.ip(),
             case.settings(Topic::AddressRefused, response)
         ),
@@ -218,13 +223,15 @@ fn of_peer(
              P-Asserted-Identity."
         ))
         .fix(format!(
-            "If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule that refused it."
+            "If nothing differs, ask the operator of {server} with the Call-ID: its log names the rule that refused \
+             it."
         ))
 }
 
 /// True if the request that was refused carries credentials, or the capture does not hold all of it.
 fn shows_credentials(case: &Case<'_>, failure: &Failure) -> bool {
-    case.request(failure).is_some_and(|request| request.message.is_cut() || !auth::credentials(&request.message).is_empty())
+    case.request(failure)
+        .is_some_and(|request| request.message.is_cut() || !auth::credentials(&request.message).is_empty())
 }
 
 /// Why a refusal is one of policy.
@@ -267,7 +274,9 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
     let is_stated = is_named && (names_policy || code == 402 || told.is_some_and(|told| !told.is_announced()));
     let confidence = if is_stated { Confidence::Proven } else { Confidence::Likely };
     let is_behind = is_behind(case, failure);
-    let ground = |words: String, why: &str| Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) });
+    let ground = |words: String, why: &str| {
+        Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) })
+    };
     // Asterisk, whose dialplan ended, writes 50 for no ground of the network.
     let is_asterisk = case.platform(response) == Some(Platform::Asterisk);
     if code == 603 && !(cause.is_some_and(is_barring) && !(cause == Some(50) && is_asterisk)) {
@@ -293,8 +302,10 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
             format!("{cause_words}, from behind the server that had accepted the credentials"),
             "the server that asked for credentials passed the request on, so it accepted them",
         ),
-        Some(_) if has_ground => ground(format!("{cause_words}, after credentials had been \
-            shown"), "the response names another ground than the credentials"),
+        Some(_) if has_ground => ground(
+            format!("{cause_words}, after credentials had been shown"),
+            "the response names another ground than the credentials",
+        ),
         Some(_) if code == 403 => accepted(case, failure).and_then(|why| {
             let words = format!("{cause_words}, although the credentials were good: {why}");
             ground(words, &format!("the credentials were accepted: {why}"))
@@ -318,5 +329,8 @@ fn is_end_of_dialplan(case: &Case<'_>, failure: &Failure, response: &Heard) -> b
 fn of_server_that_declines(case: &Case<'_>, response: &Heard) -> String {
     let server = response.path.source.to_string();
     let own = case.setting(Topic::DeclinedByServer, response);
-    own.map_or_else(|| format!("Look on {server} for the rule that it names."), |step| step.replace("{server}", &server))
+    own.map_or_else(
+        || format!("Look on {server} for the rule that it names."),
+        |step| step.replace("{server}", &server),
+    )
 }

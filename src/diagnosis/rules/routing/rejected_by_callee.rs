@@ -20,17 +20,17 @@ rule! {
     /// A person pressed reject, the device is set to refuse this caller, or its own timer ended the ringing.
     ///
     /// ## Evidence
-    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else; or the
-    /// Q.850 cause 21, with 403 only after ringing or with `location=U`. Only 180 says that a device rings; after a 183 alone
-    /// nobody is said to have pressed anything.
+    /// 603 after ringing; or 486 after ringing; or 603 without ringing and without a Reason that names somebody else;
+    /// or the Q.850 cause 21, with 403 only after ringing or with `location=U`. Only 180 says that a device rings;
+    /// after a 183 alone nobody is said to have pressed anything.
     ///
     /// ## How to fix
     /// Nothing is wrong with the signalling: ask the callee.
     ///
     /// ## When it would be wrong
-    /// Some devices end a cancelled call so: what comes soon after the CANCEL was accepted is no refusal. A 603 of the network is
-    /// not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends. A server
-    /// may send it for a callee without a device: so it is told where others were registered there before the call, and the
+    /// Some devices end a cancelled call so: what comes soon after the CANCEL was accepted is no refusal. A 603 of the
+    /// network is not the callee's: `blocked-by-analytics`. Asterisk sends 603 when its dialplan ends. A server may
+    /// send it for a callee without a device: so it is told where others were registered there before the call, and the
     /// first registration of the callee that is seen came after it.
     ///
     /// ## References
@@ -119,12 +119,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             by_whom(waited(progress))
         ),
         (None, None, _) if case.call.kind != Kind::Call => format!(
-            "{responder} declined the {} with {code}{quotation}: the device is set to refuse it, or a server does so for its user.",
+            "{responder} declined the {} with {code}{quotation}: the device is set to refuse it, or a server does so \
+             for its user.",
             case.noun()
         ),
         (None, None, _) => format!(
-            "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse it, or \
-             a server does so for the callee."
+            "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse \
+             it, or a server does so for the callee."
         ),
     };
     let with_rival = |finding: Finding| match is_reached {
@@ -136,7 +137,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             finding
                 .titled("The recipient, or its device, declined the request")
                 .because(because)
-                .fix(format!("Look on {device}, for senders that are refused, and whether it takes a {} at all.", case.noun()))
+                .fix(format!(
+                    "Look on {device}, for senders that are refused, and whether it takes a {} at all.",
+                    case.noun()
+                ))
                 .claim_status(response, "it is declined")
                 .claim_own_words(case, response),
         ));
@@ -147,19 +151,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding.because(because);
     let by_hand = alerting.or(ringing).is_some_and(|told| waited(told) >= BY_HAND);
     let mut finding = match by_hand {
-        true => finding
-            .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-            .fix(format!("If not, look on {device}, for do not disturb, refused callers, or a time after which it \
-                rejects.")),
+        true => finding.fix("Ask the callee whether the call was rejected by hand: the signalling is sound.").fix(
+            format!("If not, look on {device}, for do not disturb, refused callers, or a time after which it rejects."),
+        ),
         false => finding.fix(format!(
-            "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers or a rule \
-             that rejects: the signalling is sound, and the capture shows no time in which a person could have rejected \
-             the call by hand."
+            "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers or a \
+             rule that rejects: the signalling is sound, and the capture shows no time in which a person could have \
+             rejected the call by hand."
         )),
     };
     if code == 603 {
-        finding = finding.fix("If other devices of the callee should go on ringing, let the device send 486 \
-            instead of 603, which ends the call everywhere.");
+        finding = finding.fix(
+            "If other devices of the callee should go on ringing, let the device send 486 instead of 603, which ends \
+             the call everywhere.",
+        );
     }
     if let Some(told) = alerting.or(ringing) {
         let says = match alerting {
@@ -173,10 +178,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = told.claimed(finding, "the call is rejected");
     }
     finding = match (code, ringing) {
-        (486, _) if alerting.is_none() => finding
-            .refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded"),
-        (486, _) => finding.refuted("callee-busy", "the device rang first, so it had a free line; a second call \
-            that came meanwhile is not excluded"),
+        (486, _) if alerting.is_none() => {
+            finding.refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded")
+        }
+        (486, _) => finding.refuted(
+            "callee-busy",
+            "the device rang first, so it had a free line; a second call that came meanwhile is not excluded",
+        ),
         _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
     };
     Some(with_rival(finding))
@@ -208,7 +216,8 @@ impl<'a> Absent<'a> {
         let in_force = granted.filter(|granted| granted.place.time < at && granted.until > at);
         let other = in_force.map(|granted| granted.place).min()?;
         let own = Sample::of(&request.message, request.path, request.place);
-        let called = |sample: &Sample| sample.traits.iter().find(|one| one.what == CALLED_USER).map(|one| one.has.clone());
+        let called =
+            |sample: &Sample| sample.traits.iter().find(|one| one.what == CALLED_USER).map(|one| one.has.clone());
         let good = case.surroundings.neighbours().good_calls().on(client, server).iter();
         let same = good.filter(|sample| sample.place > later.place && called(sample) == called(&own));
         let accepted = same.map(|sample| sample.place).min();
@@ -222,17 +231,18 @@ impl<'a> Absent<'a> {
         let then = if self.accepted.is_some() { ", and then a call to it is accepted" } else { "" };
         let finding = finding
             .because(format!(
-                "{server} declined the call to \"{callee}\" with 603, and nothing had rung. No registration of \"{callee}\" is \
-                 seen before the call, while others register there; it registers {} later{then}. It may be that there was \
-                 no device to reach.",
+                "{server} declined the call to \"{callee}\" with 603, and nothing had rung. No registration of \
+                 \"{callee}\" is seen before the call, while others register there; it registers {} later{then}. It \
+                 may be that there was no device to reach.",
                 length(self.later.place.time.since(at))
             ))
             .fix(format!(
-                "Look on {server} whether \"{callee}\" was registered when the call came, and on its device why it was not."
+                "Look on {server} whether \"{callee}\" was registered when the call came, and on its device why it \
+                 was not."
             ))
             .fix(format!(
-                "Let {server} answer 480 for a user without a device: 603 says that the callee itself declined \
-                 (RFC 3261 §21.6.2)."
+                "Let {server} answer 480 for a user without a device: 603 says that the callee itself declined (RFC \
+                 3261 §21.6.2)."
             ))
             .fix("If it was registered, look on the callee's device for do not disturb or refused callers.")
             .claim_at(self.other, "sip.CSeq.method", "REGISTER", "another user is registered there before the call")
@@ -247,8 +257,8 @@ impl<'a> Absent<'a> {
     }
 }
 
-/// True if it was the called side that rejected the call: something rang before the Q.850 cause 21, or the cause is said to
-/// come from the user (RFC 3398 §7.2.4.1; RFC 8606 §4).
+/// True if it was the called side that rejected the call: something rang before the Q.850 cause 21, or the cause is
+/// said to come from the user (RFC 3398 §7.2.4.1; RFC 8606 §4).
 pub(super) fn is_of_user(case: &Case<'_>, failure: &Failure, response: &Heard) -> bool {
     let is_rejection = |reason: &&Reason| reason.q850() == Some(21);
     let mut rejections = case.reasons(response).iter().filter(is_rejection).peekable();

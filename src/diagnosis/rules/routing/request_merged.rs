@@ -74,7 +74,8 @@ fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
     let own = case.call.transaction(request.transaction);
     let tag = |heard: &Heard| heard.message.from().and_then(|from| from.tag().map(str::to_owned));
     let has_to_tag = request.message.to().is_some_and(|to| to.tag().is_some());
-    // What names the server among those that passed it on came back to it: a loop, whether or not its hops were captured.
+    // What names the server among those that passed it on came back to it: a loop, whether or not its hops were
+    // captured.
     let server = own.path.destination.ip();
     if request.message.vias().iter().any(|via| via.host.parse() == Ok(server)) {
         return None;
@@ -96,8 +97,9 @@ fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
     })?;
     let heard = case.call.request_of(twin).filter(|heard| heard.id < request.id)?;
     // Where the capture cut off what they have in common, they may be two requests, or one that came back.
-    let is_known =
-        |heard: &Heard| [HeaderName::From, HeaderName::CSeq].iter().all(|name| !heard.message.ends_before_end_of(*name));
+    let is_known = |heard: &Heard| {
+        [HeaderName::From, HeaderName::CSeq].iter().all(|name| !heard.message.ends_before_end_of(*name))
+    };
     let are_known = is_known(heard) && is_known(request);
     (!has_to_tag && are_known && tag(heard) == tag(request)).then_some(heard)
 }

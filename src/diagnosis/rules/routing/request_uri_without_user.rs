@@ -54,13 +54,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
         .because(because)
-        .fix(format!("Look on {client} what fills the user part of the Request-URI: an empty variable, or a \
-            dial string that was cut."));
+        .fix(format!(
+            "Look on {client} what fills the user part of the Request-URI: an empty variable, or a dial string that \
+             was cut."
+        ));
     let finding = match to {
-        Some(user) => finding.fix(format!("Let {client} put \"{user}\" before the host of the Request-URI, not \
-            into To alone.")),
-        None => finding.fix(format!("Let {client} send the number as the user part, as in \
-            sip:NUMBER@{}.", target.host)),
+        Some(user) => {
+            finding.fix(format!("Let {client} put \"{user}\" before the host of the Request-URI, not into To alone."))
+        }
+        None => {
+            finding.fix(format!("Let {client} send the number as the user part, as in sip:NUMBER@{}.", target.host))
+        }
     };
     Some(
         finding

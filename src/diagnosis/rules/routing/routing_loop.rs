@@ -60,26 +60,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let upstream = case.call.transaction(again.transaction).upstream;
     let before = upstream.and_then(|id| case.call.request_of(case.call.transaction(id))).unwrap_or(first);
     let server = again.path.source;
-    let finding =
-        Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).party(Role::Proxy, Some(server)).because(because);
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(Some(failure.status))
+        .party(Role::Proxy, Some(server))
+        .because(because);
     let finding = match server == again.path.destination {
         true => finding
             .fix(format!(
-                "Look on {server} why it sends \"{callee}\" to its own address: mostly it does not know a domain, an address or a \
-                 port as its own (an alias), and so looks for the server of it."
+                "Look on {server} why it sends \"{callee}\" to its own address: mostly it does not know a domain, an \
+                 address or a port as its own (an alias), and so looks for the server of it."
             ))
-            .fix(format!("Let {server} take it for its own and look up \"{callee}\", or give it a route to another server, or let it answer 404.")),
+            .fix(format!(
+                "Let {server} take it for its own and look up \"{callee}\", or give it a route to another server, or \
+                 let it answer 404."
+            )),
         false => finding
-            .fix(format!("Look on {server} where it sends \"{callee}\" and why: it had got the request from {}.", before.path.source))
-            .fix(format!("Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404.")),
+            .fix(format!(
+                "Look on {server} where it sends \"{callee}\" and why: it had got the request from {}.",
+                before.path.source
+            ))
+            .fix(format!(
+                "Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."
+            )),
     };
-    let mut finding = finding
-        .claim_request_uri(first, "the request")
-        .claim_header(first, "Max-Forwards", "on its first pass");
+    let mut finding =
+        finding.claim_request_uri(first, "the request").claim_header(first, "Max-Forwards", "on its first pass");
     if again.id != first.id {
-        finding = finding
-            .claim_request_uri(again, "the same request again, to the same server")
-            .claim_header(again, "Max-Forwards", "with fewer hops left");
+        finding = finding.claim_request_uri(again, "the same request again, to the same server").claim_header(
+            again,
+            "Max-Forwards",
+            "with fewer hops left",
+        );
     }
     Some(
         finding
@@ -99,16 +110,18 @@ fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard)
     }
     let (callee, server) = (case.callee(failure), response.path.source);
     let because = format!(
-        "{server} got the request with {hops} hops left and answered 483: they were used up behind it, as where a request \
-         goes round. This capture shows no server twice, so the circle itself is not seen."
+        "{server} got the request with {hops} hops left and answered 483: they were used up behind it, as where a \
+         request goes round. This capture shows no server twice, so the circle itself is not seen."
     );
     Some(
         Finding::of(&RULE, Confidence::Possible)
             .explains(Some(failure.status))
             .sender(Role::Proxy, response)
             .because(because)
-            .fix(format!("Look on {server} where it sends \"{callee}\", and follow the way from there until a \
-                server comes twice."))
+            .fix(format!(
+                "Look on {server} where it sends \"{callee}\", and follow the way from there until a server comes \
+                 twice."
+            ))
             .fix(format!("Capture on {server} towards what is behind it: Via names the servers of the circle."))
             .claim_header(request, "Max-Forwards", "the hops that were left")
             .claim_status(response, "they were used up")
@@ -153,7 +166,8 @@ fn cycle(case: &Case<'_>, first: &Heard, again: &Heard) -> Vec<String> {
     if first.id == again.id {
         return cycle_of_vias(&first.message.vias());
     }
-    // Each server by the address at which it was asked: it may send from another port. The way to the circle is not of it.
+    // Each server by the address at which it was asked: it may send from another port. The way to the circle is not of
+    // it.
     let server = again.path.destination;
     let mut hops: Vec<SocketAddr> = vec![server];
     let mut at = case.call.transaction(again.transaction);

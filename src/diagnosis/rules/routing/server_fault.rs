@@ -19,15 +19,16 @@ rule! {
     /// An error of its script, its database or its software; a server behind it that it could not reach.
     ///
     /// ## Evidence
-    /// 500, 502, 504 or 505; or 503 without `Retry-After`. A Q.850 cause without a rule of its own says what the telephone
-    /// network behind the server lacks (RFC 3398 §7.2.4.1), and then 501 to an INVITE and 503 with `Retry-After` count too.
+    /// 500, 502, 504 or 505; or 503 without `Retry-After`. A Q.850 cause without a rule of its own says what the
+    /// telephone network behind the server lacks (RFC 3398 §7.2.4.1), and then 501 to an INVITE and 503 with
+    /// `Retry-After` count too.
     ///
     /// ## How to fix
     /// Look into the log of that server for the Call-ID. Let the caller try another server meanwhile.
     ///
     /// ## When it would be wrong
-    /// A 503 with `Retry-After` alone is overload; with the Q.850 cause of a trunk the trunk failed. A 500 to a request inside a
-    /// dialog may mean a CSeq that went back.
+    /// A 503 with `Retry-After` alone is overload; with the Q.850 cause of a trunk the trunk failed. A 500 to a request
+    /// inside a dialog may mean a CSeq that went back.
     ///
     /// ## References
     /// RFC 3261 §21.5, §16.7
@@ -67,38 +68,51 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let lost_registrar = AlternativeService::of(&response.message) == Some(AlternativeService::Restoration);
     let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
     let what = match code {
-        _ if lost_registrar => "the server where the caller is registered is gone for it, and it asks the caller to register anew",
+        _ if lost_registrar => {
+            "the server where the caller is registered is gone for it, and it asks the caller to register anew"
+        }
         504 if case.time_to(failure).is_some_and(|time| time < WAIT) => {
-            "it says that a server that it needs did not answer in time, and so soon it has waited for none: it knew that before, \
-             or is set to answer so"
+            "it says that a server that it needs did not answer in time, and so soon it has waited for none: it knew \
+             that before, or is set to answer so"
         }
         504 => "it waited in vain for a server that it needs",
         502 => "it got no usable answer from the server behind it",
         473..=479 => "it could not send the request to its next hop",
         _ if hidden_503 => "it hides the 503 of a server behind it, whose phrase it kept",
         _ if quotation.is_some() => "the fault lies with it or behind it",
-        _ if response.message.has_cut_head() => "the fault lies with it or behind it; what it is may stand behind the cut",
+        _ if response.message.has_cut_head() => {
+            "the fault lies with it or behind it; what it is may stand behind the cut"
+        }
         _ => "the fault lies with it or behind it, and it does not say what it is",
     };
     let because = format!("{server} answered {code}{after}: {what}{said}.");
     let mut finding = finding.because(because);
     if hidden_503 {
-        finding = finding.fix(format!("Capture behind {server}: the 503 that it hides tells more{}.", case.settings(Topic::HiddenCode, response)));
+        finding = finding.fix(format!(
+            "Capture behind {server}: the 503 that it hides tells more{}.",
+            case.settings(Topic::HiddenCode, response)
+        ));
     }
     if lost_registrar {
         let client = response.path.destination;
-        finding =
-            finding.fix(format!("Let {client} register anew as if it were switched on, and call again: that is what the body asks for."));
+        finding = finding.fix(format!(
+            "Let {client} register anew as if it were switched on, and call again: that is what the body asks for."
+        ));
     }
-    finding = finding.fix(format!("Look into the log of {server} for the Call-ID at that \
-        moment{}.", log(case, response)));
+    finding =
+        finding.fix(format!("Look into the log of {server} for the Call-ID at that moment{}.", log(case, response)));
     finding = match code {
-        505 => finding.fix(format!("Read the start line of the request as it was sent: SIP/2.0 is the only version, so look at what \
-            {server} reads in its place.")),
-        502 | 504 | 473..=479 => finding.fix(format!("Look which next hop {server} uses for this call, and \
-            whether it answers and its name resolves.")),
-        _ => finding.fix(format!("If many calls fail like this, look at {server} itself: database, memory, \
-            script, changes of the last hours.")),
+        505 => finding.fix(format!(
+            "Read the start line of the request as it was sent: SIP/2.0 is the only version, so look at what {server} \
+             reads in its place."
+        )),
+        502 | 504 | 473..=479 => finding.fix(format!(
+            "Look which next hop {server} uses for this call, and whether it answers and its name resolves."
+        )),
+        _ => finding.fix(format!(
+            "If many calls fail like this, look at {server} itself: database, memory, script, changes of the last \
+             hours."
+        )),
     };
     finding = finding
         .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
@@ -133,8 +147,8 @@ fn cause_of_network(case: &Case<'_>, response: &Heard) -> Option<&'static Q850Ca
     q850(u8::try_from(cause).ok()?)
 }
 
-/// A refusal whose Q.850 cause names the bearer, the service, the called device or the network (RFC 3398 §7.2.4.1): so it is not
-/// the software of the server that failed.
+/// A refusal whose Q.850 cause names the bearer, the service, the called device or the network (RFC 3398 §7.2.4.1): so
+/// it is not the software of the server that failed.
 fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Cause) -> Finding {
     let finding = Finding::of(&RULE, Confidence::Possible)
         .titled("The server refused the call with a cause of the telephone network.")
@@ -149,7 +163,10 @@ fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Ca
     let finding = finding
         .because(format!("{server} answered {code}{after} with Q.850 cause {number} ({name}). {meaning}"))
         .fix(fix.clone())
-        .fix(format!("If that does not help, look into the log of {server} for the Call-ID: what lies behind it gave the cause {number}."))
+        .fix(format!(
+            "If that does not help, look into the log of {server} for the Call-ID: what lies behind it gave the cause \
+             {number}."
+        ))
         .fix("Let the caller go on to another server or trunk after such a response (RFC 3263 §4.3).")
         .claim_status(response, "the call is refused")
         .claim_q850(response, "the cause that it gives")

@@ -53,8 +53,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let server = response.path.source;
-    let until = response.message.header("Retry-After").map(|value| format!(", and asks to come back after \
-        {}", with_unit(value.trim())));
+    let until = response
+        .message
+        .header("Retry-After")
+        .map(|value| format!(", and asks to come back after {}", with_unit(value.trim())));
     let because = format!(
         "{server} refuses requests because it is in maintenance{}{}.",
         case.quotation(response).map(|words| format!(": {words}")).unwrap_or_default(),
@@ -73,9 +75,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .fix(format!("Send requests to another server until the maintenance of {server} is over."))
         .fix(format!("Take {server} out of DNS SRV or of the list of destinations whenever it is in maintenance."))
         .claim_status(response, "the server refuses");
-    Some(
-        finding
-            .claim_own_words(case, response)
-            .claim_header(response, "Retry-After", "the server names the time itself"),
-    )
+    Some(finding.claim_own_words(case, response).claim_header(
+        response,
+        "Retry-After",
+        "the server names the time itself",
+    ))
 }

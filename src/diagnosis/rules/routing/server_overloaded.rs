@@ -18,8 +18,9 @@ rule! {
     ///
     /// ## Evidence
     /// A 503 that carries `Retry-After`, or whose phrase or Warning speaks of overload or a limit, and no Q.850 cause
-    /// that names something else; or one whose first Via tells the client to send less (`oc`). Or a 480 or 486 whose phrase,
-    /// Warning or Reason names a limit of calls per second: those codes speak of the callee, and the words of the way to it.
+    /// that names something else; or one whose first Via tells the client to send less (`oc`). Or a 480 or 486 whose
+    /// phrase, Warning or Reason names a limit of calls per second: those codes speak of the callee, and the words of
+    /// the way to it.
     ///
     /// ## How to fix
     /// Let the caller wait that long, or send it to the next server. If it recurs, look at the server's limits.
@@ -53,7 +54,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let says_overload = case.says_any(response, OVERLOAD);
     let control = control(response).filter(|_| !of_callee);
     let is_told = retry_after.is_some() || says_overload || control.is_some();
-    // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends it no work.
+    // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends it
+    // no work.
     let comes_too_soon = case.back_off(failure).is_some() && case.call.kind != Kind::Options;
     if case.q850(response).is_some() || !is_told || comes_too_soon {
         return None;
@@ -75,15 +77,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
     let because = match &wait {
         Some(wait) if of_callee => format!(
-            "{server} takes no more calls in so short a time, and asks to come back after {wait}{quotation}: it says nothing of the \
-             callee."
+            "{server} takes no more calls in so short a time, and asks to come back after {wait}{quotation}: it says \
+             nothing of the callee."
         ),
         None if of_callee => {
             format!("{server} takes no more calls in so short a time{quotation}: it says nothing of the callee.")
         }
         Some(wait) if is_named => format!(
-            "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, and nothing \
-             shows that it has too much to do."
+            "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, and \
+             nothing shows that it has too much to do."
         ),
         Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
         None if control.is_some() => format!("{server} refuses new requests because it is overloaded{quotation}."),
@@ -99,7 +101,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     if of_callee {
         let client = response.path.destination;
-        finding = finding.fix(format!("Let {client} send {server} fewer calls per second: space them, or share them among several."));
+        finding = finding.fix(format!(
+            "Let {client} send {server} fewer calls per second: space them, or share them among several."
+        ));
     } else if let Some(wait) = &wait {
         finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
     } else if control.is_none() {
@@ -108,7 +112,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if control.is_some() {
         let client = response.path.destination;
         finding = finding.fix(format!(
-            "Let {client} send {server} so much less until its next responses say otherwise, and meanwhile use the next server."
+            "Let {client} send {server} so much less until its next responses say otherwise, and meanwhile use the \
+             next server."
         ));
     }
     if !is_named {
@@ -164,7 +169,8 @@ fn limits(case: &Case<'_>, response: &Heard) -> String {
     let server = response.path.source.to_string();
     match case.unsaid_setting(Topic::TrafficLimits, response) {
         Some(step) => step.replace("{server}", &server),
-        None => format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the \
-            traffic."),
+        None => {
+            format!("If it recurs, compare the limits of {server} (calls per second, open calls) with the traffic.")
+        }
     }
 }

@@ -45,8 +45,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let hops = hops(case, last);
     let slowest = hops.iter().max_by_key(|(_, own)| *own);
     let share = match slowest {
-        Some((hop, own)) if hops.len() > 1 => format!("; {} of it passed in {} before it sent the request on or \
-            answered", length(*own), hop.path.destination),
+        Some((hop, own)) if hops.len() > 1 => format!(
+            "; {} of it passed in {} before it sent the request on or answered",
+            length(*own),
+            hop.path.destination
+        ),
         _ => String::new(),
     };
     let because = format!(
@@ -59,8 +62,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::of(&RULE, Confidence::Proven)
             .because(because)
-            .fix(format!("Look on {place} what it waits for: DNS, a database, a destination that does not \
-                answer before the next one is tried."))
+            .fix(format!(
+                "Look on {place} what it waits for: DNS, a database, a destination that does not answer before the \
+                 next one is tried."
+            ))
             .claim_method(first, "the call begins")
             .claim_status(alerted, "the caller hears of the callee for the first time"),
     )

@@ -60,21 +60,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         true => finding.sender(case.role_of_responder(response), response),
         false => finding.sender(case.role_of_sender(request), request),
     };
-    let error = response.message.header(answered).map(|value| value.into_owned()).filter(|_| code == 424).unwrap_or_default();
+    let error =
+        response.message.header(answered).map(|value| value.into_owned()).filter(|_| code == 424).unwrap_or_default();
     let mut finding = finding
         .because(because)
         .fix(match (carried.is_some(), error.bytes().next()) {
             _ if of_nothing => format!(
-                "Look on {server} why it answers 417 to a request without {asked}, and between for what adds one: the code is about a \
-                 value that is not known there."
+                "Look on {server} why it answers 417 to a request without {asked}, and between for what adds one: the \
+                 code is about a value that is not known there."
             ),
             // RFC 6442 §4.3.
             (true, Some(b'2')) => format!(
-                "Let {client} permit what {server} lacks the permission for ({error}): by the usage rules of the location, or by \
-                 Geolocation-Routing."
+                "Let {client} permit what {server} lacks the permission for ({error}): by the usage rules of the \
+                 location, or by Geolocation-Routing."
             ),
             (true, _) => format!("Correct {asked} in the requests of {client}, as {server} wants it."),
-            (false, _) if is_unread => format!("See what {asked} the requests of {client} carry, and correct it as {server} wants it."),
+            (false, _) if is_unread => {
+                format!("See what {asked} the requests of {client} carry, and correct it as {server} wants it.")
+            }
             (false, _) => format!("Let {client} send {asked}, or keep its requests away from {server}."),
         })
         .claim_method(request, "the request");

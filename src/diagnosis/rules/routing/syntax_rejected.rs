@@ -55,14 +55,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Every element understands sip: (RFC 3261 §19.1).
     let is_understood = is_scheme && uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     let because = match (is_scheme, found.is_empty()) {
-        (true, _) if is_understood => format!("{server} says that it cannot use the scheme of the Request-URI \
-            (416){said}. But that is {uri} here, and everybody has to understand sip: (RFC 3261 §19.1): {server} is wrong, or a hop \
-            behind it got another URI."),
+        (true, _) if is_understood => format!(
+            "{server} says that it cannot use the scheme of the Request-URI (416){said}. But that is {uri} here, and \
+             everybody has to understand sip: (RFC 3261 §19.1): {server} is wrong, or a hop behind it got another URI."
+        ),
         (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
-        (false, false) => format!("{server} found the request of {client} malformed (400){said}. In it \
-            {}.", found.join("; ")),
-        (false, true) => format!("{server} found the request of {client} malformed (400){said}. This program \
-            finds nothing broken in it."),
+        (false, false) => {
+            format!("{server} found the request of {client} malformed (400){said}. In it {}.", found.join("; "))
+        }
+        (false, true) => format!(
+            "{server} found the request of {client} malformed (400){said}. This program finds nothing broken in it."
+        ),
     };
     let confidence = match (is_scheme, found.is_empty()) {
         (true, _) if is_understood => Confidence::Likely,
@@ -70,25 +73,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (false, false) => Confidence::Likely,
         (false, true) => Confidence::Possible,
     };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .because(because);
+    let mut finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
     finding = match is_understood {
         true => finding.sender(case.role_of_responder(response), response),
         false => finding.sender(case.role_of_sender(request), request),
     };
     finding = match is_scheme {
-        true if is_understood => finding.fix(format!("Look at {server} for what it makes of the number or name in {uri}, and \
-            whom it sends that to.")),
-        true => finding.fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before \
-            {server} rewrite it.")),
+        true if is_understood => finding.fix(format!(
+            "Look at {server} for what it makes of the number or name in {uri}, and whom it sends that to."
+        )),
+        true => finding
+            .fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before {server} rewrite it.")),
         false => finding
             .fix(match found.is_empty() {
                 true => format!("Compare the request of {client} with one that {server} accepts, header by header."),
                 false => format!("Correct what {client} writes: {}.", found.join("; ")),
             })
-            .fix(format!("If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), \
-                and switch that off.")),
+            .fix(format!(
+                "If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), and switch that \
+                 off."
+            )),
     };
     finding = finding
         .claim_request_uri(request, "the request")
@@ -98,31 +102,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
     }
     if of_star(request).is_some() {
-        finding = finding
-            .claim_header(request, "Contact", "every registration is to end")
-            .claim_header(request, "Expires", "for which it must be 0");
+        finding = finding.claim_header(request, "Contact", "every registration is to end").claim_header(
+            request,
+            "Expires",
+            "for which it must be 0",
+        );
     }
     Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
 }
 
 /// What is found broken in a request, at most three things, the one that the refusal names first.
 fn found(request: &Heard, named: Option<&Fault>) -> Vec<String> {
-    let is_of_sender = |oddity: &&Oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. });
+    let is_of_sender =
+        |oddity: &&Oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. });
     let odd = request.message.oddities().iter().filter(is_of_sender).map(Oddity::says);
     named.map(Fault::says).into_iter().chain(odd).chain(of_star(request)).take(3).collect()
 }
 
-/// What is wrong with `Contact: *`: it asks that every registration ends, and must not stand beside another Contact, or without
-/// `Expires: 0` (RFC 3261 §10.2.2); a registrar has to refuse it then (§10.3, step 6).
+/// What is wrong with `Contact: *`: it asks that every registration ends, and must not stand beside another Contact, or
+/// without `Expires: 0` (RFC 3261 §10.2.2); a registrar has to refuse it then (§10.3, step 6).
 fn of_star(request: &Heard) -> Option<String> {
     let contacts = request.message.headers("Contact");
     let is_star = |contact: &_| AsRef::<str>::as_ref(contact).trim() == "*";
-    if request.message.method() != Some(&Method::Register) || request.message.is_cut() || !contacts.iter().any(is_star) {
+    if request.message.method() != Some(&Method::Register) || request.message.is_cut() || !contacts.iter().any(is_star)
+    {
         return None;
     }
     let expires = request.message.header("Expires").map(|value| value.trim().to_owned());
     match expires {
-        _ if contacts.len() > 1 => Some("Contact holds \"*\" beside another address, and may hold it only alone".to_owned()),
+        _ if contacts.len() > 1 => {
+            Some("Contact holds \"*\" beside another address, and may hold it only alone".to_owned())
+        }
         None => Some("Contact is \"*\", which needs Expires: 0 beside it, and there is no Expires".to_owned()),
         Some(seconds) if seconds.parse() != Ok(0_u32) => {
             Some(format!("Contact is \"*\", which needs Expires: 0 beside it, and Expires is {seconds}"))

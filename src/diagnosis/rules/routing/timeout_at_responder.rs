@@ -37,7 +37,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[408])?;
     let response = case.response(failure);
-    if case.alerting_or_progress(failure.transaction).is_some() || !case.arose_here(failure) || case.call.kind == Kind::Options {
+    if case.alerting_or_progress(failure.transaction).is_some()
+        || !case.arose_here(failure)
+        || case.call.kind == Kind::Options
+    {
         return None;
     }
     let transaction = case.call.transaction(failure.transaction);
@@ -66,9 +69,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Look in the log of {server} for the Call-ID: which host or device did not answer?"))
             .fix(match (service, case.call.kind) {
                 (Some(name), _) => way_to_service(server, &name),
-                (None, Kind::Registration) => format!("Look at the registrar, or the database of users, that {server} asks: is it there, and fast?"),
-                (None, _) => format!("If the callee is a device that registers, look whether its registration on {server} \
-                is stale (device off, address changed)."),
+                (None, Kind::Registration) => format!(
+                    "Look at the registrar, or the database of users, that {server} asks: is it there, and fast?"
+                ),
+                (None, _) => format!(
+                    "If the callee is a device that registers, look whether its registration on {server} is stale \
+                     (device off, address changed)."
+                ),
             })
             .fix(format!("Capture on {server} towards what is behind it, and call again."))
             .claim_method(request, "the request")
@@ -76,7 +83,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_own_words(case, response)
             .refuted("timeout-behind-proxy", "no hop behind this server was captured")
             .refuted("ring-timeout", "nothing rang")
-            .next_capture(format!("tcpdump -n -s 0 -w behind.pcap 'udp port 5060 or tcp port 5060 or icmp'   # \
-                on {}", server.ip())),
+            .next_capture(format!(
+                "tcpdump -n -s 0 -w behind.pcap 'udp port 5060 or tcp port 5060 or icmp'   # on {}",
+                server.ip()
+            )),
     )
 }

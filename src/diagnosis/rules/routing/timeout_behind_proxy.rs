@@ -11,20 +11,20 @@ rule! {
     /// The 408 or 504 was made by the proxy: what it sent on got no answer.
     ///
     /// ## Why it happens
-    /// The host behind the proxy is down or unreachable, or its answers do not find the way back. Or its address is a private
-    /// one that it gave as its Contact from behind a NAT.
+    /// The host behind the proxy is down or unreachable, or its answers do not find the way back. Or its address is a
+    /// private one that it gave as its Contact from behind a NAT.
     ///
     /// ## Evidence
-    /// 408 on the caller's hop, or 504 of a proxy that had waited, and behind it the same request without a final response
-    /// before that. What other targets had answered is told beside it.
+    /// 408 on the caller's hop, or 504 of a proxy that had waited, and behind it the same request without a final
+    /// response before that. What other targets had answered is told beside it.
     ///
     /// ## How to fix
     /// Look why the next hop is silent, and give the proxy a second destination.
     ///
     /// ## When it would be wrong
-    /// After ringing a 408 is a ring timeout, and no fault of the network; unless what rang had ended before the request was
-    /// sent on to the one who is silent. A request that UDP carried only once tells that the
-    /// capture lacks packets of that hop: then it is possible, and no more.
+    /// After ringing a 408 is a ring timeout, and no fault of the network; unless what rang had ended before the
+    /// request was sent on to the one who is silent. A request that UDP carried only once tells that the capture lacks
+    /// packets of that hop: then it is possible, and no more.
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9, §21.5.5; RFC 4320
@@ -42,11 +42,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let waited = case.waited_for(failure).last()?;
     let (silent, sent) = (waited.branch, waited.sent);
-    // What rang and had ended before the request was sent on, as where a forwarding comes after it, is not what timed out.
+    // What rang and had ended before the request was sent on, as where a forwarding comes after it, is not what timed
+    // out.
     let had_ended = |inner: &Transaction| case.finals(inner).next().is_some_and(|end| end.place < sent.place);
     let rang = case.ringing(failure.transaction).is_some();
     let rings_itself = code.get() == 408 && case.ringing(silent.id).is_some();
-    if rings_itself || rang && !case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id).all(had_ended) {
+    if rings_itself
+        || rang && !case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id).all(had_ended)
+    {
         return None;
     }
     // An ICMP error is an answer: the way there is closed, and no silence.
@@ -54,8 +57,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (proxy, next) = (response.path.source, silent.path.destination);
-    // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and who answers
-    // it at once did not wait.
+    // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and
+    // who answers it at once did not wait.
     let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
     let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
     if code.get() == 504 && (!is_proxied || waited.waited < timer::T1 * 2) {
@@ -65,8 +68,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let sure = if waited.is_hidden() { Confidence::Possible } else { Confidence::Proven };
     let because = match waited.is_hidden() {
         true => format!(
-            "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it would have been \
-             repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} made the {code} itself.{beside}",
+            "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it \
+             would have been repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} \
+             made the {code} itself.{beside}",
             silent.method.name(),
             length(waited.waited)
         ),
@@ -86,19 +90,32 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(match shown.is_empty() {
                 true => {
                     let what = case.noun();
-                    format!("Give {proxy} a second destination for this {what}, and let it notice by OPTIONS that {next} is silent.")
+                    format!(
+                        "Give {proxy} a second destination for this {what}, and let it notice by OPTIONS that {next} \
+                         is silent."
+                    )
                 }
-                false => format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is."),
+                false => {
+                    format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
+                }
             }),
     };
-    let mut finding = finding
-        .claim_method(request, "the caller's request")
-        .claim(sent, destination_field(next.ip()), next.ip().to_string(), "the proxy sends it on to this host");
+    let mut finding = finding.claim_method(request, "the caller's request").claim(
+        sent,
+        destination_field(next.ip()),
+        next.ip().to_string(),
+        "the proxy sends it on to this host",
+    );
     for other in shown {
         finding = finding.claim_status(other, "another try of the proxy failed");
     }
     if let Some(last) = waited.last_copy {
-        finding = finding.claim_at(last, "sip.Method", silent.method.name(), format!("the last copy of it before the {code}"));
+        finding = finding.claim_at(
+            last,
+            "sip.Method",
+            silent.method.name(),
+            format!("the last copy of it before the {code}"),
+        );
     }
     let finding = finding
         .claim_absent(sent.place, waited.missing(), "the next hop does not answer")
@@ -106,13 +123,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy");
     let finding = match (rang, case.ringing(silent.id)) {
         (_, Some(_)) => finding,
-        (true, None) => finding.refuted("ring-timeout", "what rang had ended before the request was sent on to the one who is silent"),
+        (true, None) => finding
+            .refuted("ring-timeout", "what rang had ended before the request was sent on to the one who is silent"),
         (false, None) => finding.refuted("ring-timeout", "nothing rang"),
     };
-    Some(
-        finding
-            .refuted("destination-unreachable", "no ICMP error came back for it")
-            .next_capture(format!("tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on \
-                {}", proxy.ip(), next.port(), next.ip())),
-    )
+    Some(finding.refuted("destination-unreachable", "no ICMP error came back for it").next_capture(format!(
+        "tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on {}",
+        proxy.ip(),
+        next.port(),
+        next.ip()
+    )))
 }

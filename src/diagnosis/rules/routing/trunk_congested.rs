@@ -20,8 +20,8 @@ rule! {
     /// Compare the calls in use with the channels booked, use another route meanwhile, and have capacity raised.
     ///
     /// ## When it would be wrong
-    /// Some gateways send one cause for everything: if calls fail with it while few are up, look there.
-    /// A PBX makes such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
+    /// Some gateways send one cause for everything: if calls fail with it while few are up, look there. A PBX makes
+    /// such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
     /// or `connection-failed`.
     ///
     /// ## References
@@ -43,8 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
         .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
-        .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause \
-            {cause}."));
+        .fix(format!("If few calls were up, ask the operator of {responder} with the Call-ID and the cause {cause}."));
     let finding = finding.claim_status(response, "the gateway refuses");
     Some(
         told.claimed(finding, "and says what is missing")

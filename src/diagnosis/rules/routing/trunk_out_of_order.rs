@@ -19,9 +19,9 @@ rule! {
     /// Look at the lines behind the gateway, and use another route meanwhile.
     ///
     /// ## When it would be wrong
-    /// Cause 41 is also sent for want of a better one: if it comes for one number only, look at that number.
-    /// A PBX makes such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
-    /// or `connection-failed`.
+    /// Cause 41 is also sent for want of a better one: if it comes for one number only, look at that number. A PBX
+    /// makes such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is
+    /// `next-hop-silent` or `connection-failed`.
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
@@ -41,8 +41,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .fix(format!("Look at the state of the lines and links behind {responder}."))
         .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
-        .fix(format!("If its lines are up, ask the operator behind {responder} with the Call-ID and the cause \
-            {cause}."));
+        .fix(format!(
+            "If its lines are up, ask the operator behind {responder} with the Call-ID and the cause {cause}."
+        ));
     let finding = finding.claim_status(response, "the gateway refuses");
     Some(
         told.claimed(finding, "and says what is out of order")

@@ -2,8 +2,8 @@ use crate::call::Kind;
 use crate::catalogue::Topic;
 use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::rules::routing::domain_not_served;
+use crate::diagnosis::signed_off::signed_off;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -17,10 +17,10 @@ rule! {
     /// registered. One whose registration is in force may have been forgotten, or is kept by another node.
     ///
     /// ## Evidence
-    /// 404 or 604 to a request for a user that is a name, not a number, or under whose number a device had registered. Where
-    /// its last device had signed off before the call, a REGISTER that took the binding away and its 2xx show why; where its
-    /// registration had not run out, the 2xx to it shows that the server should know it. Of a PBX such a registration tells
-    /// nothing: it looks into its dial plan first.
+    /// 404 or 604 to a request for a user that is a name, not a number, or under whose number a device had registered.
+    /// Where its last device had signed off before the call, a REGISTER that took the binding away and its 2xx show
+    /// why; where its registration had not run out, the 2xx to it shows that the server should know it. Of a PBX such a
+    /// registration tells nothing: it looks into its dial plan first.
     ///
     /// ## How to fix
     /// Compare the name with the users of that server, and look whether the user is registered.
@@ -59,7 +59,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let sure = if request.is_some() { Confidence::Proven } else { Confidence::Likely };
     let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
     let finding = match (&gone, &bound) {
-        (Some(gone), _) => finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off"),
+        (Some(gone), _) => {
+            finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off")
+        }
         (None, Some(_)) => finding
             .sender(case.role_of_responder(response), response)
             .titled("The server does not find a user whose registration is in force"),
@@ -82,8 +84,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, Some(bound)) => bound.prove(finding, user, &server.to_string()),
         (None, None) => finding
             .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
-            .fix(format!("If the user exists there, look whether a device is registered for it: some servers \
-                answer 404 when none is{}.", case.settings(Topic::Users, response)))
+            .fix(format!(
+                "If the user exists there, look whether a device is registered for it: some servers answer 404 when \
+                 none is{}.",
+                case.settings(Topic::Users, response)
+            ))
             .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling.")),
     };
     let finding = match request {
@@ -94,12 +99,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding
             .claim_status(response, "nobody of that name is found")
             .claim_own_words(case, response)
-            .refuted("domain-not-served", format!("no other request shows {server} to serve other domains and \
-                not {host}"))
-            .refuted("number-not-routable", match is_known {
-                true => format!("a device has registered as \"{user}\""),
-                false => format!("\"{user}\" is a name, not a number"),
-            })
+            .refuted(
+                "domain-not-served",
+                format!("no other request shows {server} to serve other domains and not {host}"),
+            )
+            .refuted(
+                "number-not-routable",
+                match is_known {
+                    true => format!("a device has registered as \"{user}\""),
+                    false => format!("\"{user}\" is a name, not a number"),
+                },
+            )
             .refuted("callee-unreachable", "the server did not answer 480"),
     )
 }

@@ -14,15 +14,17 @@ rule! {
     /// Two users forward their calls to each other, or a forwarding leads back into the same group.
     ///
     /// ## Evidence
-    /// A Diversion or History-Info chain that names one target twice (one user at one host), or that already names the target
-    /// of the request; and a call that failed. Or more forwardings than an honest call has, by the counters of Diversion.
+    /// A Diversion or History-Info chain that names one target twice (one user at one host), or that already names the
+    /// target of the request; and a call that failed. Or more forwardings than an honest call has, by the counters of
+    /// Diversion.
     ///
     /// ## How to fix
     /// Break the chain: switch one of the forwardings off, or limit the number of diversions at the server.
     ///
     /// ## When it would be wrong
-    /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step. The same user at another
-    /// host is no circle: so a mailbox is called. It is one only if this call came to the user at that host before.
+    /// History-Info names each retargeting, so an entry and its copy with a `reason` may be one step. The same user at
+    /// another host is no circle: so a mailbox is called. It is one only if this call came to the user at that host
+    /// before.
     ///
     /// ## References
     /// RFC 5806 §5; RFC 7044 §5, §10.3
@@ -58,8 +60,8 @@ fn counted(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Proxy, request)
             .because(format!(
-                "The call was forwarded {count} times, as Diversion counts, before it ended with {}: more than an honest chain \
-                 of forwardings has, so it runs in a circle.",
+                "The call was forwarded {count} times, as Diversion counts, before it ended with {}: more than an \
+                 honest chain of forwardings has, so it runs in a circle.",
                 failure.status
             ))
             .fix("Look at the forwardings of the targets that Diversion names, and switch off the one that leads back.")
@@ -96,7 +98,8 @@ fn in_circle(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(failure.status))
             .sender(Role::Proxy, request)
             .because(format!(
-                "The call was forwarded in a circle: {header} names {} and it comes to {again} again. It ended with {}.",
+                "The call was forwarded in a circle: {header} names {} and it comes to {again} again. It ended with \
+                 {}.",
                 list(&chain),
                 failure.status
             ))
@@ -153,7 +156,8 @@ fn repeated(case: &Case<'_>, chain: &[Uri], header: &str, request: &Heard) -> Op
     let comes_again = |at: usize| (0..at).any(|before| is_same(&chain[before], &chain[at]) && left_between(before, at));
     let twice = (0..chain.len()).find(|at| comes_again(*at)).map(|at| named(&chain[at]));
     let next = request.message.target()?;
-    let comes_back = || header == "Diversion" && chain.iter().any(|step| is_same(step, next) || was_asked(case, request, step));
+    let comes_back =
+        || header == "Diversion" && chain.iter().any(|step| is_same(step, next) || was_asked(case, request, step));
     twice.or_else(|| comes_back().then(|| named(next)))
 }
 

@@ -5,8 +5,8 @@ use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
-use crate::sip::{Method, StatusCode};
 use crate::sip::sdp::Sdp;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The call stayed on hold until its end.
@@ -64,9 +64,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Who holds may ask for an offer, and connect the music in its answer: that is no resume.
     let by_holder = last.answer.path.source.ip() == holder.ip();
     // Both sides may hold; then the answer to one that resumes rightly has the direction of the other's hold.
-    let is_held_twice = exchanges.iter().skip(held_since).any(|one| {
-        is_closed(one.offer_sdp) && one.offer.path.source.ip() != holder.ip()
-    });
+    let is_held_twice = exchanges
+        .iter()
+        .skip(held_since)
+        .any(|one| is_closed(one.offer_sdp) && one.offer.path.source.ip() != holder.ip());
     let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder && !is_held_twice;
     let confidence = if refused.is_some() || is_wrong_answer { Confidence::Likely } else { Confidence::Possible };
     let why = match (refused, is_wrong_answer) {
@@ -83,8 +84,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     // Who hangs up on hold does nothing wrong; a resume that does not work is a fault.
     let severity = if confidence == Confidence::Likely { Severity::Warning } else { Severity::Info };
-    // Who refuses a resume, or answers it so, keeps the call on hold; who sent it did what it should. After a 491 it is for the
-    // sender to try again (RFC 3261 §14.1).
+    // Who refuses a resume, or answers it so, keeps the call on hold; who sent it did what it should. After a 491 it is
+    // for the sender to try again (RFC 3261 §14.1).
     let is_glare = |refusal: &Heard| refusal.message.status() == StatusCode::new(491);
     let (blamed, role) = match refused {
         Some((request, refusal)) if !is_glare(refusal) => (refusal, case.role_of_asked(request)),
@@ -104,19 +105,30 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some((request, refusal)) = refused {
         finding = finding
             .fix(match is_glare(refusal) {
-                true => format!("Let {} try the resume again after the 491, at the times of RFC 3261 §14.1.", request.path.source),
+                true => format!(
+                    "Let {} try the resume again after the 491, at the times of RFC 3261 §14.1.",
+                    request.path.source
+                ),
                 false => format!("Look at {} for why it refuses a resume in a running call.", refusal.path.source),
             })
-            .claim_method(request, "the resume").claim_status(refusal, "refused");
+            .claim_method(request, "the resume")
+            .claim_status(refusal, "refused");
     } else if is_wrong_answer {
         finding = finding
-            .fix(format!("Look at {}: it should switch the media on again when it is offered sendrecv.", last.answer.path.source))
+            .fix(format!(
+                "Look at {}: it should switch the media on again when it is offered sendrecv.",
+                last.answer.path.source
+            ))
             .claim_method(last.offer, "the resume")
             .claim_status(last.answer, "answered with the direction of the hold");
     } else {
         finding = finding.fix("See whether the resume was sent; it may get lost, or never be asked for.");
     }
-    Some(finding.claim_method(bye, "the end of the call, still on hold").refuted("one-way-media", "the direction was agreed on"))
+    Some(
+        finding
+            .claim_method(bye, "the end of the call, still on hold")
+            .refuted("one-way-media", "the direction was agreed on"),
+    )
 }
 
 /// The message that put the call on hold: the offer if it says so, else its answer.

@@ -10,16 +10,17 @@ rule! {
     /// The call that was to be replaced is not known there.
     ///
     /// ## What it says
-    /// An INVITE asked to take the place of a call (an attended transfer, or a pick-up), and its receiver has no such call.
+    /// An INVITE asked to take the place of a call (an attended transfer, or a pick-up), and its receiver has no such
+    /// call.
     ///
     /// ## Why it happens
-    /// The tags are exchanged or copied from the wrong side, the Call-ID was rewritten by a B2BUA on the way, the request
-    /// reached another node, or the call had ended already. With `early-only`, an answered call does not count.
+    /// The tags are exchanged or copied from the wrong side, the Call-ID was rewritten by a B2BUA on the way, the
+    /// request reached another node, or the call had ended already. With `early-only`, an answered call does not count.
     ///
     /// ## Evidence
-    /// An INVITE with Replaces, and 481 to it, or 486 if it says `early-only`; or 603, where the call that it names had ended in
-    /// this capture before (likely). An INVITE with Join (RFC 3911), and 481. Where the call that is named is in the capture,
-    /// its tags are compared.
+    /// An INVITE with Replaces, and 481 to it, or 486 if it says `early-only`; or 603, where the call that it names had
+    /// ended in this capture before (likely). An INVITE with Join (RFC 3911), and 481. Where the call that is named is
+    /// in the capture, its tags are compared.
     ///
     /// ## How to fix
     /// In Replaces, `to-tag` is the tag of the one who gets the INVITE, and `from-tag` that of the other side. Behind a
@@ -51,11 +52,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let ended = ended.filter(|bye| *bye < request.place);
     let early_only = name == "Replaces" && failure.status.get() == 486 && parameters.has("early-only");
     let detail = match (failure.status.get(), ended) {
-        (486, _) if early_only => {
-            "it says early-only, and the call that it names was answered already".to_owned()
-        }
+        (486, _) if early_only => "it says early-only, and the call that it names was answered already".to_owned(),
         (486, _) | (603, None) => return None,
-        (_, Some(bye)) => format!("that call had been ended with BYE {} before", length(request.place.time.since(bye.time))),
+        (_, Some(bye)) => {
+            format!("that call had been ended with BYE {} before", length(request.place.time.since(bye.time)))
+        }
         _ => compared(&known, tags, response.path.source.ip()),
     };
     let (verb, rfc) = if name == "Join" { ("join", "RFC 3911 §4") } else { ("replace", "RFC 3891 §3") };
@@ -75,16 +76,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let order = order(&known, tags, server.ip());
     let finding = match ended {
         _ if early_only => finding.fix(format!(
-            "Let {} leave out early-only if it is to take over answered calls too. If not, this 486 is the \
-             answer that it asks for (RFC 3891 §3).",
+            "Let {} leave out early-only if it is to take over answered calls too. If not, this 486 is the answer \
+             that it asks for (RFC 3891 §3).",
             request.path.source
         )),
         Some(bye) => finding
             .fix(format!("Let {} look whether the call still exists before it asks to {verb} it.", request.path.source))
             .claim_at(bye, "sip.Method", "BYE", "the call that is named ends"),
         None if matches!(order, Some(Order::Exchanged(..))) => finding.fix(format!(
-            "Let {} exchange the tags in {name}, or whoever gave it that {name} in a REFER: to-tag={} is right, the tag of {server}, \
-             and from-tag={}, that of the other side ({rfc}).",
+            "Let {} exchange the tags in {name}, or whoever gave it that {name} in a REFER: to-tag={} is right, the \
+             tag of {server}, and from-tag={}, that of the other side ({rfc}).",
             request.path.source, tags.1, tags.0
         )),
         None if matches!(order, Some(Order::Early)) => finding.fix(format!(
@@ -92,19 +93,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             request.path.source
         )),
         None if matches!(order, Some(Order::Right)) => finding.fix(format!(
-            "Look why {server} does not know that call any more: it may have ended unseen, or {server} was restarted, or is \
-             another node than the one that has the call."
+            "Look why {server} does not know that call any more: it may have ended unseen, or {server} was restarted, \
+             or is another node than the one that has the call."
         )),
         None => finding
             .fix(format!(
-                "Compare {name} with the dialog as {server} knows it: to-tag must be the tag of {server}, from-tag that of \
-                 the other side."
+                "Compare {name} with the dialog as {server} knows it: to-tag must be the tag of {server}, from-tag \
+                 that of the other side."
             ))
             .fix(format!("If a B2BUA stands between, let it translate {name}, or resolve the transfer itself.")),
     };
-    let mut finding = finding
-        .claim_method(request, "the request")
-        .claim_header(request, name, format!("the call that it wants to {verb}"));
+    let mut finding = finding.claim_method(request, "the request").claim_header(
+        request,
+        name,
+        format!("the call that it wants to {verb}"),
+    );
     if let (Some(Order::Exchanged(dialog, made)), None) = (order, ended) {
         let says = format!("in that call this is the tag of {}", made.callee);
         finding = finding.claim_at(made.place, "sip.to.tag", dialog.callee_tag.clone(), says);
@@ -112,7 +115,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .claim_status(response, "refused")
-            .refuted("dialog-state-lost", format!("the INVITE is of no dialog: what is not known is the call in {name}"))
+            .refuted(
+                "dialog-state-lost",
+                format!("the INVITE is of no dialog: what is not known is the call in {name}"),
+            )
             .refuted("callee-busy", format!("{name} asks for a call that exists, and not for a free line")),
     )
 }
@@ -164,7 +170,8 @@ enum Order<'d> {
     Unknown,
 }
 
-/// Whether the tags of Replaces stand where they have to for this server (RFC 3891 §3); `None` if they are of no captured call.
+/// Whether the tags of Replaces stand where they have to for this server (RFC 3891 §3); `None` if they are of no
+/// captured call.
 fn order<'d>(known: &'d [NamedDialog], (to_tag, from_tag): (&str, &str), server: IpAddr) -> Option<Order<'d>> {
     let dialog = known.iter().find(|dialog| fits(dialog, (to_tag, from_tag)))?;
     let own = dialog.made.filter(|made| made.caller != made.callee).and_then(|made| match server {
@@ -191,15 +198,18 @@ fn compared(known: &[NamedDialog], (to_tag, from_tag): (&str, &str), server: IpA
             format!("both tags are right and stand where they have to, and {server} does not know that call any more")
         }
         (Some(Order::Early), _, _) => format!(
-            "both tags are right, but that call only rings at {server}, as far as the capture shows, and what rings can be \
-             taken over only at the side that began it"
+            "both tags are right, but that call only rings at {server}, as far as the capture shows, and what rings \
+             can be taken over only at the side that began it"
         ),
         (Some(Order::Exchanged(_, made)), _, _) => {
             let other = if server == made.callee { made.caller } else { made.callee };
-            format!("the tags are exchanged: to-tag {to_tag:?} is the tag of {other}, and from-tag {from_tag:?} that of {server}")
+            format!(
+                "the tags are exchanged: to-tag {to_tag:?} is the tag of {other}, and from-tag {from_tag:?} that of \
+                 {server}"
+            )
         }
-        (Some(Order::Unknown), _, _) => "both tags are those of a call in the capture, which is not known there any more, or \
-            has its tags exchanged"
+        (Some(Order::Unknown), _, _) => "both tags are those of a call in the capture, which is not known there any \
+                                         more, or has its tags exchanged"
             .to_owned(),
         (_, false, true) => format!("the call has no to-tag {to_tag:?}"),
         (_, true, false) => format!("the call has no from-tag {from_tag:?}"),

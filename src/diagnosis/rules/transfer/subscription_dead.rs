@@ -12,26 +12,26 @@ rule! {
     ///
     /// ## What it says
     /// The subscriber refused a NOTIFY of a subscription that was still running: it does not know it any more. Or the
-    /// notifier refused to renew one, for the same reason. Lamps, presence or the message lamp of that device stand still
-    /// until it subscribes anew.
+    /// notifier refused to renew one, for the same reason. Lamps, presence or the message lamp of that device stand
+    /// still until it subscribes anew.
     ///
     /// ## Why it happens
-    /// One of the two was restarted or lost its state, or the subscriber takes this event no more; the other one still has
-    /// the old subscription.
+    /// One of the two was restarted or lost its state, or the subscriber takes this event no more; the other one still
+    /// has the old subscription.
     ///
     /// ## Evidence
-    /// A NOTIFY with a To tag whose Subscription-State is active or pending, and 481 or 489 to it; or a SUBSCRIBE with a To
-    /// tag that does not ask for the end of the subscription, and 481 to it.
+    /// A NOTIFY with a To tag whose Subscription-State is active or pending, and 481 or 489 to it; or a SUBSCRIBE with
+    /// a To tag that does not ask for the end of the subscription, and 481 to it.
     ///
     /// ## How to fix
-    /// Let the notifier drop the subscription on such a response, as RFC 6665 asks; let the subscriber subscribe anew when
-    /// it starts, and as soon as a renewal is refused with 481.
+    /// Let the notifier drop the subscription on such a response, as RFC 6665 asks; let the subscriber subscribe anew
+    /// when it starts, and as soon as a renewal is refused with 481.
     ///
     /// ## When it would be wrong
-    /// A NOTIFY without a subscription, as some servers send for waiting messages, may be refused without harm. So may one
-    /// that crosses the end of the subscription, or that comes from another branch of a forked SUBSCRIBE than the one that the
-    /// subscriber keeps. Who renews a subscription that the notifier had ended, or that had run out, comes too late. Where the
-    /// subscriber has subscribed anew already, no harm is done.
+    /// A NOTIFY without a subscription, as some servers send for waiting messages, may be refused without harm. So may
+    /// one that crosses the end of the subscription, or that comes from another branch of a forked SUBSCRIBE than the
+    /// one that the subscriber keeps. Who renews a subscription that the notifier had ended, or that had run out, comes
+    /// too late. Where the subscriber has subscribed anew already, no harm is done.
     ///
     /// ## References
     /// RFC 6665 §4.2.2; RFC 6665 §4.1.2; RFC 6665 §4.1.2.2; RFC 6665 §5.4.9; RFC 3856 §6.9; RFC 5057 §5.1
@@ -57,8 +57,8 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
     let (subscriber, notifier) = (subscribe.path.source, refusal.path.source);
     if let Some(lease) = subscribed_anew(case, refusal) {
         let finding = of_renewed(refusal, lease).because(format!(
-            "{notifier} did not know the subscription that {subscriber} wanted to renew, and answered 481. {subscriber} \
-             subscribed anew, as it should, and that was granted: the subscription goes on.",
+            "{notifier} did not know the subscription that {subscriber} wanted to renew, and answered 481. \
+             {subscriber} subscribed anew, as it should, and that was granted: the subscription goes on.",
         ));
         return Some(finding.claim_method(subscribe, "the renewal").claim_status(refusal, "the notifier refuses it"));
     }
@@ -73,7 +73,10 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
                  subscription any more.",
             ))
             .fix(format!("Let {subscriber} subscribe anew with a new dialog as soon as a renewal is refused with 481."))
-            .fix(format!("If this recurs, look at {notifier} for restarts, a failover without its subscriptions, or a shorter time of its own.")),
+            .fix(format!(
+                "If this recurs, look at {notifier} for restarts, a failover without its subscriptions, or a shorter \
+                 time of its own."
+            )),
     };
     Some(
         finding
@@ -100,8 +103,8 @@ impl Late {
             .explains(refusal.message.status())
             .sender(Role::Uac, subscribe)
             .because(format!(
-                "{notifier} had granted the subscription for {granted} s, and {subscriber} wanted to renew it {} after that time \
-                 was over: {notifier} answered 481, for it had run out.",
+                "{notifier} had granted the subscription for {granted} s, and {subscriber} wanted to renew it {} \
+                 after that time was over: {notifier} answered 481, for it had run out.",
                 length(self.by),
             ))
             .fix(format!("Let {subscriber} renew its subscription before the {granted} s that are granted are over."))
@@ -160,8 +163,8 @@ fn refused_report<'a>(case: &Case<'a>) -> Option<Refused<'a>> {
     })
 }
 
-/// True if the SUBSCRIBE was forked, and the subscriber keeps the subscription of another notifier: it may refuse this one's
-/// reports (RFC 6665 §5.4.9; RFC 3856 §6.9).
+/// True if the SUBSCRIBE was forked, and the subscriber keeps the subscription of another notifier: it may refuse this
+/// one's reports (RFC 6665 §5.4.9; RFC 3856 §6.9).
 fn is_of_another_fork(case: &Case<'_>, notify: &Heard) -> bool {
     let is_accepted = |other: &Asked<'_>| {
         case.finals(other.transaction).any(|heard| heard.message.status().is_some_and(StatusCode::is_success))
@@ -181,8 +184,8 @@ fn report_refused(case: &Case<'_>) -> Option<Finding> {
     let event = notify.message.header("Event").map(|event| format!(" for {event:?}")).unwrap_or_default();
     if let Some(lease) = subscribed_anew(case, refusal).filter(|_| status.get() == 481) {
         let finding = of_renewed(refusal, lease).because(format!(
-            "{subscriber} answered {status} to a NOTIFY{event} of {notifier}: it has given that subscription up, and has a new one \
-             to the same, which was granted.",
+            "{subscriber} answered {status} to a NOTIFY{event} of {notifier}: it has given that subscription up, and \
+             has a new one to the same, which was granted.",
         ));
         return Some(finding.claim_method(notify, "the report").claim_status(refusal, "the subscriber refuses it"));
     }
@@ -191,9 +194,9 @@ fn report_refused(case: &Case<'_>) -> Option<Finding> {
             .explains(Some(status))
             .sender(Role::Uas, refusal)
             .because(format!(
-                "{subscriber} answered {status} to a NOTIFY{event} of {notifier}, which takes the subscription for a running \
-                 one: {subscriber} does not take part in it any more, and what it shows stands still until it subscribes \
-                 anew.",
+                "{subscriber} answered {status} to a NOTIFY{event} of {notifier}, which takes the subscription for a \
+                 running one: {subscriber} does not take part in it any more, and what it shows stands still until it \
+                 subscribes anew.",
             ))
             .fix(format!("Let {subscriber} subscribe anew; if this recurs, look there for restarts."))
             .fix(format!("Let {notifier} drop a subscription whose NOTIFY is refused with {status}."))

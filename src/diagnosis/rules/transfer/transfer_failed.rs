@@ -7,15 +7,15 @@ rule! {
     /// The transfer failed: the target did not take the call, or the other side would not call it.
     ///
     /// ## What it says
-    /// The one who was asked to call the transfer target did so, and reports how that ended: with a refusal. Or it refused
-    /// the REFER itself, and nothing was called.
+    /// The one who was asked to call the transfer target did so, and reports how that ended: with a refusal. Or it
+    /// refused the REFER itself, and nothing was called.
     ///
     /// ## Why it happens
     /// The target is busy, declined, unknown or cannot be reached. The code is the target's, not that of the transfer.
     ///
     /// ## Evidence
-    /// REFER, accepted; then a NOTIFY of its subscription whose body (message/sipfrag) holds a final code of 300 or more.
-    /// Or a final code of 300 or more to the REFER, other than a challenge, 481 or 491.
+    /// REFER, accepted; then a NOTIFY of its subscription whose body (message/sipfrag) holds a final code of 300 or
+    /// more. Or a final code of 300 or more to the REFER, other than a challenge, 481 or 491.
     ///
     /// ## How to fix
     /// Look at the call to the target for the reason of its code.
@@ -45,7 +45,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .severity(Severity::Warning)
         .party(Role::Uas, None)
         .because(format!(
-            "{asked} {reporter} called there and reports {line:?}: the {what} failed because the target answered {status}."
+            "{asked} {reporter} called there and reports {line:?}: the {what} failed because the target answered \
+             {status}."
         ))
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
         .claim_method(refer, if is_transfer { "the transfer" } else { "a call is asked for" })
@@ -83,10 +84,13 @@ fn bare(target: &str) -> &str {
 
 /// A REFER in the dialog that the other side did not take.
 fn refused(case: &Case<'_>) -> Option<Finding> {
-    let (refer, refusal) = case.asked_first(&Method::Refer).filter(|refer| refer.transaction.in_dialog).find_map(|refer| {
-        let is_told = |heard: &&Heard| heard.message.status().is_some_and(|status| !matches!(status.get(), ..300 | 401 | 407 | 481 | 491));
-        Some((refer.request, case.finals(refer.transaction).find(is_told)?))
-    })?;
+    let (refer, refusal) =
+        case.asked_first(&Method::Refer).filter(|refer| refer.transaction.in_dialog).find_map(|refer| {
+            let is_told = |heard: &&Heard| {
+                heard.message.status().is_some_and(|status| !matches!(status.get(), ..300 | 401 | 407 | 481 | 491))
+            };
+            Some((refer.request, case.finals(refer.transaction).find(is_told)?))
+        })?;
     let status = refusal.message.status()?;
     let target = refer.message.header("Refer-To")?.into_owned();
     let (transferor, asked) = (refer.path.source, refusal.path.source);
@@ -96,11 +100,13 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uas, refusal)
             .because(format!(
-                "{transferor} asked {asked} to call {}, and {asked} refused the REFER with {status}: nothing was called, \
-                 and the call stayed where it was.",
+                "{transferor} asked {asked} to call {}, and {asked} refused the REFER with {status}: nothing was \
+                 called, and the call stayed where it was.",
                 bare(&target)
             ))
-            .fix(format!("Allow transfers on {asked} for this account, or look there why it refuses: its log has the Call-ID."))
+            .fix(format!(
+                "Allow transfers on {asked} for this account, or look there why it refuses: its log has the Call-ID."
+            ))
             .fix(format!("Or let {transferor} do the transfer itself, with two calls that it joins."))
             .claim_method(refer, "the transfer")
             .claim_header(refer, "Refer-To", "its target")
@@ -120,7 +126,9 @@ fn accepted_refer<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
 /// The NOTIFY of the same Call-ID that reports a final failure, with the code and the line that it quotes.
 fn report<'a>(case: &Case<'a>, refer: &Heard) -> Option<(&'a Heard, StatusCode, String)> {
     case.asked(&Method::Notify)
-        .filter(|notify| notify.request.message.call_id() == refer.message.call_id() && notify.request.place > refer.place)
+        .filter(|notify| {
+            notify.request.message.call_id() == refer.message.call_id() && notify.request.place > refer.place
+        })
         .find_map(|notify| {
             let (status, line) = fragment(&notify.request.message)?;
             status.is_failure().then_some((notify.request, status, line))

@@ -24,8 +24,8 @@ rule! {
     /// Record-Route of the dialog.
     ///
     /// ## When it would be wrong
-    /// Both may have agreed on no reports (`Refer-Sub: false`, RFC 4488; `nosub`, RFC 7614); then nothing is said. If the
-    /// transferor ended the call at once, the other side may have taken that as the end of the subscription.
+    /// Both may have agreed on no reports (`Refer-Sub: false`, RFC 4488; `nosub`, RFC 7614); then nothing is said. If
+    /// the transferor ended the call at once, the other side may have taken that as the end of the subscription.
     ///
     /// ## References
     /// RFC 3515 §2.4.4; RFC 6665 §4.2.2; RFC 4488 §4
@@ -63,8 +63,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .severity(Severity::Warning)
             .sender(Role::Uas, accepted)
             .because(format!(
-                "{server} accepted the transfer to {target:?} with {status}, and no NOTIFY followed in {}: {transferor} was \
-                 not told what became of it.{end}",
+                "{server} accepted the transfer to {target:?} with {status}, and no NOTIFY followed in {}: \
+                 {transferor} was not told what became of it.{end}",
                 length(case.tail(accepted.place))
             ))
             .fix(format!("Look in the log of {server}: was NOTIFY sent for the REFER, and to which address?"))
