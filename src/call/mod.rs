@@ -45,7 +45,7 @@ pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registr
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};
 pub use crate::call::step::NormalStep;
-pub(crate) use crate::call::step::{OF_CONGESTION, back_off_of};
+pub(crate) use crate::call::step::{back_off_of, is_other_ground};
 pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
 pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, LEAP, Leap, Limits, Retry, Tracker, Wanted};

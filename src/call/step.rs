@@ -6,7 +6,7 @@ use crate::call::link::LinkedBy;
 use crate::call::model::{Call, Failure, Heard, Leg, MessageId, Transaction};
 use crate::call::timer;
 use crate::sip::auth::{challenges, credentials, shows_credentials};
-use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, Reason, StatusCode, Uri, asterisk_cause};
+use crate::sip::{AlternativeService, HeaderName, Message, Method, NameAddr, StatusCode, Uri, q850_cause};
 
 /// Why a response of 300 or more is a step of a healthy exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -259,14 +259,14 @@ pub(crate) fn seconds(message: &Message<'_>, header: HeaderName) -> Option<u32> 
 /// True if a refusal itself names a ground that is no number of calls at once: a cause of Q.850 that is none of
 /// congestion, or a time at which to come back.
 pub(crate) fn names_other_ground(refusal: &Message<'_>) -> bool {
-    let of_reason = refusal.reasons().iter().find_map(Reason::q850);
-    let cause = of_reason.or_else(|| asterisk_cause(refusal).filter(|cause| !matches!(cause, 0 | 16)));
-    cause.is_some_and(|cause| !OF_CONGESTION.contains(&cause)) || refusal.header_bytes(HeaderName::RetryAfter).is_some()
+    is_other_ground(q850_cause(refusal)) || refusal.has_key(HeaderName::RetryAfter)
 }
 
-/// Causes of Q.850 with which a network says that it has no room for a call: no circuit, congestion, no requested
-/// circuit.
-pub(crate) const OF_CONGESTION: [u32; 3] = [34, 42, 44];
+/// True for a cause of Q.850 other than those with which a network says that it has no room for a call: no circuit,
+/// congestion, no requested circuit.
+pub(crate) fn is_other_ground(cause: Option<u32>) -> bool {
+    cause.is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
+}
 
 /// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.
 pub(crate) fn back_off_of(message: &Message<'_>) -> u64 {

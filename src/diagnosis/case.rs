@@ -14,7 +14,7 @@ use crate::diagnosis::capture_case::{Tally, Witness};
 use crate::diagnosis::finding::{Confidence, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
 use crate::diagnosis::words::{a_code, alerts};
-use crate::sip::{NameAddr, StatusCode, Uri, asterisk_cause};
+use crate::sip::{NameAddr, StatusCode, Uri, q850_cause};
 
 /// Copies of a request after its response that show that the response did not count.
 pub(crate) const ENOUGH_COPIES: usize = 2;
@@ -416,8 +416,7 @@ impl<'a> Case<'a> {
     /// The Q.850 cause of a message, from its Reason; else from the private header of Asterisk, where it says more than
     /// that the call is over.
     pub fn q850(&self, heard: &Heard) -> Option<u32> {
-        let of_reason = self.reasons(heard).iter().find_map(|reason| reason.q850());
-        of_reason.or_else(|| asterisk_cause(&heard.message).filter(|cause| !matches!(cause, 0 | 16)))
+        q850_cause(&heard.message)
     }
 
     /// What was asked for, as a sentence names it.

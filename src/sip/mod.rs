@@ -50,7 +50,7 @@ pub use crate::sip::header::{HeaderName, is_single};
 pub(crate) use crate::sip::message::unfold;
 pub use crate::sip::message::{Cut, Message};
 pub use crate::sip::method::Method;
-pub(crate) use crate::sip::reason::{ASTERISK_CAUSE, asterisk_cause, q850_header};
+pub(crate) use crate::sip::reason::{ASTERISK_CAUSE, asterisk_cause, q850_cause, q850_header};
 pub use crate::sip::reason::{Reason, Warning};
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::StatusCode;

@@ -58,6 +58,13 @@ pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
     if message.reasons().iter().any(|reason| reason.q850().is_some()) { "Reason" } else { ASTERISK_CAUSE }
 }
 
+/// The cause of Q.850 that a message gives: in its Reason, else in the header of Asterisk, where that says more than that the
+/// call ended.
+pub(crate) fn q850_cause(message: &Message<'_>) -> Option<u32> {
+    let of_reason = message.reasons().iter().find_map(Reason::q850);
+    of_reason.or_else(|| asterisk_cause(message).filter(|cause| !matches!(cause, 0 | 16)))
+}
+
 /// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an
 /// INVITE.
 pub(crate) fn asterisk_cause(message: &Message<'_>) -> Option<u32> {

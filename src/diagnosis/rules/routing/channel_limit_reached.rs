@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::call::{Failure, Heard, OF_CONGESTION, Occupancy, RefusedAt};
+use crate::call::{Failure, Heard, Occupancy, RefusedAt, is_other_ground};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 use crate::sip::{HeaderName, StatusCode};
@@ -86,7 +86,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let names_other = || {
         response.message.has_key(HeaderName::RetryAfter)
-            || case.told(response).is_some_and(|told| !OF_CONGESTION.contains(&told.cause))
+            || is_other_ground(case.told(response).map(|told| told.cause))
     };
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let counted = case.surroundings.neighbours().occupancy(client, server);
