@@ -102,6 +102,19 @@ fn what_a_reason_shows_is_not_put_down_to_the_dialplan() {
 }
 
 #[test]
+fn a_cause_made_of_the_silence_behind_is_not_said_to_tell_more() {
+    let told = |how: &str| {
+        let path = format!("{}/fixtures/next-hop-silent/{how}.txt", env!("CARGO_MANIFEST_DIR"));
+        let story = Story::parse(&fs::read_to_string(path).expect("a story")).expect("a story");
+        let refused = diagnosed(&story).into_iter().find(|(_, diagnosis)| diagnosis.cause().is_some());
+        let (_, diagnosis) = refused.expect("a call that failed");
+        (cause(&diagnosis).rule.to_string(), steps(&diagnosis).contains("Trust the cause"))
+    };
+    assert_eq!(told("story-told-as-congestion"), ("next-hop-silent".to_owned(), false));
+    assert_eq!(told("near-miss-refused-at-once"), ("trunk-congested".to_owned(), true));
+}
+
+#[test]
 fn a_private_cause_of_freeswitch_is_named() {
     let headers = ["Server: FreeSWITCH-mod_sofia/1.10.9", "Reason: SIP;cause=821;text=\"BAD_IDENTITY_INFO\""];
     let told = steps(&refused("INVITE", "480 Temporarily Unavailable", &headers));

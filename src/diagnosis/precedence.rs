@@ -240,10 +240,15 @@ const SAID_OF_IT: &[&str] = &[
     "callee-did-not-answer",
 ];
 
+/// True if the rule is about the leg behind the one who refused a call: his answer was made of what happened there.
+pub(crate) fn is_of_leg_behind(rule: &str) -> bool {
+    SEEN_BEHIND.contains(&rule)
+}
+
 /// True if the first rule, where it is likely at least, wins over the second as the leg behind over what is said before
 /// it.
 pub(crate) fn is_seen_behind(winner: &str, loser: &str) -> bool {
-    SEEN_BEHIND.contains(&winner) && SAID_OF_IT.contains(&loser)
+    is_of_leg_behind(winner) && SAID_OF_IT.contains(&loser)
 }
 
 /// True if the first rule wins over the second where both hold.

@@ -9,6 +9,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::{Claim, Finding};
 use crate::diagnosis::offers::asks_for_nothing;
 use crate::diagnosis::platform::own_name;
+use crate::diagnosis::precedence::is_of_leg_behind;
 use crate::diagnosis::words::says_the_same;
 use crate::sip::sdp::Sdp;
 
@@ -45,7 +46,12 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     let answer = Said { code: failure.status.get(), method, says: &says, server: &server, client: &client };
     // What software means by a code of its own does not hold where its Q.850 cause says something else.
     let by_code = |signature: &&Signature| signature.told_by == ToldBy::Name && signature.says.is_empty();
-    if let Some(signature) = Signature::of_server(answer).filter(|signature| !(cause_says_more && by_code(signature))) {
+    // The sender made the cause in its Reason of what the capture shows behind it, which tells more.
+    let of_reason = |signature: &&Signature| signature.says.iter().any(|words| words.starts_with("reason:"));
+    let is_told_behind = is_of_leg_behind(&cause.rule);
+    let stands_back =
+        |signature: &&Signature| cause_says_more && by_code(signature) || is_told_behind && of_reason(signature);
+    if let Some(signature) = Signature::of_server(answer).filter(|signature| !stands_back(signature)) {
         let Signature { condition, check, .. } = signature;
         let software = signature.software_in(&server);
         // The rule may have given the same advice, and with more of the call in it.
