@@ -5,6 +5,7 @@
 //! Deliberately does not cut SIP messages.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 
 use memchr::memmem;
 
@@ -237,22 +238,8 @@ impl Content {
             _ => (segment.gap, segment.place),
         };
         let is_first = matches!(self, Content::Unknown { looked: 0, missing: None }) && !segment.midstream && gap == 0;
-        let preamble = if is_first { Preamble::of(segment.bytes) } else { Preamble::None };
-        match preamble {
-            Preamble::Whole(length) => {
-                let behind = segment.bytes.get(length..).filter(|behind| !behind.is_empty())?;
-                return Some(Segment { bytes: behind, ..segment });
-            }
-            Preamble::Begun => {
-                *self = Content::Start(segment.bytes.to_vec());
-                return None;
-            }
-            Preamble::None if is_first && preamble::may_begin(segment.bytes) => {
-                *self = Content::LineEnds(segment.bytes.len());
-                sink.deliver(Delivery::Segment(segment));
-                return None;
-            }
-            Preamble::None => {}
+        if is_first && let ControlFlow::Break(left) = self.pass_preamble(segment, sink) {
+            return left;
         }
         match beginning(segment.bytes) {
             // Nothing is looked for in TLS that is itself within TLS.
@@ -295,6 +282,26 @@ impl Content {
             }
         }
         Some(Segment { gap: 0, ..segment })
+    }
+
+    /// What may stand before the content of a stream: stops with what is left of the segment behind it, if anything.
+    fn pass_preamble<'a>(&mut self, segment: Segment<'a>, sink: &mut Sink<'_>) -> ControlFlow<Option<Segment<'a>>> {
+        match Preamble::of(segment.bytes) {
+            Preamble::Whole(length) => {
+                let behind = segment.bytes.get(length..).filter(|behind| !behind.is_empty());
+                ControlFlow::Break(behind.map(|bytes| Segment { bytes, ..segment }))
+            }
+            Preamble::Begun => {
+                *self = Content::Start(segment.bytes.to_vec());
+                ControlFlow::Break(None)
+            }
+            Preamble::None if preamble::may_begin(segment.bytes) => {
+                *self = Content::LineEnds(segment.bytes.len());
+                sink.deliver(Delivery::Segment(segment));
+                ControlFlow::Break(None)
+            }
+            Preamble::None => ControlFlow::Continue(()),
+        }
     }
 
     fn unknown(&mut self, segment: Segment<'_>, sink: &mut Sink<'_>) {

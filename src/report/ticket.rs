@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -153,104 +154,150 @@ pub(crate) fn header<'a>(text: Option<&'a str>, name: &str) -> Option<&'a str> {
 
 /// The ticket as text.
 pub(crate) fn text(ticket: &Ticket<'_>) -> String {
-    let Ticket { record, request, response: answer_text, group, notes, inputs, words } = ticket;
+    let Ticket { record, words, .. } = ticket;
     let method = record.ladder.iter().find(|rung| rung.status.is_none()).map(|rung| value(&rung.label));
     let method = method.unwrap_or_else(|| "request".into());
-    let mut lines = Lines { text: String::new(), label: label_width(words, &method) };
-    let label = |word: Word| words.word(word);
     let refusal = decisive(record).map(|failure| Refusal { failure, request: request_of(record, failure) });
     let finding = told(record, refusal.as_ref());
-    lines.add(label(Word::TicketSummary), &summary(words, record, *group));
-    let mut call_ids: Vec<String> = record.legs.iter().map(|leg| leg.shown_call_id(value)).collect();
-    call_ids.dedup();
-    lines.add("Call-ID", &call_ids.join(", "));
-    lines.maybe("Session-ID", header(*request, "Session-ID"));
-    lines.add(
-        &words.fill(Word::TicketTimeOf, &[("method", &method)]),
-        &words.fill(Word::TicketMoment, &[("time", &exact(record.started)), ("frame", &first_frame(record))]),
-    );
-    lines.maybe("From", record.from.as_ref().map(|uri| uri.raw()));
-    lines.maybe("P-Asserted-Id", header(*request, "P-Asserted-Identity"));
-    lines.maybe("To", record.to.as_ref().map(|uri| uri.raw()));
-    lines.maybe("Request-URI", record.request_uri.as_ref().map(|uri| uri.raw()));
-    for leg in record.legs.iter().take(MOST_LEGS) {
-        let values: [(&str, &dyn Display); 3] =
-            [("from", &leg.from_addr), ("to", &leg.to_addr), ("transport", &leg.transport)];
-        let hop = words.fill(Word::TicketHop, &values);
-        let linked = leg.linked_by.as_ref().map(|by| words.fill(Word::SameCall, &[("by", &value(by))]));
-        let linked = linked.map(|same_call| format!(", {same_call}")).unwrap_or_default();
-        lines.add(label(Word::TicketPath), &format!("{hop}{linked}"));
-    }
-    let response = |shown: &Untrusted, at: Moment, asked: Moment, of: Frame| {
-        let (after, of) = (lasting(between(asked, at)), of);
-        let values: [(&str, &dyn Display); 3] = [("response", &value(shown)), ("duration", &after), ("frame", &of)];
-        words.fill(Word::TicketResponseIs, &values)
-    };
+    let lines = Lines { text: String::new(), label: label_width(words, &method) };
+    let mut sheet = Sheet { ticket, lines };
+    sheet.call(&method);
+    sheet.path();
     match &refusal {
-        Some(refusal) => {
-            let Refusal { failure, request } = *refusal;
-            if let Some(request) = request.filter(|request| !is_first(record, request)) {
-                let (moment, of) = (exact(request.time), request.frame);
-                let values: [(&str, &dyn Display); 5] = [
-                    ("method", &refusal.method(record)),
-                    ("time", &moment),
-                    ("frame", &of),
-                    ("from", &request.from_addr),
-                    ("to", &request.to_addr),
-                ];
-                lines.add(label(Word::TicketRequest), &words.fill(Word::TicketRequestIs, &values));
-            }
-            let answer = format!("{} {}", failure.status, failure.reason_phrase.raw()).into();
-            let asked = request.map_or(record.started, |request| request.time);
-            lines.add(label(Word::TicketResponse), &response(&answer, failure.time, asked, failure.frame));
-            for name in ["Reason", "Warning", "Retry-After", "Server"] {
-                let told = failure.headers.iter().find(|header| header.name == name);
-                lines.maybe(name, told.map(|header| header.value.raw()).or(header(*answer_text, name)));
-            }
-            lines.add(label(Word::TicketSentBy), &sent_by(words, record, refusal));
-        }
-        None => {
-            let outcome = ended_word(words, record);
-            let answered = told_caller(record).map(|rung| response(&rung.label, rung.time, record.started, rung.frame));
-            let none = || words.fill(Word::TicketNoResponse, &[("outcome", &outcome)]);
-            lines.add(label(Word::TicketResponse), &answered.unwrap_or_else(none));
+        Some(refusal) => sheet.refusal(refusal),
+        None => sheet.end_without_refusal(),
+    }
+    match finding {
+        Some(finding) => sheet.cause(finding),
+        None => sheet.line(Word::TicketCause, words.word(Word::TicketNoCause)),
+    }
+    sheet.line(Word::TicketSameCause, &same_cause(words, record, ticket.group));
+    sheet.line(Word::TicketQuestion, &question(words, record, refusal.as_ref(), finding));
+    sheet.capture();
+    sheet.lines.text
+}
+
+/// A ticket that is being written, block by block.
+struct Sheet<'a> {
+    ticket: &'a Ticket<'a>,
+    lines: Lines,
+}
+
+impl Sheet<'_> {
+    fn line(&mut self, label: Word, text: &str) {
+        self.lines.add(self.ticket.words.word(label), text);
+    }
+
+    /// Which call it was, and by which names the carrier finds it in his own logs.
+    fn call(&mut self, method: &str) {
+        let Ticket { record, request, group, words, .. } = *self.ticket;
+        self.line(Word::TicketSummary, &summary(words, record, group));
+        let mut call_ids: Vec<String> = record.legs.iter().map(|leg| leg.shown_call_id(value)).collect();
+        call_ids.dedup();
+        let lines = &mut self.lines;
+        lines.add("Call-ID", &call_ids.join(", "));
+        lines.maybe("Session-ID", header(request, "Session-ID"));
+        lines.add(
+            &words.fill(Word::TicketTimeOf, &[("method", &method)]),
+            &words.fill(Word::TicketMoment, &[("time", &exact(record.started)), ("frame", &first_frame(record))]),
+        );
+        lines.maybe("From", record.from.as_ref().map(|uri| uri.raw()));
+        lines.maybe("P-Asserted-Id", header(request, "P-Asserted-Identity"));
+        lines.maybe("To", record.to.as_ref().map(|uri| uri.raw()));
+        lines.maybe("Request-URI", record.request_uri.as_ref().map(|uri| uri.raw()));
+    }
+
+    /// The hops that it took.
+    fn path(&mut self) {
+        let Ticket { record, words, .. } = *self.ticket;
+        for leg in record.legs.iter().take(MOST_LEGS) {
+            let values: [(&str, &dyn Display); 3] =
+                [("from", &leg.from_addr), ("to", &leg.to_addr), ("transport", &leg.transport)];
+            let hop = words.fill(Word::TicketHop, &values);
+            let linked = leg.linked_by.as_ref().map(|by| words.fill(Word::SameCall, &[("by", &value(by))]));
+            let linked = linked.map(|same_call| format!(", {same_call}")).unwrap_or_default();
+            self.line(Word::TicketPath, &format!("{hop}{linked}"));
         }
     }
-    if let Some(finding) = finding {
-        let says = finding.says();
+
+    /// The failure that decided the call, the request that it answers, and who sent it.
+    fn refusal(&mut self, refusal: &Refusal<'_>) {
+        let Ticket { record, response, words, .. } = *self.ticket;
+        let Refusal { failure, request } = *refusal;
+        if let Some(request) = request.filter(|request| !is_first(record, request)) {
+            let (moment, of) = (exact(request.time), request.frame);
+            let values: [(&str, &dyn Display); 5] = [
+                ("method", &refusal.method(record)),
+                ("time", &moment),
+                ("frame", &of),
+                ("from", &request.from_addr),
+                ("to", &request.to_addr),
+            ];
+            self.line(Word::TicketRequest, &words.fill(Word::TicketRequestIs, &values));
+        }
+        let answer = format!("{} {}", failure.status, failure.reason_phrase.raw()).into();
+        let asked = request.map_or(record.started, |request| request.time);
+        self.line(Word::TicketResponse, &answered(words, &answer, between(asked, failure.time), failure.frame));
+        for name in ["Reason", "Warning", "Retry-After", "Server"] {
+            let told = failure.headers.iter().find(|header| header.name == name);
+            self.lines.maybe(name, told.map(|header| header.value.raw()).or(header(response, name)));
+        }
+        self.line(Word::TicketSentBy, &sent_by(words, record, refusal));
+    }
+
+    /// The last that the caller was told, or what became of the call without a word.
+    fn end_without_refusal(&mut self) {
+        let Ticket { record, words, .. } = *self.ticket;
+        let text = match told_caller(record) {
+            Some(rung) => answered(words, &rung.label, between(record.started, rung.time), rung.frame),
+            None => words.fill(Word::TicketNoResponse, &[("outcome", &ended_word(words, record))]),
+        };
+        self.line(Word::TicketResponse, &text);
+    }
+
+    /// The cause, its proof, and what was ruled out.
+    fn cause(&mut self, finding: &FindingRecord) {
+        let words = self.ticket.words;
         let (comma, sure) = (words.word(Word::Comma), confidence(words, finding.confidence));
-        lines.add(label(Word::TicketCause), &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
+        let says = finding.says();
+        self.line(Word::TicketCause, &format!("{} ({}{comma}{sure})", says.for_terminal(), finding.rule));
         for claim in finding.claims.iter().take(MOST_PROOFS) {
             let (at, shown, says) = (claim.frame, value(&claim.value), claim.says.for_terminal());
             let values: [(&str, &dyn Display); 4] =
                 [("frame", &at), ("field", &claim.field), ("value", &shown), ("says", &says)];
             let proof = absent(words, claim).unwrap_or_else(|| words.fill(Word::TicketProofIs, &values));
-            lines.add(label(Word::TicketProof), &proof);
+            self.line(Word::TicketProof, &proof);
         }
         for refuted in finding.refuted.iter().take(MOST_PROOFS) {
             let text = format!("{}{}{}", refuted.rule, words.word(Word::Colon), refuted.why.for_terminal());
-            lines.add(label(Word::TicketRuledOut), &text);
+            self.line(Word::TicketRuledOut, &text);
         }
-    } else {
-        lines.add(label(Word::TicketCause), label(Word::TicketNoCause));
     }
-    lines.add(label(Word::TicketSameCause), &same_cause(words, record, *group));
-    lines.add(label(Word::TicketQuestion), &question(words, record, refusal.as_ref(), finding));
-    for note in notes.iter().filter(|note| SHORTCOMINGS.contains(&note.rule.as_str())) {
-        let text = format!("{}{}{}", note.rule, words.word(Word::Colon), note.explanation.for_terminal());
-        lines.add(label(Word::TicketCapture), &text);
-    }
-    for input in inputs.iter().take(MOST_INPUTS) {
-        let text = format!("{}{}SHA-256", value(&input.file), words.word(Word::Comma));
-        match &input.sha256 {
-            Some(hash) => {
-                lines.add(label(Word::TicketFile), &text);
-                lines.whole(hash);
+
+    /// What the capture lacks, and which files it is.
+    fn capture(&mut self) {
+        let Ticket { notes, inputs, words, .. } = *self.ticket;
+        for note in notes.iter().filter(|note| SHORTCOMINGS.contains(&note.rule.as_str())) {
+            let text = format!("{}{}{}", note.rule, words.word(Word::Colon), note.explanation.for_terminal());
+            self.line(Word::TicketCapture, &text);
+        }
+        for input in inputs.iter().take(MOST_INPUTS) {
+            let text = format!("{}{}SHA-256", value(&input.file), words.word(Word::Comma));
+            match &input.sha256 {
+                Some(hash) => {
+                    self.line(Word::TicketFile, &text);
+                    self.lines.whole(hash);
+                }
+                None => self.line(Word::TicketFile, &format!("{text} {}", words.word(Word::TicketNoHash))),
             }
-            None => lines.add(label(Word::TicketFile), &format!("{text} {}", label(Word::TicketNoHash))),
         }
     }
-    lines.text
+}
+
+/// A response, how long after its request it came, and its frame.
+fn answered(words: &Phrases, shown: &Untrusted, after: Duration, frame: Frame) -> String {
+    let (shown, after) = (value(shown), lasting(after));
+    words.fill(Word::TicketResponseIs, &[("response", &shown), ("duration", &after), ("frame", &frame)])
 }
 
 /// Labels, beside names of headers.

@@ -25,7 +25,7 @@ use crate::cli::service::{self, HepListener, HepSockets, Pace, ServiceArgs, Sock
 use crate::cli::{complain, keylog, privacy, say, settings as of_all};
 use crate::diagnosis::Engine;
 use crate::error::Error;
-use crate::report::{Events, Gatherer, Names, Scene, follow};
+use crate::report::{Events, Gathered, Gatherer, Names, Scene, follow};
 
 /// `sipwhy live`.
 pub(crate) fn live(live: &Live, look: &Look) -> Result<u8, Error> {
@@ -195,13 +195,7 @@ fn go(
 ) -> Result<u8, Error> {
     let Asked { run, look, names, .. } = asked;
     let plan = Plan::of(run, look, names)?;
-    if plan.formats.contains(&Format::Pcapng) {
-        return Err(Error::Usage(
-            "-o FILE.pcapng reads the capture a second time, so it needs files: save the packets beside it (tcpdump \
-             -w call.pcap) and run sipwhy on them"
-                .into(),
-        ));
-    }
+    refuse_packets(&plan)?;
     let service = plan.service(sockets, Pace::Drops)?;
     let mut analysis = plan.analysis(limits.analysis, keylog::read(run)?, &service)?;
     analysis.run_for_ever();
@@ -212,15 +206,10 @@ fn go(
     let style_of_files = plan.style_of_files();
     let printer_of_files = plan.printer_of_files(&style_of_files);
     let out: Box<dyn io::Write + Send> = Box::new(io::stdout());
-    let telling = match run.format {
-        Format::Ndjson => Telling::Events(Events::new(Vec::new())),
-        Format::Text => Telling::Text(plan.style.clone(), if run.all { Which::All } else { Which::Trouble }),
-        _ => Telling::Nothing,
-    };
     let anew = || -> Gatherer { plan.gatherer(limits).for_ever(settings.kept_bytes) };
     let mut follower = LiveFollower::new(Parts {
         lines: Lines::new(out, settings.queue),
-        telling,
+        telling: telling(run, &plan),
         reports,
         printer: printer_of_files,
         selection: plan.selection.clone(),
@@ -244,15 +233,7 @@ fn go(
     let mut gathered = gatherer.finish(&scene, &inputs, &analysis, &engine);
     reports.write(&mut gathered, &printer_of_files);
     analyse::warn(&gathered, run);
-    let mut last = Vec::new();
-    match telling {
-        Telling::Events(mut events) => {
-            events.end(&gathered)?;
-            last.append(events.out());
-        }
-        _ => plan.printer().print(&mut last, run.format, &mut gathered)?,
-    }
-    lines.put_whole(last);
+    lines.put_whole(summary(telling, &mut gathered, &plan, run)?);
     lines.finish()?;
     let status = analyse::status(&gathered, run);
     if let Some(error) = failure {
@@ -260,6 +241,37 @@ fn go(
         return Ok(Error::INPUT_UNUSABLE);
     }
     Ok(if reports.has_failed() && status == 0 { Error::OUTPUT_FAILED } else { status })
+}
+
+fn refuse_packets(plan: &Plan<'_>) -> Result<(), Error> {
+    if !plan.formats.contains(&Format::Pcapng) {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "-o FILE.pcapng reads the capture a second time, so it needs files: save the packets beside it (tcpdump -w \
+         call.pcap) and run sipwhy on them"
+            .into(),
+    ))
+}
+
+/// What is told of calls while they go on.
+fn telling(run: &Run, plan: &Plan<'_>) -> Telling {
+    match run.format {
+        Format::Ndjson => Telling::Events(Events::new(Vec::new())),
+        Format::Text => Telling::Text(plan.style.clone(), if run.all { Which::All } else { Which::Trouble }),
+        _ => Telling::Nothing,
+    }
+}
+
+/// The last that standard output gets: the end of the events, or the report of all that was seen.
+fn summary(telling: Telling, gathered: &mut Gathered, plan: &Plan<'_>, run: &Run) -> Result<Vec<u8>, Error> {
+    if let Telling::Events(mut events) = telling {
+        events.end(gathered)?;
+        return Ok(std::mem::take(events.out()));
+    }
+    let mut report = Vec::new();
+    plan.printer().print(&mut report, run.format, gathered)?;
+    Ok(report)
 }
 
 #[cfg(test)]
