@@ -129,6 +129,11 @@ pub enum Oddity {
         /// How many, as far as sequence numbers tell.
         bytes: u32,
     },
+    /// Bytes of a stream whose beginning was not captured came behind those that follow them.
+    StreamBytesLate {
+        /// How many.
+        bytes: u32,
+    },
     /// A TCP retransmission that carries other bytes than the first copy; the first was kept.
     StreamConflict {
         /// Bytes that differ in place.
@@ -301,6 +306,7 @@ impl Oddity {
             Oddity::BrokenUdpLength { .. } => "broken-udp-length",
             Oddity::Checksum { .. } => "nat-on-capture-host",
             Oddity::StreamGap { .. } => "stream-gap",
+            Oddity::StreamBytesLate { .. } => "stream-bytes-late",
             Oddity::StreamConflict { .. } => "stream-conflict",
             Oddity::DuplicatePacket => "capture-duplicated",
             Oddity::Encrypted { .. } | Oddity::Compressed => "payload-unreadable",
@@ -400,6 +406,10 @@ impl Oddity {
             Oddity::StreamGap { bytes } => {
                 format!("{bytes} bytes are missing from a TCP stream: a message may be missing too")
             }
+            Oddity::StreamBytesLate { bytes } => format!(
+                "{bytes} bytes of a TCP stream stand in the capture behind those that follow them, and were not used: \
+                 a message may be missing"
+            ),
             Oddity::StreamConflict { bytes } => {
                 format!("a TCP retransmission carries {bytes} other bytes than the first copy; the first was kept")
             }

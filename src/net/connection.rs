@@ -22,7 +22,7 @@ use crate::net::Transport;
 use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::content::Marks;
-use crate::net::stream::Kept;
+use crate::net::kept::Kept;
 use crate::net::stream::Line;
 use crate::net::stream::Stream;
 use crate::net::stream::Told;
@@ -184,8 +184,9 @@ impl Both {
     ) {
         let marks = &mut self.marks;
         let path = pair.path(Sender::Low);
-        what(&mut self.from_low, &mut Line { path, place, kept, marks, sink });
-        what(&mut self.from_high, &mut Line { path: path.reversed(), place, kept, marks, sink });
+        let ip_id = None;
+        what(&mut self.from_low, &mut Line { path, place, ip_id, kept, marks, sink });
+        what(&mut self.from_high, &mut Line { path: path.reversed(), place, ip_id, kept, marks, sink });
     }
 
     /// Tells what was seen of it as a whole, now that it is taken out.
@@ -200,6 +201,7 @@ impl Both {
         sender: Sender,
         path: Path,
         place: Place,
+        ip_id: Option<u16>,
         header: &TcpHeaderSlice<'_>,
         payload: Rest<'_>,
         kept: &mut Kept,
@@ -222,14 +224,17 @@ impl Both {
             tell(own.id, if header.ack() { ConnectionEvent::SynAck } else { ConnectionEvent::Syn }, sink);
         }
         if header.ack() {
-            let mut line = Line { path: path.reversed(), place, kept, marks, sink };
+            let mut line = Line { path: path.reversed(), place, ip_id, kept, marks, sink };
             other.acknowledge(header.acknowledgment_number(), &mut line);
+            if payload.on_wire() > 0 {
+                other.release_before_answer(&mut line);
+            }
         }
         if header.rst() {
             let refused = other.has_begun() && !own.has_begun();
             if self.reset == Told::NotYet {
-                own.flush(&mut Line { path, place, kept, marks, sink });
-                other.flush(&mut Line { path: path.reversed(), place, kept, marks, sink });
+                own.flush(&mut Line { path, place, ip_id, kept, marks, sink });
+                other.flush(&mut Line { path: path.reversed(), place, ip_id, kept, marks, sink });
                 marks.hear_end(place, path.source, ConnectionEvent::Reset);
                 tell(own.id, if refused { ConnectionEvent::Refused } else { ConnectionEvent::Reset }, sink);
             }
@@ -238,13 +243,13 @@ impl Both {
         }
         let first = sequence.wrapping_add(u32::from(header.syn()));
         if payload.on_wire() > 0 {
-            own.receive(first, payload, &mut Line { path, place, kept, marks, sink });
+            own.receive(first, payload, &mut Line { path, place, ip_id, kept, marks, sink });
         }
         if header.fin() && own.finished == Told::NotYet {
             marks.hear_end(place, path.source, ConnectionEvent::Fin);
             let end = first.wrapping_add(to_u32(payload.on_wire()));
-            own.end(end, &mut Line { path, place, kept, marks, sink });
+            own.end(end, &mut Line { path, place, ip_id, kept, marks, sink });
         }
-        own.end_if_all_is_there(&mut Line { path, place, kept, marks, sink });
+        own.end_if_all_is_there(&mut Line { path, place, ip_id, kept, marks, sink });
     }
 }

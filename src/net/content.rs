@@ -10,28 +10,14 @@ use std::ops::ControlFlow;
 use memchr::memmem;
 
 use crate::capture::Place;
-use crate::net::Connection;
-use crate::net::ConnectionEvent;
-use crate::net::Datagram;
-use crate::net::Delivery;
-use crate::net::Mirror;
-use crate::net::Path;
-use crate::net::Segment;
-use crate::net::Sink;
-use crate::net::StreamId;
-use crate::net::Transport;
-use crate::net::bytes::Rest;
-use crate::net::bytes::to_u32;
-use crate::net::hep;
-use crate::net::hep::Hep;
-use crate::net::preamble;
-use crate::net::preamble::Preamble;
-use crate::net::start_line;
-use crate::net::tls;
-use crate::net::tls::Channel;
-use crate::net::tls::KeyLog;
-use crate::net::websocket;
-use crate::net::websocket::Reader;
+use crate::net::bytes::{Rest, to_u32};
+use crate::net::hep::{self, Hep};
+use crate::net::preamble::{self, Preamble};
+use crate::net::tls::{self, Channel, KeyLog};
+use crate::net::websocket::{self, Reader};
+use crate::net::{
+    Connection, ConnectionEvent, Datagram, Delivery, Mirror, Path, Segment, Sink, StreamId, Transport, start_line,
+};
 use crate::oddity::Oddity;
 
 /// Bytes without a start line after which a stream is only looked at segment by segment.
@@ -412,6 +398,11 @@ fn beginning(bytes: &[u8]) -> Beginning {
         return Beginning::Hep;
     }
     if start_line::is_in(bytes) { Beginning::Sip } else { Beginning::Unknown }
+}
+
+/// Whether bytes from the middle of a stream begin nothing that is known: they may end what stands before them.
+pub(super) fn begins_nothing(bytes: &[u8]) -> bool {
+    beginning(bytes) == Beginning::Unknown
 }
 
 /// Whether a head has `Upgrade: websocket`; both words in any case (RFC 6455 §4.1).

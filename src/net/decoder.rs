@@ -253,7 +253,7 @@ impl Decoder {
         };
         match number {
             protocol::UDP => return udp(place, packet, rest, sink),
-            protocol::TCP => self.connections.take(place, packet.source, packet.destination, rest, sink),
+            protocol::TCP => self.connections.take(place, packet, rest, sink),
             protocol::SCTP => self.sctp_messages(place, packet, rest, sink),
             protocol::ICMP => {
                 if let Some(error) = icmp::read_v4(place, packet, rest) {

@@ -166,7 +166,11 @@ mod tests {
         let mut maker = Maker::default();
         let first = maker.frame(path, b"BYE sip:a@b SIP/2.0\r\nl: 9\r\n\r\nx").unwrap();
         maker.lose(path, 8);
-        let frames = [first, maker.frame(path, b"ACK sip:a@b").unwrap(), maker.frame(path.reversed(), b"xy").unwrap()];
+        let frames = [
+            first,
+            maker.frame(path, b"ACK sip:a@b").unwrap(),
+            maker.frame(path.reversed(), b"SIP/2.0 200 OK\r\n").unwrap(),
+        ];
         let (payloads, oddities) = decoded(&frames);
         assert_eq!(payloads.len(), 3);
         assert_eq!(oddities.of("stream-gap").unwrap().example, crate::oddity::Oddity::StreamGap { bytes: 8 });

@@ -35,6 +35,7 @@ mod icmp;
 mod incomplete;
 mod inflate;
 mod ip;
+mod kept;
 mod link;
 mod made;
 mod older_link;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::capture::Place;
 use crate::capture::Timestamp;
-use crate::keyed::Counted;
 use crate::net::Connection;
 use crate::net::ConnectionEvent;
+use crate::net::Datagram;
 use crate::net::Delivery;
+use crate::net::Mirror;
 use crate::net::Path;
 use crate::net::Segment;
 use crate::net::Sink;
@@ -20,11 +21,11 @@ use crate::net::bytes::Rest;
 use crate::net::bytes::to_u32;
 use crate::net::content::Content;
 use crate::net::content::Marks;
+use crate::net::content::begins_nothing;
+use crate::net::kept::Kept;
 use crate::net::pieces::Pieces;
-use crate::net::pieces::different;
-use crate::net::tls::KeyLog;
+use crate::net::start_line;
 use crate::oddity::Oddity;
-use crate::recent::Recent;
 
 /// Bytes behind a hole after which it is taken for a loss of the capture.
 const HOLD_BYTES: usize = 256 << 10;
@@ -34,6 +35,11 @@ const HOLD_PIECES: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long it may stay when the receiver waits for it too: TCP repeats until it gives up, about a minute later.
 const PATIENCE_WITH_RECEIVER: Duration = Duration::from_secs(60);
+/// Bytes that are held of a stream whose beginning was not seen, until one of them begins something.
+const HOLD_BEGINNING: usize = 64 << 10;
+/// How long a hole stays although its receiver has what is missing: packets that two queues or two taps captured stand
+/// a little out of order.
+const OUT_OF_ORDER: Duration = Duration::from_millis(10);
 /// Farther from what is expected than this, a sequence number belongs to another connection. No window is larger in
 /// practice.
 const WINDOW: u64 = 1 << 24;
@@ -41,10 +47,6 @@ const WINDOW: u64 = 1 << 24;
 const BASE: u64 = 1 << 32;
 /// Nobody repeats a segment so soon: it is a second copy in the capture.
 const COPY: Duration = Duration::from_millis(10);
-/// Bytes already delivered that are kept of a stream, to compare repetitions with.
-const TAIL_BYTES: usize = 4096;
-/// Streams of which delivered bytes are kept.
-const TAILS: usize = 256;
 
 /// One direction of a connection. There may be tens of thousands, most of them with little to remember: what is seldom
 /// there stands elsewhere.
@@ -63,6 +65,8 @@ pub(super) struct Stream {
     held: Option<Box<Pieces>>,
     gap: u32,
     begun: Begun,
+    /// Where the first bytes stood that were handed on, if the beginning was not seen.
+    origin: Option<NonZeroU64>,
     content: Content,
     newest: Option<Newest>,
     /// Where bytes begin that were repeated and are not acknowledged.
@@ -84,6 +88,7 @@ struct Newest {
     at: NonZeroU64,
     length: u32,
     time: Timestamp,
+    ip_id: Option<u16>,
 }
 
 /// Whether something was told already.
@@ -102,6 +107,8 @@ enum Begun {
     InOrder,
     /// In mid-stream.
     Midstream,
+    /// In mid-stream, with bytes that begin nothing: those before them may follow.
+    Unsettled,
 }
 
 /// What a stream works with while it looks at one frame.
@@ -110,6 +117,8 @@ pub(super) struct Line<'l, 's> {
     pub path: Path,
     /// The frame.
     pub place: Place,
+    /// Its IPv4 identification, if it is not 0.
+    pub ip_id: Option<u16>,
     /// What is kept beside the connections.
     pub kept: &'l mut Kept,
     /// What is known of the connection.
@@ -130,6 +139,7 @@ impl Stream {
             held: None,
             gap: 0,
             begun: Begun::InOrder,
+            origin: None,
             content: Content::default(),
             newest: None,
             repeated: None,
@@ -210,7 +220,8 @@ impl Stream {
     pub(super) fn end_if_all_is_there(&mut self, line: &mut Line<'_, '_>) {
         let Some(fin) = self.fin.as_deref().copied() else { return };
         let up_to = self.next().max(self.acknowledged.map(NonZeroU64::get));
-        if up_to >= Some(fin.at) || line.place.time.since(fin.place.time) > PATIENCE_WITH_RECEIVER {
+        if up_to >= Some(fin.at) && !self.is_holding() || line.place.time.since(fin.place.time) > PATIENCE_WITH_RECEIVER
+        {
             self.tell_end(line.place, line);
         }
     }
@@ -230,7 +241,7 @@ impl Stream {
             if rest.on_wire() <= 1 && !rest.bytes.first().is_some_and(u8::is_ascii_uppercase) {
                 return;
             }
-            self.begun = Begun::Midstream;
+            self.begun = if begins_nothing(rest.bytes) { Begun::Unsettled } else { Begun::Midstream };
             self.expect(sequence);
         }
         let (Some(next), Some(at)) = (self.next(), self.position(sequence)) else { return };
@@ -238,38 +249,83 @@ impl Stream {
         if self.content.is_passed() {
             return self.pass(at, end, rest, line);
         }
+        if self.begun == Begun::Unsettled {
+            return self.gather(at, rest, line);
+        }
         if at < next {
             self.compare(at, next, rest, line);
         }
-        if end <= next {
+        if let Some(origin) = self.origin.filter(|origin| at < origin.get()) {
+            self.take_earlier(at, origin, rest, line);
+        } else if end <= next {
             self.note_copy(at, end, line);
+        }
+        if end <= next {
             return;
         }
-        let length = to_u32(rest.on_wire());
-        self.newest = NonZeroU64::new(at).map(|at| Newest { at, length, time: line.place.time });
+        self.note_newest(at, rest, line);
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX);
         let new = behind(rest, known);
         if !self.is_holding() && at <= next {
             return self.emit(new, line.place, line);
         }
-        let overlap = self.held.get_or_insert_default().insert(at.max(next), new, line.place);
-        if overlap.different > 0 && self.content.matters() {
-            line.sink.note(Oddity::StreamConflict { bytes: overlap.different }, line.place);
-        }
+        self.hold(at.max(next), new, line);
         self.drain(Some(line.place), line);
         self.release(line);
     }
 
-    /// Bytes once more. The newest segment, sooner than a sender repeats it: the capture has it twice. Anything else
-    /// that the receiver has not acknowledged: its sender repeats it.
+    /// Bytes arrive, and none before them began anything: they wait for the beginning.
+    fn gather(&mut self, at: u64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        self.note_newest(at, rest, line);
+        self.hold(at, rest, line);
+        self.next = self.next.min(NonZeroU64::new(at));
+        if !begins_nothing(rest.bytes) {
+            self.drain(Some(line.place), line);
+        }
+        self.release(line);
+    }
+
+    fn hold(&mut self, at: u64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        let overlap = self.held.get_or_insert_default().insert(at, rest, line.place);
+        if overlap.different > 0 && self.content.matters() {
+            line.sink.note(Oddity::StreamConflict { bytes: overlap.different }, line.place);
+        }
+    }
+
+    fn note_newest(&mut self, at: u64, rest: Rest<'_>, line: &Line<'_, '_>) {
+        let (length, time, ip_id) = (to_u32(rest.on_wire()), line.place.time, line.ip_id);
+        self.newest = NonZeroU64::new(at).map(|at| Newest { at, length, time, ip_id });
+    }
+
+    /// Bytes from before the first that the capture shows of a stream. Those after them were handed on, so that they
+    /// can only be told for themselves.
+    fn take_earlier(&mut self, at: u64, origin: NonZeroU64, rest: Rest<'_>, line: &mut Line<'_, '_>) {
+        let length = usize::try_from(origin.get().saturating_sub(at)).unwrap_or(usize::MAX);
+        let Rest { bytes, missing: cut } = rest.limit(length);
+        self.origin = NonZeroU64::new(at);
+        if !self.content.matters() || bytes.is_empty() {
+            return;
+        }
+        if !start_line::begins(bytes) {
+            return line.sink.note(Oddity::StreamBytesLate { bytes: to_u32(bytes.len()) }, line.place);
+        }
+        let (place, path, ip_id) = (line.place, line.path, line.ip_id);
+        let mirrored = Mirror::Wire;
+        line.sink.deliver(Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }));
+    }
+
+    /// Bytes once more. The newest segment, sooner than a sender repeats it or in the same IP packet: the capture has
+    /// it twice. Anything else that the receiver has not acknowledged: its sender repeats it.
     fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
         if !self.content.matters() {
             return;
         }
+        let is_another = |newest: Newest| newest.ip_id.zip(line.ip_id).is_some_and(|(known, own)| known != own);
         let is_newest = |newest: Newest| {
             (newest.at.get(), u64::from(newest.length)) == (at, end.saturating_sub(at))
                 && line.place.time.since(newest.time) <= COPY
                 && newest.time <= line.place.time
+                && !is_another(newest)
         };
         if self.newest.is_some_and(is_newest) {
             return line.sink.note(Oddity::DuplicatePacket, line.place);
@@ -306,7 +362,16 @@ impl Stream {
 
     /// Hands on what waits behind holes that will not be filled any more.
     pub(super) fn release(&mut self, line: &mut Line<'_, '_>) {
-        while self.gives_up(line.place.time) {
+        self.release_after(OUT_OF_ORDER, line);
+    }
+
+    /// The same before the receiver's next bytes, which may answer what waits.
+    pub(super) fn release_before_answer(&mut self, line: &mut Line<'_, '_>) {
+        self.release_after(Duration::ZERO, line);
+    }
+
+    fn release_after(&mut self, patience: Duration, line: &mut Line<'_, '_>) {
+        while self.gives_up(line.place.time, patience) {
             self.skip_hole(line);
         }
         self.end_if_all_is_there(line);
@@ -324,15 +389,22 @@ impl Stream {
         line.marks.forget(self.id);
     }
 
-    fn gives_up(&self, now: Timestamp) -> bool {
+    /// Whether what is missing before the first piece that is held will not come any more; `patience` for what its
+    /// receiver has.
+    fn gives_up(&self, now: Timestamp, patience: Duration) -> bool {
         let Some(held) = &self.held else { return false };
         let Some(first) = held.first() else { return false };
-        let acknowledged = self.acknowledged.map(NonZeroU64::get);
-        if acknowledged >= Some(first.at) || held.weight() > HOLD_BYTES || held.len() > HOLD_PIECES {
+        let most = if self.begun == Begun::Unsettled { HOLD_BEGINNING } else { HOLD_BYTES };
+        if held.weight() > most || held.len() > HOLD_PIECES {
             return true;
         }
+        let acknowledged = self.acknowledged.map(NonZeroU64::get);
+        let waited = now.since(first.place.time);
+        if acknowledged >= Some(first.at) {
+            return waited >= patience;
+        }
         let receiver_waits = acknowledged.is_some() && acknowledged >= self.next();
-        now.since(first.place.time) > if receiver_waits { PATIENCE_WITH_RECEIVER } else { PATIENCE }
+        waited > if receiver_waits { PATIENCE_WITH_RECEIVER } else { PATIENCE }
     }
 
     fn skip_hole(&mut self, line: &mut Line<'_, '_>) {
@@ -357,9 +429,13 @@ impl Stream {
     }
 
     fn emit(&mut self, rest: Rest<'_>, place: Place, line: &mut Line<'_, '_>) {
+        let at = self.next;
         self.next = self.next.map(|next| next.saturating_add(rest.on_wire() as u64));
         if !rest.bytes.is_empty() {
-            let midstream = std::mem::replace(&mut self.begun, Begun::InOrder) == Begun::Midstream;
+            let midstream = std::mem::replace(&mut self.begun, Begun::InOrder) != Begun::InOrder;
+            if midstream {
+                self.origin = at;
+            }
             let gap = std::mem::take(&mut self.gap);
             let segment = Segment { place, path: line.path, stream: self.id, gap, midstream, bytes: rest.bytes };
             self.content.take(segment, line.marks, &mut line.kept.keys, line.sink);
@@ -430,71 +506,5 @@ fn behind(rest: Rest<'_>, count: usize) -> Rest<'_> {
     match rest.skip(count) {
         Some(rest) => rest,
         None => Rest { bytes: &[], missing: to_u32(rest.on_wire().saturating_sub(count)) },
-    }
-}
-
-/// What is kept beside the connections.
-#[derive(Debug)]
-pub(super) struct Kept {
-    /// What was delivered of the latest streams.
-    tails: Tails,
-    /// Secrets of TLS.
-    pub keys: KeyLog,
-}
-
-impl Kept {
-    /// Nothing yet.
-    pub(super) fn new() -> Kept {
-        Kept { tails: Tails::new(), keys: KeyLog::default() }
-    }
-}
-
-/// The last bytes delivered of the streams used last, to compare repetitions with.
-#[derive(Debug)]
-struct Tails {
-    tails: Recent<StreamId, Vec<u8>, Counted>,
-}
-
-impl Tails {
-    /// None yet.
-    fn new() -> Tails {
-        Tails { tails: Recent::new() }
-    }
-
-    fn append(&mut self, stream: StreamId, bytes: &[u8]) {
-        let kept = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
-        if let Some(tail) = self.tails.get_mut(&stream) {
-            if tail.len().saturating_add(kept.len()) > TAIL_BYTES {
-                let surplus = tail.len().saturating_add(kept.len()).saturating_sub(TAIL_BYTES / 2);
-                tail.drain(..surplus.min(tail.len()));
-            }
-            tail.extend_from_slice(kept);
-            return;
-        }
-        if self.tails.len() < TAILS {
-            self.tails.insert(stream, kept.to_vec());
-            return;
-        }
-        self.tails.replace_oldest(stream, |tail| {
-            tail.clear();
-            tail.extend_from_slice(kept);
-        });
-    }
-
-    fn forget(&mut self, stream: StreamId) {
-        self.tails.remove(&stream);
-    }
-
-    /// Bytes of a repetition from `at` on that differ from those delivered before `next`.
-    fn different(&mut self, stream: StreamId, at: u64, next: u64, bytes: &[u8]) -> u32 {
-        let Some(tail) = self.tails.get_mut(&stream) else { return 0 };
-        let begin = next.saturating_sub(tail.len() as u64);
-        let (skip_old, skip_new) = (at.saturating_sub(begin), begin.saturating_sub(at));
-        let old = usize::try_from(skip_old).ok().and_then(|skip| tail.get(skip..));
-        let new = usize::try_from(skip_new).ok().and_then(|skip| bytes.get(skip..));
-        match (old, new) {
-            (Some(old), Some(new)) => different(old, new),
-            _ => 0,
-        }
     }
 }

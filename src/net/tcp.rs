@@ -5,7 +5,6 @@
 //! does not verify checksums: offloading leaves them unset.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::time::Duration;
@@ -25,7 +24,8 @@ use crate::net::bytes::Rest;
 use crate::net::connection::Both;
 use crate::net::connection::Pair;
 use crate::net::connection::Sender;
-use crate::net::stream::Kept;
+use crate::net::ip::IpPacket;
+use crate::net::kept::Kept;
 use crate::net::stream::Stream;
 use crate::net::tls::KeyLog;
 use crate::oddity::Oddity;
@@ -74,19 +74,12 @@ impl ConnectionTable {
     }
 
     /// Takes one TCP packet.
-    pub(super) fn take(
-        &mut self,
-        place: Place,
-        source: IpAddr,
-        destination: IpAddr,
-        rest: Rest<'_>,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(super) fn take(&mut self, place: Place, packet: &IpPacket<'_>, rest: Rest<'_>, sink: &mut Sink<'_>) {
         let Ok(header) = TcpHeaderSlice::from_slice(rest.bytes) else { return };
         let Some(payload) = rest.skip(header.slice().len()) else { return };
         let path = Path {
-            source: SocketAddr::new(source, header.source_port()),
-            destination: SocketAddr::new(destination, header.destination_port()),
+            source: SocketAddr::new(packet.source, header.source_port()),
+            destination: SocketAddr::new(packet.destination, header.destination_port()),
             transport: Transport::Tcp,
         };
         let (pair, sender) = Pair::of(path);
@@ -101,7 +94,7 @@ impl ConnectionTable {
         }
         let Some(both) = self.connections.get_mut(&pair) else { return };
         let before = both.weight();
-        both.take(sender, path, place, &header, payload, &mut self.kept, sink);
+        both.take(sender, path, place, packet.id, &header, payload, &mut self.kept, sink);
         let after = both.weight();
         if before != after {
             self.account(pair, before, place, sink);
@@ -397,12 +390,80 @@ mod tests {
     fn a_start_in_mid_stream_is_said() {
         let mut bench = Bench::default();
         bench.tcp(&[Tcp::of(50, b"\0"), Tcp::of(51, b"def"), Tcp::of(54, b"ghi")]);
+        bench.finish();
         assert_eq!(bench.stream(From::Client), "defghi");
         let midstream: Vec<bool> = bench.segments.iter().map(|(segment, _)| segment.midstream).collect();
         assert_eq!(midstream, [true, false]);
         let mut bench = Bench::default();
         bench.tcp(&[Tcp::of(50, b"I"), Tcp::of(51, b"NVITE sip:")]);
+        bench.finish();
         assert_eq!(bench.stream(From::Client), "INVITE sip:");
+    }
+
+    #[test]
+    fn halves_that_came_in_the_other_order_are_joined_though_no_handshake_was_seen() {
+        let mut bench = Bench::default();
+        let half = b"Call-ID: a\r\n\r\n";
+        bench.tcp(&[Tcp::of(130, half), Tcp::of(101, b"BYE sip:a@example.com SIP/2.0"), Tcp::of(144, b"OPTIONS sip:")]);
+        assert_eq!(bench.stream(From::Client), "BYE sip:a@example.com SIP/2.0Call-ID: a\r\n\r\nOPTIONS sip:");
+        assert_eq!(bench.segment_frames(), [2, 2, 3]);
+        assert!(bench.log.is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_message_that_began_before_the_capture_waits_for_its_receiver() {
+        let mut bench = Bench::default();
+        bench.tcp(&[Tcp::of(130, b"Call-ID: a\r\n\r\n")]);
+        assert_eq!(bench.stream(From::Client), "");
+        bench.tcp(&[answer(9001, 144, b"SIP/2.0 200 OK\r\n\r\n")]);
+        assert_eq!(bench.stream(From::Client), "Call-ID: a\r\n\r\n");
+        assert_eq!(bench.segment_frames(), [1, 2], "at its own frame, before the answer");
+        assert!(bench.log.is_empty());
+    }
+
+    #[test]
+    fn a_message_from_before_the_first_bytes_is_told_for_itself() {
+        let mut bench = Bench::default();
+        let earlier = Tcp::of(80, b"SIP/2.0 100 Trying\r\n\r\n");
+        bench.tcp(&[Tcp::of(102, b"SIP/2.0 180 Ringing\r\n\r\n"), earlier, earlier]);
+        assert_eq!(bench.stream(From::Client), "SIP/2.0 180 Ringing\r\n\r\n");
+        assert_eq!(bench.payloads(), [b"SIP/2.0 100 Trying\r\n\r\n"], "once, however often it is repeated");
+        assert_eq!(bench.datagrams[0].0.path.transport, Transport::Tcp);
+        bench.tcp(&[Tcp::of(70, b"l: 0\r\n\r\n")]);
+        assert_eq!(bench.log.of("stream-bytes-late").unwrap().example, Oddity::StreamBytesLate { bytes: 8 });
+    }
+
+    #[test]
+    fn an_acknowledgment_that_overtakes_what_it_acknowledges_ends_no_wait() {
+        let mut bench = Bench::default();
+        bench.handshake(100);
+        let at = |bench: &mut Bench, segment: Tcp<'_>, nanoseconds| {
+            let frame = segment.frame();
+            bench.feed_at(1, &frame, frame.len(), nanoseconds);
+        };
+        at(&mut bench, Tcp::of(104, b"def"), 4_000_000_000);
+        at(&mut bench, answer(9001, 107, b""), 4_000_010_000);
+        at(&mut bench, Tcp::of(101, b"abc"), 4_000_100_000);
+        assert_eq!(bench.stream(From::Client), "abcdef");
+        at(&mut bench, Tcp::of(110, b"jkl"), 5_000_000_000);
+        at(&mut bench, answer(9001, 113, b""), 5_000_010_000);
+        assert_eq!(bench.stream(From::Client), "abcdef");
+        at(&mut bench, answer(9001, 113, b""), 5_020_000_000);
+        assert_eq!(bench.stream(From::Client), "abcdef-jkl");
+    }
+
+    #[test]
+    fn a_segment_of_another_ip_packet_is_no_second_copy_of_the_capture() {
+        for (id, duplicates, repeated) in [([0, 7], 1, 0), ([0, 8], 0, 1), ([0, 0], 1, 0)] {
+            let mut bench = Bench::default();
+            bench.handshake(100);
+            let mut frame = Tcp::of(101, b"abc").frame();
+            bench.feed_at(1, &frame, frame.len(), 4_000_000_000);
+            frame[18..20].copy_from_slice(&id);
+            bench.feed_at(1, &frame, frame.len(), 4_000_800_000);
+            let told = events(&bench).into_iter().filter(|event| event.0 == ConnectionEvent::Repeated).count();
+            assert_eq!((bench.noted("capture-duplicated"), told), (duplicates, repeated), "{id:?}");
+        }
     }
 
     #[test]
@@ -436,7 +497,7 @@ mod tests {
         bench.tcp(&[Tcp::of(5_001, b"def")]);
         let streams: Vec<u64> = bench.segments.iter().map(|(segment, _)| segment.stream.0).collect();
         assert_eq!(streams, [2, 4]);
-        bench.tcp(&[Tcp::of(1_000_000_000, b"without a SYN")]);
+        bench.tcp(&[Tcp::of(1_000_000_000, b"BYE sip:without.a.syn SIP/2.0\r\n")]);
         assert_eq!(bench.segments[2].0.stream.0, 6);
         assert!(bench.segments[2].0.midstream);
     }
