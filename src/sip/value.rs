@@ -453,6 +453,9 @@ fn tag_among_parameters(value: &[u8]) -> &[u8] {
 
 /// Where the bracket before a URI stands: the first outside of a quoted name, in which quotes may be escaped.
 fn opening_bracket(value: &[u8]) -> Option<usize> {
+    if value.first() == Some(&b'<') {
+        return Some(0);
+    }
     let (mut quoted, mut escaped) = (false, false);
     value.iter().position(|byte| {
         match byte {
