@@ -177,13 +177,20 @@ const MOST_WAYS: usize = 256;
 impl Log {
     /// Begins another call, in the room of one whose blocks were given back.
     pub(crate) fn renew(&mut self, number: u32, kind: Kind) {
-        let Log { mut entries, mut ways, mut steps, mut links, mut icmp, .. } = std::mem::take(self);
+        let Log { entries, ways, steps, links, icmp, by_branch, fork, answered, session_expires, .. } = self;
         entries.clear();
         ways.clear();
         steps.clear();
         links.clear();
         icmp.clear();
-        *self = Log { number, kind, entries, ways, steps, links, icmp, ..Log::default() };
+        *by_branch = ByHash::default();
+        *fork = Fork::default();
+        (*answered, *session_expires) = (None, None);
+        let Log { distinct, settled, not_kept, given_up, byes, media_blocks, .. } = self;
+        (*distinct, *settled, *not_kept, *given_up, *byes, *media_blocks) = (0, 0, 0, 0, 0, 0);
+        let Log { is_special, has_cut_call_ids, is_transferring, has_altered_requests, .. } = self;
+        (*is_special, *has_cut_call_ids, *is_transferring, *has_altered_requests) = (false, false, false, false);
+        (self.number, self.kind, self.bytes) = (number, kind, Chain::default());
     }
 
     /// Gives the blocks of its messages back.
