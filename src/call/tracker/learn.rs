@@ -112,8 +112,14 @@ impl Tracker {
         self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
-    /// Learns from a message that is new to its call.
-    pub(super) fn learn(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+    /// Learns from a message that is new to the call at `index`, whose key is `call_id` ([`Tracker::key_of`]).
+    pub(super) fn learn(
+        &mut self,
+        (index, call_id): (u32, u64),
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) {
         let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
         let opens = keys.is_request && keys.to_tag.is_empty() && keys.cseq.method != Method::Ack;
         if opens {
@@ -145,19 +151,19 @@ impl Tracker {
                     self.note_replaced(&named);
                 }
                 self.note_asked(index, arrival.path);
-                self.note_try(message, arrival);
+                self.note_try(message, call_id, arrival);
                 if self.surroundings.neighbours().was_let_in(from) {
                     let uri = Uri::read(&message.request_uri().unwrap_or_default());
                     self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
                 }
             }
             (Method::Invite, false) => {
-                self.note_outcome(index, message, keys, arrival);
-                self.note_try_answered(message, keys, arrival);
+                self.note_outcome((index, call_id), message, keys, arrival);
+                self.note_try_answered(keys, call_id, arrival);
                 self.note_redirect(index, message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
-            (Method::Cancel, true) => self.note_cancel(message, arrival),
+            (Method::Cancel, true) => self.note_cancel(message, call_id, arrival),
             _ => {}
         }
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
@@ -208,7 +214,13 @@ impl Tracker {
     }
 
     /// A final response to an INVITE that opens a call: how many others were up when it was asked for.
-    fn note_outcome(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+    fn note_outcome(
+        &mut self,
+        (index, call_id): (u32, u64),
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let path = arrival.path.reversed();
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -227,7 +239,7 @@ impl Tracker {
                 neighbours.good_calls_mut().note(client, server, sample);
             }
             if status.get() == 200 {
-                self.note_answer(message, arrival);
+                self.note_answer(message, call_id, arrival);
             }
             return;
         }
