@@ -1,6 +1,7 @@
 //! Which Call-IDs are legs of one call: by exact keys that a B2BUA carries over, or by number and time.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::log::StepId;
+use crate::call::number::{is_number, number_or_name, same_caller, same_number, tail, tells_caller};
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed};
 use crate::net::Path;
@@ -85,6 +87,8 @@ pub(crate) struct Ties<'a> {
     /// Where the [`tail`] of both numbers begins: each is asked for again and again.
     called_tail: usize,
     calling_tail: usize,
+    /// What [`Guesses::parties`] gives for it.
+    parties: OnceCell<Option<u64>>,
 }
 
 impl<'a> Ties<'a> {
@@ -97,7 +101,7 @@ impl<'a> Ties<'a> {
     fn new(called: Cow<'a, str>, calling: Cow<'a, str>, keys: Vec<(u64, LinkKey<'a>)>) -> Ties<'a> {
         let start_of_tail = |number: &str| number.len() - tail(number).len();
         let (called_tail, calling_tail) = (start_of_tail(&called), start_of_tail(&calling));
-        Ties { called, calling, keys, called_tail, calling_tail }
+        Ties { called, calling, keys, called_tail, calling_tail, parties: OnceCell::new() }
     }
 
     /// The end of the called number by which guesses are looked up.
@@ -245,6 +249,8 @@ pub(crate) struct Guesses {
     latest: ByHash<u64>,
     /// The last INVITE of each system for the same caller, and for the same caller to the same callee.
     last_tries: ByHash<(Attempt, Path)>,
+    /// True once one was noted for the same caller alone.
+    has_callers: bool,
     hasher: Keyed,
 }
 
@@ -254,12 +260,6 @@ const GUESS_WINDOW: Duration = Duration::from_secs(4);
 const ELSEWHERE_WINDOW: Duration = Duration::from_millis(500);
 /// What arrives together was sent by two: an exchange first has to read what it sends on.
 const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
-/// Digits that must agree at the end of two numbers.
-const GUESS_DIGITS: usize = 5;
-/// Digits of the shortest number that tells a caller from others.
-const CALLER_DIGITS: usize = 3;
-/// Digits at the end of two numbers that agree by no chance, whatever stands before them.
-const SURE_DIGITS: usize = 9;
 /// INVITEs to one number that are kept for guesses: of more, none could be told from the others.
 const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
@@ -295,6 +295,7 @@ impl Guesses {
 
     /// Notes it as the last one that its sender sent for this caller, to whomever.
     pub(crate) fn note_caller(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>) {
+        self.has_callers = true;
         self.note_try(self.caller(path, ties), attempt, path);
     }
 
@@ -364,6 +365,9 @@ impl Guesses {
 
     /// The last INVITE that the system on this path sent for the same caller, and its path.
     pub(crate) fn last_try_for(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+        if !self.has_callers {
+            return None;
+        }
         self.last_tries.get(&self.caller(path, ties)?).copied()
     }
 
@@ -391,7 +395,8 @@ impl Guesses {
     /// Who sends this, who calls and who is called, by the ends of the numbers: the same for each try of one call.
     fn parties(&self, path: Path, ties: &Ties<'_>) -> Option<u64> {
         let is_known = !ties.called.is_empty() && !ties.calling.is_empty();
-        is_known.then(|| self.hasher.hash_one((path.source.ip(), ties.calling_tail(), ties.called_tail())))
+        let hash = || self.hasher.hash_one((path.source.ip(), ties.calling_tail(), ties.called_tail()));
+        *ties.parties.get_or_init(|| is_known.then(hash))
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -433,18 +438,6 @@ impl Waiting {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The end of a number by which guesses are looked up: its last digits, or a whole name.
-fn tail(number: &str) -> &str {
-    if !is_number(number) {
-        return number;
-    }
-    number.get(number.len().saturating_sub(GUESS_DIGITS)..).unwrap_or(number)
-}
-
 /// The called number or name of a Request-URI, digits alone where it is a number.
 fn called<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
     match message.request_uri() {
@@ -460,86 +453,9 @@ fn calling<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
     number_or_name(from.unwrap_or_default())
 }
 
-/// The number or name in a URI. Of most numbers all is taken as it stands.
-pub(crate) fn number_or_name(uri: &str) -> Cow<'_, str> {
-    if let Some(digits) = plain_number(uri) {
-        return Cow::Borrowed(digits);
-    }
-    // What is looked for stands within a few bytes: to begin with `memchr` would take longer than to look.
-    let rest = uri.bytes().position(|byte| byte == b':').and_then(|colon| uri.get(colon + 1..)).unwrap_or(uri);
-    let user = match rest.bytes().rposition(|byte| byte == b'@').and_then(|at| rest.get(..at)) {
-        Some(user) => user,
-        None if uri.starts_with("tel:") => rest,
-        None => return Cow::Borrowed(""),
-    };
-    let digits = user.strip_prefix('+').unwrap_or(user);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Cow::Borrowed(digits);
-    }
-    let user =
-        user.bytes().position(|byte| matches!(byte, b';' | b':')).and_then(|end| user.get(..end)).unwrap_or(user);
-    let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
-    Cow::Owned(match is_number {
-        true => user.chars().filter(char::is_ascii_digit).collect(),
-        false => user.to_ascii_lowercase(),
-    })
-}
-
-/// The digits of what nearly all calls are for and from: `sip:+15550100@…`, with or without the plus.
-fn plain_number(uri: &str) -> Option<&str> {
-    let user = uri.strip_prefix("sip:")?;
-    let user = user.strip_prefix('+').unwrap_or(user);
-    let (digits, host) = user.split_at_checked(user.bytes().position(|byte| !byte.is_ascii_digit())?)?;
-    let is_only = host.starts_with('@') && memchr::memchr(b'@', host.get(1..)?.as_bytes()).is_none();
-    is_only.then_some(digits)
-}
-
-/// True if two URIs name one user, or one telephone number in two formats, at whatever host.
-pub fn is_same_callee(one: &str, other: &str) -> bool {
-    same_number(&number_or_name(one), &number_or_name(other))
-}
-
-/// True if two numbers, or names, are the same, whatever prefix stands before the one or the other.
-pub(crate) fn same_number(one: &str, other: &str) -> bool {
-    if one.is_empty() || other.is_empty() {
-        return false;
-    }
-    if one == other {
-        return true;
-    }
-    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    is_number(one) && is_number(other) && short.len() >= GUESS_DIGITS && {
-        // A trunk prefix or country code may be put before: the last digits count.
-        let tail = short.trim_start_matches('0');
-        // Or one in place of another: a code for an outside line and the trunk prefix become a country code.
-        let in_common = one.bytes().rev().zip(other.bytes().rev()).take_while(|(one, other)| one == other).count();
-        tail.len() >= GUESS_DIGITS && long.ends_with(tail) || in_common >= SURE_DIGITS
-    }
-}
-
-/// True for a number by which a caller is told from others.
-fn tells_caller(calling: &str) -> bool {
-    calling.len() >= CALLER_DIGITS && is_number(calling)
-}
-
-/// True for the number of one caller in two formats, and for an extension of which a whole number was made.
-fn same_caller(before: &str, after: &str) -> bool {
-    tells_caller(before) && is_number(after) && (same_number(before, after) || after.ends_with(before))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_in_other_formats_agree() {
-        assert!(same_number("4930123456", "030123456"));
-        assert!(same_number("bob", "bob"));
-        assert!(!same_number("4930123456", "4930123457"));
-        assert!(!same_number("1001", "91001"));
-        assert!(same_number("90301234567", "49301234567"), "9 for an outside line, 0 for another town");
-        assert!(!same_number("90301234567", "49401234567"), "another town");
-    }
 
     #[test]
     fn another_address_continues_only_a_call_of_the_same_two_numbers_and_soon() {
@@ -581,17 +497,6 @@ mod tests {
         assert!(!fits(caller, "100", false, 20), "back to the caller");
         assert!(fits(caller, "4930555000", true, 20), "diverted, as it says");
         assert!(!fits(phone, "100", false, 600), "too late");
-    }
-
-    #[test]
-    fn a_plain_number_is_found_alike_in_other_forms() {
-        for uri in ["sip:+15550100@example.com", "sip:100@192.0.2.1:5060;user=phone", "sip:@example.com"] {
-            let other = number_or_name(&uri.replace("sip:", "sips:")).into_owned();
-            assert_eq!(plain_number(uri), Some(other.as_str()), "{uri}");
-        }
-        for uri in ["sip:100", "sip:+1-555@example.com", "sip:100;a=b@c", "sip:1@2@example.com", "tel:+15550100"] {
-            assert_eq!(plain_number(uri), None, "{uri}");
-        }
     }
 
     #[test]

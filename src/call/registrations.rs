@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
@@ -434,6 +434,9 @@ static USER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("user
 /// The URI of the first Contact, and the device that it names (`+sip.instance`, RFC 5626 §4.1).
 fn contact_and_instance<'m>(message: &'m Message<'_>) -> (Cow<'m, str>, Option<String>) {
     let Some(line) = message.header_bytes(HeaderName::Contact) else { return (Cow::Borrowed(""), None) };
+    if let Some((uri, _)) = std::str::from_utf8(line).ok().and_then(plain_binding) {
+        return (Cow::Borrowed(uri), None);
+    }
     if is_one_without_instance(line) {
         return (text(uri_of(line)), None);
     }
@@ -489,9 +492,9 @@ fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Gran
 fn plain_binding(line: &str) -> Option<(&str, u32)> {
     let (uri, parameters) = line.strip_prefix('<')?.split_once('>')?;
     let seconds = parameters.strip_prefix(";expires=")?;
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b',' | b'"' | b'\\');
     let is_number = matches!(seconds.as_bytes(), [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
-    (is_number && uri.bytes().all(is_plain)).then_some((uri, seconds.parse().ok()?))
+    let is_one_line = memchr3(b',', b'\r', b'\n', uri.as_bytes()).is_none();
+    (is_number && is_one_line).then_some((uri.trim(), seconds.parse().ok()?))
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).

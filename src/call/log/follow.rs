@@ -19,8 +19,6 @@ static DIGEST_URI: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::
 
 /// The cause of Q.850 with which a party hangs up.
 const NORMAL_CLEARING: u32 = 16;
-/// Letters of the longest address of IPv4.
-const LONGEST_ADDRESS: usize = 15;
 
 impl Log {
     /// Follows what the message does to its step, and whether the call stays a plain one.
@@ -110,22 +108,27 @@ impl Log {
 
 /// The address that the digits and dots at the start of a text write.
 fn address_at_start(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut octets, mut number, mut digits, mut dots) = ([0u8; 4], 0u32, 0u32, 0usize);
-    for byte in text.iter().take(LONGEST_ADDRESS + 1) {
-        match byte {
-            // A zero before other digits is none of a decimal number (RFC 6943 §3.1.1).
-            b'0'..=b'9' if digits == 3 || (digits > 0 && number == 0) => return None,
-            b'0'..=b'9' => (number, digits) = (number * 10 + u32::from(byte - b'0'), digits + 1),
-            b'.' if digits > 0 => {
-                *octets.get_mut(dots)? = u8::try_from(number).ok()?;
-                (number, digits, dots) = (0, 0, dots + 1);
-            }
-            b'.' => return None,
-            _ => break,
+    let (first, rest) = octet_at_start(text)?;
+    let (second, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let (third, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let (fourth, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let is_whole = !matches!(rest, [b'0'..=b'9' | b'.', ..]);
+    is_whole.then_some(Ipv4Addr::new(first, second, third, fourth))
+}
+
+/// An octet of an address, and what stands behind it. Before other digits there is no zero (RFC 6943 §3.1.1).
+fn octet_at_start(text: &[u8]) -> Option<(u8, &[u8])> {
+    let value = |digit: &u8| u16::from(*digit - b'0');
+    let (octet, rest) = match text {
+        [b'0', rest @ ..] => (0, rest),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            (value(a) * 100 + value(b) * 10 + value(c), rest)
         }
-    }
-    *octets.get_mut(3).filter(|_| dots == 3 && digits > 0)? = u8::try_from(number).ok()?;
-    Some(Ipv4Addr::from(octets))
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (value(a) * 10 + value(b), rest),
+        [a @ b'1'..=b'9', rest @ ..] => (value(a), rest),
+        _ => return None,
+    };
+    Some((u8::try_from(octet).ok()?, rest))
 }
 
 /// True for the last NOTIFY of a subscription (RFC 6665 §4.1.3).

@@ -259,10 +259,11 @@ impl Log {
 
     /// The way with this path, and its hop in the surroundings; `None` if that must be looked up.
     pub(crate) fn way_and_hop(&mut self, path: Path) -> (WayId, Option<HopId>) {
-        let id = self.way(path);
-        // A way without room stands for others: its hop is not theirs.
-        let hop = self.ways.get(id as usize).filter(|way| way.path == path).map(|way| way.hop);
-        (WayId(id), hop.filter(|hop| *hop != HopId::UNKNOWN))
+        match self.ways.iter().position(|way| way.path == path) {
+            Some(known) => (WayId(known as u16), Some(self.ways[known].hop).filter(|hop| *hop != HopId::UNKNOWN)),
+            // A way without room stands for others: its hop is not theirs.
+            None => (WayId(self.way(path)), None),
+        }
     }
 
     /// Remembers where a way is counted. One that stands for those without room keeps its own.
@@ -377,8 +378,8 @@ impl Log {
         if same(entry) {
             return Some(last);
         }
-        // An ACK has its own bytes and no step: look at the last messages for it.
-        let is_ack = heard.keys.cseq.method == Method::Ack;
+        // An ACK has its own bytes and no step: look at the last messages for it, if there was one.
+        let is_ack = heard.keys.cseq.method == Method::Ack && step.acked;
         let recent = self.entries.iter().enumerate().rev().take(if is_ack { 8 } else { 0 });
         recent.filter(|(_, entry)| same(entry)).map(|(index, _)| EntryId(index as u32)).next()
     }

@@ -1,5 +1,6 @@
 //! What the tracker learns beside its calls: from single messages, for the surroundings.
 
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -144,12 +145,7 @@ impl Tracker {
                 self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place);
             }
             (Method::Invite, true) if keys.is_attempt() => {
-                if let Some(named) = message.header("Replaces") {
-                    self.note_replaced(&named);
-                    self.note_replacing(message, &named, arrival);
-                } else if let Some(named) = message.header("Join") {
-                    self.note_replaced(&named);
-                }
+                self.note_named_dialog(message, arrival);
                 self.note_asked(index, arrival.path);
                 self.note_try(message, call_id, arrival);
                 if self.surroundings.neighbours().was_let_in(from) {
@@ -258,8 +254,8 @@ impl Tracker {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let source = arrival.path.destination.ip();
         if status.is_success() && !self.surroundings.neighbours().has_no_guesser() {
-            let user = message.header_bytes(HeaderName::From).and_then(user_of).unwrap_or_default();
-            self.surroundings.neighbours_mut().note_let_in(source, arrival.place, &text(user));
+            let user = || text(message.header_bytes(HeaderName::From).and_then(user_of).unwrap_or_default());
+            self.surroundings.neighbours_mut().note_let_in(source, arrival.place, user);
         }
         if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;
@@ -276,6 +272,21 @@ impl Tracker {
         }
         if status.is_challenge() && !auth::challenges(message).iter().any(|challenge| challenge.stale) {
             self.surroundings.neighbours_mut().note_rejected(source, arrival.place);
+        }
+    }
+
+    /// An INVITE that may want to replace or to join a call. Nearly none does, which is known without a look at the
+    /// headers.
+    fn note_named_dialog(&mut self, invite: &Message<'_>, arrival: &Arrival) {
+        if invite.has_key(HeaderName::Replaces)
+            && let Some(named) = invite.header("Replaces")
+        {
+            self.note_replaced(&named);
+            self.note_replacing(invite, &named, arrival);
+        } else if invite.may_hold("Join")
+            && let Some(named) = invite.header("Join")
+        {
+            self.note_replaced(&named);
         }
     }
 
@@ -315,11 +326,10 @@ fn count(known: &mut (Timestamp, u32), now: Timestamp) -> bool {
 }
 
 fn vacate(occupied: &mut Table<(IpAddr, IpAddr), u32>, path: Path) {
-    let hop = (path.source.ip(), path.destination.ip());
-    if let Some(active) = occupied.get_mut(&hop) {
-        *active = active.saturating_sub(1);
-        if *active == 0 {
-            occupied.remove(&hop);
+    if let Entry::Occupied(mut active) = occupied.entry((path.source.ip(), path.destination.ip())) {
+        *active.get_mut() = active.get().saturating_sub(1);
+        if *active.get() == 0 {
+            active.remove();
         }
     }
 }

@@ -67,7 +67,8 @@ impl Tracker {
         let tried = Tried { place: arrival.place, server, is_taken: false, refusal: None };
         let tries = &mut self.tries;
         if tries.last.len() >= MOST && !tries.last.contains_key(&who) {
-            *tries = Tries::default();
+            tries.last.clear();
+            tries.of.clear();
         }
         let before = tries.last.insert(who, key);
         if before == Some(key) {
