@@ -80,11 +80,13 @@ pub(super) fn same_caller(before: &str, after: &str) -> bool {
 }
 
 /// True for digits alone.
+#[inline]
 pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The end of a number by which guesses are looked up: its last digits, or a whole name.
+#[inline]
 pub(super) fn tail(number: &str) -> &str {
     if !is_number(number) {
         return number;

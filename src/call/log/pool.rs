@@ -80,15 +80,33 @@ impl Pool {
 
     /// Adds a piece that stands in another chain.
     pub(crate) fn append_anew(&mut self, chain: &mut Chain, spot: Spot, length: usize) -> Spot {
-        let (mut block, mut at, mut left, mut begun) = (spot.block, spot.at as usize, length, None);
+        let (mut block, mut at, mut left) = (spot.block, spot.at as usize, length);
+        let begun = self.append(chain, &[]);
         while left > 0 {
-            let here = left.min(BLOCK - at);
-            let held = *self.block(block);
-            let piece = self.append(chain, &held[at..at + here]);
-            begun.get_or_insert(piece);
-            (block, at, left) = (self.next[block as usize], 0, left - here);
+            if chain.used as usize == BLOCK {
+                self.lengthen(chain);
+            }
+            let used = chain.used as usize;
+            let here = left.min(BLOCK - at).min(BLOCK - used);
+            self.copy((block, at), (chain.last, used), here);
+            (chain.used, left) = (chain.used + here as u16, left - here);
+            (block, at) = if at + here == BLOCK { (self.next[block as usize], 0) } else { (block, at + here) };
         }
-        begun.unwrap_or_else(|| self.append(chain, &[]))
+        begun
+    }
+
+    /// Copies bytes from a place in one block to a place in another.
+    fn copy(&mut self, (from, at): (u32, usize), (to, used): (u32, usize), length: usize) {
+        let slab = |block: u32| block as usize / AT_ONCE;
+        let in_slab = |block: u32| block as usize % AT_ONCE;
+        if slab(from) == slab(to) {
+            if let Ok([from, to]) = self.slabs[slab(from)].get_disjoint_mut([in_slab(from), in_slab(to)]) {
+                to[used..used + length].copy_from_slice(&from[at..at + length]);
+            }
+        } else if let Ok([one, other]) = self.slabs.get_disjoint_mut([slab(from), slab(to)]) {
+            let from = &one[in_slab(from)][at..at + length];
+            other[in_slab(to)][used..used + length].copy_from_slice(from);
+        }
     }
 
     /// A piece of this length, as one.

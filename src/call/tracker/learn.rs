@@ -82,11 +82,10 @@ impl Tracker {
     pub(super) fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) -> Sought {
         let address = arrival.path.source.ip();
         let full = self.looked_for_software.len() >= MOST_ADDRESSES;
-        let tries = match self.looked_for_software.get_mut(&address) {
-            Some(tries) if *tries >= SOFTWARE_TRIES => return Sought::Found,
-            Some(tries) => tries,
-            None if full => return Sought::NotYet,
-            None => self.looked_for_software.entry(address).or_default(),
+        let tries = match self.looked_for_software.entry(address) {
+            Entry::Occupied(tries) if *tries.get() >= SOFTWARE_TRIES => return Sought::Found,
+            Entry::Vacant(_) if full => return Sought::NotYet,
+            entry => entry.or_default(),
         };
         *tries += 1;
         if !message.second_branch().is_empty() {
