@@ -68,6 +68,7 @@ impl Log {
                 *entry = entry.and_then(place);
             }
         }
+        // A BYE, and perhaps another offer, are still to come.
         self.steps.shrink_to(4);
         self.settled = 0;
         self.by_branch.clear();
