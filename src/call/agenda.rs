@@ -41,7 +41,8 @@ impl Agenda {
 
     /// The next row that has passed by now, in order of its entries.
     pub(super) fn passed(&mut self, now: Timestamp) -> Option<Vec<Entry>> {
-        while !self.rows.is_empty() && self.first < now.0.div_euclid(ROW) {
+        // A row has passed when the next one has begun.
+        while !self.rows.is_empty() && now.0 >= self.first.saturating_add(1).saturating_mul(ROW) {
             let mut row = self.rows.pop_front()?;
             self.first += 1;
             if !row.is_empty() {

@@ -32,7 +32,7 @@ impl ChecksumFault {
             octets.chunks_exact(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum()
         };
         let of = |address: IpAddr| match address {
-            IpAddr::V4(address) => words(&address.octets()),
+            IpAddr::V4(address) => (address.to_bits() >> 16) + (address.to_bits() & 0xffff),
             IpAddr::V6(address) => words(&address.octets()),
         };
         let length = u32::try_from(payload).unwrap_or(0).saturating_add(8);

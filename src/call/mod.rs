@@ -17,6 +17,7 @@ mod log;
 mod media;
 mod model;
 mod neighbours;
+mod number;
 mod registrations;
 mod rings;
 mod soft_states;
@@ -35,12 +36,13 @@ pub use crate::call::dns::{Lookup, Lookups};
 pub use crate::call::good_calls::{CALLED_USER, GoodCalls, Sample, Taken, Trait, Traits};
 pub use crate::call::judge::Outcome;
 pub use crate::call::key::call_key;
-pub use crate::call::link::{LinkedBy, is_same_callee};
+pub use crate::call::link::LinkedBy;
 pub use crate::call::media::{Check, Gap, Keypress, Media, Report, Stream, TypeSeen};
 pub use crate::call::model::{
     Arrival, Call, Dialog, Failure, Heard, IcmpSeen, Kind, Leg, LegId, MessageId, Transaction, TransactionId,
 };
 pub use crate::call::neighbours::{Flood, Guessing, Made, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
+pub use crate::call::number::is_same_callee;
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};

@@ -6,6 +6,7 @@
 
 mod occupancy;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -254,9 +255,9 @@ impl Neighbours {
     }
 
     /// Notes that a request of a source, with this user in From, was accepted; it counts only after many refusals.
-    pub fn note_let_in(&mut self, source: IpAddr, place: Place, user: &str) {
+    pub(crate) fn note_let_in<'a>(&mut self, source: IpAddr, place: Place, user: impl FnOnce() -> Cow<'a, str>) {
         if let Some(known) = self.guessing.get_mut(&source).filter(|known| known.rejected >= Guessing::MANY) {
-            known.let_in((place, first_letters(user, 64).to_owned()));
+            known.let_in((place, first_letters(&user(), 64).to_owned()));
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
@@ -203,13 +203,11 @@ impl Registrations {
             return;
         }
         let Some(to) = message.header_bytes(HeaderName::To) else { return };
-        let address = text(uri_of(to));
-        let address = UriParts::read(&address);
-        let key = key(address.bare_user(), address.host);
+        let key = address_of_record(to);
         let has_room = self.of.len() < Registrations::MOST;
-        let known = match self.of.get_mut(&key) {
+        let known = match self.of.get_mut(&*key) {
             Some(known) => known,
-            None if has_room => self.of.entry(key).or_default(),
+            None if has_room => self.of.entry(key.into_owned()).or_default(),
             None => return,
         };
         // A phone that registers every minute fills its row within the hour: later ones are not even read.
@@ -373,6 +371,27 @@ fn key(user: &str, host: &str) -> String {
     key
 }
 
+/// The key of the address-of-record that a To names.
+fn address_of_record(to: &[u8]) -> Cow<'_, str> {
+    if let Some(plain) = plain_address(to) {
+        return Cow::Borrowed(plain);
+    }
+    let address = text(uri_of(to));
+    let address = UriParts::read(&address);
+    Cow::Owned(key(address.bare_user(), address.host))
+}
+
+/// The same of what most phones write, where it stands there as it is: `<sip:user@host>`, the host in small letters.
+fn plain_address(to: &[u8]) -> Option<&str> {
+    let inside = to.strip_prefix(b"<sip:")?;
+    let is_of_user = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.');
+    let at = inside.iter().position(|byte| !is_of_user(byte))?;
+    let host = inside.get(at..)?.strip_prefix(b"@")?;
+    let is_of_host = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let end = host.iter().position(|byte| !is_of_host(byte)).filter(|end| host.get(*end) == Some(&b'>'))?;
+    std::str::from_utf8(inside.get(..at + 1 + end)?).ok()
+}
+
 fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked {
     let (contact, instance) = contact_and_instance(message);
     Asked {
@@ -415,6 +434,9 @@ static USER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("user
 /// The URI of the first Contact, and the device that it names (`+sip.instance`, RFC 5626 §4.1).
 fn contact_and_instance<'m>(message: &'m Message<'_>) -> (Cow<'m, str>, Option<String>) {
     let Some(line) = message.header_bytes(HeaderName::Contact) else { return (Cow::Borrowed(""), None) };
+    if let Some((uri, _)) = std::str::from_utf8(line).ok().and_then(plain_binding) {
+        return (Cow::Borrowed(uri), None);
+    }
     if is_one_without_instance(line) {
         return (text(uri_of(line)), None);
     }
@@ -438,26 +460,41 @@ fn granted(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Gran
     let mut bindings = Vec::with_capacity(1);
     let mut longest = None;
     let mut said_in = SaidIn::Nowhere;
+    let mut note = |uri: &str, own: Option<u32>, is_plain: &dyn Fn(u32) -> bool| {
+        if own.or(of_message) > longest {
+            longest = own.or(of_message);
+            said_in = match own {
+                Some(own) if is_plain(own) => SaidIn::Contact,
+                Some(_) => SaidIn::Nowhere,
+                None => SaidIn::Header,
+            };
+        }
+        if bindings.len() < Registrations::MOST_BINDINGS {
+            bindings.push(known.kept_once(uri));
+        }
+    };
     for line in message.header_lines("Contact") {
+        if let Some((uri, own)) = plain_binding(&line) {
+            note(uri, Some(own), &|_| true);
+            continue;
+        }
         for binding in split_list(&line).map(NameAddr::read) {
             let own = binding.parameters.get("expires").and_then(seconds);
-            if own.or(of_message) > longest {
-                longest = own.or(of_message);
-                let is_plain = |own: u32| line.contains(&format!(";expires={own}"));
-                said_in = match own {
-                    Some(own) if is_plain(own) => SaidIn::Contact,
-                    Some(_) => SaidIn::Nowhere,
-                    None => SaidIn::Header,
-                };
-            }
-            if bindings.len() < Registrations::MOST_BINDINGS {
-                bindings.push(known.kept_once(&binding.uri));
-            }
+            note(&binding.uri, own, &|own| line.contains(&format!(";expires={own}")));
         }
     }
     let longest = longest.unwrap_or(if bindings.is_empty() { 0 } else { UNTOLD });
     let until = arrival.place.time.plus(Duration::from_secs(u64::from(longest)));
     Granted { place: arrival.place, until, bindings, account: None, port: 0, said_in }
+}
+
+/// The URI and the seconds of a line that holds what most registrars answer: `<…>;expires=60`.
+fn plain_binding(line: &str) -> Option<(&str, u32)> {
+    let (uri, parameters) = line.strip_prefix('<')?.split_once('>')?;
+    let seconds = parameters.strip_prefix(";expires=")?;
+    let is_number = matches!(seconds.as_bytes(), [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
+    let is_one_line = memchr3(b',', b'\r', b'\n', uri.as_bytes()).is_none();
+    (is_number && is_one_line).then_some((uri.trim(), seconds.parse().ok()?))
 }
 
 /// Seconds for which a binding counts where the registrar does not say: the usual hour (RFC 3261 §10.2.1.1).
@@ -467,6 +504,32 @@ const UNTOLD: u32 = 3600;
 mod tests {
     use super::*;
     use crate::sip::Cut;
+
+    #[test]
+    fn an_address_of_record_is_read_alike_in_its_plain_form_and_in_others() {
+        for to in ["<sip:+15550100@example.com>", "<sip:a.b@sip-1.example.com>;tag=1", "<sip:@192.0.2.1>", "<sip:a@>"] {
+            let parts = UriParts::read(std::str::from_utf8(uri_of(to.as_bytes())).unwrap());
+            assert_eq!(plain_address(to.as_bytes()), Some(&*key(parts.bare_user(), parts.host)), "{to}");
+        }
+        for to in ["<sip:a@Example.com>", "<sip:a@192.0.2.1:5070>", "<sip:a;b@192.0.2.1>", "sip:a@192.0.2.1", "<sip:a>"]
+        {
+            assert_eq!(plain_address(to.as_bytes()), None, "{to}");
+        }
+        assert_eq!(address_of_record(b"<sip:a;b@Example.com:5070;transport=tcp>"), "a@example.com");
+    }
+
+    #[test]
+    fn a_binding_is_read_alike_in_its_plain_form_and_in_others() {
+        let line = "<sip:+15550100@192.0.2.1:5060;ob>;expires=60";
+        let binding = NameAddr::read(line);
+        let seconds = binding.parameters.get("expires").and_then(|seconds| seconds.parse().ok());
+        assert_eq!(plain_binding(line), seconds.map(|seconds| (binding.uri.as_str(), seconds)));
+        for other in
+            ["<sip:a@b>", "<sip:a@b>;expires=060", "<sip:a@b>;q=1;expires=60", "<sip:a@b>;expires=60, <sip:c@d>"]
+        {
+            assert_eq!(plain_binding(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_contact_is_read_alike_in_its_plain_form_and_in_others() {

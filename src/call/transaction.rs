@@ -100,6 +100,7 @@ impl Call {
     }
 
     /// Keeps a new message, which belongs to this transaction.
+    #[inline]
     pub(crate) fn keep(&mut self, heard: Heard, transaction: TransactionId) -> MessageId {
         let id = MessageId(self.messages.len() as u32);
         let leg = self.transaction(transaction).leg;

@@ -204,6 +204,13 @@ impl Message<'_> {
         self.named(name.long()).next().map(|place| place.value(&self.bytes))
     }
 
+    /// The value of the one header of this name, folded as it came, or that there is none; `None` where a closer look
+    /// is needed.
+    #[inline]
+    pub(crate) fn only_header_bytes(&self, name: HeaderName) -> Option<Option<&[u8]>> {
+        self.outline.only(name, &self.bytes)
+    }
+
     /// Each header line of this name, whole and unfolded.
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'_, str>> + use<'_, 'n> {
         let only = self.outline.only(HeaderName::read(name.as_bytes()), &self.bytes);
@@ -379,8 +386,10 @@ impl Message<'_> {
     /// Empty if there is none.
     pub(crate) fn second_branch(&self) -> &[u8] {
         let Some(first) = self.outline.value(HeaderName::Via, &self.bytes) else { return &[] };
-        // Commas do not occur in the parameters of a Via but in quoted ones, which nobody sends.
-        match memchr(b',', first) {
+        // Commas do not occur in the parameters of a Via but in quoted ones, which nobody sends; where the walk has found
+        // the branch, it has seen that the Via is the only one in its line.
+        let comma = if self.outline.branch.is_set() { None } else { memchr(b',', first) };
+        match comma {
             Some(comma) => top_branch(first.get(comma.saturating_add(1)..).unwrap_or_default()),
             None if !self.outline.second_via.is_set() => &[],
             None => top_branch(self.outline.second_via.of(&self.bytes)),

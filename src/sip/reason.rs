@@ -1,7 +1,7 @@
 //! What a message says of why: the Reason and Warning headers, and the private header of one vendor.
 
-use crate::sip::Message;
 use crate::sip::value::{Parameters, unquote};
+use crate::sip::{HeaderName, Message};
 
 /// A value of the Reason header (RFC 3326).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +61,20 @@ pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
 /// The cause of Q.850 that a message gives: in its Reason, else in the header of Asterisk, where that says more than that the
 /// call ended.
 pub(crate) fn q850_cause(message: &Message<'_>) -> Option<u32> {
+    if let Some(cause) = message.header_bytes(HeaderName::Reason).and_then(plain_q850_cause) {
+        return Some(cause);
+    }
     let of_reason = message.reasons().iter().find_map(Reason::q850);
     of_reason.or_else(|| asterisk_cause(message).filter(|cause| !matches!(cause, 0 | 16)))
+}
+
+/// The cause of the first value of a Reason that is written as nearly all are, told without a closer look.
+fn plain_q850_cause(reason: &[u8]) -> Option<u32> {
+    let rest = reason.strip_prefix(b"Q.850;cause=")?;
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    let (cause, behind) = rest.split_at_checked(end)?;
+    let is_whole = matches!(behind.first(), None | Some(b';' | b','));
+    std::str::from_utf8(cause).ok()?.parse().ok().filter(|_| is_whole)
 }
 
 /// The cause of Q.850 that Asterisk names in its private header: in requests that end a call, and in refusals of an

@@ -193,8 +193,9 @@ impl<'a, const WANTED: u8> Every<'a, WANTED> {
     }
 }
 
+/// Where the first byte of a set stands from `from` on.
 #[inline]
-fn next_of_any<const N: usize>(bytes: &[u8], from: usize, set: &[u8; N]) -> Option<usize> {
+pub(super) fn next_of_any<const N: usize>(bytes: &[u8], from: usize, set: &[u8; N]) -> Option<usize> {
     let in_block =
         |block: u8x16| set.iter().fold(u8x16::splat(0), |hits, wanted| hits | block.simd_eq(u8x16::splat(*wanted)));
     first_where(bytes, from, in_block, |byte| set.contains(&byte))

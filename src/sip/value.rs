@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use memchr::memchr;
 
 use crate::sip::method::Method;
-use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_two};
+use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_any, next_of_two};
 
 /// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left
 /// out.
@@ -451,8 +451,24 @@ fn tag_among_parameters(value: &[u8]) -> &[u8] {
     parameter::<b';', 3>(value, after, b"tag")
 }
 
+/// The same where a quoted name without escapes stands before it, and nothing else that is quoted.
+fn bracket_behind_plain_name(value: &[u8]) -> Option<usize> {
+    let closing = next_of_two::<b'"', b'\\'>(value, 1).filter(|at| value.get(*at) == Some(&b'"'))?;
+    let next = next_of_any(value, closing.saturating_add(1), b"<\"\\")?;
+    (value.get(next) == Some(&b'<')).then_some(next)
+}
+
 /// Where the bracket before a URI stands: the first outside of a quoted name, in which quotes may be escaped.
 fn opening_bracket(value: &[u8]) -> Option<usize> {
+    let plain = match value {
+        [b'<', ..] => Some(0),
+        [b'"', ..] => bracket_behind_plain_name(value),
+        _ => None,
+    };
+    plain.or_else(|| bracket_outside_of_quotes(value))
+}
+
+fn bracket_outside_of_quotes(value: &[u8]) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     value.iter().position(|byte| {
         match byte {

@@ -31,20 +31,10 @@ impl Log {
             .collect();
         kept.sort_unstable_by_key(|entry| entry.0);
         let place = |entry: EntryId| kept.iter().position(|known| *known == entry).map(|at| EntryId(at as u32));
-        let steps: Vec<(u32, Step)> = (0u32..)
-            .zip(&self.steps)
-            .filter(|(_, step)| answered(step))
-            .map(|(index, step)| {
-                let moved = |entry: Option<EntryId>| entry.and_then(place);
-                let step = Step {
-                    request: moved(step.request),
-                    response: moved(step.response),
-                    ack: moved(step.ack),
-                    ..*step
-                };
-                (index, step)
-            })
-            .collect();
+        let step_place = |StepId(step): StepId| {
+            let (before, from) = self.steps.split_at_checked(step as usize)?;
+            from.first().filter(answered).map(|_| StepId(before.iter().filter(answered).count() as u32))
+        };
         let links = self.links.iter().filter_map(|link| {
             // A leg began with a try that may have been challenged: its link is taken over by the try that was
             // answered.
@@ -53,7 +43,7 @@ impl Log {
                 entry.0 >= link.entry.0 && self.entries.get(entry.0 as usize).is_some_and(|entry| entry.way == way)
             })?;
             let upstream = match link.upstream {
-                Some(step) => Some(StepId(steps.iter().position(|(index, _)| *index == step.0)? as u32)),
+                Some(step) => Some(step_place(step)?),
                 None => None,
             };
             Some(Link { entry: place(*first)?, by: link.by.clone(), upstream })
@@ -63,17 +53,23 @@ impl Log {
         let mut entries = Vec::with_capacity(kept.len());
         for entry in kept.iter().filter_map(|entry| self.entries.get(entry.0 as usize)) {
             let What::Message { spot, length, cut } = entry.what else { continue };
-            let head = pool.get(spot, entry.head as usize).into_owned();
             let body = length.saturating_sub(entry.head);
             let cut = if body == 0 { cut } else { Cut::Missing(body) };
-            let (spot, length) = (pool.append(&mut bytes, &head), entry.head);
+            let (spot, length) = (pool.append_anew(&mut bytes, spot, entry.head as usize), entry.head);
             entries.push(Entry { what: What::Message { spot, length, cut }, ..*entry });
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
         self.distinct = entries.len() as u32;
         self.entries = entries;
-        self.steps = steps.into_iter().map(|(_, step)| step).collect();
+        self.steps.retain(|step| answered(&step));
+        for step in &mut self.steps {
+            for entry in [&mut step.request, &mut step.response, &mut step.ack] {
+                *entry = entry.and_then(place);
+            }
+        }
+        // A BYE, and perhaps another offer, are still to come.
+        self.steps.shrink_to(4);
         self.settled = 0;
         self.by_branch.clear();
         self.link_branches();

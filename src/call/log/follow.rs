@@ -96,12 +96,39 @@ impl Log {
         let body = message.body();
         let Some(at) = MEDIA_ADDRESS.find(body) else { return };
         let text = body.get(at + MEDIA_ADDRESS.needle().len()..).unwrap_or_default();
-        let text = text.get(..text.iter().take(16).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.')).count());
-        let address = text.and_then(|text| std::str::from_utf8(text).ok()?.parse::<Ipv4Addr>().ok());
-        if let Some(block) = address.and_then(private_block) {
+        // Every private address begins with it.
+        if text.first() != Some(&b'1') {
+            return;
+        }
+        if let Some(block) = address_at_start(text).and_then(private_block) {
             self.media_blocks |= 1 << block;
         }
     }
+}
+
+/// The address that the digits and dots at the start of a text write.
+fn address_at_start(text: &[u8]) -> Option<Ipv4Addr> {
+    let (first, rest) = octet_at_start(text)?;
+    let (second, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let (third, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let (fourth, rest) = octet_at_start(rest.strip_prefix(b".")?)?;
+    let is_whole = !matches!(rest, [b'0'..=b'9' | b'.', ..]);
+    is_whole.then_some(Ipv4Addr::new(first, second, third, fourth))
+}
+
+/// An octet of an address, and what stands behind it. Before other digits there is no zero (RFC 6943 §3.1.1).
+fn octet_at_start(text: &[u8]) -> Option<(u8, &[u8])> {
+    let value = |digit: &u8| u16::from(*digit - b'0');
+    let (octet, rest) = match text {
+        [b'0', rest @ ..] => (0, rest),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            (value(a) * 100 + value(b) * 10 + value(c), rest)
+        }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (value(a) * 10 + value(b), rest),
+        [a @ b'1'..=b'9', rest @ ..] => (value(a), rest),
+        _ => return None,
+    };
+    Some((u8::try_from(octet).ok()?, rest))
 }
 
 /// True for the last NOTIFY of a subscription (RFC 6665 §4.1.3).
@@ -119,15 +146,35 @@ fn asks_for_silence(body: &[u8]) -> bool {
 
 /// True for a BYE that says more than that a party has hung up: it may tell that the call was lost (RFC 3326 §2).
 fn gives_an_odd_reason(bye: &Message<'_>) -> bool {
+    // Most have no such header, which is known without a look at their headers.
+    let named = bye.may_hold(ASTERISK_CAUSE).then(|| bye.header(ASTERISK_CAUSE)).flatten();
+    let is_odd = |cause: &str| cause.trim().parse() != Ok(NORMAL_CLEARING);
+    has_odd_reason(bye) || named.is_some_and(|cause| is_odd(&cause))
+}
+
+fn has_odd_reason(bye: &Message<'_>) -> bool {
+    if bye.only_header_bytes(HeaderName::Reason).is_some_and(|only| only.is_none_or(is_plainly_normal)) {
+        return false;
+    }
     // A text beside the normal cause may say that the media were lost.
     let is_of_media = |text: &str| ["edia", "MEDIA", "rtp", "RTP"].iter().any(|word| text.contains(word));
     let is_plain = |reason: &Reason| !reason.text.as_deref().is_some_and(is_of_media);
     let is_normal =
         |reason: &Reason| reason.q850() == Some(NORMAL_CLEARING) && is_plain(reason) || reason.says_user_ended();
-    // Most have no such header, which is known without a look at their headers.
-    let named = bye.may_hold(ASTERISK_CAUSE).then(|| bye.header(ASTERISK_CAUSE)).flatten();
-    let is_odd = |cause: &str| cause.trim().parse() != Ok(NORMAL_CLEARING);
-    !bye.reasons().iter().all(is_normal) || named.is_some_and(|cause| is_odd(&cause))
+    !bye.reasons().iter().all(is_normal)
+}
+
+/// True for the Reason that nearly every BYE gives if it gives any, told by its bytes: the normal cause, and a text in
+/// which nothing is escaped, listed, or may be of media.
+fn is_plainly_normal(reason: &[u8]) -> bool {
+    let Some(rest) = reason.strip_prefix(b"Q.850;cause=16") else { return false };
+    let text = rest.strip_prefix(b";text=\"").and_then(|text| text.strip_suffix(b"\""));
+    let tells_nothing = |text: &[u8]| {
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'-' | b'.');
+        let may_be_of_media = |part: &[u8]| matches!(part, b"edi" | b"MED" | b"rtp" | b"RTP");
+        text.iter().all(is_word) && !text.windows(3).any(may_be_of_media)
+    };
+    rest.is_empty() || text.is_some_and(tells_nothing)
 }
 
 /// True for a request whose credentials name another URI than its Request-URI: what became of it is worth knowing
@@ -139,4 +186,47 @@ fn has_other_digest_uri(message: &Message<'_>) -> bool {
     let named = shown.get(at + 5..).unwrap_or_default();
     let named = named.get(..memchr::memchr(b'"', named).unwrap_or(named.len())).unwrap_or_default();
     message.request_uri().is_none_or(|uri| uri.as_bytes() != named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bye(reason: &str) -> bool {
+        let text = format!("BYE sip:a@192.0.2.1 SIP/2.0\r\n{reason}Content-Length: 0\r\n\r\n");
+        gives_an_odd_reason(&Message::read(text.as_bytes(), Cut::Whole).unwrap())
+    }
+
+    #[test]
+    fn a_plain_end_gives_no_odd_reason() {
+        let plain = [
+            "",
+            "Reason: Q.850;cause=16\r\n",
+            "Reason: Q.850;cause=16;text=\"Normal call clearing\"\r\n",
+            "Reason: Q.850 ; cause=16 ; text=\"Normal, of course\"\r\n",
+            "Reason: Q.850;cause=16\r\nReason: Q.850;cause=16\r\n",
+        ];
+        plain.iter().for_each(|reason| assert!(!bye(reason), "{reason}"));
+        let odd = [
+            "Reason: Q.850;cause=16;text=\"Media timeout\"\r\n",
+            "Reason: Q.850;cause=16;text=\"no rtp\"\r\n",
+            "Reason: Q.850;cause=160\r\n",
+            "Reason: Q.850;cause=16, SIP;cause=408\r\n",
+            "Reason: Q.850;cause=16\r\nReason: Q.850;cause=41\r\n",
+            "Reason: Q.850;cause=16;text=\"a\", Q.850;cause=41;text=\"b\"\r\n",
+        ];
+        odd.iter().for_each(|reason| assert!(bye(reason), "{reason}"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_at_the_start_is_read_as_the_whole_of_it_is(
+            text in "([0-9]{1,4}|1[0-9]{2}|0)(\\.([0-9]{1,4}|1[0-9]{2}|0)){0,4}|[0-9.]{0,20}",
+            behind in "(|/127|\r\n| )",
+        ) {
+            let known = text.parse::<Ipv4Addr>().ok();
+            prop_assert_eq!(address_at_start(format!("{text}{behind}").as_bytes()), known);
+        }
+    }
 }

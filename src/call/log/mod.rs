@@ -177,13 +177,20 @@ const MOST_WAYS: usize = 256;
 impl Log {
     /// Begins another call, in the room of one whose blocks were given back.
     pub(crate) fn renew(&mut self, number: u32, kind: Kind) {
-        let Log { mut entries, mut ways, mut steps, mut links, mut icmp, .. } = std::mem::take(self);
+        let Log { entries, ways, steps, links, icmp, by_branch, fork, answered, session_expires, .. } = self;
         entries.clear();
         ways.clear();
         steps.clear();
         links.clear();
         icmp.clear();
-        *self = Log { number, kind, entries, ways, steps, links, icmp, ..Log::default() };
+        *by_branch = ByHash::default();
+        *fork = Fork::default();
+        (*answered, *session_expires) = (None, None);
+        let Log { distinct, settled, not_kept, given_up, byes, media_blocks, .. } = self;
+        (*distinct, *settled, *not_kept, *given_up, *byes, *media_blocks) = (0, 0, 0, 0, 0, 0);
+        let Log { is_special, has_cut_call_ids, is_transferring, has_altered_requests, .. } = self;
+        (*is_special, *has_cut_call_ids, *is_transferring, *has_altered_requests) = (false, false, false, false);
+        (self.number, self.kind, self.bytes) = (number, kind, Chain::default());
     }
 
     /// Gives the blocks of its messages back.
@@ -252,10 +259,11 @@ impl Log {
 
     /// The way with this path, and its hop in the surroundings; `None` if that must be looked up.
     pub(crate) fn way_and_hop(&mut self, path: Path) -> (WayId, Option<HopId>) {
-        let id = self.way(path);
-        // A way without room stands for others: its hop is not theirs.
-        let hop = self.ways.get(id as usize).filter(|way| way.path == path).map(|way| way.hop);
-        (WayId(id), hop.filter(|hop| *hop != HopId::UNKNOWN))
+        match self.ways.iter().position(|way| way.path == path) {
+            Some(known) => (WayId(known as u16), Some(self.ways[known].hop).filter(|hop| *hop != HopId::UNKNOWN)),
+            // A way without room stands for others: its hop is not theirs.
+            None => (WayId(self.way(path)), None),
+        }
     }
 
     /// Remembers where a way is counted. One that stands for those without room keeps its own.
@@ -370,8 +378,8 @@ impl Log {
         if same(entry) {
             return Some(last);
         }
-        // An ACK has its own bytes and no step: look at the last messages for it.
-        let is_ack = heard.keys.cseq.method == Method::Ack;
+        // An ACK has its own bytes and no step: look at the last messages for it, if there was one.
+        let is_ack = heard.keys.cseq.method == Method::Ack && step.acked;
         let recent = self.entries.iter().enumerate().rev().take(if is_ack { 8 } else { 0 });
         recent.filter(|(_, entry)| same(entry)).map(|(index, _)| EntryId(index as u32)).next()
     }

@@ -68,9 +68,12 @@ impl Log {
         if self.answered.is_some() && self.byes == 0 {
             return Phase::Talking;
         }
-        let open = self.steps.iter().enumerate().skip(self.settled as usize);
-        let of_steps = open.map(|(index, step)| self.phase_of(index, step)).max();
-        match of_steps.unwrap_or(if self.settled == 0 { Phase::Waiting } else { Phase::Settled }) {
+        let settled = self.settled as usize;
+        let mut phase = if self.steps.is_empty() { Phase::Waiting } else { Phase::Settled };
+        for (index, step) in (settled..).zip(self.steps.get(settled..).unwrap_or_default()) {
+            phase = phase.max(self.phase_of(index, step));
+        }
+        match phase {
             Phase::Settled if self.has_standing_leg() => Phase::Waiting,
             phase => phase,
         }
@@ -147,7 +150,7 @@ impl Log {
     }
 
     fn has_later(&self, index: usize, step: &Step) -> bool {
-        self.steps.iter().skip(index + 1).any(|later| later.method == step.method)
+        self.steps.get(index + 1..).unwrap_or_default().iter().any(|later| later.method == step.method)
     }
 
     /// The clock was set: what was heard so far is told by the new one, so that it lasts as long as it did.

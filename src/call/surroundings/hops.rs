@@ -31,16 +31,13 @@ pub(super) struct Hops {
 
 impl Hops {
     pub(super) fn id(&mut self, hop: (IpAddr, IpAddr)) -> HopId {
-        if let Some(id) = self.places.get(&hop) {
-            return *id;
-        }
         if self.seen.len() >= Surroundings::MOST_HOPS {
-            return HopId::NO_ROOM;
+            return self.places.get(&hop).copied().unwrap_or(HopId::NO_ROOM);
         }
-        let id = HopId(self.seen.len() as u32);
-        self.places.insert(hop, id);
-        self.seen.push(Seen::default());
-        id
+        *self.places.entry(hop).or_insert_with(|| {
+            self.seen.push(Seen::default());
+            HopId(self.seen.len() as u32 - 1)
+        })
     }
 
     /// What was seen on a hop, to be added to; `None` if there is no room for another one.

@@ -23,6 +23,9 @@ pub struct Seen {
     pub count: u64,
 }
 
+/// [`Seen::CLOSE`] in nanoseconds: nearly every message asks for it.
+const CLOSE_NS: i64 = Seen::CLOSE.as_nanos() as i64;
+
 /// When it began, and when it ended.
 type Span = (Timestamp, Timestamp);
 
@@ -68,7 +71,7 @@ impl Seen {
     pub(crate) fn note_alive(&mut self, time: Timestamp) {
         let has_room = self.earlier.len() + 1 < Seen::MOST;
         match &mut self.last {
-            Some((_, last)) if *last <= time && time.since(*last) <= Seen::CLOSE => *last = time,
+            Some((_, last)) if *last <= time && time.0.saturating_sub(last.0) <= CLOSE_NS => *last = time,
             Some((first, last)) if *first <= time && time <= *last => {}
             Some(span) if span.1 < time && has_room => self.earlier.push(std::mem::replace(span, (time, time))),
             None => self.last = Some((time, time)),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::model::Arrival;
 use crate::call::tracker::Tracker;
 use crate::capture::Place;
-use crate::keyed::{ByHash, Keyed, Table, hash_of};
+use crate::keyed::{ByHash, Keyed, Table};
 use crate::sip::{HeaderName, Message, Parameters, tag, user_of};
 
 /// An answer of another call, just before a CANCEL.
@@ -81,9 +81,9 @@ impl Tracker {
         keep(&mut self.answers.replacing, key, Replacing { place: arrival.place, dialog });
     }
 
-    /// A 200 to an INVITE that opens a call.
-    pub(super) fn note_answer(&mut self, success: &Message<'_>, arrival: &Arrival) {
-        let answer = Answer { place: arrival.place, call_id: hash_of(success.call_id()) };
+    /// A 200 to an INVITE that opens a call. `call_id` is the hash of its Call-ID.
+    pub(super) fn note_answer(&mut self, success: &Message<'_>, call_id: u64, arrival: &Arrival) {
+        let answer = Answer { place: arrival.place, call_id };
         let (server, client) = (arrival.path.source.ip(), arrival.path.destination.ip());
         let answers = &mut self.answers;
         if !answers.replacing.is_empty()
@@ -99,10 +99,9 @@ impl Tracker {
         }
     }
 
-    /// A CANCEL: whether another call was answered just before.
-    pub(super) fn note_cancel(&mut self, cancel: &Message<'_>, arrival: &Arrival) {
+    /// A CANCEL: whether another call was answered just before. `call_id` is the hash of its Call-ID.
+    pub(super) fn note_cancel(&mut self, cancel: &Message<'_>, call_id: u64, arrival: &Arrival) {
         let source = arrival.path.source.ip();
-        let call_id = hash_of(cancel.call_id());
         let just_before =
             |answer: &&Answer| answer.call_id != call_id && arrival.place.time.since(answer.place.time) <= AT_ONCE;
         let of_caller = caller(&self.hasher, cancel, source)

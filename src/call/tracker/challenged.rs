@@ -13,7 +13,7 @@ use crate::call::tracker::retries::who;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::ByHash;
-use crate::sip::{Message, Method, StatusCode, auth};
+use crate::sip::{HeaderName, Message, Method, StatusCode, auth};
 
 /// A call whose opening request was challenged.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,8 @@ impl Tracker {
     /// The open call that a request with a Call-ID of its own goes on with: it shows the first credentials for a
     /// challenge.
     pub(super) fn challenged_call(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<u32> {
-        if self.challenges.of.is_empty() {
+        let shows_some = message.has_key(HeaderName::Authorization) || message.has_key(HeaderName::ProxyAuthorization);
+        if !shows_some || self.challenges.of.is_empty() {
             return None;
         }
         let challenged = self.last_challenge(message, keys, arrival.path.source.ip(), arrival)?;

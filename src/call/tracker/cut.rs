@@ -69,7 +69,7 @@ impl Tracker {
 
     /// Remembers by what the next messages of this call can be told.
     pub(super) fn note_clues(&mut self, index: u32, clues: Marks) {
-        if clues == Marks::default() {
+        if !self.clues.is_needed || clues == Marks::default() {
             return;
         }
         let Some(number) = self.open_at(index).map(|open| open.log.number) else {

@@ -1,5 +1,6 @@
 //! What the tracker learns beside its calls: from single messages, for the surroundings.
 
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -81,11 +82,10 @@ impl Tracker {
     pub(super) fn note_software(&mut self, message: &Message<'_>, arrival: &Arrival) -> Sought {
         let address = arrival.path.source.ip();
         let full = self.looked_for_software.len() >= MOST_ADDRESSES;
-        let tries = match self.looked_for_software.get_mut(&address) {
-            Some(tries) if *tries >= SOFTWARE_TRIES => return Sought::Found,
-            Some(tries) => tries,
-            None if full => return Sought::NotYet,
-            None => self.looked_for_software.entry(address).or_default(),
+        let tries = match self.looked_for_software.entry(address) {
+            Entry::Occupied(tries) if *tries.get() >= SOFTWARE_TRIES => return Sought::Found,
+            Entry::Vacant(_) if full => return Sought::NotYet,
+            entry => entry.or_default(),
         };
         *tries += 1;
         if !message.second_branch().is_empty() {
@@ -112,8 +112,14 @@ impl Tracker {
         self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
-    /// Learns from a message that is new to its call.
-    pub(super) fn learn(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+    /// Learns from a message that is new to the call at `index`, whose key is `call_id` ([`Tracker::key_of`]).
+    pub(super) fn learn(
+        &mut self,
+        (index, call_id): (u32, u64),
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) {
         let (from, to) = (arrival.path.source.ip(), arrival.path.destination.ip());
         let opens = keys.is_request && keys.to_tag.is_empty() && keys.cseq.method != Method::Ack;
         if opens {
@@ -138,26 +144,21 @@ impl Tracker {
                 self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place);
             }
             (Method::Invite, true) if keys.is_attempt() => {
-                if let Some(named) = message.header("Replaces") {
-                    self.note_replaced(&named);
-                    self.note_replacing(message, &named, arrival);
-                } else if let Some(named) = message.header("Join") {
-                    self.note_replaced(&named);
-                }
+                self.note_named_dialog(message, arrival);
                 self.note_asked(index, arrival.path);
-                self.note_try(message, arrival);
+                self.note_try(message, call_id, arrival);
                 if self.surroundings.neighbours().was_let_in(from) {
                     let uri = Uri::read(&message.request_uri().unwrap_or_default());
                     self.surroundings.neighbours_mut().note_called(from, arrival.place, uri.bare_user());
                 }
             }
             (Method::Invite, false) => {
-                self.note_outcome(index, message, keys, arrival);
-                self.note_try_answered(message, keys, arrival);
+                self.note_outcome((index, call_id), message, keys, arrival);
+                self.note_try_answered(keys, call_id, arrival);
                 self.note_redirect(index, message, keys, arrival);
             }
             (Method::Bye, true) => self.release(index),
-            (Method::Cancel, true) => self.note_cancel(message, arrival),
+            (Method::Cancel, true) => self.note_cancel(message, call_id, arrival),
             _ => {}
         }
         if !keys.is_request && matches!(keys.cseq.method, Method::Invite | Method::Register | Method::Message) {
@@ -208,7 +209,13 @@ impl Tracker {
     }
 
     /// A final response to an INVITE that opens a call: how many others were up when it was asked for.
-    fn note_outcome(&mut self, index: u32, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+    fn note_outcome(
+        &mut self,
+        (index, call_id): (u32, u64),
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        arrival: &Arrival,
+    ) {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let path = arrival.path.reversed();
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -227,7 +234,7 @@ impl Tracker {
                 neighbours.good_calls_mut().note(client, server, sample);
             }
             if status.get() == 200 {
-                self.note_answer(message, arrival);
+                self.note_answer(message, call_id, arrival);
             }
             return;
         }
@@ -246,8 +253,8 @@ impl Tracker {
         let Some(status) = keys.status.filter(|status| !status.is_provisional()) else { return };
         let source = arrival.path.destination.ip();
         if status.is_success() && !self.surroundings.neighbours().has_no_guesser() {
-            let user = message.header_bytes(HeaderName::From).and_then(user_of).unwrap_or_default();
-            self.surroundings.neighbours_mut().note_let_in(source, arrival.place, &text(user));
+            let user = || text(message.header_bytes(HeaderName::From).and_then(user_of).unwrap_or_default());
+            self.surroundings.neighbours_mut().note_let_in(source, arrival.place, user);
         }
         if !status.is_challenge() && (status.get() != 403 || self.secrets.is_empty()) {
             return;
@@ -264,6 +271,21 @@ impl Tracker {
         }
         if status.is_challenge() && !auth::challenges(message).iter().any(|challenge| challenge.stale) {
             self.surroundings.neighbours_mut().note_rejected(source, arrival.place);
+        }
+    }
+
+    /// An INVITE that may want to replace or to join a call. Nearly none does, which is known without a look at the
+    /// headers.
+    fn note_named_dialog(&mut self, invite: &Message<'_>, arrival: &Arrival) {
+        if invite.has_key(HeaderName::Replaces)
+            && let Some(named) = invite.header("Replaces")
+        {
+            self.note_replaced(&named);
+            self.note_replacing(invite, &named, arrival);
+        } else if invite.may_hold("Join")
+            && let Some(named) = invite.header("Join")
+        {
+            self.note_replaced(&named);
         }
     }
 
@@ -303,11 +325,10 @@ fn count(known: &mut (Timestamp, u32), now: Timestamp) -> bool {
 }
 
 fn vacate(occupied: &mut Table<(IpAddr, IpAddr), u32>, path: Path) {
-    let hop = (path.source.ip(), path.destination.ip());
-    if let Some(active) = occupied.get_mut(&hop) {
-        *active = active.saturating_sub(1);
-        if *active == 0 {
-            occupied.remove(&hop);
+    if let Entry::Occupied(mut active) = occupied.entry((path.source.ip(), path.destination.ip())) {
+        *active.get_mut() = active.get().saturating_sub(1);
+        if *active.get() == 0 {
+            active.remove();
         }
     }
 }

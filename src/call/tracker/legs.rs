@@ -16,7 +16,7 @@ impl Tracker {
     pub(super) fn linked_call(
         &mut self,
         message: &Message<'_>,
-        ties: &Ties<'_>,
+        ties: Option<&Ties<'_>>,
         keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> Option<(u32, LinkedBy, Option<StepId>)> {
@@ -28,9 +28,7 @@ impl Tracker {
         if !keys.is_request {
             return self.call_of_unseen_request(message, keys, arrival).map(|(index, by)| (index, by, None));
         }
-        if !keys.is_attempt() {
-            return None;
-        }
+        let ties = ties?;
         if let Some((index, upstream)) = self.redirected_call(message, arrival) {
             return Some((index, LinkedBy::Redirect, upstream));
         }
@@ -50,7 +48,7 @@ impl Tracker {
             return Some((*index, key.links_by(), Some(upstream)));
         }
         let (path, now) = (arrival.path, arrival.place.time);
-        let adjacent = self.guesses.fitting(path, &ties.called, now);
+        let adjacent = self.guesses.fitting(path, ties, now);
         let guess = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path)));
         if guess.is_none()
             && let Some((index, upstream)) = self.goes_on_after(self.guesses.last_try(path, ties), arrival)

@@ -13,6 +13,7 @@ mod legs;
 mod redirects;
 mod retries;
 mod room;
+mod wait;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -206,11 +207,11 @@ impl Open {
 
     /// Begins another call in the room of one that has ended.
     fn renew(&mut self, number: u32, kind: Kind, now: Timestamp) {
-        let mut keys = std::mem::take(&mut self.keys);
+        let Open { log, bytes, phase, moved, deadline, queued, word, keys } = self;
+        log.renew(number, kind);
+        (*bytes, *phase, *moved, *word) = (0, Phase::default(), now, Word::default());
+        (*deadline, *queued) = (None, None);
         keys.clear();
-        self.log.renew(number, kind);
-        let log = std::mem::take(&mut self.log);
-        *self = Open { log, moved: now, keys, ..Open::default() };
     }
 }
 
@@ -264,7 +265,7 @@ impl Tracker {
         self.advance(arrival.place.time);
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
-        let ties = if keys.is_attempt() { Ties::of(message, &self.hasher) } else { Ties::default() };
+        let ties = keys.is_attempt().then(|| Ties::of(message, &self.hasher));
         let call_id = self.key_of(message, &keys);
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id, &keys).filter(|_| !message.has_cut_call_id()) {
@@ -272,7 +273,7 @@ impl Tracker {
             None => {
                 match self.call_by_clues(message, clues).or_else(|| self.call_before_proxy(message, &keys, arrival)) {
                     Some(index) => self.add_call_id(call_id, index),
-                    None => self.open_call(call_id, message, &ties, &keys, arrival),
+                    None => self.open_call(call_id, message, ties.as_ref(), &keys, arrival),
                 }
             }
         };
@@ -283,11 +284,15 @@ impl Tracker {
         let heard = Hearing { message, keys: &keys, cut, arrival, way };
         let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
         if matches!(told, Told::New(_)) {
-            self.learn(index, message, &keys, arrival);
+            self.learn((index, call_id), message, &keys, arrival);
         }
         match told {
-            Told::New(Some(step)) => self.note_attempt(index, step, &ties, arrival.path),
-            Told::New(None) | Told::Again => {}
+            Told::New(step) => {
+                if let (Some(step), Some(ties)) = (step, &ties) {
+                    self.note_attempt(index, step, ties, arrival.path);
+                }
+            }
+            Told::Again => {}
             Told::Duplicate => oddities.note(Oddity::DuplicatePacket, Some(arrival.place.frame)),
             Told::NotKept => {
                 let limit = Oddity::LimitHit { limit: "messages", value: self.limits.messages as u64 };
@@ -503,7 +508,7 @@ impl Tracker {
         &mut self,
         call_id: u64,
         message: &Message<'_>,
-        ties: &Ties<'_>,
+        ties: Option<&Ties<'_>>,
         keys: &Keys<'_>,
         arrival: &Arrival,
     ) -> u32 {
@@ -551,40 +556,6 @@ impl Tracker {
                 self.open.push(Some(open));
                 (self.open.len() - 1) as u32
             }
-        }
-    }
-
-    /// Sets the time at which the call is closed if nothing more comes.
-    fn reschedule(&mut self, index: u32) {
-        let (now, leisure) = (self.now, self.leisure());
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        open.phase = open.log.phase();
-        open.moved = now;
-        open.deadline = open.log.patience(open.phase, leisure).map(|patience| now.plus(patience));
-        let footprint = open.footprint();
-        self.bytes = (self.bytes + footprint).saturating_sub(open.bytes);
-        open.bytes = footprint;
-        self.queue(index);
-    }
-
-    /// Whoever follows a run without end wants to hear of a call when it has ended, and many calls want their room.
-    fn leisure(&self) -> Leisure {
-        let has_end = matches!(self.forgets, Forgets::Nothing);
-        if has_end && self.bytes < self.limits.call_bytes / 8 { Leisure::Ample } else { Leisure::None }
-    }
-
-    /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
-    /// again when that has come.
-    fn queue(&mut self, index: u32) {
-        let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let next = match (open.deadline, open.word.due()) {
-            (Some(deadline), Some(word)) => deadline.min(word),
-            (Some(only), None) | (None, Some(only)) => only,
-            (None, None) => return,
-        };
-        if open.queued.is_none_or(|queued| next < queued) {
-            open.queued = Some(next);
-            self.deadlines.put((next, open.log.number, index), self.now);
         }
     }
 }

@@ -9,9 +9,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::link::{Ties, number_or_name, same_number};
+use crate::call::link::Ties;
 use crate::call::log::StepId;
 use crate::call::model::Arrival;
+use crate::call::number::{number_or_name, same_number};
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};

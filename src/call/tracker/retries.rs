@@ -14,7 +14,7 @@ use crate::call::timer;
 use crate::call::tracker::Tracker;
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
-use crate::keyed::{ByHash, Keyed, hash_of};
+use crate::keyed::{ByHash, Keyed};
 use crate::sip::{HeaderName, Message, user_of};
 
 /// A try of a call that failed, and the next one at another server.
@@ -37,8 +37,6 @@ pub struct Retry {
 /// An INVITE, and what became of it so far.
 #[derive(Debug, Clone, Copy)]
 struct Tried {
-    /// Its Call-ID, as a hash.
-    call_id: u64,
     place: Place,
     server: SocketAddr,
     /// A provisional response came, or a final one that says nothing of the server.
@@ -49,7 +47,10 @@ struct Tried {
 /// The last try of each caller to each callee.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
+    /// By its Call-ID and the client, by which its responses find it without a look at who calls whom.
     of: ByHash<Tried>,
+    /// The key of the last one in that table, by the client, and who calls whom.
+    last: ByHash<u64>,
 }
 
 /// Tries that are kept.
@@ -58,26 +59,27 @@ const MOST: usize = 4096;
 const SOON: Duration = Duration::from_secs(5);
 
 impl Tracker {
-    /// An INVITE that opens a call: the next try of one that has just failed, or a first one.
-    pub(super) fn note_try(&mut self, message: &Message<'_>, arrival: &Arrival) {
+    /// An INVITE that opens a call: the next try of one that has just failed, or a first one. `call_id` is the hash of
+    /// its Call-ID.
+    pub(super) fn note_try(&mut self, message: &Message<'_>, call_id: u64, arrival: &Arrival) {
         let Some(who) = who(&self.hasher, message, arrival.path.source.ip()) else { return };
-        let tried = Tried {
-            call_id: hash_of(message.call_id()),
-            place: arrival.place,
-            server: arrival.path.destination,
-            is_taken: false,
-            refusal: None,
-        };
-        if self.tries.of.len() >= MOST && !self.tries.of.contains_key(&who) {
-            self.tries.of.clear();
+        let (key, server) = (self.hasher.hash_one((call_id, arrival.path.source.ip())), arrival.path.destination);
+        let tried = Tried { place: arrival.place, server, is_taken: false, refusal: None };
+        let tries = &mut self.tries;
+        if tries.last.len() >= MOST && !tries.last.contains_key(&who) {
+            tries.last.clear();
+            tries.of.clear();
         }
-        let Some(before) = self.tries.of.insert(who, tried) else { return };
-        if before.call_id == tried.call_id {
+        let before = tries.last.insert(who, key);
+        if before == Some(key) {
             // The same try again, with credentials or another branch: the first one counts.
-            let first = if before.server == tried.server { Tried { is_taken: false, ..before } } else { tried };
-            self.tries.of.insert(who, first);
+            let first = tries.of.entry(key).or_insert(tried);
+            *first = if first.server == server { Tried { is_taken: false, ..*first } } else { tried };
             return;
         }
+        let before = before.and_then(|before| tries.of.remove(&before));
+        tries.of.insert(key, tried);
+        let Some(before) = before else { return };
         if before.server.ip() != tried.server.ip() && before.has_just_failed(tried.place.time) {
             self.surroundings.neighbours_mut().note_retry(Retry {
                 first: before.place,
@@ -91,13 +93,12 @@ impl Tracker {
     }
 
     /// A response to an INVITE that opens a call.
-    pub(super) fn note_try_answered(&mut self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) {
+    pub(super) fn note_try_answered(&mut self, keys: &Keys<'_>, call_id: u64, arrival: &Arrival) {
         let Some(status) = keys.status.filter(|status| status.get() != 100) else { return };
-        let Some(who) = who(&self.hasher, message, arrival.path.destination.ip()) else { return };
-        let Some(tried) = self.tries.of.get_mut(&who) else { return };
-        if tried.server != arrival.path.source || tried.call_id != hash_of(message.call_id()) {
+        let key = self.hasher.hash_one((call_id, arrival.path.destination.ip()));
+        let Some(tried) = self.tries.of.get_mut(&key).filter(|tried| tried.server == arrival.path.source) else {
             return;
-        }
+        };
         match status.get() {
             408 | 430 | 500 | 502 | 503 | 504 => tried.refusal = Some((arrival.place, status.get())),
             _ => tried.is_taken = !status.is_challenge(),

@@ -14,12 +14,39 @@ enum Why {
     NoRoom,
 }
 
+/// Calls that are put in order at once, at least.
+const FIRST_OF_ALL: usize = 256;
 /// Good calls of a server that are learned from.
 const LEARNED_FROM: u8 = 50;
 /// Calls that have ended whose room is kept for others.
 const MOST_SPARE: usize = 4096;
 /// Bytes of a room that is kept: more would lie idle.
 const MOST_ROOM: usize = 8192;
+
+/// Calls by their rank. Of most of them nobody asks: those that come first are parted from the others, which need no
+/// order among them.
+struct Ranked<R> {
+    /// The next ones, the last first.
+    first: Vec<(R, u32)>,
+    /// Those behind them, in no order.
+    rest: Vec<(R, u32)>,
+}
+
+impl<R: Ord> Iterator for Ranked<R> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.first.is_empty() {
+            let parted = self.rest.len().saturating_sub(FIRST_OF_ALL.max(self.rest.len() / 3));
+            if parted > 0 {
+                self.rest.select_nth_unstable_by(parted, |one, other| other.cmp(one));
+            }
+            self.first = self.rest.split_off(parted);
+            self.first.sort_unstable_by(|one, other| other.cmp(one));
+        }
+        self.first.pop().map(|(_, index)| index)
+    }
+}
 
 impl Tracker {
     /// Takes memory back, a quarter of the bound at once, so that the order is not worked out for every message.
@@ -80,14 +107,11 @@ impl Tracker {
         self.open.get(index as usize)?.as_ref().map(|open| open.phase)
     }
 
-    /// Open calls in the order of what `rank` gives; without those for which it gives nothing.
-    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Vec<u32> {
+    /// Open calls in the order of what `rank` gives, which differs for each; without those for which it gives nothing.
+    fn ranked<R: Ord>(&self, rank: impl Fn(&Open) -> Option<R>) -> Ranked<R> {
         let open = (0u32..).zip(&self.open);
-        let mut ranked: Vec<(R, u32)> = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
-        // Rooms are taken again in the order in which they became free, so that the calls stand in long rows by age: a
-        // sort that knows rows takes them in one pass.
-        ranked.sort();
-        ranked.into_iter().map(|(_, index)| index).collect()
+        let rest = open.filter_map(|(index, open)| Some((rank(open.as_ref()?)?, index))).collect();
+        Ranked { first: Vec::new(), rest }
     }
 
     fn lessen(&mut self, index: u32, give_up: fn(&mut Log, &mut Pool)) {
