@@ -91,7 +91,8 @@ pub fn is_unsafe(character: char) -> bool {
 /// The same of a text that may hold what was captured.
 pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
     // Most text is printable ASCII, which shows in its bytes, many at once.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_unsafe) {
+    let is_printable = text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    if is_printable || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);

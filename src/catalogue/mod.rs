@@ -44,6 +44,7 @@ pub use language::{Direction, Missing, Phrase, Phrases, Translation};
 pub use overlay::OverlayError;
 pub use page::{Block, Fact, Item, Page, Section};
 pub use setting::{Setting, Topic};
+pub(crate) use signature::Pairs;
 pub use signature::{Said, Signature, ToldBy, says_words, signatures};
 pub use tables::{
     FreeSwitchCause, Q850Cause, ReasonLocation, ReasonProtocol, RfcSection, TlsAlert, WarningCode, freeswitch_cause,

@@ -151,10 +151,10 @@ impl Signature {
 
 /// The pairs of neighbouring bytes in a text, by a hash: nearly all of the words that a text does not hold have a pair
 /// that it has not, and need no search.
-struct Pairs([u64; 16]);
+pub(crate) struct Pairs([u64; 16]);
 
 impl Pairs {
-    fn of(text: &str) -> Pairs {
+    pub(crate) fn of(text: &str) -> Pairs {
         let mut pairs = Pairs([0; 16]);
         for pair in text.as_bytes().windows(2) {
             let (row, bit) = Pairs::place(pair);
@@ -164,7 +164,7 @@ impl Pairs {
     }
 
     /// False if the text does not hold these words.
-    fn may_hold(&self, words: &str) -> bool {
+    pub(crate) fn may_hold(&self, words: &str) -> bool {
         words.as_bytes().windows(2).all(|pair| {
             let (row, bit) = Pairs::place(pair);
             self.0[row] & bit != 0

@@ -64,9 +64,12 @@ impl<'a> Case<'a> {
     /// The cause that the last provisional response to the same request gave, where the refusal gives no Reason. If
     /// another came after it, the call had gone on: it is not what the refusal came for.
     pub(crate) fn announced(&self, response: &Heard) -> Option<Told<'a>> {
+        let transaction = self.call.transaction(response.transaction);
+        if transaction.provisionals.is_empty() {
+            return None; // So it is where a call is refused at once.
+        }
         let code = response.message.status()?.get();
         let is_bare = self.reasons(response).is_empty() && !response.message.is_cut();
-        let transaction = self.call.transaction(response.transaction);
         if !SAYS_LITTLE.contains(&code) || !is_bare || transaction.cancelled_by.is_some() {
             return None;
         }

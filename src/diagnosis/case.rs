@@ -47,6 +47,8 @@ pub struct Case<'a> {
     pub capture: CaptureSeen,
     /// The failure that decided the outcome, as the caller got it, and where it arose: most rules ask for it.
     failure: Option<(&'a Failure, &'a Failure)>,
+    /// True if the response that decided says nothing in words, beyond its code.
+    is_refusal_silent: bool,
     /// What the calls before and beside this one tell.
     tally: Option<&'a Tally>,
     wanted: Wanted,
@@ -64,9 +66,11 @@ enum Wanted {
 impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
-        let case = Case { call, surroundings, capture, failure: None, tally: None, wanted: Wanted::Words };
+        let (tally, wanted) = (None, Wanted::Words);
+        let case = Case { call, surroundings, capture, failure: None, is_refusal_silent: false, tally, wanted };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
-        Case { failure, ..case }
+        let is_refusal_silent = failure.is_some_and(|(_, origin)| !case.says_anything(case.response(origin)));
+        Case { failure, is_refusal_silent, ..case }
     }
 
     /// The same case, with what was counted over the calls before and beside this one.
@@ -96,6 +100,11 @@ impl<'a> Case<'a> {
     /// responsible.
     pub(crate) fn wants_words(&self) -> bool {
         self.wanted == Wanted::Words
+    }
+
+    /// True if the response that decided the failure says nothing in words, beyond its code, as most.
+    pub(crate) fn is_refusal_silent(&self) -> bool {
+        self.is_refusal_silent
     }
 
     /// The field and the value in which the first request of the call names a scanning tool.

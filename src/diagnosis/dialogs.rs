@@ -168,6 +168,11 @@ impl<'a> Case<'a> {
     /// bring (RFC 3261 §13.2.2.4), or with which its sender gives it up, if there is another.
     pub fn first_bye(&self) -> Option<Asked<'a>> {
         let byes = || self.asked_first(&Method::Bye);
+        let mut first_two = byes();
+        let first = first_two.next()?;
+        if first_two.next().is_none() {
+            return Some(first); // As in most calls.
+        }
         let kept = byes()
             .filter(|asked| !self.releases_a_second_answer(asked.request))
             .filter(|asked| !self.gives_up_a_second_answer(asked.request))
@@ -184,9 +189,9 @@ impl<'a> Case<'a> {
         }
         let tags = [bye.message.tag_of_from(), bye.message.tag_of_to()];
         let is_of_bye = |success: &Heard| {
-            success.message.call_id() == bye.message.call_id()
-                && tags.contains(&success.message.tag_of_from())
+            tags.contains(&success.message.tag_of_from())
                 && tags.contains(&success.message.tag_of_to())
+                && success.message.call_id() == bye.message.call_id()
         };
         let own: Vec<_> = self.answers().filter(|(_, success)| is_of_bye(success)).collect();
         let Some((branch, success)) = own.first().copied() else { return false };
@@ -212,7 +217,7 @@ impl<'a> Case<'a> {
         }
         let (device, caller) = (bye.message.tag_of_from(), bye.message.tag_of_to());
         let of_caller = |success: &Heard| {
-            success.message.call_id() == bye.message.call_id() && success.message.tag_of_from() == caller
+            success.message.tag_of_from() == caller && success.message.call_id() == bye.message.call_id()
         };
         let answers = || self.answers().map(|(_, success)| success).filter(|success| of_caller(success));
         let Some(own) = answers().find(|success| success.message.tag_of_to() == device) else { return false };

@@ -149,7 +149,7 @@ impl Facts {
         let has_failure = |holds: fn(StatusCode) -> bool| call.failures.iter().any(|failure| holds(failure.status));
         let of_call = Facts::that_hold([
             (Facts::REFUSED, case.failure().is_some()),
-            (Facts::WORDS, case.failure().is_some_and(|failure| !case.words(case.response(failure)).is_empty())),
+            (Facts::WORDS, case.failure().is_some() && !case.is_refusal_silent()),
             (Facts::UNDECIDED, case.failure().is_none() && !call.is_answered()),
             (Facts::CALL, call.kind == Kind::Call),
             (Facts::REGISTRATION, call.kind == Kind::Registration),

@@ -160,7 +160,7 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
             no_credentials(case).then(|| "no request of the call carries credentials".into())
         }
         "nonce-never-accepted" => {
-            let stale = case.tries().iter().any(|one| one.challenges.iter().any(|challenge| challenge.stale));
+            let stale = case.tries().iter().any(|one| one.challenges().iter().any(|challenge| challenge.stale));
             (!stale).then(|| "no challenge says that a nonce is stale".into())
         }
         "identity-rejected" | "number-changed-after-signing" => {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::call::{Heard, Kind};
-use crate::catalogue::q850;
+use crate::catalogue::{Pairs, q850};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
 use crate::sip::{HeaderName, Reason, Warning, q850_header};
@@ -21,6 +21,8 @@ pub(crate) const OF_CREDENTIALS: &[&str] =
 /// Words for one that is not registered, for the one who calls, and for the one who is called, in lower case.
 const UNREGISTERED: &[&str] =
     &["not registered", "not_registered", "unregistered", "no registration", "isn't registered"];
+/// What all of these hold.
+const OF_REGISTRATION: &str = "regist";
 const CALLER: &[&str] = &[
     "caller",
     "calling party",
@@ -110,12 +112,19 @@ impl Case<'_> {
 
     /// The reason phrase, if it says more than the code: other than the usual one.
     pub fn own_phrase<'h>(&self, heard: &'h Heard) -> Option<Cow<'h, str>> {
-        let code = heard.message.status()?.get();
-        let phrase = match heard.message.reason_phrase() {
+        if self.is_silent(heard) {
+            return None;
+        }
+        let usual = usual_phrases(heard.message.status()?.get());
+        let sent = heard.message.reason_phrase();
+        if usual.contains(&&*sent) {
+            return None; // As nearly everywhere, letter by letter.
+        }
+        let phrase = match sent {
             Cow::Borrowed(phrase) => Cow::Borrowed(phrase.trim()),
             Cow::Owned(phrase) => Cow::Owned(phrase.trim().to_owned()),
         };
-        let is_usual = phrase.is_empty() || usual_phrases(code).iter().any(|usual| usual.eq_ignore_ascii_case(&phrase));
+        let is_usual = phrase.is_empty() || usual.iter().any(|usual| usual.eq_ignore_ascii_case(&phrase));
         (!is_usual).then_some(phrase)
     }
 
@@ -154,9 +163,23 @@ impl Case<'_> {
         heard.message.headers("Warning").iter().filter_map(|value| Warning::read(value)).collect()
     }
 
+    /// False if a response says nothing in words ([`Case::words`]).
+    pub(crate) fn says_anything(&self, heard: &Heard) -> bool {
+        self.own_phrase(heard).is_some() || !self.reasons(heard).is_empty() || !self.warnings(heard).is_empty()
+    }
+
+    /// True if it is the response that decided the failure, and says nothing in words, as most say nothing: many rules
+    /// ask it.
+    fn is_silent(&self, heard: &Heard) -> bool {
+        self.is_refusal_silent() && self.failure().is_some_and(|failure| failure.response == heard.id)
+    }
+
     /// Everything that a response says in words: phrase, texts of Reason and Warning, in lower case. For looking for
     /// words, not for output.
     pub fn words(&self, heard: &Heard) -> String {
+        if self.is_silent(heard) {
+            return String::new();
+        }
         let mut words = self.own_phrase(heard).map(Cow::into_owned).unwrap_or_default();
         for reason in self.reasons(heard) {
             words.push('\n');
@@ -197,6 +220,9 @@ impl Case<'_> {
     /// True if a response says, in one sentence, that who calls is not registered, and not who is called.
     pub(crate) fn says_caller_unregistered(&self, heard: &Heard) -> bool {
         let said = self.words(heard);
+        if !said.contains(OF_REGISTRATION) {
+            return false;
+        }
         let has = |sentence: &str, words: &[&str]| words.iter().any(|word| sentence.contains(word));
         said.lines().any(|sentence| has(sentence, UNREGISTERED) && has(sentence, CALLER) && !has(sentence, CALLED))
     }
@@ -213,7 +239,11 @@ impl Case<'_> {
     /// True if a response says one of these words, given in lower case.
     pub fn says_any(&self, heard: &Heard, words: &[&str]) -> bool {
         let said = self.words(heard);
-        !said.is_empty() && words.iter().any(|word| said.contains(word))
+        if said.is_empty() {
+            return false;
+        }
+        let pairs = Pairs::of(&said);
+        words.iter().any(|word| pairs.may_hold(word) && said.contains(word))
     }
 }
 

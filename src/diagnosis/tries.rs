@@ -17,12 +17,8 @@ pub struct Try<'a> {
     pub transaction: &'a Transaction,
     /// The request.
     pub request: &'a Heard,
-    /// What the client showed.
-    pub credentials: &'a [Credentials],
     /// The first final response, as the client got it.
     pub response: Option<&'a Heard>,
-    /// What that response asks for; empty unless it is a 401 or 407.
-    pub challenges: &'a [Challenge],
 }
 
 /// A challenge, the credentials that came for it, and the challenge that refused them.
@@ -41,7 +37,18 @@ pub struct Rejection<'a> {
     pub again: Challenge,
 }
 
-impl Try<'_> {
+impl<'a> Try<'a> {
+    /// What the client showed.
+    pub fn credentials(&self) -> &'a [Credentials] {
+        auth::credentials(&self.request.message)
+    }
+
+    /// What its final response asks for; empty unless it is a 401 or 407.
+    pub fn challenges(&self) -> &'a [Challenge] {
+        let challenge = self.response.filter(|_| self.is_challenged());
+        challenge.map(|heard| auth::challenges(&heard.message)).unwrap_or_default()
+    }
+
     /// The code of its final response.
     pub fn status(&self) -> Option<StatusCode> {
         self.response?.message.status()
@@ -54,14 +61,14 @@ impl Try<'_> {
 
     /// True if its credentials carry a nonce that an earlier try was given.
     pub fn has_nonce_of(&self, earlier: &Try<'_>) -> bool {
-        let is_given = |nonce: &str| earlier.challenges.iter().any(|challenge| challenge.nonce == nonce);
-        self.credentials.iter().any(|shown| is_given(&shown.nonce))
+        let is_given = |nonce: &str| earlier.challenges().iter().any(|challenge| challenge.nonce == nonce);
+        self.credentials().iter().any(|shown| is_given(&shown.nonce))
     }
 
     /// The credentials that are for the challenger of this challenge: in the header that belongs to it
     /// (RFC 3261 §22.2, §22.3).
     fn for_challenger(&self, challenge: &Challenge) -> impl Iterator<Item = &Credentials> {
-        self.credentials.iter().filter(move |credentials| answers(credentials, challenge))
+        self.credentials().iter().filter(move |credentials| answers(credentials, challenge))
     }
 }
 
@@ -96,7 +103,7 @@ pub(crate) fn what_followed(passed: &[Try<'_>]) -> &'static str {
 /// The tries at the end that showed no credentials, from the first one that was challenged: who begins anew without any
 /// has passed over that challenge already.
 pub(crate) fn passed_over<'t, 'a>(tries: &'t [Try<'a>]) -> &'t [Try<'a>] {
-    let is_bare = |one: &Try<'_>| one.credentials.is_empty() && (one.is_challenged() || one.response.is_none());
+    let is_bare = |one: &Try<'_>| one.credentials().is_empty() && (one.is_challenged() || one.response.is_none());
     let bare = tries.iter().rev().take_while(|one| is_bare(one)).count();
     let bare = tries.get(tries.len() - bare..).unwrap_or_default();
     let first = bare.iter().position(Try::is_challenged).unwrap_or(bare.len());
@@ -126,20 +133,12 @@ impl<'a> Case<'a> {
 
     fn read_try(&self, transaction: &'a Transaction) -> Option<Try<'a>> {
         let request = self.call.request_of(transaction)?;
-        let response = self.call.final_of(transaction);
-        let is_challenge = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_challenge);
-        Some(Try {
-            transaction,
-            request,
-            credentials: auth::credentials(&request.message),
-            response,
-            challenges: response.filter(is_challenge).map(|heard| auth::challenges(&heard.message)).unwrap_or_default(),
-        })
+        Some(Try { transaction, request, response: self.call.final_of(transaction) })
     }
 
     /// The captured challenge that gave the nonce of these credentials, whether or not its own request was captured.
     pub(crate) fn asked_with_nonce_of(&self, shown: &Try<'_>) -> Option<&'a Heard> {
-        let is_given = |nonce: &str| shown.credentials.iter().any(|credentials| credentials.nonce == nonce);
+        let is_given = |nonce: &str| shown.credentials().iter().any(|credentials| credentials.nonce == nonce);
         let before = self.call.messages.iter().rev().filter(|heard| heard.id < shown.request.id);
         let is_challenge = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_challenge);
         before
@@ -154,7 +153,7 @@ impl<'a> Case<'a> {
         let tries = self.tries();
         let last = tries.iter().rposition(|one| {
             one.is_challenged()
-                && one.challenges.iter().any(|challenge| {
+                && one.challenges().iter().any(|challenge| {
                     one.for_challenger(challenge).any(|shown| !was_accepted(&tries, one, shown, challenge))
                 })
         })?;
@@ -170,7 +169,7 @@ impl<'a> Case<'a> {
     fn rejection_of(&self, tries: &[Try<'a>], at: usize) -> Option<Rejection<'a>> {
         let refused = tries.get(at)?;
         let refusal = refused.response?;
-        let (again, credentials) = refused.challenges.iter().find_map(|challenge| {
+        let (again, credentials) = refused.challenges().iter().find_map(|challenge| {
             let mut shown = refused.for_challenger(challenge);
             // Of several the one for this realm, else the one that nobody accepted before.
             let fits = |shown: &&Credentials| shown.realm == challenge.realm;
@@ -180,11 +179,13 @@ impl<'a> Case<'a> {
                 .or_else(|| shown.find(|shown| !was_accepted(tries, refused, shown, challenge)))?;
             Some((challenge, credentials.clone()))
         })?;
-        let of_realm = refused.challenges.iter().filter(|one| one.realm == again.realm);
+        let of_realm = refused.challenges().iter().filter(|one| one.realm == again.realm);
         let again = the_one_answered(of_realm, &credentials).unwrap_or(again).clone();
         let asked = tries.iter().take(at).rev().find_map(|before| {
-            let of_realm =
-                before.challenges.iter().filter(|asked| asked.realm == credentials.realm || asked.realm == again.realm);
+            let of_realm = before
+                .challenges()
+                .iter()
+                .filter(|asked| asked.realm == credentials.realm || asked.realm == again.realm);
             Some((before.response?, the_one_answered(of_realm, &credentials)?.clone()))
         });
         Some(Rejection { asked, request: refused.request, credentials, refusal, again })
@@ -293,6 +294,6 @@ fn was_accepted(tries: &[Try<'_>], refused: &Try<'_>, shown: &Credentials, chall
     shown.realm != challenge.realm
         && tries.iter().any(|before| {
             before.request.id < refused.request.id
-                && before.challenges.iter().any(|asked| answers(shown, asked) && asked.realm == shown.realm)
+                && before.challenges().iter().any(|asked| answers(shown, asked) && asked.realm == shown.realm)
         })
 }

@@ -1,6 +1,6 @@
 //! Small pieces of sentences that many rules share.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -87,13 +87,22 @@ pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
 pub(crate) fn says_the_same(one: &str, other: &str) -> bool {
     let (one, other) = (words_of(one), words_of(other));
     let fewer = one.len().min(other.len());
-    fewer >= 4 && one.intersection(&other).count() * 2 > fewer
+    let shared = || one.iter().filter(|word| other.binary_search(word).is_ok()).count();
+    fewer >= 4 && shared() * 2 > fewer
 }
 
-/// The words of a text that say something, without addresses and small words.
-fn words_of(text: &str) -> BTreeSet<String> {
+/// The words of a text that say something, without addresses and small words, in order.
+fn words_of(text: &str) -> Vec<Cow<'_, str>> {
     let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
-    words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic)).map(str::to_lowercase).collect()
+    let telling = words.filter(|word| word.len() > 3 && word.chars().any(char::is_alphabetic));
+    let lower = |word| match str::chars(word).all(|letter| letter.is_ascii_lowercase() || letter == '-') {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.to_lowercase()),
+    };
+    let mut words: Vec<Cow<'_, str>> = telling.map(lower).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 /// The command that captures what passes a host, fragments included, on the port that it was asked on; and every ICMP

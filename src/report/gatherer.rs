@@ -138,9 +138,11 @@ impl Gatherer {
         }
     }
 
-    /// The same, but that the text of messages is kept too, as far as there is room.
+    /// The same, but that what a ticket holds is kept too: the text of messages, as far as there is room, and the
+    /// Call-IDs of the first calls of each incident.
     pub fn with_messages(mut self) -> Gatherer {
         self.transcripts = Some(Transcripts::default());
+        self.groups = std::mem::take(&mut self.groups).with_names();
         self
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct Groups {
     groups: BTreeMap<Key, Group>,
     numbers: usize,
     most_numbers: usize,
+    /// Calls of a group that are named.
+    most_named: usize,
     /// The first and last call of each stretch of time with no pause longer than [`AGE`].
     ages: Vec<(Timestamp, Timestamp)>,
     /// Calls that stand in no group, because there were too many groups.
@@ -141,7 +143,14 @@ const SHORTEST_PREFIX: usize = 4;
 
 impl Default for Groups {
     fn default() -> Groups {
-        Groups { groups: BTreeMap::new(), ages: Vec::new(), numbers: 0, most_numbers: MOST_NUMBERS, ungrouped: 0 }
+        Groups {
+            groups: BTreeMap::new(),
+            ages: Vec::new(),
+            numbers: 0,
+            most_numbers: MOST_NUMBERS,
+            most_named: 0,
+            ungrouped: 0,
+        }
     }
 }
 
@@ -149,6 +158,11 @@ impl Groups {
     /// The same, but that so many numbers of calls are kept.
     pub(crate) fn with_numbers(self, most_numbers: usize) -> Groups {
         Groups { most_numbers, ..self }
+    }
+
+    /// The same, but that the first calls of each group are named, for a ticket.
+    pub(crate) fn with_names(self) -> Groups {
+        Groups { most_named: MOST_NAMED, ..self }
     }
 
     /// True if a call begins a group.
@@ -198,7 +212,11 @@ impl Groups {
         }
         let group = self.groups.entry(key).or_insert_with(|| begin(scene, call, diagnosis, secrets));
         group.count += 1;
-        group.rules.extend(found(diagnosis));
+        for rule in found(diagnosis) {
+            if !group.rules.contains(rule) {
+                group.rules.insert(rule.clone());
+            }
+        }
         group.has_failure |= call.failures.iter().any(|failure| failure.normal.is_none());
         group.weight = group.weight.min(weight(diagnosis));
         let (began, ended) = (call.started(), call.ended());
@@ -217,7 +235,7 @@ impl Groups {
             self.numbers += 1;
             group.incident.calls.push(call.number);
         }
-        if group.named.len() < MOST_NAMED
+        if group.named.len() < self.most_named
             && let Some(leg) = call.legs.first()
         {
             let call_id = secrets.hide_in(&Untrusted::from_bytes(&leg.call_id));
@@ -299,9 +317,9 @@ pub(crate) fn telling_finding(diagnosis: &Diagnosis) -> Option<&Finding> {
 }
 
 /// The rules that found more in a call than facts.
-fn found(diagnosis: &Diagnosis) -> impl Iterator<Item = Cow<'static, str>> {
+fn found(diagnosis: &Diagnosis) -> impl Iterator<Item = &Cow<'static, str>> {
     let findings = diagnosis.findings.iter().filter(|finding| finding.severity != Severity::Info);
-    findings.map(|finding| finding.rule.clone())
+    findings.map(|finding| &finding.rule)
 }
 
 /// The group that a call begins, of which this is to be hidden.

@@ -3,6 +3,7 @@
 //! Every character that must not leave raw is escaped, not only those that JSON demands: the report may end on a
 //! terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::catalogue::Phrases;
 use crate::report::gatherer::Gathered;
+use crate::report::record::CallRecord;
 use crate::report::value::{Report, SCHEMA, Tool};
 use crate::report::view::privacy_words;
 use crate::untrusted::is_unsafe;
@@ -82,8 +84,8 @@ impl Gathered {
     /// The temporary file of the records cannot be read.
     pub fn report(&mut self) -> io::Result<Report> {
         let mut calls = Vec::with_capacity(self.spool.len());
-        let push = |record| {
-            calls.push(record);
+        let push = |record: Cow<'_, CallRecord>| {
+            calls.push(record.into_owned());
             Ok(())
         };
         self.spool.each_record(|_| true, push)?;

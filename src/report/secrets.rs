@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::call::Call;
 use crate::report::persons::Persons;
 use crate::report::pseudonyms::Pseudonyms;
-use crate::sip::{HeaderName, Message, text, unfold};
+use crate::sip::{HeaderName, Message, unfold};
 use crate::untrusted::Untrusted;
 
 /// What stands in the place of a secret.
@@ -147,7 +147,7 @@ impl Secrets {
     pub(crate) fn socket(&self, address: SocketAddr) -> String {
         match &self.persons {
             Some(persons) => persons.pseudonyms().socket(address).to_string(),
-            None => address.to_string(),
+            None => plain(address),
         }
     }
 
@@ -223,6 +223,17 @@ impl Secrets {
         if self.are == SecretsAre::Shown {
             return;
         }
+        let head = message.head();
+        if may_hold_a_password(head) || names_a_secret(head) {
+            self.collect_headers(message);
+        }
+        let body = message.body();
+        if memchr::memmem::find(body, b"inline:").is_some() {
+            self.collect_keys(&String::from_utf8_lossy(body));
+        }
+    }
+
+    fn collect_headers(&mut self, message: &Message<'_>) {
         for (header, name, value) in message.raw_headers() {
             if self.known.len() >= MOST {
                 return;
@@ -236,10 +247,6 @@ impl Secrets {
         }
         if let Some(uri) = message.request_uri() {
             self.collect_password(&uri);
-        }
-        let body = message.body();
-        if memchr::memmem::find(body, b"inline:").is_some() {
-            self.collect_keys(&String::from_utf8_lossy(body));
         }
     }
 
@@ -306,20 +313,95 @@ impl Holds {
             HeaderName::Other => {}
             _ => return Holds::Address,
         }
-        let name = text(name).to_ascii_lowercase();
-        if name.contains("auth") {
+        let letters = letters(name);
+        if OF_CREDENTIALS.is_in(name, letters) {
             return Holds::Credentials;
         }
-        let tells = ["key", "token", "password", "secret", "cookie"];
-        if tells.iter().any(|word| name.contains(word)) { Holds::Secret } else { Holds::Address }
+        if OF_SECRETS.iter().any(|part| part.is_in(name, letters)) { Holds::Secret } else { Holds::Address }
     }
 }
 
-/// False if no URI in a text has a password, as next to none has: two colons would stand before an `@`, that of the
-/// scheme and that of the password.
+/// A part of the name of a header, in lower case, with the letters that stand in it.
+struct Part {
+    word: &'static [u8],
+    letters: u32,
+}
+
+impl Part {
+    const fn new(word: &'static [u8]) -> Part {
+        let (mut letters, mut at) = (0, 0);
+        while at < word.len() {
+            letters |= letter(word[at]);
+            at += 1;
+        }
+        Part { word, letters }
+    }
+
+    /// True if a name in which these letters stand holds it.
+    #[inline]
+    fn is_in(&self, name: &[u8], letters: u32) -> bool {
+        let is_here = |part: &[u8]| part.eq_ignore_ascii_case(self.word);
+        self.letters & !letters == 0 && name.windows(self.word.len()).any(is_here)
+    }
+}
+
+/// What the names of headers speak of that hold credentials, and of those that hold a secret as a whole.
+const OF_CREDENTIALS: Part = Part::new(b"auth");
+const OF_SECRETS: [Part; 5] =
+    [Part::new(b"key"), Part::new(b"token"), Part::new(b"password"), Part::new(b"secret"), Part::new(b"cookie")];
+
+/// A bit for a letter, small or capital; other characters share them.
+const fn letter(byte: u8) -> u32 {
+    1 << (byte & 31)
+}
+
+fn letters(name: &[u8]) -> u32 {
+    name.iter().fold(0, |letters, byte| letters | letter(*byte))
+}
+
+/// An address with its port, as `Display` writes it. Those of IPv4, which stand beside every message, are written
+/// without its many steps.
+fn plain(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255:65535".len());
+    for (octet, end) in address.ip().octets().into_iter().zip(['.', '.', '.', ':']) {
+        push_number(&mut text, octet.into());
+        text.push(end);
+    }
+    push_number(&mut text, address.port());
+    text
+}
+
+fn push_number(text: &mut String, number: u16) {
+    let mut unit = 10_000;
+    while unit > number.max(1) {
+        unit /= 10;
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
+    }
+}
+
+/// False if no header of a message holds a secret by its name, as next to none does: to look at how lines begin is
+/// cheaper than to tell the headers apart.
+fn names_a_secret(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).filter_map(|end| head.get(end + 1..)).any(|line| {
+        let length = line.iter().position(|byte| matches!(byte, b':' | b'\n'));
+        let name = length.and_then(|length| line.get(..length)).unwrap_or_default();
+        let letters = letters(name);
+        OF_CREDENTIALS.is_in(name, letters) || OF_SECRETS.iter().any(|part| part.is_in(name, letters))
+    })
+}
+
+/// False if no URI in a text has a password, as next to none has: two colons would stand before its `@`, that of the
+/// scheme and that of the password, and nothing between that ends a user.
 fn may_hold_a_password(text: &[u8]) -> bool {
-    let Some(before) = memchr::memrchr(b'@', text).and_then(|at| text.get(..at)) else { return false };
-    memchr::memchr_iter(b':', before).nth(1).is_some()
+    let is_of_user = |byte: &&u8| !matches!(byte, b'<' | b'>' | b'"' | b'@' | b' ' | b'\t' | b'\r' | b'\n');
+    memchr::memchr_iter(b'@', text).filter_map(|at| text.get(..at)).any(|before| {
+        let user = before.iter().rev().take_while(is_of_user);
+        user.filter(|byte| **byte == b':').nth(1).is_some()
+    })
 }
 
 /// Where the password stands of the URI that begins at a place of a text: `sip:user:password@host`.

@@ -1,6 +1,7 @@
 //! Records that may not fit into memory: as they are while they are few, then serialised, first in memory and then in a
 //! temporary file without a name.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -171,20 +172,20 @@ impl Spool {
         Ok(())
     }
 
-    /// Hands on each record that is wanted by its number, read back, in order of numbers.
+    /// Hands on each record that is wanted by its number, as it is or read back, in order of numbers.
     ///
     /// # Errors
     /// As [`Spool::each`].
     pub fn each_record(
         &mut self,
         wanted: impl Fn(u32) -> bool,
-        mut each: impl FnMut(CallRecord) -> io::Result<()>,
+        mut each: impl FnMut(Cow<'_, CallRecord>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.whole.sort_by_key(|record| record.id);
         for record in self.whole.iter().filter(|record| wanted(record.id)) {
-            each(record.clone())?;
+            each(Cow::Borrowed(record))?;
         }
-        self.each_where(wanted, |bytes| each(serde_json::from_slice(bytes)?))
+        self.each_where(wanted, |bytes| each(Cow::Owned(serde_json::from_slice(bytes)?)))
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -223,8 +224,8 @@ mod tests {
         }
         assert!(spool.len() >= 10 && spool.len() as u64 + spool.dropped() == 500);
         let mut read = Vec::new();
-        let each = |one: CallRecord| {
-            assert_eq!(one, record(one.id, 600));
+        let each = |one: Cow<'_, CallRecord>| {
+            assert_eq!(*one, record(one.id, 600));
             read.push(one.id);
             Ok(())
         };
@@ -246,8 +247,8 @@ mod tests {
             assert_eq!((!spool.whole.is_empty(), spool.file.is_some()), (is_whole, is_in_file));
             assert_eq!(spool.numbers(), [1, 2, 4, 5, 7, 8, 9]);
             let mut read = Vec::new();
-            let each = |one: CallRecord| {
-                assert_eq!(one, record(one.id, size + one.id as usize));
+            let each = |one: Cow<'_, CallRecord>| {
+                assert_eq!(*one, record(one.id, size + one.id as usize));
                 read.push(one.id);
                 Ok(())
             };
@@ -266,7 +267,7 @@ mod tests {
         }
         assert!(spool.whole.is_empty());
         let mut read = Vec::new();
-        let each = |one: CallRecord| {
+        let each = |one: Cow<'_, CallRecord>| {
             read.push(one.id);
             Ok(())
         };

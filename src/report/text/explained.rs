@@ -5,14 +5,12 @@
 use std::fmt::Display;
 use std::io;
 
-use unicode_width::UnicodeWidthStr;
-
 use crate::call::{NormalStep, Outcome};
 use crate::catalogue::Word;
 use crate::diagnosis::Severity;
 use crate::report::record::{CallRecord, FailureRecord, FindingRecord};
 use crate::report::text::ladder::FIRST_LANE;
-use crate::report::text::lines::{Line, Lines, padded, value};
+use crate::report::text::lines::{Line, Lines, columns, padded, value};
 use crate::report::text::style::Ink;
 use crate::report::text::words::{absent, confidence};
 use crate::sip::typed::{Because, Strict};
@@ -93,7 +91,7 @@ pub(crate) fn beside(lines: &mut Lines<'_>, label: &str, ink: Ink, text: &str) -
     if label.is_empty() {
         return lines.wrapped(bar.clone(), &bar, text);
     }
-    let column = LABELS.iter().map(|word| lines.style.words.word(*word).width()).fold(LABEL, usize::max);
+    let column = LABELS.iter().map(|word| columns(lines.style.words.word(*word))).fold(LABEL, usize::max);
     let first = bar.clone().ink(ink, padded(label, column)).plain(" ");
     lines.wrapped(first, &bar.plain(" ".repeat(column + 1)), text)
 }

@@ -18,7 +18,13 @@ const NARROWEST_TEXT: usize = 16;
 
 /// A line as pieces, each with its colour.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Vec<(Ink, String)>);
+pub(crate) struct Line {
+    text: String,
+    /// The colour of each piece, and where it ends in the text.
+    pieces: Vec<(Ink, usize)>,
+    /// Columns that they take together.
+    width: usize,
+}
 
 impl Line {
     pub(crate) fn new() -> Line {
@@ -26,37 +32,56 @@ impl Line {
     }
 
     /// With one more piece.
-    pub(crate) fn ink(mut self, ink: Ink, text: impl Into<String>) -> Line {
-        self.0.push((ink, text.into()));
+    pub(crate) fn ink(mut self, ink: Ink, text: impl AsRef<str>) -> Line {
+        self.push(ink, text.as_ref());
         self
     }
 
     /// With one more piece of no colour.
-    pub(crate) fn plain(self, text: impl Into<String>) -> Line {
+    pub(crate) fn plain(self, text: impl AsRef<str>) -> Line {
         self.ink(Ink::Plain, text)
     }
 
     /// Filled up to a column.
-    pub(crate) fn filled_to(self, column: usize) -> Line {
-        let width = self.width();
-        let gap = column.saturating_sub(width);
-        self.plain(" ".repeat(gap))
+    pub(crate) fn filled_to(mut self, column: usize) -> Line {
+        let gap = column.saturating_sub(self.width);
+        self.text.extend(std::iter::repeat_n(' ', gap));
+        self.width += gap;
+        self.pieces.push((Ink::Plain, self.text.len()));
+        self
     }
 
     /// Its text behind a column, without colours.
     pub(crate) fn text_from(&self, column: usize) -> String {
-        let text: String = self.0.iter().map(|(_, text)| text.as_str()).collect();
         let mut used = 0;
         let skipped = |character: &char| {
             used += character.width().unwrap_or(0);
             used <= column
         };
-        text.chars().skip_while(skipped).collect()
+        self.text.chars().skip_while(skipped).collect()
     }
 
     /// Columns.
     pub(crate) fn width(&self) -> usize {
-        self.0.iter().map(|(_, text)| columns(text)).sum()
+        self.width
+    }
+
+    fn push(&mut self, ink: Ink, text: &str) {
+        self.text.push_str(text);
+        self.width += columns(text);
+        self.pieces.push((ink, self.text.len()));
+    }
+
+    /// Becomes the same as another one, in the room that it has.
+    fn become_like(&mut self, other: &Line) {
+        self.text.clone_from(&other.text);
+        self.pieces.clone_from(&other.pieces);
+        self.width = other.width;
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = (Ink, &str)> {
+        let starts = std::iter::once(0).chain(self.pieces.iter().map(|(_, end)| *end));
+        starts.zip(&self.pieces).map(|(start, (ink, end))| (*ink, &self.text[start..*end]))
     }
 }
 
@@ -85,15 +110,25 @@ impl<'a> Lines<'a> {
 
     /// Writes one line, cut at the width.
     pub(crate) fn line(&mut self, line: Line) -> io::Result<()> {
+        self.write(&line)
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
         let mut left = self.style.width();
-        let mut shown = String::with_capacity(2 * left);
-        let count = line.0.len();
-        for (index, (ink, text)) in line.0.iter().enumerate() {
-            let text = self.safe(text);
-            let text = if index + 1 == count { text.trim_end() } else { &*text };
+        // Most lines fit, and nothing in them must be shown otherwise.
+        let is_fit = line.width <= left && line.pieces().all(|(_, text)| matches!(self.safe(text), Cow::Borrowed(_)));
+        let mut shown = String::with_capacity(line.text.len() + 1);
+        let count = line.pieces.len();
+        for (number, (ink, text)) in (1..).zip(line.pieces()) {
+            let text = if is_fit { Cow::Borrowed(text) } else { self.safe(text) };
+            let text = if number == count { text.trim_end() } else { &*text };
+            if is_fit {
+                self.style.paint(ink, text, &mut shown);
+                continue;
+            }
             let text = self.in_glyphs(fitted(text, left));
             left = left.saturating_sub(columns(&text));
-            self.style.paint(*ink, &text, &mut shown);
+            self.style.paint(ink, &text, &mut shown);
         }
         shown.push('\n');
         self.out.write_all(shown.as_bytes())
@@ -104,10 +139,11 @@ impl<'a> Lines<'a> {
         let text = self.safe(text);
         let indent = first.width().max(rest.width());
         let width = self.style.width().saturating_sub(indent).max(NARROWEST_TEXT);
-        let mut prefix = first;
+        let mut line = first;
         for part in wrap(&text, width) {
-            self.line(prefix.plain(part))?;
-            prefix = rest.clone();
+            line.push(Ink::Plain, &part);
+            self.write(&line)?;
+            line.become_like(rest);
         }
         Ok(())
     }
@@ -254,17 +290,9 @@ pub(crate) fn wrap_into(room: Room, text: &str) -> Vec<String> {
     let mut wrapped = Wrapped { lines: Vec::new(), line: String::new(), used: 0, room };
     // A space that must not be broken at stands before `:` in French.
     let is_gap = |character: char| character.is_whitespace() && character != '\u{a0}';
-    let mut words = text.split(is_gap).filter(|word| !word.is_empty()).peekable();
-    while let Some(first) = words.next() {
-        let unit = words.next_if(|next| is_number(first) && is_unit(next));
-        let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
-        if joined.is_ascii() {
-            wrapped.put(&joined, " ");
-            continue;
-        }
-        for (index, piece) in pieces(&joined).into_iter().enumerate() {
-            wrapped.put(piece, if index == 0 { " " } else { "" });
-        }
+    match text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
+        true => wrapped.put_all(text.split_ascii_whitespace()),
+        false => wrapped.put_all(text.split(is_gap).filter(|word| !word.is_empty())),
     }
     wrapped.finish()
 }
@@ -280,6 +308,21 @@ struct Wrapped {
 }
 
 impl Wrapped {
+    fn put_all<'t>(&mut self, words: impl Iterator<Item = &'t str>) {
+        let mut words = words.peekable();
+        while let Some(first) = words.next() {
+            let unit = words.next_if(|next| is_number(first) && is_unit(next));
+            let joined = unit.map_or_else(|| Cow::from(first), |unit| Cow::from(format!("{first} {unit}")));
+            if joined.is_ascii() {
+                self.put(&joined, " ");
+                continue;
+            }
+            for (index, piece) in pieces(&joined).into_iter().enumerate() {
+                self.put(piece, if index == 0 { " " } else { "" });
+            }
+        }
+    }
+
     /// Puts a piece on the line behind a gap, or on the next ones.
     fn put(&mut self, piece: &str, gap: &str) {
         let mut word = piece;
@@ -287,6 +330,9 @@ impl Wrapped {
             let gap = if self.line.is_empty() { "" } else { gap };
             let columns_of_word = columns(word);
             if self.used + gap.len() + columns_of_word <= self.width() {
+                if self.line.is_empty() {
+                    self.line.reserve(self.width());
+                }
                 self.line.push_str(gap);
                 self.line.push_str(word);
                 // Letters beyond ASCII may take another width beside each other than alone.
@@ -351,7 +397,7 @@ fn breaks_between(before: char, after: char) -> bool {
 }
 
 fn is_number(word: &str) -> bool {
-    word.ends_with(|character: char| character.is_ascii_digit())
+    word.as_bytes().last().is_some_and(u8::is_ascii_digit)
 }
 
 /// A unit of time, with or without what ends a clause.

@@ -52,7 +52,7 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let tries = case.tries();
     let last = tries.iter().rev().find(|one| one.response.is_some_and(|heard| heard.id == response.id))?;
-    let Some(challenge) = last.challenges.first() else { return without_challenge(case, last.request, response) };
+    let Some(challenge) = last.challenges().first() else { return without_challenge(case, last.request, response) };
     if tried_elsewhere(case, last, response) {
         return None;
     }
@@ -94,7 +94,7 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
             length(response.place.time.since(first.place.time))
         ),
     };
-    let of_token = last.challenges.iter().all(|one| one.scheme.eq_ignore_ascii_case("Bearer"));
+    let of_token = last.challenges().iter().all(|one| one.scheme.eq_ignore_ascii_case("Bearer"));
     let (wanted, step) = match of_token {
         true => (
             "an access token (scheme Bearer, RFC 8898), and no digest".to_owned(),
@@ -248,7 +248,7 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
 
 /// The first request may have carried credentials for another challenger.
 fn of_first_credentials(finding: Finding, last: &Try<'_>, challenge: &Challenge) -> Finding {
-    match last.credentials.first() {
+    match last.credentials().first() {
         Some(shown) if shown.realm != challenge.realm => finding.claim_auth(
             last.request,
             (shown.header, &shown.nonce),
@@ -268,6 +268,6 @@ fn tried_elsewhere(case: &Case<'_>, last: &Try<'_>, response: &Heard) -> bool {
     const SOON: std::time::Duration = std::time::Duration::from_secs(5);
     let Some(from) = last.request.message.from() else { return false };
     let (start, end) = (response.place.time, response.place.time.plus(SOON));
-    last.credentials.is_empty()
+    last.credentials().is_empty()
         && case.surroundings.accepted().showed_credentials(last.request.path.source.ip(), &from.uri, start, end)
 }

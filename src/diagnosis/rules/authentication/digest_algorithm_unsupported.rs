@@ -87,7 +87,7 @@ fn not_answered(case: &Case<'_>) -> Option<Finding> {
     let last = tries.iter().rev().find(|one| one.is_challenged())?;
     let response = last.response?;
     let digests: Vec<&Challenge> =
-        last.challenges.iter().filter(|one| one.scheme.eq_ignore_ascii_case("Digest")).collect();
+        last.challenges().iter().filter(|one| one.scheme.eq_ignore_ascii_case("Digest")).collect();
     // A challenge that was passed over once is not waited for again.
     let passed = passed_over(&tries);
     let first = passed.first().and_then(|one| one.response).unwrap_or(response);

@@ -106,7 +106,7 @@ pub(in crate::diagnosis::rules) fn refused_try<'a>(
     case: &Case<'a>,
     failure: &Failure,
 ) -> Option<(Try<'a>, Option<&'a Heard>)> {
-    let shows = |one: &Try<'_>| one.credentials.iter().any(|shown| !shown.nonce.is_empty() && !shown.asks_for_step);
+    let shows = |one: &Try<'_>| one.credentials().iter().any(|shown| !shown.nonce.is_empty() && !shown.asks_for_step);
     let tries = case.tries();
     let refused = tries.iter().rfind(|one| one.status() == Some(failure.status) && shows(one))?.clone();
     let asked = case.asked_with_nonce_of(&refused);
@@ -123,7 +123,7 @@ pub(in crate::diagnosis::rules) fn is_behind(case: &Case<'_>, failure: &Failure)
 pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) -> Option<String> {
     let (refused, asked) = refused_try(case, failure)?;
     let (asked, response) = (asked?, case.response(failure));
-    let shown = refused.credentials.first()?;
+    let shown = refused.credentials().first()?;
     // In words of the account or its credentials the server says what is wrong with them.
     let is_doubted = case.says_any(response, OF_CREDENTIALS)
         || case.says_any(response, ACCOUNT)
@@ -180,7 +180,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if accepted(case, failure).is_some() || lock(case).is_some() {
         return None;
     }
-    let shown = refused.credentials.first()?;
+    let shown = refused.credentials().first()?;
     let user = &shown.username;
     let fit = case.digest_fit(refused.request, user);
     let ground = match (names_credentials, names_account) {

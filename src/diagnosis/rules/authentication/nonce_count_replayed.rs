@@ -27,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 7616 §3.4
-    "A9" "nonce-count-replayed" needs [CREDENTIALS], check
+    "A9" "nonce-count-replayed" needs [CREDENTIALS CHALLENGE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -70,17 +70,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// The count with which the server had accepted the nonce of these credentials from the same user of this client
 /// before, and where, if it was not lower.
 fn replayed(case: &Case<'_>, tries: &[Try<'_>], second: &Try<'_>) -> Option<((u32, Place), Credentials)> {
-    if !second.is_challenged() || second.challenges.iter().any(|challenge| challenge.stale) {
+    let is_refused = second.is_challenged() && !second.credentials().is_empty();
+    if !is_refused || second.challenges().iter().any(|challenge| challenge.stale) {
         return None;
     }
     let path = second.request.path;
-    second.credentials.iter().find_map(|shown| {
+    second.credentials().iter().find_map(|shown| {
         let count = shown.nonce_count?;
         let in_call = || {
             let before = tries.iter().filter(|one| one.request.id < second.request.id);
             let accepted = before.filter(|one| one.status().is_some_and(StatusCode::is_success));
             accepted
-                .flat_map(|one| one.credentials.iter().map(move |used| (used, one.request.place)))
+                .flat_map(|one| one.credentials().iter().map(move |used| (used, one.request.place)))
                 .filter(|(used, _)| is_same_user(used, shown))
                 .find_map(|(used, place)| Some((used.nonce_count?, place)))
         };

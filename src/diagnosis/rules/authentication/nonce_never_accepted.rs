@@ -58,10 +58,10 @@ fn out_of_step(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[401, 403, 407])?;
     let tries = case.tries();
     let answered: Vec<&Try<'_>> = tries.iter().filter(|one| one.response.is_some()).collect();
-    let asks = |one: &&&Try<'_>| one.credentials.iter().any(|shown| shown.asks_for_step);
+    let asks = |one: &&&Try<'_>| one.credentials().iter().any(|shown| shown.asks_for_step);
     let asking: Vec<&&Try<'_>> = answered.iter().rev().take_while(asks).collect();
     let last = asking.first()?;
-    let (shown, refusal) = (last.credentials.iter().find(|shown| shown.asks_for_step)?, last.response?);
+    let (shown, refusal) = (last.credentials().iter().find(|shown| shown.asks_for_step)?, last.response?);
     // A single one is a step: the next challenge would be in step again.
     if asking.len() < 2 && failure.status.is_challenge() {
         return None;

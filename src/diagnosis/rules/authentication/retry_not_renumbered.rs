@@ -37,8 +37,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let pairs = tries.iter().zip(tries.iter().skip(1));
     let (first, second, what) = pairs
         .rev()
-        .filter(|(first, second)| is_retry(first, second))
-        .find_map(|(first, second)| Some((first, second, fault(first, second)?)))?;
+        // Most retries are in order, and of those no credentials need be read.
+        .find_map(|(first, second)| {
+            let fault = fault(first, second).filter(|_| is_retry(first, second))?;
+            Some((first, second, fault))
+        })?;
     let answer = second.response;
     let decides = what == Fault::SameCount
         && case.outer_failure().zip(answer).is_some_and(|(failure, answer)| failure.response == answer.id);

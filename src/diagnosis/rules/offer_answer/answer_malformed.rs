@@ -61,6 +61,9 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
     if after > SOON {
         return None; // So are most calls, and their descriptions need not be read.
     }
+    if case.side(bye) != Side::Caller || !bye.message.headers("Reason").is_empty() && !names_media(case, bye) {
+        return None;
+    }
     let offer = Sdp::of(&request.message)?;
     let answer = Sdp::of(&success.message);
     let fault = match answer {
@@ -68,9 +71,6 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
         None if is_missing(case, request, success) => "there is none, in this 2xx or before it".to_owned(),
         None => return None,
     };
-    if case.side(bye) != Side::Caller || !bye.message.headers("Reason").is_empty() && !names_media(case, bye) {
-        return None;
-    }
     let offered = offer.media.first()?;
     let author = case.as_written(success);
     let lacks_address = answer.is_some_and(lacks_address);

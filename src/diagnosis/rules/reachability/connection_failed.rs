@@ -237,23 +237,20 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
     let is_usual = matches!(failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
-    let says_why = response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some();
     let proxy = response.path.source;
     let caller = request.path.source.ip();
-    // Who says that it could not send may have tried from another of its addresses.
-    let is_its_own = |failed: &FailedConnection| failure.status.get() == NOT_SENT || failed.client.ip() == proxy.ip();
-    let mut fitting: Vec<&FailedConnection> = case
-        .surroundings
-        .failed_connections()
-        .iter()
-        .filter(|failed| {
-            failed.how.is_in_vain()
-                && is_its_own(failed)
-                && request.place < failed.asked
-                && failed.asked < response.place
-                && failed.server.ip() != caller
-        })
-        .collect();
+    let fits = |failed: &&FailedConnection| {
+        failed.how.is_in_vain()
+            && request.place < failed.asked
+            && failed.asked < response.place
+            && failed.server.ip() != caller
+    };
+    let known = case.surroundings.failed_connections();
+    let mut fitting: Vec<&FailedConnection> = match failure.status.get() {
+        // Who says that it could not send may have tried from another of its addresses.
+        NOT_SENT => known.iter().filter(fits).collect(),
+        _ => known.of_client(proxy.ip()).iter().filter(fits).collect(),
+    };
     fitting.sort_by_key(|failed| failed.asked);
     let failed = *fitting.first()?;
     let others: Vec<&FailedConnection> =
@@ -269,7 +266,8 @@ fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
     let sure = if at_once && others.is_empty() { Confidence::Likely } else { Confidence::Possible };
     // What else the response says goes first, unless it was made right after that.
     let is_made_of_it = sure == Confidence::Likely && response.place.time.since(failed.place.time) <= RIGHT_AFTER;
-    if (says_why || !is_usual) && !is_made_of_it {
+    let says_why = || response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some();
+    if !is_made_of_it && (!is_usual || says_why()) {
         return None;
     }
     let (server, (role, address)) = (failed.server, who(failed));

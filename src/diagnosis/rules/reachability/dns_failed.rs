@@ -85,9 +85,12 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         // another of its addresses.
         let meanwhile = || {
             let says_so = response.message.status().is_some_and(|status| status.get() == UNRESOLVABLE);
+            if !says_so {
+                return None;
+            }
             let all = lookups.between(request.place.time, response.place.time).filter(|one| one.is_for_sip());
-            let all: Vec<&Lookup> = all.filter(|_| says_so).collect();
-            decided(&all).filter(|_| failure.is_some_and(|failure| case.arose_here(failure)))
+            decided(&all.collect::<Vec<&Lookup>>())
+                .filter(|_| failure.is_some_and(|failure| case.arose_here(failure)))
         };
         let (lookup, confidence) = match decided(&of_request) {
             Some(lookup) => (lookup, None),
