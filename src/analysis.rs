@@ -327,6 +327,12 @@ impl Analysis {
         stairs.finish(*latest);
     }
 
+    /// True if there is an event to be told.
+    #[inline]
+    pub fn has_event(&self) -> bool {
+        self.stairs.tracker.has_closed() || self.stairs.read.as_ref().is_some_and(|read| !read.is_empty())
+    }
+
     /// The next event.
     pub fn next_event(&mut self) -> Option<Event> {
         if let Some(message) = self.stairs.read.as_mut().and_then(VecDeque::pop_front) {
