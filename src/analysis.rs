@@ -509,12 +509,13 @@ impl Stairs {
         Place { index, ..place }
     }
 
-    /// Takes in what may be a message, which is too large to be moved for nothing; true if it is one.
+    /// Takes in what may be a message; true if it is one.
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) -> bool {
-        let Some(message) = &Message::read(bytes, cut) else {
+        let message = &mut Message::unread(Message::readable(bytes));
+        if !message.take_in(cut) {
             self.other(bytes, arrival);
             return false;
-        };
+        }
         let place = arrival.place;
         #[cfg(test)]
         faults::fail_if_told(place.frame);
