@@ -416,7 +416,7 @@ impl Stairs {
             return;
         }
         // A fourth of all identifiers make a look-up begin as RTP does.
-        let media = if is_dns(datagram.path) { None } else { MediaPacket::read(datagram.bytes) };
+        let media = MediaPacket::read(datagram.bytes).filter(|_| !is_dns(datagram.path));
         if let Some(packet) = media {
             return self.media(&packet, datagram.path, datagram.place);
         }
