@@ -7,9 +7,10 @@
 //! [`Decoder`] gives, and [`Analysis::message`] takes one message with its path and place: for those who
 //! decode elsewhere.
 
+mod by_source;
 mod census;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
 use crate::sip::{self, CSeq, Cut, Framer, Message, Method, StatusCode};
 
+use crate::analysis::by_source::BySource;
 pub use crate::analysis::census::Census;
 
 /// Every bound of a run.
@@ -124,7 +126,7 @@ pub struct Counts {
 pub struct Analysis {
     decoder: Decoder,
     /// Oddities of the network, by source.
-    of_network: BTreeMap<SourceId, OddityLog>,
+    of_network: BySource<OddityLog>,
     stairs: Stairs,
     /// The latest time of any packet: until then the capture would have shown what is missing.
     latest: Timestamp,
@@ -139,7 +141,7 @@ struct Stairs {
     unframed: usize,
     most_unframed: usize,
     framing: sip::frame::Limits,
-    counts: BTreeMap<SourceId, Counts>,
+    counts: BySource<Counts>,
     census: Census,
     /// The frame that last gave a message, and how many it gave.
     last_frame: (SourceId, u64, u32),
@@ -205,14 +207,14 @@ impl Analysis {
     pub fn new(limits: Limits, wanted: Wanted) -> Analysis {
         Analysis {
             decoder: Decoder::new(limits.net),
-            of_network: BTreeMap::new(),
+            of_network: BySource::default(),
             stairs: Stairs {
                 tracker: Tracker::new(limits.call, wanted),
                 streams: Recent::new(),
                 unframed: 0,
                 most_unframed: limits.unframed_bytes,
                 framing: limits.framing,
-                counts: BTreeMap::new(),
+                counts: BySource::default(),
                 census: Census::default(),
                 last_frame: (SourceId::default(), 0, 0),
                 last_icmp: None,
@@ -249,7 +251,7 @@ impl Analysis {
     pub fn clock_set(&mut self, nanoseconds: i64) {
         self.latest = Timestamp(self.latest.0.saturating_add(nanoseconds));
         self.stairs.tracker.clock_set(nanoseconds);
-        let oddities = self.of_network.entry(self.stairs.last_frame.0).or_default();
+        let oddities = self.of_network.of(self.stairs.last_frame.0);
         oddities.note(Oddity::ClockSet { nanoseconds }, None);
     }
 
@@ -269,7 +271,7 @@ impl Analysis {
         let left_out = keys.left_out();
         let bad = keys.read(text);
         let is_full = keys.left_out() > left_out;
-        let oddities = self.of_network.entry(source).or_default();
+        let oddities = self.of_network.of(source);
         if is_full {
             oddities.note(Oddity::BoundHit { bound: "secrets", value: KeyLog::MOST as u64, option: None }, None);
         }
@@ -282,7 +284,7 @@ impl Analysis {
     pub fn feed(&mut self, packet: &Packet<'_>) {
         let Analysis { decoder, of_network, stairs, latest } = self;
         *latest = packet.time.max(*latest);
-        let oddities = of_network.entry(packet.source).or_default().at(packet.time.0);
+        let oddities = of_network.of(packet.source).at(packet.time.0);
         decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
 
@@ -293,12 +295,12 @@ impl Analysis {
 
     /// Beside the lower door: what a [`Decoder`] found odd in the packets of an input, for the report.
     pub fn note_oddities(&mut self, source: SourceId, oddities: &OddityLog) {
-        self.of_network.entry(source).or_default().merge(oddities);
+        self.of_network.of(source).merge(oddities);
     }
 
     /// Notes that the program itself failed at a packet and was carried on with the next one.
     pub fn note_fault(&mut self, place: Place) {
-        let oddities = self.of_network.entry(place.source).or_default().at(place.time.0);
+        let oddities = self.of_network.of(place.source).at(place.time.0);
         oddities.note(Oddity::InternalFault, Some(place.frame));
     }
 
@@ -311,7 +313,7 @@ impl Analysis {
     pub fn advance(&mut self, now: Timestamp) {
         let Analysis { decoder, of_network, stairs, latest } = self;
         *latest = now.max(*latest);
-        let oddities = of_network.entry(stairs.last_frame.0).or_default();
+        let oddities = of_network.of(stairs.last_frame.0);
         decoder.advance(now, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         stairs.tracker.advance(now);
     }
@@ -322,9 +324,15 @@ impl Analysis {
         let mut late = OddityLog::default();
         decoder.finish(&mut late, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         if !late.is_empty() {
-            of_network.entry(stairs.last_frame.0).or_default().merge(&late);
+            of_network.of(stairs.last_frame.0).merge(&late);
         }
         stairs.finish(*latest);
+    }
+
+    /// True if there is an event to be told.
+    #[inline]
+    pub fn has_event(&self) -> bool {
+        self.stairs.tracker.has_closed() || self.stairs.read.as_ref().is_some_and(|read| !read.is_empty())
     }
 
     /// The next event.
@@ -351,8 +359,8 @@ impl Analysis {
 
     /// What was counted in one input.
     pub fn counts(&self, source: SourceId) -> Counts {
-        let mut counts = self.stairs.counts.get(&source).cloned().unwrap_or_default();
-        if let Some(oddities) = self.of_network.get(&source) {
+        let mut counts = self.stairs.counts.get(source).cloned().unwrap_or_default();
+        if let Some(oddities) = self.of_network.get(source) {
             counts.oddities.merge(oddities);
         }
         counts
@@ -410,7 +418,7 @@ impl Stairs {
             return;
         }
         // A fourth of all identifiers make a look-up begin as RTP does.
-        let media = if is_dns(datagram.path) { None } else { MediaPacket::read(datagram.bytes) };
+        let media = MediaPacket::read(datagram.bytes).filter(|_| !is_dns(datagram.path));
         if let Some(packet) = media {
             return self.media(&packet, datagram.path, datagram.place);
         }
@@ -435,7 +443,7 @@ impl Stairs {
         {
             // Over IPv4 a sender may leave it out, and what the card was to write is no fault of the packet.
             if fault == ChecksumFault::LeftOut && datagram.path.source.is_ipv6() {
-                let counts = self.counts.entry(datagram.place.source).or_default();
+                let counts = self.counts.of(datagram.place.source);
                 counts.oddities.note(Oddity::Checksum { held }, Some(datagram.place.frame));
             }
             self.tracker.checksum(fault, datagram.path, datagram.place, held);
@@ -447,7 +455,7 @@ impl Stairs {
         if !self.tracker.media(packet, path, place) {
             let limit =
                 Oddity::BoundHit { bound: "media-streams", value: call::Media::MOST_STREAMS as u64, option: None };
-            self.counts.entry(place.source).or_default().oddities.note(limit, Some(place.frame));
+            self.counts.of(place.source).oddities.note(limit, Some(place.frame));
         }
         self.not_sip(path);
     }
@@ -467,7 +475,7 @@ impl Stairs {
         }
         framer.push(segment.bytes, place, &mut oddities, &mut |framed| self.framed(framed, path));
         if !oddities.is_empty() {
-            self.counts.entry(place.source).or_default().oddities.merge(&oddities);
+            self.counts.of(place.source).oddities.merge(&oddities);
         }
         if framer.is_searching() && !segment.bytes.is_empty() {
             self.not_sip(path);
@@ -486,7 +494,7 @@ impl Stairs {
             && let Some((_, idlest)) = self.streams.pop_oldest()
         {
             let limit = Oddity::LimitHit { limit: "unframed-bytes", value: self.most_unframed as u64 };
-            self.counts.entry(source).or_default().oddities.note(limit, Some(idlest.last.frame));
+            self.counts.of(source).oddities.note(limit, Some(idlest.last.frame));
             self.end_of_stream(idlest);
         }
     }
@@ -503,17 +511,18 @@ impl Stairs {
         Place { index, ..place }
     }
 
-    /// Takes in what may be a message, which is too large to be moved for nothing; true if it is one.
+    /// Takes in what may be a message; true if it is one.
     fn message(&mut self, bytes: &[u8], cut: Cut, arrival: &Arrival) -> bool {
-        let Some(message) = &Message::read(bytes, cut) else {
+        let message = &mut Message::unread(Message::readable(bytes));
+        if !message.take_in(cut) {
             self.other(bytes, arrival);
             return false;
-        };
+        }
         let place = arrival.place;
         #[cfg(test)]
         faults::fail_if_told(place.frame);
         self.last_frame = (place.source, place.frame, place.index.saturating_add(1));
-        let counts = self.counts.entry(place.source).or_default();
+        let counts = self.counts.of(place.source);
         counts.oddities.at(place.time.0);
         counts.sip_messages += 1;
         if let Some(read) = &mut self.read {

@@ -185,7 +185,7 @@ impl Records {
             && (header.second != 0 || header.original_len != 0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take<R: Read>(&mut self, header: Header, window: &mut Window<R>, ledger: &mut Ledger) -> Due {
         let start = window.position().saturating_add(self.header_len());
         let end = start.saturating_add(length(header.kept));

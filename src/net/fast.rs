@@ -18,7 +18,7 @@ use crate::net::place_of;
 use crate::net::tunnel_udp;
 
 /// The datagram of a plain frame.
-#[inline]
+#[inline(always)]
 pub(super) fn datagram<'a>(packet: &Packet<'a>) -> Option<Datagram<'a>> {
     if packet.link.0 != 1 {
         return None;
@@ -71,7 +71,8 @@ fn ipv6<'a>(packet: &Packet<'a>, bytes: &'a [u8]) -> Option<Datagram<'a>> {
     udp(packet, behind.get(..length)?, IpAddr::from(*source), IpAddr::from(*destination), None)
 }
 
-#[inline]
+/// Always inlined, so that a datagram is made where it is handed on.
+#[inline(always)]
 fn udp<'a>(
     packet: &Packet<'a>,
     bytes: &'a [u8],

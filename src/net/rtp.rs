@@ -103,6 +103,11 @@ impl<'a> MediaPacket<'a> {
     /// Reads a datagram; `None` if it cannot be one of these.
     #[inline]
     pub fn read(bytes: &'a [u8]) -> Option<MediaPacket<'a>> {
+        // Text is told here: a call for each message of SIP would take longer than this.
+        if bytes.first()?.is_ascii_graphic() { None } else { MediaPacket::read_binary(bytes) }
+    }
+
+    fn read_binary(bytes: &'a [u8]) -> Option<MediaPacket<'a>> {
         match bytes.first()? {
             0x80..=0xBF => match bytes.get(1)? {
                 second if RTCP.contains(second) => Some(MediaPacket::Rtcp(bytes)),

@@ -59,7 +59,13 @@ impl<'a> Message<'a> {
     /// Reads a message from the bytes of one datagram, or of one message framed on a stream. `None` only if they do
     /// not start like SIP ([`crate::sip::looks_like_sip`]).
     pub fn read(bytes: &'a [u8], cut: Cut) -> Option<Message<'a>> {
-        Message::of_bytes(Cow::Borrowed(bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default()), cut)
+        Message::of_bytes(Message::readable(bytes), cut)
+    }
+
+    /// What is read of the bytes of a message.
+    #[inline]
+    pub(crate) fn readable(bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        Cow::Borrowed(bytes.get(..LONGEST).unwrap_or(bytes))
     }
 
     /// The same with bytes of its own: the form in which calls keep it.
@@ -67,9 +73,16 @@ impl<'a> Message<'a> {
         Message::of_bytes(Cow::Owned(bytes.into_owned()), cut)
     }
 
-    #[inline]
     fn of_bytes(bytes: Cow<'a, [u8]>, cut: Cut) -> Option<Message<'a>> {
-        let mut message = Message {
+        let mut message = Message::unread(bytes);
+        message.take_in(cut).then_some(message)
+    }
+
+    /// A message of whose bytes none was looked at, to be read where it stands ([`Message::take_in`]): it is too large
+    /// to be moved for nothing.
+    #[inline]
+    pub(crate) fn unread(bytes: Cow<'a, [u8]>) -> Message<'a> {
+        Message {
             bytes,
             start: StartLine::Response { status: None, code: 0..0, reason_phrase: 0..0 },
             cseq: None,
@@ -77,10 +90,18 @@ impl<'a> Message<'a> {
             places: OnceCell::new(),
             answers: OnceCell::new(),
             oddities: Vec::new(),
-        };
-        let read = walk::over(&message.bytes, cut, &mut message.outline, &mut message.oddities)?;
-        (message.start, message.cseq) = read;
-        Some(message)
+        }
+    }
+
+    /// Reads it; false if its bytes do not start like SIP.
+    #[inline]
+    pub(crate) fn take_in(&mut self, cut: Cut) -> bool {
+        let read = walk::over(&self.bytes, cut, &mut self.outline, &mut self.oddities);
+        let is_sip = read.is_some();
+        if let Some(start_and_cseq) = read {
+            (self.start, self.cseq) = start_and_cseq;
+        }
+        is_sip
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.

@@ -410,6 +410,12 @@ impl Tracker {
         open.is_some_and(|open| open.log.holds(bytes, &self.pool))
     }
 
+    /// True if a call has ended that was not handed on.
+    #[inline]
+    pub(crate) fn has_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
     /// The next call that has ended.
     pub fn next_closed(&mut self) -> Option<Ended> {
         self.closed.pop_front()
